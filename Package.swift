@@ -1,0 +1,82 @@
+// swift-tools-version:6.1
+// Imports go one way, and the targets make the compiler keep it:
+// Engine, Datasets -> Federation -> Wire -> Server, Client -> Simulation -> the commands.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .unsafeFlags(["-warnings-as-errors"]),
+]
+
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sockets: Target.Dependency = .product(name: "FlyingSocks", package: "FlyingFox")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+func library(
+  _ name: String, in path: String, _ dependencies: [Target.Dependency]
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies + [arguments, logging, signals],
+    path: "Sources/\(name)", swiftSettings: settings)
+}
+
+func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(module)Tests", dependencies: [.target(name: module)] + more,
+    path: "Tests/\(module)Tests", swiftSettings: settings)
+}
+
+let package = Package(
+  name: "Strata",
+  products: [
+    .executable(name: "fedserver", targets: ["fedserver"]),
+    .executable(name: "fedclient", targets: ["fedclient"]),
+    .executable(name: "fedsim", targets: ["fedsim"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenBLAS", path: "Sources/COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "CSSL", path: "Sources/CSSL", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"])]),
+
+    library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"]),
+    library("Datasets", in: "Sources/Core/Datasets", ["Engine"]),
+    library("Federation", in: "Sources/Core/Federation", ["Engine", "CSSL", yams]),
+    library("Wire", in: "Sources/Core/Wire", ["Federation", "CZlib", sockets]),
+    library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb, logging]),
+    library("Client", in: "Sources/Client", ["Wire", "Datasets", logging]),
+    library("Simulation", in: "Sources/Simulation", ["Server", "Client", logging]),
+
+    command("fedserver", ["Server"]),
+    command("fedclient", ["Client"]),
+    command("fedsim", ["Simulation"]),
+
+    tests("Engine"),
+    tests("Datasets"),
+    tests("Federation"),
+    tests("Wire"),
+    tests("Server"),
+    tests("Client"),
+    tests("Simulation"),
+  ]
+)

@@ -1,0 +1,141 @@
+/// Work on single elements and rows: bias, GELU, ReLU, softmax, sums.
+///
+/// Each function handles whole vectors and then the rest; rows may have any stride.
+package enum Elementwise {
+  /// Calls `vector` with the start of each whole vector of `count` floats, then `scalar` with each float
+  /// that is left.
+  @inline(__always)
+  static func sweep(_ count: Int, vector: (Int) -> Void, scalar: (Int) -> Void) {
+    var i = 0
+    while i &+ Vector.scalarCount <= count {
+      vector(i)
+      i &+= Vector.scalarCount
+    }
+    while i < count {
+      scalar(i)
+      i &+= 1
+    }
+  }
+
+  /// x += bias on every row                       x [R, D], bias [1, D]
+  package static func addBias(_ bias: Matrix, to x: Matrix) {
+    precondition(bias.count == x.columns, "a bias of \(bias.count) for \(x.columns) columns")
+    for r in 0..<x.rows { add(bias.start, to: x.row(r), count: x.columns) }
+  }
+
+  /// bias += Σ over rows of dy                    dy [R, D], bias [1, D]
+  package static func addColumnSums(of dy: Matrix, to bias: Matrix) {
+    precondition(bias.count == dy.columns, "column sums of \(dy.columns) into \(bias.count)")
+    for r in 0..<dy.rows { add(dy.row(r), to: bias.start, count: dy.columns) }
+  }
+
+  /// y[0 ..< count] += scale · x[0 ..< count]
+  @inline(__always)
+  package static func add(
+    _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int, scale: Float = 1
+  ) {
+    sweep(count) {
+      (Vector.load(y + $0) + Vector.load(x + $0) * scale).store(y + $0)
+    } scalar: {
+      y[$0] += scale * x[$0]
+    }
+  }
+
+  /// y += scale · x, of the same shape.
+  package static func add(_ x: Matrix, to y: Matrix, scale: Float = 1) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
+    for r in 0..<x.rows { add(x.row(r), to: y.row(r), count: x.columns, scale: scale) }
+  }
+
+  /// y = x, of the same shape.
+  package static func copy(_ x: Matrix, to y: Matrix) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
+    for r in 0..<x.rows { y.row(r).update(from: x.row(r), count: x.columns) }
+  }
+
+  /// Sets every element.
+  package static func fill(_ x: Matrix, _ value: Float) {
+    for r in 0..<x.rows { x.row(r).update(repeating: value, count: x.columns) }
+  }
+
+  /// y = x Φ(x), the exact GELU (arXiv 1606.08415).       x, y [R, D]; y may be x.
+  package static func gelu(_ x: Matrix, into y: Matrix) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
+    for r in 0..<x.rows {
+      let (from, to) = (x.row(r), y.row(r))
+      sweep(x.columns) {
+        let v = Vector.load(from + $0)
+        (v * Vector.normal(v).cumulative).store(to + $0)
+      } scalar: {
+        to[$0] = from[$0] * Vector.normal(Vector(repeating: from[$0])).cumulative[0]
+      }
+    }
+  }
+
+  /// dx = dy (Φ(x) + x φ(x))                              x, dy, dx [R, D]; dx may be dy.
+  package static func geluBackward(_ dy: Matrix, input x: Matrix, into dx: Matrix) {
+    precondition(x.rows == dy.rows && x.columns == dy.columns && dx.rows == x.rows && dx.columns == x.columns)
+    for r in 0..<x.rows {
+      let (input, from, to) = (x.row(r), dy.row(r), dx.row(r))
+      sweep(x.columns) {
+        let v = Vector.load(input + $0)
+        let normal = Vector.normal(v)
+        (Vector.load(from + $0) * (normal.cumulative + v * normal.density)).store(to + $0)
+      } scalar: {
+        let normal = Vector.normal(Vector(repeating: input[$0]))
+        to[$0] = from[$0] * (normal.cumulative[0] + input[$0] * normal.density[0])
+      }
+    }
+  }
+
+  /// x = max(x, 0) in place.
+  package static func relu(_ x: Matrix) {
+    for r in 0..<x.rows {
+      let row = x.row(r)
+      sweep(x.columns) {
+        let v = Vector.load(row + $0)
+        v.replacing(with: 0, where: v .< 0).store(row + $0)
+      } scalar: {
+        row[$0] = max(row[$0], 0)
+      }
+    }
+  }
+
+  /// dy = 0 where the output y of ReLU is not positive, in place.      y, dy [R, D]
+  package static func reluBackward(_ dy: Matrix, output y: Matrix) {
+    precondition(y.rows == dy.rows && y.columns == dy.columns)
+    for r in 0..<y.rows {
+      let (output, row) = (y.row(r), dy.row(r))
+      sweep(y.columns) {
+        Vector.load(row + $0).replacing(with: 0, where: Vector.load(output + $0) .<= 0).store(row + $0)
+      } scalar: {
+        if output[$0] <= 0 { row[$0] = 0 }
+      }
+    }
+  }
+
+  @inline(__always)
+  static func sum(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    var vector = Vector.zero
+    var rest: Float = 0
+    sweep(count) {
+      vector += Vector.load(x + $0)
+    } scalar: {
+      rest += x[$0]
+    }
+    return vector.sum() + rest
+  }
+
+  /// Σ x[i] y[i]
+  @inline(__always)
+  static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
+    var vector = Vector.zero
+    var rest: Float = 0
+    sweep(count) {
+      vector += Vector.load(x + $0) * Vector.load(y + $0)
+    } scalar: {
+      rest += x[$0] * y[$0]
+    }
+    return vector.sum() + rest
+  }
+}

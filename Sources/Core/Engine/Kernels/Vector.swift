@@ -1,0 +1,54 @@
+/// The vector that the element-wise kernels compute with: 8 floats, one AVX register or two of SSE or NEON.
+package typealias Vector = SIMD8<Float>
+
+extension Vector {
+  @inline(__always)
+  static func load(_ pointer: UnsafePointer<Float>) -> Vector {
+    UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
+  }
+
+  @inline(__always)
+  func store(_ pointer: UnsafeMutablePointer<Float>) {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Vector.self)
+  }
+
+  /// e^x to about 1e-7 relative: 2^n · e^r with |r| <= ln 2 / 2, and a polynomial of degree 6 for e^r
+  /// (the coefficients are Taylor's). Arguments are clamped to -87 … 88.
+  @inline(__always)
+  static func exp(_ x: Vector) -> Vector {
+    let x = x.clamped(
+      lowerBound: Vector(repeating: -87), upperBound: Vector(repeating: 88))
+    // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding
+    // instruction, which the x86-64 baseline lacks.
+    let magic: Float = 12_582_912
+    let shifted = x * 1.442_695_04 + magic
+    let n = shifted - magic
+    let r = (x - n * 0.693_359_375) + n * 2.121_944_4e-4
+    var p = r * (1.0 / 720) + (1.0 / 120)
+    p = p * r + (1.0 / 24)
+    p = p * r + (1.0 / 6)
+    p = p * r + 0.5
+    p = p * r + 1
+    p = p * r + 1
+    let bits = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &<< 23
+    let scaled = unsafeBitCast(p, to: SIMD8<Int32>.self) &+ bits
+    return unsafeBitCast(scaled, to: Vector.self)
+  }
+
+  /// The normal distribution's density and cumulative function at x:
+  /// φ = e^(-x²/2) / √(2π),  Φ = (1 + erf(x / √2)) / 2.
+  ///
+  /// erf is Abramowitz and Stegun 7.1.26, absolute error at most 1.5e-7.
+  @inline(__always)
+  static func normal(_ x: Vector) -> (density: Vector, cumulative: Vector) {
+    let magnitude = x.replacing(with: -x, where: x .< 0)
+    let e = exp(x * x * -0.5)
+    let t = 1 / (1 + magnitude * (0.327_591_1 * 0.707_106_78))
+    var p = t * 1.061_405_429 - 1.453_152_027
+    p = p * t + 1.421_413_741
+    p = p * t - 0.284_496_736
+    p = p * t + 0.254_829_592
+    let tail = p * t * e * 0.5
+    return (e * 0.398_942_28, (1 - tail).replacing(with: tail, where: x .< 0))
+  }
+}

@@ -1,0 +1,111 @@
+import Foundation
+
+/// The engine's threads: a fixed number that share out numbered tasks.
+///
+/// The caller's thread is worker 0, so one worker costs no thread and no switch. Tasks are taken from a
+/// shared counter, so a slow core takes fewer. Which worker runs a task must not change the result: what
+/// is summed belongs to the task, never to the worker.
+package final class Workers: Sendable {
+  package let count: Int
+  private let shared = Shared()
+
+  /// Starts `count` - 1 threads.
+  package init(_ count: Int) {
+    precondition(count >= 1, "\(count) workers")
+    self.count = count
+    for worker in 1..<max(count, 1) {
+      let shared = shared
+      let thread = Thread { shared.serve(worker) }
+      thread.name = "strata worker \(worker)"
+      thread.start()
+    }
+  }
+
+  deinit { shared.stop() }
+
+  /// Runs `body(task, worker)` for every task in 0 ..< tasks, and returns when all are done.
+  ///
+  /// The body runs on several threads at once: it may write only what belongs to its task, or scratch
+  /// that belongs to its worker (0 ..< count).
+  package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+    guard count > 1 && tasks > 1 else {
+      for task in 0..<tasks { body(task, 0) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      shared.run(Shared.Job(tasks: tasks, body: body), helpers: count - 1)
+    }
+  }
+}
+
+extension Workers {
+  /// What the threads share, under one lock. A task here is a chunk of images (milliseconds), so a lock
+  /// for each costs nothing that can be measured.
+  private final class Shared: @unchecked Sendable {
+    struct Job {
+      let tasks: Int
+      let body: (Int, Int) -> Void
+    }
+
+    private let condition = NSCondition()
+    private var job: Job?
+    private var generation = 0
+    private var nextTask = 0
+    private var working = 0
+    private var isStopped = false
+
+    func run(_ job: Job, helpers: Int) {
+      condition.lock()
+      precondition(self.job == nil, "one job at a time")
+      self.job = job
+      generation += 1
+      nextTask = 0
+      working = helpers
+      condition.broadcast()
+      condition.unlock()
+      takeTasks(of: job, worker: 0)
+      condition.lock()
+      while working > 0 { condition.wait() }
+      self.job = nil
+      condition.unlock()
+    }
+
+    func serve(_ worker: Int) {
+      var seen = 0
+      while true {
+        condition.lock()
+        while !isStopped && (generation == seen || job == nil) { condition.wait() }
+        if isStopped {
+          condition.unlock()
+          return
+        }
+        seen = generation
+        let job = job!
+        condition.unlock()
+        takeTasks(of: job, worker: worker)
+        condition.lock()
+        working -= 1
+        if working == 0 { condition.broadcast() }
+        condition.unlock()
+      }
+    }
+
+    func stop() {
+      condition.lock()
+      isStopped = true
+      condition.broadcast()
+      condition.unlock()
+    }
+
+    private func takeTasks(of job: Job, worker: Int) {
+      while true {
+        condition.lock()
+        let task = nextTask
+        nextTask += 1
+        condition.unlock()
+        guard task < job.tasks else { return }
+        job.body(task, worker)
+      }
+    }
+  }
+}

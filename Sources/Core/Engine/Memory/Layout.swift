@@ -1,0 +1,60 @@
+/// A named place in a ``Layout``: `rows` x `columns` floats, row-major, starting at `offset`.
+///
+/// A layer is a value made of slots; it owns no memory.
+package struct Slot: Sendable, Hashable {
+  /// In floats from the start of the layout.
+  package let offset: Int
+  package let rows: Int
+  package let columns: Int
+
+  package var count: Int { rows * columns }
+  package var range: Range<Int> { offset..<offset + count }
+}
+
+/// A plan of memory: it hands out slots and knows its size before a byte exists.
+///
+/// Parameters, gradients, optimiser moments and activations are all storages of layouts.
+package struct Layout: Sendable {
+  /// What a slot is called, and its shape where that is more than rows and columns
+  /// (timm's `pos_embed` is [1, T, D]).
+  package struct Entry: Sendable {
+    package let name: String
+    package let shape: [Int]
+    package let slot: Slot
+  }
+
+  package private(set) var entries: [Entry] = []
+  /// In floats.
+  package private(set) var count = 0
+  /// Every slot starts at a multiple of this many floats. Parameters are packed (1), so that a range of
+  /// them is what travels; activations start on cache lines (16).
+  package let alignment: Int
+
+  package init(alignment: Int = 1) {
+    precondition(alignment > 0, "an alignment of \(alignment) floats")
+    self.alignment = alignment
+  }
+
+  /// Adds a slot; `shape` defaults to [rows, columns] and must have as many elements.
+  package mutating func add(_ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil) -> Slot {
+    let shape = shape ?? [rows, columns]
+    precondition(rows >= 0 && columns >= 0, "\(name) of \(rows) x \(columns)")
+    precondition(shape.reduce(1, *) == rows * columns, "\(name): \(shape) is not \(rows) x \(columns)")
+    let offset = (count + alignment - 1) / alignment * alignment
+    let slot = Slot(offset: offset, rows: rows, columns: columns)
+    entries.append(Entry(name: name, shape: shape, slot: slot))
+    count = offset + slot.count
+    return slot
+  }
+
+  /// Adds a vector of `count` elements, as a single row.
+  package mutating func add(_ name: String, _ count: Int) -> Slot {
+    add(name, 1, count, shape: [count])
+  }
+
+  /// The whole layout.
+  package var range: Range<Int> { 0..<count }
+
+  /// Bytes of a storage of the whole layout.
+  package var bytes: Int { count * MemoryLayout<Float>.stride }
+}

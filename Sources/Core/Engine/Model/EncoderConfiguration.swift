@@ -1,0 +1,66 @@
+/// What a vision transformer looks like (arXiv 2010.11929).
+///
+/// B images, T tokens = 1 class token + patches, D = width.
+package struct EncoderConfiguration: Sendable, Hashable, Codable {
+  /// Families of encoders. A new one joins here and in ``Encoder``.
+  package enum Family: String, Sendable, Codable, CaseIterable {
+    case vit
+  }
+
+  package var family: Family
+  /// Pixels along each side of the square input image.
+  package var image: Int
+  /// Colour planes of the input image.
+  package var channels: Int
+  /// Pixels along each side of a square patch; divides `image`.
+  package var patch: Int
+  /// D, the width of a token; a multiple of `heads`.
+  package var width: Int
+  /// Blocks of the finished encoder.
+  package var depth: Int
+  /// Attention heads of a block.
+  package var heads: Int
+  /// Width of a block's hidden layer over D.
+  package var mlpRatio: Int
+
+  package init(
+    family: Family = .vit, image: Int, channels: Int = 3, patch: Int, width: Int, depth: Int, heads: Int,
+    mlpRatio: Int = 4
+  ) {
+    self.family = family
+    self.image = image
+    self.channels = channels
+    self.patch = patch
+    self.width = width
+    self.depth = depth
+    self.heads = heads
+    self.mlpRatio = mlpRatio
+  }
+
+  /// Patches of an image.
+  package var patches: Int { (image / patch) * (image / patch) }
+  /// T: the class token and the patches.
+  package var tokens: Int { patches + 1 }
+  /// Numbers in a patch: channels x patch x patch.
+  package var patchSize: Int { channels * patch * patch }
+  /// Width of a block's hidden layer.
+  package var hidden: Int { width * mlpRatio }
+  /// Numbers in an image: channels x image x image.
+  package var imageSize: Int { channels * image * image }
+}
+
+/// The heads that a self-supervised loss needs and that are thrown away after training.
+///
+/// The projector is D-hidden-hidden-output; the predictor (MoCo v3, BYOL) output-hidden-output.
+package struct HeadConfiguration: Sendable, Hashable, Codable {
+  package var hidden: Int
+  package var output: Int
+  /// Whether the heads' linear layers have a bias.
+  package var bias: Bool
+
+  package init(hidden: Int = 512, output: Int = 256, bias: Bool = false) {
+    self.hidden = hidden
+    self.output = output
+    self.bias = bias
+  }
+}
