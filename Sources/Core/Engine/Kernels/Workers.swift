@@ -33,7 +33,7 @@ package final class Workers: Sendable {
       return
     }
     withoutActuallyEscaping(body) { body in
-      shared.run(Shared.Job(tasks: tasks, body: body), helpers: count - 1)
+      withUnsafePointer(to: body) { shared.run(Shared.Job(tasks: tasks, body: $0), helpers: count - 1) }
     }
   }
 }
@@ -42,9 +42,10 @@ extension Workers {
   /// What the threads share, under one lock. A task here is a chunk of images (milliseconds), so a lock
   /// for each costs nothing that can be measured.
   private final class Shared: @unchecked Sendable {
+    /// The body is behind a pointer, so that no thread can still own it when ``run(_:helpers:)`` returns.
     struct Job {
       let tasks: Int
-      let body: (Int, Int) -> Void
+      let body: UnsafePointer<(Int, Int) -> Void>
     }
 
     private let condition = NSCondition()
@@ -97,6 +98,7 @@ extension Workers {
       condition.unlock()
     }
 
+    @inline(never)
     private func takeTasks(of job: Job, worker: Int) {
       while true {
         condition.lock()
@@ -104,7 +106,7 @@ extension Workers {
         nextTask += 1
         condition.unlock()
         guard task < job.tasks else { return }
-        job.body(task, worker)
+        job.body.pointee(task, worker)
       }
     }
   }

@@ -45,6 +45,10 @@ package struct EncoderConfiguration: Sendable, Hashable, Codable {
   package var patchSize: Int { channels * patch * patch }
   /// Width of a block's hidden layer.
   package var hidden: Int { width * mlpRatio }
+  /// What each block is made from.
+  package var block: EncoderBlock.Shape {
+    EncoderBlock.Shape(tokens: tokens, width: width, heads: heads, hidden: hidden)
+  }
   /// Numbers in an image: channels x image x image.
   package var imageSize: Int { channels * image * image }
 }

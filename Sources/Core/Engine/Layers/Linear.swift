@@ -1,0 +1,39 @@
+/// y = x·Wᵀ + b.
+///
+/// R rows, I inputs, O outputs; W [O, I], b [O].
+package struct Linear: Sendable {
+  package let weight: Slot
+  package let bias: Slot?
+
+  /// Adds `name.weight` and, unless it has none, `name.bias` to a parameter layout. `weightShape` is what
+  /// a checkpoint calls the weight's shape, where that is not [outputs, inputs].
+  package init(
+    _ name: String, inputs: Int, outputs: Int, bias hasBias: Bool = true, weightShape: [Int]? = nil,
+    in layout: inout Layout
+  ) {
+    weight = layout.add("\(name).weight", outputs, inputs, shape: weightShape)
+    bias = hasBias ? layout.add("\(name).bias", outputs) : nil
+  }
+
+  /// y = x·Wᵀ + b                                       x [R, I], y [R, O]
+  package func forward(_ x: Matrix, into y: Matrix, _ parameters: borrowing Storage) {
+    Products.product(x, parameters[weight].transposed, into: y)
+    if let bias { Elementwise.addBias(parameters[bias], to: y) }
+  }
+
+  /// y += x·Wᵀ + b: the residual connection costs no memory of its own.
+  package func forward(_ x: Matrix, adding y: Matrix, _ parameters: borrowing Storage) {
+    Products.product(x, parameters[weight].transposed, into: y, keep: 1)
+    if let bias { Elementwise.addBias(parameters[bias], to: y) }
+  }
+
+  /// dx = dy·W,  dW += dyᵀ·x,  db += Σ dy               no dx: nothing upstream needs it
+  package func backward(
+    _ dy: Matrix, input x: Matrix, into dx: Matrix?, _ parameters: borrowing Storage,
+    _ gradients: borrowing Storage
+  ) {
+    Products.product(dy.transposed, x, into: gradients[weight], keep: 1)
+    if let bias { Elementwise.addColumnSums(of: dy, to: gradients[bias]) }
+    if let dx { Products.product(dy, parameters[weight], into: dx) }
+  }
+}

@@ -1,0 +1,66 @@
+/// The stem: patches through a linear layer, a class token in front, positions added.
+///
+/// n images of P patches with N = channels x patch x patch numbers each, T = 1 + P tokens, D = width.
+package struct PatchEmbedding: Sendable {
+  package let projection: Linear
+  package let classToken: Slot
+  package let positions: Slot
+  package let configuration: EncoderConfiguration
+
+  /// Adds timm's `patch_embed.proj`, `cls_token` and `pos_embed`.
+  package init(_ c: EncoderConfiguration, in layout: inout Layout) {
+    classToken = layout.add("cls_token", 1, c.width, shape: [1, 1, c.width])
+    positions = layout.add("pos_embed", c.tokens, c.width, shape: [1, c.tokens, c.width])
+    projection = Linear(
+      "patch_embed.proj", inputs: c.patchSize, outputs: c.width,
+      weightShape: [c.width, c.channels, c.patch, c.patch], in: &layout)
+    configuration = c
+  }
+
+  /// The patches of one image, row by row, each in the order channel, row, column.
+  ///
+  /// `image` is [C, H, W]; `patches` [P, N].
+  package func cut(_ image: UnsafePointer<Float>, into patches: Matrix) {
+    let c = configuration
+    let side = c.image / c.patch
+    precondition(patches.rows == c.patches && patches.columns == c.patchSize)
+    for patch in 0..<c.patches {
+      var to = patches.row(patch)
+      let corner = image + (patch / side) * c.patch * c.image + (patch % side) * c.patch
+      for channel in 0..<c.channels {
+        for row in 0..<c.patch {
+          to.update(from: corner + (channel * c.image + row) * c.image, count: c.patch)
+          to += c.patch
+        }
+      }
+    }
+  }
+
+  /// x = [class token; patches·Wᵀ + b] + positions              patches [n·P, N], x [n·T, D]
+  package func forward(_ patches: Matrix, into x: Matrix, _ parameters: borrowing Storage) {
+    let c = configuration
+    let (token, positions) = (parameters[classToken], parameters[positions])
+    for image in 0..<x.rows / c.tokens {
+      let rows = x.rows(image * c.tokens..<(image + 1) * c.tokens)
+      Elementwise.copy(positions, to: rows)
+      Elementwise.add(token, to: rows.rows(0..<1))
+      projection.forward(
+        patches.rows(image * c.patches..<(image + 1) * c.patches), adding: rows.rows(1..<c.tokens), parameters)
+    }
+  }
+
+  /// Gradients of the class token, the positions and the projection; dx is not needed: images end here.
+  package func backward(
+    _ dy: Matrix, patches: Matrix, _ parameters: borrowing Storage, _ gradients: borrowing Storage
+  ) {
+    let c = configuration
+    for image in 0..<dy.rows / c.tokens {
+      let rows = dy.rows(image * c.tokens..<(image + 1) * c.tokens)
+      Elementwise.add(rows, to: gradients[positions])
+      Elementwise.add(rows.rows(0..<1), to: gradients[classToken])
+      projection.backward(
+        rows.rows(1..<c.tokens), input: patches.rows(image * c.patches..<(image + 1) * c.patches), into: nil,
+        parameters, gradients)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/// A head of a self-supervised loss: Linear, BatchNorm, ReLU for each hidden layer; Linear and BatchNorm
+/// without affine part for the last (arXiv 2104.02057).
+///
+/// B images of one view; widths are input, hidden …, output.
+package struct Head: Sendable {
+  package let widths: [Int]
+  package let linears: [Linear]
+  package let norms: [BatchNorm]
+
+  /// Parameters are numbered as in an nn.Sequential: 0 Linear, 1 BatchNorm, 2 ReLU, 3 Linear …
+  package init(_ name: String, widths: [Int], bias: Bool, in layout: inout Layout) {
+    precondition(widths.count >= 2, "a head needs an input and an output")
+    var (linears, norms): ([Linear], [BatchNorm]) = ([], [])
+    for index in 0..<widths.count - 1 {
+      let (inputs, outputs) = (widths[index], widths[index + 1])
+      linears.append(
+        Linear("\(name).\(3 * index)", inputs: inputs, outputs: outputs, bias: bias, in: &layout))
+      norms.append(
+        BatchNorm(
+          "\(name).\(3 * index + 1)", width: outputs, affine: index < widths.count - 2, in: &layout))
+    }
+    (self.widths, self.linears, self.norms) = (widths, linears, norms)
+  }
+
+  /// What the backward pass needs, layer by layer: layer i's output after ReLU and, for all but the last,
+  /// room for that output's gradient, each [B, widths[i + 1]].
+  package struct Trace {
+    let norms: [BatchNorm.Trace]
+    let outputs: [Matrix]
+    let gradients: [Matrix]
+
+    /// The head's output [B, output].
+    package var output: Matrix { outputs[outputs.count - 1] }
+  }
+
+  /// The slots of a trace of a batch of `rows` images.
+  package struct TracePlan: Sendable {
+    private let slots: [(normalised: Slot, scale: Slot, output: Slot)]
+    private let gradients: [Slot]
+
+    package init(_ head: Head, rows: Int, in layout: inout Layout) {
+      var slots: [(normalised: Slot, scale: Slot, output: Slot)] = []
+      for width in head.widths.dropFirst() {
+        let normalised = layout.add("normalised", rows, width)
+        let scale = layout.add("scale", width)
+        slots.append((normalised, scale, layout.add("output", rows, width)))
+      }
+      self.slots = slots
+      var gradients: [Slot] = []
+      for width in head.widths.dropFirst().dropLast() {
+        gradients.append(layout.add("gradient", rows, width))
+      }
+      self.gradients = gradients
+    }
+
+    package func trace(_ storage: borrowing Storage) -> Trace {
+      var (norms, outputs): ([BatchNorm.Trace], [Matrix]) = ([], [])
+      for slot in slots {
+        norms.append(BatchNorm.Trace(normalised: storage[slot.normalised], scale: storage[slot.scale]))
+        outputs.append(storage[slot.output])
+      }
+      var room: [Matrix] = []
+      for slot in gradients { room.append(storage[slot]) }
+      return Trace(norms: norms, outputs: outputs, gradients: room)
+    }
+  }
+
+  /// The output is `trace.output`.                                       x [B, input]
+  package func forward(_ x: Matrix, _ trace: Trace, _ parameters: borrowing Storage) {
+    var input = x
+    for index in linears.indices {
+      let output = trace.outputs[index]
+      linears[index].forward(input, into: output, parameters)
+      norms[index].forward(output, into: output, trace.norms[index], parameters)
+      if index < linears.count - 1 { Elementwise.relu(output) }
+      input = output
+    }
+  }
+
+  /// dx [B, input] from dy [B, output], which is overwritten; x is the input of the forward pass.
+  package func backward(
+    _ dy: Matrix, input x: Matrix, into dx: Matrix, _ trace: Trace, _ parameters: borrowing Storage,
+    _ gradients: borrowing Storage
+  ) {
+    var gradient = dy
+    for index in linears.indices.reversed() {
+      norms[index].backward(gradient, trace.norms[index], parameters, gradients)
+      let input = index > 0 ? trace.outputs[index - 1] : x
+      let below = index > 0 ? trace.gradients[index - 1] : dx
+      linears[index].backward(gradient, input: input, into: below, parameters, gradients)
+      if index > 0 { Elementwise.reluBackward(below, output: input) }
+      gradient = below
+    }
+  }
+}

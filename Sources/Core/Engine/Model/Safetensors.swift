@@ -1,0 +1,108 @@
+import Foundation
+
+/// The safetensors format, as far as float32 tensors go: 8 bytes of header length, a JSON header, the data
+/// (github.com/huggingface/safetensors, format description). Little-endian, like the machines this runs on.
+package struct Safetensors: Sendable {
+  package struct Tensor: Sendable, Hashable {
+    package let shape: [Int]
+    package let values: [Float]
+
+    package init(shape: [Int], values: [Float]) {
+      precondition(shape.reduce(1, *) == values.count, "\(values.count) values of shape \(shape)")
+      (self.shape, self.values) = (shape, values)
+    }
+  }
+
+  /// What is wrong with a file, in one line.
+  package struct FormatError: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  package private(set) var names: [String] = []
+  package private(set) var tensors: [String: Tensor] = [:]
+
+  package init() {}
+
+  /// Adds a tensor, which keeps its place in the file.
+  package mutating func add(_ name: String, _ tensor: Tensor) {
+    precondition(tensors.updateValue(tensor, forKey: name) == nil, "\(name) twice")
+    names.append(name)
+  }
+
+  private struct Header: Codable {
+    let dtype: String
+    let shape: [Int]
+    let dataOffsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case dataOffsets = "data_offsets"
+    }
+  }
+
+  /// Reads a file's bytes. Throws ``FormatError`` where they are not float32 safetensors.
+  package init(parsing data: Data) throws {
+    guard data.count >= 8 else { throw FormatError(description: "\(data.count) bytes are no safetensors file") }
+    let data = Data(data)
+    let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    guard length <= UInt64(data.count - 8) else {
+      throw FormatError(description: "a header of \(length) bytes in a file of \(data.count)")
+    }
+    let body = 8 + Int(length)
+    guard let object = try? JSONSerialization.jsonObject(with: data[8..<body]) as? [String: Any] else {
+      throw FormatError(description: "the header is not a JSON object")
+    }
+    for name in object.keys.sorted() where name != "__metadata__" {
+      guard let header = object[name] as? [String: Any], let dtype = header["dtype"] as? String,
+        let shape = header["shape"] as? [Int], let offsets = header["data_offsets"] as? [Int],
+        offsets.count == 2, shape.allSatisfy({ $0 >= 0 && $0 < 1 << 32 })
+      else { throw FormatError(description: "\(name): its entry has no dtype, shape and offsets") }
+      guard dtype == "F32" else { throw FormatError(description: "\(name): \(dtype) instead of F32") }
+      let count = Self.count(shape)
+      guard let count, offsets[0] >= 0, offsets[1] <= data.count - body, offsets[0] <= offsets[1],
+        offsets[1] - offsets[0] == 4 * count
+      else { throw FormatError(description: "\(name): offsets \(offsets) for shape \(shape)") }
+      let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+        data.withUnsafeBytes {
+          UnsafeMutableRawBufferPointer(buffer).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: $0[body + offsets[0]..<body + offsets[1]]))
+        }
+        initialized = count
+      }
+      add(name, Tensor(shape: shape, values: values))
+    }
+  }
+
+  /// The elements of a shape, or nil where that is more than memory can hold.
+  private static func count(_ shape: [Int]) -> Int? {
+    var count = 1
+    for side in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: side)
+      guard !overflow, product < 1 << 40 else { return nil }
+      count = product
+    }
+    return count
+  }
+
+  /// The file's bytes; tensors stand in the order in which they were added.
+  package func encoded() throws -> Data {
+    var entries: [String: Header] = [:]
+    var offset = 0
+    for name in names {
+      guard let tensor = tensors[name] else { continue }
+      let end = offset + 4 * tensor.values.count
+      entries[name] = Header(dtype: "F32", shape: tensor.shape, dataOffsets: [offset, end])
+      offset = end
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    var header = try encoder.encode(entries)
+    // The data starts on a multiple of 8 bytes, as the format asks.
+    header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
+    var data = Data(capacity: 8 + header.count + offset)
+    withUnsafeBytes(of: UInt64(header.count).littleEndian) { data.append(contentsOf: $0) }
+    data.append(header)
+    for name in names { tensors[name]?.values.withUnsafeBytes { data.append(contentsOf: $0) } }
+    return data
+  }
+}

@@ -1,0 +1,57 @@
+import Foundation
+
+/// AdamW (arXiv 1711.05101, algorithm 2, with the decay scaled by the rate as PyTorch has it):
+///
+/// w -= η λ w;  m = β1 m + (1 - β1) g;  v = β2 v + (1 - β2) g²;
+/// w -= η (m / (1 - β1^t)) / (√(v / (1 - β2^t)) + ε)
+package struct AdamW: ~Copyable {
+  private let first: Storage
+  private let second: Storage
+  private var steps = 0
+  package let weightDecay: Float
+  package let (beta1, beta2, epsilon): (Float, Float, Float)
+
+  /// Moments, all zero, for the parameters of `range`.
+  package init(
+    _ range: Range<Int>, weightDecay: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8
+  ) {
+    first = Storage(range)
+    second = Storage(range)
+    self.weightDecay = weightDecay
+    (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
+  }
+
+  /// One step on the optimiser's range of the parameters, shared out among the workers.
+  package mutating func step(
+    _ parameters: borrowing Storage, _ gradients: borrowing Storage, learningRate: Float, _ workers: Workers
+  ) {
+    steps += 1
+    let range = first.range
+    let (m, v) = (first.all.start, second.all.start)
+    let (w, g) = (parameters[range].start, gradients[range].start)
+    let correction1 = Float(1 - pow(Double(beta1), Double(steps)))
+    let correction2 = Float(1 - pow(Double(beta2), Double(steps)))
+    let rate = learningRate / correction1
+    let decay = 1 - learningRate * weightDecay
+    let root = 1 / correction2.squareRoot()
+    let (beta1, beta2, epsilon) = (beta1, beta2, epsilon)
+    // Parts of a fixed size, so that the work is the same for any number of workers.
+    let part = 1 << 16
+    workers.run((range.count + part - 1) / part) { task, _ in
+      let start = task * part
+      let (m, v, w, g) = (m + start, v + start, w + start, g + start)
+      Elementwise.sweep(min(part, range.count - start)) {
+        let gradient = Vector.load(g + $0)
+        let mean = Vector.load(m + $0) * beta1 + gradient * (1 - beta1)
+        let square = Vector.load(v + $0) * beta2 + gradient * gradient * (1 - beta2)
+        mean.store(m + $0)
+        square.store(v + $0)
+        (Vector.load(w + $0) * decay - mean * rate / (square.squareRoot() * root + epsilon)).store(w + $0)
+      } scalar: {
+        m[$0] = m[$0] * beta1 + g[$0] * (1 - beta1)
+        v[$0] = v[$0] * beta2 + g[$0] * g[$0] * (1 - beta2)
+        w[$0] = w[$0] * decay - m[$0] * rate / (v[$0].squareRoot() * root + epsilon)
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// SimCLR's loss (arXiv 2002.05709, equation 1): NT-Xent over the 2B projections of two views.
+///
+/// B images, P = width of a projection. Cross-entropy of the cosine similarities over the temperature, the
+/// similarity with itself left out, the other view as the positive; the mean over all 2B.
+package struct NTXent: Sendable {
+  private let unit, gradient, lengths, similarities: Slot
+
+  /// Adds the loss's work space for batches of `batch` images to a layout.
+  package init(batch: Int, width: Int, in layout: inout Layout) {
+    unit = layout.add("unit projections", 2 * batch, width)
+    gradient = layout.add("unit gradients", 2 * batch, width)
+    lengths = layout.add("lengths", 2 * batch)
+    similarities = layout.add("similarities", 2 * batch, 2 * batch)
+  }
+
+  /// Returns the loss and adds its gradient.
+  ///
+  /// `z` and `dz` are [2B, P]: rows 0 ..< B belong to the first view, B ..< 2B to the second.
+  package func loss(
+    _ z: Matrix, adding dz: Matrix, temperature: Float, _ work: borrowing Storage
+  ) -> Float {
+    let (u, du, s) = (work[unit], work[gradient], work[similarities])
+    let batch = z.rows / 2
+    precondition(u.rows == z.rows && u.columns == z.columns, "\(z.rows) x \(z.columns) projections")
+    UnitRows.forward(z, into: u, lengths: work[lengths])
+    Products.product(u, u.transposed, into: s, scale: 1 / temperature)
+    var total: Double = 0
+    for r in 0..<z.rows {
+      let positive = (r + batch) % z.rows
+      let row = s.row(r)
+      let similarity = row[positive]
+      row[r] = -.infinity
+      total += Double(Softmax.row(row, count: z.rows) - similarity)
+      // The row becomes the gradient of its similarities; e^-87 is what the mask leaves on the diagonal.
+      row[r] = 0
+      row[positive] -= 1
+    }
+    // A similarity appears in two rows: du = (G + Gᵀ)·u / (2B τ).
+    let scale = 1 / (Float(z.rows) * temperature)
+    Products.product(s, u, into: du, scale: scale)
+    Products.product(s.transposed, u, into: du, scale: scale, keep: 1)
+    UnitRows.backward(du, output: u, lengths: work[lengths], adding: dz, scale: 1)
+    return Float(total / Double(z.rows))
+  }
+}

@@ -1,0 +1,65 @@
+import Foundation
+
+/// The settings of one local training, or of one calibration.
+package struct TrainingOptions: Sendable, Hashable {
+  /// τ of every contrastive loss.
+  package var temperature: Float
+  /// α, the weight of representation alignment with the global model; 0 turns it off.
+  package var alignment: Float
+  /// ρ, the weight of the proximal term (FedProx, arXiv 1812.06127); 0 turns it off.
+  package var proximal: Float
+  /// B, images a step.
+  package var batch: Int
+  package var epochs: Int
+  package var weightDecay: Float
+  package var schedule: LearningRateSchedule
+  /// Images that a worker takes through the encoder at a time: enough for good matrix products, few enough
+  /// that their tokens stay in the second-level cache.
+  package var chunk: Int
+
+  package init(
+    temperature: Float = 0.05, alignment: Float = 0, proximal: Float = 0, batch: Int, epochs: Int = 1,
+    weightDecay: Float = 1e-5, schedule: LearningRateSchedule, chunk: Int = 8
+  ) {
+    self.temperature = temperature
+    self.alignment = alignment
+    self.proximal = proximal
+    self.batch = batch
+    self.epochs = epochs
+    self.weightDecay = weightDecay
+    self.schedule = schedule
+    self.chunk = chunk
+  }
+
+  /// Whether anything compares with the global model as received.
+  package var usesReference: Bool { alignment != 0 }
+}
+
+/// The learning rate over the part of a stage that one local training covers.
+package struct LearningRateSchedule: Sendable, Hashable {
+  package enum Kind: String, Sendable, Codable, CaseIterable {
+    case constant
+    /// Half a cosine over the stage, from the full rate to 0.
+    case cosine
+  }
+
+  package var kind: Kind
+  /// The rate at the start of the stage, already multiplied by batch / 256.
+  package var rate: Float
+  /// Where in the stage this training starts and ends, 0 … 1.
+  package var (from, to): (Float, Float)
+
+  package init(_ kind: Kind = .constant, rate: Float, from: Float = 0, to: Float = 1) {
+    (self.kind, self.rate, self.from, self.to) = (kind, rate, from, to)
+  }
+
+  /// The rate of step `step` of `steps`, counted from 0.
+  package func rate(step: Int, of steps: Int) -> Float {
+    switch kind {
+    case .constant: return rate
+    case .cosine:
+      let progress = from + (to - from) * Float(step) / Float(max(steps, 1))
+      return rate * 0.5 * (1 + cos(.pi * progress))
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import Foundation
+
+/// Holds the engine against golden cases.
+package enum Conformance {
+  /// How a case ended.
+  package struct Outcome {
+    package let name: String
+    /// The largest error of any tensor, or why the case could not be run.
+    package let error: Result<Double, ConformanceError>
+    package let tolerance: Double
+    /// Where the largest error is, or what is beyond its own tolerance.
+    package let place: String
+
+    package var passed: Bool {
+      guard case .success(let error) = error else { return false }
+      return error <= tolerance
+    }
+
+    /// A line for a terminal: name, largest error, tolerance.
+    package var line: String {
+      let verdict = passed ? "pass" : "FAIL"
+      let name = name.padding(toLength: max(36, name.count), withPad: " ", startingAt: 0)
+      switch error {
+      case .success(let error):
+        let figures = String(format: "error %.2e  tolerance %.0e", error, tolerance)
+        return "\(verdict)  \(name)  \(figures)\(passed ? "" : "  at \(place)")"
+      case .failure(let failure): return "\(verdict)  \(name)  \(failure)"
+      }
+    }
+  }
+
+  /// Runs one case.
+  package static func run(_ golden: GoldenCase) -> Outcome {
+    do {
+      guard let operation = operations[golden.op] else {
+        throw ConformanceError("this version does not know the op \(golden.op)")
+      }
+      let comparison = try operation(golden, golden.tensors())
+      return Outcome(
+        name: golden.name, error: .success(comparison.error), tolerance: golden.tolerance,
+        place: comparison.place)
+    } catch let error as ConformanceError {
+      return Outcome(name: golden.name, error: .failure(error), tolerance: golden.tolerance, place: "")
+    } catch {
+      return Outcome(
+        name: golden.name, error: .failure(ConformanceError("\(error)")), tolerance: golden.tolerance,
+        place: "")
+    }
+  }
+
+  typealias Operation = @Sendable (GoldenCase, GoldenTensors) throws -> Comparison
+
+  private static let operations: [String: Operation] = LayerCases.operations
+    .merging(LossCases.operations) { first, _ in first }
+    .merging(AugmentationCases.operations) { first, _ in first }
+    .merging(["local_training": TrainingCases.localTraining]) { first, _ in first }
+}
+
+/// The largest error of a case so far.
+struct Comparison {
+  private(set) var error = 0.0
+  private(set) var place = ""
+
+  /// Compares a result: |got - expected| over max(1, largest |expected|).
+  mutating func compare(_ name: String, _ got: [Float], with expected: [Float]) throws {
+    guard got.count == expected.count else {
+      throw ConformanceError("\(name): \(got.count) numbers instead of \(expected.count)")
+    }
+    let scale = max(1, expected.reduce(0) { max($0, abs(Double($1))) })
+    note(name, Self.largestDifference(got, expected) / scale)
+  }
+
+  /// Compares a result whose absolute error has a tolerance of its own, in units of the case's.
+  mutating func compare(
+    _ name: String, _ got: [Float], with expected: [Float], within absolute: Double, tolerance: Double
+  ) throws {
+    guard got.count == expected.count else {
+      throw ConformanceError("\(name): \(got.count) numbers instead of \(expected.count)")
+    }
+    note(name, Self.largestDifference(got, expected) / absolute * tolerance)
+  }
+
+  private mutating func note(_ name: String, _ value: Double) {
+    // Not a number is the worst error there is.
+    let value = value.isNaN ? .infinity : value
+    if value > error { (error, place) = (value, name) }
+  }
+
+  private static func largestDifference(_ got: [Float], _ expected: [Float]) -> Double {
+    var largest = 0.0
+    for (a, b) in zip(got, expected) {
+      let difference = abs(Double(a) - Double(b))
+      if difference.isNaN { return .nan }
+      largest = max(largest, difference)
+    }
+    return largest
+  }
+}

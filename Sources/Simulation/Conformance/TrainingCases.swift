@@ -1,0 +1,116 @@
+import Engine
+
+/// Golden cases of a client's optimiser steps: losses, gradients of the first step, trained parameters.
+enum TrainingCases {
+  static func localTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
+    let stage = try stage(of: golden, tensors)
+    let (view1, view2) = try (tensors("in.view1"), tensors("in.view2"))
+    guard view1.shape.count == 5, view1.shape == view2.shape else {
+      throw ConformanceError("in.view1 has the shape \(view1.shape), in.view2 \(view2.shape)")
+    }
+    let (steps, batch) = (view1.shape[0], view1.shape[1])
+    let size = stage.model.encoder.configuration.imageSize
+    guard view1.values.count == steps * batch * size else {
+      throw ConformanceError("in.view1 has the shape \(view1.shape) for images of \(size)")
+    }
+    let trainer = try trainer(stage, golden, batch: batch, tensors)
+    try checkGradientNames(stage, tensors)
+
+    var comparison = Comparison()
+    var losses: [Float] = []
+    for step in 0..<steps {
+      let loss = trainer.step(learningRate: Float(try golden.number("lr"))) { view, image, _, pixels in
+        let first = (step * batch + image) * size
+        let values = view == 0 ? view1.values : view2.values
+        values[first..<first + size].withUnsafeBufferPointer {
+          if let from = $0.baseAddress { pixels.update(from: from, count: size) }
+        }
+      }
+      losses.append(loss)
+      if step == 0 { try compareGradients(trainer, tensors, &comparison) }
+    }
+    try comparison.compare("out.losses", losses, with: tensors("out.losses").values)
+    let absolute = try golden.number("trained_parameters_tolerance")
+    for entry in stage.model.layout.entries where tensors.has("out.\(caseName(entry.name))") {
+      let name = "out.\(caseName(entry.name))"
+      try comparison.compare(
+        name, trainer.parameters[entry.slot].array(), with: tensors(name).values, within: absolute,
+        tolerance: golden.tolerance)
+    }
+    return comparison
+  }
+
+  private static func stage(of golden: GoldenCase, _ tensors: GoldenTensors) throws -> Stage {
+    let strategies: [String: Strategy] = ["lw": .layerWise, "prog": .progressive, "e2e": .endToEnd]
+    guard let strategy = strategies[try golden.text("strategy")] else {
+      throw ConformanceError("this version does not know the strategy \(try golden.text("strategy"))")
+    }
+    let ssl = try golden.text("ssl")
+    guard SelfSupervision(rawValue: ssl) != nil else {
+      throw ConformanceError("this version does not know the loss \(ssl)")
+    }
+    let width = try golden.integer("dim")
+    guard let hidden = try tensors("param.encoder.blocks.0.mlp.fc1.weight").shape.first, width > 0 else {
+      throw ConformanceError("param.encoder.blocks.0.mlp.fc1.weight has no rows")
+    }
+    let configuration = EncoderConfiguration(
+      image: try golden.integer("image"), channels: try golden.integer("channels"),
+      patch: try golden.integer("patch"), width: width, depth: try golden.integer("depth"),
+      heads: try golden.integer("heads"), mlpRatio: hidden / width)
+    let projector = try golden.integers("projector")
+    guard projector.count == 4, projector[0] == width, projector[1] == projector[2] else {
+      throw ConformanceError("a projector of \(projector)")
+    }
+    let heads = HeadConfiguration(
+      hidden: projector[1], output: projector[3], bias: tensors.has("param.projector.0.bias"))
+    let index = strategy == .endToEnd ? 1 : try golden.integer("stage")
+    let layers = try golden.integer("layers_per_stage")
+    guard index >= 1, layers >= 1, strategy == .endToEnd || index * layers <= configuration.depth else {
+      throw ConformanceError("stage \(index) of \(layers) layers in \(configuration.depth)")
+    }
+    return Stage(strategy, index: index, layersPerStage: layers, configuration, heads: heads)
+  }
+
+  private static func trainer(
+    _ stage: Stage, _ golden: GoldenCase, batch: Int, _ tensors: GoldenTensors
+  ) throws -> Trainer {
+    let options = TrainingOptions(
+      temperature: Float(try golden.number("temperature")), alignment: Float(try golden.number("alignment")),
+      proximal: Float(try golden.number("proximal")), batch: batch,
+      weightDecay: Float(try golden.number("weight_decay")),
+      schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)
+    let trainer = Trainer(stage, options, workers: Workers(2))
+    for entry in stage.model.layout.entries {
+      let name = "param.\(caseName(entry.name))"
+      let tensor = try tensors(name)
+      guard tensor.values.count == entry.slot.count else {
+        throw ConformanceError("\(name) has the shape \(tensor.shape) instead of \(entry.shape)")
+      }
+      trainer.parameters[entry.slot].fill(with: tensor.values)
+    }
+    trainer.begin()
+    return trainer
+  }
+
+  /// What trains must be exactly what the case has gradients of: a frozen parameter's does not exist.
+  private static func checkGradientNames(_ stage: Stage, _ tensors: GoldenTensors) throws {
+    let trained = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
+    let names = trained.map { caseName($0.name) }.sorted()
+    guard names == tensors.names("grad.") else {
+      throw ConformanceError("gradients exist of \(names) instead of \(tensors.names("grad."))")
+    }
+  }
+
+  private static func compareGradients(
+    _ trainer: Trainer, _ tensors: GoldenTensors, _ comparison: inout Comparison
+  ) throws {
+    for entry in trainer.stage.model.layout.entries where tensors.has("grad.\(caseName(entry.name))") {
+      let name = "grad.\(caseName(entry.name))"
+      try comparison.compare(name, trainer.gradient(entry.slot).array(), with: tensors(name).values)
+    }
+  }
+
+  private static func caseName(_ name: String) -> String {
+    name.hasPrefix("projector.") || name.hasPrefix("predictor.") ? name : "encoder.\(name)"
+  }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct FedClient: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "fedclient")
+}

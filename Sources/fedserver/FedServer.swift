@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct FedServer: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "fedserver")
+}

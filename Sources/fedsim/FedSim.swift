@@ -1,0 +1,9 @@
+import ArgumentParser
+
+@main
+struct FedSim: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fedsim",
+    abstract: "Runs a whole federation on one machine, with the real server and real clients.",
+    subcommands: [ConformanceCommand.self])
+}
