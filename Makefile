@@ -1,0 +1,36 @@
+# Two commands matter to a newcomer: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint format clean
+
+SWIFT ?= swift
+# Everything is built in release: numeric code in debug is fifty times slower.
+RELEASE := -c release
+SOURCES := Package.swift Sources Tests
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## Install the system libraries that are missing, and check for Swift
+	@bash deploy/setup.sh
+
+build: setup ## Build the commands
+	$(SWIFT) build $(RELEASE)
+
+# The report of an earlier demo goes first: it would pass for the new one if this one failed.
+demo: build ## Run a small federation of four clients; its report goes to runs/demo
+	@rm -rf runs/demo
+	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:2400' \
+	  --test-data 'shapes:1000' --partition even --out runs/demo
+
+test: setup lint ## Check the format, then build and run every test
+	$(SWIFT) build $(RELEASE) --build-tests
+	$(SWIFT) test $(RELEASE) --skip-build
+
+lint: ## Check the format of the sources
+	$(SWIFT) format lint --strict --recursive $(SOURCES)
+
+format: ## Format the sources in place
+	$(SWIFT) format --in-place --recursive $(SOURCES)
+
+clean: ## Remove what was built and what demos reported
+	rm -rf .build runs/demo

@@ -1,0 +1,70 @@
+import CSSL
+import Foundation
+
+/// A SHA-256 digest: the name of a layer's version, of a base and of an update.
+package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
+  /// 64 hexadecimal digits, lower case.
+  package let description: String
+
+  /// The digest of some bytes.
+  package init(of bytes: Data) {
+    var hasher = Hasher256()
+    hasher.update(bytes)
+    self = hasher.finish()
+  }
+
+  /// Reads 64 hexadecimal digits; nil for anything else, so that a digest is safe as a file's name.
+  package init?(_ text: String) {
+    let digits = Set("0123456789abcdef".utf8)
+    guard text.utf8.count == 64, text.utf8.allSatisfy(digits.contains) else { return nil }
+    description = text
+  }
+
+  fileprivate init(bytes: [UInt8]) {
+    let digits = Array("0123456789abcdef".utf8)
+    description = String(
+      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
+  package static func < (one: Digest, other: Digest) -> Bool { one.description < other.description }
+}
+
+extension Digest: Codable {
+  package init(from decoder: any Swift.Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    let text = try value.decode(String.self)
+    guard let digest = Digest(text) else {
+      throw DecodingError.dataCorruptedError(in: value, debugDescription: "not a SHA-256 digest")
+    }
+    self = digest
+  }
+
+  package func encode(to encoder: any Swift.Encoder) throws {
+    var value = encoder.singleValueContainer()
+    try value.encode(description)
+  }
+}
+
+/// SHA-256 over bytes that come in pieces.
+package struct Hasher256: ~Copyable {
+  private let context: OpaquePointer
+
+  package init() {
+    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+      preconditionFailure("no memory for a SHA-256 context")
+    }
+    self.context = context
+  }
+
+  deinit { EVP_MD_CTX_free(context) }
+
+  package mutating func update(_ bytes: Data) {
+    bytes.withUnsafeBytes { precondition(EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1) }
+  }
+
+  package consuming func finish() -> Digest {
+    var bytes = [UInt8](repeating: 0, count: 32)
+    precondition(EVP_DigestFinal_ex(context, &bytes, nil) == 1)
+    return Digest(bytes: bytes)
+  }
+}

@@ -1,0 +1,196 @@
+import Foundation
+
+/// What clients and server say to each other (docs/protocol.md). Bulk bytes travel beside the head.
+package enum Message: Sendable, Hashable {
+  // From a client.
+  case hello(Hello)
+  case fetch(Fetch)
+  case offer(UpdateOffer)
+  case update(UpdateData, Data)
+
+  // From the server.
+  case welcome(Welcome)
+  case assignment(Assignment)
+  case layer(LayerData, Data)
+  case request(UpdateRequest)
+  case acknowledgement(Acknowledgement)
+  case release(Release)
+
+  // From either.
+  case heartbeat(Heartbeat)
+  case goodbye(Goodbye)
+}
+
+/// A client's first words.
+package struct Hello: Sendable, Hashable, Codable {
+  /// The protocol's version; this is 1.
+  package var `protocol`: Int
+  /// Unique in the federation, 1 … 64 letters, digits, `.`, `_` and `-`.
+  package var name: String
+  /// For the log, at most 64 characters.
+  package var software: String
+
+  package static let currentProtocol = 1
+
+  package init(name: String, software: String) {
+    self.protocol = Self.currentProtocol
+    (self.name, self.software) = (name, software)
+  }
+
+  /// Whether a name may be used: it stands in paths, logs and tables.
+  package static func isValid(name: String) -> Bool {
+    !name.isEmpty && name.utf8.count <= 64 && name != "." && name != ".."
+      && name.utf8.allSatisfy {
+        switch $0 {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+}
+
+/// The server's answer to a hello.
+package struct Welcome: Sendable, Hashable, Codable {
+  /// The whole plan: what to train and how.
+  package var plan: Plan
+  /// How often either side speaks at least; three times that without a word ends the connection.
+  package var heartbeatSeconds: Int
+  /// Bytes of a layer or an update in one frame at most.
+  package var chunkBytes: Int
+
+  package init(plan: Plan, heartbeatSeconds: Int, chunkBytes: Int) {
+    (self.plan, self.heartbeatSeconds, self.chunkBytes) = (plan, heartbeatSeconds, chunkBytes)
+  }
+}
+
+/// A client's work in a round.
+package struct Assignment: Sendable, Hashable, Codable {
+  package var key: RoundKey
+  /// Every random choice of the client's training follows from it; below 2^53, so that any JSON reader
+  /// keeps it exact.
+  package var seed: UInt64
+  /// The time that is left for the round.
+  package var deadlineSeconds: Double
+  /// The model of the stage, part by part, in layout order.
+  package var parts: [PartVersion]
+  /// The names of the parts that train; an update is their weights, one after the other in this order.
+  package var trained: [String]
+
+  package init(
+    key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String]
+  ) {
+    (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
+    (self.parts, self.trained) = (parts, trained)
+  }
+}
+
+/// Asks for the weights of a version, from an offset on.
+package struct Fetch: Sendable, Hashable, Codable {
+  package var digest: Digest
+  package var offset: Int
+
+  package init(digest: Digest, offset: Int = 0) { (self.digest, self.offset) = (digest, offset) }
+}
+
+/// A piece of a version's weights; the bytes follow the head.
+package struct LayerData: Sendable, Hashable, Codable {
+  package var digest: Digest
+  package var offset: Int
+  /// The length of the whole.
+  package var total: Int
+
+  package init(digest: Digest, offset: Int, total: Int) {
+    (self.digest, self.offset, self.total) = (digest, offset, total)
+  }
+}
+
+/// Says that an update is ready; its bytes are sent when the server asks for them.
+package struct UpdateOffer: Sendable, Hashable, Codable {
+  package var key: RoundKey
+  /// The snapshot that was trained from: ``Snapshot/base(of:)`` of the assignment's parts.
+  package var base: Digest
+  /// Of the update's bytes.
+  package var digest: Digest
+  package var bytes: Int
+  /// Images that the client trained on.
+  package var samples: Int
+  package var steps: Int
+  /// Mean over the steps.
+  package var loss: Float
+  /// What the training took.
+  package var seconds: Double
+
+  package init(
+    key: RoundKey, base: Digest, digest: Digest, bytes: Int, samples: Int, steps: Int, loss: Float,
+    seconds: Double
+  ) {
+    (self.key, self.base, self.digest, self.bytes) = (key, base, digest, bytes)
+    (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
+  }
+}
+
+/// Asks for the bytes of an offered update, from an offset on.
+package struct UpdateRequest: Sendable, Hashable, Codable {
+  package var key: RoundKey
+  package var digest: Digest
+  package var offset: Int
+
+  package init(key: RoundKey, digest: Digest, offset: Int = 0) {
+    (self.key, self.digest, self.offset) = (key, digest, offset)
+  }
+}
+
+/// A piece of an update; the bytes follow the head.
+package struct UpdateData: Sendable, Hashable, Codable {
+  package var digest: Digest
+  package var offset: Int
+
+  package init(digest: Digest, offset: Int) { (self.digest, self.offset) = (digest, offset) }
+}
+
+/// The server's verdict on an update; it is stored before this is sent.
+package struct Acknowledgement: Sendable, Hashable, Codable {
+  package var key: RoundKey
+  /// Nil: the update is admitted.
+  package var refusal: Refusal?
+
+  package init(key: RoundKey, refusal: Refusal? = nil) { (self.key, self.refusal) = (key, refusal) }
+}
+
+/// Tells a client that its work for a round is not needed any more.
+package struct Release: Sendable, Hashable, Codable {
+  package var key: RoundKey
+
+  package init(key: RoundKey) { self.key = key }
+}
+
+/// A sign of life; a client that trains says how far it is.
+package struct Heartbeat: Sendable, Hashable, Codable {
+  package var step: Int?
+  package var steps: Int?
+
+  package init(step: Int? = nil, steps: Int? = nil) { (self.step, self.steps) = (step, steps) }
+}
+
+/// The last words of a connection.
+package struct Goodbye: Sendable, Hashable, Codable {
+  package enum Reason: String, Sendable, Hashable, Codable {
+    /// The job is done.
+    case finished
+    /// The speaker stops; try again later.
+    case stopping
+    /// The peer's bytes or messages make no sense.
+    case protocolError
+    /// The server does not take this client.
+    case refused
+    /// The server gave the job up.
+    case failed
+  }
+
+  package var reason: Reason
+  package var detail: String
+
+  package init(_ reason: Reason, _ detail: String = "") { (self.reason, self.detail) = (reason, detail) }
+}

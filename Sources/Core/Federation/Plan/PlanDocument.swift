@@ -1,0 +1,45 @@
+import Yams
+
+/// The YAML of a plan's file as a tree, or the one problem that keeps it from being one.
+enum PlanDocument {
+  static func root(of text: String, file: String) throws(PlanError) -> Node {
+    guard text.utf8.count <= PlanLimits.file else {
+      throw error(file, 1, "is longer than \(PlanLimits.file) bytes, which no plan is")
+    }
+    let root: Node?
+    do {
+      root = try Yams.compose(yaml: text)
+    } catch {
+      throw PlanError(file: file, problems: problems(error, in: text))
+    }
+    guard let root, root.scalar?.isNull != true else {
+      throw error(file, 1, "is empty; a plan needs at least an encoder")
+    }
+    return root
+  }
+
+  private static func error(_ file: String, _ line: Int, _ reason: String) -> PlanError {
+    PlanError(file: file, problems: [PlanError.Problem(line: line, field: "", reason: reason)])
+  }
+
+  private static func problems(_ error: any Error, in text: String) -> [PlanError.Problem] {
+    func problem(_ line: Int, _ reason: String) -> [PlanError.Problem] {
+      [PlanError.Problem(line: line, field: "", reason: "is not YAML: \(reason)")]
+    }
+    switch error as? YamlError {
+    case .scanner(let context, let reason, let mark, _), .parser(let context, let reason, let mark, _),
+      .composer(let context, let reason, let mark, _):
+      let origin = context.map { " (\($0.text), line \($0.mark.line))" } ?? ""
+      return problem(mark.line, reason + origin)
+    case .reader(let reason, let offset, _, _):
+      return problem(1 + text.prefix(offset ?? 0).count(where: \.isNewline), reason)
+    case .duplicatedKeysInMapping(let keys, let context):
+      return keys.map { key in
+        PlanError.Problem(
+          line: max(1, context.mark.line), field: key, reason: "is given more than once, first here")
+      }
+    default:
+      return problem(1, "\(error)")
+    }
+  }
+}

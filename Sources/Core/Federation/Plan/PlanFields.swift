@@ -1,0 +1,90 @@
+extension PlanField {
+  /// Every field, in the order of the file.
+  package static let all: [PlanField] =
+    job + encoder + heads + method + calibration + local + round + augmentation
+
+  private static let job: [PlanField] = [
+    PlanField(
+      "name", \.name, .text(upTo: PlanLimits.name),
+      "What the job is called in reports and in the store."),
+    PlanField("seed", \.seed, .seed, "Every random number of the job follows from it."),
+  ]
+
+  private static let encoder: [PlanField] = [
+    PlanField("encoder.family", \.encoder.family, .choice, "Kind of encoder: a vision transformer."),
+    PlanField(
+      "encoder.image", \.encoder.image, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
+      "Side of the square images."),
+    PlanField(
+      "encoder.channels", \.encoder.channels, .integer(1...PlanLimits.channels), unit: "planes",
+      "Colour planes of an image."),
+    PlanField(
+      "encoder.patch", \.encoder.patch, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
+      "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
+    PlanField(
+      "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
+      "Length of a token; a multiple of `heads`."),
+    PlanField(
+      "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks", or: .required,
+      "Blocks of the finished encoder; a multiple of `layersPerStage`."),
+    PlanField(
+      "encoder.heads", \.encoder.heads, .integer(1...PlanLimits.heads), unit: "heads", or: .required,
+      "Attention heads of a block."),
+    PlanField(
+      "encoder.mlpRatio", \.encoder.mlpRatio, .integer(1...PlanLimits.mlpRatio), unit: "x width",
+      "Width of a block's hidden layer."),
+  ]
+
+  private static let heads: [PlanField] = [
+    PlanField(
+      "heads.hidden", \.heads.hidden, .integer(1...PlanLimits.head), unit: "numbers",
+      "Width of the projector's two hidden layers."),
+    PlanField(
+      "heads.output", \.heads.output, .integer(1...PlanLimits.head), unit: "numbers",
+      "Length of a projection, which the loss compares."),
+    PlanField("heads.bias", \.heads.bias, .flag, "Whether the heads' linear layers have a bias."),
+  ]
+
+  private static let local: [PlanField] = [
+    PlanField(
+      "local.epochs", \.local.epochs, .integer(1...PlanLimits.epochs), unit: "epochs",
+      "Passes of a client over its images in a round."),
+    PlanField(
+      "local.batch", \.local.batch, .integer(2...PlanLimits.batch), unit: "images",
+      "Images a step; an incomplete last batch is dropped, and the loss needs two to compare."),
+    PlanField(
+      "local.learningRate", \.local.learningRate, .number(.above(0, to: PlanLimits.learningRate)),
+      unit: "per 256 images", "Base learning rate; a step uses it times batch / 256."),
+    PlanField(
+      "local.weightDecay", \.local.weightDecay, .number(.from(0, to: 1)), unit: "x learning rate",
+      "AdamW's decoupled weight decay."),
+    PlanField(
+      "local.schedule", \.local.schedule, .choice,
+      "The learning rate inside a stage: the same throughout, or down to nothing along a cosine."),
+    PlanField(
+      "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
+      "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
+  ]
+
+  private static let round: [PlanField] = [
+    PlanField(
+      "round.cohort", \.round.cohort, .integer(1...PlanLimits.cohort), unit: "clients",
+      "Clients that are asked to train in a round."),
+    PlanField(
+      "round.quorum", \.round.quorum, .integer(1...PlanLimits.cohort), unit: "clients",
+      or: .derived("3/4 of `cohort`, rounded up") {
+        $0.round.quorum = Plan.RoundRules.quorum(cohort: $0.round.cohort)
+      },
+      "Updates without which a round is not committed; at most `cohort`."),
+    PlanField(
+      "round.roster", \.round.roster, .integer(1...PlanLimits.roster), unit: "clients",
+      or: .derived("`cohort`") { $0.round.roster = $0.round.cohort },
+      "Clients that must have joined before the first round; at least `cohort`."),
+    PlanField(
+      "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
+      "How often a round is tried before the server gives up."),
+    PlanField(
+      "round.deadline", \.round.deadline, .duration(upTo: PlanLimits.deadline), unit: "with the value",
+      "How long the clients have for a round: a whole number with ms, s, m or h."),
+  ]
+}

@@ -1,0 +1,68 @@
+/// What must hold between fields. A rule is asked only when each of its fields has a value of its own
+/// that is in order, so that one slip is reported once.
+struct PlanRule: Sendable {
+  /// The field that the problem is reported for.
+  let field: String
+  /// Those it is compared with.
+  let others: [String]
+  /// Nil when all is well, otherwise what is wrong.
+  let refusal: @Sendable (Plan) -> String?
+
+  init(_ field: String, _ others: String..., refusal: @escaping @Sendable (Plan) -> String?) {
+    self.field = field
+    self.others = others
+    self.refusal = refusal
+  }
+}
+
+extension PlanRule {
+  static let all: [PlanRule] = [
+    PlanRule("encoder.patch", "encoder.image") { plan in
+      let (image, patch) = (plan.encoder.image, plan.encoder.patch)
+      if image % patch != 0 { return "is \(patch), which does not divide the image's \(image) pixels" }
+      return plan.encoder.patches > PlanLimits.patches
+        ? "is \(patch), which makes \(plan.encoder.patches) patches; at most \(PlanLimits.patches)" : nil
+    },
+    PlanRule("encoder.width", "encoder.heads") { plan in
+      let (width, heads) = (plan.encoder.width, plan.encoder.heads)
+      return width % heads == 0 ? nil : "is \(width), which is not a multiple of \(heads) heads"
+    },
+    PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
+      // Four matrices of attention and two of the MLP; what else a block has is little beside them.
+      let (width, ratio) = (plan.encoder.width, plan.encoder.mlpRatio)
+      let parameters = plan.encoder.depth * (4 + 2 * ratio) * width * width
+      return parameters <= PlanLimits.parameters
+        ? nil : "gives blocks of \(parameters) parameters altogether; at most \(PlanLimits.parameters)"
+    },
+    PlanRule("method.layersPerStage", "encoder.depth") { plan in
+      let (layers, depth) = (plan.method.layersPerStage, plan.encoder.depth)
+      return depth % layers == 0 ? nil : "is \(layers), which does not divide the encoder's \(depth) blocks"
+    },
+    PlanRule("method.roundsPerStage", "method.layersPerStage", "encoder.depth") { plan in
+      guard case .list(let rounds) = plan.method.roundsPerStage,
+        plan.encoder.depth % plan.method.layersPerStage == 0, rounds.count != plan.steps
+      else { return nil }
+      return "has \(rounds.count) entries for \(plan.steps) stages of \(plan.method.layersPerStage) blocks"
+    },
+    PlanRule("round.quorum", "round.cohort") { plan in
+      let (quorum, cohort) = (plan.round.quorum, plan.round.cohort)
+      return quorum <= cohort ? nil : "is \(quorum), more than the cohort of \(cohort)"
+    },
+    PlanRule("round.roster", "round.cohort") { plan in
+      let (roster, cohort) = (plan.round.roster, plan.round.cohort)
+      return roster >= cohort ? nil : "is \(roster), less than the cohort of \(cohort)"
+    },
+    PlanRule("augmentation.mean", "encoder.channels") { plan in
+      channels(plan.augmentation.mean.count, of: plan)
+    },
+    PlanRule("augmentation.deviation", "encoder.channels") { plan in
+      channels(plan.augmentation.deviation.count, of: plan)
+    },
+  ]
+
+  private static func channels(_ count: Int, of plan: Plan) -> String? {
+    let channels = plan.encoder.channels
+    return count == 1 || count == channels
+      ? nil : "has \(count) entries; must have one for all channels or one for each of \(channels)"
+  }
+}

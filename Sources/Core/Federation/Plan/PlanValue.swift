@@ -1,0 +1,94 @@
+import Yams
+
+/// How a value of one type stands in a plan's file: what it is called, how it is read and written.
+struct PlanValue<Value: Sendable>: Sendable {
+  /// As docs/plans.md calls it.
+  let type: String
+  let read: @Sendable (Node) throws(PlanRefusal) -> Value
+  let write: @Sendable (Value) -> String
+}
+
+extension PlanValue {
+  /// A value read from the text of a scalar; nil means that the text is something else.
+  static func scalar(
+    _ type: String, quoted: Bool = false, write: @escaping @Sendable (Value) -> String = { "\($0)" },
+    read: @escaping @Sendable (String) throws(PlanRefusal) -> Value?
+  ) -> Self {
+    PlanValue(
+      type: type,
+      read: { node throws(PlanRefusal) in
+        let text = try node.text(for: type, quoted: quoted)
+        guard let value = try read(text) else {
+          throw PlanRefusal("is \(PlanRefusal.shown(text)); must be: \(type)")
+        }
+        return value
+      },
+      write: write)
+  }
+}
+
+extension PlanValue where Value == Int {
+  static func integer(_ range: ClosedRange<Int>) -> Self {
+    scalar("integer \(range.lowerBound) … \(range.upperBound)") { text throws(PlanRefusal) in
+      Int(text).flatMap { range.contains($0) ? $0 : nil }
+    }
+  }
+}
+
+extension PlanValue where Value == UInt64 {
+  static var seed: Self {
+    scalar("integer 0 … \(UInt64.max)") { text throws(PlanRefusal) in UInt64(text) }
+  }
+}
+
+extension PlanValue where Value == Bool {
+  static var flag: Self {
+    scalar("true or false") { text throws(PlanRefusal) in Bool(text) }
+  }
+}
+
+extension PlanValue where Value == String {
+  static func text(upTo limit: Int) -> Self {
+    scalar("text of 1 … \(limit) characters", quoted: true, write: { $0.yamlQuoted }) {
+      text throws(PlanRefusal) in
+      guard !text.contains(where: { $0.isControl }) else {
+        throw PlanRefusal("is \(PlanRefusal.shown(text)); control characters have no place in it")
+      }
+      return (1...limit).contains(text.count) ? text : nil
+    }
+  }
+}
+
+extension PlanValue where Value == TimeSpan {
+  static func duration(upTo limit: TimeSpan) -> Self {
+    scalar("duration 1ms … \(limit)") { text throws(PlanRefusal) in
+      let span = try TimeSpan(text)
+      return span.milliseconds > 0 && span <= limit ? span : nil
+    }
+  }
+}
+
+extension PlanValue where Value: CaseIterable & RawRepresentable<String> {
+  /// One of the words that this version knows.
+  static var choice: Self {
+    let words = Value.allCases.map(\.rawValue)
+    let known = words.joined(separator: ", ")
+    let type = words.count == 1 ? "only \(known)" : "one of \(known)"
+    return scalar(type, quoted: true, write: \.rawValue) { text throws(PlanRefusal) in
+      guard let value = Value(rawValue: text) else {
+        throw PlanRefusal("is \(PlanRefusal.shown(text)); this version knows \(known)")
+      }
+      return value
+    }
+  }
+}
+
+extension PlanValue where Value == Plan.Calibration.Interval {
+  static func interval(upTo limit: Int) -> Self {
+    scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRefusal) in
+      guard let interval = Value(text) else { return nil }
+      if case .rounds(let count) = interval, count > limit { return nil }
+      return interval
+    }
+  }
+}

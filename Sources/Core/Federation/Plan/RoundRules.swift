@@ -1,0 +1,32 @@
+extension Plan {
+  /// Who takes part in a round, and when it is over.
+  package struct RoundRules: Sendable, Hashable, Codable {
+    /// Clients that are asked to train in a round. Default 4.
+    package var cohort: Int
+    /// Updates without which a round is not committed. Default 3/4 of the cohort, rounded up: one slow
+    /// box in four does not hold up the rest, and yet most images are heard.
+    package var quorum: Int
+    /// Clients that must have joined before the first round. Default the cohort: it can be filled then.
+    package var roster: Int
+    /// How often a round is tried before the server gives up. Default 3: a bad moment passes, a fault stays.
+    package var attempts: Int
+    /// How long the clients have for a round. Default 10 minutes, about the time of three epochs on a
+    /// small box.
+    package var deadline: TimeSpan
+
+    /// A quorum or a roster left out follows the cohort.
+    package init(
+      cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, attempts: Int = 3,
+      deadline: TimeSpan = .minutes(10)
+    ) {
+      self.cohort = cohort
+      self.quorum = quorum ?? Self.quorum(cohort: cohort)
+      self.roster = roster ?? cohort
+      self.attempts = attempts
+      self.deadline = deadline
+    }
+
+    /// The quorum of a plan that names none.
+    static func quorum(cohort: Int) -> Int { (3 * cohort + 3) / 4 }
+  }
+}

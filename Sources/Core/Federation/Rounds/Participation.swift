@@ -1,0 +1,179 @@
+import Foundation
+
+/// The client's side of the protocol, as a value: what it heard and did goes in, actions come out.
+package struct Participation: Sendable {
+  package enum Phase: Sendable, Hashable {
+    /// Hello is said, the welcome not yet heard.
+    case greeting
+    /// Waiting for an assignment.
+    case idle
+    /// Some parts of the assignment's model are not here yet; the first of them is on its way.
+    case fetching(Assignment, missing: [PartVersion])
+    case training(Assignment)
+    /// An update is ready, and the server knows.
+    case offering(UpdateOffer)
+    case finished(Goodbye)
+  }
+
+  /// What the client is to do.
+  package enum Action: Sendable, Hashable {
+    case send(Message)
+    /// The plan is known: make ready for it.
+    case prepare(Welcome)
+    /// Keep a piece of a layer.
+    case store(LayerData, Data)
+    case train(Assignment)
+    /// The training under way, or the update that came of it, is not needed any more.
+    case drop(RoundKey)
+    /// Send the update's bytes from an offset on.
+    case upload(UpdateOffer, from: Int)
+    /// The server's verdict, for the log.
+    case note(Acknowledgement)
+    case finish(Goodbye)
+  }
+
+  package private(set) var phase = Phase.greeting
+
+  package init() {}
+
+  /// The first action of a connection.
+  package func greet(name: String, software: String) -> [Action] {
+    [.send(.hello(Hello(name: name, software: software)))]
+  }
+
+  /// The server said something. `holds` tells which versions are kept here.
+  ///
+  /// Throws ``UnexpectedMessage`` where the server could not say that now.
+  package mutating func hear(_ message: Message, holds: (PartVersion) -> Bool) throws(UnexpectedMessage)
+    -> [Action]
+  {
+    switch (message, phase) {
+    case (.welcome(let welcome), .greeting):
+      phase = .idle
+      return [.prepare(welcome)]
+    case (.assignment(let assignment), .idle), (.assignment(let assignment), .fetching),
+      (.assignment(let assignment), .training), (.assignment(let assignment), .offering):
+      // A new assignment means that the server has given up waiting for the old one.
+      return dropped + take(assignment, holds: holds)
+    case (.layer(let head, let bytes), .fetching(let assignment, let missing)):
+      return try store(head, bytes, assignment, missing)
+    case (.layer, .idle), (.layer, .training), (.layer, .offering):
+      return []  // The tail of a transfer for a round that is over.
+    case (.request(let request), .offering(let offer)) where request.digest == offer.digest:
+      guard request.offset >= 0, request.offset <= offer.bytes else {
+        throw UnexpectedMessage("a request from offset \(request.offset) of \(offer.bytes)")
+      }
+      return [.upload(offer, from: request.offset)]
+    case (.request, .idle), (.request, .training), (.request, .fetching), (.request, .offering): return []
+    case (.acknowledgement(let verdict), .offering(let offer)) where verdict.key == offer.key:
+      phase = .idle
+      return [.note(verdict), .drop(offer.key)]
+    case (.acknowledgement, .idle), (.acknowledgement, .fetching), (.acknowledgement, .training): return []
+    case (.release(let release), _) where release.key == key:
+      let actions = dropped
+      phase = .idle
+      return actions
+    case (.release, _): return []
+    case (.heartbeat, _): return []
+    case (.goodbye(let goodbye), _):
+      phase = .finished(goodbye)
+      return [.finish(goodbye)]
+    default: throw UnexpectedMessage("\(message.name) while \(phase.name)")
+    }
+  }
+
+  /// The last missing byte of a version arrived and its digest is right.
+  package mutating func hold(_ version: PartVersion) -> [Action] {
+    guard case .fetching(let assignment, let missing) = phase else { return [] }
+    return proceed(assignment, missing: missing.filter { $0.digest != version.digest })
+  }
+
+  /// A version arrived, but its bytes are not those of its digest: it is fetched again.
+  package mutating func lose(_ version: PartVersion) -> [Action] {
+    guard case .fetching(_, let missing) = phase, missing.first == version else { return [] }
+    return [.send(.fetch(Fetch(digest: version.digest)))]
+  }
+
+  /// The training of a round is done.
+  package mutating func finish(_ offer: UpdateOffer) -> [Action] {
+    guard case .training(let assignment) = phase, assignment.key == offer.key else { return [] }
+    phase = .offering(offer)
+    return [.send(.offer(offer))]
+  }
+
+  /// The round that work is under way for.
+  package var key: RoundKey? {
+    switch phase {
+    case .fetching(let assignment, _), .training(let assignment): assignment.key
+    case .offering(let offer): offer.key
+    case .greeting, .idle, .finished: nil
+    }
+  }
+
+  private var dropped: [Action] { key.map { [.drop($0)] } ?? [] }
+
+  private mutating func take(_ assignment: Assignment, holds: (PartVersion) -> Bool) -> [Action] {
+    var seen = Set<Digest>()
+    let missing = assignment.parts.filter { !holds($0) && seen.insert($0.digest).inserted }
+    return proceed(assignment, missing: missing)
+  }
+
+  private mutating func proceed(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
+    guard let next = missing.first else {
+      phase = .training(assignment)
+      return [.train(assignment)]
+    }
+    phase = .fetching(assignment, missing: missing)
+    return [.send(.fetch(Fetch(digest: next.digest)))]
+  }
+
+  private func store(
+    _ head: LayerData, _ bytes: Data, _ assignment: Assignment, _ missing: [PartVersion]
+  ) throws(UnexpectedMessage) -> [Action] {
+    guard let version = missing.first(where: { $0.digest == head.digest }) else { return [] }
+    guard head.total == version.bytes, head.offset >= 0, head.offset <= head.total - bytes.count else {
+      throw UnexpectedMessage("\(bytes.count) bytes at \(head.offset) of \(version.name)'s \(version.bytes)")
+    }
+    return [.store(head, bytes)]
+  }
+}
+
+/// The peer said something that it could not say then.
+package struct UnexpectedMessage: Error, CustomStringConvertible {
+  package let description: String
+
+  package init(_ description: String) { self.description = description }
+}
+
+extension Message {
+  /// What the message is called in docs/protocol.md.
+  package var name: String {
+    switch self {
+    case .hello: "hello"
+    case .fetch: "fetch"
+    case .offer: "offer"
+    case .update: "update"
+    case .welcome: "welcome"
+    case .assignment: "assignment"
+    case .layer: "layer"
+    case .request: "request"
+    case .acknowledgement: "acknowledgement"
+    case .release: "release"
+    case .heartbeat: "heartbeat"
+    case .goodbye: "goodbye"
+    }
+  }
+}
+
+extension Participation.Phase {
+  fileprivate var name: String {
+    switch self {
+    case .greeting: "greeting"
+    case .idle: "idle"
+    case .fetching: "fetching"
+    case .training: "training"
+    case .offering: "offering"
+    case .finished: "finished"
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/// Why an update is not admitted. A refusal is a value: it is stored, sent back, and harms nobody.
+package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
+  /// It belongs to another round, stage or attempt, or the round takes no more updates.
+  case wrongRound
+  /// The client is not in the round's cohort.
+  case stranger
+  /// The client's update of this round is already admitted, with other bytes.
+  case duplicate
+  /// It was trained from another snapshot.
+  case wrongBase
+  /// Its length is not that of what trains.
+  case wrongSize
+  /// Its bytes are not those of its digest.
+  case wrongDigest
+  /// A weight or the loss is not a finite number.
+  case notFinite
+  /// It claims no samples, or more than a federation has.
+  case overLimit
+
+  /// A sentence for logs and people.
+  package var explanation: String {
+    switch self {
+    case .wrongRound: "it belongs to another round"
+    case .stranger: "the client is not in the cohort"
+    case .duplicate: "another update of this client is already admitted"
+    case .wrongBase: "it was trained from another snapshot"
+    case .wrongSize: "its length is not that of what trains"
+    case .wrongDigest: "its bytes are not those of its digest"
+    case .notFinite: "it holds a number that is not finite"
+    case .overLimit: "its number of samples is out of bounds"
+    }
+  }
+}

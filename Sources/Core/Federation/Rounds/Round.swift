@@ -1,0 +1,210 @@
+/// One round of a job, as a value: facts and time go in, actions come out. It reads no clock, does no I/O
+/// and draws nothing but the cohort, which follows from the seed.
+///
+/// `advance(to:)` is the only place where the phase changes.
+package struct Round: Sendable {
+  package enum Phase: Sendable, Hashable {
+    /// Waiting for enough clients.
+    case recruiting
+    /// The cohort trains until all have answered, or until the deadline.
+    case training(deadline: Duration)
+    /// The admitted updates are averaged.
+    case aggregating
+    /// The server trains the whole on its own images.
+    case calibrating
+    case closed(Outcome)
+  }
+
+  package enum Outcome: Sendable, Hashable {
+    case committed
+    case abandoned(Abandonment)
+  }
+
+  package enum Abandonment: Sendable, Hashable {
+    /// The deadline passed with fewer updates than the quorum.
+    case deadlinePassed(admitted: Int)
+    /// So many updates were refused that the quorum is out of reach.
+    case quorumOutOfReach(admitted: Int)
+  }
+
+  /// What the coordinator is to do.
+  package enum Action: Sendable, Hashable {
+    case assign(client: String, deadline: Duration)
+    /// Tell a straggler to stop.
+    case release(client: String)
+    /// Average the updates of the ledger, in client order.
+    case aggregate
+    case calibrate
+    /// Make the result the global model.
+    case commit
+    case abandon(Abandonment)
+  }
+
+  /// Where a member of the cohort stands.
+  private enum Member: Sendable {
+    case assigned
+    /// The connection is lost; it may come back.
+    case gone
+    case admitted
+    case refused
+  }
+
+  package let key: RoundKey
+  package let rules: Plan.RoundRules
+  package let calibrates: Bool
+  package private(set) var phase = Phase.recruiting
+  package private(set) var ledger = Ledger()
+  private let seed: UInt64
+  private let expected: Expectation
+  private let needed: Int
+  private let began: Duration
+  private var present: Set<String>
+  private var members: [String: Member] = [:]
+  private var isAggregated = false
+  private var isCalibrated = false
+
+  /// What every update of a round must look like.
+  package struct Expectation: Sendable, Hashable {
+    package let base: Digest
+    package let bytes: Int
+
+    package init(base: Digest, bytes: Int) { (self.base, self.bytes) = (base, bytes) }
+  }
+
+  /// - Parameters:
+  ///   - needed: clients that must be present before it starts; after the deadline a quorum is enough.
+  ///   - present: clients that are connected as it begins.
+  ///   - now: the time at which it begins.
+  package init(
+    _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool, expecting expected: Expectation,
+    seed: UInt64, present: some Sequence<String>, at now: Duration
+  ) {
+    (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
+    (self.expected, self.seed, self.present, began) = (expected, seed, Set(present), now)
+  }
+
+  /// The members of the cohort, in name order; empty before it is drawn.
+  package var cohort: [String] { members.keys.sorted() }
+
+  /// The time at which `advance(to:)` would change something by itself; nil if only a fact can.
+  package var nextDeadline: Duration? {
+    switch phase {
+    case .recruiting: began + rules.deadline.duration
+    case .training(let deadline): deadline
+    case .aggregating, .calibrating, .closed: nil
+    }
+  }
+
+  // MARK: - Facts
+
+  /// A client is connected; a member of the cohort that comes back gets its assignment again.
+  package mutating func join(_ client: String) -> [Action] {
+    present.insert(client)
+    guard case .training(let deadline) = phase, case .gone? = members[client] else { return [] }
+    members[client] = .assigned
+    return [.assign(client: client, deadline: deadline)]
+  }
+
+  /// A client's connection is lost.
+  package mutating func leave(_ client: String) {
+    present.remove(client)
+    if case .assigned? = members[client] { members[client] = .gone }
+  }
+
+  /// Whether an offered update may be sent: everything that can be known without its bytes.
+  package func refusal(of offer: UpdateOffer, from client: String) -> Refusal? {
+    guard offer.key == key, case .training = phase else { return .wrongRound }
+    guard let member = members[client] else { return .stranger }
+    if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
+    guard offer.base == expected.base else { return .wrongBase }
+    guard offer.bytes == expected.bytes else { return .wrongSize }
+    guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
+    guard offer.samples > 0, offer.samples <= Self.mostSamples, offer.steps > 0 else { return .overLimit }
+    return nil
+  }
+
+  /// A bound on the images that a client can claim: more would drown every other client.
+  private static let mostSamples = 100_000_000
+
+  /// Whether the client's very update is already admitted: its acknowledgement was lost, and is repeated.
+  package func hasAdmitted(_ offer: UpdateOffer, from client: String) -> Bool {
+    offer.key == key && ledger.admitted[client]?.digest == offer.digest
+  }
+
+  /// An update was checked and stored.
+  package mutating func admit(_ offer: UpdateOffer, from client: String) {
+    precondition(refusal(of: offer, from: client) == nil, "\(client)'s update was not to be admitted")
+    ledger.admit(offer, from: client)
+    members[client] = .admitted
+  }
+
+  /// A member's update is not usable; the round goes on without it.
+  package mutating func refuse(_ client: String) {
+    if case .assigned? = members[client] { members[client] = .refused }
+  }
+
+  package mutating func finishAggregation() { isAggregated = true }
+
+  package mutating func finishCalibration() { isCalibrated = true }
+
+  // MARK: - Time
+
+  /// Changes the phase as far as facts and time allow, and says what is to be done.
+  package mutating func advance(to now: Duration) -> [Action] {
+    var actions: [Action] = []
+    while let step = nextStep(at: now) {
+      phase = step.phase
+      actions += step.actions
+    }
+    return actions
+  }
+
+  private mutating func nextStep(at now: Duration) -> (phase: Phase, actions: [Action])? {
+    switch phase {
+    case .recruiting: startTraining(at: now)
+    case .training(let deadline): finishTraining(deadline, at: now)
+    case .aggregating:
+      if !isAggregated {
+        nil
+      } else if calibrates {
+        (.calibrating, [.calibrate])
+      } else {
+        (.closed(.committed), [.commit])
+      }
+    case .calibrating: isCalibrated ? (.closed(.committed), [.commit]) : nil
+    case .closed: nil
+    }
+  }
+
+  private mutating func startTraining(at now: Duration) -> (phase: Phase, actions: [Action])? {
+    let waitedEnough = now >= began + rules.deadline.duration
+    guard present.count >= (waitedEnough ? rules.quorum : max(needed, rules.cohort)) else { return nil }
+    let deadline = now + rules.deadline.duration
+    let drawn = Cohort.draw(rules.cohort, from: present, seed: seed, key)
+    for client in drawn { members[client] = .assigned }
+    return (.training(deadline: deadline), drawn.map { .assign(client: $0, deadline: deadline) })
+  }
+
+  private func finishTraining(_ deadline: Duration, at now: Duration) -> (phase: Phase, actions: [Action])? {
+    let admitted = ledger.admitted.count
+    let training = count { if case .assigned = $0 { true } else { false } }
+    let gone = count { if case .gone = $0 { true } else { false } }
+    let stragglers = cohort.filter { if case .assigned? = members[$0] { true } else { false } }
+    let releases = stragglers.map { Action.release(client: $0) }
+    // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
+    if admitted >= rules.quorum && (training == 0 || now >= deadline) {
+      return (.aggregating, releases + [.aggregate])
+    }
+    if now >= deadline {
+      let reason = Abandonment.deadlinePassed(admitted: admitted)
+      return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
+    }
+    if admitted + training + gone < rules.quorum {
+      let reason = Abandonment.quorumOutOfReach(admitted: admitted)
+      return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
+    }
+    return nil
+  }
+
+  private func count(_ isIncluded: (Member) -> Bool) -> Int { members.values.count(where: isIncluded) }
+}

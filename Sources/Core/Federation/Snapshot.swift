@@ -1,0 +1,111 @@
+import Engine
+import Foundation
+
+/// A part of the model in one version: what is asked for, sent and kept.
+package struct PartVersion: Sendable, Hashable, Codable {
+  /// `stem`, `blocks.0` …, `norm`, `projector`.
+  package let name: String
+  package let digest: Digest
+  /// Length of its float32 weights.
+  package let bytes: Int
+
+  package init(name: String, digest: Digest, bytes: Int) {
+    (self.name, self.digest, self.bytes) = (name, digest, bytes)
+  }
+}
+
+/// The weights of a stage's model at one moment, part by part, as they travel and are stored: float32,
+/// little-endian, in layout order.
+package struct Snapshot: Sendable {
+  package let stage: Stage
+  /// In layout order.
+  package let manifest: [PartVersion]
+  private let weights: [Digest: Data]
+
+  /// Copies all parameters of the stage's model.
+  package init(_ stage: Stage, _ parameters: borrowing Storage) {
+    var parts: [Data] = []
+    for part in stage.model.parts { parts.append(parameters[part.range].bytes) }
+    self.init(stage, parts: parts)
+  }
+
+  /// From the weights of every part, in layout order.
+  package init(_ stage: Stage, parts: [Data]) {
+    precondition(parts.count == stage.model.parts.count)
+    self.stage = stage
+    var manifest: [PartVersion] = []
+    var weights: [Digest: Data] = [:]
+    for (part, data) in zip(stage.model.parts, parts) {
+      precondition(data.count == part.range.count * 4, "\(part.name) of \(data.count) bytes")
+      let digest = Digest(of: data)
+      manifest.append(PartVersion(name: part.name, digest: digest, bytes: data.count))
+      weights[digest] = data
+    }
+    (self.manifest, self.weights) = (manifest, weights)
+  }
+
+  /// The weights of a version; nil if this snapshot has none such.
+  package func data(_ digest: Digest) -> Data? { weights[digest] }
+
+  /// What an update is a change of: the digest over the digests of all parts.
+  package var base: Digest { Self.base(of: manifest) }
+
+  /// The digest over the digests of parts in order.
+  package static func base(of manifest: [PartVersion]) -> Digest {
+    Digest(of: Data(manifest.map(\.digest.description).joined(separator: "\n").utf8))
+  }
+
+  /// SHA-256 over the encoder's float32 weights in layout order, heads left out.
+  package var encoderDigest: Digest {
+    var hasher = Hasher256()
+    for (part, version) in zip(stage.model.parts, manifest)
+    where part.range.upperBound <= stage.model.encoderRange.upperBound {
+      hasher.update(weights[version.digest] ?? Data())
+    }
+    return hasher.finish()
+  }
+
+  /// Writes all weights to parameters of the stage's model.
+  package func write(into parameters: borrowing Storage) {
+    for (part, version) in zip(stage.model.parts, manifest) {
+      parameters[part.range].setBytes(weights[version.digest] ?? Data())
+    }
+  }
+
+  /// The snapshot after a round: the range that the stage trains is replaced.
+  package func replacing(trained values: [Float]) -> Snapshot {
+    precondition(values.count == stage.range.count, "\(values.count) floats for \(stage.range)")
+    let parts = zip(stage.model.parts, manifest).map { part, version in
+      guard part.range.lowerBound >= stage.range.lowerBound else { return weights[version.digest] ?? Data() }
+      let start = part.range.lowerBound - stage.range.lowerBound
+      return values[start..<start + part.range.count].withUnsafeBytes { Data($0) }
+    }
+    return Snapshot(stage, parts: parts)
+  }
+
+  /// The encoder's parameters under timm's names.
+  package func encoderTensors() -> Safetensors {
+    let storage = Storage(stage.model.layout)
+    write(into: storage)
+    var file = Safetensors()
+    for entry in stage.model.layout.entries
+    where entry.slot.range.upperBound <= stage.model.encoderRange.upperBound {
+      file.add(entry.name, Safetensors.Tensor(shape: entry.shape, values: storage[entry.slot].array()))
+    }
+    return file
+  }
+}
+
+extension Matrix {
+  /// The floats of a contiguous matrix as they travel: little-endian, as on every machine this runs on.
+  package var bytes: Data {
+    precondition(isContiguous)
+    return Data(bytes: start, count: count * MemoryLayout<Float>.stride)
+  }
+
+  /// Sets the floats of a contiguous matrix from bytes of that length.
+  package func setBytes(_ data: Data) {
+    precondition(isContiguous && data.count == count * MemoryLayout<Float>.stride, "\(data.count) bytes")
+    data.withUnsafeBytes { UnsafeMutableRawPointer(start).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+  }
+}

@@ -1,0 +1,49 @@
+import Federation
+import Foundation
+import Testing
+
+@Suite struct PlanDocsTests {
+  /// The repository, above Tests/FederationTests/Plan.
+  private static let root = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+  private static let page = root.appending(path: "docs/plans.md")
+
+  @Test func documentsEveryFieldAndNoOther() throws {
+    let text = try String(contentsOf: Self.page, encoding: .utf8)
+    let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map(String.init)
+    let fields = PlanField.all.map {
+      "| `\($0.path)` | \($0.type) | \($0.unit) | \($0.standard) | \($0.meaning) |"
+    }
+    for missing in Set(fields).subtracting(rows).sorted() { Issue.record("docs/plans.md lacks\n\(missing)") }
+    for other in Set(rows).subtracting(fields).sorted() { Issue.record("no such field:\n\(other)") }
+    #expect(rows == fields, "in the table's order")
+  }
+
+  /// The page's fenced YAML; the full example names every field.
+  @Test func showsExamplesThatAreTaken() throws {
+    let text = try String(contentsOf: Self.page, encoding: .utf8)
+    let examples = text.components(separatedBy: "```yaml\n").dropFirst()
+      .compactMap { $0.components(separatedBy: "```").first }
+    #expect(examples.count == 2)
+    for example in examples { #expect(complaints(example) == []) }
+    let full = try #require(examples.last)
+    for field in PlanField.all {
+      let key = field.path.split(separator: ".").last.map(String.init) ?? ""
+      #expect(full.contains("\(key):"), "the full example lacks \(field.path)")
+    }
+  }
+
+  @Test func readsEveryPlanInDeploy() throws {
+    let folder = Self.root.appending(path: "deploy/plans")
+    let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+      .filter { $0.pathExtension == "yaml" }
+    #expect(files.count >= 4)
+    for file in files {
+      let text = try String(contentsOf: file, encoding: .utf8)
+      let plan = try Plan(yaml: text, file: file.lastPathComponent)
+      #expect(plan.name == file.deletingPathExtension().lastPathComponent)
+      #expect(try Plan(yaml: plan.yaml(), file: "written") == plan)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import Engine
+import Federation
+import Foundation
+import Testing
+
+@Suite struct PlanWriterTests {
+  @Test func writesWhatReadsBackEqual() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    print("PlanWriterTests: seed \(seed)")
+    var numbers = RandomNumbers(seed: seed)
+    for index in 0..<500 {
+      let plan = Plan.random(&numbers)
+      let text = plan.yaml()
+      switch reading(text) {
+      case .success(let read): #expect(read == plan, "seed \(seed), plan \(index):\n\(text)")
+      case .failure(let error): Issue.record("seed \(seed), plan \(index):\n\(error)\n\(text)")
+      }
+      let coded = try JSONEncoder().encode(plan)
+      #expect(try JSONDecoder().decode(Plan.self, from: coded) == plan, "seed \(seed), plan \(index)")
+    }
+  }
+
+  @Test func writesEveryFieldOnALineOfItsOwn() {
+    var plan = Plan(encoder: EncoderConfiguration(image: 32, patch: 4, width: 96, depth: 4, heads: 3))
+    // encoder, heads, method, local, round, augmentation.
+    let sections = 6
+    let calibration = PlanField.all.filter { $0.path.hasPrefix("method.calibration.") }.count
+    #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count - calibration + sections)
+    plan.method.calibration = Plan.Calibration(data: "shapes:512")
+    #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count + sections + 1)
+    let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
+    #expect(plan.yaml().contains(calibrated))
+  }
+
+  /// The structs' own coding knows their properties, so a field that the table lacks, or files under
+  /// another's name, shows here.
+  @Test func writesEachPropertyUnderItsOwnName() throws {
+    var numbers = RandomNumbers(seed: 5)
+    var plan = Plan.random(&numbers)
+    plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
+    let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan))
+    let properties = leaves(of: json, at: "")
+    let fields = leaves(ofYAML: plan.yaml())
+    #expect(Set(properties.keys) == Set(fields.keys))
+    #expect(Set(fields.keys) == Set(PlanField.all.map(\.path)))
+    for (path, property) in properties {
+      #expect(numbersIn(property) == numbersIn(fields[path] ?? ""), "\(path)")
+    }
+  }
+
+  private func leaves(of json: Any, at path: String) -> [String: String] {
+    guard let object = json as? [String: Any] else { return [path: "\(json)"] }
+    return object.reduce(into: [:]) { all, entry in
+      let inner = path.isEmpty ? entry.key : "\(path).\(entry.key)"
+      all.merge(leaves(of: entry.value, at: inner)) { one, _ in one }
+    }
+  }
+
+  private func leaves(ofYAML text: String) -> [String: String] {
+    var sections: [String] = []
+    var all: [String: String] = [:]
+    for line in text.split(separator: "\n") {
+      let depth = line.prefix { $0 == " " }.count / 2
+      let parts = line.dropFirst(2 * depth).split(separator: ":", maxSplits: 1).map(String.init)
+      sections = sections.prefix(depth) + [parts[0]]
+      if parts.count == 2 { all[sections.joined(separator: ".")] = parts[1] }
+    }
+    return all
+  }
+
+  /// Numbers look different in the two notations, so they are compared as such; a truth is 0 or 1 in one.
+  private func numbersIn(_ text: String) -> [Float] {
+    let text = text.replacing("false", with: "0").replacing("true", with: "1")
+    return text.split { !"+-.eE0123456789".contains($0) }.compactMap { Float($0) }
+  }
+}

@@ -1,0 +1,95 @@
+import Engine
+import Federation
+
+/// A small generator (SplitMix64), so that a printed seed repeats a failure.
+struct RandomNumbers: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  mutating func int(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+
+  /// Of any magnitude, not only near the upper end.
+  mutating func float(upTo limit: Float) -> Float {
+    limit * Float.random(in: 0.001...1, using: &self) * [1, 0.01, 1e-8].randomElement(using: &self)!
+  }
+
+  mutating func range(upTo limit: Float) -> ClosedRange<Float> {
+    let (one, other) = (float(upTo: limit), float(upTo: limit))
+    return min(one, other)...max(one, other)
+  }
+
+  mutating func text(upTo count: Int) -> String {
+    let letters = Array("abc XYZ09:#'\"\\{}[],&*!|>%@`-~?äß日本🙂\u{2028}=/.")
+    return String((0..<int(1...count)).map { _ in letters.randomElement(using: &self)! })
+  }
+}
+
+extension Plan {
+  /// Any plan that the rules allow.
+  static func random(_ numbers: inout RandomNumbers) -> Plan {
+    let (patch, heads, layers) = (numbers.int(1...16), numbers.int(1...8), numbers.int(1...4))
+    let steps = numbers.int(1...6)
+    let channels = numbers.int(1...4)
+    let cohort = numbers.int(1...100)
+    let rounds = (0..<steps).map { _ in numbers.int(1...PlanLimits.rounds) }
+    var plan = Plan(
+      name: numbers.text(upTo: 20), seed: numbers.next(),
+      encoder: EncoderConfiguration(
+        image: patch * numbers.int(1...64), channels: channels, patch: patch,
+        width: heads * numbers.int(1...64), depth: layers * steps, heads: heads,
+        mlpRatio: numbers.int(1...8)),
+      heads: HeadConfiguration(
+        hidden: numbers.int(1...512), output: numbers.int(1...512), bias: .random(using: &numbers)),
+      method: Method(
+        strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
+        roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
+        initialisation: .random(using: &numbers) ? .transfer : .random,
+        temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
+    if Bool.random(using: &numbers) {
+      let every = [Calibration.Interval.round, .stage, .rounds(numbers.int(1...9))]
+      plan.method.calibration = Calibration(
+        data: numbers.text(upTo: 200), epochs: numbers.int(1...9),
+        every: every.randomElement(using: &numbers)!)
+    }
+    plan.local = LocalTraining(
+      epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
+      learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),
+      schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000))
+    plan.round = RoundRules(
+      cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
+      attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
+    plan.augmentation = .random(&numbers, channels: channels)
+    return plan
+  }
+}
+
+extension Plan.Augmentation {
+  static func random(_ numbers: inout RandomNumbers, channels: Int) -> Self {
+    var settings = Self()
+    settings.cropArea = numbers.range(upTo: 1)
+    settings.cropRatio = numbers.range(upTo: 10)
+    settings.flip = numbers.float(upTo: 1)
+    settings.jitter = numbers.float(upTo: 1)
+    settings.brightness = numbers.float(upTo: 2)
+    settings.contrast = numbers.float(upTo: 2)
+    settings.saturation = numbers.float(upTo: 2)
+    settings.hue = numbers.float(upTo: 0.5)
+    settings.grayscale = numbers.float(upTo: 1)
+    settings.blur = [numbers.float(upTo: 1), numbers.float(upTo: 1)]
+    settings.blurSigma = numbers.range(upTo: 32)
+    settings.solarize = [numbers.float(upTo: 1), numbers.float(upTo: 1)]
+    settings.solarizeThreshold = numbers.float(upTo: 1)
+    settings.mean = (0..<channels).map { _ in numbers.float(upTo: 1000) - 500 }
+    settings.deviation = (0..<channels).map { _ in numbers.float(upTo: 1000) }
+    return settings
+  }
+}
