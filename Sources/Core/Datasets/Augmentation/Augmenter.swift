@@ -1,0 +1,115 @@
+import Engine
+
+/// Makes the views that training compares and the plain images that evaluation sees.
+///
+/// The order is that of SimCLR and MoCo v3: crop, flip, colour jitter, grayscale, blur, solarize, normalise.
+package struct Augmenter: Sendable {
+  /// As they were given.
+  package let settings: AugmentationSettings
+  /// H = W of what it writes and of what it takes, in pixels.
+  package let size: Int
+  /// C of what it writes and of what it takes, 1 or 3.
+  package let channels: Int
+
+  private let crop: CropSampler
+  private let blurKernel: Int
+  /// Per channel: a normalised number is (x - mean) · scale.
+  private let mean: [Float]
+  private let scale: [Float]
+
+  /// For settings that ``AugmentationSettings/check(channels:)`` finds nothing wrong with, and images of
+  /// `channels` x `size` x `size`.
+  package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
+    let problems = settings.check(channels: channels).map { "\($0.field): \($0.problem)" }
+    precondition(problems.isEmpty, problems.joined(separator: "; "))
+    precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
+    self.settings = settings
+    self.size = size
+    self.channels = channels
+    crop = CropSampler(
+      area: Float(settings.cropArea[0])...Float(settings.cropArea[1]),
+      ratio: Float(settings.cropRatio[0])...Float(settings.cropRatio[1]))
+    // A reflection reaches at most one pixel less than the image's side.
+    blurKernel = min(settings.blurKernel(forSize: size), 2 * size - 1)
+    mean = (0..<channels).map { Float(settings.mean[min($0, settings.mean.count - 1)]) }
+    scale = (0..<channels).map { 1 / Float(settings.std[min($0, settings.std.count - 1)]) }
+  }
+
+  /// Scratch for one worker of this augmenter.
+  package func makeScratch() -> AugmentationScratch {
+    AugmentationScratch(channels: channels, longestSide: size)
+  }
+
+  /// Writes view 0 or 1 of an image, normalised, [C, H, W]; every choice is drawn from `random`.
+  package func view(
+    _ view: Int, of set: ImageSet, index: Int, random: inout RandomNumbers,
+    into target: UnsafeMutablePointer<Float>, scratch: AugmentationScratch
+  ) {
+    precondition(view == 0 || view == 1, "view \(view)")
+    requireFit(set)
+    precondition(
+      scratch.longestSide >= size && scratch.channels >= channels,
+      "scratch for \(scratch.channels) x \(scratch.longestSide)², images of \(channels) x \(size)²")
+    let source = PlanarImage(scratch.image, channels: channels, height: size, width: size)
+    let image = PlanarImage(target, channels: channels, height: size, width: size)
+    set.copyImage(index, into: source.start)
+    let rectangle = crop.draw(height: size, width: size, &random)
+    Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
+    if random.chance(Float(settings.flipProbability)) { Augmentation.horizontalFlip(image) }
+    if random.chance(Float(settings.jitterProbability)) { jitter(image, &random) }
+    if random.chance(Float(settings.grayscaleProbability)) { Augmentation.grayscale(image) }
+    if random.chance(Float(settings.blurProbability[view])) {
+      let sigma = random.uniform(Float(settings.blurSigma[0]), Float(settings.blurSigma[1]))
+      Augmentation.gaussianBlur(image, kernel: blurKernel, sigma: sigma, scratch: scratch)
+    }
+    if random.chance(Float(settings.solarizeProbability[view])) {
+      Augmentation.solarize(image, threshold: Float(settings.solarizeThreshold))
+    }
+    normalise(image)
+  }
+
+  /// Writes an image as it is, normalised, [C, H, W].
+  package func plain(_ set: ImageSet, index: Int, into target: UnsafeMutablePointer<Float>) {
+    requireFit(set)
+    set.copyImage(index, into: target)
+    normalise(PlanarImage(target, channels: channels, height: size, width: size))
+  }
+
+  /// torchvision's `ColorJitter`: the four factors, applied in random order.
+  private func jitter(_ image: PlanarImage, _ random: inout RandomNumbers) {
+    var order = SIMD4<Int32>(0, 1, 2, 3)
+    for last in stride(from: 3, to: 0, by: -1) {
+      let other = random.below(last + 1)
+      (order[last], order[other]) = (order[other], order[last])
+    }
+    let brightness = factor(settings.brightness, &random)
+    let contrast = factor(settings.contrast, &random)
+    let saturation = factor(settings.saturation, &random)
+    let hue = random.uniform(-Float(settings.hue), Float(settings.hue))
+    for position in 0..<4 {
+      switch order[position] {
+      case 0: Augmentation.brightness(image, factor: brightness)
+      case 1: Augmentation.contrast(image, factor: contrast)
+      case 2: Augmentation.saturation(image, factor: saturation)
+      default: Augmentation.hue(image, factor: hue)
+      }
+    }
+  }
+
+  private func factor(_ strength: Double, _ random: inout RandomNumbers) -> Float {
+    random.uniform(Float(max(1 - strength, 0)), Float(1 + strength))
+  }
+
+  private func normalise(_ image: PlanarImage) {
+    for channel in 0..<channels {
+      let (plane, mean, scale) = (image.plane(channel), mean[channel], scale[channel])
+      for i in 0..<image.area { plane[i] = (plane[i] - mean) * scale }
+    }
+  }
+
+  private func requireFit(_ set: ImageSet) {
+    precondition(
+      set.size == size && set.channels == channels,
+      "images of \(set.channels) x \(set.size)² for an augmenter of \(channels) x \(size)²")
+  }
+}

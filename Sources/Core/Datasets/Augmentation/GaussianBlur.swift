@@ -1,0 +1,88 @@
+import Foundation
+
+extension Augmentation {
+  /// `gaussian_blur` with a kernel of `kernel` x `kernel`, an odd number, and the same sigma in both
+  /// directions, in pixels; the image is continued by reflection, without repeating its edge.
+  ///
+  /// The kernel is a product, so rows are filtered and then columns. `kernel / 2` must be less than the
+  /// image's sides.
+  package static func gaussianBlur(
+    _ image: PlanarImage, kernel: Int, sigma: Float, scratch: AugmentationScratch
+  ) {
+    let reach = kernel / 2
+    precondition(kernel >= 1 && kernel % 2 == 1 && sigma > 0, "a blur of kernel \(kernel), sigma \(sigma)")
+    precondition(
+      reach < min(image.height, image.width) && max(image.height, image.width) <= scratch.longestSide,
+      "a blur of kernel \(kernel) of \(image.height) x \(image.width)")
+    let weights = scratch.kernel
+    fill(weights, kernel: kernel, sigma: sigma)
+    for channel in 0..<image.channels {
+      let plane = image.plane(channel)
+      blurRows(of: plane, image, weights, reach, scratch)
+      for y in 0..<image.height {
+        let target = plane + y * image.width
+        for tap in 0..<kernel {
+          let source = scratch.plane + reflected(y + tap - reach, image.height) * image.width
+          accumulate(source, weights[tap], into: target, count: image.width, isFirst: tap == 0)
+        }
+      }
+    }
+  }
+
+  /// From `plane` into `scratch.plane`.
+  private static func blurRows(
+    of plane: UnsafePointer<Float>, _ image: PlanarImage, _ weights: UnsafePointer<Float>, _ reach: Int,
+    _ scratch: AugmentationScratch
+  ) {
+    let (row, width) = (scratch.row, image.width)
+    for y in 0..<image.height {
+      let source = plane + y * width
+      (row + reach).update(from: source, count: width)
+      for x in 0..<reach {
+        row[x] = source[reach - x]
+        row[reach + width + x] = source[width - 2 - x]
+      }
+      for tap in 0...2 * reach {
+        accumulate(
+          row + tap, weights[tap], into: scratch.plane + y * width, count: width, isFirst: tap == 0)
+      }
+    }
+  }
+
+  /// torchvision's one-dimensional kernel: e^(-x² / 2σ²) at whole pixels, summing to 1.
+  private static func fill(_ weights: UnsafeMutablePointer<Float>, kernel: Int, sigma: Float) {
+    var sum: Float = 0
+    for tap in 0..<kernel {
+      let distance = Float(tap - kernel / 2) / sigma
+      weights[tap] = exp(-0.5 * distance * distance)
+      sum += weights[tap]
+    }
+    for tap in 0..<kernel { weights[tap] /= sum }
+  }
+
+  @inline(__always)
+  private static func reflected(_ position: Int, _ count: Int) -> Int {
+    position < 0 ? -position : position >= count ? 2 * (count - 1) - position : position
+  }
+
+  /// target = weight · source, or target += weight · source where it is not the first.
+  @inline(__always)
+  static func accumulate(
+    _ source: UnsafePointer<Float>, _ weight: Float, into target: UnsafeMutablePointer<Float>, count: Int,
+    isFirst: Bool
+  ) {
+    if isFirst {
+      sweep(count) {
+        (Pixels.load(source + $0) * weight).store(target + $0)
+      } scalar: {
+        target[$0] = source[$0] * weight
+      }
+    } else {
+      sweep(count) {
+        (Pixels.load(target + $0) + Pixels.load(source + $0) * weight).store(target + $0)
+      } scalar: {
+        target[$0] += source[$0] * weight
+      }
+    }
+  }
+}

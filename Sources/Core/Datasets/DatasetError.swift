@@ -1,0 +1,48 @@
+/// What is wrong with a data set, its specification or a partition; the description is one line.
+package enum DatasetError: Error, Equatable, CustomStringConvertible {
+  /// A specification such as `shapes:1000?size=32` that cannot be understood.
+  case badSpecification(String, problem: String)
+  /// Nothing there, or something that is not a directory.
+  case missingDirectory(path: String)
+  /// The directory is there, but nothing in it is named as the format wants.
+  case noFiles(path: String, pattern: String)
+  /// What the system said when a file or directory was opened.
+  case unreadable(path: String, reason: String)
+  /// A file that is not a whole number of records.
+  case wrongSize(path: String, bytes: Int, recordBytes: Int)
+  /// A label over the largest; records count from 0.
+  case badLabel(path: String, record: Int, label: Int, classes: Int)
+  /// Images that are not what the encoder takes.
+  case mismatch(size: Int, channels: Int, expectedSize: Int, expectedChannels: Int)
+  /// A partition such as `dirichlet:0.5` that cannot be understood.
+  case badPartition(String, problem: String)
+  /// A partition that these images and this many clients do not allow.
+  case impossibleSplit(partition: String, problem: String)
+
+  /// One line for a user: what is wrong, where, and what would be right.
+  package var description: String {
+    switch self {
+    case .badSpecification(let text, let problem):
+      "data '\(text)': \(problem); accepted: \(DataSpec.accepted)"
+    case .missingDirectory(let path):
+      "\(path): no such directory"
+    case .noFiles(let path, let pattern):
+      "\(path): no file named \(pattern) in this directory"
+    case .unreadable(let path, let reason):
+      "\(path): cannot be read: \(reason)"
+    case .wrongSize(let path, let bytes, let recordBytes):
+      bytes == 0
+        ? "\(path): is empty, where records of \(recordBytes) bytes are expected"
+        : "\(path): \(bytes) bytes are not a multiple of \(recordBytes): \(bytes % recordBytes) left over"
+    case .badLabel(let path, let record, let label, let classes):
+      "\(path): record \(record) has label \(label), where labels are 0 to \(classes - 1)"
+    case .mismatch(let size, let channels, let expectedSize, let expectedChannels):
+      "the images are \(channels) x \(size) x \(size), but the encoder takes "
+        + "\(expectedChannels) x \(expectedSize) x \(expectedSize)"
+    case .badPartition(let text, let problem):
+      "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
+    case .impossibleSplit(let partition, let problem):
+      "partition \(partition): \(problem)"
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/// The parts of a specification `KIND:ARGUMENT[?option=value&…]`; options are taken out one by one, and
+/// what is left at the end is unknown.
+struct SpecificationOptions {
+  let text: String
+  let kind: String
+  let argument: String
+  private var values: [String: String] = [:]
+
+  init(parsing text: String) throws(DatasetError) {
+    self.text = text
+    guard let colon = text.firstIndex(of: ":") else {
+      throw .badSpecification(text, problem: "not of the form KIND:ARGUMENT")
+    }
+    kind = String(text[..<colon])
+    let rest = text[text.index(after: colon)...]
+    let mark = rest.firstIndex(of: "?") ?? rest.endIndex
+    argument = String(rest[..<mark])
+    guard !argument.isEmpty else { throw .badSpecification(text, problem: "nothing after '\(kind):'") }
+    guard mark < rest.endIndex else { return }
+    for option in rest[rest.index(after: mark)...].split(separator: "&", omittingEmptySubsequences: false) {
+      let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard parts.count == 2 else {
+        throw .badSpecification(text, problem: "option '\(option)' is not of the form name=value")
+      }
+      guard values.updateValue(String(parts[1]), forKey: String(parts[0])) == nil else {
+        throw .badSpecification(text, problem: "option '\(parts[0])' is given twice")
+      }
+    }
+  }
+
+  /// The option's number, which must be in `range` and not `excluded`; nil where it is not given.
+  mutating func take(
+    _ name: String, in range: ClosedRange<Int>, except excluded: Int? = nil
+  ) throws(DatasetError) -> Int? {
+    guard let value = values.removeValue(forKey: name) else { return nil }
+    return try number(value, named: name, in: range, except: excluded)
+  }
+
+  func number(
+    _ value: String, named name: String, in range: ClosedRange<Int>, except excluded: Int? = nil
+  ) throws(DatasetError) -> Int {
+    guard let number = Int(value), range.contains(number), number != excluded else {
+      let upper = range.upperBound == Int.max ? "or more" : "to \(range.upperBound)"
+      let exception = excluded.map { " except \($0)" } ?? ""
+      throw .badSpecification(
+        text,
+        problem: "\(name) '\(value)' is not a whole number, \(range.lowerBound) \(upper)\(exception)")
+    }
+    return number
+  }
+
+  /// Throws if an option was not taken.
+  func requireEmpty() throws(DatasetError) {
+    guard let name = values.keys.min() else { return }
+    throw .badSpecification(text, problem: "unknown option '\(name)' for kind '\(kind)'")
+  }
+}

@@ -1,0 +1,90 @@
+import Datasets
+import Foundation
+import Testing
+
+@Suite struct CIFAR10Tests {
+  /// A directory that holds these files and is gone after the test.
+  private func withDirectory(_ files: [String: [UInt8]], _ body: (String) throws -> Void) throws {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("cifar10-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: url) }
+    for (name, bytes) in files {
+      let file = url.appendingPathComponent(name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(bytes).write(to: file)
+    }
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    try body(url.path)
+  }
+
+  private func record(_ label: UInt8, _ value: UInt8) -> [UInt8] {
+    [label] + [UInt8](repeating: value, count: 3072)
+  }
+
+  @Test func batchesAreReadInTheOrderOfTheirNames() throws {
+    try withDirectory([
+      "data_batch_2.bin": record(2, 20), "data_batch_1.bin": record(9, 10) + record(1, 11),
+      "test_batch.bin": record(5, 50), "batches.meta.txt": [65],
+    ]) { directory in
+      let train = try DataSpec(parsing: "cifar10:\(directory)").load(role: .train)
+      #expect(train.labels == [9, 1, 2])
+      #expect((0..<3).map { train.withBytes(of: $0) { $0[3071] } } == [10, 11, 20])
+      #expect(train.size == 32 && train.channels == 3 && train.classes == 10)
+      #expect(try CIFAR10.read(directory: directory, role: .test).labels == [5])
+      #expect(try CIFAR10.read(directory: directory, role: .train, limit: 2).labels == [9, 1])
+    }
+  }
+
+  @Test func theUnpackedArchivesParentWillDo() throws {
+    try withDirectory(["cifar-10-batches-bin/test_batch.bin": record(3, 0)]) { directory in
+      let set = try CIFAR10.read(directory: directory, role: .test)
+      #expect(set.labels == [3])
+    }
+  }
+
+  @Test func aTruncatedFileIsRefusedWithItsSize() throws {
+    try withDirectory(["test_batch.bin": Array((record(1, 1) + record(2, 2)).dropLast(73))]) { directory in
+      let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
+      #expect(error == .wrongSize(path: directory + "/test_batch.bin", bytes: 6073, recordBytes: 3073))
+      #expect(error?.description.contains("6073 bytes are not a multiple of 3073: 3000 left over") == true)
+    }
+  }
+
+  @Test func anEmptyFileIsRefused() throws {
+    try withDirectory(["test_batch.bin": []]) { directory in
+      let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
+      #expect(error?.description.contains("is empty") == true)
+    }
+  }
+
+  @Test func aLabelOverNineIsRefusedWithItsPlace() throws {
+    try withDirectory(["data_batch_1.bin": record(9, 0) + record(10, 0)]) { directory in
+      #expect(
+        throws: DatasetError.badLabel(
+          path: directory + "/data_batch_1.bin", record: 1, label: 10, classes: 10)
+      ) { try CIFAR10.read(directory: directory, role: .train) }
+    }
+  }
+
+  @Test func missingDirectoriesAndFilesAreToldApart() throws {
+    try withDirectory(["data_batch_1.bin": record(0, 0)]) { directory in
+      #expect(throws: DatasetError.missingDirectory(path: directory + "/none")) {
+        try CIFAR10.read(directory: directory + "/none", role: .train)
+      }
+      #expect(throws: DatasetError.missingDirectory(path: directory + "/data_batch_1.bin")) {
+        try CIFAR10.read(directory: directory + "/data_batch_1.bin", role: .train)
+      }
+      #expect(throws: DatasetError.noFiles(path: directory, pattern: "test_batch.bin")) {
+        try CIFAR10.read(directory: directory, role: .test)
+      }
+    }
+  }
+
+  @Test(.enabled(if: SharedFolder.holds(SharedFolder.cifar10), "CIFAR-10 is not beside the package"))
+  func theRealTestBatchIsBalanced() throws {
+    let set = try CIFAR10.read(directory: SharedFolder.cifar10.path, role: .test)
+    let labels = try #require(set.labels)
+    #expect(set.count == 10_000)
+    #expect((0..<10).allSatisfy { label in labels.count { $0 == label } == 1000 })
+  }
+}

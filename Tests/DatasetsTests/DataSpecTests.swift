@@ -1,0 +1,38 @@
+import Datasets
+import Testing
+
+@Suite struct DataSpecTests {
+  @Test func optionsAreUnderstood() throws {
+    let spec = try DataSpec(parsing: "shapes:1000?size=16&seed=7&channels=1&limit=50")
+    #expect(spec.source == .shapes(count: 1000, size: 16, channels: 1, seed: 7))
+    #expect(spec.limit == 50)
+    #expect(spec.description == "shapes:1000?size=16&seed=7&channels=1&limit=50")
+    #expect(try DataSpec(parsing: "cifar10:/data/a:b").source == .cifar10(directory: "/data/a:b"))
+  }
+
+  @Test(arguments: [
+    ("shapes", "KIND:ARGUMENT"), ("", "KIND:ARGUMENT"), ("mnist:x", "unknown kind 'mnist'"),
+    ("shapes:", "nothing after"), ("shapes:ten", "COUNT 'ten'"), ("shapes:0", "COUNT '0'"),
+    ("shapes:10?size", "option 'size'"), ("shapes:10?size=4", "size '4'"),
+    ("shapes:10?channels=2", "except 2"), ("shapes:10?seed=-1", "seed '-1'"),
+    ("shapes:10?limit=0", "limit '0'"), ("shapes:10?colour=red", "unknown option 'colour'"),
+    ("shapes:10?size=16&size=32", "given twice"), ("cifar10:d?size=32", "unknown option 'size'"),
+    ("shapes:10?", "option ''"),
+  ])
+  func whatIsWrongIsSaidInOneLineWithWhatIsAccepted(text: String, problem: String) {
+    let error = #expect(throws: DatasetError.self) { try DataSpec(parsing: text) }
+    let description = error?.description ?? ""
+    #expect(description.contains(problem), "\(description)")
+    #expect(description.contains("cifar10:DIRECTORY, shapes:COUNT"))
+    #expect(!description.contains("\n"))
+  }
+
+  @Test func theEncodersSizeIsTheDefaultOfTheGenerator() throws {
+    let open = try DataSpec(parsing: "shapes:20?limit=5").load(role: .test, size: 16, channels: 1)
+    #expect(open.count == 5 && open.size == 16 && open.channels == 1)
+    let own = try DataSpec(parsing: "shapes:20?size=24&channels=3").load(role: .test, size: 16, channels: 1)
+    #expect(own.count == 20 && own.size == 24 && own.channels == 3)
+    let bare = try DataSpec(parsing: "shapes:2").load(role: .train)
+    #expect(bare.size == 32 && bare.channels == 3)
+  }
+}
