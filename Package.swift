@@ -23,7 +23,7 @@ func library(
 
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies + [arguments, logging, signals],
+    name: name, dependencies: dependencies + [arguments],
     path: "Sources/\(name)", swiftSettings: settings)
 }
 
@@ -61,15 +61,16 @@ let package = Package(
 
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"]),
     library("Datasets", in: "Sources/Core/Datasets", ["Engine"]),
-    library("Federation", in: "Sources/Core/Federation", ["Engine", "CSSL", yams]),
+    library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "CZlib", sockets]),
-    library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb, logging]),
-    library("Client", in: "Sources/Client", ["Wire", "Datasets", logging]),
-    library("Simulation", in: "Sources/Simulation", ["Server", "Client", logging]),
+    library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb]),
+    library("Client", in: "Sources/Client", ["Wire", "Datasets"]),
+    library("Simulation", in: "Sources/Simulation", ["Server", "Client"]),
 
-    command("fedserver", ["Server"]),
-    command("fedclient", ["Client"]),
-    command("fedsim", ["Simulation"]),
+    library("Commands", in: "Sources/Commands", ["Wire", arguments, logging, signals]),
+    command("fedserver", ["Commands", "Server"]),
+    command("fedclient", ["Commands", "Client"]),
+    command("fedsim", ["Commands", "Simulation"]),
 
     tests("Engine"),
     tests("Datasets"),

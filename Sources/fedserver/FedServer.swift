@@ -2,5 +2,8 @@ import ArgumentParser
 
 @main
 struct FedServer: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "fedserver")
+  static let configuration = CommandConfiguration(
+    commandName: "fedserver",
+    abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
+    subcommands: [RunCommand.self])
 }

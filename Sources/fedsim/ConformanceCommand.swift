@@ -1,8 +1,9 @@
 import ArgumentParser
+import Commands
 import Foundation
 import Simulation
 
-struct ConformanceCommand: ParsableCommand {
+struct ConformanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "conformance",
     abstract: "Holds every layer, loss, augmentation and training step against golden numbers.",
@@ -14,20 +15,25 @@ struct ConformanceCommand: ParsableCommand {
   @Argument(help: "A folder with a manifest.json.")
   var directory: String
 
-  func run() throws {
-    let folder: GoldenFolder
+  func run() async throws {
+    try await reporting("fedsim") {
+      let folder = try folder()
+      var (passed, failed) = (0, 0)
+      for golden in folder.cases {
+        let outcome = Conformance.run(golden)
+        print(outcome.line)
+        if outcome.passed { passed += 1 } else { failed += 1 }
+      }
+      print("\(passed) passed, \(failed) failed")
+      if failed > 0 { throw ExitCode(CommandFailure.Code.failed.rawValue) }
+    }
+  }
+
+  private func folder() throws -> GoldenFolder {
     do {
-      folder = try GoldenFolder(URL(fileURLWithPath: directory, isDirectory: true))
+      return try GoldenFolder(URL(fileURLWithPath: directory, isDirectory: true))
     } catch let error as ConformanceError {
-      throw ValidationError(error.description)
+      throw CommandFailure(.data, error.description)
     }
-    var (passed, failed) = (0, 0)
-    for golden in folder.cases {
-      let outcome = Conformance.run(golden)
-      print(outcome.line)
-      if outcome.passed { passed += 1 } else { failed += 1 }
-    }
-    print("\(passed) passed, \(failed) failed")
-    if failed > 0 { throw ExitCode(1) }
   }
 }

@@ -9,13 +9,13 @@ import Testing
   /// Nothing happens to a view under these.
   private var still: AugmentationSettings {
     var settings = AugmentationSettings()
-    settings.cropArea = [1, 1]
-    settings.cropRatio = [1, 1]
-    settings.flipProbability = 0
-    settings.jitterProbability = 0
-    settings.grayscaleProbability = 0
-    settings.blurProbability = [0, 0]
-    settings.solarizeProbability = [0, 0]
+    settings.cropArea = 1...1
+    settings.cropRatio = 1...1
+    settings.flip = 0
+    settings.jitter = 0
+    settings.grayscale = 0
+    settings.blur = [0, 0]
+    settings.solarize = [0, 0]
     return settings
   }
 
@@ -75,12 +75,12 @@ import Testing
   @Test func normalisationIsPerChannel() {
     var settings = still
     settings.mean = [0.1, 0.2, 0.3]
-    settings.std = [0.5, 0.25, 0.125]
+    settings.deviation = [0.5, 0.25, 0.125]
     let got = plain(Augmenter(settings, size: 32, channels: 3))
     set.withBytes(of: 3) { bytes in
       for channel in 0..<3 {
         let expected =
-          (Float(bytes[channel * 1024]) / 255 - Float(settings.mean[channel])) / Float(settings.std[channel])
+          (Float(bytes[channel * 1024]) / 255 - settings.mean[channel]) / settings.deviation[channel]
         #expect(abs(got[channel * 1024] - expected) < 1e-5)
       }
     }
@@ -89,17 +89,17 @@ import Testing
   /// Bounds are more than four standard deviations from the probability.
   @Test func probabilitiesAreThoseOfTheSettings() {
     var flip = still
-    flip.flipProbability = 0.5
+    flip.flip = 0.5
     var gray = still
-    gray.grayscaleProbability = 0.2
+    gray.grayscale = 0.2
     var jitter = still
-    jitter.jitterProbability = 0.8
+    jitter.jitter = 0.8
     var blur = still
-    blur.blurProbability = [1, 0.1]
+    blur.blur = [1, 0.1]
     // Under a third of a pixel the neighbours' weights vanish in a float, and nothing changes.
-    blur.blurSigma = [0.5, 2]
+    blur.blurSigma = 0.5...2
     var solarize = still
-    solarize.solarizeProbability = [0, 0.2]
+    solarize.solarize = [0, 0.2]
     for (name, share, probability) in [
       ("flip", share(flip), 0.5), ("grayscale", share(gray), 0.2), ("jitter", share(jitter), 0.8),
       ("blur of view 0", share(blur), 1), ("blur of view 1", share(blur, view: 1), 0.1),
@@ -115,7 +115,7 @@ import Testing
   /// With b < 1 their sum is b.
   @Test func jitterTakesItsOperationsInBothOrders() {
     var settings = still
-    settings.jitterProbability = 1
+    settings.jitter = 1
     (settings.brightness, settings.contrast) = (0.4, 0.4)
     let augmenter = Augmenter(settings, size: 2, channels: 3)
     let set = ImageSet(

@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 import Testing
@@ -43,7 +44,7 @@ func plan(with line: String = "") -> String {
     #expect(
       plan.round
         == Plan.RoundRules(cohort: 4, quorum: 3, roster: 4, attempts: 3, deadline: .seconds(600)))
-    #expect(plan.augmentation == Plan.Augmentation())
+    #expect(plan.augmentation == AugmentationSettings())
   }
 
   @Test func readsEveryField() throws {
@@ -67,6 +68,7 @@ func plan(with line: String = "") -> String {
       augmentation:
         cropArea: [0.5, 0.75]
         blur: [1, 0]
+        blurKernel: 5
         mean: [0.25]
         flip: 0
       """
@@ -92,9 +94,10 @@ func plan(with line: String = "") -> String {
       plan.round
         == Plan.RoundRules(
           cohort: 5, quorum: 4, roster: 9, attempts: 1, deadline: TimeSpan(milliseconds: 250)))
-    var augmentation = Plan.Augmentation()
+    var augmentation = AugmentationSettings()
     augmentation.cropArea = 0.5...0.75
     augmentation.blur = [1, 0]
+    augmentation.blurKernel = 5
     augmentation.mean = [0.25]
     augmentation.flip = 0
     #expect(plan.augmentation == augmentation)

@@ -38,6 +38,7 @@ import Testing
     var numbers = RandomNumbers(seed: 5)
     var plan = Plan.random(&numbers)
     plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
+    plan.augmentation.blurKernel = 79
     let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan))
     let properties = leaves(of: json, at: "")
     let fields = leaves(ofYAML: plan.yaml())

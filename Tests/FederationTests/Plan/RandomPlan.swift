@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 
@@ -67,13 +68,13 @@ extension Plan {
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
-    plan.augmentation = .random(&numbers, channels: channels)
+    plan.augmentation = .random(&numbers, image: plan.encoder.image, channels: channels)
     return plan
   }
 }
 
-extension Plan.Augmentation {
-  static func random(_ numbers: inout RandomNumbers, channels: Int) -> Self {
+extension AugmentationSettings {
+  static func random(_ numbers: inout RandomNumbers, image: Int, channels: Int) -> Self {
     var settings = Self()
     settings.cropArea = numbers.range(upTo: 1)
     settings.cropRatio = numbers.range(upTo: 10)
@@ -85,6 +86,7 @@ extension Plan.Augmentation {
     settings.hue = numbers.float(upTo: 0.5)
     settings.grayscale = numbers.float(upTo: 1)
     settings.blur = [numbers.float(upTo: 1), numbers.float(upTo: 1)]
+    settings.blurKernel = .random(using: &numbers) ? 2 * numbers.int(0...image - 1) + 1 : nil
     settings.blurSigma = numbers.range(upTo: 32)
     settings.solarize = [numbers.float(upTo: 1), numbers.float(upTo: 1)]
     settings.solarizeThreshold = numbers.float(upTo: 1)

@@ -17,22 +17,26 @@ package struct Augmenter: Sendable {
   private let mean: [Float]
   private let scale: [Float]
 
-  /// For settings that ``AugmentationSettings/check(channels:)`` finds nothing wrong with, and images of
-  /// `channels` x `size` x `size`.
+  /// For settings that a plan's checks have passed, and images of `channels` x `size` x `size`.
   package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
-    let problems = settings.check(channels: channels).map { "\($0.field): \($0.problem)" }
-    precondition(problems.isEmpty, problems.joined(separator: "; "))
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
+    precondition(
+      settings.blur.count == 2 && settings.solarize.count == 2,
+      "\(settings.blur) and \(settings.solarize) for two views")
+    precondition(
+      [1, channels].contains(settings.mean.count) && [1, channels].contains(settings.deviation.count),
+      "a mean of \(settings.mean) and a deviation of \(settings.deviation) for \(channels) channels")
+    let kernel = settings.blurKernel(forSize: size)
+    precondition(
+      kernel > 0 && kernel % 2 == 1 && kernel <= AugmentationSettings.largestKernel(forSize: size),
+      "a blur of kernel \(kernel) of \(size) x \(size)")
     self.settings = settings
     self.size = size
     self.channels = channels
-    crop = CropSampler(
-      area: Float(settings.cropArea[0])...Float(settings.cropArea[1]),
-      ratio: Float(settings.cropRatio[0])...Float(settings.cropRatio[1]))
-    // A reflection reaches at most one pixel less than the image's side.
-    blurKernel = min(settings.blurKernel(forSize: size), 2 * size - 1)
-    mean = (0..<channels).map { Float(settings.mean[min($0, settings.mean.count - 1)]) }
-    scale = (0..<channels).map { 1 / Float(settings.std[min($0, settings.std.count - 1)]) }
+    crop = CropSampler(area: settings.cropArea, ratio: settings.cropRatio)
+    blurKernel = kernel
+    mean = (0..<channels).map { settings.mean[min($0, settings.mean.count - 1)] }
+    scale = (0..<channels).map { 1 / settings.deviation[min($0, settings.deviation.count - 1)] }
   }
 
   /// Scratch for one worker of this augmenter.
@@ -55,15 +59,15 @@ package struct Augmenter: Sendable {
     set.copyImage(index, into: source.start)
     let rectangle = crop.draw(height: size, width: size, &random)
     Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
-    if random.chance(Float(settings.flipProbability)) { Augmentation.horizontalFlip(image) }
-    if random.chance(Float(settings.jitterProbability)) { jitter(image, &random) }
-    if random.chance(Float(settings.grayscaleProbability)) { Augmentation.grayscale(image) }
-    if random.chance(Float(settings.blurProbability[view])) {
-      let sigma = random.uniform(Float(settings.blurSigma[0]), Float(settings.blurSigma[1]))
+    if random.chance(settings.flip) { Augmentation.horizontalFlip(image) }
+    if random.chance(settings.jitter) { jitter(image, &random) }
+    if random.chance(settings.grayscale) { Augmentation.grayscale(image) }
+    if random.chance(settings.blur[view]) {
+      let sigma = random.uniform(settings.blurSigma.lowerBound, settings.blurSigma.upperBound)
       Augmentation.gaussianBlur(image, kernel: blurKernel, sigma: sigma, scratch: scratch)
     }
-    if random.chance(Float(settings.solarizeProbability[view])) {
-      Augmentation.solarize(image, threshold: Float(settings.solarizeThreshold))
+    if random.chance(settings.solarize[view]) {
+      Augmentation.solarize(image, threshold: settings.solarizeThreshold)
     }
     normalise(image)
   }
@@ -85,7 +89,7 @@ package struct Augmenter: Sendable {
     let brightness = factor(settings.brightness, &random)
     let contrast = factor(settings.contrast, &random)
     let saturation = factor(settings.saturation, &random)
-    let hue = random.uniform(-Float(settings.hue), Float(settings.hue))
+    let hue = random.uniform(-settings.hue, settings.hue)
     for position in 0..<4 {
       switch order[position] {
       case 0: Augmentation.brightness(image, factor: brightness)
@@ -96,8 +100,8 @@ package struct Augmenter: Sendable {
     }
   }
 
-  private func factor(_ strength: Double, _ random: inout RandomNumbers) -> Float {
-    random.uniform(Float(max(1 - strength, 0)), Float(1 + strength))
+  private func factor(_ strength: Float, _ random: inout RandomNumbers) -> Float {
+    random.uniform(max(1 - strength, 0), 1 + strength)
   }
 
   private func normalise(_ image: PlanarImage) {

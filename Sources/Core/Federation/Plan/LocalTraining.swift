@@ -1,14 +1,8 @@
+import Engine
+
 extension Plan {
   /// What a client does in a round.
   package struct LocalTraining: Sendable, Hashable, Codable {
-    /// How the learning rate moves.
-    package enum Schedule: String, Sendable, Codable, CaseIterable {
-      /// The same in every step of a stage.
-      case constant
-      /// From the full rate at the start of a stage down to nothing at its end.
-      case cosine
-    }
-
     /// Passes over the client's images. Default 3, the paper's.
     package var epochs: Int
     /// Images a step. Default 256: the rate is quoted for it, and a small box still holds it.
@@ -18,13 +12,13 @@ extension Plan {
     /// AdamW's decoupled weight decay. Default 1e-5, the paper's.
     package var weightDecay: Float
     /// How the rate moves inside a stage. Default constant, the paper's.
-    package var schedule: Schedule
+    package var schedule: LearningRateSchedule.Kind
     /// rho of FedProx: weight of the pull towards the round's global weights. Default 0, off, the paper's.
     package var proximal: Float
 
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
-      schedule: Schedule = .constant, proximal: Float = 0
+      schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0
     ) {
       self.epochs = epochs
       self.batch = batch

@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 
 /// A whole training job, as one YAML file says it (docs/plans.md).
@@ -20,13 +21,13 @@ package struct Plan: Sendable, Hashable, Codable {
   /// Who takes part in a round, and when it is over.
   package var round: RoundRules
   /// How the two views of an image come about.
-  package var augmentation: Augmentation
+  package var augmentation: AugmentationSettings
 
   package init(
     name: String = "strata", seed: UInt64 = 1, encoder: EncoderConfiguration,
     heads: HeadConfiguration = HeadConfiguration(), method: Method = Method(),
     local: LocalTraining = LocalTraining(), round: RoundRules = RoundRules(),
-    augmentation: Augmentation = Augmentation()
+    augmentation: AugmentationSettings = AugmentationSettings()
   ) {
     self.name = name
     self.seed = seed

@@ -1,3 +1,5 @@
+import Datasets
+
 /// The largest values that a plan may hold. Beyond them lies a slip of the keyboard or a model that no
 /// client of this kind of federation could train; a refusal says so before anything is allocated.
 package enum PlanLimits {
@@ -43,6 +45,8 @@ package enum PlanLimits {
   package static let ratio: Float = 10
   /// Standard deviation of a blur, in pixels: wider than that nothing of a small image is left.
   package static let sigma: Float = 32
+  /// Side of a blur's kernel, in pixels: what the largest image can reflect.
+  package static let kernel = AugmentationSettings.largestKernel(forSize: image)
   /// Mean and deviation of a channel whose values are 0 … 1, with room for other scales.
   package static let channel: Float = 1000
   /// Clients asked in one round: each is an open connection of one coordinator.

@@ -65,6 +65,9 @@ extension PlanField {
       "augmentation.blur", \.augmentation.blur, .numbers(2...2, "one a view", .from(0, to: 1)),
       unit: "probability", "Gaussian blur."),
     PlanField(
+      "augmentation.blurKernel", \.augmentation.blurKernel, .kernel(upTo: PlanLimits.kernel), unit: "pixels",
+      "Side of the blur's kernel, less than twice `image`; auto: near a tenth of it, and at least 3."),
+    PlanField(
       "augmentation.blurSigma", \.augmentation.blurSigma, .range(.above(0, to: PlanLimits.sigma)),
       unit: "pixels", "Standard deviation of the blur."),
     PlanField(

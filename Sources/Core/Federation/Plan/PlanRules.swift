@@ -1,3 +1,5 @@
+import Datasets
+
 /// What must hold between fields. A rule is asked only when each of its fields has a value of its own
 /// that is in order, so that one slip is reported once.
 struct PlanRule: Sendable {
@@ -51,6 +53,12 @@ extension PlanRule {
     PlanRule("round.roster", "round.cohort") { plan in
       let (roster, cohort) = (plan.round.roster, plan.round.cohort)
       return roster >= cohort ? nil : "is \(roster), less than the cohort of \(cohort)"
+    },
+    PlanRule("augmentation.blurKernel", "encoder.image") { plan in
+      let image = plan.encoder.image
+      let largest = AugmentationSettings.largestKernel(forSize: image)
+      guard let kernel = plan.augmentation.blurKernel, kernel > largest else { return nil }
+      return "is \(kernel), more than images of \(image) pixels allow; at most \(largest)"
     },
     PlanRule("augmentation.mean", "encoder.channels") { plan in
       channels(plan.augmentation.mean.count, of: plan)

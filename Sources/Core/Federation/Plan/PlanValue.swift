@@ -83,6 +83,19 @@ extension PlanValue where Value: CaseIterable & RawRepresentable<String> {
   }
 }
 
+extension PlanValue where Value == Int? {
+  /// An odd number of pixels, or the word for nil.
+  static func kernel(upTo limit: Int) -> Self {
+    scalar(
+      "auto, or odd integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
+      read: { text throws(PlanRefusal) in
+        if text == "auto" { return .some(nil) }
+        guard let kernel = Int(text), (1...limit).contains(kernel), kernel % 2 == 1 else { return nil }
+        return kernel
+      })
+  }
+}
+
 extension PlanValue where Value == Plan.Calibration.Interval {
   static func interval(upTo limit: Int) -> Self {
     scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRefusal) in

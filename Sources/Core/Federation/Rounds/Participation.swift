@@ -90,7 +90,7 @@ package struct Participation: Sendable {
 
   /// A version arrived, but its bytes are not those of its digest: it is fetched again.
   package mutating func lose(_ version: PartVersion) -> [Action] {
-    guard case .fetching(_, let missing) = phase, missing.first == version else { return [] }
+    guard case .fetching(_, let missing) = phase, missing.first?.digest == version.digest else { return [] }
     return [.send(.fetch(Fetch(digest: version.digest)))]
   }
 

@@ -1,0 +1,101 @@
+import Datasets
+import Federation
+import Foundation
+import Wire
+
+/// A client of a federation: joins a server and trains when it is asked to, until the job is done.
+package struct Client: Sendable {
+  package struct Configuration: Sendable {
+    package var server: Endpoint
+    package var name: String
+    /// The client's own folder: layers it keeps.
+    package var state: URL
+    /// Threads of a training.
+    package var threads: Int
+    /// How long an unreachable server is tried again before the client gives up.
+    package var patience: Duration
+
+    package init(
+      server: Endpoint, name: String, state: URL, threads: Int = 1, patience: Duration = .seconds(10)
+    ) {
+      (self.server, self.name, self.state) = (server, name, state)
+      (self.threads, self.patience) = (threads, patience)
+    }
+  }
+
+  package static let software = "strata/0.1"
+
+  let configuration: Configuration
+  let permits: TrainingPermits
+  let observer: @Sendable (ClientEvent) -> Void
+  private let images: @Sendable (Plan) throws -> ImageSet
+
+  /// - Parameters:
+  ///   - permits: shared by the clients of a process, so that only so many train at once.
+  ///   - images: the client's images for a plan; called once a connection, when the plan is known.
+  package init(
+    _ configuration: Configuration, permits: TrainingPermits = TrainingPermits(1),
+    images: @escaping @Sendable (Plan) throws -> ImageSet,
+    observer: @escaping @Sendable (ClientEvent) -> Void = { _ in }
+  ) {
+    (self.configuration, self.permits) = (configuration, permits)
+    (self.images, self.observer) = (images, observer)
+  }
+
+  /// Takes part until the server says that the job is done. A lost connection is tried again, at growing
+  /// intervals, for as long as the client's patience lasts. Throws ``ClientError``.
+  package func run() async throws {
+    let clock = ContinuousClock()
+    var lastContact = clock.now
+    var pause = Duration.milliseconds(100)
+    while true {
+      let reason: String
+      do {
+        let connection = try await Connection.connect(to: configuration.server, limit: WireLimits.frame)
+        observer(.connected(configuration.server))
+        let goodbye = try await serve(connection)
+        (lastContact, pause) = (clock.now, .milliseconds(100))
+        switch goodbye.reason {
+        case .finished:
+          observer(.finished)
+          return
+        case .refused, .failed, .protocolError: throw ClientError.turnedAway(goodbye.detail)
+        case .stopping: reason = "it stops"
+        }
+      } catch let error as WireError {
+        reason = error.description
+      }
+      observer(.disconnected(reason: reason))
+      guard clock.now + pause < lastContact + configuration.patience else {
+        throw ClientError.connection(reason)
+      }
+      try await clock.sleep(for: pause)
+      pause = min(pause * 2, .seconds(30))
+    }
+  }
+
+  private func serve(_ connection: Connection) async throws -> Goodbye {
+    let cache = try LayerCache(configuration.state.appendingPathComponent("layers"))
+    let session = ClientSession(self, connection, cache)
+    return try await session.run()
+  }
+
+  /// The images for a plan that came from the server, which is checked like any other.
+  func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet) {
+    let plan: Plan
+    do {
+      plan = try Plan(yaml: welcome.plan.yaml(), file: "the server's plan")
+    } catch {
+      throw ClientError.server("\(error)")
+    }
+    let set: ImageSet
+    do {
+      set = try images(plan)
+      try set.require(size: plan.encoder.image, channels: plan.encoder.channels)
+    } catch let error as DatasetError {
+      throw ClientError.data(error.description)
+    }
+    guard set.count >= 2 else { throw ClientError.data("\(set.count) images are too few: two are needed") }
+    return (plan, set)
+  }
+}

@@ -1,0 +1,40 @@
+import Datasets
+import Federation
+import Wire
+
+/// Why a client ends; each case has an exit code of its own (README).
+package enum ClientError: Error, Sendable, CustomStringConvertible {
+  /// The images cannot be used.
+  case data(String)
+  /// The server cannot be reached, or stays away.
+  case connection(String)
+  /// The server turned the client away, or gave the job up.
+  case turnedAway(String)
+  /// The server says what makes no sense.
+  case server(String)
+  /// The client's own folder cannot be used.
+  case state(String)
+
+  package var description: String {
+    switch self {
+    case .data(let reason): reason
+    case .connection(let reason): "the server cannot be reached: \(reason)"
+    case .turnedAway(let reason): "the server turned this client away: \(reason)"
+    case .server(let reason): "the server makes no sense: \(reason)"
+    case .state(let reason): reason
+    }
+  }
+}
+
+/// What happens at a client, for progress bars and logs.
+package enum ClientEvent: Sendable {
+  case connected(Endpoint)
+  case welcomed(plan: String)
+  case assigned(RoundKey, missing: Int, bytes: Int)
+  case training(RoundKey, step: Int, steps: Int, loss: Float)
+  case trained(RoundKey, UpdateOffer)
+  case judged(Acknowledgement)
+  case dropped(RoundKey)
+  case disconnected(reason: String)
+  case finished
+}

@@ -1,0 +1,179 @@
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Wire
+
+/// One connection of a client: what the server says drives a ``Participation``, whose actions are done here.
+actor ClientSession {
+  private let client: Client
+  private let connection: Connection
+  private let cache: LayerCache
+  private var participation = Participation()
+  private var work: LocalWork?
+  private var training: (key: RoundKey, progress: LocalWork.Progress)?
+  private var update: LocalWork.Update?
+  private var upload: Task<Void, Never>?
+  private var chunk = WireLimits.chunk
+  private var lastHeard = ContinuousClock.now
+  private var heartbeat: Task<Void, Never>?
+  private var ending: Result<Goodbye, any Error>?
+
+  init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
+    (self.client, self.connection, self.cache) = (client, connection, cache)
+  }
+
+  /// Serves the connection to its end, and returns the server's last words. Throws ``WireError`` where it
+  /// broke, ``ClientError`` where this client cannot go on.
+  func run() async throws -> Goodbye {
+    do {
+      try await perform(participation.greet(name: client.configuration.name, software: Client.software))
+      while ending == nil {
+        let message = try await connection.receive()
+        lastHeard = .now
+        try await perform(participation.hear(message, holds: cache.holds))
+      }
+    } catch {
+      // A failure of the training closes the connection, and is what the caller wants to know.
+      if ending == nil { ending = .failure(error) }
+    }
+    await close()
+    guard let ending else { throw WireError.closed }
+    do {
+      return try ending.get()
+    } catch let error as UnexpectedMessage {
+      throw ClientError.server(error.description)
+    }
+  }
+
+  private func close() async {
+    heartbeat?.cancel()
+    upload?.cancel()
+    training?.progress.stop()
+    if case .failure(let error) = ending, !(error is WireError) {
+      try? await connection.send(.goodbye(Goodbye(.stopping, "\(error)")))
+    }
+    await connection.close()
+  }
+
+  private func perform(_ actions: [Participation.Action]) async throws {
+    for action in actions {
+      switch action {
+      case .send(let message): try await connection.send(message)
+      case .prepare(let welcome): try prepare(welcome)
+      case .store(let head, let bytes): try await store(head, bytes)
+      case .train(let assignment): train(assignment)
+      case .drop(let key): drop(key)
+      case .upload(let offer, let offset): send(offer, from: offset)
+      case .note(let verdict): client.observer(.judged(verdict))
+      case .finish(let goodbye): ending = .success(goodbye)
+      }
+    }
+  }
+
+  // MARK: - Layers
+
+  private func prepare(_ welcome: Welcome) throws {
+    let (plan, images) = try client.prepare(welcome)
+    guard (1...WireLimits.frame).contains(welcome.chunkBytes), (1...3600).contains(welcome.heartbeatSeconds)
+    else { throw ClientError.server("chunks of \(welcome.chunkBytes) bytes") }
+    chunk = min(welcome.chunkBytes, WireLimits.chunk)
+    work = LocalWork(plan: plan, images: images, cache: cache, threads: client.configuration.threads)
+    client.observer(.welcomed(plan: plan.name))
+    beat(every: .seconds(welcome.heartbeatSeconds))
+  }
+
+  private func store(_ head: LayerData, _ bytes: Data) async throws {
+    let version = PartVersion(name: "", digest: head.digest, bytes: head.total)
+    switch try cache.store(head, bytes) {
+    case .incomplete: break
+    case .complete: try await perform(participation.hold(version))
+    case .corrupt: try await perform(participation.lose(version))
+    }
+  }
+
+  // MARK: - Training
+
+  private func train(_ assignment: Assignment) {
+    guard let work else { return }
+    cache.keepOnly(assignment.parts)
+    let progress = LocalWork.Progress()
+    training = (assignment.key, progress)
+    let observer = client.observer
+    Task { [permits = client.permits] in
+      do {
+        let update = try await permits.withPermit { () -> LocalWork.Update? in
+          // A round that is over by now is not worth a trainer.
+          guard !progress.isStopped else { return nil }
+          return try await TrainingThread.run("training") {
+            try work.run(assignment, progress) { step, steps, loss in
+              observer(.training(assignment.key, step: step, steps: steps, loss: loss))
+            }
+          }
+        }
+        if let update { try await self.finish(update) }
+      } catch {
+        await self.fail(error)
+      }
+    }
+  }
+
+  private func finish(_ update: LocalWork.Update) async throws {
+    guard training?.key == update.offer.key else { return }
+    training = nil
+    self.update = update
+    client.observer(.trained(update.offer.key, update.offer))
+    try await perform(participation.finish(update.offer))
+  }
+
+  private func fail(_ error: any Error) async {
+    if ending == nil { ending = .failure(error) }
+    await connection.shutDown()
+  }
+
+  private func drop(_ key: RoundKey) {
+    if let training, training.key == key {
+      training.progress.stop()
+      self.training = nil
+      client.observer(.dropped(key))
+    }
+    if update?.offer.key == key { update = nil }
+    upload?.cancel()
+    upload = nil
+  }
+
+  /// Sends the update piece by piece, while the connection goes on listening.
+  private func send(_ offer: UpdateOffer, from offset: Int) {
+    guard let update, update.offer == offer else { return }
+    upload?.cancel()
+    upload = Task { [connection, chunk] in
+      var offset = offset
+      while offset < update.bytes.count && !Task.isCancelled {
+        let end = min(offset + chunk, update.bytes.count)
+        let piece = Data(update.bytes[offset..<end])
+        do {
+          try await connection.send(.update(UpdateData(digest: offer.digest, offset: offset), piece))
+        } catch {
+          return  // The receiving task sees the same end of the connection.
+        }
+        offset = end
+      }
+    }
+  }
+
+  // MARK: - Signs of life
+
+  /// Says every so often that this client lives, and hangs up on a server that does not answer.
+  private func beat(every interval: Duration) {
+    heartbeat?.cancel()
+    heartbeat = Task { [connection] in
+      while !Task.isCancelled {
+        do { try await Task.sleep(for: interval) } catch { return }
+        guard ContinuousClock.now - self.lastHeard < interval * 3 else { return await connection.shutDown() }
+        let steps = self.training?.progress.steps
+        let message = Message.heartbeat(Heartbeat(step: steps?.step, steps: steps?.of))
+        do { try await connection.send(message) } catch { return }
+      }
+    }
+  }
+}

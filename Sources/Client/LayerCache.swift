@@ -1,0 +1,87 @@
+import Federation
+import Foundation
+
+/// The versions of layers that a client keeps on its disk, one file each, named by digest.
+///
+/// A file that is being received ends in `.part` and becomes a version only when its digest is right.
+package struct LayerCache: Sendable {
+  private let folder: URL
+
+  /// Opens the cache in a folder, which is created. Throws ``ClientError/state(_:)``.
+  package init(_ folder: URL) throws(ClientError) {
+    self.folder = folder
+    do {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    } catch {
+      throw .state("\(folder.path): \(error.localizedDescription)")
+    }
+  }
+
+  private func file(_ digest: Digest) -> URL { folder.appendingPathComponent(digest.description) }
+
+  private func partFile(_ digest: Digest) -> URL { folder.appendingPathComponent("\(digest).part") }
+
+  /// Whether a version is here; its digest is checked when it is read.
+  package func holds(_ version: PartVersion) -> Bool { size(file(version.digest)) == version.bytes }
+
+  /// Keeps a piece of a version. Returns whether it is whole now, and right; a whole one that is wrong is
+  /// thrown away, so that it can be fetched again.
+  package func store(_ head: LayerData, _ bytes: Data) throws(ClientError) -> Outcome {
+    let part = partFile(head.digest)
+    do {
+      if head.offset == 0 {
+        guard FileManager.default.createFile(atPath: part.path, contents: nil) else {
+          throw ClientError.state("\(part.path) cannot be written")
+        }
+      }
+      let handle = try FileHandle(forWritingTo: part)
+      defer { try? handle.close() }
+      try handle.seek(toOffset: UInt64(head.offset))
+      try handle.write(contentsOf: bytes)
+      guard head.offset + bytes.count == head.total else { return .incomplete }
+      try handle.synchronize()
+      guard Digest(of: try Data(contentsOf: part)) == head.digest else {
+        try FileManager.default.removeItem(at: part)
+        return .corrupt
+      }
+      guard rename(part.path, file(head.digest).path) == 0 else {
+        throw ClientError.state("\(part.path) cannot be renamed: \(String(cString: strerror(errno)))")
+      }
+      return .complete
+    } catch let error as ClientError {
+      throw error
+    } catch {
+      throw .state("\(part.path): \(error.localizedDescription)")
+    }
+  }
+
+  package enum Outcome: Sendable, Hashable {
+    case incomplete
+    case complete
+    case corrupt
+  }
+
+  /// The weights of a version. A file whose bytes are not those of its name is removed.
+  package func read(_ version: PartVersion) throws(ClientError) -> Data {
+    let file = file(version.digest)
+    guard let data = try? Data(contentsOf: file) else { throw .state("\(file.path) cannot be read") }
+    guard Digest(of: data) == version.digest else {
+      try? FileManager.default.removeItem(at: file)
+      throw .state("\(file.path) was damaged and is removed")
+    }
+    return data
+  }
+
+  /// Removes every version that is not in the list, and what was half received.
+  package func keepOnly(_ versions: [PartVersion]) {
+    let kept = Set(versions.map(\.digest.description))
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names where !kept.contains(name) {
+      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+    }
+  }
+
+  private func size(_ file: URL) -> Int? {
+    (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int
+  }
+}

@@ -1,0 +1,82 @@
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Synchronization
+
+/// A client's training in one round: from the layers in its cache to the bytes of its update.
+struct LocalWork: Sendable {
+  let plan: Plan
+  let images: ImageSet
+  let cache: LayerCache
+  let threads: Int
+
+  /// The result of a training: what is offered, and the bytes behind it.
+  struct Update: Sendable {
+    let offer: UpdateOffer
+    let bytes: Data
+  }
+
+  /// How far a training is, and whether it is still wanted.
+  final class Progress: Sendable {
+    private let state = Mutex((step: 0, steps: 0, isStopped: false))
+
+    var steps: (step: Int, of: Int) { state.withLock { ($0.step, $0.steps) } }
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    func stop() { state.withLock { $0.isStopped = true } }
+
+    /// Notes a step; returns whether to go on.
+    func note(_ step: Int, of steps: Int) -> Bool {
+      state.withLock {
+        ($0.step, $0.steps) = (step, steps)
+        return !$0.isStopped
+      }
+    }
+  }
+
+  /// Trains as assigned; nil if it was stopped. The caller gives it a thread.
+  func run(
+    _ assignment: Assignment, _ progress: Progress, note: (Int, Int, Float) -> Void
+  ) throws -> Update? {
+    let stage = try stage(of: assignment)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let options = plan.trainingOptions(assignment.key, images: images.count)
+    let trainer = Trainer(stage, options, workers: Workers(threads))
+    for (part, version) in zip(stage.model.parts, assignment.parts) {
+      trainer.parameters[part.range].setBytes(try cache.read(version))
+    }
+    trainer.begin()
+    let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
+    let views = AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
+    let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
+      note(step, steps, loss)
+      return progress.note(step, of: steps)
+    }
+    guard !progress.isStopped else { return nil }
+    let bytes = trainer.parameters[stage.range].bytes
+    let elapsed = (clock.now - start).components
+    let seconds = Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
+    let offer = UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss, seconds: seconds)
+    return Update(offer: offer, bytes: bytes)
+  }
+
+  /// The stage of an assignment. Throws ``ClientError/server(_:)`` where the assignment is not the plan's.
+  private func stage(of assignment: Assignment) throws(ClientError) -> Stage {
+    let key = assignment.key
+    guard (1...plan.stages).contains(key.stage), (1...plan.rounds(stage: key.stage)).contains(key.round) else {
+      throw .server("\(key) is not in its plan")
+    }
+    let stage = plan.stage(key.stage)
+    let fits = zip(stage.model.parts, assignment.parts).allSatisfy {
+      $0.name == $1.name && $0.range.count * 4 == $1.bytes
+    }
+    guard fits, stage.model.parts.count == assignment.parts.count,
+      assignment.trained == stage.parts.map(\.name)
+    else { throw .server("the layers of \(key) are not those of its plan") }
+    return stage
+  }
+}

@@ -1,0 +1,22 @@
+import UnixSignals
+
+/// Runs `body`; at the first SIGINT or SIGTERM `stop` is called, and `body` is expected to end soon.
+package func stoppingOnSignal<Result: Sendable>(
+  _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+  try await withThrowingTaskGroup(of: Result?.self) { group in
+    group.addTask {
+      for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+        await stop()
+        break
+      }
+      return nil
+    }
+    group.addTask { try await body() }
+    defer { group.cancelAll() }
+    while let result = try await group.next() {
+      if let result { return result }
+    }
+    preconditionFailure("the body ended without a result")
+  }
+}

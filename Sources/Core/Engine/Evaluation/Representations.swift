@@ -1,0 +1,48 @@
+/// Images' representations by an encoder: class tokens after the final normalisation, without augmentation.
+package enum Representations {
+  /// One row an image, [count, D]. `write(image, worker, pixels)` gives an image as [C, H, W], normalised.
+  package static func of(
+    _ count: Int, by model: Model, _ parameters: borrowing Storage, workers: Workers, chunk: Int = 8,
+    _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> Storage {
+    let encoder = model.encoder
+    let c = encoder.configuration
+    var layout = Layout()
+    let slot = layout.add("representations", count, c.width)
+    let result = Storage(layout)
+    let rows = result[slot]
+    let plan = WorkerMemory.Plan(chunk: chunk, c)
+    let memories = (0..<workers.count).map { _ in WorkerMemory(plan) }
+    workers.run((count + chunk - 1) / chunk) { task, worker in
+      let images = task * chunk..<min((task + 1) * chunk, count)
+      let memory = memories[worker]
+      let patches = memory.patches(images.count)
+      for (index, image) in images.enumerated() {
+        write(image, worker, memory.image.start)
+        encoder.stem.cut(
+          memory.image.start, into: patches.rows(index * c.patches..<(index + 1) * c.patches))
+      }
+      encode(patches, by: encoder, memory, into: rows.rows(images), parameters)
+    }
+    return result
+  }
+
+  /// Class tokens after the final normalisation of a chunk of images.
+  private static func encode(
+    _ patches: Matrix, by encoder: Encoder, _ memory: WorkerMemory, into rows: Matrix,
+    _ parameters: borrowing Storage
+  ) {
+    let (count, tokens) = (rows.rows, encoder.configuration.tokens)
+    let (trace, scratch, x) = (memory.frozenTrace(count), memory.scratch(count), memory.tokens(count))
+    encoder.stem.forward(patches, into: x, parameters)
+    for block in encoder.blocks { block.forward(x, trace, scratch, parameters) }
+    for image in 0..<count {
+      let token = rows.rows(image..<image + 1)
+      Elementwise.copy(x.rows(image * tokens..<image * tokens + 1), to: token)
+      // The trace of the last block's normalisation is free again.
+      let norm = LayerNorm.Trace(
+        normalised: trace.norm1.normalised.rows(0..<1), scale: trace.norm1.scale.rows(0..<1))
+      encoder.norm.forward(token, into: token, norm, parameters)
+    }
+  }
+}

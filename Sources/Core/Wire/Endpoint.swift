@@ -1,0 +1,58 @@
+import FlyingSocks
+import Foundation
+
+/// Where a server listens: `HOST:PORT`, `[IPV6]:PORT`; port 0 lets the system choose one.
+package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
+  package let host: String
+  package let port: UInt16
+
+  package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
+
+  /// Throws ``WireError/address(_:reason:)`` for a text of another form.
+  package init(parsing text: String) throws(WireError) {
+    guard let colon = text.lastIndex(of: ":") else {
+      throw .address(text, reason: "a HOST:PORT is wanted, such as 127.0.0.1:7400")
+    }
+    var host = text[..<colon]
+    if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    guard let port = UInt16(text[text.index(after: colon)...]) else {
+      throw .address(text, reason: "the port is not a number from 0 to 65535")
+    }
+    guard !host.isEmpty else { throw .address(text, reason: "the host is missing") }
+    (self.host, self.port) = (String(host), port)
+  }
+
+  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  /// The socket address of the host. A name is looked up, which may take as long as the resolver does.
+  func resolve() throws(WireError) -> any SocketAddress {
+    if let address = try? sockaddr_in.inet(ip4: host, port: port) { return address }
+    if let address = try? sockaddr_in6.inet6(ip6: host, port: port) { return address }
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = getaddrinfo(host, nil, &hints, &list)
+    defer { if let list { freeaddrinfo(list) } }
+    guard status == 0, let first = list?.pointee, let address = first.ai_addr else {
+      throw .address(description, reason: String(cString: gai_strerror(status)))
+    }
+    return try Self.socketAddress(address, family: first.ai_family, port: port)
+  }
+
+  private static func socketAddress(
+    _ address: UnsafeMutablePointer<sockaddr>, family: Int32, port: UInt16
+  ) throws(WireError) -> any SocketAddress {
+    let raw = UnsafeRawPointer(address)
+    switch family {
+    case AF_INET:
+      var address = raw.loadUnaligned(as: sockaddr_in.self)
+      address.sin_port = port.bigEndian
+      return address
+    case AF_INET6:
+      var address = raw.loadUnaligned(as: sockaddr_in6.self)
+      address.sin6_port = port.bigEndian
+      return address
+    default: throw .address("family \(family)", reason: "neither IPv4 nor IPv6")
+    }
+  }
+}

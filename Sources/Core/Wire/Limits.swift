@@ -1,0 +1,14 @@
+/// Bounds of what travels, each with its reason.
+package enum WireLimits {
+  /// Bytes of a frame from a peer that has not said hello: a hello is under 200.
+  package static let frameBeforeHello = 4 << 10
+  /// Bytes of a layer or an update in a frame: a fifth of a second on a link of 10 Mbit/s, so that a
+  /// heartbeat never waits longer.
+  package static let chunk = 256 << 10
+  /// Bytes of any other frame: a chunk and its head, or an assignment of 256 blocks, which is under 64 KiB.
+  package static let frame = chunk + (64 << 10)
+  /// Seconds between signs of life; three times that without a word ends a connection.
+  package static let heartbeatSeconds = 10
+  /// Seconds that a new connection has for its hello.
+  package static let helloSeconds = 10
+}

@@ -1,0 +1,33 @@
+/// Bytes that are no message, or a peer that cannot be reached. It ends the one connection.
+package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// A frame says that it is longer than the limit.
+  case tooLong(bytes: Int, limit: Int)
+  /// A frame is shorter than the shortest there can be, or its head does not fit into it.
+  case malformed(String)
+  /// The checksum does not match the bytes.
+  case checksum
+  case unknownVersion(UInt8)
+  case unknownKind(UInt8)
+  /// The head of a known kind cannot be read.
+  case badHead(kind: String, reason: String)
+  /// The peer closed the connection, or it broke.
+  case closed
+  /// Nothing was heard for so long.
+  case silence(seconds: Double)
+  /// An address that cannot be used, and why.
+  case address(String, reason: String)
+
+  package var description: String {
+    switch self {
+    case .tooLong(let bytes, let limit): "a frame of \(bytes) bytes; the limit is \(limit)"
+    case .malformed(let reason): "a malformed frame: \(reason)"
+    case .checksum: "a frame with a wrong checksum"
+    case .unknownVersion(let version): "a frame of version \(version); this is version \(Frame.version)"
+    case .unknownKind(let kind): "a frame of the unknown kind \(kind)"
+    case .badHead(let kind, let reason): "a \(kind) with an unreadable head: \(reason)"
+    case .closed: "the connection is closed"
+    case .silence(let seconds): "nothing was heard for \(Int(seconds)) s"
+    case .address(let address, let reason): "\(address): \(reason)"
+    }
+  }
+}

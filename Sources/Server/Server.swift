@@ -1,0 +1,56 @@
+import Federation
+import Foundation
+import Wire
+
+/// A coordinator that can be reached: listens, and serves each connection in a task of its own.
+package struct Server: Sendable {
+  package let endpoint: Endpoint
+  private let listener: Listener
+  private let coordinator: Coordinator
+  private let observer: @Sendable (ServerEvent) -> Void
+
+  /// Opens the store's job and the port, so that what is wrong shows before anything runs.
+  ///
+  /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
+  package init(
+    _ plan: Plan, store: Store, endpoint: Endpoint, threads: Int,
+    observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+  ) async throws {
+    coordinator = try Coordinator(plan, store: store, threads: threads, observer: observer)
+    listener = try await Listener(endpoint)
+    self.endpoint = listener.endpoint
+    self.observer = observer
+  }
+
+  /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
+  package func run() async throws -> Snapshot {
+    observer(.listening(endpoint))
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await serve() }
+      defer { listener.shutDown() }
+      try await coordinator.run()
+      return await coordinator.current
+    }
+  }
+
+  /// Ends the run; the round goes on when a server is started on the same store.
+  package func stop() async { await coordinator.stop() }
+
+  private func serve() async {
+    await withDiscardingTaskGroup { group in
+      while true {
+        do {
+          let connection = try await listener.accept(limit: WireLimits.frameBeforeHello)
+          group.addTask { await Session(connection, coordinator).run() }
+        } catch WireError.closed {
+          break
+        } catch {
+          // Too many descriptors are open: those that are served go on, and the next may wait.
+          observer(.turnedAway(peer: "\(endpoint)", reason: "\(error)"))
+          try? await Task.sleep(for: .seconds(1))
+        }
+      }
+    }
+    listener.close()
+  }
+}

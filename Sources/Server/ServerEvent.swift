@@ -1,0 +1,55 @@
+import Federation
+import Foundation
+import Wire
+
+/// What happens at a server, for progress bars and logs.
+package enum ServerEvent: Sendable {
+  case listening(Endpoint)
+  /// A database with committed rounds was found; training goes on after this one.
+  case resumed(after: RoundKey)
+  case joined(client: String, peer: String)
+  case left(client: String, reason: String)
+  /// A connection that was never a client's, or that broke the protocol.
+  case turnedAway(peer: String, reason: String)
+  case recruiting(RoundKey, present: Int, needed: Int)
+  case assigned(RoundKey, client: String)
+  case progress(client: String, step: Int, steps: Int)
+  case admitted(RoundKey, client: String, UpdateOffer)
+  case refused(RoundKey, client: String, Refusal)
+  case calibrating(RoundKey, step: Int, steps: Int)
+  case committed(RoundSummary)
+  case abandoned(RoundKey, reason: String)
+  case finished
+}
+
+/// A committed round.
+package struct RoundSummary: Sendable, Hashable, Codable {
+  package let stage: Int
+  package let round: Int
+  /// The clients' mean losses, weighted by their samples.
+  package let loss: Double
+  /// Mean loss of the calibration, where there was one.
+  package let calibrationLoss: Double?
+  package let seconds: Double
+  /// Clients whose updates were admitted.
+  package let clients: Int
+  package let samples: Int
+}
+
+/// Why a server ends before its job does.
+package enum ServerError: Error, Sendable, CustomStringConvertible {
+  /// A round was tried as often as the plan allows.
+  case gaveUp(RoundKey, reason: String)
+  /// The calibration's images cannot be used.
+  case calibrationData(String)
+  /// What the database holds does not fit the plan's model.
+  case inconsistentStore(String)
+
+  package var description: String {
+    switch self {
+    case .gaveUp(let key, let reason): "\(key) was given up: \(reason)"
+    case .calibrationData(let reason): "calibration data: \(reason)"
+    case .inconsistentStore(let reason): "the database is inconsistent: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import GRDB
+
+/// A job: one plan, run once.
+package struct JobRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+  package static let databaseTableName = "jobs"
+  package var id: Int64?
+  package var name: String
+  package var plan: String
+  package var startedAt: Date
+  package var finishedAt: Date?
+
+  package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}
+
+/// A stage of a job.
+package struct StageRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+  package static let databaseTableName = "stages"
+  package var id: Int64?
+  package var jobId: Int64
+  /// Counted from 1.
+  package var number: Int
+  /// Blocks of the stage's model.
+  package var depth: Int
+  package var startedAt: Date
+  package var finishedAt: Date?
+
+  package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}
+
+/// An attempt at a round.
+package struct RoundRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+  package static let databaseTableName = "rounds"
+  package var id: Int64?
+  package var stageId: Int64
+  /// Counted from 1 in each stage.
+  package var number: Int
+  package var attempt: Int
+  package var startedAt: Date
+  package var finishedAt: Date?
+  /// `committed`, `abandoned`, or nil while it runs.
+  package var outcome: String?
+  package var reason: String?
+  /// The clients' mean losses, weighted by their samples.
+  package var loss: Double?
+  package var samples: Int?
+  package var seconds: Double?
+  package var calibrationLoss: Double?
+
+  package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}
+
+/// A layer as a round left it.
+package struct LayerRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+  package static let databaseTableName = "layers"
+  package var id: Int64?
+  package var roundId: Int64
+  package var position: Int
+  package var name: String
+  package var digest: String
+
+  package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}
+
+/// A client that has joined at some time, with its traffic as counted at the socket.
+package struct ClientRecord: Codable, FetchableRecord, PersistableRecord, Sendable {
+  package static let databaseTableName = "clients"
+  package var name: String
+  package var software: String
+  package var firstSeen: Date
+  package var lastSeen: Date
+  /// Images behind its latest update.
+  package var samples = 0
+  /// From the client to the server.
+  package var bytesUp = 0
+  /// From the server to the client.
+  package var bytesDown = 0
+}
+
+/// An update, admitted or refused.
+package struct UpdateRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+  package static let databaseTableName = "updates"
+  package var id: Int64?
+  package var roundId: Int64
+  package var client: String
+  package var receivedAt: Date
+  package var samples: Int
+  package var steps: Int
+  package var loss: Double?
+  package var bytes: Int
+  package var seconds: Double
+  package var digest: String
+  package var refusal: String?
+  package var weights: Data?
+
+  package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}

@@ -1,0 +1,100 @@
+import GRDB
+
+/// The tables of a server's database. A migration that has been released is never edited: a change is a new
+/// migration.
+enum Schema {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1 jobs, stages, rounds, layers, clients, updates", migrate: createTables)
+    return migrator
+  }
+
+  private static func createTables(_ db: Database) throws {
+    try createJobTables(db)
+    try createLayerTables(db)
+    try createClientTables(db)
+  }
+
+  private static func createJobTables(_ db: Database) throws {
+    try db.create(table: "jobs") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.column("name", .text).notNull()
+      // The whole plan as YAML: what a database belongs to.
+      t.column("plan", .text).notNull()
+      t.column("startedAt", .datetime).notNull()
+      t.column("finishedAt", .datetime)
+    }
+    try db.create(table: "stages") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.belongsTo("job", inTable: "jobs").notNull()
+      t.column("number", .integer).notNull()
+      t.column("depth", .integer).notNull()
+      t.column("startedAt", .datetime).notNull()
+      t.column("finishedAt", .datetime)
+      t.uniqueKey(["jobId", "number"])
+    }
+    try db.create(table: "rounds") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.belongsTo("stage", inTable: "stages").notNull()
+      t.column("number", .integer).notNull()
+      t.column("attempt", .integer).notNull()
+      t.column("startedAt", .datetime).notNull()
+      t.column("finishedAt", .datetime)
+      // committed, abandoned, or null while it runs.
+      t.column("outcome", .text)
+      t.column("reason", .text)
+      t.column("loss", .double)
+      t.column("samples", .integer)
+      t.column("seconds", .double)
+      t.column("calibrationLoss", .double)
+      t.uniqueKey(["stageId", "number", "attempt"])
+    }
+  }
+
+  private static func createLayerTables(_ db: Database) throws {
+    // Content-addressed: a layer that a round did not change is not stored again.
+    try db.create(table: "weights") { t in
+      t.primaryKey("digest", .text)
+      t.column("bytes", .blob).notNull()
+    }
+    try db.create(table: "layers") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("position", .integer).notNull()
+      t.column("name", .text).notNull()
+      t.column("digest", .text).notNull().references("weights")
+      t.uniqueKey(["roundId", "name"])
+    }
+  }
+
+  private static func createClientTables(_ db: Database) throws {
+    try db.create(table: "clients") { t in
+      t.primaryKey("name", .text)
+      t.column("software", .text).notNull()
+      t.column("firstSeen", .datetime).notNull()
+      t.column("lastSeen", .datetime).notNull()
+      t.column("samples", .integer).notNull().defaults(to: 0)
+      t.column("bytesUp", .integer).notNull().defaults(to: 0)
+      t.column("bytesDown", .integer).notNull().defaults(to: 0)
+    }
+    try db.create(table: "updates") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("client", .text).notNull().references("clients")
+      t.column("receivedAt", .datetime).notNull()
+      t.column("samples", .integer).notNull()
+      t.column("steps", .integer).notNull()
+      t.column("loss", .double)
+      t.column("bytes", .integer).notNull()
+      t.column("seconds", .double).notNull()
+      t.column("digest", .text).notNull()
+      // Null: admitted.
+      t.column("refusal", .text)
+      // Kept until the round is committed.
+      t.column("weights", .blob)
+    }
+    // A client is admitted once a round, whatever happens.
+    try db.execute(
+      sql: "CREATE UNIQUE INDEX admittedOnce ON updates (roundId, client) WHERE refusal IS NULL")
+  }
+}

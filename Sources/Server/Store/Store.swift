@@ -1,0 +1,257 @@
+import Federation
+import Foundation
+import GRDB
+
+/// What the server must not forget, in one SQLite file. A call that returns has stored; one that cannot
+/// store throws ``StoreError``, and the server stops rather than answer.
+package final class Store: Sendable {
+  private let database: DatabaseQueue
+
+  /// Opens or creates a database.
+  package init(_ path: String) throws(StoreError) {
+    do {
+      var configuration = Configuration()
+      configuration.prepareDatabase { db in
+        // The round that was acknowledged survives a power cut, also on flash that lies about its order.
+        try db.execute(sql: "PRAGMA journal_mode = WAL")
+        try db.execute(sql: "PRAGMA synchronous = FULL")
+        // Below the default of 2 MB: blobs of whole layers gain nothing from a larger page cache.
+        try db.execute(sql: "PRAGMA cache_size = -1024")
+      }
+      database = try DatabaseQueue(path: path, configuration: configuration)
+      try Schema.migrator.migrate(database)
+    } catch {
+      throw StoreError("\(path): \(StoreError.reason(error))")
+    }
+  }
+
+  private func write<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+    do {
+      return try database.write(body)
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      throw StoreError(StoreError.reason(error))
+    }
+  }
+
+  private func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+    do {
+      return try database.read(body)
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      throw StoreError(StoreError.reason(error))
+    }
+  }
+
+  // MARK: - Jobs, stages and rounds
+
+  /// The database's job, created for `plan` if there is none. Throws where it belongs to another plan.
+  package func openJob(_ plan: Plan, at now: Date) throws(StoreError) -> JobRecord {
+    let text = plan.yaml()
+    return try write { db in
+      if let job = try JobRecord.fetchOne(db) {
+        guard job.plan == text else {
+          throw StoreError("the database belongs to the plan '\(job.name)', which is not this one")
+        }
+        return job
+      }
+      var job = JobRecord(name: plan.name, plan: text, startedAt: now)
+      try job.insert(db)
+      return job
+    }
+  }
+
+  package func finish(_ job: JobRecord, at now: Date) throws(StoreError) {
+    var job = job
+    job.finishedAt = now
+    let finished = job
+    try write { try finished.update($0) }
+  }
+
+  /// The row of a stage, created where there is none yet.
+  package func openStage(_ number: Int, depth: Int, of job: JobRecord, at now: Date) throws(StoreError)
+    -> StageRecord
+  {
+    try write { db in
+      let jobID = job.id ?? 0
+      let known = StageRecord.filter(Column("jobId") == jobID && Column("number") == number)
+      if let stage = try known.fetchOne(db) { return stage }
+      try db.execute(
+        sql: "UPDATE stages SET finishedAt = ? WHERE jobId = ? AND finishedAt IS NULL", arguments: [now, jobID])
+      var stage = StageRecord(jobId: jobID, number: number, depth: depth, startedAt: now)
+      try stage.insert(db)
+      return stage
+    }
+  }
+
+  /// Starts an attempt at a round; one that a stopped server left unfinished gives way to it.
+  package func openRound(_ key: RoundKey, of stage: StageRecord, at now: Date) throws(StoreError)
+    -> RoundRecord
+  {
+    try write { db in
+      let stageID = stage.id ?? 0
+      try db.execute(
+        sql: """
+          UPDATE rounds SET outcome = 'abandoned', reason = 'the server stopped', finishedAt = ?
+          WHERE stageId = ? AND outcome IS NULL
+          """, arguments: [now, stageID])
+      var round = RoundRecord(
+        stageId: stageID, number: key.round, attempt: key.attempt, startedAt: now)
+      try round.insert(db)
+      return round
+    }
+  }
+
+  /// Makes a round's result the global model: its layers, its figures, and the end of its updates' weights.
+  package func commit(_ round: RoundRecord, _ snapshot: Snapshot) throws(StoreError) {
+    try write { db in
+      var committed = round
+      committed.outcome = "committed"
+      try committed.update(db)
+      for (position, version) in snapshot.manifest.enumerated() {
+        let digest = version.digest.description
+        try db.execute(
+          sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)",
+          arguments: [digest, snapshot.data(version.digest)])
+        var layer = LayerRecord(
+          roundId: round.id ?? 0, position: position, name: version.name, digest: digest)
+        try layer.insert(db)
+      }
+      try db.execute(sql: "UPDATE updates SET weights = NULL WHERE roundId = ?", arguments: [round.id])
+    }
+  }
+
+  package func abandon(_ round: RoundRecord, reason: String) throws(StoreError) {
+    try write { db in
+      var abandoned = round
+      (abandoned.outcome, abandoned.reason) = ("abandoned", reason)
+      try abandoned.update(db)
+      try db.execute(sql: "UPDATE updates SET weights = NULL WHERE roundId = ?", arguments: [round.id])
+    }
+  }
+
+  /// The last committed round of a job and the weights of its layers, in layout order.
+  package func lastCommitted(of job: JobRecord) throws(StoreError)
+    -> (stage: StageRecord, round: RoundRecord, parts: [(name: String, weights: Data)])?
+  {
+    try read { db in
+      let sql = """
+        SELECT rounds.* FROM rounds JOIN stages ON stages.id = rounds.stageId
+        WHERE stages.jobId = ? AND outcome = 'committed' ORDER BY stages.number DESC, rounds.number DESC LIMIT 1
+        """
+      guard let round = try RoundRecord.fetchOne(db, sql: sql, arguments: [job.id]),
+        let stage = try StageRecord.fetchOne(db, key: round.stageId)
+      else { return nil }
+      let rows = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT layers.name, weights.bytes FROM layers JOIN weights ON weights.digest = layers.digest
+          WHERE roundId = ? ORDER BY position
+          """, arguments: [round.id])
+      return (stage, round, rows.map { ($0["name"], $0["bytes"]) })
+    }
+  }
+
+  /// The highest attempt at a round so far; 0 if it was never started.
+  package func lastAttempt(at number: Int, of stage: StageRecord) throws(StoreError) -> Int {
+    try read { db in
+      let rounds = RoundRecord.filter(Column("stageId") == stage.id && Column("number") == number)
+      return try Int.fetchOne(db, rounds.select(max(Column("attempt")))) ?? 0
+    }
+  }
+
+  /// The committed rounds of the job in order, each with its stage.
+  package func committedRounds() throws(StoreError) -> [(stage: StageRecord, round: RoundRecord)] {
+    try read { db in
+      let stages = try StageRecord.order(Column("number")).fetchAll(db)
+      return try stages.flatMap { stage in
+        try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+          .order(Column("number")).fetchAll(db).map { (stage, $0) }
+      }
+    }
+  }
+
+  // MARK: - Clients and updates
+
+  /// Notes that a client has joined.
+  package func join(_ hello: Hello, at now: Date) throws(StoreError) {
+    try write { db in
+      let known = try ClientRecord.fetchOne(db, key: hello.name)
+      var client =
+        known
+        ?? ClientRecord(name: hello.name, software: hello.software, firstSeen: now, lastSeen: now)
+      (client.software, client.lastSeen) = (hello.software, now)
+      try client.save(db)
+    }
+  }
+
+  /// Adds to a client's traffic, in bytes.
+  package func addTraffic(of client: String, up: Int, down: Int, at now: Date) throws(StoreError) {
+    try write { db in
+      try db.execute(
+        sql: """
+          UPDATE clients SET bytesUp = bytesUp + ?, bytesDown = bytesDown + ?, lastSeen = ? WHERE name = ?
+          """, arguments: [up, down, now, client])
+    }
+  }
+
+  package func clients() throws(StoreError) -> [ClientRecord] {
+    try read { try ClientRecord.order(Column("name")).fetchAll($0) }
+  }
+
+  /// Stores an update: admitted with its weights, or refused with the reason and without them.
+  package func add(
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, weights: Data?, refusal: Refusal?,
+    at now: Date
+  ) throws(StoreError) {
+    try write { db in
+      var update = UpdateRecord(
+        roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples, steps: offer.steps,
+        loss: offer.loss.isFinite ? Double(offer.loss) : nil, bytes: offer.bytes,
+        seconds: offer.seconds.isFinite ? offer.seconds : 0, digest: offer.digest.description,
+        refusal: refusal?.rawValue, weights: refusal == nil ? weights : nil)
+      try update.insert(db)
+      if refusal == nil {
+        try db.execute(
+          sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
+      }
+    }
+  }
+
+  /// The weights of one admitted update.
+  package func weights(of client: String, in round: RoundRecord) throws(StoreError) -> Data {
+    try read { db in
+      let sql = "SELECT weights FROM updates WHERE roundId = ? AND client = ? AND refusal IS NULL"
+      guard let weights = try Data.fetchOne(db, sql: sql, arguments: [round.id, client]) else {
+        throw StoreError("the admitted update of \(client) is not there")
+      }
+      return weights
+    }
+  }
+
+  /// All updates of a round, in client order, without their weights.
+  package func updates(of round: RoundRecord) throws(StoreError) -> [UpdateRecord] {
+    try read { db in
+      try UpdateRecord.fetchAll(
+        db,
+        sql: """
+          SELECT id, roundId, client, receivedAt, samples, steps, loss, bytes, seconds, digest, refusal,
+            NULL AS weights FROM updates WHERE roundId = ? ORDER BY client, id
+          """, arguments: [round.id])
+    }
+  }
+}
+
+/// The store could not do what was asked; one line.
+package struct StoreError: Error, CustomStringConvertible {
+  package let description: String
+
+  init(_ description: String) { self.description = description }
+
+  static func reason(_ error: any Error) -> String {
+    guard let error = error as? DatabaseError else { return "\(error)" }
+    return error.message ?? "SQLite error \(error.resultCode.rawValue)"
+  }
+}

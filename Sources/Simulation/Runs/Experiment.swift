@@ -1,0 +1,144 @@
+import Client
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Server
+import Wire
+
+/// A federation on one machine: the real server and real clients over loopback sockets, and what came of it.
+package struct Experiment: Sendable {
+  package struct Settings: Sendable {
+    package var plan: Plan
+    package var clients: Int
+    package var data: DataSpec
+    /// Labelled images for the linear probe; none, no probe.
+    package var testData: DataSpec?
+    package var partition: Partition
+    package var out: URL
+    /// Cores of this machine that the clients' trainings share.
+    package var cores: Int
+    /// Threads of one training.
+    package var threads: Int
+
+    package init(
+      plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, partition: Partition, out: URL,
+      cores: Int, threads: Int
+    ) {
+      (self.plan, self.clients, self.data, self.testData) = (plan, clients, data, testData)
+      (self.partition, self.out, self.cores, self.threads) = (partition, out, cores, threads)
+    }
+  }
+
+  /// What happens, from the server's and from each client's side.
+  package enum Event: Sendable {
+    case server(ServerEvent)
+    case client(String, ClientEvent)
+    case probing
+  }
+
+  private let settings: Settings
+  private let observer: @Sendable (Event) -> Void
+  private let plan: Plan
+
+  /// Checks what can be checked before anything runs. Throws ``ExperimentError``.
+  package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ExperimentError) {
+    guard settings.plan.round.cohort <= settings.clients else {
+      throw .setting("the plan's cohort is \(settings.plan.round.cohort), but there are \(settings.clients) clients")
+    }
+    var plan = settings.plan
+    // Every client must have joined before the first cohort is drawn: so a run can be repeated.
+    plan.round.roster = settings.clients
+    (self.plan, self.settings, self.observer) = (plan, settings, observer)
+  }
+
+  /// Files of a run's folder.
+  private var database: URL { settings.out.appendingPathComponent("strata.sqlite") }
+  private var states: URL { settings.out.appendingPathComponent("clients") }
+
+  /// Runs the federation to its end, evaluates the encoder and writes the folder's files.
+  package func run() async throws -> Summary {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let (train, test) = try load()
+    let parts = try settings.partition.split(train, clients: settings.clients, seed: plan.seed)
+    try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
+    let store = try Store(database.path)
+    let (rounds, log) = RoundLog.observing(observer)
+    let server = try await Server(
+      plan, store: store, endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: settings.cores,
+      observer: rounds)
+    let snapshot = try await federate(server, train, parts)
+    try? FileManager.default.removeItem(at: states)
+    let probe = evaluate(snapshot, train, test)
+    let elapsed = (clock.now - start).components
+    let summary = Summary(
+      plan: plan, rounds: log.rounds, clients: try store.clients(), probe: probe,
+      encoderDigest: snapshot.encoderDigest,
+      seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    try summary.write(to: settings.out, snapshot)
+    return summary
+  }
+
+  private func load() throws -> (train: ImageSet, test: ImageSet?) {
+    let (size, channels) = (plan.encoder.image, plan.encoder.channels)
+    let train = try settings.data.load(role: .train, size: size, channels: channels)
+    try train.require(size: size, channels: channels)
+    let test = try settings.testData?.load(role: .test, size: size, channels: channels)
+    try test?.require(size: size, channels: channels)
+    return (train, test)
+  }
+
+  /// Runs server and clients; the first failure of either ends all.
+  private func federate(_ server: Server, _ train: ImageSet, _ parts: [[Int]]) async throws -> Snapshot {
+    let permits = TrainingPermits(max(1, settings.cores / settings.threads))
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      for (index, indices) in parts.enumerated() {
+        let client = client(index, of: parts.count, train.subset(indices), server.endpoint, permits)
+        group.addTask { try await client.run() }
+      }
+      async let snapshot = server.run()
+      do {
+        try await group.waitForAll()
+      } catch {
+        await server.stop()
+        // Where the server gave up, its reason is the cause and the client's the effect.
+        do { _ = try await snapshot } catch is CancellationError {}
+        throw error
+      }
+      return try await snapshot
+    }
+  }
+
+  private func client(
+    _ index: Int, of count: Int, _ images: ImageSet, _ endpoint: Endpoint, _ permits: TrainingPermits
+  ) -> Client {
+    // Names sort like numbers, since aggregation goes by them.
+    let digits = String(count - 1).count
+    let number = String(index)
+    let name = "client-" + String(repeating: "0", count: digits - number.count) + number
+    let configuration = Client.Configuration(
+      server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
+    return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in
+      observer(.client(name, event))
+    }
+  }
+
+  private func evaluate(_ snapshot: Snapshot, _ train: ImageSet, _ test: ImageSet?) -> Summary.Probe? {
+    guard let test, train.labels != nil, test.labels != nil else { return nil }
+    observer(.probing)
+    let probe = EncoderProbe(plan: plan, train: train, test: test, threads: settings.cores)
+    return Summary.Probe(trained: probe.accuracy(of: snapshot), untrained: probe.accuracy(of: plan.untrained()))
+  }
+}
+
+/// Why an experiment cannot be run.
+package enum ExperimentError: Error, Sendable, CustomStringConvertible {
+  case setting(String)
+
+  package var description: String {
+    switch self {
+    case .setting(let reason): reason
+    }
+  }
+}

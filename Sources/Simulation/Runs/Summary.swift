@@ -1,0 +1,98 @@
+import Federation
+import Foundation
+import Server
+
+/// What a run of `fedsim run` leaves behind, as summary.json has it.
+package struct Summary: Sendable, Codable {
+  package struct ClientTraffic: Sendable, Codable {
+    package let name: String
+    package let samples: Int
+    /// From the client to the server, counted at the server's socket.
+    package let bytesUp: Int
+    package let bytesDown: Int
+  }
+
+  /// Accuracies of the linear probe, 0 … 1.
+  package struct Probe: Sendable, Codable {
+    package let trained: Double
+    package let untrained: Double
+  }
+
+  package let name: String
+  package let seed: UInt64
+  package let strategy: String
+  package let ssl: String
+  package let stages: Int
+  package let rounds: [RoundSummary]
+  package let clients: [ClientTraffic]
+  package let probe: Probe?
+  /// SHA-256 over the encoder's float32 weights in layout order.
+  package let encoderDigest: String
+  package let seconds: Double
+  /// The most memory that this process ever had resident.
+  package let peakMemoryBytes: Int
+
+  init(
+    plan: Plan, rounds: [RoundSummary], clients: [ClientRecord], probe: Probe?, encoderDigest: Digest,
+    seconds: Double
+  ) {
+    (name, seed, strategy) = (plan.name, plan.seed, plan.method.strategy.rawValue)
+    (ssl, stages, self.rounds) = (plan.method.ssl.rawValue, plan.stages, rounds)
+    self.clients = clients.map {
+      ClientTraffic(name: $0.name, samples: $0.samples, bytesUp: $0.bytesUp, bytesDown: $0.bytesDown)
+    }
+    (self.probe, self.encoderDigest, self.seconds) = (probe, encoderDigest.description, seconds)
+    peakMemoryBytes = ProcessMemory.peak
+  }
+
+  /// Writes summary.json, encoder.safetensors and report.txt.
+  func write(to folder: URL, _ snapshot: Snapshot) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(self).write(to: folder.appendingPathComponent("summary.json"))
+    try snapshot.encoderTensors().encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
+    try Data(table.utf8).write(to: folder.appendingPathComponent("report.txt"))
+  }
+
+  /// The run as a table for a terminal.
+  package var table: String {
+    var lines = ["\(name): \(strategy), \(ssl), \(clients.count) clients", ""]
+    lines.append("stage  round      loss  clients  samples  seconds")
+    for round in rounds {
+      lines.append(
+        String(
+          format: "%5d  %5d  %8.4f  %7d  %7d  %7.1f", round.stage, round.round, round.loss, round.clients,
+          round.samples, round.seconds))
+    }
+    let (up, down) = clients.reduce((0, 0)) { ($0.0 + $1.bytesUp, $0.1 + $1.bytesDown) }
+    let count = max(clients.count, 1)
+    lines.append("")
+    lines.append(
+      "bytes a client   up \(Self.megabytes(up / count))  down \(Self.megabytes(down / count))")
+    if let probe {
+      lines.append(
+        String(
+          format: "linear probe     %.1f %% trained, %.1f %% untrained", 100 * probe.trained,
+          100 * probe.untrained))
+    }
+    lines.append(
+      String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes)))
+    lines.append("encoder          \(encoderDigest.prefix(16))…")
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
+}
+
+/// What the kernel says of this process's memory.
+package enum ProcessMemory {
+  /// The most bytes that were ever resident (VmHWM); 0 where the kernel does not tell.
+  package static var peak: Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+      return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
+        * 1024
+    }
+    return 0
+  }
+}

@@ -1,0 +1,32 @@
+import Client
+import Commands
+import Foundation
+import Logging
+
+/// A client's events as log lines.
+struct ClientLog: Sendable {
+  private let logger = makeLogger("fedclient")
+
+  func note(_ event: ClientEvent) {
+    switch event {
+    case .connected(let endpoint): logger.info("connected to \(endpoint)")
+    case .welcomed(let plan): logger.notice("joined the job '\(plan)'")
+    case .assigned(let key, let missing, let bytes):
+      logger.info("\(key): \(missing) layers to fetch, \(bytes) bytes")
+    case .training(let key, let step, let steps, let loss):
+      if step == steps { logger.debug("\(key): step \(step) of \(steps), loss \(loss)") }
+    case .trained(let key, let offer):
+      let figures = String(format: "loss %.4f, %.1f s", offer.loss, offer.seconds)
+      logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
+    case .judged(let verdict):
+      if let refusal = verdict.refusal {
+        logger.warning("\(verdict.key): the update is refused: \(refusal.explanation)")
+      } else {
+        logger.info("\(verdict.key): the update is admitted")
+      }
+    case .dropped(let key): logger.info("\(key) is over")
+    case .disconnected(let reason): logger.warning("disconnected: \(reason)")
+    case .finished: logger.notice("the job is done")
+    }
+  }
+}

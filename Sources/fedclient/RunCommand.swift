@@ -1,0 +1,89 @@
+import ArgumentParser
+import Client
+import Commands
+import Datasets
+import Federation
+import Foundation
+import Wire
+
+struct RunCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Joins a server and trains until its job is done.",
+    discussion: """
+      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?limit=N. Labels are
+      not used. The state folder keeps the layers that were received.
+      """)
+
+  @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
+  var server: String
+
+  @Option(help: "This client's name, unique in the federation.")
+  var name: String
+
+  @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
+  var data: String
+
+  @Option(help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
+  var state: String?
+
+  @Option(help: "Threads of a training. (default: all cores)")
+  var threads: Int?
+
+  @Option(help: "How long an unreachable server is tried again, such as 30s or 1h.")
+  var patience: String = "10s"
+
+  func validate() throws {
+    guard Hello.isValid(name: name) else {
+      throw ValidationError("--name is 1 to 64 letters, digits, '.', '_' or '-'")
+    }
+    guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+    do { _ = try TimeSpan(patience) } catch { throw ValidationError("--patience \(error.reason)") }
+  }
+
+  func run() async throws {
+    try await reporting("fedclient") {
+      do {
+        let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
+        // What is wrong with the images shows before anything is sent.
+        let images = try spec.load(role: .train)
+        let configuration = Client.Configuration(
+          server: try Endpoint(parsing: server), name: name, state: stateFolder,
+          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
+        let log = ClientLog()
+        let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
+        let running = Task { try await client.run() }
+        try await stoppingOnSignal({ running.cancel() }) { try await running.value }
+      } catch is CancellationError {
+        makeLogger("fedclient").notice("stopped")
+      } catch {
+        throw Self.failure(error)
+      }
+    }
+  }
+
+  private var stateFolder: URL {
+    if let state { return URL(fileURLWithPath: state, isDirectory: true) }
+    let home = FileManager.default.homeDirectoryForCurrentUser
+    return home.appendingPathComponent(".local/state/strata/\(name)")
+  }
+
+  /// The images for a plan: generated ones are made anew where the plan's size is another.
+  private static func fit(_ images: ImageSet, _ spec: DataSpec, _ plan: Plan) throws -> ImageSet {
+    let (size, channels) = (plan.encoder.image, plan.encoder.channels)
+    if images.size == size && images.channels == channels { return images }
+    return try spec.load(role: .train, size: size, channels: channels)
+  }
+
+  private static func failure(_ error: any Error) -> any Error {
+    switch error {
+    case let error as DatasetError: CommandFailure(.data, error.description)
+    case let error as WireError: CommandFailure(.unreachable, error.description)
+    case ClientError.data(let reason): CommandFailure(.data, reason)
+    case ClientError.connection: CommandFailure(.unreachable, "\(error)")
+    case ClientError.state: CommandFailure(.store, "\(error)")
+    case is ClientError: CommandFailure(.turnedAway, "\(error)")
+    default: error
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Commands
+import Foundation
+import Server
+import Wire
+
+struct RunCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a plan to its end.",
+    discussion: """
+      The database keeps every round. Started again on the same database, the server goes on after the last
+      committed round; SIGTERM or SIGINT stops it in good order.
+      """)
+
+  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  var plan: String
+
+  @Option(help: ArgumentHelp("Where to listen, HOST:PORT.", valueName: "address"))
+  var listen: String = "127.0.0.1:7400"
+
+  @Option(help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"))
+  var database: String
+
+  @Option(help: "Threads for calibration. (default: all cores)")
+  var threads: Int?
+
+  func validate() throws {
+    guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+  }
+
+  func run() async throws {
+    try await reporting("fedserver") {
+      let plan = try readPlan(plan)
+      let log = ServerLog()
+      do {
+        let server = try await Server(
+          plan, store: try Store(database), endpoint: try Endpoint(parsing: listen),
+          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, observer: log.note)
+        let snapshot = try await stoppingOnSignal(server.stop) { try await server.run() }
+        print("encoder \(snapshot.encoderDigest)")
+      } catch is CancellationError {
+        log.stopped()
+      } catch {
+        throw Self.failure(error)
+      }
+    }
+  }
+
+  private static func failure(_ error: any Error) -> any Error {
+    switch error {
+    case let error as WireError: CommandFailure(.address, error.description)
+    case let error as StoreError: CommandFailure(.store, error.description)
+    case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
+    case ServerError.inconsistentStore: CommandFailure(.store, "\(error)")
+    case let error as ServerError: CommandFailure(.gaveUp, error.description)
+    default: error
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import Commands
+import Foundation
+import Logging
+import Server
+
+/// A server's events as log lines.
+struct ServerLog: Sendable {
+  private let logger = makeLogger("fedserver")
+
+  func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
+
+  func note(_ event: ServerEvent) {
+    switch event {
+    case .listening(let endpoint): logger.notice("listening on \(endpoint)")
+    case .resumed(let key): logger.notice("going on after \(key)")
+    case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
+    case .left(let client, let reason): logger.info("\(client) left: \(reason)")
+    case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
+    case .recruiting(let key, let present, let needed):
+      logger.info("\(key) waits for clients: \(present) of \(needed) are here")
+    case .assigned(let key, let client): logger.info("\(key) is assigned to \(client)")
+    case .admitted(let key, let client, let offer):
+      logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
+    case .refused(let key, let client, let refusal):
+      logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
+    case .committed(let round):
+      let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
+      logger.notice("stage \(round.stage) round \(round.round) is committed: \(round.clients) clients, \(figures)")
+    case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
+    case .finished: logger.notice("the job is done")
+    case .progress, .calibrating: break
+    }
+  }
+}

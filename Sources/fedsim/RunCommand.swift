@@ -1,0 +1,120 @@
+import ArgumentParser
+import Client
+import Commands
+import Datasets
+import Federation
+import Foundation
+import Server
+import Simulation
+import Wire
+
+struct RunCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a plan's federation over loopback sockets and evaluates the encoder.",
+    discussion: """
+      Server and clients are those of fedserver and fedclient; the clients' trainings wait in a queue for the
+      machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and
+      strata.sqlite.
+
+      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?limit=N.
+      """)
+
+  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  var plan: String
+
+  @Option(help: "How many clients take part.")
+  var clients: Int = 4
+
+  @Option(help: ArgumentHelp("The clients' images.", valueName: "spec"))
+  var data: String
+
+  @Option(help: ArgumentHelp("Labelled images for the linear probe.", valueName: "spec"))
+  var testData: String?
+
+  @Option(help: "How the images are shared out: even, dirichlet:BETA or shards:K.")
+  var partition: String = "even"
+
+  @Option(help: ArgumentHelp("The folder for what the run leaves behind.", valueName: "dir"))
+  var out: String
+
+  @Option(help: "Cores that the trainings share. (default: all)")
+  var cores: Int?
+
+  @Option(help: "Threads of one training.")
+  var threads: Int = 1
+
+  @Flag(help: "Replace what an earlier run left in DIR.")
+  var overwrite = false
+
+  func validate() throws {
+    guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
+    guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
+    guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let settings = try settings()
+      try prepareFolder(settings.out)
+      let progress = RunProgress(settings.plan)
+      let summary: Summary
+      do {
+        summary = try await Experiment(settings, observer: progress.note).run()
+      } catch {
+        progress.end()
+        throw Self.failure(error)
+      }
+      progress.end()
+      print(summary.table, terminator: "")
+      print("report           \(settings.out.appendingPathComponent("summary.json").relativePath)")
+    }
+  }
+
+  private func settings() throws -> Experiment.Settings {
+    do {
+      let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
+      return Experiment.Settings(
+        plan: try readPlan(plan), clients: clients, data: try DataSpec(parsing: data),
+        testData: try testData.map { text throws(DatasetError) in try DataSpec(parsing: text) },
+        partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
+        cores: cores, threads: min(threads, cores))
+    } catch let error as DatasetError {
+      throw CommandFailure(.data, error.description)
+    }
+  }
+
+  /// An earlier run's files are never mixed with this one's, nor lost unasked.
+  private func prepareFolder(_ folder: URL) throws {
+    let files = ["strata.sqlite", "strata.sqlite-wal", "strata.sqlite-shm", "summary.json", "report.txt"]
+    let names = files + ["encoder.safetensors", "clients"]
+    for name in names {
+      let path = folder.appendingPathComponent(name).path
+      guard FileManager.default.fileExists(atPath: path) else { continue }
+      guard overwrite else {
+        throw CommandFailure(.store, "\(out) holds an earlier run; name another --out, or add --overwrite")
+      }
+      do { try FileManager.default.removeItem(atPath: path) } catch {
+        throw CommandFailure(.store, "\(path): \(error.localizedDescription)")
+      }
+    }
+    do {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    } catch {
+      throw CommandFailure(.store, "\(out): \(error.localizedDescription)")
+    }
+  }
+
+  private static func failure(_ error: any Error) -> any Error {
+    switch error {
+    case let error as DatasetError: CommandFailure(.data, error.description)
+    case let error as ExperimentError: CommandFailure(.plan, error.description)
+    case let error as StoreError: CommandFailure(.store, error.description)
+    case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
+    case let error as ServerError: CommandFailure(.gaveUp, error.description)
+    case let error as ClientError: CommandFailure(.turnedAway, error.description)
+    case let error as WireError: CommandFailure(.address, error.description)
+    default: CommandFailure(.store, "\(error.localizedDescription)")
+    }
+  }
+}

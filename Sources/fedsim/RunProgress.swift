@@ -1,0 +1,92 @@
+import Client
+import Commands
+import Federation
+import Foundation
+import Server
+import Simulation
+import Synchronization
+
+/// What a run shows while it works: a line for each committed round and, on a terminal, bars for the whole
+/// and for the trainings under way.
+final class RunProgress: Sendable {
+  private struct State {
+    var committed = 0
+    var admitted = 0
+    var trainings: [String: (step: Int, steps: Int)] = [:]
+    var now = "waiting for the clients"
+  }
+
+  private let plan: Plan
+  private let terminal = Terminal()
+  private let start = ContinuousClock.now
+  private let state = Mutex(State())
+
+  init(_ plan: Plan) { self.plan = plan }
+
+  func note(_ event: Experiment.Event) {
+    switch event {
+    case .server(let event): note(event)
+    case .client(let name, let event): note(name, event)
+    case .probing: set { $0.now = "probing the encoder" }
+    }
+    draw()
+  }
+
+  func end() { terminal.clear() }
+
+  private func note(_ event: ServerEvent) {
+    switch event {
+    case .assigned(let key, _): set { $0.now = "\(key)" }
+    case .admitted: set { $0.admitted += 1 }
+    case .calibrating(let key, let step, let steps): set { $0.now = "\(key), calibrating \(step)/\(steps)" }
+    case .refused(let key, let client, let refusal):
+      terminal.line("\(key): the update of \(client) is refused, \(refusal.explanation)")
+    case .abandoned(let key, let reason):
+      set { $0.admitted = 0 }
+      terminal.line("\(key) is abandoned: \(reason)")
+    case .committed(let round): commit(round)
+    default: break
+    }
+  }
+
+  private func commit(_ round: RoundSummary) {
+    set {
+      $0.committed += 1
+      $0.admitted = 0
+    }
+    let calibration = round.calibrationLoss.map { String(format: ", calibrated at %.4f", $0) } ?? ""
+    terminal.line(
+      String(
+        format: "stage %d/%d round %d/%d  loss %.4f%@  %d clients  %.1f s", round.stage, plan.stages,
+        round.round, plan.rounds(stage: round.stage), round.loss, calibration, round.clients, round.seconds))
+  }
+
+  private func note(_ name: String, _ event: ClientEvent) {
+    switch event {
+    case .training(_, let step, let steps, _): set { $0.trainings[name] = (step, steps) }
+    case .trained, .dropped, .disconnected: set { $0.trainings[name] = nil }
+    default: break
+    }
+  }
+
+  private func set(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
+
+  private func draw() {
+    terminal.draw {
+      let state = state.withLock { $0 }
+      let open = state.trainings.values.reduce(0.0) { $0 + Double($1.step) / Double(max($1.steps, 1)) }
+      let round = min((Double(state.admitted) + open) / Double(plan.round.cohort), 1)
+      let share = (Double(state.committed) + round) / Double(plan.totalRounds)
+      let components = (ContinuousClock.now - start).components
+      let elapsed = Double(components.seconds) + Double(components.attoseconds) * 1e-18
+      let left = share > 0.02 ? ", \(Terminal.clock(elapsed * (1 - share) / share)) left" : ""
+      let percent = String(format: "%3.0f %%", 100 * share)
+      var lines = ["\(Terminal.bar(share)) \(percent)  \(state.now)  \(Terminal.clock(elapsed))\(left)"]
+      for (name, progress) in state.trainings.sorted(by: { $0.key < $1.key }).prefix(8) {
+        let bar = Terminal.bar(Double(progress.step) / Double(max(progress.steps, 1)), width: 16)
+        lines.append("  \(name) \(bar) step \(progress.step) of \(progress.steps)")
+      }
+      return lines
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import Federation
+import Foundation
+
+extension Digest {
+  /// A digest that differs from those of other texts.
+  init(label: String) { self.init(of: Data(label.utf8)) }
+}
+
+extension UpdateOffer {
+  /// An offer that an example of a round takes.
+  static func example(
+    key: RoundKey = Round.exampleKey, base: String = "base", digest: String = "update",
+    bytes: Int = 64, samples: Int = 100, steps: Int = 5, loss: Float = 1.5, seconds: Double = 2
+  ) -> UpdateOffer {
+    UpdateOffer(
+      key: key, base: Digest(label: base), digest: Digest(label: digest), bytes: bytes, samples: samples,
+      steps: steps,
+      loss: loss, seconds: seconds)
+  }
+}
+
+extension Round {
+  static let exampleKey = RoundKey(stage: 2, round: 3)
+  /// How long an example waits for clients, and how long it lets them train.
+  static let exampleDeadline = Duration.seconds(60)
+
+  static func example(
+    cohort: Int = 4, quorum: Int = 3, needed: Int = 0, calibrates: Bool = false,
+    present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, at now: Duration = .zero
+  ) -> Round {
+    Round(
+      exampleKey,
+      rules: Plan.RoundRules(cohort: cohort, quorum: quorum, deadline: .seconds(60)), needed: needed,
+      calibrates: calibrates, expecting: Expectation(base: Digest(label: "base"), bytes: 64), seed: seed,
+      present: present, at: now)
+  }
+
+  /// The same after its cohort is drawn, at time 0.
+  static func training(
+    cohort: Int = 4, quorum: Int = 3, calibrates: Bool = false,
+    present: some Sequence<String> = ["a", "b", "c", "d"]
+  ) -> Round {
+    var round = example(cohort: cohort, quorum: quorum, calibrates: calibrates, present: present)
+    _ = round.advance(to: .zero)
+    return round
+  }
+}

@@ -1,0 +1,204 @@
+import Federation
+import Testing
+
+@Suite struct RoundTests {
+  private let deadline = Round.exampleDeadline
+
+  private func assignments(_ clients: [String], _ deadline: Duration) -> [Round.Action] {
+    clients.map { .assign(client: $0, deadline: deadline) }
+  }
+
+  // MARK: - Recruiting
+
+  @Test func recruitsUntilAllNeededArePresent() {
+    var round = Round.example(cohort: 2, quorum: 1, needed: 3, present: ["a", "b"], at: .seconds(5))
+    #expect(round.advance(to: .seconds(6)) == [])
+    #expect(round.phase == .recruiting && round.cohort == [])
+    #expect(round.nextDeadline == .seconds(65))
+    #expect(round.join("b") == [] && round.join("c") == [])
+    round.leave("a")
+    #expect(round.advance(to: .seconds(7)) == [])
+    _ = round.join("d")
+    let actions = round.advance(to: .seconds(8))
+    #expect(round.cohort.count == 2 && Set(round.cohort).isSubset(of: ["b", "c", "d"]))
+    #expect(actions == assignments(round.cohort, .seconds(68)))
+    #expect(round.phase == .training(deadline: .seconds(68)))
+    #expect(round.nextDeadline == .seconds(68))
+  }
+
+  @Test func waitsForAWholeCohortWhereFewerAreNeeded() {
+    var round = Round.example(cohort: 4, quorum: 1, needed: 1, present: ["a", "b", "c"])
+    #expect(round.advance(to: .seconds(59)) == [])
+    _ = round.join("d")
+    #expect(round.advance(to: .seconds(59)).count == 4)
+  }
+
+  @Test func aQuorumIsEnoughAfterTheDeadline() {
+    var round = Round.example(cohort: 4, quorum: 2, needed: 9, present: ["a"])
+    #expect(round.advance(to: deadline) == [])
+    _ = round.join("b")
+    #expect(round.advance(to: deadline + .seconds(1)) == assignments(["a", "b"], .seconds(121)))
+  }
+
+  @Test func theCohortDoesNotDependOnTheOrderOfJoining() {
+    let clients = (0..<12).map { "c\($0)" }
+    for seed in UInt64(0)..<50 {
+      var numbers = RandomNumbers(seed: seed)
+      let cohorts = (0..<3).map { _ in
+        var round = Round.example(present: [String](), seed: seed)
+        let order = clients.shuffled(using: &numbers)
+        for client in order { _ = round.join(client) }
+        _ = round.advance(to: .zero)
+        return round.cohort
+      }
+      #expect(cohorts[0].count == 4 && Set(cohorts).count == 1, "seed \(seed): \(cohorts)")
+    }
+  }
+
+  // MARK: - Ends of training
+
+  @Test func whenAllAreAdmittedItAggregates() {
+    var round = Round.training()
+    for client in ["c", "a", "d"] {
+      round.admit(.example(digest: client), from: client)
+      #expect(round.advance(to: .seconds(1)) == [])
+    }
+    round.admit(.example(digest: "b"), from: "b")
+    #expect(round.advance(to: .seconds(2)) == [.aggregate])
+    #expect(round.phase == .aggregating && round.nextDeadline == nil)
+  }
+
+  @Test func theOrderOfAggregationIsNotThatOfArrival() {
+    for seed in UInt64(0)..<20 {
+      var numbers = RandomNumbers(seed: seed)
+      var round = Round.training()
+      for client in round.cohort.shuffled(using: &numbers) {
+        round.admit(.example(digest: client), from: client)
+      }
+      #expect(round.ledger.inClientOrder.map(\.client) == ["a", "b", "c", "d"], "seed \(seed)")
+      let digests = ["a", "b", "c", "d"].map { Digest(label: $0) }
+      #expect(round.ledger.inClientOrder.map(\.offer.digest) == digests, "seed \(seed)")
+    }
+  }
+
+  @Test func aQuorumAtTheDeadlineReleasesTheStragglers() {
+    var round = Round.training(quorum: 2)
+    round.admit(.example(digest: "d"), from: "d")
+    round.admit(.example(digest: "b"), from: "b")
+    #expect(round.advance(to: deadline - .milliseconds(1)) == [])
+    #expect(round.advance(to: deadline) == [.release(client: "a"), .release(client: "c"), .aggregate])
+  }
+
+  @Test func thoseWhoAreGoneOrRefusedAreNeitherWaitedForNorReleased() {
+    var round = Round.training(quorum: 2)
+    round.admit(.example(digest: "a"), from: "a")
+    round.admit(.example(digest: "b"), from: "b")
+    round.leave("c")
+    #expect(round.advance(to: .seconds(1)) == [])
+    round.refuse("d")
+    #expect(round.advance(to: .seconds(1)) == [.aggregate])
+  }
+
+  @Test func tooFewAtTheDeadlineAbandonIt() {
+    var round = Round.training()
+    round.admit(.example(), from: "a")
+    round.leave("b")
+    let reason = Round.Abandonment.deadlinePassed(admitted: 1)
+    #expect(
+      round.advance(to: deadline) == [.release(client: "c"), .release(client: "d"), .abandon(reason)])
+    #expect(round.phase == .closed(.abandoned(reason)) && round.nextDeadline == nil)
+  }
+
+  @Test func aQuorumOutOfReachAbandonsItAtOnce() {
+    var round = Round.training()
+    round.admit(.example(), from: "a")
+    round.refuse("b")
+    #expect(round.advance(to: .seconds(1)) == [])
+    round.refuse("c")
+    let reason = Round.Abandonment.quorumOutOfReach(admitted: 1)
+    #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
+  }
+
+  @Test func thoseWhoAreGoneMayComeBackUntilTheDeadline() {
+    var round = Round.training()
+    for client in round.cohort { round.leave(client) }
+    #expect(round.advance(to: deadline - .milliseconds(1)) == [])
+    #expect(round.advance(to: deadline) == [.abandon(.deadlinePassed(admitted: 0))])
+  }
+
+  // MARK: - Members
+
+  @Test func aMemberThatComesBackIsAssignedAgain() {
+    var round = Round.training()
+    #expect(round.join("b") == [], "it never left")
+    round.leave("b")
+    #expect(round.join("b") == [.assign(client: "b", deadline: deadline)])
+    #expect(round.join("b") == [])
+    #expect(round.join("stranger") == [])
+  }
+
+  @Test func aMemberThatHasAnsweredIsNotAssignedAgain() {
+    var round = Round.training()
+    round.admit(.example(), from: "a")
+    round.refuse("b")
+    for client in ["a", "b"] {
+      round.leave(client)
+      #expect(round.join(client) == [], "\(client)")
+    }
+  }
+
+  @Test func nobodyIsAssignedAfterTraining() {
+    var round = Round.training(quorum: 2)
+    for client in ["a", "b", "c"] { round.admit(.example(digest: client), from: client) }
+    round.leave("d")
+    #expect(round.advance(to: .seconds(1)) == [.aggregate])
+    #expect(round.join("d") == [])
+  }
+
+  // MARK: - After training
+
+  private func aggregating(calibrates: Bool) -> Round {
+    var round = Round.training(calibrates: calibrates)
+    for client in round.cohort { round.admit(.example(digest: client), from: client) }
+    _ = round.advance(to: .seconds(1))
+    return round
+  }
+
+  @Test func commitsAfterAggregation() {
+    var round = aggregating(calibrates: false)
+    #expect(round.advance(to: .seconds(1000)) == [])
+    round.finishAggregation()
+    #expect(round.phase == .aggregating)
+    #expect(round.advance(to: .seconds(1000)) == [.commit])
+    #expect(round.phase == .closed(.committed))
+  }
+
+  @Test func calibratesBeforeItCommits() {
+    var round = aggregating(calibrates: true)
+    round.finishAggregation()
+    #expect(round.advance(to: .seconds(2)) == [.calibrate])
+    #expect(round.phase == .calibrating && round.nextDeadline == nil)
+    #expect(round.advance(to: .seconds(1000)) == [])
+    round.finishCalibration()
+    #expect(round.advance(to: .seconds(1000)) == [.commit])
+    #expect(round.phase == .closed(.committed))
+  }
+
+  @Test func advancingTwiceDoesNoMore() {
+    var round = Round.example(calibrates: true)
+    func advance(_ now: Duration) -> Int {
+      let count = round.advance(to: now).count
+      let phase = round.phase
+      #expect(round.advance(to: now) == [] && round.phase == phase, "\(phase)")
+      return count
+    }
+    #expect(advance(.zero) == 4)
+    for client in round.cohort { round.admit(.example(digest: client), from: client) }
+    #expect(advance(.seconds(1)) == 1)
+    round.finishAggregation()
+    #expect(advance(.seconds(2)) == 1)
+    round.finishCalibration()
+    #expect(advance(.seconds(3)) == 1)
+    #expect(advance(.seconds(3000)) == 0)
+  }
+}
