@@ -88,7 +88,7 @@ actor ClientSession {
     switch try cache.store(head, bytes) {
     case .incomplete: break
     case .complete: try await perform(participation.hold(version))
-    case .corrupt: try await perform(participation.lose(version))
+    case .corrupt: try await perform(try participation.lose(version))
     }
   }
 

@@ -67,7 +67,8 @@ struct LocalWork: Sendable {
   /// The stage of an assignment. Throws ``ClientError/server(_:)`` where the assignment is not the plan's.
   private func stage(of assignment: Assignment) throws(ClientError) -> Stage {
     let key = assignment.key
-    guard (1...plan.stages).contains(key.stage), (1...plan.rounds(stage: key.stage)).contains(key.round) else {
+    guard (1...plan.stages).contains(key.stage), (1...plan.rounds(stage: key.stage)).contains(key.round)
+    else {
       throw .server("\(key) is not in its plan")
     }
     let stage = plan.stage(key.stage)

@@ -8,7 +8,9 @@ package final class Terminal: Sendable {
   private let isTerminal: Bool
   private let state = Mutex((height: 0, lastDraw: ContinuousClock.now - .seconds(1)))
 
-  package init() { isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb" }
+  package init() {
+    isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+  }
 
   /// A line that stays.
   package func line(_ text: String) {

@@ -192,7 +192,8 @@ extension Coordinator {
     perform(round.advance(to: now))
     guard ending == nil else { return }
     if case .recruiting = round.phase {
-      observer(.recruiting(round.key, present: sessions.count, needed: max(plan.round.roster, plan.round.cohort)))
+      observer(
+        .recruiting(round.key, present: sessions.count, needed: max(plan.round.roster, plan.round.cohort)))
     }
     timer?.cancel()
     guard let deadline = round.nextDeadline, deadline > now else { return }

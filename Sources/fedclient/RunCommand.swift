@@ -24,7 +24,8 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
   var data: String
 
-  @Option(help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
   var state: String?
 
   @Option(help: "Threads of a training. (default: all cores)")

@@ -25,7 +25,8 @@ struct ServerLog: Sendable {
       logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
     case .committed(let round):
       let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
-      logger.notice("stage \(round.stage) round \(round.round) is committed: \(round.clients) clients, \(figures)")
+      logger.notice(
+        "stage \(round.stage) round \(round.round) is committed: \(round.clients) clients, \(figures)")
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break

@@ -17,13 +17,14 @@ extension Plan {
       temperature: method.temperature, alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
-        LearningRateSchedule.Kind(rawValue: local.schedule.rawValue) ?? .constant, rate: local.learningRate * Float(batch) / 256, from: Float(key.round - 1) / rounds,
+        local.schedule, rate: local.learningRate * Float(batch) / 256, from: Float(key.round - 1) / rounds,
         to: Float(key.round) / rounds))
   }
 
   /// The server's calibration after a round: the same loss, without the terms that compare with the
   /// global model, which it is about to replace.
-  package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions {
+  package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions
+  {
     var options = trainingOptions(key, images: images)
     (options.alignment, options.proximal, options.epochs) = (0, 0, calibration.epochs)
     return options

@@ -106,6 +106,8 @@ extension Matrix {
   /// Sets the floats of a contiguous matrix from bytes of that length.
   package func setBytes(_ data: Data) {
     precondition(isContiguous && data.count == count * MemoryLayout<Float>.stride, "\(data.count) bytes")
-    data.withUnsafeBytes { UnsafeMutableRawPointer(start).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    data.withUnsafeBytes {
+      UnsafeMutableRawPointer(start).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+    }
   }
 }

@@ -79,7 +79,8 @@ package final class Store: Sendable {
       let known = StageRecord.filter(Column("jobId") == jobID && Column("number") == number)
       if let stage = try known.fetchOne(db) { return stage }
       try db.execute(
-        sql: "UPDATE stages SET finishedAt = ? WHERE jobId = ? AND finishedAt IS NULL", arguments: [now, jobID])
+        sql: "UPDATE stages SET finishedAt = ? WHERE jobId = ? AND finishedAt IS NULL",
+        arguments: [now, jobID])
       var stage = StageRecord(jobId: jobID, number: number, depth: depth, startedAt: now)
       try stage.insert(db)
       return stage

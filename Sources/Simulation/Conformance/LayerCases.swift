@@ -55,7 +55,8 @@ enum LayerCases {
     mlp.forward(
       fixture[places.x], adding: fixture[places.y], hidden: fixture[hidden], scratch, fixture.parameters)
     mlp.backward(
-      fixture[places.dy], input: fixture[places.x], into: fixture[places.dx], hidden: fixture[hidden], scratch,
+      fixture[places.dy], input: fixture[places.x], into: fixture[places.dx], hidden: fixture[hidden],
+      scratch,
       fixture.parameters, fixture.gradients)
     return try places.compare(fixture)
   }
@@ -110,7 +111,8 @@ enum LayerCases {
       throw ConformanceError("in.images \(images), out.y \(y)")
     }
     let c = EncoderConfiguration(
-      image: images[2], channels: images[1], patch: try golden.integer("patch"), width: y[2], depth: 1, heads: 1)
+      image: images[2], channels: images[1], patch: try golden.integer("patch"), width: y[2], depth: 1,
+      heads: 1)
     var (layout, work) = (Layout(), Layout())
     let stem = PatchEmbedding(c, in: &layout)
     let pixels = work.add("images", images[0], c.imageSize)

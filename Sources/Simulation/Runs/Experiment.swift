@@ -44,7 +44,8 @@ package struct Experiment: Sendable {
   /// Checks what can be checked before anything runs. Throws ``ExperimentError``.
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ExperimentError) {
     guard settings.plan.round.cohort <= settings.clients else {
-      throw .setting("the plan's cohort is \(settings.plan.round.cohort), but there are \(settings.clients) clients")
+      throw .setting(
+        "the plan's cohort is \(settings.plan.round.cohort), but there are \(settings.clients) clients")
     }
     var plan = settings.plan
     // Every client must have joined before the first cohort is drawn: so a run can be repeated.
@@ -128,7 +129,8 @@ package struct Experiment: Sendable {
     guard let test, train.labels != nil, test.labels != nil else { return nil }
     observer(.probing)
     let probe = EncoderProbe(plan: plan, train: train, test: test, threads: settings.cores)
-    return Summary.Probe(trained: probe.accuracy(of: snapshot), untrained: probe.accuracy(of: plan.untrained()))
+    return Summary.Probe(
+      trained: probe.accuracy(of: snapshot), untrained: probe.accuracy(of: plan.untrained()))
   }
 }
 

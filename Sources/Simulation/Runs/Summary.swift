@@ -76,7 +76,8 @@ package struct Summary: Sendable, Codable {
           100 * probe.untrained))
     }
     lines.append(
-      String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes)))
+      String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
+    )
     lines.append("encoder          \(encoderDigest.prefix(16))…")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -90,7 +91,8 @@ package enum ProcessMemory {
   package static var peak: Int {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
     for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
-      return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
+      return
+        (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
         * 1024
     }
     return 0

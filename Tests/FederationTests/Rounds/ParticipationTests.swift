@@ -102,12 +102,34 @@ import Testing
     var client = try idle()
     let parts = [part("stem"), part("norm")]
     _ = try client.hear(.assignment(assignment(parts))) { _ in false }
-    #expect(client.lose(parts[0]) == [fetch(parts[0])])
+    #expect(try client.lose(parts[0]) == [fetch(parts[0])])
     #expect(client.phase == .fetching(assignment(parts), missing: parts))
     #expect(client.hold(parts[0]) == [fetch(parts[1])])
-    #expect(client.lose(parts[0]) == [], "it is not on its way any more")
-    #expect(client.lose(parts[1]) == [fetch(parts[1])])
+    #expect(try client.lose(parts[0]) == [], "it is not on its way any more")
+    #expect(try client.lose(parts[1]) == [fetch(parts[1])])
     #expect(client.hold(parts[1]) == [.train(assignment(parts))])
+  }
+
+  @Test func doesNotFetchADamagedLayerForEver() throws {
+    var client = try idle()
+    _ = try client.hear(.assignment(assignment([part("stem")]))) { _ in false }
+    for _ in 0..<3 { #expect(try client.lose(part("stem")) == [fetch(part("stem"))]) }
+    #expect(throws: UnexpectedMessage.self) { try client.lose(part("stem")) }
+  }
+
+  @Test func holdingALaterLayerDoesNotAskForTheFirstAgain() throws {
+    var client = try idle()
+    let parts = [part("stem"), part("norm")]
+    _ = try client.hear(.assignment(assignment(parts))) { _ in false }
+    #expect(client.hold(parts[1]) == [])
+    #expect(client.hold(parts[0]) == [.train(assignment(parts))])
+  }
+
+  @Test func ignoresALateVerdictOnAnEarlierRound() throws {
+    var (client, offer) = try offering()
+    let late = Acknowledgement(key: offer.key.nextAttempt)
+    #expect(try client.hear(.acknowledgement(late)) { _ in true } == [])
+    #expect(client.phase == .offering(offer))
   }
 
   @Test func refusesLayerDataOutOfBounds() throws {
@@ -156,7 +178,7 @@ import Testing
       #expect(try client.hear(.release(Release(key: key))) { _ in true } == [.drop(key)])
       #expect(client.phase == .idle)
       #expect(client.finish(.example(key: key)) == [] && client.hold(part("stem")) == [])
-      #expect(client.lose(part("stem")) == [] && client.phase == .idle)
+      #expect(try client.lose(part("stem")) == [] && client.phase == .idle)
     }
   }
 

@@ -16,7 +16,8 @@ package struct LinearProbe {
   package init(
     _ features: Matrix, labels: [Int], classes: Int, weightDecay: Float = 1e-3, iterations: Int = 200
   ) {
-    precondition(features.rows == labels.count && features.rows > 0, "\(features.rows) rows, \(labels.count) labels")
+    precondition(
+      features.rows == labels.count && features.rows > 0, "\(features.rows) rows, \(labels.count) labels")
     precondition(labels.allSatisfy { (0..<classes).contains($0) }, "a label beyond \(classes) classes")
     (width, self.classes) = (features.columns, classes)
     (mean, scale) = Self.statistics(features)

@@ -13,7 +13,9 @@ package enum UnitRows {
   }
 
   /// dz += scale (du - u (u·du)) / ‖z‖ row by row.                  du, u, dz [R, D]
-  package static func backward(_ du: Matrix, output u: Matrix, lengths: Matrix, adding dz: Matrix, scale: Float) {
+  package static func backward(
+    _ du: Matrix, output u: Matrix, lengths: Matrix, adding dz: Matrix, scale: Float
+  ) {
     for r in 0..<u.rows {
       let (d, unit, to) = (du.row(r), u.row(r), dz.row(r))
       let along = Elementwise.dot(unit, d, count: u.columns)

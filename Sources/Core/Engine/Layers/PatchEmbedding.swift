@@ -45,7 +45,8 @@ package struct PatchEmbedding: Sendable {
       Elementwise.copy(positions, to: rows)
       Elementwise.add(token, to: rows.rows(0..<1))
       projection.forward(
-        patches.rows(image * c.patches..<(image + 1) * c.patches), adding: rows.rows(1..<c.tokens), parameters)
+        patches.rows(image * c.patches..<(image + 1) * c.patches), adding: rows.rows(1..<c.tokens), parameters
+      )
     }
   }
 

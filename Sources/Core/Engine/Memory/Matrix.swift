@@ -57,7 +57,8 @@ package struct Matrix {
 
   /// The same elements in another shape; the matrix must be contiguous.
   package func reshaped(_ rows: Int, _ columns: Int) -> Matrix {
-    precondition(isContiguous && rows * columns == count, "\(self.rows) x \(self.columns) as \(rows) x \(columns)")
+    precondition(
+      isContiguous && rows * columns == count, "\(self.rows) x \(self.columns) as \(rows) x \(columns)")
     return Matrix(start, rows: rows, columns: columns)
   }
 

@@ -14,7 +14,9 @@ package struct Encoder: Sendable {
     self.configuration = configuration
     stem = PatchEmbedding(configuration, in: &layout)
     var blocks: [EncoderBlock] = []
-    for index in 0..<depth { blocks.append(EncoderBlock("blocks.\(index)", configuration.block, in: &layout)) }
+    for index in 0..<depth {
+      blocks.append(EncoderBlock("blocks.\(index)", configuration.block, in: &layout))
+    }
     self.blocks = blocks
     norm = LayerNorm("norm", width: configuration.width, in: &layout)
   }

@@ -119,7 +119,8 @@ package struct EncoderBlock: Sendable {
   ) {
     norm2.output(trace.norm2, into: scratch.branch, parameters)
     feedForward.backward(
-      dx, input: scratch.branch, into: scratch.gradient, hidden: trace.hidden, scratch.feedForward, parameters,
+      dx, input: scratch.branch, into: scratch.gradient, hidden: trace.hidden, scratch.feedForward,
+      parameters,
       gradients)
     norm2.backward(scratch.gradient, trace.norm2, adding: dx, parameters, gradients)
     norm1.output(trace.norm1, into: scratch.branch, parameters)

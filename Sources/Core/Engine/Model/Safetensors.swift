@@ -42,7 +42,9 @@ package struct Safetensors: Sendable {
 
   /// Reads a file's bytes. Throws ``FormatError`` where they are not float32 safetensors.
   package init(parsing data: Data) throws {
-    guard data.count >= 8 else { throw FormatError(description: "\(data.count) bytes are no safetensors file") }
+    guard data.count >= 8 else {
+      throw FormatError(description: "\(data.count) bytes are no safetensors file")
+    }
     let data = Data(data)
     let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
     guard length <= UInt64(data.count - 8) else {

@@ -14,7 +14,8 @@ package struct Stage: Sendable {
     heads: HeadConfiguration
   ) {
     let depth = strategy == .endToEnd ? configuration.depth : index * layersPerStage
-    precondition(index >= 1 && depth <= configuration.depth, "stage \(index) of \(configuration.depth) blocks")
+    precondition(
+      index >= 1 && depth <= configuration.depth, "stage \(index) of \(configuration.depth) blocks")
     self.index = index
     model = Model(configuration, heads: heads, depth: depth)
     trainedBlocks = strategy == .layerWise ? depth - layersPerStage..<depth : 0..<depth

@@ -17,7 +17,7 @@ extension PlanField {
       "Side of the square images."),
     PlanField(
       "encoder.channels", \.encoder.channels, .integer(1...PlanLimits.channels), unit: "planes",
-      "Colour planes of an image."),
+      "Colour planes of an image: 1 or 3."),
     PlanField(
       "encoder.patch", \.encoder.patch, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
       "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),

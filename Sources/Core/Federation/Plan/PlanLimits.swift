@@ -11,8 +11,8 @@ package enum PlanLimits {
   package static let text = 4096
   /// Pixels along a side: self-supervision gains nothing above, and memory grows with the square.
   package static let image = 1024
-  /// Colour planes: a multispectral camera has about that many.
-  package static let channels = 16
+  /// Colour planes: the augmentation of colour is that of red, green and blue.
+  package static let channels = 3
   /// Patches of an image: attention keeps a matrix of tokens x tokens a head, 64 MB at this size.
   package static let patches = 4096
   /// D: above the widest published vision transformers (ViT-22B: 6144).

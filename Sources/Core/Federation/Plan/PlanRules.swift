@@ -19,6 +19,9 @@ struct PlanRule: Sendable {
 
 extension PlanRule {
   static let all: [PlanRule] = [
+    PlanRule("encoder.channels") { plan in
+      plan.encoder.channels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
+    },
     PlanRule("encoder.patch", "encoder.image") { plan in
       let (image, patch) = (plan.encoder.image, plan.encoder.patch)
       if image % patch != 0 { return "is \(patch), which does not divide the image's \(image) pixels" }

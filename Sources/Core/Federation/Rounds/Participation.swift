@@ -33,6 +33,7 @@ package struct Participation: Sendable {
   }
 
   package private(set) var phase = Phase.greeting
+  private var losses = 0
 
   package init() {}
 
@@ -68,7 +69,9 @@ package struct Participation: Sendable {
     case (.acknowledgement(let verdict), .offering(let offer)) where verdict.key == offer.key:
       phase = .idle
       return [.note(verdict), .drop(offer.key)]
-    case (.acknowledgement, .idle), (.acknowledgement, .fetching), (.acknowledgement, .training): return []
+    case (.acknowledgement, .idle), (.acknowledgement, .fetching), (.acknowledgement, .training),
+      (.acknowledgement, .offering):
+      return []  // The verdict on a round that a newer assignment has overtaken.
     case (.release(let release), _) where release.key == key:
       let actions = dropped
       phase = .idle
@@ -84,15 +87,30 @@ package struct Participation: Sendable {
 
   /// The last missing byte of a version arrived and its digest is right.
   package mutating func hold(_ version: PartVersion) -> [Action] {
-    guard case .fetching(let assignment, let missing) = phase else { return [] }
-    return proceed(assignment, missing: missing.filter { $0.digest != version.digest })
+    guard case .fetching(let assignment, let missing) = phase, let first = missing.first else { return [] }
+    let rest = missing.filter { $0.digest != version.digest }
+    guard first.digest == version.digest else {
+      // The first is still on its way; asking again would send it twice.
+      phase = .fetching(assignment, missing: rest)
+      return []
+    }
+    return proceed(assignment, missing: rest)
   }
 
-  /// A version arrived, but its bytes are not those of its digest: it is fetched again.
-  package mutating func lose(_ version: PartVersion) -> [Action] {
+  /// A version arrived, but its bytes are not those of its digest: it is fetched again, a few times.
+  ///
+  /// Throws ``UnexpectedMessage`` where the server keeps sending other bytes.
+  package mutating func lose(_ version: PartVersion) throws(UnexpectedMessage) -> [Action] {
     guard case .fetching(_, let missing) = phase, missing.first?.digest == version.digest else { return [] }
+    losses += 1
+    guard losses <= Self.mostLosses else {
+      throw UnexpectedMessage("other bytes than those of \(version.digest), \(losses) times")
+    }
     return [.send(.fetch(Fetch(digest: version.digest)))]
   }
+
+  /// Times that a connection may bring damaged layers: TCP's checksums and the frame's leave next to none.
+  private static let mostLosses = 3
 
   /// The training of a round is done.
   package mutating func finish(_ offer: UpdateOffer) -> [Action] {

@@ -6,6 +6,8 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   case stranger
   /// The client's update of this round is already admitted, with other bytes.
   case duplicate
+  /// An update of the client was refused in this round; the round goes on without it.
+  case alreadyRefused
   /// It was trained from another snapshot.
   case wrongBase
   /// Its length is not that of what trains.
@@ -23,6 +25,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
     case .wrongRound: "it belongs to another round"
     case .stranger: "the client is not in the cohort"
     case .duplicate: "another update of this client is already admitted"
+    case .alreadyRefused: "an update of this client was refused in this round already"
     case .wrongBase: "it was trained from another snapshot"
     case .wrongSize: "its length is not that of what trains"
     case .wrongDigest: "its bytes are not those of its digest"

@@ -62,6 +62,8 @@ package struct Round: Sendable {
   private var members: [String: Member] = [:]
   private var isAggregated = false
   private var isCalibrated = false
+  /// The latest time that the round was advanced to.
+  private var latest: Duration
 
   /// What every update of a round must look like.
   package struct Expectation: Sendable, Hashable {
@@ -80,7 +82,8 @@ package struct Round: Sendable {
     seed: UInt64, present: some Sequence<String>, at now: Duration
   ) {
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
-    (self.expected, self.seed, self.present, began) = (expected, seed, Set(present), now)
+    (self.expected, self.seed, self.present) = (expected, seed, Set(present))
+    (began, latest) = (now, now)
   }
 
   /// The members of the cohort, in name order; empty before it is drawn.
@@ -89,7 +92,9 @@ package struct Round: Sendable {
   /// The time at which `advance(to:)` would change something by itself; nil if only a fact can.
   package var nextDeadline: Duration? {
     switch phase {
-    case .recruiting: began + rules.deadline.duration
+    case .recruiting:
+      // After this time a quorum is enough; once it has passed, only a client that joins helps.
+      began + rules.deadline.duration > latest ? began + rules.deadline.duration : nil
     case .training(let deadline): deadline
     case .aggregating, .calibrating, .closed: nil
     }
@@ -111,11 +116,13 @@ package struct Round: Sendable {
     if case .assigned? = members[client] { members[client] = .gone }
   }
 
-  /// Whether an offered update may be sent: everything that can be known without its bytes.
+  /// Whether an offered update may be sent: everything that can be known without its bytes. Nil also for
+  /// the very update that is admitted already (``hasAdmitted(_:from:)``), which is not admitted twice.
   package func refusal(of offer: UpdateOffer, from client: String) -> Refusal? {
     guard offer.key == key, case .training = phase else { return .wrongRound }
     guard let member = members[client] else { return .stranger }
     if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
+    if case .refused = member { return .alreadyRefused }
     guard offer.base == expected.base else { return .wrongBase }
     guard offer.bytes == expected.bytes else { return .wrongSize }
     guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
@@ -143,14 +150,21 @@ package struct Round: Sendable {
     if case .assigned? = members[client] { members[client] = .refused }
   }
 
-  package mutating func finishAggregation() { isAggregated = true }
+  package mutating func finishAggregation() {
+    precondition(phase == .aggregating, "an aggregate in phase \(phase)")
+    isAggregated = true
+  }
 
-  package mutating func finishCalibration() { isCalibrated = true }
+  package mutating func finishCalibration() {
+    precondition(phase == .calibrating, "a calibration in phase \(phase)")
+    isCalibrated = true
+  }
 
   // MARK: - Time
 
   /// Changes the phase as far as facts and time allow, and says what is to be done.
   package mutating func advance(to now: Duration) -> [Action] {
+    latest = max(latest, now)
     var actions: [Action] = []
     while let step = nextStep(at: now) {
       phase = step.phase
