@@ -3,9 +3,10 @@ package enum Initialisation {
   /// Draws every parameter of a model, the same for the same seed, whatever the depth: each parameter has a
   /// random stream of its own, named after it.
   ///
-  /// As MoCo v3 has it (arXiv 2104.02057, published code): uniform Xavier weights in the encoder, queries,
-  /// keys and values each taken as a matrix of its own; class token and positions from a normal
-  /// distribution; heads as nn.Linear has them; normalisations 1 and 0.
+  /// As timm's VisionTransformer has it: weights of the encoder's linear layers, class token and positions
+  /// from a normal distribution, the patch projection as nn.Conv2d and the heads as nn.Linear have theirs;
+  /// biases 0, normalisations 1 and 0. Xavier's uniform distribution (as in MoCo v3) made the untrained
+  /// encoder better and the trained one not clearly so.
   package static func random(_ model: Model, into parameters: borrowing Storage, seed: UInt64) {
     for entry in model.layout.entries {
       var random = RandomNumbers(seed, "parameter \(entry.name)")
@@ -48,20 +49,15 @@ package enum Initialisation {
 
     init(of entry: Layout.Entry) {
       let name = entry.name
-      let (rows, columns) = (Float(entry.slot.rows), Float(entry.slot.columns))
       let isHead = name.hasPrefix("projector") || name.hasPrefix("predictor")
       if name == "cls_token" {
         self = .normal(deviation: 1e-6)
-      } else if name == "pos_embed" {
-        self = .normal(deviation: 0.02)
       } else if entry.shape.count == 1 {
         self = .constant(name.hasSuffix("weight") ? 1 : 0)
-      } else if isHead {
-        self = .uniform(bound: 1 / columns.squareRoot())
-      } else if name.hasSuffix("qkv.weight") {
-        self = .uniform(bound: (6 / (rows / 3 + columns)).squareRoot())
+      } else if isHead || name == "patch_embed.proj.weight" {
+        self = .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
       } else {
-        self = .uniform(bound: (6 / (rows + columns)).squareRoot())
+        self = .normal(deviation: 0.02)
       }
     }
 
