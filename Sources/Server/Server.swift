@@ -25,12 +25,14 @@ package struct Server: Sendable {
   /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
   package func run() async throws -> Snapshot {
     observer(.listening(endpoint))
-    return try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { await serve() }
-      defer { listener.shutDown() }
-      try await coordinator.run()
-      return await coordinator.current
-    }
+    async let serving: Void = serve()
+    let ending: Result<Void, any Error>
+    do { ending = .success(try await coordinator.run()) } catch { ending = .failure(error) }
+    listener.shutDown()
+    // Every session still says goodbye; none is cut off.
+    await serving
+    try ending.get()
+    return await coordinator.current
   }
 
   /// Ends the run; the round goes on when a server is started on the same store.

@@ -13,10 +13,11 @@ extension Vector {
   }
 
   /// e^x to about 1e-7 relative: 2^n · e^r with |r| <= ln 2 / 2, and a polynomial of degree 6 for e^r
-  /// (the coefficients are Taylor's). Arguments are clamped to -87 … 88.
+  /// (the coefficients are Taylor's). Arguments are clamped to -87 … 88; NaN
+  /// stays NaN.
   @inline(__always)
-  static func exp(_ x: Vector) -> Vector {
-    let x = x.clamped(
+  static func exp(_ argument: Vector) -> Vector {
+    let x = argument.clamped(
       lowerBound: Vector(repeating: -87), upperBound: Vector(repeating: 88))
     // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding
     // instruction, which the x86-64 baseline lacks.
@@ -32,7 +33,8 @@ extension Vector {
     p = p * r + 1
     let bits = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &<< 23
     let scaled = unsafeBitCast(p, to: SIMD8<Int32>.self) &+ bits
-    return unsafeBitCast(scaled, to: Vector.self)
+    // The clamp would turn what is not a number into one.
+    return unsafeBitCast(scaled, to: Vector.self).replacing(with: argument, where: argument .!= argument)
   }
 
   /// The normal distribution's density and cumulative function at x:

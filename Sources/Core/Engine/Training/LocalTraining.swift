@@ -3,7 +3,7 @@ package struct TrainingSummary: Sendable, Hashable {
   package var steps: Int
   /// The mean loss over all steps.
   package var loss: Float
-  /// The mean loss over the last epoch's steps.
+  /// The mean loss over the steps of the last epoch, or of as much of it as was done.
   package var lastLoss: Float
   /// Whether it was stopped before its last step.
   package var wasStopped: Bool
@@ -37,7 +37,8 @@ extension Trainer {
       last += Double(loss)
       if !progress(step + 1, steps, loss) && step + 1 < steps {
         return TrainingSummary(
-          steps: step + 1, loss: Float(total / Double(step + 1)), lastLoss: loss, wasStopped: true)
+          steps: step + 1, loss: Float(total / Double(step + 1)),
+          lastLoss: Float(last / Double(step % stepsPerEpoch + 1)), wasStopped: true)
       }
     }
     return TrainingSummary(

@@ -1,0 +1,53 @@
+import Engine
+
+/// A head on the bench. Batch normalisation is tested through it too: a head is where it lives.
+struct HeadBench {
+  let head: Head
+  let bench: Bench
+  let trace: Head.Trace
+  let x, dx: Matrix
+  /// The gradient of the output; the backward pass overwrites a copy of it.
+  let dy: Matrix
+  private let overwritten: Matrix
+
+  init(rows: Int, widths: [Int], bias: Bool, seed: UInt64) {
+    var (layout, work) = (Layout(), Layout())
+    head = Head("h", widths: widths, bias: bias, in: &layout)
+    let plan = Head.TracePlan(head, rows: rows, in: &work)
+    // The input is some columns of something wider.
+    let (x, dx) = (work.add("x", rows, widths[0] + 2), work.add("dx", rows, widths[0] + 1))
+    let output = widths[widths.count - 1]
+    let (dy, overwritten) = (work.add("dy", rows, output), work.add("overwritten", rows, output))
+    bench = Bench(layout, work: work, seed: seed)
+    trace = bench.withWork { plan.trace($0) }
+    self.x = bench[x].columns(1..<1 + widths[0])
+    self.dx = bench[dx].columns(0..<widths[0])
+    (self.dy, self.overwritten) = (bench[dy], bench[overwritten])
+    for affine in head.norms.compactMap(\.affine) { bench.parameters.keepFromKinks(affine, mixed: 4) }
+  }
+
+  func forward() { head.forward(x, trace, bench.parameters) }
+
+  /// Forward, and Σ dy ⊙ y.
+  func value() -> Double {
+    forward()
+    return trace.output.inner(dy)
+  }
+
+  func backward() {
+    Elementwise.copy(dy, to: overwritten)
+    head.backward(overwritten, input: x, into: dx, trace, bench.parameters, bench.gradients)
+  }
+}
+
+extension Storage {
+  /// A difference across the kink of a ReLU is no derivative. So most of the units in front of it are on for
+  /// every image or off for every image (x̂ is at most √(rows - 1)); one in `mixed` keeps its bias.
+  func keepFromKinks(_ affine: BatchNorm.Affine, mixed: Int) {
+    let (weight, bias) = (self[affine.weight], self[affine.bias])
+    for c in 0..<weight.columns where c % mixed != 1 {
+      weight[0, c] = (c % 3 == 0 ? -1 : 1) * (0.4 + 0.02 * Float(c))
+      bias[0, c] = c % 2 == 0 ? 2.5 : -3
+    }
+  }
+}

@@ -1,0 +1,11 @@
+import Engine
+import Testing
+
+/// Names are written into plans and databases, so they stay.
+@Suite struct StrategyTests {
+  @Test func namesStay() {
+    #expect(Strategy.allCases.map(\.rawValue) == ["layer-wise", "progressive", "end-to-end"])
+    #expect(LayerInitialisation.allCases.map(\.rawValue) == ["transfer", "random"])
+    #expect(SelfSupervision(rawValue: "simclr") == .simclr)
+  }
+}

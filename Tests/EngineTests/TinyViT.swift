@@ -1,0 +1,69 @@
+import Engine
+
+/// A vision transformer small enough to be trained a thousand times in a test, and its trainers.
+enum TinyViT {
+  static let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
+  static let heads = HeadConfiguration(hidden: 20, output: 10)
+
+  /// The second stage, or the only one of end-to-end training.
+  static func stage(_ strategy: Strategy) -> Stage {
+    Stage(strategy, index: strategy == .endToEnd ? 1 : 2, encoder, heads: heads)
+  }
+
+  static func options(
+    alignment: Float = 0, proximal: Float = 0, batch: Int = 5, epochs: Int = 1, chunk: Int = 3
+  ) -> TrainingOptions {
+    TrainingOptions(
+      temperature: 0.5, alignment: alignment, proximal: proximal, batch: batch, epochs: epochs,
+      weightDecay: 1e-3, schedule: LearningRateSchedule(rate: 1e-2), chunk: chunk)
+  }
+
+  /// A trainer of random parameters, none of which is left at 0 or 1; the global model is as they are.
+  /// They are drawn here, so that seeds mean the same whatever a model's initialisation.
+  static func trainer(
+    _ stage: Stage, _ options: TrainingOptions, workers: Int = 1, seed: UInt64
+  ) -> Trainer {
+    let trainer = Trainer(stage, options, workers: Workers(workers))
+    for entry in stage.model.layout.entries {
+      let values = trainer.parameters[entry.slot].flat
+      var random = RandomNumbers(seed, entry.name)
+      if entry.shape.count > 1 {
+        values.draw(&random, deviation: 1 / Float(entry.slot.columns).squareRoot())
+      } else {
+        Elementwise.fill(values, entry.name.hasSuffix("weight") ? 1 : 0)
+      }
+    }
+    nudge(trainer, 0..<stage.model.layout.count, seed: seed)
+    trainer.begin()
+    return trainer
+  }
+
+  /// Moves parameters away from where they are, as training would.
+  static func nudge(_ trainer: Trainer, _ range: Range<Int>, by deviation: Float = 0.1, seed: UInt64) {
+    var random = RandomNumbers(seed, "nudge", range.lowerBound)
+    let change = Storage(range)
+    change.all.draw(&random, deviation: deviation)
+    Elementwise.add(change.all, to: trainer.parameters[range])
+  }
+}
+
+/// Views that are a function of seed, view, image and epoch: an image of its own and noise on top.
+struct RandomViews: ViewSource {
+  let seed: UInt64
+  let count: Int
+
+  func write(view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>) {
+    var own = RandomNumbers(seed, "image", image)
+    var noise = RandomNumbers(seed, "noise", view, image, epoch)
+    for index in 0..<TinyViT.encoder.imageSize { pixels[index] = own.normal() + 0.5 * noise.normal() }
+  }
+}
+
+extension Trainer {
+  /// A step on the first images of a source, in order; the parameters stay as they are without a rate.
+  func step(on views: RandomViews, learningRate: Float = 0) -> Float {
+    step(learningRate: learningRate) { view, image, worker, pixels in
+      views.write(view: view, image: image, epoch: 0, worker: worker, into: pixels)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Engine
+import Testing
+
+/// The method itself against finite differences: the loss that a step returns, differentiated with respect
+/// to everything that trains. The rate is 0, so that the parameters stay.
+///
+/// The seeds are some for which no ReLU stands so near its kink that no step is short enough for it.
+@Suite struct TrainerGradientsTests {
+  /// Every trained slot; `nudged`: away from the global model, so that what compares with it has a gradient.
+  private func expectGradients(
+    _ stage: Stage, _ options: TrainingOptions, nudged: Bool, seed: UInt64,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let trainer = TinyViT.trainer(stage, options, seed: seed)
+    // Weights this large tell images apart; else batch normalisation blows up what little they differ in.
+    TinyViT.nudge(trainer, 0..<stage.model.encoderRange.upperBound, by: 0.3, seed: seed)
+    for affine in stage.model.projector.norms.compactMap(\.affine) {
+      trainer.parameters.keepFromKinks(affine, mixed: 10)
+    }
+    trainer.begin()
+    if nudged { TinyViT.nudge(trainer, stage.range, seed: seed + 1) }
+    let views = RandomViews(seed: seed, count: options.batch)
+    let before = trainer.parameters.all.bits
+    _ = trainer.step(on: views)
+    let trained = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
+    let slots = trained.map {
+      // The final normalisation's bias shifts all images alike, which the projector's first undoes.
+      Differentiable(
+        $0.name, trainer.parameters[$0.slot], gradient: trainer.gradient($0.slot).array(),
+        vanishes: $0.name == "norm.bias" && options.proximal == 0)
+    }
+    FiniteDifferences(seed: seed, tolerance: 0.02)
+      .expect(slots, sourceLocation: sourceLocation) { Double(trainer.step(on: views)) }
+    #expect(trainer.parameters.all.bits == before, "a step without a rate changed parameters, seed \(seed)")
+    #expect(trained.reduce(0) { $0 + $1.slot.count } == stage.range.count)
+  }
+
+  @Test(arguments: [3, 18] as [UInt64]) func layerWiseWithAlignment(seed: UInt64) {
+    expectGradients(
+      TinyViT.stage(.layerWise), TinyViT.options(alignment: 0.7, batch: 7), nudged: true, seed: seed)
+  }
+
+  @Test(arguments: [16, 19] as [UInt64]) func layerWiseFirstStage(seed: UInt64) {
+    let stage = Stage(.layerWise, index: 1, TinyViT.encoder, heads: TinyViT.heads)
+    expectGradients(stage, TinyViT.options(alignment: 0.7, batch: 7), nudged: true, seed: seed)
+  }
+
+  @Test(arguments: [5, 11] as [UInt64]) func progressive(seed: UInt64) {
+    expectGradients(TinyViT.stage(.progressive), TinyViT.options(batch: 7), nudged: false, seed: seed)
+  }
+
+  @Test(arguments: [16, 20] as [UInt64]) func endToEndWithProximalTerm(seed: UInt64) {
+    expectGradients(
+      TinyViT.stage(.endToEnd), TinyViT.options(proximal: 0.3, batch: 7), nudged: true, seed: seed)
+  }
+
+  @Test(arguments: [17, 19] as [UInt64]) func calibration(seed: UInt64) {
+    let stage = TinyViT.stage(.layerWise).trainingEverything
+    expectGradients(stage, TinyViT.options(batch: 7), nudged: false, seed: seed)
+  }
+}
