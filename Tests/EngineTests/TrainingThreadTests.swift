@@ -5,9 +5,33 @@ import Testing
 struct TrainingThreadTests {
   private struct Failure: Error {}
 
-  @Test func runsOnAThreadOfItsOwn() async throws {
-    let name = try await TrainingThread.run("a training") { Thread.current.name }
-    #expect(name == "a training")
+  /// Waits until `count` threads are here at once.
+  private final class Barrier: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var missing: Int
+
+    init(_ count: Int) { missing = count }
+
+    func wait() {
+      condition.lock()
+      defer { condition.unlock() }
+      missing -= 1
+      condition.broadcast()
+      while missing > 0 { condition.wait() }
+    }
+  }
+
+  /// More trainings than the machine has cores block at once: on the threads that tasks share they would
+  /// wait for each other for ever.
+  @Test(.timeLimit(.minutes(1))) func everyTrainingHasAThreadOfItsOwn() async throws {
+    let count = 4 * ProcessInfo.processInfo.activeProcessorCount
+    let barrier = Barrier(count)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<count {
+        group.addTask { try await TrainingThread.run("a training") { barrier.wait() } }
+      }
+      try await group.waitForAll()
+    }
   }
 
   @Test func passesFailuresOn() async {

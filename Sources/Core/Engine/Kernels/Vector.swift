@@ -17,8 +17,8 @@ extension Vector {
   /// stays NaN.
   @inline(__always)
   static func exp(_ argument: Vector) -> Vector {
-    let x = argument.clamped(
-      lowerBound: Vector(repeating: -87), upperBound: Vector(repeating: 88))
+    let raised = argument.replacing(with: -87, where: argument .< -87)
+    let x = raised.replacing(with: 88, where: raised .> 88)
     // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding
     // instruction, which the x86-64 baseline lacks.
     let magic: Float = 12_582_912

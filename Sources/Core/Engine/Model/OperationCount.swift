@@ -1,0 +1,41 @@
+/// Floating-point operations, an addition and a multiplication counted each; products alone, since all else
+/// is a few per cent.
+///
+/// T tokens, D = width, M = hidden width, P patches, N = numbers in a patch.
+package struct OperationCount {
+  private let c: EncoderConfiguration
+
+  package init(_ configuration: EncoderConfiguration) { c = configuration }
+
+  /// One image forward through one block: queries, keys and values, scores, context, projection, MLP.
+  package var block: Int {
+    let (t, d) = (c.tokens, c.width)
+    return 2 * t * d * (3 * d + d + 2 * c.hidden) + 4 * t * t * d
+  }
+
+  /// One image forward through a block of which only the class token's output is needed: keys and values
+  /// of all tokens, everything else of one.
+  package var classTokenBlock: Int {
+    let (t, d) = (c.tokens, c.width)
+    return 2 * t * d * 2 * d + 2 * d * (d + d + 2 * c.hidden) + 4 * t * d
+  }
+
+  /// One image through the stem.
+  package var stem: Int { 2 * c.patches * c.patchSize * c.width }
+
+  /// One image forward through a head.
+  package func head(_ head: Head) -> Int {
+    zip(head.widths, head.widths.dropFirst()).reduce(0) { $0 + 2 * $1.0 * $1.1 }
+  }
+
+  /// One optimiser step on `batch` images in two views, every block in full: frozen blocks forward, trained
+  /// ones forward and twice that backward, and the reference branch forward where there is one.
+  package func step(_ stage: Stage, batch: Int, usesReference: Bool) -> Int {
+    let trained = stage.trainedBlocks.count
+    let frozen = stage.model.depth - trained
+    var image = (frozen + 3 * trained + (usesReference ? trained : 0)) * block
+    image += stage.trainsStem ? 2 * stem : stem
+    image += (usesReference ? 4 : 3) * head(stage.model.projector)
+    return 2 * batch * image
+  }
+}
