@@ -8,6 +8,18 @@ let settings: [SwiftSetting] = [
   .unsafeFlags(["-warnings-as-errors"]),
 ]
 
+// The engine's own loops want AVX2 and FMA, which every x86-64 server and box since 2015 has; the commands
+// check for them before anything else. For an older CPU build with STRATA_BASELINE=1 in the environment.
+// arm64 has what is needed in its baseline.
+#if arch(x86_64)
+  let isBaseline = Context.environment["STRATA_BASELINE"] == "1"
+  let vectorFlags: [SwiftSetting] = isBaseline ? [] : [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
+  let vectorDefines: [SwiftSetting] = isBaseline ? [] : [.define("STRATA_FMA"), .define("STRATA_X86_64_V3")]
+#else
+  let vectorFlags: [SwiftSetting] = []
+  let vectorDefines: [SwiftSetting] = [.define("STRATA_FMA")]
+#endif
+
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let sockets: Target.Dependency = .product(name: "FlyingSocks", package: "FlyingFox")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -16,9 +28,11 @@ let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-s
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func library(
-  _ name: String, in path: String, _ dependencies: [Target.Dependency]
+  _ name: String, in path: String, _ dependencies: [Target.Dependency], vectorised: Bool = false
 ) -> Target {
-  .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+  .target(
+    name: name, dependencies: dependencies, path: path,
+    swiftSettings: settings + vectorDefines + (vectorised ? vectorFlags : []))
 }
 
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -59,8 +73,8 @@ let package = Package(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
 
-    library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"]),
-    library("Datasets", in: "Sources/Core/Datasets", ["Engine"]),
+    library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
+    library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "CZlib", sockets]),
     library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb]),

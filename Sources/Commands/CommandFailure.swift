@@ -20,6 +20,8 @@ package struct CommandFailure: Error {
     case store = 7
     /// The job was given up.
     case gaveUp = 8
+    /// This build needs instructions that the processor lacks.
+    case processor = 9
   }
 
   package let code: Code
@@ -31,6 +33,13 @@ package struct CommandFailure: Error {
 /// Runs a command's body; a failure becomes one line on standard error and an exit code.
 package func reporting(_ command: String, _ body: () async throws -> Void) async throws {
   do {
+    let missing = Processor.missing
+    guard missing.isEmpty else {
+      throw CommandFailure(
+        .processor,
+        "this build needs a processor with \(missing.joined(separator: ", ")); build with STRATA_BASELINE=1 make build"
+      )
+    }
     try await body()
   } catch let failure as CommandFailure {
     FileHandle.standardError.write(Data("\(command): \(failure.message)\n".utf8))

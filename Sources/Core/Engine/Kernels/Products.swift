@@ -48,4 +48,25 @@ package enum Products {
       blasint(m), blasint(n), blasint(k), scale, x.start, blasint(max(x.stride, 1)), y.start,
       blasint(max(y.stride, 1)), keep, c.start, blasint(max(c.stride, 1)))
   }
+
+  /// OpenBLAS's own rate on a product of `size` cubed by `threads` threads of its own, the best of some
+  /// runs, in operations a second: what the engine is measured against.
+  package static func measureRate(size: Int = 2048, threads: Int, runs: Int = 5) -> Double {
+    _ = singleThreaded
+    var layout = Layout(alignment: 16)
+    let (a, b) = (layout.add("a", size, size), layout.add("b", size, size))
+    let c = layout.add("c", size, size)
+    let storage = Storage(layout)
+    Elementwise.fill(storage[a], 0.5)
+    Elementwise.fill(storage[b], 0.25)
+    openblas_set_num_threads(Int32(threads))
+    defer { openblas_set_num_threads(1) }
+    let clock = ContinuousClock()
+    var best = Duration.seconds(3600)
+    for _ in 0..<runs {
+      best = min(best, clock.measure { product(storage[a], storage[b], into: storage[c]) })
+    }
+    let seconds = Double(best.components.seconds) + Double(best.components.attoseconds) * 1e-18
+    return 2 * Double(size) * Double(size) * Double(size) / seconds
+  }
 }

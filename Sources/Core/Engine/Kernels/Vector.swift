@@ -2,6 +2,27 @@
 package typealias Vector = SIMD8<Float>
 
 extension Vector {
+  /// a · b + c, in one instruction where the build may use it. Without that instruction
+  /// `addingProduct` would call a library function for every element.
+  @inline(__always)
+  static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+    #if STRATA_FMA
+      c.addingProduct(a, b)
+    #else
+      a * b + c
+    #endif
+  }
+
+  @inline(__always)
+  static func multiplyAdd(_ a: Vector, _ b: Float, _ c: Float) -> Vector {
+    multiplyAdd(a, Vector(repeating: b), Vector(repeating: c))
+  }
+
+  @inline(__always)
+  static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Float) -> Vector {
+    multiplyAdd(a, b, Vector(repeating: c))
+  }
+
   @inline(__always)
   static func load(_ pointer: UnsafePointer<Float>) -> Vector {
     UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
@@ -22,15 +43,16 @@ extension Vector {
     // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding
     // instruction, which the x86-64 baseline lacks.
     let magic: Float = 12_582_912
-    let shifted = x * 1.442_695_04 + magic
+    let shifted = multiplyAdd(x, 1.442_695_04, magic)
     let n = shifted - magic
-    let r = (x - n * 0.693_359_375) + n * 2.121_944_4e-4
-    var p = r * (1.0 / 720) + (1.0 / 120)
-    p = p * r + (1.0 / 24)
-    p = p * r + (1.0 / 6)
-    p = p * r + 0.5
-    p = p * r + 1
-    p = p * r + 1
+    let r = multiplyAdd(
+      n, Vector(repeating: 2.121_944_4e-4), multiplyAdd(n, Vector(repeating: -0.693_359_375), x))
+    var p = multiplyAdd(r, 1.0 / 720, 1.0 / 120)
+    p = multiplyAdd(p, r, 1.0 / 24)
+    p = multiplyAdd(p, r, 1.0 / 6)
+    p = multiplyAdd(p, r, 0.5)
+    p = multiplyAdd(p, r, 1)
+    p = multiplyAdd(p, r, 1)
     let bits = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &<< 23
     let scaled = unsafeBitCast(p, to: SIMD8<Int32>.self) &+ bits
     // The clamp would turn what is not a number into one.
@@ -45,11 +67,11 @@ extension Vector {
   static func normal(_ x: Vector) -> (density: Vector, cumulative: Vector) {
     let magnitude = x.replacing(with: -x, where: x .< 0)
     let e = exp(x * x * -0.5)
-    let t = 1 / (1 + magnitude * (0.327_591_1 * 0.707_106_78))
-    var p = t * 1.061_405_429 - 1.453_152_027
-    p = p * t + 1.421_413_741
-    p = p * t - 0.284_496_736
-    p = p * t + 0.254_829_592
+    let t = 1 / multiplyAdd(magnitude, 0.327_591_1 * 0.707_106_78, 1)
+    var p = multiplyAdd(t, 1.061_405_429, -1.453_152_027)
+    p = multiplyAdd(p, t, 1.421_413_741)
+    p = multiplyAdd(p, t, -0.284_496_736)
+    p = multiplyAdd(p, t, 0.254_829_592)
     let tail = p * t * e * 0.5
     return (e * 0.398_942_28, (1 - tail).replacing(with: tail, where: x .< 0))
   }
