@@ -1,0 +1,113 @@
+import Engine
+import Foundation
+
+/// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) against OpenBLAS's own rate.
+package struct StepBenchmark: Sendable {
+  package var strategy = Strategy.layerWise
+  package var stage = 12
+  package var batch = 128
+  package var threads = 1
+  package var steps = 5
+  /// The frozen prefix alone, forward.
+  package var prefixOnly = false
+  /// All tokens through the last block, where the class token's path would do.
+  package var fullLastBlock = false
+  package var chunk = 8
+
+  package init() {}
+
+  /// Figures of one run. The names are those of `--json`.
+  package struct Result: Sendable, Codable {
+    package struct Seconds: Sendable, Codable {
+      package let min: Double
+      package let median: Double
+    }
+
+    package let strategy: String
+    package let stage: Int
+    package let batch: Int
+    package let threads: Int
+    package let stepSeconds: Seconds
+    /// 10^9 operations a second, every block counted in full.
+    package let gflops: Double
+    /// The rate of a product of 2048 cubed with as many threads.
+    package let sgemmGflops: Double
+    package let fraction: Double
+    /// The most memory that the process had resident before the reference product was measured.
+    package let peakMemoryBytes: Int
+  }
+
+  package static let encoder = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
+
+  /// Runs a step to warm up and then the steps that count.
+  package func run() -> Result {
+    let stage = Stage(
+      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder, heads: HeadConfiguration())
+    let count = OperationCount(Self.encoder)
+    let workers = Workers(threads)
+    let times: [Double]
+    let operations: Int
+    if prefixOnly {
+      times = timePrefix(stage, workers)
+      operations = 2 * batch * (stage.model.depth * count.block + count.stem)
+    } else {
+      times = timeSteps(stage, workers)
+      operations = count.step(stage, batch: batch, usesReference: false)
+    }
+    let peak = ProcessMemory.peak
+    let sgemm = Products.measureRate(threads: threads)
+    let rate = Double(operations) / times[0]
+    return Result(
+      strategy: strategy.rawValue, stage: self.stage, batch: batch, threads: threads,
+      stepSeconds: Result.Seconds(min: times[0], median: times[times.count / 2]), gflops: rate / 1e9,
+      sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak)
+  }
+
+  private func timeSteps(_ stage: Stage, _ workers: Workers) -> [Double] {
+    let options = TrainingOptions(
+      temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
+    let trainer = Trainer(stage, options, workers: workers)
+    Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
+    trainer.begin()
+    let images = Self.noise()
+    return Self.time(steps) {
+      _ = trainer.step(learningRate: 1e-4) { view, image, _, pixels in
+        Self.copy(images, view + 2 * image, pixels)
+      }
+    }
+  }
+
+  private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: 1)
+    let images = Self.noise()
+    return Self.time(steps) {
+      _ = Representations.of(2 * batch, by: stage.model, parameters, workers: workers, chunk: chunk) {
+        image, _, pixels in Self.copy(images, image, pixels)
+      }
+    }
+  }
+
+  /// Sorted seconds of `steps` calls, after one that is not counted.
+  private static func time(_ steps: Int, _ body: () -> Void) -> [Double] {
+    let clock = ContinuousClock()
+    body()
+    return (0..<steps).map { _ in
+      let time = clock.measure(body).components
+      return Double(time.seconds) + Double(time.attoseconds) * 1e-18
+    }.sorted()
+  }
+
+  /// A few images' worth of normal noise, which stands for any image.
+  private static func noise() -> [Float] {
+    var random = RandomNumbers(3)
+    return (0..<8 * encoder.imageSize).map { _ in random.normal() }
+  }
+
+  private static func copy(_ images: [Float], _ index: Int, _ pixels: UnsafeMutablePointer<Float>) {
+    let size = encoder.imageSize
+    images.withUnsafeBufferPointer {
+      if let start = $0.baseAddress { pixels.update(from: start + index % 8 * size, count: size) }
+    }
+  }
+}

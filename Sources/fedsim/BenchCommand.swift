@@ -1,0 +1,91 @@
+import ArgumentParser
+import Commands
+import Engine
+import Foundation
+import Simulation
+
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measures speed and memory, as ratios taken in one run.",
+    subcommands: [BenchStepCommand.self])
+}
+
+struct BenchStepCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "step",
+    abstract: "Times optimiser steps of ViT-Tiny against OpenBLAS's own rate.",
+    discussion: """
+      GFLOP/s counts every trained and frozen block in full. The reference is OpenBLAS's product of 2048 x 2048
+      x 2048 with the same number of threads, measured in the same run.
+      """)
+
+  @Option(help: "layer-wise, progressive or end-to-end.")
+  var strategy: Strategy = .layerWise
+
+  @Option(help: "The stage, 1 to 12; end-to-end has one alone.")
+  var stage: Int = 12
+
+  @Option(help: "Images a step.")
+  var batch: Int = 128
+
+  @Option(help: "Threads of the engine. (default: all cores)")
+  var threads: Int?
+
+  @Option(help: "The self-supervised loss: simclr.")
+  var ssl: SelfSupervision = .simclr
+
+  @Option(help: "Steps that are timed.")
+  var steps: Int = 5
+
+  @Option(help: "Images that a worker takes through the encoder at a time.")
+  var chunk: Int = 8
+
+  @Flag(help: "Time the frozen prefix alone.")
+  var prefixOnly = false
+
+  @Flag(help: "All tokens through the last block, where the class token's path would do.")
+  var fullLastBlock = false
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    guard (1...12).contains(stage) else { throw ValidationError("--stage is 1 to 12") }
+    guard (2...4096).contains(batch) else { throw ValidationError("--batch is 2 to 4096") }
+    guard (1...1000).contains(steps) else { throw ValidationError("--steps is 1 to 1000") }
+    guard (1...256).contains(chunk) else { throw ValidationError("--chunk is 1 to 256") }
+    guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") { try await measure() }
+  }
+
+  private func measure() async throws {
+    var benchmark = StepBenchmark()
+    (benchmark.strategy, benchmark.stage, benchmark.batch) = (strategy, stage, batch)
+    benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    (benchmark.steps, benchmark.chunk) = (steps, chunk)
+    (benchmark.prefixOnly, benchmark.fullLastBlock) = (prefixOnly, fullLastBlock)
+    let ready = benchmark
+    let result = try await TrainingThread.run("benchmark") { ready.run() }
+    guard !json else {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys]
+      print(String(decoding: try encoder.encode(result), as: UTF8.self))
+      return
+    }
+    print("\(result.strategy), stage \(result.stage), batch \(result.batch), \(result.threads) threads")
+    print(
+      String(
+        format: "step    %.3f s at least, %.3f s median", result.stepSeconds.min, result.stepSeconds.median))
+    print(
+      String(
+        format: "rate    %.1f GFLOP/s, %.2f of sgemm's %.1f", result.gflops, result.fraction,
+        result.sgemmGflops))
+    print(String(format: "memory  %.0f MB resident at most", Double(result.peakMemoryBytes) / 1e6))
+  }
+}
+
+extension Strategy: ExpressibleByArgument {}
+extension SelfSupervision: ExpressibleByArgument {}
