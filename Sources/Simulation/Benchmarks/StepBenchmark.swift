@@ -49,7 +49,7 @@ package struct StepBenchmark: Sendable {
     let operations: Int
     if prefixOnly {
       times = timePrefix(stage, workers)
-      operations = 2 * batch * (stage.model.depth * count.block + count.stem)
+      operations = 2 * batch * ((stage.model.depth - 1) * count.block + count.classTokenBlock + count.stem)
     } else {
       times = timeSteps(stage, workers)
       operations = count.step(stage, batch: batch, usesReference: false)
@@ -64,8 +64,9 @@ package struct StepBenchmark: Sendable {
   }
 
   private func timeSteps(_ stage: Stage, _ workers: Workers) -> [Double] {
-    let options = TrainingOptions(
+    var options = TrainingOptions(
       temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
+    options.fullLastBlock = fullLastBlock
     let trainer = Trainer(stage, options, workers: workers)
     Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
     trainer.begin()

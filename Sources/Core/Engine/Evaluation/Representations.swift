@@ -32,17 +32,13 @@ package enum Representations {
     _ patches: Matrix, by encoder: Encoder, _ memory: WorkerMemory, into rows: Matrix,
     _ parameters: borrowing Storage
   ) {
-    let (count, tokens) = (rows.rows, encoder.configuration.tokens)
+    let count = rows.rows
     let (trace, scratch, x) = (memory.frozenTrace(count), memory.scratch(count), memory.tokens(count))
     encoder.stem.forward(patches, into: x, parameters)
-    for block in encoder.blocks { block.forward(x, trace, scratch, parameters) }
-    for image in 0..<count {
-      let token = rows.rows(image..<image + 1)
-      Elementwise.copy(x.rows(image * tokens..<image * tokens + 1), to: token)
-      // The trace of the last block's normalisation is free again.
-      let norm = LayerNorm.Trace(
-        normalised: trace.norm1.normalised.rows(0..<1), scale: trace.norm1.scale.rows(0..<1))
-      encoder.norm.forward(token, into: token, norm, parameters)
-    }
+    for block in encoder.blocks.dropLast() { block.forward(x, trace, scratch, parameters) }
+    guard let last = encoder.blocks.last else { preconditionFailure("an encoder without blocks") }
+    let lastTrace = memory.lastTrace(count)
+    ClassTokenBlock(last).forward(x, into: rows, lastTrace, scratch, parameters)
+    encoder.norm.forward(rows, into: rows, lastTrace.norm2, parameters)
   }
 }

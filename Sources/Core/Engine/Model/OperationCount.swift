@@ -13,11 +13,12 @@ package struct OperationCount {
     return 2 * t * d * (3 * d + d + 2 * c.hidden) + 4 * t * t * d
   }
 
-  /// One image forward through a block of which only the class token's output is needed: keys and values
-  /// of all tokens, everything else of one.
+  /// One image forward through a block of which only the class token's output is needed
+  /// (``ClassTokenAttention``): queries, directions, values and projection of one token, scores and mixtures
+  /// over all, the MLP of one.
   package var classTokenBlock: Int {
     let (t, d) = (c.tokens, c.width)
-    return 2 * t * d * 2 * d + 2 * d * (d + d + 2 * c.hidden) + 4 * t * d
+    return 8 * d * d + 4 * t * d * c.heads + 4 * d * c.hidden
   }
 
   /// One image through the stem.

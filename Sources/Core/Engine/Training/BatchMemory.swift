@@ -15,8 +15,10 @@ struct BatchPlan: Sendable {
   let reference: Reference?
   /// The stem's input, where the stem trains [2B · patches, patch size].
   let patches: Slot?
-  /// One a trained block, from the lowest.
+  /// One a trained block that runs in full, from the lowest.
   let blocks: [EncoderBlock.TracePlan]
+  /// The last block's, of which the class token's output alone is needed; nil where it runs in full.
+  let last: ClassTokenBlock.TracePlan?
 
   /// The branch through the global model as received: class tokens [2B, D] and projections [2B, P].
   struct Reference: Sendable {
@@ -47,9 +49,11 @@ struct BatchPlan: Sendable {
         alignment: InfoNCE(batch: options.batch, width: output, in: &layout)) : nil
     patches = stage.trainsStem ? layout.add("patches", rows * c.patches, c.patchSize) : nil
     var blocks: [EncoderBlock.TracePlan] = []
-    for _ in stage.trainedBlocks {
+    for _ in stage.trainedBlocks.dropLast(options.fullLastBlock ? 0 : 1) {
       blocks.append(EncoderBlock.TracePlan(images: rows, c.block, in: &layout))
     }
     self.blocks = blocks
+    last =
+      options.fullLastBlock ? nil : ClassTokenBlock.TracePlan(images: rows, c.block, in: &layout)
   }
 }

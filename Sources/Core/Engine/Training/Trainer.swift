@@ -22,6 +22,8 @@ package final class Trainer {
   private let batchPlan: BatchPlan
   private let batch: Storage
   private let memories: [WorkerMemory]
+  /// The last block, where the class token's path is taken through it.
+  private let lastBlock: ClassTokenBlock?
   let workers: Workers
 
   private static let laneCount = 4
@@ -37,6 +39,7 @@ package final class Trainer {
     lanes = (0..<Self.laneCount).map { StorageBox($0 == 0 ? stage.range : stage.blockRange) }
     secondView = Storage(stage.headRange)
     optimiser = AdamW(stage.range, weightDecay: options.weightDecay)
+    lastBlock = options.fullLastBlock ? nil : stage.model.encoder.blocks.last.map { ClassTokenBlock($0) }
     batchPlan = BatchPlan(stage, options)
     batch = Storage(batchPlan.layout)
     let plan = WorkerMemory.Plan(chunk: options.chunk, stage.model.encoder.configuration)
@@ -101,19 +104,28 @@ extension Trainer {
       block.forward(x, frozen, scratch, parameters)
     }
     if let branch = batchPlan.reference {
-      let g = memory.referenceTokens(images.count)
+      let (g, tokens) = (memory.referenceTokens(images.count), batch[branch.tokens].rows(images))
       if stage.trainsStem {
         encoder.stem.forward(patches, into: g, reference)
       } else {
         Elementwise.copy(x, to: g)
       }
-      for block in encoder.blocks[stage.trainedBlocks] { block.forward(g, frozen, scratch, reference) }
-      takeClassTokens(of: g, into: batch[branch.tokens].rows(images))
+      for block in encoder.blocks[fullBlocks] { block.forward(g, frozen, scratch, reference) }
+      if let lastBlock {
+        lastBlock.forward(g, into: tokens, memory.lastTrace(images.count), scratch, reference)
+      } else {
+        Elementwise.copy(classTokens(g), to: tokens)
+      }
     }
-    for (block, plan) in zip(encoder.blocks[stage.trainedBlocks], batchPlan.blocks) {
+    let tokens = batch[batchPlan.tokens].rows(images)
+    for (block, plan) in zip(encoder.blocks[fullBlocks], batchPlan.blocks) {
       block.forward(x, plan.trace(batch, images: images), scratch, parameters)
     }
-    takeClassTokens(of: x, into: batch[batchPlan.tokens].rows(images))
+    if let lastBlock, let plan = batchPlan.last {
+      lastBlock.forward(x, into: tokens, plan.trace(batch, images: images), scratch, parameters)
+    } else {
+      Elementwise.copy(classTokens(x), to: tokens)
+    }
   }
 
   private func backpropagate(
@@ -122,18 +134,27 @@ extension Trainer {
     let (encoder, first) = (stage.model.encoder, stage.trainedBlocks.lowerBound)
     let scratch = memory.scratch(images.count)
     let dx = memory.gradient(images.count)
-    let tokens = encoder.configuration.tokens
-    Elementwise.fill(dx, 0)
     let d = batch[batchPlan.tokenGradients].rows(images)
-    for image in 0..<images.count {
-      Elementwise.copy(d.rows(image..<image + 1), to: dx.rows(image * tokens..<image * tokens + 1))
+    if let lastBlock, let plan = batchPlan.last {
+      let needsInput = !fullBlocks.isEmpty || stage.trainsStem
+      lastBlock.backward(
+        d, into: needsInput ? dx : nil, plan.trace(batch, images: images),
+        gradient: memory.lastTrace(images.count), scratch, parameters, gradients)
+    } else {
+      Elementwise.fill(dx, 0)
+      Elementwise.copy(d, to: classTokens(dx))
     }
-    for index in stage.trainedBlocks.reversed() {
+    for index in fullBlocks.reversed() {
       encoder.blocks[index].backward(
         dx, batchPlan.blocks[index - first].trace(batch, images: images), scratch,
         throughInput: index > first || stage.trainsStem, parameters, gradients)
     }
     if let patches = patches(images) { encoder.stem.backward(dx, patches: patches, parameters, gradients) }
+  }
+
+  /// The trained blocks that run in full.
+  private var fullBlocks: Range<Int> {
+    stage.trainedBlocks.lowerBound..<stage.trainedBlocks.upperBound - (lastBlock == nil ? 0 : 1)
   }
 
   /// The batch's patches of some images, where the stem trains.
@@ -143,11 +164,10 @@ extension Trainer {
     return batch[slot].rows(images.lowerBound * count..<images.upperBound * count)
   }
 
-  private func takeClassTokens(of x: Matrix, into tokens: Matrix) {
-    let count = stage.model.encoder.configuration.tokens
-    for image in 0..<tokens.rows {
-      Elementwise.copy(x.rows(image * count..<image * count + 1), to: tokens.rows(image..<image + 1))
-    }
+  /// The class token of every image, as a view.                           x [n·T, D] -> [n, D]
+  private func classTokens(_ x: Matrix) -> Matrix {
+    let tokens = stage.model.encoder.configuration.tokens
+    return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
   }
 }
 

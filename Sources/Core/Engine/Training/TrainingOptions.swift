@@ -16,6 +16,8 @@ package struct TrainingOptions: Sendable, Hashable {
   /// Images that a worker takes through the encoder at a time: enough for good matrix products, few enough
   /// that their tokens stay in the second-level cache.
   package var chunk: Int
+  /// All tokens through the last block, where the class token's path gives the same: for comparison.
+  package var fullLastBlock = false
 
   package init(
     temperature: Float = 0.05, alignment: Float = 0, proximal: Float = 0, batch: Int, epochs: Int = 1,

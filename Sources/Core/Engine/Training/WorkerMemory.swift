@@ -12,6 +12,7 @@ final class WorkerMemory {
     let configuration: EncoderConfiguration
     let image, patches, tokens, referenceTokens, gradient: Slot
     let frozen: EncoderBlock.TracePlan
+    let last: ClassTokenBlock.TracePlan
     let scratch: EncoderBlock.ScratchPlan
 
     init(chunk: Int, _ c: EncoderConfiguration) {
@@ -23,6 +24,7 @@ final class WorkerMemory {
       referenceTokens = layout.add("reference tokens", chunk * c.tokens, c.width)
       gradient = layout.add("token gradients", chunk * c.tokens, c.width)
       frozen = EncoderBlock.TracePlan(images: chunk, c.block, in: &layout)
+      last = ClassTokenBlock.TracePlan(images: chunk, c.block, in: &layout)
       scratch = EncoderBlock.ScratchPlan(images: chunk, c.block, in: &layout)
     }
   }
@@ -54,6 +56,9 @@ final class WorkerMemory {
   }
 
   func frozenTrace(_ images: Int) -> EncoderBlock.Trace { plan.frozen.trace(storage, images: 0..<images) }
+
+  /// The last block's trace where nobody reads it, and work space for its backward pass.
+  func lastTrace(_ images: Int) -> ClassTokenBlock.Trace { plan.last.trace(storage, images: 0..<images) }
 
   func scratch(_ images: Int) -> EncoderBlock.Scratch { plan.scratch.scratch(storage, images: images) }
 }
