@@ -90,8 +90,11 @@ let package = Package(
     tests("Datasets"),
     tests("Federation"),
     tests("Wire"),
-    tests("Server"),
+    tests("Server", [grdb]),
     tests("Client"),
     tests("Simulation"),
+    .testTarget(
+      name: "CommandTests", dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Wire"],
+      path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

@@ -53,18 +53,22 @@ package struct Client: Sendable {
       do {
         let connection = try await Connection.connect(to: configuration.server, limit: WireLimits.frame)
         observer(.connected(configuration.server))
-        let goodbye = try await serve(connection)
-        (lastContact, pause) = (clock.now, .milliseconds(100))
-        switch goodbye.reason {
+        let served = try await serve(connection)
+        // A server that welcomed this client was there until now, however the connection ended.
+        if served.wasWelcomed { (lastContact, pause) = (clock.now, .milliseconds(100)) }
+        switch try served.ending.get().reason {
         case .finished:
           observer(.finished)
           return
-        case .refused, .failed, .protocolError: throw ClientError.turnedAway(goodbye.detail)
+        case .refused, .failed, .protocolError:
+          throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping: reason = "it stops"
         }
       } catch let error as WireError {
         reason = error.description
       }
+      // A cancelled connection looks like a broken one.
+      try Task.checkCancellation()
       observer(.disconnected(reason: reason))
       guard clock.now + pause < lastContact + configuration.patience else {
         throw ClientError.connection(reason)
@@ -74,10 +78,10 @@ package struct Client: Sendable {
     }
   }
 
-  private func serve(_ connection: Connection) async throws -> Goodbye {
+  private func serve(_ connection: Connection) async throws -> ClientSession.Served {
     let cache = try LayerCache(configuration.state.appendingPathComponent("layers"))
     let session = ClientSession(self, connection, cache)
-    return try await session.run()
+    return await session.run()
   }
 
   /// The images for a plan that came from the server, which is checked like any other.

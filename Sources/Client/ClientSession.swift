@@ -23,14 +23,21 @@ actor ClientSession {
     (self.client, self.connection, self.cache) = (client, connection, cache)
   }
 
-  /// Serves the connection to its end, and returns the server's last words. Throws ``WireError`` where it
-  /// broke, ``ClientError`` where this client cannot go on.
-  func run() async throws -> Goodbye {
+  /// How a connection went.
+  struct Served: Sendable {
+    /// The server's last words; ``WireError`` where it broke, ``ClientError`` where this client cannot go on.
+    let ending: Result<Goodbye, any Error>
+    let wasWelcomed: Bool
+  }
+
+  /// Serves the connection to its end.
+  func run() async -> Served {
     do {
       try await perform(participation.greet(name: client.configuration.name, software: Client.software))
       while ending == nil {
         let message = try await connection.receive()
         lastHeard = .now
+        note(message)
         try await perform(participation.hear(message, holds: cache.holds))
       }
     } catch {
@@ -38,12 +45,19 @@ actor ClientSession {
       if ending == nil { ending = .failure(error) }
     }
     await close()
-    guard let ending else { throw WireError.closed }
-    do {
-      return try ending.get()
-    } catch let error as UnexpectedMessage {
-      throw ClientError.server(error.description)
+    var result = ending ?? .failure(WireError.closed)
+    if case .failure(let error as UnexpectedMessage) = result {
+      result = .failure(ClientError.server(error.description))
     }
+    return Served(ending: result, wasWelcomed: work != nil)
+  }
+
+  /// Tells the observer what an assignment will cost.
+  private func note(_ message: Message) {
+    guard case .assignment(let assignment) = message else { return }
+    let missing = assignment.parts.filter { !cache.holds($0) }
+    client.observer(
+      .assigned(assignment.key, missing: missing.count, bytes: missing.reduce(0) { $0 + $1.bytes }))
   }
 
   private func close() async {

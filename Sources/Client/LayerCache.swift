@@ -34,6 +34,9 @@ package struct LayerCache: Sendable {
           throw ClientError.state("\(part.path) cannot be written")
         }
       }
+      guard size(part) ?? -1 == head.offset else {
+        throw ClientError.server("a piece of layer \(head.digest) at \(head.offset), out of order")
+      }
       let handle = try FileHandle(forWritingTo: part)
       defer { try? handle.close() }
       try handle.seek(toOffset: UInt64(head.offset))

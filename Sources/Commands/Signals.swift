@@ -4,9 +4,11 @@ import UnixSignals
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
-  try await withThrowingTaskGroup(of: Result?.self) { group in
+  // The trap is set before the body starts: a signal that comes early is not lost.
+  let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+  return try await withThrowingTaskGroup(of: Result?.self) { group in
     group.addTask {
-      for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+      for await _ in signals {
         await stop()
         break
       }

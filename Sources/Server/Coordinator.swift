@@ -28,6 +28,11 @@ package actor Coordinator {
   private var timer: Task<Void, Never>?
   private var ending: Result<Void, any Error>?
   private var waiter: CheckedContinuation<Void, any Error>?
+  /// Attempts at the present round that failed since this server started.
+  private var failures = 0
+
+  /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
+  private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
 
   /// Opens the plan's job in the store: at its beginning, or after the last round that was committed.
   package init(
@@ -95,8 +100,13 @@ extension Coordinator {
     guard Hello.isValid(name: hello.name) else {
       return .goodbye(Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'"))
     }
-    guard sessions[hello.name] == nil else {
-      return .goodbye(Goodbye(.refused, "the name \(hello.name) is connected already"))
+    if let other = sessions[hello.name] {
+      guard other.silence > Self.halfOpenSilence else {
+        return .goodbye(Goodbye(.refused, "the name \(hello.name) is connected already"))
+      }
+      // The box was cut off without a word and is back before its old connection has timed out.
+      other.post(.goodbye(Goodbye(.refused, "another connection has taken the name \(hello.name)")))
+      leave(hello.name, other, reason: "it came back on another connection")
     }
     switch ending {
     case .success: return .goodbye(Goodbye(.finished))
@@ -136,19 +146,25 @@ extension Coordinator {
   /// The weights of a version of the round's model; nil if it has none such.
   func weights(_ digest: Digest) -> Data? { snapshot.data(digest) }
 
-  /// Whether an offered update is wanted: asks for its bytes, or gives the verdict at once.
-  func consider(_ offer: UpdateOffer, from client: String) throws -> Message {
-    if round.hasAdmitted(offer, from: client) { return .acknowledgement(Acknowledgement(key: offer.key)) }
-    if let refusal = round.refusal(of: offer, from: client) {
-      return try refuse(offer, from: client, refusal)
+  /// Judges an offered update by what is known without its bytes. Returns whether they are wanted; if not,
+  /// the verdict is on its way.
+  func consider(_ offer: UpdateOffer, from client: String) throws -> Bool {
+    if round.hasAdmitted(offer, from: client) {
+      acknowledge(offer, client, nil)
+      return false
     }
-    return .request(UpdateRequest(key: offer.key, digest: offer.digest))
+    if let refusal = round.refusal(of: offer, from: client) {
+      try refuse(offer, from: client, refusal)
+      return false
+    }
+    sessions[client]?.post(.request(UpdateRequest(key: offer.key, digest: offer.digest)))
+    return true
   }
 
-  /// All bytes of an offered update are here, and `fault` is what is wrong with them. Returns the verdict,
-  /// which is stored by then.
-  func receive(_ offer: UpdateOffer, _ bytes: Data, fault: Refusal?, from client: String) throws -> Message {
-    if round.hasAdmitted(offer, from: client) { return .acknowledgement(Acknowledgement(key: offer.key)) }
+  /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
+  /// once it is stored.
+  func receive(_ offer: UpdateOffer, _ bytes: Data, fault: Refusal?, from client: String) throws {
+    if round.hasAdmitted(offer, from: client) { return acknowledge(offer, client, nil) }
     if let refusal = round.refusal(of: offer, from: client) ?? fault {
       return try refuse(offer, from: client, refusal)
     }
@@ -157,18 +173,23 @@ extension Coordinator {
     }
     round.admit(offer, from: client)
     observer(.admitted(round.key, client: client, offer))
+    acknowledge(offer, client, nil)
     proceed()
-    return .acknowledgement(Acknowledgement(key: offer.key))
   }
 
-  private func refuse(_ offer: UpdateOffer, from client: String, _ refusal: Refusal) throws -> Message {
+  private func refuse(_ offer: UpdateOffer, from client: String, _ refusal: Refusal) throws {
     try guarded {
       try store.add(offer, from: client, to: roundRecord, weights: nil, refusal: refusal, at: Date())
     }
     observer(.refused(offer.key, client: client, refusal))
     if offer.key == round.key { round.refuse(client) }
+    acknowledge(offer, client, refusal)
     proceed()
-    return .acknowledgement(Acknowledgement(key: offer.key, refusal: refusal))
+  }
+
+  /// The verdict goes before anything that follows from it, such as the next assignment.
+  private func acknowledge(_ offer: UpdateOffer, _ client: String, _ refusal: Refusal?) {
+    sessions[client]?.post(.acknowledgement(Acknowledgement(key: offer.key, refusal: refusal)))
   }
 
   /// Adds to the store what a client's connection has carried since the last time.
@@ -196,7 +217,7 @@ extension Coordinator {
         .recruiting(round.key, present: sessions.count, needed: max(plan.round.roster, plan.round.cohort)))
     }
     timer?.cancel()
-    guard let deadline = round.nextDeadline, deadline > now else { return }
+    guard let deadline = round.nextDeadline else { return }
     let instant = start + deadline
     timer = Task { [clock] in
       do { try await clock.sleep(until: instant) } catch { return }
@@ -275,6 +296,7 @@ extension Coordinator {
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
     do { try store.commit(roundRecord, draft) } catch { return fail(error) }
     snapshot = draft
+    failures = 0
     observer(
       .committed(
         RoundSummary(
@@ -297,7 +319,8 @@ extension Coordinator {
     roundRecord.finishedAt = Date()
     do { try store.abandon(roundRecord, reason: reason) } catch { return fail(error) }
     observer(.abandoned(round.key, reason: reason))
-    guard round.key.attempt < plan.round.attempts else {
+    failures += 1
+    guard failures < plan.round.attempts else {
       return fail(ServerError.gaveUp(round.key, reason: reason))
     }
     begin(round.key.nextAttempt)

@@ -7,10 +7,21 @@ import Wire
 final class Session: Sendable {
   private let connection: Connection
   private let coordinator: Coordinator
-  private let outbox: AsyncStream<Message>
-  private let queue: AsyncStream<Message>.Continuation
+  private let outbox: AsyncStream<Outgoing>
+  private let queue: AsyncStream<Outgoing>.Continuation
+  /// Layers that wait in the queue.
+  private let waitingLayers = Mutex(0)
   /// When the client was last heard, and how long it may be silent: less before its hello.
   private let heard = Mutex((last: ContinuousClock.now, silence: Duration.seconds(WireLimits.helloSeconds)))
+
+  /// What waits to be written. A layer is cut into pieces only as it is written.
+  private enum Outgoing: Sendable {
+    case message(Message)
+    case layer(Fetch, Data)
+  }
+
+  /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
+  private static let mostWaitingLayers = 1024
 
   /// What the session may know of its client, and an update that is on its way.
   private struct State {
@@ -28,7 +39,10 @@ final class Session: Sendable {
   var traffic: Traffic { connection.traffic }
 
   /// Queues a message; a goodbye is the last.
-  func post(_ message: Message) { queue.yield(message) }
+  func post(_ message: Message) { queue.yield(.message(message)) }
+
+  /// How long nothing was heard.
+  var silence: Duration { ContinuousClock.now - heard.withLock { $0.last } }
 
   /// Serves the connection to its end.
   func run() async {
@@ -87,12 +101,9 @@ final class Session: Sendable {
       try await connection.send(.heartbeat(Heartbeat()))
     case .fetch(let fetch): try await answer(fetch)
     case .offer(let offer):
-      let answer = try await coordinator.consider(offer, from: client)
-      if case .request = answer {
-        state.offer = offer
-        state.received = Data(capacity: offer.bytes)
+      if try await coordinator.consider(offer, from: client) {
+        (state.offer, state.received) = (offer, Data(capacity: offer.bytes))
       }
-      post(answer)
     case .update(let head, let bytes): try await take(head, bytes, from: client, &state)
     default: throw UnexpectedMessage("\(message.name) from a client")
     }
@@ -106,13 +117,12 @@ final class Session: Sendable {
     guard fetch.offset >= 0, fetch.offset <= weights.count else {
       throw UnexpectedMessage("a fetch from offset \(fetch.offset) of \(weights.count)")
     }
-    var offset = fetch.offset
-    repeat {
-      let end = min(offset + WireLimits.chunk, weights.count)
-      let piece = weights[(weights.startIndex + offset)..<(weights.startIndex + end)]
-      post(.layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece))
-      offset = end
-    } while offset < weights.count
+    let waiting = waitingLayers.withLock {
+      $0 += 1
+      return $0
+    }
+    guard waiting <= Self.mostWaitingLayers else { throw UnexpectedMessage("\(waiting) fetches at once") }
+    queue.yield(.layer(fetch, weights))
   }
 
   private func take(
@@ -127,9 +137,7 @@ final class Session: Sendable {
     guard state.received.count == offer.bytes else { return }
     let received = state.received
     (state.offer, state.received) = (nil, Data())
-    post(
-      try await coordinator.receive(
-        offer, received, fault: Self.fault(of: received, offer), from: client))
+    try await coordinator.receive(offer, received, fault: Self.fault(of: received, offer), from: client)
   }
 
   /// What is wrong with an update's bytes.
@@ -142,14 +150,35 @@ final class Session: Sendable {
   // MARK: - Writing
 
   private func write() async {
-    for await message in outbox {
-      do { try await connection.send(message) } catch { return }
-      guard case .goodbye = message else { continue }
-      // The client closes when it has read this; one that does not is not waited for.
-      try? await Task.sleep(for: .seconds(5))
-      await connection.shutDown()
-      return
+    for await outgoing in outbox {
+      do {
+        switch outgoing {
+        case .message(let message):
+          try await connection.send(message)
+          guard case .goodbye = message else { continue }
+          // The client closes when it has read this; one that does not is not waited for.
+          try? await Task.sleep(for: .seconds(5))
+          return await connection.shutDown()
+        case .layer(let fetch, let weights):
+          waitingLayers.withLock { $0 -= 1 }
+          try await send(weights, fetch)
+        }
+      } catch {
+        return
+      }
     }
+  }
+
+  /// Sends a layer from the offset on, in pieces, so that a heartbeat never waits behind the whole.
+  private func send(_ weights: Data, _ fetch: Fetch) async throws {
+    var offset = fetch.offset
+    repeat {
+      let end = min(offset + WireLimits.chunk, weights.count)
+      let piece = Data(weights[(weights.startIndex + offset)..<(weights.startIndex + end)])
+      try await connection.send(
+        .layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece))
+      offset = end
+    } while offset < weights.count
   }
 
   /// Ends a connection on which nothing is heard.

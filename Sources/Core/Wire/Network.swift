@@ -3,8 +3,16 @@ import Foundation
 
 /// The process's one poll loop, and words for what sockets report.
 enum Network {
-  static var pool: some AsyncSocketPool {
-    get async throws { try await .client }
+  static var pool: any AsyncSocketPool {
+    get async throws { try await loading.value }
+  }
+
+  /// One task, so that the first users at once do not prepare the pool twice.
+  private static let loading = Task<any AsyncSocketPool, any Error> { try await load() }
+
+  private static func load() async throws -> any AsyncSocketPool {
+    let pool: some AsyncSocketPool = try await .client
+    return pool
   }
 
   static func shutDown(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_RDWR)) }

@@ -1,0 +1,287 @@
+import Client
+import Engine
+import Federation
+import Foundation
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct ClientSessionTests {
+  @Test func aRoundIsFetchedTrainedOfferedAndUploaded() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      let assignment = Assignment(snapshot)
+      try await session.send(.assignment(assignment))
+      let (fetched, message) = try await session.serve(snapshot)
+      #expect(fetched == snapshot.manifest.map(\.digest), "all of it, in order")
+      guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
+      #expect(offer.key == assignment.key && offer.base == snapshot.base)
+      #expect(offer.bytes == snapshot.stage.range.count * 4)
+      #expect(offer.samples == 8 && offer.steps == 1 && offer.loss.isFinite && offer.seconds > 0)
+      let update = try await session.collect(offer)
+      #expect(Digest(of: update) == offer.digest)
+      let floats = update.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+      #expect(floats.allSatisfy { $0.isFinite })
+      #expect(snapshot.replacing(trained: floats).base != snapshot.base, "something was learned")
+      try await session.send(.acknowledgement(Acknowledgement(key: offer.key)))
+      try await server.finish(session)
+      let verdicts = server.events.all.compactMap {
+        if case .judged(let verdict) = $0 { verdict } else { nil }
+      }
+      #expect(verdicts == [Acknowledgement(key: offer.key)])
+    }
+  }
+
+  /// The second stage's new layer is a copy of the first: nothing of it travels again.
+  @Test func onlyMissingLayersAreFetched() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let first = plan.snapshot()
+      try await session.send(.assignment(Assignment(first)))
+      var (fetched, message) = try await session.serve(first)
+      guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
+      try await session.send(.acknowledgement(Acknowledgement(key: offer.key)))
+      #expect(fetched.count == 4)
+      let second = Snapshot(
+        plan.stage(2),
+        parts: ["stem", "blocks.0", "blocks.0", "norm", "projector"].map { name in
+          first.data(first.manifest.first { $0.name == name }!.digest)!
+        })
+      try await session.send(.assignment(Assignment(second)))
+      (fetched, message) = try await session.serve(second)
+      #expect(fetched.isEmpty)
+      guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
+      #expect(offer.key.stage == 2 && offer.base == second.base)
+      #expect(offer.bytes == second.stage.range.count * 4)
+      try await server.finish(session)
+    }
+  }
+
+  /// The same work gives the same bits, on whichever connection.
+  @Test func anAssignmentAgainGivesTheSameUpdate() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let snapshot = plan.snapshot()
+      var digests: [Digest] = []
+      let session = try await server.welcome()
+      for attempt in 1...2 {
+        try await session.send(.assignment(Assignment(snapshot, attempt: attempt)))
+        guard case .offer(let offer) = try await session.serve(snapshot).1 else {
+          throw Unexpected("no offer")
+        }
+        digests.append(offer.digest)
+      }
+      #expect(digests[0] == digests[1])
+      try await server.finish(session)
+    }
+  }
+
+  @Test func aRequestFromAnOffsetSendsTheRest() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome(chunkBytes: 100)
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      guard case .offer(let offer) = try await session.serve(snapshot).1 else {
+        throw Unexpected("no offer")
+      }
+      let update = try await session.collect(offer)
+      try await session.send(
+        .request(UpdateRequest(key: offer.key, digest: offer.digest, offset: offer.bytes - 150)))
+      var rest = Data()
+      while rest.count < 150 {
+        guard case .update(let head, let bytes) = try await session.hear() else {
+          throw Unexpected("no piece")
+        }
+        #expect(head.offset == offer.bytes - 150 + rest.count && bytes.count <= 100)
+        rest += bytes
+      }
+      #expect(rest == update.suffix(150))
+      try await server.finish(session)
+    }
+  }
+
+  @Test func aReleaseStopsTheTrainingAndTheNextBegins() async throws {
+    let plan = Plan.tiny(epochs: 10_000)
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      for round in 1...2 {
+        let assignment = Assignment(snapshot, round: round)
+        try await session.send(.assignment(assignment))
+        if round == 1 {
+          // Its training would take minutes; serving ends with the first word that is no fetch.
+          for _ in snapshot.manifest { try await answerFetch(session, snapshot) }
+        }
+        // One permit: the second training begins only when the first has ended.
+        try await server.events.first { event in
+          if case .training(assignment.key, _, _, _) = event { () } else { nil }
+        }
+        try await session.send(.release(Release(key: assignment.key)))
+        try await server.events.first { event in
+          if case .dropped(assignment.key) = event { () } else { nil }
+        }
+      }
+      try await server.finish(session)
+      #expect(!server.events.all.contains { if case .trained = $0 { true } else { false } })
+    }
+  }
+
+  private func answerFetch(_ session: ScriptedSession, _ snapshot: Snapshot) async throws {
+    guard case .fetch(let fetch) = try await session.hear(), let weights = snapshot.data(fetch.digest) else {
+      throw Unexpected("no fetch")
+    }
+    try await session.send(
+      .layer(LayerData(digest: fetch.digest, offset: 0, total: weights.count), weights))
+  }
+
+  @Test func heartbeatsArriveWhileItTrains() async throws {
+    let plan = Plan.tiny(epochs: 10_000)
+    try await withClient(plan, images: 64) { server in
+      let session = try await server.welcome(heartbeatSeconds: 1)
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      for _ in snapshot.manifest { try await answerFetch(session, snapshot) }
+      var steps: [Int] = []
+      while steps.count < 2 {
+        guard case .heartbeat(let heartbeat) = try await session.hear(heartbeats: true) else {
+          throw Unexpected("no heartbeat")
+        }
+        if let step = heartbeat.step, step > 0 {
+          #expect(heartbeat.steps == 80_000)
+          steps.append(step)
+        }
+      }
+      #expect(steps[0] < steps[1], "it trains meanwhile: \(steps)")
+      try await server.finish(session)
+    }
+  }
+
+  @Test func aServerThatIsSilentIsLeft() async throws {
+    try await withClient(Plan.tiny(), patience: .milliseconds(1)) { server in
+      let session = try await server.welcome(heartbeatSeconds: 1)
+      // It says that it lives, is not answered, and after three intervals it hangs up.
+      await #expect(throws: WireError.closed) {
+        while true {
+          guard case .heartbeat = try await session.connection.receive() else { break }
+        }
+      }
+      await session.connection.close()
+      await #expect(throws: ClientError.self) { try await server.result().get() }
+    }
+  }
+
+  @Test func damagedLayersAreFetchedAgainAndThenTheServerIsLeft() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      var fetches = 0
+      while case .fetch(let fetch) = try await session.hear() {
+        #expect(fetch.digest == snapshot.manifest[0].digest && fetch.offset == 0)
+        fetches += 1
+        let total = snapshot.manifest[0].bytes
+        try await session.send(
+          .layer(LayerData(digest: fetch.digest, offset: 0, total: total), Data(count: total)))
+      }
+      #expect(fetches == 4, "the first time, and three times more")
+      await session.connection.close()
+      try await expectServerError(server, "other bytes")
+    }
+  }
+
+  /// What a server may say that fits no plan, by what is wrong with it.
+  private static let misfits = [
+    "another name", "too few layers", "too many layers", "no layers", "shorter layers", "other layers train",
+    "a stage beyond the last", "stage 0", "round 0", "a round beyond the last", "another stage's layers",
+  ]
+
+  @Test(arguments: misfits) func anAssignmentThatDoesNotFitThePlanIsTheServersFault(what: String) async throws
+  {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      var assignment = Assignment(snapshot)
+      var extra: [Digest: Data] = [:]
+      switch what {
+      case "another name":
+        let last = assignment.parts[3]
+        assignment.parts[3] = PartVersion(name: "predictor", digest: last.digest, bytes: last.bytes)
+      case "too few layers": assignment.parts.removeLast()
+      case "too many layers": assignment.parts.append(assignment.parts[0])
+      case "no layers": assignment.parts = []
+      case "shorter layers":
+        let bytes = Data(count: assignment.parts[1].bytes - 4)
+        extra[Digest(of: bytes)] = bytes
+        assignment.parts[1] = PartVersion(name: "blocks.0", digest: Digest(of: bytes), bytes: bytes.count)
+      case "other layers train": assignment.trained.removeFirst()
+      case "a stage beyond the last": assignment.key = RoundKey(stage: 3, round: 1)
+      case "stage 0": assignment.key = RoundKey(stage: 0, round: 1)
+      case "round 0": assignment.key = RoundKey(stage: 1, round: 0)
+      case "a round beyond the last": assignment.key = RoundKey(stage: 1, round: 3)
+      default: assignment.key = RoundKey(stage: 2, round: 1)
+      }
+      try await session.send(.assignment(assignment))
+      await serveAll(session, snapshot, extra)
+      try await expectServerError(server, "its plan")
+      await session.connection.close()
+    }
+  }
+
+  /// Answers every fetch until the client hangs up.
+  private func serveAll(_ session: ScriptedSession, _ snapshot: Snapshot, _ extra: [Digest: Data]) async {
+    while let message = try? await session.hear() {
+      guard case .fetch(let fetch) = message, let weights = snapshot.data(fetch.digest) ?? extra[fetch.digest]
+      else { continue }
+      try? await session.send(
+        .layer(LayerData(digest: fetch.digest, offset: 0, total: weights.count), weights))
+    }
+  }
+
+  private func expectServerError(_ server: ScriptedServer, _ text: String) async throws {
+    let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+    guard case .server(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+    #expect(reason.contains(text), "\(reason)")
+  }
+
+  @Test(arguments: [
+    "hello", "welcome again", "a layer that is too long", "a layer without a beginning",
+    "a request beyond the end",
+  ])
+  func wordsOutOfPlaceAreTheServersFault(what: String) async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      let version = snapshot.manifest[0]
+      switch what {
+      case "hello": try await session.send(.hello(Hello(name: "s", software: "")))
+      case "welcome again":
+        try await session.send(.welcome(Welcome(plan: plan, heartbeatSeconds: 1, chunkBytes: 1)))
+      case "a layer that is too long":
+        try await session.send(.assignment(Assignment(snapshot)))
+        try await session.send(
+          .layer(
+            LayerData(digest: version.digest, offset: 4, total: version.bytes), Data(count: version.bytes)))
+      case "a layer without a beginning":
+        try await session.send(.assignment(Assignment(snapshot)))
+        try await session.send(
+          .layer(LayerData(digest: version.digest, offset: 4, total: version.bytes), Data(count: 4)))
+      default:
+        try await session.send(.assignment(Assignment(snapshot)))
+        guard case .offer(let offer) = try await session.serve(snapshot).1 else {
+          throw Unexpected("no offer")
+        }
+        try await session.send(
+          .request(UpdateRequest(key: offer.key, digest: offer.digest, offset: offer.bytes + 1)))
+      }
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .server? = error else { throw Unexpected("\(String(describing: error))") }
+      await session.connection.close()
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import Client
+import Datasets
+import Federation
+import Foundation
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+  /// An endpoint that nobody listens on.
+  private func closedPort() async throws -> Endpoint {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    listener.shutDown()
+    listener.close()
+    return listener.endpoint
+  }
+
+  private func client(_ endpoint: Endpoint, _ folder: URL, patience: Duration) -> Client {
+    let images = Shapes.generate(count: 8, size: 8, channels: 1, seed: 1, role: .train)
+    return Client(
+      Client.Configuration(server: endpoint, name: "a", state: folder, patience: patience),
+      images: { _ in images })
+  }
+
+  @Test func aServerThatIsNotThereIsGivenUpAfterThePatience() async throws {
+    let endpoint = try await closedPort()
+    try await withTemporaryFolder { folder in
+      let start = ContinuousClock.now
+      let error = await #expect(throws: ClientError.self) {
+        try await client(endpoint, folder, patience: .milliseconds(400)).run()
+      }
+      let elapsed = ContinuousClock.now - start
+      guard case .connection(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+      #expect(reason.contains("\(endpoint)"))
+      // It pauses 100 ms and then 200 ms; the next pause would be beyond its patience.
+      #expect(elapsed >= .milliseconds(300) && elapsed < .seconds(10), "\(elapsed)")
+    }
+  }
+
+  @Test func aServerThatComesLateIsFound() async throws {
+    let endpoint = try await closedPort()
+    try await withTemporaryFolder { folder in
+      let client = client(endpoint, folder, patience: .seconds(30))
+      let running = Task { try await client.run() }
+      let listener = try await Listener(endpoint)
+      let connection = try await listener.accept(limit: WireLimits.frame)
+      guard case .hello = try await connection.receive() else { throw Unexpected("no hello") }
+      try await connection.send(.goodbye(Goodbye(.finished)))
+      try await running.value
+      await connection.close()
+      listener.shutDown()
+      listener.close()
+    }
+  }
+
+  @Test func aCutConnectionIsMadeAgain() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let first = try await server.welcome()
+      let snapshot = plan.snapshot()
+      try await first.send(.assignment(Assignment(snapshot)))
+      guard case .offer(let offer) = try await first.serve(snapshot).1 else { throw Unexpected("no offer") }
+      await first.connection.close()
+      // The layers are still here, and the work is done again.
+      let second = try await server.welcome()
+      try await second.send(.assignment(Assignment(snapshot)))
+      let (fetched, message) = try await second.serve(snapshot)
+      #expect(fetched.isEmpty)
+      guard case .offer(let again) = message else { throw Unexpected("\(message.name)") }
+      #expect(again.digest == offer.digest)
+      try await server.finish(second)
+      let reasons = server.events.all.compactMap { if case .disconnected(let why) = $0 { why } else { nil } }
+      #expect(reasons.count == 1)
+    }
+  }
+
+  /// The patience is for an unreachable server; how long it was reachable before has no part in it.
+  @Test func aConnectionThatLastedLongerThanThePatienceIsMadeAgainToo() async throws {
+    try await withClient(Plan.tiny(), patience: .milliseconds(900)) { server in
+      let first = try await server.welcome(heartbeatSeconds: 1)
+      guard case .heartbeat = try await first.hear(heartbeats: true) else { throw Unexpected("silence") }
+      await first.connection.close()
+      let waiting = Task { [listener = server.listener] in
+        let connection = try await listener.accept(limit: WireLimits.frame)
+        guard case .hello = try await connection.receive() else { return }
+        try await connection.send(.goodbye(Goodbye(.finished)))
+        _ = try? await connection.receive()
+        await connection.close()
+      }
+      let result = await server.result()
+      #expect(throws: Never.self, "it gave up without trying once") { try result.get() }
+      server.listener.shutDown()
+      _ = await waiting.result
+    }
+  }
+
+  @Test func aStoppingServerIsWaitedFor() async throws {
+    try await withClient(Plan.tiny()) { server in
+      let first = try await server.welcome()
+      try await first.send(.goodbye(Goodbye(.stopping, "a new version")))
+      let second = try await server.welcome()
+      await first.connection.close()
+      try await server.finish(second)
+    }
+  }
+
+  @Test(arguments: [Goodbye.Reason.refused, .failed, .protocolError])
+  func aClientThatIsTurnedAwayDoesNotComeBack(reason: Goodbye.Reason) async throws {
+    try await withClient(Plan.tiny()) { server in
+      let session = try await server.welcome()
+      try await session.send(.goodbye(Goodbye(reason, "because")))
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .turnedAway("because")? = error else { throw Unexpected("\(String(describing: error))") }
+      await session.connection.close()
+    }
+  }
+
+  @Test func aCancelledClientEndsAsCancelled() async throws {
+    // However long it was connected: a signal is no failure.
+    try await withClient(Plan.tiny(), patience: .milliseconds(900)) { server in
+      let session = try await server.welcome(heartbeatSeconds: 1)
+      guard case .heartbeat = try await session.hear(heartbeats: true) else { throw Unexpected("silence") }
+      server.running.cancel()
+      await #expect(throws: CancellationError.self) { try await server.result().get() }
+      await session.connection.close()
+    }
+  }
+
+  @Test func oneImageIsTooFew() async throws {
+    try await withClient(Plan.tiny(), images: 1) { server in
+      let session = try await server.welcome()
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .data? = error else { throw Unexpected("\(String(describing: error))") }
+      await session.connection.close()
+    }
+  }
+
+  @Test func imagesOfAnotherSizeAreRefused() async throws {
+    var plan = Plan.tiny()
+    plan.encoder.image = 16
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .data(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+      #expect(reason.contains("1 x 8 x 8") && reason.contains("1 x 16 x 16"))
+      await session.connection.close()
+    }
+  }
+
+  /// A plan that comes over the network is held to the same rules as a file.
+  @Test func aPlanThatCannotBeIsTheServersFault() async throws {
+    var plan = Plan.tiny()
+    plan.encoder.heads = 3
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .server(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+      #expect(reason.contains("encoder.width"))
+      await session.connection.close()
+    }
+  }
+
+  @Test(arguments: [(0, 100), (4000, 100), (10, 0), (10, 1 << 30)])
+  func aWelcomeOutOfBoundsIsTheServersFault(heartbeat: Int, chunk: Int) async throws {
+    try await withClient(Plan.tiny()) { server in
+      let session = try await server.welcome(heartbeatSeconds: heartbeat, chunkBytes: chunk)
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      guard case .server? = error else { throw Unexpected("\(String(describing: error))") }
+      await session.connection.close()
+    }
+  }
+}

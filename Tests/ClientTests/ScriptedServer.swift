@@ -1,0 +1,156 @@
+import Client
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Wire
+
+extension Plan {
+  /// A job of two stages whose model is a few kilobytes; with many epochs its training does not end.
+  static func tiny(epochs: Int = 1) -> Plan {
+    var plan = Plan(
+      name: "tiny", seed: 7,
+      encoder: EncoderConfiguration(
+        image: 8, channels: 1, patch: 4, width: 8, depth: 2, heads: 2, mlpRatio: 2),
+      heads: HeadConfiguration(hidden: 8, output: 4))
+    plan.method.roundsPerStage = .each(2)
+    plan.local.batch = 8
+    plan.local.epochs = epochs
+    return plan
+  }
+
+  /// The first model of a stage, at random.
+  func snapshot(stage index: Int = 1) -> Snapshot {
+    let stage = stage(index)
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: seed)
+    return Snapshot(stage, parameters)
+  }
+}
+
+extension Assignment {
+  /// A round of a snapshot's stage.
+  init(_ snapshot: Snapshot, round: Int = 1, attempt: Int = 1) {
+    self.init(
+      key: RoundKey(stage: snapshot.stage.index, round: round, attempt: attempt), seed: 5,
+      deadlineSeconds: 60, parts: snapshot.manifest, trained: snapshot.stage.parts.map(\.name))
+  }
+}
+
+/// The server's end of one connection, led by the test.
+struct ScriptedSession {
+  let connection: Connection
+
+  /// The next message; signs of life are passed over, unless they are what is waited for.
+  func hear(heartbeats: Bool = false) async throws -> Message {
+    while true {
+      let message = try await connection.receive()
+      if case .heartbeat = message {
+        try await connection.send(.heartbeat(Heartbeat()))
+        if !heartbeats { continue }
+      }
+      return message
+    }
+  }
+
+  func send(_ message: Message) async throws { try await connection.send(message) }
+
+  /// Answers fetches until something else is said. Returns what was fetched, and what was said.
+  func serve(_ snapshot: Snapshot) async throws -> (fetched: [Digest], Message) {
+    var fetched: [Digest] = []
+    while true {
+      let message = try await hear()
+      guard case .fetch(let fetch) = message else { return (fetched, message) }
+      guard let weights = snapshot.data(fetch.digest) else {
+        throw Unexpected("a fetch of \(fetch.digest)")
+      }
+      fetched.append(fetch.digest)
+      let half = weights.count / 2
+      for range in [0..<half, half..<weights.count] {
+        try await send(
+          .layer(
+            LayerData(digest: fetch.digest, offset: range.lowerBound, total: weights.count),
+            Data(weights[range])))
+      }
+    }
+  }
+
+  /// The bytes of an offered update.
+  func collect(_ offer: UpdateOffer) async throws -> Data {
+    try await send(.request(UpdateRequest(key: offer.key, digest: offer.digest)))
+    var update = Data()
+    while update.count < offer.bytes {
+      guard case .update(let head, let bytes) = try await hear(), head.digest == offer.digest,
+        head.offset == update.count
+      else { throw Unexpected("no piece of the update") }
+      update += bytes
+    }
+    return update
+  }
+}
+
+/// A server whose every word is the test's, and a real client that talks to it.
+struct ScriptedServer {
+  let listener: Listener
+  let events: EventLog<ClientEvent>
+  /// The client's run.
+  let running: Task<Void, any Error>
+  private let plan: Plan
+
+  /// The next connection, greeted: hello is heard and the welcome said.
+  func welcome(heartbeatSeconds: Int = 10, chunkBytes: Int = 1000) async throws -> ScriptedSession {
+    let session = ScriptedSession(connection: try await listener.accept(limit: WireLimits.frame))
+    guard case .hello(let hello) = try await session.hear(), hello.name == "a" else {
+      throw Unexpected("no hello")
+    }
+    try await session.send(
+      .welcome(Welcome(plan: plan, heartbeatSeconds: heartbeatSeconds, chunkBytes: chunkBytes)))
+    return session
+  }
+
+  /// What the client's run ends with.
+  func result() async -> Result<Void, any Error> {
+    await withTaskCancellationHandler {
+      await running.result
+    } onCancel: {
+      running.cancel()
+    }
+  }
+
+  /// Ends the session in good order.
+  func finish(_ session: ScriptedSession) async throws {
+    try await session.send(.goodbye(Goodbye(.finished)))
+    try await result().get()
+    await session.connection.close()
+  }
+
+  fileprivate init(_ plan: Plan, _ listener: Listener, _ events: EventLog<ClientEvent>, _ client: Client) {
+    (self.plan, self.listener, self.events) = (plan, listener, events)
+    running = Task { try await client.run() }
+  }
+}
+
+/// Runs `body` beside a client of eight images with a folder of its own.
+func withClient<Result>(
+  _ plan: Plan, images: Int = 8, patience: Duration = .seconds(10),
+  _ body: (ScriptedServer) async throws -> Result
+) async throws -> Result {
+  try await withTemporaryFolder { folder in
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    let events = EventLog<ClientEvent>()
+    let set = Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
+    let configuration = Client.Configuration(
+      server: listener.endpoint, name: "a", state: folder, patience: patience)
+    let server = ScriptedServer(
+      plan, listener, events, Client(configuration, images: { _ in set }, observer: events.note))
+    defer {
+      listener.shutDown()
+      listener.close()
+    }
+    let result: Swift.Result<Result, any Error>
+    do { result = .success(try await body(server)) } catch { result = .failure(error) }
+    server.running.cancel()
+    _ = await server.running.result
+    return try result.get()
+  }
+}

@@ -1,0 +1,192 @@
+import Foundation
+import Synchronization
+
+/// One of the package's executables, as a process of its own.
+///
+/// Foundation's Process is not used: where several are started at once, a child inherits the pipes of
+/// another and keeps them open.
+struct Command {
+  struct Outcome: Sendable {
+    /// The exit code; a signal that ended it counts as a negative one.
+    let code: Int32
+    let output: String
+    let errors: String
+
+    /// The lines on standard error.
+    var lines: [Substring] { errors.split(separator: "\n") }
+  }
+
+  struct Failure: Error {
+    let call: String
+    let number: Int32
+  }
+
+  /// What it says on standard error, line by line as it comes.
+  let errors: LineLog
+  private let output: LineLog
+  private let process: pid_t
+  private let ended: Task<Int32, Never>
+
+  /// Where this package's executables are: beside the bundle of its tests.
+  private static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    .deletingLastPathComponent()
+
+  /// Between a pipe and its mark another child could be born.
+  private static let births = Mutex(())
+
+  /// Starts an executable of the package.
+  init(_ name: String, _ arguments: some Sequence<String>) throws {
+    let path = Self.folder.appendingPathComponent(name).path
+    let words = [path] + arguments
+    let (process, output, errors) = try Self.births.withLock { _ in try Self.spawn(path, words) }
+    (self.output, self.errors) = (LineLog(output), LineLog(errors))
+    self.process = process
+    ended = Task { await Self.end(of: process) }
+  }
+
+  /// The process, and where to read what it says.
+  private static func spawn(_ path: String, _ words: [String]) throws -> (pid_t, Int32, Int32) {
+    let (output, errors) = (try Channel(), try Channel())
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, output.writing, 1)
+    posix_spawn_file_actions_adddup2(&actions, errors.writing, 2)
+    var arguments = words.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var process = pid_t()
+    let status = posix_spawn(&process, path, &actions, nil, &arguments, environ)
+    close(output.writing)
+    close(errors.writing)
+    guard status == 0 else { throw Failure(call: path, number: status) }
+    return (process, output.reading, errors.reading)
+  }
+
+  /// A pipe that no child inherits but the one that it is for.
+  private struct Channel {
+    let reading: Int32
+    let writing: Int32
+
+    init() throws {
+      var ends: [Int32] = [0, 0]
+      guard pipe(&ends) == 0 else { throw Failure(call: "pipe", number: errno) }
+      for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+      (reading, writing) = (ends[0], ends[1])
+    }
+  }
+
+  private static func end(of process: pid_t) async -> Int32 {
+    await withCheckedContinuation { continuation in
+      Thread {
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        let signal = status & 0x7F
+        continuation.resume(returning: signal == 0 ? status >> 8 & 0xFF : -signal)
+      }.start()
+    }
+  }
+
+  /// Asks it to stop, as systemd does.
+  func terminate() { kill(process, SIGTERM) }
+
+  /// Ends it as a power cut does.
+  func cut() { kill(process, SIGKILL) }
+
+  /// Waits for its end.
+  func outcome() async throws -> Outcome {
+    try await withTaskCancellationHandler {
+      let code = await ended.value
+      return Outcome(code: code, output: try await output.whole(), errors: try await errors.whole())
+    } onCancel: { [process] in
+      kill(process, SIGKILL)
+    }
+  }
+
+  /// Runs an executable to its end.
+  static func run(_ name: String, _ arguments: String...) async throws -> Outcome {
+    try await Command(name, arguments).outcome()
+  }
+}
+
+/// What comes through a pipe.
+final class LineLog: Sendable {
+  private let state = Mutex((bytes: Data(), isOver: false))
+  private let ticks: AsyncStream<Void>
+  private let tick: AsyncStream<Void>.Continuation
+
+  /// Reads to the end and closes the descriptor, on a thread of its own.
+  init(_ descriptor: Int32) {
+    (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    Thread { [self] in
+      var buffer = [UInt8](repeating: 0, count: 1 << 14)
+      while true {
+        let count = read(descriptor, &buffer, buffer.count)
+        if count < 0 && errno == EINTR { continue }
+        state.withLock {
+          if count > 0 { $0.bytes += buffer[..<count] } else { $0.isOver = true }
+        }
+        tick.yield()
+        guard count > 0 else { break }
+      }
+      close(descriptor)
+    }.start()
+  }
+
+  /// The first whole line that contains a text.
+  func line(containing text: String) async throws -> String {
+    while true {
+      let (bytes, isOver) = state.withLock { ($0.bytes, $0.isOver) }
+      let whole = String(decoding: bytes, as: UTF8.self).split(
+        separator: "\n", omittingEmptySubsequences: false)
+      if let line = whole.dropLast().first(where: { $0.contains(text) }) { return String(line) }
+      guard !isOver else { throw Ended(wanted: text, got: String(decoding: bytes, as: UTF8.self)) }
+      try await wait()
+    }
+  }
+
+  struct Ended: Error {
+    let wanted: String
+    let got: String
+  }
+
+  /// Everything, once the other end is closed.
+  func whole() async throws -> String {
+    while !state.withLock({ $0.isOver }) { try await wait() }
+    return String(decoding: state.withLock { $0.bytes }, as: UTF8.self)
+  }
+
+  private func wait() async throws {
+    var waiting = ticks.makeAsyncIterator()
+    guard await waiting.next() != nil else { throw CancellationError() }
+  }
+}
+
+/// Runs `body` with a folder of its own, which is gone afterwards.
+func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try await body(folder)
+}
+
+extension URL {
+  /// Writes a plan that trains in milliseconds to this folder, and returns its path.
+  func plan(_ name: String = "plan.yaml", rounds: Int = 1, extra: String = "") throws -> String {
+    let file = appendingPathComponent(name)
+    let text = """
+      name: tiny
+      encoder: {family: vit, image: 16, patch: 4, width: 24, depth: 2, heads: 3}
+      heads: {hidden: 32, output: 16}
+      method: {roundsPerStage: \(rounds)}
+      local: {epochs: 1, batch: 16}
+      round: {cohort: 2, quorum: 2}
+      \(extra)
+
+      """
+    try Data(text.utf8).write(to: file)
+    return file.path
+  }
+
+  func path(_ name: String) -> String { appendingPathComponent(name).path }
+}

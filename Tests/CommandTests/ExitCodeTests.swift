@@ -1,0 +1,222 @@
+import Foundation
+import Testing
+import Wire
+
+/// Bad input gets one clear line and a numbered exit code.
+@Suite(.timeLimit(.minutes(1))) struct ExitCodeTests {
+  private func expect(
+    _ outcome: Command.Outcome, _ code: Int32, _ texts: String..., from command: String,
+    at location: SourceLocation = #_sourceLocation
+  ) {
+    #expect(outcome.code == code, "\(outcome)", sourceLocation: location)
+    #expect(outcome.lines.count == 1, "\(outcome.errors)", sourceLocation: location)
+    #expect(outcome.output.isEmpty, "\(outcome.output)", sourceLocation: location)
+    let line = outcome.lines.first ?? ""
+    #expect(line.hasPrefix("\(command): "), "\(line)", sourceLocation: location)
+    for text in texts { #expect(line.contains(text), "\(line)", sourceLocation: location) }
+  }
+
+  @Test func aMissingPlan() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = folder.path("none.yaml")
+      let server = try await Command.run("fedserver", "run", plan, "--database", folder.path("db"))
+      expect(server, 2, plan, from: "fedserver")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("db")))
+      let out = folder.path("out")
+      let simulation = try await Command.run("fedsim", "run", plan, "--data", "shapes:64", "--out", out)
+      expect(simulation, 2, plan, from: "fedsim")
+      #expect(!FileManager.default.fileExists(atPath: out))
+    }
+  }
+
+  @Test func anUnknownKeyOfThePlan() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = try folder.plan(extra: "flavour: vanilla")
+      let server = try await Command.run("fedserver", "run", plan, "--database", folder.path("db"))
+      expect(server, 2, "\(plan):7: ", "flavour", from: "fedserver")
+      let simulation = try await Command.run(
+        "fedsim", "run", plan, "--data", "shapes:64", "--out", folder.path("out"))
+      expect(simulation, 2, "\(plan):7: ", "flavour", from: "fedsim")
+    }
+  }
+
+  @Test func moreInTheCohortThanThereAreClients() async throws {
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "1", "--data", "shapes:64", "--out",
+        folder.path("out"))
+      expect(outcome, 2, "cohort is 2", "1 clients", from: "fedsim")
+    }
+  }
+
+  @Test func imagesThatAreNotThere() async throws {
+    try await withTemporaryFolder { folder in
+      let data = "cifar10:\(folder.path("none"))"
+      let client = try await Command.run(
+        "fedclient", "run", "--server", "127.0.0.1:1", "--name", "a", "--data", data)
+      expect(client, 3, folder.path("none"), from: "fedclient")
+      let simulation = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "2", "--data", data, "--out", folder.path("out"))
+      expect(simulation, 3, folder.path("none"), from: "fedsim")
+    }
+  }
+
+  @Test func aTruncatedDataFile() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.path("data_batch_1.bin")
+      try Data(count: 3073 * 2 - 100).write(to: URL(fileURLWithPath: file))
+      let client = try await Command.run(
+        "fedclient", "run", "--server", "127.0.0.1:1", "--name", "a", "--data", "cifar10:\(folder.path)")
+      expect(client, 3, file, "6046 bytes", from: "fedclient")
+      let simulation = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "2", "--data", "cifar10:\(folder.path)", "--out",
+        folder.path("out"))
+      expect(simulation, 3, file, "6046 bytes", from: "fedsim")
+    }
+  }
+
+  @Test(arguments: ["shapes", "shapes:many", "pictures:4", "shapes:64?colour=1", "cifar10:"])
+  func aBadSpecification(spec: String) async throws {
+    try await withTemporaryFolder { folder in
+      let client = try await Command.run(
+        "fedclient", "run", "--server", "127.0.0.1:1", "--name", "a", "--data", spec)
+      expect(client, 3, "'\(spec)'", from: "fedclient")
+      let simulation = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "2", "--data", spec, "--out", folder.path("out"))
+      expect(simulation, 3, "'\(spec)'", from: "fedsim")
+    }
+  }
+
+  @Test func aBadPartition() async throws {
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "2", "--data", "shapes:64", "--partition", "odd",
+        "--out", folder.path("out"))
+      expect(outcome, 3, "'odd'", from: "fedsim")
+    }
+  }
+
+  @Test func calibrationImagesThatAreNotThere() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = folder.path("calibrated.yaml")
+      let text = """
+        encoder: {image: 32, patch: 4, width: 24, depth: 2, heads: 3}
+        method: {calibration: {data: "cifar10:/nowhere"}}
+        """
+      try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
+      let server = try await Command.run(
+        "fedserver", "run", plan, "--listen", "127.0.0.1:0", "--database", folder.path("db"))
+      expect(server, 3, "calibration data: ", "/nowhere", from: "fedserver")
+      #expect(!server.errors.contains("calibration data: calibration data"), "\(server.errors)")
+    }
+  }
+
+  @Test func aPortInUse() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "\(listener.endpoint)", "--database",
+        folder.path("db"))
+      expect(outcome, 4, "\(listener.endpoint)", "in use", from: "fedserver")
+    }
+    listener.shutDown()
+    listener.close()
+  }
+
+  @Test func anAddressThatIsNone() async throws {
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "7400", "--database", folder.path("db"))
+      expect(outcome, 4, "HOST:PORT", from: "fedserver")
+    }
+  }
+
+  @Test func aServerThatIsNotThere() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    listener.shutDown()
+    listener.close()
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedclient", "run", "--server", "\(listener.endpoint)", "--name", "a", "--data", "shapes:16",
+        "--state",
+        folder.path("state"), "--patience", "1s")
+      #expect(outcome.code == 5, "\(outcome)")
+      // Its tries are log lines; the reason is the last.
+      let line = try #require(outcome.lines.last)
+      #expect(line.hasPrefix("fedclient: ") && line.contains("\(listener.endpoint)"), "\(line)")
+    }
+  }
+
+  @Test func aServerThatTurnsTheClientAway() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    try await withTemporaryFolder { folder in
+      let client = try Command(
+        "fedclient",
+        [
+          "run", "--server", "\(listener.endpoint)", "--name", "a", "--data", "shapes:16", "--state",
+          folder.path("state"),
+        ])
+      let connection = try await listener.accept(limit: 4096)
+      _ = try await connection.receive()
+      try await connection.send(.goodbye(.init(.refused, "not today")))
+      let outcome = try await client.outcome()
+      #expect(outcome.code == 6, "\(outcome)")
+      let line = try #require(outcome.lines.last)
+      #expect(line.hasPrefix("fedclient: ") && line.contains("not today"), "\(line)")
+      await connection.close()
+    }
+    listener.shutDown()
+    listener.close()
+  }
+
+  @Test func aDatabaseThatIsNone() async throws {
+    try await withTemporaryFolder { folder in
+      try Data(repeating: 1, count: 9000).write(to: folder.appendingPathComponent("db"))
+      let outcome = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path("db"))
+      expect(outcome, 7, folder.path("db"), from: "fedserver")
+    }
+  }
+
+  @Test func aFolderThatHoldsARun() async throws {
+    try await withTemporaryFolder { folder in
+      let run = [
+        "run", try folder.plan(), "--clients", "2", "--data", "shapes:32", "--out", folder.path("out"),
+      ]
+      let first = try await Command("fedsim", run).outcome()
+      #expect(first.code == 0, "\(first)")
+      #expect(first.output.contains("summary.json"))
+      let summary = try Data(contentsOf: URL(fileURLWithPath: folder.path("out/summary.json")))
+      let second = try await Command("fedsim", run).outcome()
+      expect(second, 7, folder.path("out"), "--overwrite", from: "fedsim")
+      #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("out/summary.json"))) == summary)
+      #expect(try await Command("fedsim", run + ["--overwrite"]).outcome().code == 0)
+      #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("out/summary.json"))) != summary)
+    }
+  }
+
+  @Test(arguments: ["fedserver", "fedclient", "fedsim"]) func anUnknownOption(command: String) async throws {
+    let complete = [
+      "fedserver": ["plan.yaml", "--database", "db"],
+      "fedclient": ["--server", "x:1", "--name", "a", "--data", "shapes:16"],
+      "fedsim": ["plan.yaml", "--data", "shapes:16", "--out", "out"],
+    ]
+    let outcome = try await Command(command, ["run"] + complete[command]! + ["--frobnicate"]).outcome()
+    #expect(outcome.code == 64, "\(outcome)")
+    #expect(outcome.lines.first?.contains("--frobnicate") == true, "\(outcome.errors)")
+  }
+
+  @Test(arguments: [
+    ["fedclient", "--server", "x:1", "--data", "shapes:16", "--name", "a b"],
+    ["fedclient", "--server", "x:1", "--data", "shapes:16", "--name", "a", "--patience", "10"],
+    ["fedclient", "--server", "x:1", "--data", "shapes:16", "--name", "a", "--threads", "0"],
+    ["fedsim", "p", "--data", "shapes:16", "--out", "x", "--clients", "0"],
+    ["fedsim", "p", "--data", "shapes:16", "--out", "x", "--cores", "0"],
+    ["fedserver", "p", "--database", "x", "--threads", "1000"],
+  ])
+  func aValueOutOfBounds(arguments: [String]) async throws {
+    let outcome = try await Command(arguments[0], ["run"] + arguments.dropFirst()).outcome()
+    #expect(outcome.code == 64, "\(outcome)")
+    #expect(outcome.lines.first?.contains(arguments[arguments.count - 2]) == true, "\(outcome.errors)")
+  }
+}

@@ -1,0 +1,46 @@
+import Testing
+
+/// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
+@Suite(.timeLimit(.minutes(1))) struct HelpTests {
+  @Test(arguments: [
+    (["fedserver"], ["run"]), (["fedclient"], ["run"]), (["fedsim"], ["run", "conformance", "bench"]),
+    (["fedsim", "bench"], ["step"]),
+    (["fedserver", "run"], ["<plan>", "--listen <address>", "--database <file>", "--threads <threads>"]),
+    (
+      ["fedclient", "run"],
+      [
+        "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
+        "--patience <patience>",
+      ]
+    ),
+    (
+      ["fedsim", "run"],
+      [
+        "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--partition <partition>",
+        "--out <dir>", "--cores <cores>", "--threads <threads>", "--overwrite",
+      ]
+    ),
+    (["fedsim", "conformance"], ["<directory>"]),
+    (
+      ["fedsim", "bench", "step"],
+      [
+        "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>", "--ssl <ssl>",
+        "--steps <steps>", "--chunk <chunk>", "--prefix-only", "--full-last-block", "--json",
+      ]
+    ),
+  ])
+  func helpNamesEveryOption(command: [String], options: [String]) async throws {
+    let outcome = try await Command(command[0], command.dropFirst() + ["--help"]).outcome()
+    #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
+    let lines = outcome.output.split(separator: "\n").map { $0.drop { $0 == " " } }
+    for option in options {
+      // It stands at a line's beginning, with what it is for behind it or on the next line.
+      let index = lines.firstIndex { $0 == option || $0.hasPrefix(option + " ") }
+      #expect(index != nil, "\(option) is not in the help of \(command)")
+    }
+    let named = lines.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != " " } }
+    let known = Set(options.map { $0.prefix { $0 != " " } })
+    #expect(Set(named).subtracting(known).isEmpty, "an option that this test does not know")
+    #expect(outcome.output.contains("-h, --help"))
+  }
+}

@@ -1,0 +1,30 @@
+import Synchronization
+
+/// What an observer was told, in order; a test waits for what it needs instead of sleeping.
+final class EventLog<Event: Sendable>: Sendable {
+  private let events = Mutex<[Event]>([])
+  private let ticks: AsyncStream<Void>
+  private let tick: AsyncStream<Void>.Continuation
+
+  init() { (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+
+  var all: [Event] { events.withLock { $0 } }
+
+  func note(_ event: Event) {
+    events.withLock { $0.append(event) }
+    tick.yield()
+  }
+
+  /// The first event that `pick` makes something of, whether it was noted already or is to come. One task
+  /// at a time may wait.
+  func first<Found>(_ pick: (Event) -> Found?) async throws -> Found {
+    var seen = 0
+    while true {
+      let fresh = events.withLock { Array($0[seen...]) }
+      for event in fresh { if let found = pick(event) { return found } }
+      seen += fresh.count
+      var waiting = ticks.makeAsyncIterator()
+      guard await waiting.next() != nil else { throw CancellationError() }
+    }
+  }
+}

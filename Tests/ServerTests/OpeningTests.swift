@@ -1,0 +1,83 @@
+import Engine
+import Federation
+import Foundation
+import Server
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct OpeningTests {
+  @Test func roundsFollowEachOtherToTheLast() {
+    let plan = Plan.tiny(rounds: .list([2, 3]))
+    var keys = [RoundKey(stage: 1, round: 1)]
+    while let next = plan.round(after: keys[keys.count - 1]) { keys.append(next) }
+    #expect(
+      keys == [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)].map { RoundKey(stage: $0.0, round: $0.1) })
+  }
+
+  @Test func theNextRoundIsAFirstAttempt() {
+    let plan = Plan.tiny(rounds: .each(2))
+    #expect(
+      plan.round(after: RoundKey(stage: 1, round: 1, attempt: 3)) == RoundKey(stage: 1, round: 2, attempt: 1))
+  }
+
+  @Test func endToEndHasOneStage() {
+    var plan = Plan.tiny(rounds: .each(2))
+    plan.method.strategy = .endToEnd
+    #expect(plan.round(after: RoundKey(stage: 1, round: 3)) == RoundKey(stage: 1, round: 4))
+    #expect(plan.round(after: RoundKey(stage: 1, round: 4)) == nil)
+  }
+
+  @Test func transferCopiesTheLayerBelowAndKeepsTheRest() {
+    let plan = Plan.tiny()
+    let below = trained(plan.firstSnapshot())
+    let grown = plan.grow(below)
+    #expect(grown.manifest.map(\.name) == ["stem", "blocks.0", "blocks.1", "norm", "projector"])
+    let old = digests(below)
+    let new = digests(grown)
+    for name in ["stem", "blocks.0", "norm", "projector"] { #expect(new[name] == old[name], "\(name)") }
+    #expect(new["blocks.1"] == old["blocks.0"])
+  }
+
+  @Test func randomInitialisationCopiesNothingIntoTheNewLayer() {
+    var plan = Plan.tiny()
+    plan.method.initialisation = .random
+    let below = trained(plan.firstSnapshot())
+    let (old, new) = (digests(below), digests(plan.grow(below)))
+    #expect(new["blocks.0"] == old["blocks.0"] && new["stem"] == old["stem"])
+    #expect(!old.values.contains(new["blocks.1"]!))
+    #expect(digests(plan.grow(below)) == new, "it follows from the seed")
+  }
+
+  @Test func anotherSeedIsAnotherFirstModel() {
+    let one = Plan.tiny(seed: 1).firstSnapshot()
+    #expect(one.base == Plan.tiny(seed: 1).firstSnapshot().base)
+    #expect(one.base != Plan.tiny(seed: 2).firstSnapshot().base)
+  }
+
+  /// A database whose layers are not the plan's is refused before the port is opened.
+  @Test func aDatabaseOfAnotherModelIsRefused() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = Plan.tiny(rounds: .each(2))
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let store = try Store(path)
+      let stage = try store.openStage(
+        1, depth: 1, of: try store.openJob(plan, at: Date()), at: Date())
+      let round = try store.openRound(RoundKey(stage: 1, round: 1), of: stage, at: Date())
+      try store.commit(round, plan.grow(plan.firstSnapshot()))
+      let error = await #expect(throws: ServerError.self) { try await withServer(plan, path) { _ in } }
+      guard case .inconsistentStore? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+    }
+  }
+
+  /// The first model, every weight moved: so that nothing equals a first model by chance.
+  private func trained(_ snapshot: Snapshot) -> Snapshot {
+    let old = snapshot.manifest.flatMap { snapshot.data($0.digest)?.floats ?? [] }
+    return snapshot.replacing(trained: old.map { $0 + 0.25 })
+  }
+
+  private func digests(_ snapshot: Snapshot) -> [String: Digest] {
+    Dictionary(uniqueKeysWithValues: snapshot.manifest.map { ($0.name, $0.digest) })
+  }
+}

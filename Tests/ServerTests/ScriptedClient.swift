@@ -1,0 +1,151 @@
+import Engine
+import Federation
+import Foundation
+import Wire
+
+/// A client that speaks the protocol by hand and trains nothing: its updates are made up.
+actor ScriptedClient {
+  /// What a client heard and sent in one round.
+  struct Turn: Sendable {
+    let assignment: Assignment
+    let weights: [Digest: Data]
+    let samples: Int
+    let update: Data
+  }
+
+  let name: String
+  let connection: Connection
+  /// What was heard while something else was waited for.
+  private var early: [Message] = []
+
+  /// Connects and says hello.
+  init(_ name: String, at endpoint: Endpoint) async throws {
+    self.name = name
+    connection = try await Connection.connect(to: endpoint, limit: WireLimits.frame)
+    try await connection.send(.hello(Hello(name: name, software: "test")))
+  }
+
+  /// Connects, says hello and is welcome.
+  static func welcome(_ name: String, at endpoint: Endpoint) async throws -> ScriptedClient {
+    let client = try await ScriptedClient(name, at: endpoint)
+    guard case .welcome = try await client.hear() else { throw Unexpected("no welcome") }
+    return client
+  }
+
+  /// The next message but for signs of life.
+  func hear() async throws -> Message {
+    if !early.isEmpty { return early.removeFirst() }
+    return try await listen()
+  }
+
+  private func listen() async throws -> Message {
+    while true {
+      let message = try await connection.receive()
+      if case .heartbeat = message { continue }
+      return message
+    }
+  }
+
+  /// The next assignment, or nil when the server says goodbye; a release is passed over.
+  func assignment() async throws -> Assignment? {
+    while true {
+      switch try await hear() {
+      case .assignment(let assignment): return assignment
+      case .goodbye: return nil
+      case .release: continue
+      case let message: throw Unexpected("\(name) heard \(message.name)")
+      }
+    }
+  }
+
+  func requireAssignment() async throws -> Assignment {
+    guard let assignment = try await assignment() else { throw Unexpected("\(name): goodbye") }
+    return assignment
+  }
+
+  /// The weights of a version, piece by piece.
+  func fetch(_ version: PartVersion) async throws -> Data {
+    try await connection.send(.fetch(Fetch(digest: version.digest)))
+    var weights = Data()
+    while weights.count < version.bytes {
+      guard case .layer(let head, let bytes) = try await hear(), head.digest == version.digest,
+        head.offset == weights.count, head.total == version.bytes, !bytes.isEmpty
+      else { throw Unexpected("\(name): no piece of \(version.name)") }
+      weights += bytes
+    }
+    guard Digest(of: weights) == version.digest else { throw Unexpected("a wrong digest") }
+    return weights
+  }
+
+  /// An offer of made-up bytes that the server should like.
+  nonisolated func offer(_ assignment: Assignment, _ update: Data, samples: Int = 10) -> UpdateOffer {
+    UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: update),
+      bytes: update.count, samples: samples, steps: 1, loss: 1, seconds: 0.5)
+  }
+
+  /// An update of the right length, every float the same.
+  nonisolated func update(_ assignment: Assignment, value: Float = 0.5) -> Data {
+    let bytes = assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes }
+    return [Float](repeating: value, count: bytes / 4).data
+  }
+
+  /// Offers an update, sends what the server asks for, and returns the verdict: nil where it is admitted.
+  func submit(_ offer: UpdateOffer, _ update: Data) async throws -> Refusal? {
+    try await connection.send(.offer(offer))
+    switch try await hear() {
+    case .request(let request):
+      try await upload(update, as: offer.digest, from: request.offset)
+      while true {
+        let message = try await listen()
+        if case .acknowledgement(let verdict) = message, verdict.key == offer.key { return verdict.refusal }
+        // What follows from the verdict may be here before it.
+        early.append(message)
+      }
+    case .acknowledgement(let verdict): return verdict.refusal
+    case let message: throw Unexpected("\(name) heard \(message.name) to an offer")
+    }
+  }
+
+  func upload(_ update: Data, as digest: Digest, from offset: Int = 0) async throws {
+    for start in stride(from: offset, to: update.count, by: WireLimits.chunk) {
+      let piece = Data(update[start..<min(start + WireLimits.chunk, update.count)])
+      try await connection.send(.update(UpdateData(digest: digest, offset: start), piece))
+    }
+  }
+
+  /// Takes part to the end of the job. An update is the round's weights and a constant on top;
+  /// `turn(round)` is awaited before each is offered.
+  func takePart(
+    samples: Int, adding constant: Float, before turn: @Sendable (Assignment) async throws -> Void = { _ in }
+  ) async throws -> [Turn] {
+    var turns: [Turn] = []
+    while let assignment = try await assignment() {
+      var weights: [Digest: Data] = [:]
+      for version in assignment.parts { weights[version.digest] = try await fetch(version) }
+      let base = assignment.parts.filter { assignment.trained.contains($0.name) }
+        .reduce(into: Data()) { $0 += weights[$1.digest] ?? Data() }
+      let update = base.floats.map { $0 + constant }.data
+      try await turn(assignment)
+      if let refusal = try await submit(offer(assignment, update, samples: samples), update) {
+        throw Unexpected("\(name): \(refusal)")
+      }
+      turns.append(Turn(assignment: assignment, weights: weights, samples: samples, update: update))
+    }
+    await connection.close()
+    return turns
+  }
+}
+
+extension Data {
+  /// The float32 numbers that these bytes are.
+  var floats: [Float] {
+    withUnsafeBytes { bytes in
+      stride(from: 0, to: bytes.count, by: 4).map { bytes.loadUnaligned(fromByteOffset: $0, as: Float.self) }
+    }
+  }
+}
+
+extension [Float] {
+  var data: Data { withUnsafeBytes { Data($0) } }
+}

@@ -1,0 +1,59 @@
+import Federation
+import Foundation
+import Server
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct ServerTests {
+  @Test func aPortInUseIsSaidBeforeAnythingRuns() async throws {
+    try await withServer(Plan.tiny()) { server, _ in
+      try await withTemporaryFolder { folder in
+        let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
+        let error = await #expect(throws: WireError.self) {
+          _ = try await Server(Plan.tiny(), store: store, endpoint: server.endpoint, threads: 1)
+        }
+        #expect("\(error ?? .closed)".contains("in use"))
+      }
+    }
+  }
+
+  @Test func aStoppedServerFreesItsPort() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let endpoint = try await withServer(Plan.tiny(), path) { server in
+        await server.stop()
+        await #expect(throws: CancellationError.self) { try await server.result() }
+        return server.endpoint
+      }
+      let listener = try await Listener(endpoint)
+      listener.shutDown()
+      listener.close()
+    }
+  }
+
+  @Test func aClientThatComesAfterTheEndIsToldSo() async throws {
+    try await withServer(Plan.tiny(cohort: 1)) { server, _ in
+      let early = try await ScriptedClient.welcome("a", at: server.endpoint)
+      // Connected, but without a word until the job is done.
+      let silent = try await Connection.connect(to: server.endpoint, limit: WireLimits.frame)
+      #expect(try await early.takePart(samples: 3, adding: 1).count == 2)
+      try await server.events.first { if case .finished = $0 { () } else { nil } }
+      try await silent.send(.hello(Hello(name: "late", software: "test")))
+      #expect(try await silent.receive() == .goodbye(Goodbye(.finished)))
+      await silent.close()
+      _ = try await server.result()
+    }
+  }
+
+  @Test func trafficIsCountedAtTheSocket() async throws {
+    try await withServer(Plan.tiny(cohort: 1)) { server, path in
+      let client = try await ScriptedClient.welcome("a", at: server.endpoint)
+      let traffic = client.connection.traffic
+      #expect(try await client.takePart(samples: 3, adding: 1).count == 2)
+      _ = try await server.result()
+      let counted = try #require(try Store(path).clients().first)
+      #expect(counted.bytesUp == traffic.sent)
+      #expect(counted.bytesDown == traffic.received)
+    }
+  }
+}

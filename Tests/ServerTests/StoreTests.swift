@@ -1,0 +1,197 @@
+import Engine
+import Federation
+import Foundation
+import GRDB
+import Server
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct StoreTests {
+  private let now = Date(timeIntervalSince1970: 1_700_000_000)
+  private let plan = Plan.tiny()
+
+  private func withStore(_ body: (Store, _ path: String) throws -> Void) async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      try body(try Store(path), path)
+    }
+  }
+
+  /// Numbers of a database, read by a connection of their own.
+  private func query(_ path: String, _ sql: String) throws -> [Int] {
+    try DatabaseQueue(path: path).read { try Int.fetchAll($0, sql: sql) }
+  }
+
+  private func openRound(_ store: Store, number: Int = 1) throws -> RoundRecord {
+    let job = try store.openJob(plan, at: now)
+    let stage = try store.openStage(1, depth: 1, of: job, at: now)
+    return try store.openRound(RoundKey(stage: 1, round: number), of: stage, at: now)
+  }
+
+  private func offer(_ bytes: Data, samples: Int = 10, loss: Float = 1.5) -> UpdateOffer {
+    UpdateOffer(
+      key: RoundKey(stage: 1, round: 1), base: Digest(of: Data()), digest: Digest(of: bytes),
+      bytes: bytes.count, samples: samples, steps: 3, loss: loss, seconds: 2)
+  }
+
+  @Test func aNewFileGetsItsTablesAndAnOldOneKeepsThem() async throws {
+    try await withStore { store, path in
+      let tables = """
+        SELECT count(*) FROM sqlite_master WHERE type = 'table'
+        AND name IN ('jobs', 'stages', 'rounds', 'layers', 'weights', 'clients', 'updates')
+        """
+      #expect(try query(path, tables) == [7])
+      let job = try store.openJob(plan, at: now)
+      let migrations = try query(path, "SELECT count(*) FROM grdb_migrations")
+      let again = try Store(path)
+      #expect(try query(path, "SELECT count(*) FROM grdb_migrations") == migrations)
+      #expect(try again.openJob(plan, at: now.addingTimeInterval(9)).id == job.id)
+      #expect(try query(path, "SELECT count(*) FROM jobs") == [1])
+    }
+  }
+
+  @Test func theFileSurvivesAPowerCut() async throws {
+    try await withStore { _, path in
+      let mode = try DatabaseQueue(path: path).read { try String.fetchOne($0, sql: "PRAGMA journal_mode") }
+      #expect(mode == "wal")
+    }
+  }
+
+  @Test func anotherPlanIsRefusedByName() async throws {
+    try await withStore { store, _ in
+      _ = try store.openJob(plan, at: now)
+      var other = plan
+      other.local.learningRate *= 2
+      let error = #expect(throws: StoreError.self) { try store.openJob(other, at: now) }
+      #expect(error?.description.contains("'tiny'") == true)
+      #expect(throws: Never.self) { try store.openJob(plan, at: now) }
+    }
+  }
+
+  @Test func aFileThatIsNoDatabaseIsRefusedByItsPath() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      try Data(repeating: 65, count: 5000).write(to: URL(fileURLWithPath: path))
+      let error = #expect(throws: StoreError.self) { try Store(path) }
+      #expect(error?.description.hasPrefix(path) == true)
+      #expect(throws: StoreError.self) { try Store(folder.appendingPathComponent("none/strata.sqlite").path) }
+    }
+  }
+
+  @Test func aCommitStoresEachVersionOnce() async throws {
+    try await withStore { store, path in
+      let first = plan.firstSnapshot()
+      try store.commit(try openRound(store), first)
+      let parts = first.manifest.count
+      #expect(try query(path, "SELECT count(*) FROM layers") == [parts])
+      #expect(try query(path, "SELECT count(*) FROM weights") == [Set(first.manifest.map(\.digest)).count])
+      // The copy of a layer, and the layers that it leaves as they are, are not stored again.
+      let grown = plan.grow(first)
+      let stage = try store.openStage(2, depth: 2, of: try store.openJob(plan, at: now), at: now)
+      try store.commit(try store.openRound(RoundKey(stage: 2, round: 1), of: stage, at: now), grown)
+      #expect(try query(path, "SELECT count(*) FROM layers") == [parts + grown.manifest.count])
+      let versions = Set((first.manifest + grown.manifest).map(\.digest))
+      #expect(try query(path, "SELECT count(*) FROM weights") == [versions.count])
+      #expect(versions.count == parts, "transfer initialisation copies")
+    }
+  }
+
+  @Test func theLastCommittedRoundComesBack() async throws {
+    try await withStore { store, path in
+      let job = try store.openJob(plan, at: now)
+      #expect(try store.lastCommitted(of: job) == nil)
+      var round = try openRound(store)
+      #expect(try store.lastCommitted(of: job) == nil, "it is not committed yet")
+      let snapshot = plan.firstSnapshot()
+      (round.loss, round.samples, round.seconds, round.finishedAt) = (2.5, 30, 1.25, now)
+      try store.commit(round, snapshot)
+      let last = try #require(try Store(path).lastCommitted(of: job))
+      #expect(last.stage.number == 1 && last.round.number == 1 && last.round.outcome == "committed")
+      #expect(last.round.loss == 2.5 && last.round.samples == 30 && last.round.seconds == 1.25)
+      #expect(last.parts.map(\.name) == snapshot.manifest.map(\.name))
+      #expect(last.parts.map { Digest(of: $0.weights) } == snapshot.manifest.map(\.digest))
+    }
+  }
+
+  @Test func theWeightsOfUpdatesGoWithTheCommitAndTheirRowsStay() async throws {
+    try await withStore { store, path in
+      let round = try openRound(store)
+      for name in ["a", "b", "c"] { try store.join(Hello(name: name, software: "test"), at: now) }
+      let bytes = Data([1, 2, 3, 4])
+      try store.add(offer(bytes), from: "a", to: round, weights: bytes, refusal: nil, at: now)
+      try store.add(
+        offer(bytes, loss: .nan), from: "b", to: round, weights: bytes, refusal: .notFinite, at: now)
+      try store.add(offer(bytes, samples: 7), from: "c", to: round, weights: bytes, refusal: nil, at: now)
+      #expect(try store.weights(of: "a", in: round) == bytes)
+      #expect(throws: StoreError.self) { try store.weights(of: "b", in: round) }
+      let kept = "SELECT count(*) FROM updates WHERE weights IS NOT NULL"
+      #expect(try query(path, kept) == [2], "a refused update's bytes are not kept")
+      try store.commit(round, plan.firstSnapshot())
+      #expect(try query(path, kept) == [0])
+      let rows = try store.updates(of: round)
+      #expect(rows.map(\.client) == ["a", "b", "c"])
+      #expect(rows.map(\.refusal) == [nil, "notFinite", nil])
+      #expect(rows.map(\.loss) == [1.5, nil, 1.5])
+      #expect(rows.map(\.samples) == [10, 10, 7] && rows.allSatisfy { $0.bytes == 4 && $0.seconds == 2 })
+      #expect(try store.clients().map(\.samples) == [10, 0, 7])
+    }
+  }
+
+  @Test func aClientIsAdmittedOnceARound() async throws {
+    try await withStore { store, _ in
+      let round = try openRound(store)
+      try store.join(Hello(name: "a", software: "test"), at: now)
+      let bytes = Data([1, 2, 3, 4])
+      // Refusals may repeat.
+      for _ in 0..<2 {
+        try store.add(offer(bytes), from: "a", to: round, weights: nil, refusal: .wrongSize, at: now)
+      }
+      try store.add(offer(bytes), from: "a", to: round, weights: bytes, refusal: nil, at: now)
+      #expect(throws: StoreError.self) {
+        try store.add(offer(bytes), from: "a", to: round, weights: bytes, refusal: nil, at: now)
+      }
+      #expect(try store.updates(of: round).count == 3)
+      let next = try openRound(store, number: 2)
+      try store.add(offer(bytes), from: "a", to: next, weights: bytes, refusal: nil, at: now)
+    }
+  }
+
+  @Test func anUpdateOfAClientThatNeverJoinedIsNotStored() async throws {
+    try await withStore { store, _ in
+      let round = try openRound(store)
+      #expect(throws: StoreError.self) {
+        try store.add(offer(Data([1])), from: "nobody", to: round, weights: nil, refusal: .stranger, at: now)
+      }
+    }
+  }
+
+  @Test func trafficAddsUpOverConnections() async throws {
+    try await withStore { store, path in
+      try store.join(Hello(name: "a", software: "one"), at: now)
+      try store.addTraffic(of: "a", up: 100, down: 2000, at: now)
+      try store.join(Hello(name: "a", software: "two"), at: now.addingTimeInterval(60))
+      try store.addTraffic(of: "a", up: 1, down: 5_000_000_000, at: now.addingTimeInterval(70))
+      let clients = try Store(path).clients()
+      #expect(clients.map(\.name) == ["a"])
+      #expect(clients[0].bytesUp == 101 && clients[0].bytesDown == 5_000_002_000)
+      #expect(clients[0].software == "two" && clients[0].firstSeen == now)
+      #expect(clients[0].lastSeen == now.addingTimeInterval(70))
+    }
+  }
+
+  @Test func aRoundThatWasLeftOpenGivesWayToTheNextAttempt() async throws {
+    try await withStore { store, path in
+      _ = try openRound(store)
+      let job = try store.openJob(plan, at: now)
+      let stage = try store.openStage(1, depth: 1, of: job, at: now)
+      #expect(try store.lastAttempt(at: 1, of: stage) == 1)
+      #expect(try store.lastAttempt(at: 2, of: stage) == 0)
+      let second = try store.openRound(RoundKey(stage: 1, round: 1, attempt: 2), of: stage, at: now)
+      #expect(try query(path, "SELECT count(*) FROM rounds WHERE outcome = 'abandoned'") == [1])
+      #expect(try query(path, "SELECT attempt FROM rounds WHERE outcome IS NULL") == [2])
+      try store.abandon(second, reason: "a test")
+      #expect(try query(path, "SELECT count(*) FROM rounds WHERE reason = 'a test'") == [1])
+      #expect(try store.committedRounds().isEmpty)
+      #expect(try store.lastAttempt(at: 1, of: stage) == 2)
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import Engine
+import Federation
+import Foundation
+import Server
+import Simulation
+import Testing
+import Wire
+
+/// What travels, against what the method says must.
+@Suite(.timeLimit(.minutes(1))) struct TrafficTests {
+  /// Bytes of one client's messages beside the weights themselves: an upper bound, message by message.
+  private static func framing(up plan: Plan) throws -> Int {
+    let rounds = plan.totalRounds
+    let digest = Digest(of: Data())
+    let key = RoundKey(stage: 99, round: 99, attempt: 9)
+    let offer = UpdateOffer(
+      key: key, base: digest, digest: digest, bytes: 999_999_999, samples: 999_999, steps: 999_999,
+      loss: 1.2345678, seconds: 1234.567890123456)
+    let name = String(repeating: "a", count: 64)
+    let once = try Message.hello(Hello(name: name, software: name)).frame().count
+    let fetches =
+      try Message.fetch(Fetch(digest: digest)).frame().count * plan.stage(plan.stages).model.parts.count
+    let pieces = 1 + plan.updateBytes(stage: 1) / WireLimits.chunk
+    let update = try Message.update(UpdateData(digest: digest, offset: 999_999_999), Data()).frame().count
+    return once + rounds * (fetches + (try Message.offer(offer).frame().count) + pieces * update)
+  }
+
+  @Test func clientsUploadNothingButWhatTrains() async throws {
+    let plan = Plan.tiny(rounds: 2)
+    let summary = try await TinyRun.summary(plan)
+    // L_s, final norm and heads, and the stem in stage 1; two rounds of each stage.
+    let calculated = 2 * plan.updateBytes(stage: 1) + 2 * plan.updateBytes(stage: 2)
+    let framing = try Self.framing(up: plan)
+    for client in summary.clients {
+      #expect(client.bytesUp > calculated, "\(client.name)")
+      #expect(Double(client.bytesUp) <= Double(calculated) * 1.01 + Double(framing), "\(client.name)")
+    }
+    #expect(Double(framing) < 0.2 * Double(calculated), "the bound is of no use")
+  }
+
+  /// The stage's own layers alone: what end-to-end uploads a round is more.
+  @Test func theCalculationIsThatOfTheLayers() {
+    let plan = Plan.tiny()
+    let (width, hidden, tokens) = (24, 96, 17)
+    let block = 4 * width + 3 * width * width + 3 * width + width * width + width
+    let mlp = width * hidden + hidden + hidden * width + width
+    let stem = width + tokens * width + width * 48 + width
+    let norm = 2 * width
+    #expect(plan.stage(1).model.part("blocks.0")?.range.count == block + mlp)
+    #expect(plan.stage(1).model.part("stem")?.range.count == stem)
+    #expect(plan.stage(1).model.part("norm")?.range.count == norm)
+    let heads = plan.stage(2).model.part("projector")?.range.count ?? 0
+    #expect(heads >= width * 32 + 32 * 32 + 32 * 16)
+    #expect(plan.updateBytes(stage: 1) == 4 * (stem + block + mlp + norm + heads))
+    #expect(plan.updateBytes(stage: 2) == 4 * (block + mlp + norm + heads))
+  }
+
+  /// A single client's averages are its own updates, so every version that a round needs is known by name:
+  /// round 1 all of stage 1; stage 2 the four parts that stage 1 trained, and never the copied layer twice.
+  @Test func clientsDownloadNothingThatTheyHold() async throws {
+    for (initialisation, copies) in [(LayerInitialisation.transfer, 1), (.random, 2)] {
+      var plan = Plan.tiny(cohort: 1, rounds: 2)
+      plan.method.initialisation = initialisation
+      let summary = try await TinyRun.summary(plan, clients: 1)
+      let model = plan.stage(2).model
+      func bytes(_ name: String) -> Int { (model.part(name)?.range.count ?? 0) * 4 }
+      let heads = bytes("norm") + bytes("projector")
+      let all = bytes("stem") + bytes("blocks.0") + heads
+      // Stage 1: everything, twice. Stage 2: everything once with the new layer, then what stage 2 trained.
+      let calculated =
+        2 * all + bytes("stem") + copies * bytes("blocks.0") + heads + bytes("blocks.1") + heads
+      let framing = try framing(down: plan)
+      let down = try #require(summary.clients.first).bytesDown
+      #expect(down > calculated && down <= calculated + framing, "\(initialisation): \(down), \(calculated)")
+      #expect(framing < bytes("blocks.0"), "the bound is of no use")
+    }
+  }
+
+  /// Bytes of the server's messages to one client beside the weights, an upper bound.
+  private func framing(down plan: Plan) throws -> Int {
+    let digest = Digest(of: Data())
+    let key = RoundKey(stage: 99, round: 99, attempt: 9)
+    let parts = plan.stage(plan.stages).model.parts
+    let assignment = Assignment(
+      key: key, seed: 1 << 53, deadlineSeconds: 599.9999999999,
+      parts: parts.map { PartVersion(name: $0.name, digest: digest, bytes: 999_999) },
+      trained: parts.map(\.name))
+    let welcome = Welcome(plan: plan, heartbeatSeconds: 10, chunkBytes: WireLimits.chunk)
+    let layer = LayerData(digest: digest, offset: 999_999, total: 999_999)
+    let round: [Message] =
+      [
+        .assignment(assignment), .request(UpdateRequest(key: key, digest: digest)),
+        .release(Release(key: key)),
+      ]
+      + [.acknowledgement(Acknowledgement(key: key))] + parts.map { _ in .layer(layer, Data()) }
+    let once: [Message] = [.welcome(welcome), .goodbye(Goodbye(.finished)), .heartbeat(Heartbeat())]
+    let counts = try (once.map { try $0.frame().count }, round.map { try $0.frame().count })
+    return counts.0.reduce(0, +) + plan.totalRounds * counts.1.reduce(0, +)
+  }
+}

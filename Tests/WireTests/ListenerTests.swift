@@ -1,0 +1,76 @@
+import Federation
+import Foundation
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+  private static let hasIPv6 =
+    (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
+
+  private func greet(_ listener: Listener) async throws {
+    async let accepted = listener.accept(limit: 1000)
+    let client = try await Connection.connect(to: listener.endpoint, limit: 1000)
+    let server = try await accepted
+    try await client.send(.hello(Hello(name: "a", software: "test")))
+    #expect(try await server.receive() == .hello(Hello(name: "a", software: "test")))
+    #expect(!server.peer.isEmpty && server.peer != client.peer)
+    await client.close()
+    await server.close()
+  }
+
+  @Test(arguments: ["127.0.0.1", "localhost"]) func listensOnAPortOfTheSystemsChoice(host: String)
+    async throws
+  {
+    let listener = try await Listener(Endpoint(host: host, port: 0))
+    #expect(listener.endpoint.host == host)
+    #expect(listener.endpoint.port != 0)
+    // One after the other: it goes on listening.
+    for _ in 0..<3 { try await greet(listener) }
+    listener.shutDown()
+    listener.close()
+  }
+
+  @Test(.enabled(if: hasIPv6)) func listensOnIPv6() async throws {
+    let listener = try await Listener(try Endpoint(parsing: "[::1]:0"))
+    try await greet(listener)
+    listener.shutDown()
+    listener.close()
+  }
+
+  @Test func aPortInUseIsSaidToBe() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    let error = await #expect(throws: WireError.self) { try await Listener(listener.endpoint) }
+    guard case .address(let address, let reason)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(address == "\(listener.endpoint)")
+    #expect(reason.contains("in use"))
+    listener.shutDown()
+    listener.close()
+    // Freed, it can be had again at once.
+    let again = try await Listener(listener.endpoint)
+    try await greet(again)
+    again.shutDown()
+    again.close()
+  }
+
+  @Test func anAddressOfAnotherMachineIsRefused() async throws {
+    // TEST-NET-1 (RFC 5737) belongs to nobody.
+    let error = await #expect(throws: WireError.self) {
+      try await Listener(Endpoint(host: "192.0.2.1", port: 0))
+    }
+    guard case .address("192.0.2.1:0", _)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func shutDownWakesAWaitingAccept() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    let waiting = Task { _ = try await listener.accept(limit: 1000) }
+    listener.shutDown()
+    await #expect(throws: WireError.closed) { try await waiting.value }
+    listener.close()
+  }
+}

@@ -1,0 +1,109 @@
+import Engine
+import Federation
+import Foundation
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct MessageCodingTests {
+  @Test(arguments: 0..<RandomMessage.kinds)
+  func anyMessageComesBackEqual(kind: Int) throws {
+    for seed in UInt64(0)..<100 {
+      var numbers = RandomNumbers(seed)
+      let message = RandomMessage.make(kind: kind, &numbers)
+      let frame = try message.frame()
+      #expect(frame.kind >= 1 && Int(frame.kind) <= RandomMessage.kinds, "\(message.name)")
+      #expect(try Message(frame) == message, "\(message.name), seed \(seed)")
+    }
+  }
+
+  /// The whole of a heartbeat, so that docs/protocol.md can be held against it.
+  @Test func aHeartbeatsBytesAreThoseOfTheProtocol() throws {
+    let bytes: [UInt8] = [
+      0x00, 0x00, 0x00, 0x1F, 0x01, 0x0B, 0x00, 0x00, 0x00, 0x15, 0x7B, 0x22, 0x73, 0x74, 0x65, 0x70, 0x22,
+      0x3A, 0x33, 0x2C, 0x22, 0x73, 0x74, 0x65, 0x70, 0x73, 0x22, 0x3A, 0x31, 0x30, 0x7D, 0x4F, 0x62, 0xC2,
+      0xA9,
+    ]
+    #expect(Array(try Message.heartbeat(Heartbeat(step: 3, steps: 10)).frame().encoded()) == bytes)
+  }
+
+  @Test func everyKindHasItsByte() throws {
+    var numbers = RandomNumbers(1)
+    let kinds = try (0..<RandomMessage.kinds).map { kind in
+      let message = RandomMessage.make(kind: kind, &numbers)
+      return "\(message.name) \(try message.frame().kind)"
+    }
+    #expect(
+      Set(kinds) == [
+        "hello 1", "welcome 2", "assignment 3", "fetch 4", "layer 5", "offer 6", "request 7", "update 8",
+        "acknowledgement 9", "release 10", "heartbeat 11", "goodbye 12",
+      ])
+  }
+
+  @Test(arguments: [0, 13, 255]) func anUnknownKindIsRefused(kind: UInt8) {
+    let error = #expect(throws: WireError.self) { try Message(Frame(kind: kind, head: Data("{}".utf8))) }
+    #expect(error == .unknownKind(kind))
+  }
+
+  @Test func aMissingKeyIsNamed() {
+    let error = #expect(throws: WireError.self) {
+      try Message(Frame(kind: 1, head: Data(#"{"protocol": 1, "software": "x"}"#.utf8)))
+    }
+    #expect(error == .badHead(kind: "hello", reason: "name is missing"))
+  }
+
+  @Test(arguments: [
+    "", "null", "[]", "{", "{\"key\": 3}", "\u{0}", "{\"digest\": \"../../etc/passwd\", \"offset\": 0}",
+    "{\"digest\": \"ABCDEF\", \"offset\": 0}", "{\"digest\": 1, \"offset\": \"0\"}",
+    "{\"digest\": \"\(String(repeating: "0", count: 64))\", \"offset\": 1e300}",
+    String(repeating: "[", count: 4000),
+  ])
+  func aHeadThatIsNotItsKindsIsAnError(head: String) {
+    let error = #expect(throws: WireError.self) { try Message(Frame(kind: 4, head: Data(head.utf8))) }
+    guard case .badHead("fetch", let reason)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(!reason.isEmpty && !reason.contains("\n"), "not one line: \(reason)")
+  }
+
+  @Test func keysThatAreNotKnownAreOverlooked() throws {
+    let head = Data(#"{"detail": "", "reason": "finished", "since": "version 2"}"#.utf8)
+    #expect(try Message(Frame(kind: 12, head: head)) == .goodbye(Goodbye(.finished)))
+  }
+
+  @Test func onlyLayersAndUpdatesHaveAPayload() throws {
+    var numbers = RandomNumbers(3)
+    for kind in 0..<RandomMessage.kinds {
+      let message = RandomMessage.make(kind: kind, &numbers)
+      let frame = try message.frame()
+      let loaded = Frame(kind: frame.kind, head: frame.head, payload: Data([1, 2, 3]))
+      if ["layer", "update"].contains(message.name) {
+        #expect(try Message(loaded).name == message.name)
+      } else {
+        let error = #expect(throws: WireError.self) { try Message(loaded) }
+        #expect(error == .malformed("a \(message.name) with 3 bytes of payload"))
+      }
+    }
+  }
+
+  /// The server must see it, to refuse it by its name.
+  @Test(arguments: [Float.nan, .infinity, -.infinity]) func aLossThatIsNoNumberTravels(loss: Float) throws {
+    var numbers = RandomNumbers(4)
+    var offer = RandomMessage.offer(&numbers)
+    (offer.loss, offer.seconds) = (loss, Double(loss))
+    guard case .offer(let received) = try Message(Message.offer(offer).frame()) else {
+      Issue.record("not an offer")
+      return
+    }
+    #expect(received.loss.isNaN == loss.isNaN && (loss.isNaN || received.loss == loss))
+    #expect(received.seconds.isNaN == loss.isNaN && (loss.isNaN || received.seconds == Double(loss)))
+  }
+
+  /// Seeds and digests are what a run's repeatability hangs on.
+  @Test func theLargestSeedKeepsEveryBit() throws {
+    let seed = (UInt64(1) << 53) - 1
+    let assignment = Assignment(
+      key: RoundKey(stage: 1, round: 1), seed: seed, deadlineSeconds: 0.1, parts: [], trained: [])
+    #expect(try Message(Message.assignment(assignment).frame()) == .assignment(assignment))
+  }
+}

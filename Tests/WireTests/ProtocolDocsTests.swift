@@ -1,0 +1,90 @@
+import Engine
+import Federation
+import Foundation
+import Testing
+import Wire
+
+/// docs/protocol.md is what clients in other languages are written from.
+@Suite struct ProtocolDocsTests {
+  /// The page, in the repository above Tests/WireTests.
+  private static let page = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs/protocol.md")
+
+  private let text: String
+
+  init() throws { text = try String(contentsOf: Self.page, encoding: .utf8) }
+
+  /// The rows of the tables whose first cell fits, cell by cell.
+  private func rows(where isWanted: (String) -> Bool) -> [[String]] {
+    text.split(separator: "\n").filter { $0.hasPrefix("| ") }
+      .map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
+      .filter { isWanted($0[0]) }
+  }
+
+  @Test func theFrameThatItShowsIsTheOneThatIsSent() throws {
+    let example = try #require(
+      text.components(separatedBy: "```\n").first { $0.contains("length of the head\n") })
+    var bytes: [UInt8] = []
+    for line in example.split(separator: "\n") {
+      // What the bytes are stands behind them, and is no hexadecimal number of whole bytes.
+      for word in line.split(separator: " ") {
+        guard word.count % 2 == 0, word.allSatisfy(\.isHexDigit) else { break }
+        var digits = word[...]
+        while let byte = UInt8(digits.prefix(2), radix: 16) {
+          bytes.append(byte)
+          digits = digits.dropFirst(2)
+        }
+      }
+    }
+    #expect(bytes == Array(try Message.goodbye(Goodbye(.finished)).frame().encoded()))
+  }
+
+  @Test func everyKindStandsThereWithItsByte() throws {
+    var numbers = RandomNumbers(1)
+    let kinds = try (0..<RandomMessage.kinds).map { kind in
+      let message = RandomMessage.make(kind: kind, &numbers)
+      return ["\(try message.frame().kind)", message.name]
+    }
+    let documented = rows { (1...99).contains(Int($0) ?? 0) }.filter { $0.count == 4 }
+    #expect(documented.map { Array($0.prefix(2)) } == kinds.sorted { Int($0[0])! < Int($1[0])! })
+  }
+
+  @Test func everyRefusalStandsThere() {
+    let names = Set(Refusal.allCases.map(\.rawValue))
+    #expect(rows { names.contains($0) }.map { $0[0] } == Refusal.allCases.map(\.rawValue))
+  }
+
+  @Test func itsNumbersAreTheCodes() {
+    let limits = "\(grouped(WireLimits.frameBeforeHello)) from a client that has not said hello, "
+    #expect(text.contains(limits + "\(grouped(WireLimits.frame)) afterwards and from the server"))
+    #expect(text.contains("a piece is at most \(grouped(WireLimits.chunk)) bytes"))
+    #expect(text.contains("first, within \(WireLimits.helloSeconds) s of connecting"))
+    #expect(text.contains("at least \(Frame.overhead - 4) |"))
+  }
+
+  private func grouped(_ number: Int) -> String {
+    var (digits, groups) = (String(number), [String]())
+    while !digits.isEmpty {
+      groups.insert(String(digits.suffix(3)), at: 0)
+      digits.removeLast(min(3, digits.count))
+    }
+    return groups.joined(separator: ",")
+  }
+
+  /// The order of the weights, part by part, as a client must lay them out.
+  @Test func theWeightsStandThereInTheirOrder() throws {
+    let plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
+    let layout = plan.stage(1).model.layout
+    for (part, prefix) in [
+      ("stem", ""), ("blocks.i", "blocks.0."), ("norm", "norm."), ("projector", "projector."),
+    ] {
+      let row = try #require(rows { $0 == "`\(part)`" }.first)
+      let documented = row[1].matches(of: /([a-z0-9_.]+) \[/).map { String($0.1) }
+      let names = layout.entries.map(\.name).filter { name in
+        prefix.isEmpty
+          ? !["blocks.", "norm.", "projector."].contains { name.hasPrefix($0) } : name.hasPrefix(prefix)
+      }
+      #expect(documented == names.map { String($0.dropFirst(prefix.count)) }, "\(part)")
+    }
+  }
+}
