@@ -19,7 +19,7 @@ build: setup ## Build the commands
 # The report of an earlier demo goes first: it would pass for the new one if this one failed.
 demo: build ## Run a small federation of four clients; its report goes to runs/demo
 	@rm -rf runs/demo
-	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:2400' \
+	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:4000' \
 	  --test-data 'shapes:1000' --partition even --out runs/demo
 
 test: setup lint ## Check the format, then build and run every test
