@@ -73,6 +73,9 @@ let package = Package(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
 
+    // glibc's settings of its allocator, which its Swift overlay leaves out.
+    .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
+
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
     library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
@@ -81,7 +84,7 @@ let package = Package(
     library("Client", in: "Sources/Client", ["Wire", "Datasets"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client"]),
 
-    library("Commands", in: "Sources/Commands", ["Wire", arguments, logging, signals]),
+    library("Commands", in: "Sources/Commands", ["Wire", "CMalloc", arguments, logging, signals]),
     command("fedserver", ["Commands", "Server"]),
     command("fedclient", ["Commands", "Client"]),
     command("fedsim", ["Commands", "Simulation"]),

@@ -30,9 +30,10 @@ package struct CommandFailure: Error {
   package init(_ code: Code, _ message: String) { (self.code, self.message) = (code, message) }
 }
 
-/// Runs a command's body; a failure becomes one line on standard error and an exit code.
+/// Makes the process ready and runs a command's body; a failure becomes one line on standard error and an exit code.
 package func reporting(_ command: String, _ body: () async throws -> Void) async throws {
   do {
+    Allocator.returnLargeBlocks()
     let missing = Processor.missing
     guard missing.isEmpty else {
       throw CommandFailure(
