@@ -49,7 +49,7 @@ package struct StepBenchmark: Sendable {
     let operations: Int
     if prefixOnly {
       times = timePrefix(stage, workers)
-      operations = 2 * batch * ((stage.model.depth - 1) * count.block + count.classTokenBlock + count.stem)
+      operations = 2 * batch * ((stage.model.depth - 1) * count.block + count.stem)
     } else {
       times = timeSteps(stage, workers)
       operations = count.step(stage, batch: batch, usesReference: false)
@@ -79,13 +79,10 @@ package struct StepBenchmark: Sendable {
   }
 
   private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {
-    let parameters = Storage(stage.model.layout)
-    Initialisation.random(stage.model, into: parameters, seed: 1)
+    let prefix = PrefixRunner(stage, chunk: chunk, workers: workers)
     let images = Self.noise()
     return Self.time(steps) {
-      _ = Representations.of(2 * batch, by: stage.model, parameters, workers: workers, chunk: chunk) {
-        image, _, pixels in Self.copy(images, image, pixels)
-      }
+      prefix.run(2 * batch) { image, _, pixels in Self.copy(images, image, pixels) }
     }
   }
 

@@ -17,11 +17,7 @@ package enum Representations {
       let images = task * chunk..<min((task + 1) * chunk, count)
       let memory = memories[worker]
       let patches = memory.patches(images.count)
-      for (index, image) in images.enumerated() {
-        write(image, worker, memory.image.start)
-        encoder.stem.cut(
-          memory.image.start, into: patches.rows(index * c.patches..<(index + 1) * c.patches))
-      }
+      memory.cut(images, into: patches, encoder.stem) { write($0, worker, $1) }
       encode(patches, by: encoder, memory, into: rows.rows(images), parameters)
     }
     return result
@@ -34,8 +30,8 @@ package enum Representations {
   ) {
     let count = rows.rows
     let (trace, scratch, x) = (memory.frozenTrace(count), memory.scratch(count), memory.tokens(count))
-    encoder.stem.forward(patches, into: x, parameters)
-    for block in encoder.blocks.dropLast() { block.forward(x, trace, scratch, parameters) }
+    FrozenPrefix(encoder: encoder, depth: encoder.blocks.count - 1)
+      .forward(patches, into: x, trace, scratch, parameters)
     guard let last = encoder.blocks.last else { preconditionFailure("an encoder without blocks") }
     let lastTrace = memory.lastTrace(count)
     ClassTokenBlock(last).forward(x, into: rows, lastTrace, scratch, parameters)

@@ -23,6 +23,12 @@ package enum Elementwise {
     for r in 0..<x.rows { add(bias.start, to: x.row(r), count: x.columns) }
   }
 
+  /// Every row of x becomes `row`.                x [R, D], row [1, D]
+  package static func fillRows(of x: Matrix, with row: Matrix) {
+    precondition(row.count == x.columns, "a row of \(row.count) for \(x.columns) columns")
+    for r in 0..<x.rows { x.row(r).update(from: row.start, count: x.columns) }
+  }
+
   /// bias += Σ over rows of dy                    dy [R, D], bias [1, D]
   package static func addColumnSums(of dy: Matrix, to bias: Matrix) {
     precondition(bias.count == dy.columns, "column sums of \(dy.columns) into \(bias.count)")

@@ -4,7 +4,7 @@ import Foundation
 package enum Softmax {
   /// Each row becomes its softmax, in place.                    x [R, D]
   package static func forward(_ x: Matrix) {
-    for r in 0..<x.rows { _ = row(x.row(r), count: x.columns) }
+    for r in 0..<x.rows { _ = exponentials(x.row(r), count: x.columns) }
   }
 
   /// One row becomes its softmax, in place; returns log Σ e^x.
@@ -12,8 +12,16 @@ package enum Softmax {
   /// An element of -infinity becomes 0 to within e^-87 of the row's largest.
   @inline(__always)
   package static func row(_ x: UnsafeMutablePointer<Float>, count: Int) -> Float {
-    var largest = x[0]
-    for i in 1..<max(count, 1) { largest = max(largest, x[i]) }
+    let (largest, sum) = exponentials(x, count: count)
+    return largest + log(sum)
+  }
+
+  /// One row becomes its softmax, in place; returns its largest element and Σ e^(x - largest).
+  @inline(__always)
+  private static func exponentials(
+    _ x: UnsafeMutablePointer<Float>, count: Int
+  ) -> (largest: Float, sum: Float) {
+    let largest = largest(x, count: count)
     var sums = Vector.zero
     var rest: Float = 0
     Elementwise.sweep(count) {
@@ -32,7 +40,20 @@ package enum Softmax {
     } scalar: {
       x[$0] *= scale
     }
-    return largest + log(sum)
+    return (largest, sum)
+  }
+
+  @inline(__always)
+  private static func largest(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    var most = Vector(repeating: x[0])
+    var rest = x[0]
+    Elementwise.sweep(count) {
+      let v = Vector.load(x + $0)
+      most = most.replacing(with: v, where: v .> most)
+    } scalar: {
+      rest = x[$0] > rest ? x[$0] : rest
+    }
+    return max(most.max(), rest)
   }
 
   /// dx = y ⊙ (dy - Σ dy ⊙ y), in place of dy.                  y, dy [R, D]

@@ -18,6 +18,8 @@ package struct FeedForward: Sendable {
   }
 
   /// y += fc2(GELU(fc1(x))). The trace is fc1's output.           x, y [R, D], hidden [R, M]
+  ///
+  /// `hidden` may be the scratch's own `activated`: then nothing is kept, and a smaller part of the cache used.
   package func forward(
     _ x: Matrix, adding y: Matrix, hidden: Matrix, _ scratch: Scratch, _ parameters: borrowing Storage
   ) {

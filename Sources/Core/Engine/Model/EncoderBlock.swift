@@ -32,8 +32,8 @@ package struct EncoderBlock: Sendable {
     package let norm1: LayerNorm.Trace
     package let attention: Attention.Trace
     package let norm2: LayerNorm.Trace
-    /// fc1's output [R, M].
-    package let hidden: Matrix
+    /// fc1's output [R, M]; nil where no backward pass will ask for it.
+    package let hidden: Matrix?
   }
 
   /// The slots of a trace of `images` images. Every trained block has its own; all frozen blocks share one.
@@ -41,15 +41,16 @@ package struct EncoderBlock: Sendable {
     private let norm1: LayerNorm.TracePlan
     private let attention: Attention.TracePlan
     private let norm2: LayerNorm.TracePlan
-    private let hidden: Slot
+    private let hidden: Slot?
     private let tokens: Int
 
-    package init(images: Int, _ c: Shape, in layout: inout Layout) {
+    /// Without `keepsHidden` the block runs forward alone: fc1's output is overwritten by GELU's.
+    package init(images: Int, keepsHidden: Bool = true, _ c: Shape, in layout: inout Layout) {
       norm1 = LayerNorm.TracePlan(rows: images * c.tokens, width: c.width, in: &layout)
       attention = Attention.TracePlan(
         images: images, tokens: c.tokens, width: c.width, heads: c.heads, in: &layout)
       norm2 = LayerNorm.TracePlan(rows: images * c.tokens, width: c.width, in: &layout)
-      hidden = layout.add("hidden", images * c.tokens, c.hidden)
+      hidden = keepsHidden ? layout.add("hidden", images * c.tokens, c.hidden) : nil
       tokens = c.tokens
     }
 
@@ -58,7 +59,7 @@ package struct EncoderBlock: Sendable {
       let rows = images.lowerBound * tokens..<images.upperBound * tokens
       return Trace(
         norm1: norm1.trace(storage, rows: rows), attention: attention.trace(storage, images: images),
-        norm2: norm2.trace(storage, rows: rows), hidden: storage[hidden].rows(rows))
+        norm2: norm2.trace(storage, rows: rows), hidden: hidden.map { storage[$0].rows(rows) })
     }
   }
 
@@ -107,7 +108,8 @@ package struct EncoderBlock: Sendable {
     norm1.forward(x, into: scratch.branch, trace.norm1, parameters)
     attention.forward(scratch.branch, adding: x, trace.attention, parameters)
     norm2.forward(x, into: scratch.branch, trace.norm2, parameters)
-    feedForward.forward(scratch.branch, adding: x, hidden: trace.hidden, scratch.feedForward, parameters)
+    let hidden = trace.hidden ?? scratch.feedForward.activated.rows(0..<x.rows)
+    feedForward.forward(scratch.branch, adding: x, hidden: hidden, scratch.feedForward, parameters)
   }
 
   /// dx, the gradient of the output, becomes that of the input, in place.      dx [R, D]
@@ -117,9 +119,10 @@ package struct EncoderBlock: Sendable {
     _ dx: Matrix, _ trace: Trace, _ scratch: Scratch, throughInput: Bool, _ parameters: borrowing Storage,
     _ gradients: borrowing Storage
   ) {
+    guard let hidden = trace.hidden else { preconditionFailure("a block that kept nothing cannot go back") }
     norm2.output(trace.norm2, into: scratch.branch, parameters)
     feedForward.backward(
-      dx, input: scratch.branch, into: scratch.gradient, hidden: trace.hidden, scratch.feedForward,
+      dx, input: scratch.branch, into: scratch.gradient, hidden: hidden, scratch.feedForward,
       parameters,
       gradients)
     norm2.backward(scratch.gradient, trace.norm2, adding: dx, parameters, gradients)

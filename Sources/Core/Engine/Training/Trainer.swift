@@ -92,17 +92,13 @@ extension Trainer {
     let (encoder, memory) = (stage.model.encoder, memories[worker])
     let (frozen, scratch) = (memory.frozenTrace(images.count), memory.scratch(images.count))
     let patches = patches(images) ?? memory.patches(images.count)
-    for (index, row) in images.enumerated() {
-      write(row / options.batch, row % options.batch, worker, memory.image.start)
-      let count = encoder.configuration.patches
-      encoder.stem.cut(memory.image.start, into: patches.rows(index * count..<(index + 1) * count))
+    memory.cut(images, into: patches, encoder.stem) { row, pixels in
+      write(row / options.batch, row % options.batch, worker, pixels)
     }
     // The prefix, shared by the local and the global model.
     let x = memory.tokens(images.count)
-    encoder.stem.forward(patches, into: x, parameters)
-    for block in encoder.blocks[..<stage.trainedBlocks.lowerBound] {
-      block.forward(x, frozen, scratch, parameters)
-    }
+    FrozenPrefix(encoder: encoder, depth: stage.trainedBlocks.lowerBound)
+      .forward(patches, into: x, frozen, scratch, parameters)
     if let branch = batchPlan.reference {
       let (g, tokens) = (memory.referenceTokens(images.count), batch[branch.tokens].rows(images))
       if stage.trainsStem {

@@ -23,7 +23,7 @@ final class WorkerMemory {
       tokens = layout.add("tokens", chunk * c.tokens, c.width)
       referenceTokens = layout.add("reference tokens", chunk * c.tokens, c.width)
       gradient = layout.add("token gradients", chunk * c.tokens, c.width)
-      frozen = EncoderBlock.TracePlan(images: chunk, c.block, in: &layout)
+      frozen = EncoderBlock.TracePlan(images: chunk, keepsHidden: false, c.block, in: &layout)
       last = ClassTokenBlock.TracePlan(images: chunk, c.block, in: &layout)
       scratch = EncoderBlock.ScratchPlan(images: chunk, c.block, in: &layout)
     }
