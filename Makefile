@@ -1,6 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format clean
+.PHONY: help setup build demo bench test lint format clean
 
 SWIFT ?= swift
 # Everything is built in release: numeric code in debug is fifty times slower.
@@ -21,6 +21,9 @@ demo: build ## Run a small federation of four clients; its report goes to runs/d
 	@rm -rf runs/demo
 	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:4000' \
 	  --test-data 'shapes:1000' --partition even --out runs/demo
+
+bench: build ## Measure speed and memory of training steps, and print one table
+	.build/release/fedsim bench suite
 
 test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests

@@ -14,6 +14,10 @@ package struct Client: Sendable {
     package var threads: Int
     /// How long an unreachable server is tried again before the client gives up.
     package var patience: Duration
+    /// What may be resident; nil leaves it to the plan.
+    package var memory: ByteCount?
+    /// Whether other clients live in the same process: the limit is then for a training alone.
+    package var sharesProcess = false
 
     package init(
       server: Endpoint, name: String, state: URL, threads: Int = 1, patience: Duration = .seconds(10)

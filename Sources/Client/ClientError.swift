@@ -12,6 +12,8 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
   case turnedAway(String)
   /// The server says what makes no sense.
   case server(String)
+  /// A stage does not fit into the memory that the client may have.
+  case memory(String)
   /// The client's own folder cannot be used.
   case state(String)
 
@@ -21,6 +23,7 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
     case .connection(let reason): "the server cannot be reached: \(reason)"
     case .turnedAway(let reason): "the server turned this client away: \(reason)"
     case .server(let reason): "the server makes no sense: \(reason)"
+    case .memory(let reason): reason
     case .state(let reason): reason
     }
   }

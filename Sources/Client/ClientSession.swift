@@ -92,7 +92,7 @@ actor ClientSession {
     guard (1...WireLimits.frame).contains(welcome.chunkBytes), (1...3600).contains(welcome.heartbeatSeconds)
     else { throw ClientError.server("chunks of \(welcome.chunkBytes) bytes") }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
-    work = LocalWork(plan: plan, images: images, cache: cache, threads: client.configuration.threads)
+    work = LocalWork(plan: plan, images: images, cache: cache, configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
     beat(every: .seconds(welcome.heartbeatSeconds))
   }

@@ -9,7 +9,7 @@ struct LocalWork: Sendable {
   let plan: Plan
   let images: ImageSet
   let cache: LayerCache
-  let threads: Int
+  let configuration: Client.Configuration
 
   /// The result of a training: what is offered, and the bytes behind it.
   struct Update: Sendable {
@@ -42,8 +42,7 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    let options = plan.trainingOptions(assignment.key, images: images.count)
-    let trainer = Trainer(stage, options, workers: Workers(threads))
+    let trainer = Trainer(stage, try options(stage, assignment.key), workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
     }
@@ -62,6 +61,21 @@ struct LocalWork: Sendable {
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss, seconds: seconds)
     return Update(offer: offer, bytes: bytes)
+  }
+
+  private var threads: Int { configuration.threads }
+
+  /// The round's options, cut so that the training fits into the client's memory. Throws
+  /// ``ClientError/memory(_:)`` with what would be needed where it cannot.
+  private func options(_ stage: Stage, _ key: RoundKey) throws(ClientError) -> TrainingOptions {
+    let options = plan.trainingOptions(key, images: images.count)
+    guard let limit = configuration.memory ?? plan.local.memory else { return options }
+    let used = configuration.sharesProcess ? 0 : ProcessMemory.resident
+    do {
+      return try MemoryPlan.fit(stage, options, workers: threads, allowed: limit.bytes - used)
+    } catch {
+      throw .memory("\(key), \(limit): \(error), beside \(used / 1_000_000) MB for everything else")
+    }
   }
 
   /// The stage of an assignment. Throws ``ClientError/server(_:)`` where the assignment is not the plan's.

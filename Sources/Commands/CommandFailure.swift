@@ -22,6 +22,8 @@ package struct CommandFailure: Error {
     case gaveUp = 8
     /// This build needs instructions that the processor lacks.
     case processor = 9
+    /// A stage does not fit into the memory that this client may have.
+    case memory = 10
   }
 
   package let code: Code

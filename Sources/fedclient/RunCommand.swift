@@ -34,7 +34,13 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "How long an unreachable server is tried again, such as 30s or 1h.")
   var patience: String = "10s"
 
+  @Option(help: "What this process may have resident, such as 256MB. (default: what the plan says)")
+  var memory: String?
+
   func validate() throws {
+    guard memory.map({ ByteCount($0) != nil }) ?? true else {
+      throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
+    }
     guard Hello.isValid(name: name) else {
       throw ValidationError("--name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
@@ -48,9 +54,10 @@ struct RunCommand: AsyncParsableCommand {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         // What is wrong with the images shows before anything is sent.
         let images = try spec.load(role: .train)
-        let configuration = Client.Configuration(
+        var configuration = Client.Configuration(
           server: try Endpoint(parsing: server), name: name, state: stateFolder,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
+        configuration.memory = memory.flatMap { ByteCount($0) }
         let log = ClientLog()
         let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
         let running = Task { try await client.run() }
@@ -81,6 +88,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as DatasetError: CommandFailure(.data, error.description)
     case let error as WireError: CommandFailure(.unreachable, error.description)
     case ClientError.data(let reason): CommandFailure(.data, reason)
+    case ClientError.memory(let reason): CommandFailure(.memory, reason)
     case ClientError.connection: CommandFailure(.unreachable, "\(error)")
     case ClientError.state: CommandFailure(.store, "\(error)")
     case is ClientError: CommandFailure(.turnedAway, "\(error)")

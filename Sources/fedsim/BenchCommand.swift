@@ -1,13 +1,14 @@
 import ArgumentParser
 import Commands
 import Engine
+import Federation
 import Foundation
 import Simulation
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures speed and memory, as ratios taken in one run.",
-    subcommands: [BenchStepCommand.self])
+    subcommands: [BenchStepCommand.self, BenchSuiteCommand.self])
 }
 
 struct BenchStepCommand: AsyncParsableCommand {
@@ -15,7 +16,8 @@ struct BenchStepCommand: AsyncParsableCommand {
     commandName: "step",
     abstract: "Times optimiser steps of ViT-Tiny against OpenBLAS's own rate.",
     discussion: """
-      GFLOP/s counts every trained and frozen block in full. The reference is OpenBLAS's product of 2048 x 2048
+      GFLOP/s counts the products that are computed, which with --full-last-block are those of every block in
+      full. The reference is OpenBLAS's product of 2048 x 2048
       x 2048 with the same number of threads, measured in the same run.
       """)
 
@@ -40,6 +42,9 @@ struct BenchStepCommand: AsyncParsableCommand {
   @Option(help: "Images that a worker takes through the encoder at a time.")
   var chunk: Int = 8
 
+  @Option(help: "What the trainer may take, such as 100MB: it computes in slices to stay below.")
+  var memory: String?
+
   @Flag(help: "Time the frozen prefix alone.")
   var prefixOnly = false
 
@@ -52,6 +57,9 @@ struct BenchStepCommand: AsyncParsableCommand {
   func validate() throws {
     guard (1...12).contains(stage) else { throw ValidationError("--stage is 1 to 12") }
     guard (2...4096).contains(batch) else { throw ValidationError("--batch is 2 to 4096") }
+    guard memory.map({ ByteCount($0) != nil }) ?? true else {
+      throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
+    }
     guard (1...1000).contains(steps) else { throw ValidationError("--steps is 1 to 1000") }
     guard (1...256).contains(chunk) else { throw ValidationError("--chunk is 1 to 256") }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
@@ -67,8 +75,14 @@ struct BenchStepCommand: AsyncParsableCommand {
     benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     (benchmark.steps, benchmark.chunk) = (steps, chunk)
     (benchmark.prefixOnly, benchmark.fullLastBlock) = (prefixOnly, fullLastBlock)
+    benchmark.memory = memory.flatMap { ByteCount($0)?.bytes }
     let ready = benchmark
-    let result = try await TrainingThread.run("benchmark") { ready.run() }
+    let result: StepBenchmark.Result
+    do {
+      result = try await TrainingThread.run("benchmark") { try ready.run() }
+    } catch let error as MemoryPlan.TooSmall {
+      throw CommandFailure(.memory, error.description)
+    }
     guard !json else {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys]
@@ -84,6 +98,12 @@ struct BenchStepCommand: AsyncParsableCommand {
         format: "rate    %.1f GFLOP/s, %.2f of sgemm's %.1f", result.gflops, result.fraction,
         result.sgemmGflops))
     print(String(format: "memory  %.0f MB resident at most", Double(result.peakMemoryBytes) / 1e6))
+    if let planned = result.plannedMemoryBytes, let got = result.trainerMemoryBytes {
+      print(
+        String(
+          format: "planned %.1f MB for the trainer; it took %.1f MB", Double(planned) / 1e6, Double(got) / 1e6
+        ))
+    }
   }
 }
 

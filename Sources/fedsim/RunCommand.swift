@@ -112,6 +112,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)
+    case ClientError.memory(let reason): CommandFailure(.memory, reason)
     case let error as ClientError: CommandFailure(.turnedAway, error.description)
     case let error as WireError: CommandFailure(.address, error.description)
     default: CommandFailure(.store, "\(error.localizedDescription)")

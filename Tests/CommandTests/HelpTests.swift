@@ -10,7 +10,7 @@ import Testing
       ["fedclient", "run"],
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
-        "--patience <patience>",
+        "--patience <patience>", "--memory <memory>",
       ]
     ),
     (
@@ -25,9 +25,11 @@ import Testing
       ["fedsim", "bench", "step"],
       [
         "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>", "--ssl <ssl>",
-        "--steps <steps>", "--chunk <chunk>", "--prefix-only", "--full-last-block", "--json",
+        "--steps <steps>", "--chunk <chunk>", "--memory <memory>", "--prefix-only", "--full-last-block",
+        "--json",
       ]
     ),
+    (["fedsim", "bench", "suite"], []),
   ])
   func helpNamesEveryOption(command: [String], options: [String]) async throws {
     let outcome = try await Command(command[0], command.dropFirst() + ["--help"]).outcome()

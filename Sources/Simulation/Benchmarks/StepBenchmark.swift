@@ -1,3 +1,4 @@
+import Client
 import Engine
 import Foundation
 
@@ -13,6 +14,8 @@ package struct StepBenchmark: Sendable {
   /// All tokens through the last block, where the class token's path would do.
   package var fullLastBlock = false
   package var chunk = 8
+  /// What the trainer may take, in bytes: it computes in slices to stay below.
+  package var memory: Int?
 
   package init() {}
 
@@ -28,31 +31,41 @@ package struct StepBenchmark: Sendable {
     package let batch: Int
     package let threads: Int
     package let stepSeconds: Seconds
-    /// 10^9 operations a second, every block counted in full.
+    /// 10^9 operations a second: those of the products that are computed.
     package let gflops: Double
     /// The rate of a product of 2048 cubed with as many threads.
     package let sgemmGflops: Double
     package let fraction: Double
     /// The most memory that the process had resident before the reference product was measured.
     package let peakMemoryBytes: Int
+    /// What the trainer was planned to take, and by how much its allocation and steps raised what is
+    /// resident; nil for the prefix alone.
+    package let plannedMemoryBytes: Int?
+    package let trainerMemoryBytes: Int?
   }
 
   package static let encoder = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
 
   /// Runs a step to warm up and then the steps that count.
-  package func run() -> Result {
+  ///
+  /// Throws ``MemoryPlan/TooSmall`` where the trainer does not fit.
+  package func run() throws -> Result {
     let stage = Stage(
       strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder, heads: HeadConfiguration())
     let count = OperationCount(Self.encoder)
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int
+    var (planned, before): (Int?, Int?)
     if prefixOnly {
       times = timePrefix(stage, workers)
       operations = 2 * batch * ((stage.model.depth - 1) * count.block + count.stem)
     } else {
-      times = timeSteps(stage, workers)
-      operations = count.step(stage, batch: batch, usesReference: false)
+      let options = try options(stage)
+      planned = MemoryPlan(stage, options, workers: threads).bytes
+      before = ProcessMemory.resident
+      times = timeSteps(stage, options, workers)
+      operations = count.step(stage, batch: batch, usesReference: false, fullLastBlock: fullLastBlock)
     }
     let peak = ProcessMemory.peak
     let sgemm = Products.measureRate(threads: threads)
@@ -60,13 +73,19 @@ package struct StepBenchmark: Sendable {
     return Result(
       strategy: strategy.rawValue, stage: self.stage, batch: batch, threads: threads,
       stepSeconds: Result.Seconds(min: times[0], median: times[times.count / 2]), gflops: rate / 1e9,
-      sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak)
+      sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak, plannedMemoryBytes: planned,
+      trainerMemoryBytes: before.map { peak - $0 })
   }
 
-  private func timeSteps(_ stage: Stage, _ workers: Workers) -> [Double] {
+  private func options(_ stage: Stage) throws -> TrainingOptions {
     var options = TrainingOptions(
       temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
     options.fullLastBlock = fullLastBlock
+    guard let memory else { return options }
+    return try MemoryPlan.fit(stage, options, workers: threads, allowed: memory)
+  }
+
+  private func timeSteps(_ stage: Stage, _ options: TrainingOptions, _ workers: Workers) -> [Double] {
     let trainer = Trainer(stage, options, workers: workers)
     Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
     trainer.begin()

@@ -118,8 +118,9 @@ package struct Experiment: Sendable {
     let digits = String(count - 1).count
     let number = String(index)
     let name = "client-" + String(repeating: "0", count: digits - number.count) + number
-    let configuration = Client.Configuration(
+    var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
+    configuration.sharesProcess = true
     return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in
       observer(.client(name, event))
     }

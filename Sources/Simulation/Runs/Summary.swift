@@ -1,3 +1,4 @@
+import Client
 import Federation
 import Foundation
 import Server
@@ -83,18 +84,4 @@ package struct Summary: Sendable, Codable {
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
-}
-
-/// What the kernel says of this process's memory.
-package enum ProcessMemory {
-  /// The most bytes that were ever resident (VmHWM); 0 where the kernel does not tell.
-  package static var peak: Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
-      return
-        (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
-        * 1024
-    }
-    return 0
-  }
 }

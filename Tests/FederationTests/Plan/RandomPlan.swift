@@ -53,7 +53,8 @@ extension Plan {
     plan.local = LocalTraining(
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
       learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),
-      schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000))
+      schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000),
+      memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))

@@ -29,12 +29,15 @@ package struct OperationCount {
     zip(head.widths, head.widths.dropFirst()).reduce(0) { $0 + 2 * $1.0 * $1.1 }
   }
 
-  /// One optimiser step on `batch` images in two views, every block in full: frozen blocks forward, trained
-  /// ones forward and twice that backward, and the reference branch forward where there is one.
-  package func step(_ stage: Stage, batch: Int, usesReference: Bool) -> Int {
+  /// One optimiser step on `batch` images in two views: frozen blocks forward, trained ones forward and
+  /// twice that backward, the reference branch forward where there is one; of the last block what is
+  /// computed, or all of it.
+  package func step(_ stage: Stage, batch: Int, usesReference: Bool, fullLastBlock: Bool) -> Int {
     let trained = stage.trainedBlocks.count
     let frozen = stage.model.depth - trained
-    var image = (frozen + 3 * trained + (usesReference ? trained : 0)) * block
+    let passes = usesReference ? 4 : 3
+    var image = frozen * block + passes * (trained - 1) * block
+    image += passes * (fullLastBlock ? block : classTokenBlock)
     image += stage.trainsStem ? 2 * stem : stem
     image += (usesReference ? 4 : 3) * head(stage.model.projector)
     return 2 * batch * image

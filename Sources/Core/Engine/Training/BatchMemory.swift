@@ -1,6 +1,7 @@
 /// The memory of a batch: what its trained blocks keep, and everything behind the class tokens.
 ///
 /// B images in two views make 2B rows: row v·B + i is view v of image i. D = width, P = projection.
+/// What blocks and stem keep covers a slice of the rows, which may be all of them.
 struct BatchPlan: Sendable {
   private(set) var layout = Layout(alignment: 16)
   /// Class tokens before the final normalisation and their gradients [2B, D].
@@ -13,7 +14,7 @@ struct BatchPlan: Sendable {
   let projections, projectionGradients: Slot
   let contrast: NTXent
   let reference: Reference?
-  /// The stem's input, where the stem trains [2B · patches, patch size].
+  /// The stem's input of a slice, where the stem trains [rows · patches, patch size].
   let patches: Slot?
   /// One a trained block that runs in full, from the lowest.
   let blocks: [EncoderBlock.TracePlan]
@@ -47,13 +48,14 @@ struct BatchPlan: Sendable {
         tokens: layout.add("reference class tokens", rows, c.width),
         projections: layout.add("reference projections", rows, output),
         alignment: InfoNCE(batch: options.batch, width: output, in: &layout)) : nil
-    patches = stage.trainsStem ? layout.add("patches", rows * c.patches, c.patchSize) : nil
+    let kept = options.keptRows
+    patches = stage.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
     var blocks: [EncoderBlock.TracePlan] = []
     for _ in stage.trainedBlocks.dropLast(options.fullLastBlock ? 0 : 1) {
-      blocks.append(EncoderBlock.TracePlan(images: rows, c.block, in: &layout))
+      blocks.append(EncoderBlock.TracePlan(images: kept, c.block, in: &layout))
     }
     self.blocks = blocks
     last =
-      options.fullLastBlock ? nil : ClassTokenBlock.TracePlan(images: rows, c.block, in: &layout)
+      options.fullLastBlock ? nil : ClassTokenBlock.TracePlan(images: kept, c.block, in: &layout)
   }
 }

@@ -18,6 +18,15 @@ package struct TrainingOptions: Sendable, Hashable {
   package var chunk: Int
   /// All tokens through the last block, where the class token's path gives the same: for comparison.
   package var fullLastBlock = false
+  /// Rows of the 2B whose traces are kept at a time; nil for all. With fewer, a step computes the encoder
+  /// twice: once for the loss, and again slice by slice for the gradients, which are the same to the bit.
+  package var slice: Int?
+
+  /// The rows kept at a time: whole chunks, at most the batch's.
+  package var keptRows: Int {
+    guard let slice else { return 2 * batch }
+    return min((slice + chunk - 1) / chunk * chunk, 2 * batch)
+  }
 
   package init(
     temperature: Float = 0.05, alignment: Float = 0, proximal: Float = 0, batch: Int, epochs: Int = 1,

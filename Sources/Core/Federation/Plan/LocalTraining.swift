@@ -16,9 +16,14 @@ extension Plan {
     /// rho of FedProx: weight of the pull towards the round's global weights. Default 0, off, the paper's.
     package var proximal: Float
 
+    /// What a client's process may have resident. Default nil, unlimited: a box's operator knows better, and
+    /// can say so to the client.
+    package var memory: ByteCount?
+
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
-      schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0
+      schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0,
+      memory: ByteCount? = nil
     ) {
       self.epochs = epochs
       self.batch = batch
@@ -26,6 +31,7 @@ extension Plan {
       self.weightDecay = weightDecay
       self.schedule = schedule
       self.proximal = proximal
+      self.memory = memory
     }
 
     /// The learning rate of a step: base x batch / 256, so that a plan survives a change of batch.

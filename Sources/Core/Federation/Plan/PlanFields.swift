@@ -64,6 +64,9 @@ extension PlanField {
     PlanField(
       "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
       "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
+    PlanField(
+      "local.memory", \.local.memory, .memory, unit: "bytes",
+      "What a client's process may have resident: it computes in slices to stay below, or refuses."),
   ]
 
   private static let round: [PlanField] = [

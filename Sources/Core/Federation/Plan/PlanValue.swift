@@ -96,6 +96,18 @@ extension PlanValue where Value == Int? {
   }
 }
 
+extension PlanValue where Value == ByteCount? {
+  static var memory: Self {
+    scalar(
+      "unlimited, or an amount such as 256MB or 1GiB", write: { $0.map(\.description) ?? "unlimited" },
+      read: { text throws(PlanRefusal) in
+        if text == "unlimited" { return .some(nil) }
+        guard let count = ByteCount(text) else { return nil }
+        return count
+      })
+  }
+}
+
 extension PlanValue where Value == Plan.Calibration.Interval {
   static func interval(upTo limit: Int) -> Self {
     scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRefusal) in

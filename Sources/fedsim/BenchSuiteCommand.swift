@@ -1,0 +1,75 @@
+import ArgumentParser
+import Commands
+import Foundation
+import Simulation
+
+struct BenchSuiteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "suite",
+    abstract: "Times a set of steps of ViT-Tiny, each in a process of its own, and prints one table.",
+    discussion: """
+      Memory is what each process had resident at most. The rate counts the products that are computed; the
+      fraction is of OpenBLAS's product of 2048 x 2048 x 2048 in the same process.
+      """)
+
+  /// What is timed, and the options of `bench step` for it.
+  private static let cases: [(name: String, options: [String])] = [
+    ("frozen prefix, 128", ["--prefix-only"]),
+    ("layer-wise 12, 128, full last block", ["--full-last-block"]),
+    ("layer-wise 12, 128", []),
+    ("layer-wise 12, 128, one thread", ["--threads", "1"]),
+    ("layer-wise 12, 256", ["--batch", "256"]),
+    ("layer-wise 12, 256, in 80 MB", ["--batch", "256", "--memory", "80MB"]),
+    ("layer-wise 1, 128", ["--stage", "1"]),
+    ("progressive 6, 128", ["--strategy", "progressive", "--stage", "6"]),
+    ("end-to-end, 128", ["--strategy", "end-to-end"]),
+    ("end-to-end, 256", ["--strategy", "end-to-end", "--batch", "256", "--steps", "3"]),
+  ]
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      var results: [String: StepBenchmark.Result] = [:]
+      print("case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
+      for (name, options) in Self.cases {
+        let result = try await Self.measure(options)
+        results[name] = result
+        let label = name.padding(toLength: 38, withPad: " ", startingAt: 0)
+        print(
+          label
+            + String(
+              format: "%8.3f  %8.3f  %7.1f  %6.1f  %8.2f  %9.0f", result.stepSeconds.min,
+              result.stepSeconds.median, result.gflops, result.sgemmGflops, result.fraction,
+              Double(result.peakMemoryBytes) / 1e6))
+      }
+      Self.compare(results, batch: 128)
+      Self.compare(results, batch: 256)
+    }
+  }
+
+  private static func compare(_ results: [String: StepBenchmark.Result], batch: Int) {
+    guard let layerWise = results["layer-wise 12, \(batch)"], let endToEnd = results["end-to-end, \(batch)"]
+    else { return }
+    print(
+      String(
+        format: "batch %d, end-to-end over layer-wise: %.1f times the memory, %.1f times the time", batch,
+        Double(endToEnd.peakMemoryBytes) / Double(layerWise.peakMemoryBytes),
+        endToEnd.stepSeconds.median / layerWise.stepSeconds.median))
+  }
+
+  /// Runs `bench step` with the options in a process of its own, so that its memory is its own.
+  private static func measure(_ options: [String]) async throws -> StepBenchmark.Result {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = ["bench", "step", "--json"] + options
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      throw CommandFailure(
+        .failed, "bench step \(options.joined(separator: " ")) ended with \(process.terminationStatus)")
+    }
+    return try JSONDecoder().decode(StepBenchmark.Result.self, from: output)
+  }
+}
