@@ -48,7 +48,7 @@ struct LocalWork: Sendable {
     }
     trainer.begin()
     let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
-    let views = AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
+    let views = try source(stage, assignment, augmenter)
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
       note(step, steps, loss)
       return progress.note(step, of: steps)
@@ -64,6 +64,36 @@ struct LocalWork: Sendable {
   }
 
   private var threads: Int { configuration.threads }
+
+  /// The round's views: fresh ones each epoch, or some of a fixed number, behind the frozen prefix if there
+  /// is one.
+  private func source(
+    _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter
+  ) throws -> any ViewSource {
+    guard plan.local.views > 0 else {
+      return AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
+    }
+    let seed = RandomNumbers.derive(plan.seed, "fixed views \(configuration.name)")
+    func views(_ cache: ViewCache?) -> FixedViews {
+      FixedViews(
+        images, augmenter, views: plan.local.views, seed: seed, roundSeed: assignment.seed, workers: threads,
+        cache: cache)
+    }
+    guard !stage.trainsStem else { return views(nil) }
+    // Stem and frozen blocks come first in the layout.
+    let frozen = 1 + stage.trainedBlocks.lowerBound
+    let cache = try ViewCache(
+      configuration.state.appendingPathComponent("views"),
+      ViewCache.Contents(
+        images: images.count, views: plan.local.views, size: plan.encoder.tokens * plan.encoder.width,
+        seed: seed, layers: assignment.parts.prefix(frozen).map(\.digest)))
+    let runner = PrefixRunner(stage.model, workers: Workers(threads))
+    for (part, version) in zip(stage.model.parts, assignment.parts).prefix(frozen) {
+      runner.parameters[part.range].setBytes(try self.cache.read(version))
+    }
+    try cache.update(runner, draw: views(nil).draw)
+    return views(cache)
+  }
 
   /// The round's options, cut so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with what would be needed where it cannot.

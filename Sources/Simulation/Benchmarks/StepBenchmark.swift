@@ -98,10 +98,14 @@ package struct StepBenchmark: Sendable {
   }
 
   private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {
-    let prefix = PrefixRunner(stage, chunk: chunk, workers: workers)
+    let prefix = PrefixRunner(stage.model, chunk: chunk, workers: workers)
+    Initialisation.random(stage.model, into: prefix.parameters, seed: 1)
     let images = Self.noise()
     return Self.time(steps) {
-      prefix.run(2 * batch) { image, _, pixels in Self.copy(images, image, pixels) }
+      prefix.run(2 * batch, from: .images, to: stage.model.depth - 1) { image, _, pixels in
+        Self.copy(images, image, pixels)
+      } write: { _, _ in
+      }
     }
   }
 

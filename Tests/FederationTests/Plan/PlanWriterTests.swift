@@ -39,6 +39,7 @@ import Testing
     var plan = Plan.random(&numbers)
     plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
     plan.augmentation.blurKernel = 79
+    plan.local.views = 80
     plan.local.memory = ByteCount(bytes: 80_000_000)
     let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan))
     let properties = leaves(of: json, at: "")

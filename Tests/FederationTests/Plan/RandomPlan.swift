@@ -54,6 +54,7 @@ extension Plan {
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
       learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),
       schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000),
+      views: 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),

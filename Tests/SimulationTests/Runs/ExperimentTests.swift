@@ -35,6 +35,20 @@ import Testing
     #expect(summary.encoderDigest != plan.firstDigest, "it trained")
   }
 
+  /// Fixed views behind a cached prefix: repeatable, another result than fresh views, and valid only as long
+  /// as the prefix stays, which a calibration changes in every round.
+  @Test func fixedViewsCanBeRepeated() async throws {
+    var plan = Plan.tiny(rounds: 2)
+    let fresh = try await TinyRun.summary(plan)
+    plan.local.views = 4
+    let fixed = try await TinyRun.summary(plan, threads: 1, cores: 1)
+    #expect(fixed.encoderDigest != fresh.encoderDigest)
+    #expect(try await TinyRun.summary(plan, threads: 2, cores: 2).encoderDigest == fixed.encoderDigest)
+    plan.method.calibration = Plan.Calibration(data: "shapes:16")
+    let calibrated = try await TinyRun.summary(plan)
+    #expect(calibrated.rounds.count == 4 && calibrated.rounds.allSatisfy { $0.loss.isFinite })
+  }
+
   @Test func strategiesDiffer() async throws {
     var digests: Set<String> = []
     for strategy in Strategy.allCases {

@@ -31,13 +31,20 @@ extension Trainer {
     let places = slice.map { self.places(of: chunk, in: $0) }
     let (frozen, scratch) = (memory.frozenTrace(images.count), memory.scratch(images.count))
     let patches = places.flatMap { self.patches($0) } ?? memory.patches(images.count)
-    memory.cut(images, into: patches, encoder.stem) { row, pixels in
-      write(row / options.batch, row % options.batch, worker, pixels)
-    }
-    // The prefix, shared by the local and the global model.
     let x = memory.tokens(images.count)
-    FrozenPrefix(encoder: encoder, depth: stage.trainedBlocks.lowerBound)
-      .forward(patches, into: x, frozen, scratch, parameters)
+    if givesTokens {
+      let tokens = encoder.configuration.tokens
+      for (index, row) in images.enumerated() {
+        write(row / options.batch, row % options.batch, worker, x.row(index * tokens))
+      }
+    } else {
+      memory.cut(images, into: patches, encoder.stem) { row, pixels in
+        write(row / options.batch, row % options.batch, worker, pixels)
+      }
+      // The prefix, shared by the local and the global model.
+      FrozenPrefix(encoder: encoder, depth: stage.trainedBlocks.lowerBound)
+        .forward(patches, into: x, frozen, scratch, parameters)
+    }
     // In a second pass the reference branch has been through already.
     if let branch = batchPlan.reference, slice == nil || slice == chunks {
       let (g, tokens) = (memory.referenceTokens(images.count), batch[branch.tokens].rows(images))

@@ -25,6 +25,8 @@ package final class Trainer {
   /// The last block, where the class token's path is taken through it.
   let lastBlock: ClassTokenBlock?
   let workers: Workers
+  /// Whether the step under way is given the prefix's outputs.
+  var givesTokens = false
 
   static let laneCount = 4
 
@@ -53,10 +55,13 @@ package final class Trainer {
   package func gradient(_ slot: Slot) -> Matrix { lanes[0].storage[slot] }
 
   /// One optimiser step on B images; `write(view, image, worker, pixels)` gives view 0 or 1 of image
-  /// 0 ..< B as [C, H, W]. Returns the loss before the step.
+  /// 0 ..< B as [C, H, W], or, with `tokens`, as the frozen prefix's output [T, D]. Returns the loss before
+  /// the step.
   package func step(
-    learningRate: Float, _ write: (Int, Int, Int, UnsafeMutablePointer<Float>) -> Void
+    learningRate: Float, tokens: Bool = false, _ write: (Int, Int, Int, UnsafeMutablePointer<Float>) -> Void
   ) -> Float {
+    precondition(!tokens || !stage.trainsStem, "without a frozen prefix there are images alone")
+    givesTokens = tokens
     for lane in lanes { lane.storage.clear() }
     secondView.clear()
     var loss: Float

@@ -4,9 +4,16 @@
 /// can be repeated. Several threads ask at once.
 package protocol ViewSource {
   var count: Int { get }
+  /// Whether ``write(view:image:epoch:worker:into:)`` gives the frozen prefix's outputs, [T, D] tokens,
+  /// instead of images.
+  var givesTokens: Bool { get }
 
   /// Writes view 0 or 1 of an image as [C, H, W] floats, normalised; `epoch` tells one draw of the
   /// augmentation from the next, and `worker` whose scratch may be used.
   func write(
     view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>)
+}
+
+extension ViewSource {
+  package var givesTokens: Bool { false }
 }

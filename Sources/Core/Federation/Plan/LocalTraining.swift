@@ -16,6 +16,9 @@ extension Plan {
     /// rho of FedProx: weight of the pull towards the round's global weights. Default 0, off, the paper's.
     package var proximal: Float
 
+    /// Fixed views of each image, of which an epoch takes two; the frozen prefix's outputs for them are kept
+    /// in a file. Even; 0 draws fresh views every epoch. Default 0, the paper's.
+    package var views: Int
     /// What a client's process may have resident. Default nil, unlimited: a box's operator knows better, and
     /// can say so to the client.
     package var memory: ByteCount?
@@ -23,7 +26,7 @@ extension Plan {
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
       schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0,
-      memory: ByteCount? = nil
+      views: Int = 0, memory: ByteCount? = nil
     ) {
       self.epochs = epochs
       self.batch = batch
@@ -31,6 +34,7 @@ extension Plan {
       self.weightDecay = weightDecay
       self.schedule = schedule
       self.proximal = proximal
+      self.views = views
       self.memory = memory
     }
 

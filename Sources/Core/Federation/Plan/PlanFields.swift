@@ -65,6 +65,10 @@ extension PlanField {
       "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
       "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
     PlanField(
+      "local.views", \.local.views, .integer(0...PlanLimits.views), unit: "views",
+      "Fixed views of each image, an even number; the frozen layers' outputs for them are kept on disk. 0: fresh views."
+    ),
+    PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
       "What a client's process may have resident: it computes in slices to stay below, or refuses."),
   ]

@@ -11,6 +11,8 @@ package enum PlanLimits {
   package static let text = 4096
   /// Pixels along a side: self-supervision gains nothing above, and memory grows with the square.
   package static let image = 1024
+  /// Fixed views of an image: their cache is as many times the images' tokens.
+  package static let views = 256
   /// Colour planes: the augmentation of colour is that of red, green and blue.
   package static let channels = 3
   /// Patches of an image: attention keeps a matrix of tokens x tokens a head, 64 MB at this size.

@@ -19,6 +19,10 @@ struct PlanRule: Sendable {
 
 extension PlanRule {
   static let all: [PlanRule] = [
+    PlanRule("local.views") { plan in
+      plan.local.views % 2 == 0
+        ? nil : "is \(plan.local.views); must be even, since first and second views are drawn differently"
+    },
     PlanRule("encoder.channels") { plan in
       plan.encoder.channels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
     },
