@@ -100,7 +100,9 @@ struct LocalWork: Sendable {
   private func options(_ stage: Stage, _ key: RoundKey) throws(ClientError) -> TrainingOptions {
     let options = plan.trainingOptions(key, images: images.count)
     guard let limit = configuration.memory ?? plan.local.memory else { return options }
-    let used = configuration.sharesProcess ? 0 : ProcessMemory.resident
+    // Beside the trainer there are a layer on its way in and the update on its way out.
+    let passing = stage.range.count * 4 + (stage.model.parts.map { $0.range.count * 4 }.max() ?? 0)
+    let used = passing + (configuration.sharesProcess ? 0 : ProcessMemory.resident)
     do {
       return try MemoryPlan.fit(stage, options, workers: threads, allowed: limit.bytes - used)
     } catch {
