@@ -34,7 +34,8 @@ package actor Connection {
       let pool = try await Network.pool
       return Connection(try await connected(to: address, pool: pool), pool: pool, limit: limit)
     } catch {
-      throw .address("\(endpoint)", reason: Network.reason(error))
+      let isRefused = (error as? SocketError) == .disconnected
+      throw .address("\(endpoint)", reason: isRefused ? "nothing listens there" : Network.reason(error))
     }
   }
 
