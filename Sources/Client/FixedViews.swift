@@ -27,7 +27,7 @@ final class FixedViews: ViewSource {
   }
 
   var count: Int { images.count }
-  var givesTokens: Bool { cache != nil }
+  var givesFeatures: Bool { cache != nil }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
     var random = RandomNumbers(roundSeed, "pair", epoch, image, view)

@@ -42,13 +42,15 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    let trainer = Trainer(stage, try options(stage, assignment.key), workers: Workers(threads))
+    let options = try options(stage, assignment.key)
+    let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
+    // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
+    let views = try source(stage, assignment, augmenter, chunk: options.chunk)
+    let trainer = Trainer(stage, options, workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
     }
     trainer.begin()
-    let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
-    let views = try source(stage, assignment, augmenter)
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
       note(step, steps, loss)
       return progress.note(step, of: steps)
@@ -68,7 +70,7 @@ struct LocalWork: Sendable {
   /// The round's views: fresh ones each epoch, or some of a fixed number, behind the frozen prefix if there
   /// is one.
   private func source(
-    _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter
+    _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter, chunk: Int
   ) throws -> any ViewSource {
     guard plan.local.views > 0 else {
       return AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
@@ -85,9 +87,10 @@ struct LocalWork: Sendable {
     let cache = try ViewCache(
       configuration.state.appendingPathComponent("views"),
       ViewCache.Contents(
-        images: images.count, views: plan.local.views, size: plan.encoder.tokens * plan.encoder.width,
+        images: images.count, views: plan.local.views,
+        size: stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound),
         seed: seed, layers: assignment.parts.prefix(frozen).map(\.digest)))
-    let runner = PrefixRunner(stage.model, workers: Workers(threads))
+    let runner = PrefixRunner(stage.model, chunk: chunk, workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts).prefix(frozen) {
       runner.parameters[part.range].setBytes(try self.cache.read(version))
     }
@@ -117,7 +120,7 @@ struct LocalWork: Sendable {
     else {
       throw .server("\(key) is not in its plan")
     }
-    let stage = plan.stage(key.stage)
+    let stage = plan.stage(key.stage, keeping: plan.keptBlocks(key, client: configuration.name))
     let fits = zip(stage.model.parts, assignment.parts).allSatisfy {
       $0.name == $1.name && $0.range.count * 4 == $1.bytes
     }

@@ -5,7 +5,7 @@ import Foundation
 /// The outputs of the frozen prefix for a fixed number of views of every image, in a file: half precision,
 /// memory-mapped, so that the kernel keeps as much of it in memory as there is room for.
 ///
-/// T tokens, D = width; an entry is [T, D], entry image x views + view. The file says beside itself which
+/// An entry is an image's features, entry image x views + view. The file says beside itself which
 /// layers its entries went through; it is advanced by newly frozen layers, and made anew where a layer that
 /// it went through has changed.
 package final class ViewCache {
@@ -13,7 +13,7 @@ package final class ViewCache {
   package struct Contents: Codable, Equatable {
     package var images: Int
     package var views: Int
-    /// Floats of an entry: T x D.
+    /// Floats of an entry.
     package var size: Int
     /// The seed that the views were drawn from.
     package var seed: UInt64
@@ -55,9 +55,9 @@ package final class ViewCache {
     .state("\(file.path): \(String(cString: strerror(errno)))")
   }
 
-  /// Reads entry (image, view) [T, D].
-  package func read(_ image: Int, _ view: Int, into tokens: UnsafeMutablePointer<Float>) {
-    HalfPrecision.decode(place(image * contents.views + view), into: tokens, count: contents.size)
+  /// Reads entry (image, view).
+  package func read(_ image: Int, _ view: Int, into features: UnsafeMutablePointer<Float>) {
+    HalfPrecision.decode(place(image * contents.views + view), into: features, count: contents.size)
   }
 
   private func place(_ entry: Int) -> UnsafeMutableRawPointer { memory + entry * contents.size * 2 }
@@ -71,7 +71,7 @@ package final class ViewCache {
     var start = PrefixRunner.Start.images
     if let old = recorded, old.isEarlier(than: contents) {
       if old.layers.count == contents.layers.count { return }
-      start = .tokens(depth: old.layers.count - 1)
+      start = .features(depth: old.layers.count - 1)
     }
     // Until the entries are whole again they are nothing.
     try? FileManager.default.removeItem(at: note)
@@ -81,8 +81,8 @@ package final class ViewCache {
       } else {
         HalfPrecision.decode(self.place(entry), into: place, count: contents.size)
       }
-    } write: { entry, tokens in
-      HalfPrecision.encode(tokens, into: self.place(entry), count: contents.size)
+    } write: { entry, features in
+      HalfPrecision.encode(features, into: self.place(entry), count: contents.size)
     }
     do {
       try JSONEncoder().encode(contents).write(to: note, options: .atomic)

@@ -83,7 +83,12 @@ package actor Coordinator {
       plan.method.calibration?.isDue(round: key.round, of: plan.rounds(stage: key.stage)) ?? false
     return Round(
       key, rules: plan.round, needed: needed, calibrates: calibrates,
-      expecting: Round.Expectation(base: snapshot.base, bytes: snapshot.stage.range.count * 4),
+      expecting: { client in
+        let kept = plan.keptBlocks(key, client: client)
+        return Round.Expectation(
+          base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
+          bytes: snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes })
+      },
       seed: plan.seed, present: present, at: now)
   }
 }
@@ -241,11 +246,12 @@ extension Coordinator {
   private func assign(_ client: String, deadline: Duration) {
     let left = deadline - now
     let seconds = Double(left.components.seconds) + Double(left.components.attoseconds) * 1e-18
+    let kept = plan.keptBlocks(round.key, client: client)
     sessions[client]?.post(
       .assignment(
         Assignment(
           key: round.key, seed: plan.trainingSeed(round.key, client: client), deadlineSeconds: seconds,
-          parts: snapshot.manifest, trained: snapshot.stage.parts.map(\.name))))
+          parts: snapshot.manifest(keeping: kept), trained: snapshot.trained(keeping: kept).map(\.name))))
     observer(.assigned(round.key, client: client))
   }
 
@@ -256,20 +262,13 @@ extension Coordinator {
     }
   }
 
-  /// Averages the admitted updates, which are read back one at a time in client order.
+  /// Makes one model of the admitted updates.
   private func aggregate() async throws {
-    let (ledger, record, store) = (round.ledger, roundRecord, store)
-    let count = snapshot.stage.range.count
-    let values = try await TrainingThread.run("aggregation") {
-      var mean = WeightedMean(count: count, samples: ledger.samples)
-      for (client, offer) in ledger.inClientOrder {
-        try store.weights(of: client, in: record).withUnsafeBytes {
-          mean.fold($0.bindMemory(to: Float.self), samples: offer.samples)
-        }
-      }
-      return mean.finish()
+    let (record, store) = (roundRecord, store)
+    let aggregator = Aggregator(plan: plan, snapshot: snapshot, key: round.key, ledger: round.ledger) {
+      try store.weights(of: $0, in: record, bytes: $1)
     }
-    draft = snapshot.replacing(trained: values)
+    draft = try await TrainingThread.run("aggregation") { try aggregator.run() }
     calibrationLoss = nil
     round.finishAggregation()
     proceed()

@@ -33,7 +33,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   @Option(help: "Threads of the engine. (default: all cores)")
   var threads: Int?
 
-  @Option(help: "The self-supervised loss: simclr.")
+  @Option(help: "The self-supervised loss: simclr, mocov3 or byol.")
   var ssl: SelfSupervision = .simclr
 
   @Option(help: "Steps that are timed.")
@@ -72,6 +72,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   private func measure() async throws {
     var benchmark = StepBenchmark()
     (benchmark.strategy, benchmark.stage, benchmark.batch) = (strategy, stage, batch)
+    benchmark.ssl = ssl
     benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     (benchmark.steps, benchmark.chunk) = (steps, chunk)
     (benchmark.prefixOnly, benchmark.fullLastBlock) = (prefixOnly, fullLastBlock)
@@ -89,7 +90,9 @@ struct BenchStepCommand: AsyncParsableCommand {
       print(String(decoding: try encoder.encode(result), as: UTF8.self))
       return
     }
-    print("\(result.strategy), stage \(result.stage), batch \(result.batch), \(result.threads) threads")
+    print(
+      "\(result.strategy), \(result.ssl), stage \(result.stage), batch \(result.batch), \(result.threads) threads"
+    )
     print(
       String(
         format: "step    %.3f s at least, %.3f s median", result.stepSeconds.min, result.stepSeconds.median))

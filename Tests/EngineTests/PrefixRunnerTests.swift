@@ -22,7 +22,7 @@ import Testing
       } write: { image, tokens in
         (all + image * size).update(from: tokens, count: size)
       }
-      start = .tokens(depth: stop)
+      start = .features(depth: stop)
     }
     return memory.all.array()
   }
@@ -38,7 +38,7 @@ import Testing
   @Test func aTrainerTakesTokensForImages() {
     let stage = TinyViT.stage(.layerWise)
     var results: [(loss: Float, parameters: [Float])] = []
-    for givesTokens in [false, true] {
+    for givesFeatures in [false, true] {
       let trainer = TinyViT.trainer(stage, TinyViT.options(alignment: 0.2), workers: 2, seed: 94)
       let runner = PrefixRunner(stage.model, chunk: 3, workers: Workers(1))
       runner.parameters.copy(stage.model.layout.range, from: trainer.parameters)
@@ -50,8 +50,8 @@ import Testing
       } write: { row, tokens in
         (all + row * size).update(from: tokens, count: size)
       }
-      let loss = trainer.step(learningRate: 1e-2, tokens: givesTokens) { view, image, worker, place in
-        if givesTokens {
+      let loss = trainer.step(learningRate: 1e-2, features: givesFeatures) { view, image, worker, place in
+        if givesFeatures {
           place.update(from: all + (view * 5 + image) * size, count: size)
         } else {
           views.write(view: view, image: image, epoch: 0, worker: worker, into: place)

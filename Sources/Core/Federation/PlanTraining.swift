@@ -3,9 +3,30 @@ import Engine
 /// What a plan means for training.
 extension Plan {
   /// Stage `index`, counted from 1: which layers exist and which train.
-  package func stage(_ index: Int) -> Stage {
+  ///
+  /// With depth dropout `keeping` says which of its blocks are there.
+  package func stage(_ index: Int, keeping kept: [Int]? = nil) -> Stage {
     Stage(
-      method.strategy, index: index, layersPerStage: method.layersPerStage, encoder, heads: heads)
+      method.strategy, index: index, layersPerStage: method.layersPerStage, encoder, heads: heads,
+      predictor: method.ssl.predicts, keeping: kept)
+  }
+
+  /// Which blocks of a stage run at a client in a round (depth dropout, LW-FedSSL, arXiv 2401.11647): all, or
+  /// those that the stage has added and, drawn anew for each client and round, so many of the others that at
+  /// most `activeBlocks` run.
+  package func keptBlocks(_ key: RoundKey, client: String) -> [Int] {
+    let depth = stageDepth(key.stage)
+    guard method.activeBlocks > 0, depth > method.activeBlocks else { return Array(0..<depth) }
+    let added = depth - method.layersPerStage..<depth
+    var random = RandomNumbers(
+      RandomNumbers.derive(seed, "depth dropout \(client)", [key.stage, key.round]), "blocks")
+    let others = Array(0..<added.lowerBound).shuffled(using: &random)
+    return (others.prefix(method.activeBlocks - added.count) + Array(added)).sorted()
+  }
+
+  /// Blocks of a stage's model.
+  package func stageDepth(_ stage: Int) -> Int {
+    method.strategy == .endToEnd ? encoder.depth : stage * method.layersPerStage
   }
 
   /// A client's training in a round, on so many images. A client with fewer images than a batch trains on
@@ -14,7 +35,8 @@ extension Plan {
     let batch = min(local.batch, images)
     let rounds = Float(rounds(stage: key.stage))
     return TrainingOptions(
-      temperature: method.temperature, alignment: method.alignment, proximal: local.proximal, batch: batch,
+      ssl: method.ssl, momentum: method.momentum, temperature: method.temperature,
+      alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
         local.schedule, rate: local.learningRate * Float(batch) / 256, from: Float(key.round - 1) / rounds,

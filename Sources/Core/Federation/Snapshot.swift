@@ -72,6 +72,27 @@ package struct Snapshot: Sendable {
     }
   }
 
+  /// The parts of a model that has only these of the blocks (depth dropout), in layout order.
+  package func manifest(keeping blocks: [Int]) -> [PartVersion] {
+    let kept = Set(blocks)
+    return manifest.enumerated().filter { position, _ in
+      let block = position - 1
+      let indices = stage.model.encoder.blocks
+      return !indices.indices.contains(block) || kept.contains(indices[block])
+    }.map(\.element)
+  }
+
+  /// Those of them that train.
+  package func trained(keeping blocks: [Int]) -> [PartVersion] {
+    let names = Set(stage.parts.map(\.name))
+    return manifest(keeping: blocks).filter { names.contains($0.name) }
+  }
+
+  /// The snapshot with some parts replaced, by name.
+  package func replacing(parts new: [String: Data]) -> Snapshot {
+    Snapshot(stage, parts: manifest.map { new[$0.name] ?? weights[$0.digest] ?? Data() })
+  }
+
   /// The snapshot after a round: the range that the stage trains is replaced.
   package func replacing(trained values: [Float]) -> Snapshot {
     precondition(values.count == stage.range.count, "\(values.count) floats for \(stage.range)")

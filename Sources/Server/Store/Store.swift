@@ -222,10 +222,16 @@ package final class Store: Sendable {
   }
 
   /// The weights of one admitted update.
-  package func weights(of client: String, in round: RoundRecord) throws(StoreError) -> Data {
+  ///
+  /// With `bytes` that part of them alone, which is all that is read.
+  package func weights(
+    of client: String, in round: RoundRecord, bytes: Range<Int>? = nil
+  ) throws(StoreError) -> Data {
     try read { db in
-      let sql = "SELECT weights FROM updates WHERE roundId = ? AND client = ? AND refusal IS NULL"
-      guard let weights = try Data.fetchOne(db, sql: sql, arguments: [round.id, client]) else {
+      let column = bytes == nil ? "weights" : "substr(weights, ?, ?)"
+      let sql = "SELECT \(column) FROM updates WHERE roundId = ? AND client = ? AND refusal IS NULL"
+      let part = bytes.map { [$0.lowerBound + 1, $0.count] as StatementArguments } ?? []
+      guard let weights = try Data.fetchOne(db, sql: sql, arguments: part + [round.id, client]) else {
         throw StoreError("the admitted update of \(client) is not there")
       }
       return weights

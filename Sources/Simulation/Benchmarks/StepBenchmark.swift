@@ -5,6 +5,7 @@ import Foundation
 /// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) against OpenBLAS's own rate.
 package struct StepBenchmark: Sendable {
   package var strategy = Strategy.layerWise
+  package var ssl = SelfSupervision.simclr
   package var stage = 12
   package var batch = 128
   package var threads = 1
@@ -27,6 +28,7 @@ package struct StepBenchmark: Sendable {
     }
 
     package let strategy: String
+    package let ssl: String
     package let stage: Int
     package let batch: Int
     package let threads: Int
@@ -51,27 +53,29 @@ package struct StepBenchmark: Sendable {
   /// Throws ``MemoryPlan/TooSmall`` where the trainer does not fit.
   package func run() throws -> Result {
     let stage = Stage(
-      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder, heads: HeadConfiguration())
-    let count = OperationCount(Self.encoder)
+      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder, heads: HeadConfiguration(),
+      predictor: ssl.predicts)
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int
     var (planned, before): (Int?, Int?)
     if prefixOnly {
       times = timePrefix(stage, workers)
-      operations = 2 * batch * ((stage.model.depth - 1) * count.block + count.stem)
+      let each = stage.model.encoder.operations
+      operations = 2 * batch * (each.blocks.dropLast().reduce(0, +) + each.stem)
     } else {
       let options = try options(stage)
       planned = MemoryPlan(stage, options, workers: threads).bytes
       before = ProcessMemory.resident
       times = timeSteps(stage, options, workers)
-      operations = count.step(stage, batch: batch, usesReference: false, fullLastBlock: fullLastBlock)
+      operations = OperationCount.step(
+        stage, batch: batch, branches: options.branches, fullLastBlock: fullLastBlock)
     }
     let peak = ProcessMemory.peak
     let sgemm = Products.measureRate(threads: threads)
     let rate = Double(operations) / times[0]
     return Result(
-      strategy: strategy.rawValue, stage: self.stage, batch: batch, threads: threads,
+      strategy: strategy.rawValue, ssl: ssl.rawValue, stage: self.stage, batch: batch, threads: threads,
       stepSeconds: Result.Seconds(min: times[0], median: times[times.count / 2]), gflops: rate / 1e9,
       sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak, plannedMemoryBytes: planned,
       trainerMemoryBytes: before.map { peak - $0 })
@@ -79,7 +83,7 @@ package struct StepBenchmark: Sendable {
 
   private func options(_ stage: Stage) throws -> TrainingOptions {
     var options = TrainingOptions(
-      temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
+      ssl: ssl, temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
     options.fullLastBlock = fullLastBlock
     guard let memory else { return options }
     return try MemoryPlan.fit(stage, options, workers: threads, allowed: memory)

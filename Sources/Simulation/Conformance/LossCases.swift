@@ -4,7 +4,12 @@ import Federation
 /// Golden cases of losses, of the optimiser and of aggregation.
 enum LossCases {
   static let operations: [String: Conformance.Operation] = [
-    "nt_xent": ntXent, "info_nce": infoNCE, "adamw": adamW, "fedavg": weightedMean,
+    "nt_xent": ntXent, "info_nce": infoNCE, "byol": byol, "adamw": adamW,
+    "fedavg": weightedMean,
+    "coordinate_median": { try aggregate($0, $1) { updates, _ in CoordinateRules.median(of: updates) } },
+    "trimmed_mean": {
+      try aggregate($0, $1) { CoordinateRules.trimmedMean(of: $0, trim: try $1.integer("trim")) }
+    },
   ]
 
   private static func ntXent(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
@@ -42,6 +47,36 @@ enum LossCases {
     var comparison = Comparison()
     try comparison.compare("out.loss", [value], with: tensors("out.loss").values)
     try comparison.compare("out.dq", work[dq].array(), with: tensors("out.dq").values)
+    return comparison
+  }
+
+  private static func byol(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
+    let (queries, keys) = try (tensors("in.q"), tensors("in.k"))
+    let (batch, width) = try size(queries, "in.q")
+    guard keys.shape == queries.shape else { throw ConformanceError("in.k has the shape \(keys.shape)") }
+    var layout = Layout()
+    let loss = CosineDistance(batch: batch, width: width, in: &layout)
+    let (q, k) = (layout.add("q", batch, width), layout.add("k", batch, width))
+    let dq = layout.add("dq", batch, width)
+    let work = Storage(layout)
+    work[q].fill(with: queries.values)
+    work[k].fill(with: keys.values)
+    let value = loss.loss(work[q], work[k], adding: work[dq], work)
+    var comparison = Comparison()
+    try comparison.compare("out.loss", [value], with: tensors("out.loss").values)
+    try comparison.compare("out.dq", work[dq].array(), with: tensors("out.dq").values)
+    return comparison
+  }
+
+  private static func aggregate(
+    _ golden: GoldenCase, _ tensors: GoldenTensors, _ rule: ([[Float]], GoldenCase) throws -> [Float]
+  ) throws -> Comparison {
+    let updates = try tensors("in.updates")
+    let (clients, count) = try size(updates, "in.updates")
+    guard clients > 0 else { throw ConformanceError("in.updates has no rows") }
+    let rows = (0..<clients).map { Array(updates.values[$0 * count..<($0 + 1) * count]) }
+    var comparison = Comparison()
+    try comparison.compare("out.aggregate", rule(rows, golden), with: tensors("out.aggregate").values)
     return comparison
   }
 

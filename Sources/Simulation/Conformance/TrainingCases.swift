@@ -46,7 +46,7 @@ enum TrainingCases {
       throw ConformanceError("this version does not know the strategy \(try golden.text("strategy"))")
     }
     let ssl = try golden.text("ssl")
-    guard SelfSupervision(rawValue: ssl) != nil else {
+    guard let ssl = SelfSupervision(rawValue: ssl) else {
       throw ConformanceError("this version does not know the loss \(ssl)")
     }
     let width = try golden.integer("dim")
@@ -68,14 +68,17 @@ enum TrainingCases {
     guard index >= 1, layers >= 1, strategy == .endToEnd || index * layers <= configuration.depth else {
       throw ConformanceError("stage \(index) of \(layers) layers in \(configuration.depth)")
     }
-    return Stage(strategy, index: index, layersPerStage: layers, configuration, heads: heads)
+    return Stage(
+      strategy, index: index, layersPerStage: layers, configuration, heads: heads, predictor: ssl.predicts)
   }
 
   private static func trainer(
     _ stage: Stage, _ golden: GoldenCase, batch: Int, _ tensors: GoldenTensors
   ) throws -> Trainer {
     let options = TrainingOptions(
-      temperature: Float(try golden.number("temperature")), alignment: Float(try golden.number("alignment")),
+      ssl: SelfSupervision(rawValue: try golden.text("ssl")) ?? .simclr,
+      momentum: Float(try golden.number("momentum")), temperature: Float(try golden.number("temperature")),
+      alignment: Float(try golden.number("alignment")),
       proximal: Float(try golden.number("proximal")), batch: batch,
       weightDecay: Float(try golden.number("weight_decay")),
       schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)

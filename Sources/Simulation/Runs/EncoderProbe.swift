@@ -18,9 +18,9 @@ struct EncoderProbe {
     let trained = represent(train, model, parameters, workers)
     let tested = represent(test, model, parameters, workers)
     let probe = LinearProbe(
-      trained.all.reshaped(train.count, plan.encoder.width), labels: train.labels ?? [],
+      trained.all.reshaped(train.count, plan.encoder.output), labels: train.labels ?? [],
       classes: max(train.classes, test.classes))
-    return probe.accuracy(tested.all.reshaped(test.count, plan.encoder.width), labels: test.labels ?? [])
+    return probe.accuracy(tested.all.reshaped(test.count, plan.encoder.output), labels: test.labels ?? [])
   }
 
   private func represent(

@@ -109,7 +109,7 @@ func plan(with line: String = "") -> String {
       encoder: {image: 32, patch: 5, width: 100, depth: 4, heads: 3}
       method:
         strategy: layerwise
-        ssl: mocov3
+        ssl: moco
         temperature: 0
       local: {batch: 1}
       round:
@@ -124,7 +124,7 @@ func plan(with line: String = "") -> String {
         "plan.yaml:2: encoder.width: is 100, which is not a multiple of 3 heads",
         "plan.yaml:4: method.strategy: is 'layerwise'; "
           + "this version knows layer-wise, progressive, end-to-end",
-        "plan.yaml:5: method.ssl: is 'mocov3'; this version knows simclr",
+        "plan.yaml:5: method.ssl: is 'moco'; this version knows simclr, mocov3, byol",
         "plan.yaml:6: method.temperature: is '0'; must be: number above 0, up to 100",
         "plan.yaml:7: local.batch: is '1'; must be: integer 2 … 65536",
         "plan.yaml:9: round.quorum: is 5, more than the cohort of 4",

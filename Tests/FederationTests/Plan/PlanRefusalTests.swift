@@ -30,7 +30,10 @@ import Testing
     ("method: {roundsPerStage: [1, 2, 0, 4]}", "method.roundsPerStage: entry 3 is '0'; must be"),
     ("method: {roundsPerStage: []}", "method.roundsPerStage: has 0 entries"),
     ("method: {roundsPerStage: {a: 1}}", "method.roundsPerStage: is a mapping; must be"),
-    ("method: {ssl: byol}", "method.ssl: is 'byol'; this version knows simclr"),
+    ("method: {ssl: dino}", "method.ssl: is 'dino'; this version knows simclr, mocov3, byol"),
+    ("method: {momentum: 1.5}", "method.momentum: is '1.5'; must be: number 0 … 1"),
+    ("method: {activeBlocks: 1, layersPerStage: 2}", "method.activeBlocks: is 1, less than the 2 blocks"),
+    ("method: {activeBlocks: 2, strategy: end-to-end}", "method.activeBlocks: is 2; end-to-end has a single"),
     ("method: {temperature: -1}", "method.temperature: is '-1'"),
     ("method: {temperature: nan}", "method.temperature: is 'nan'"),
     ("method: {temperature: .inf}", "method.temperature: is '.inf'"),
@@ -57,6 +60,8 @@ import Testing
     ("round: {cohort: 2, quorum: 3}", "round.quorum: is 3, more than the cohort of 2"),
     ("round: {cohort: 5, roster: 4}", "round.roster: is 4, less than the cohort of 5"),
     ("round: {cohort: 10001}", "round.cohort: is '10001'; must be: integer 1 … 10000"),
+    ("round: {aggregation: mode}", "round.aggregation: is 'mode'; this version knows mean, median, trimmed-"),
+    ("round: {aggregation: trimmed-mean, cohort: 4, quorum: 2}", "round.trim: is 1, which leaves nothing"),
     ("round: {deadline: 1.5h}", "round.deadline: is '1.5h'; must be a whole number"),
     ("round: {deadline: 0s}", "round.deadline: is '0s'; must be: duration 1ms … 168h"),
     ("round: {deadline: 169h}", "round.deadline: is '169h'"),
@@ -106,7 +111,11 @@ import Testing
     ("image: 32, patch: 4, width: 96, depth: 257, heads: 3", "encoder.depth: is '257'"),
     ("image: 32, patch: 4, width: 8192, depth: 256, heads: 8", "encoder.width: gives blocks of 2061584"),
     ("image: 32, patch: 0, width: 96, depth: 4, heads: 3", "encoder.patch: is '0'"),
-    ("family: resnet, image: 32, patch: 4, width: 96, depth: 4, heads: 3", "encoder.family: is 'resnet'"),
+    ("family: mlp, image: 32, patch: 4, width: 96, depth: 4, heads: 3", "encoder.family: is 'mlp'"),
+    ("family: resnet, image: 32, width: 16, patch: 4", "encoder.patch: is 4; a resnet has no patches"),
+    ("family: resnet, image: 32, width: 16, depth: 5", "encoder.depth: is 5; a resnet has 4 layers"),
+    ("family: resnet, image: 36, width: 16", "encoder.image: is 36; each layer of a resnet but the first"),
+    ("image: 32, patch: 4, width: 96, heads: 3", "encoder.depth: is missing"),
   ])
   func refusesAnImpossibleEncoder(encoder: String, complaint: String) {
     let lines = complaints("encoder: {\(encoder)}")

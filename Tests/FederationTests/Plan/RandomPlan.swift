@@ -43,7 +43,11 @@ extension Plan {
         strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
         roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
         initialisation: .random(using: &numbers) ? .transfer : .random,
+        ssl: SelfSupervision.allCases.randomElement(using: &numbers)!, momentum: numbers.float(upTo: 1),
         temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
+    if plan.method.strategy != .endToEnd, .random(using: &numbers) {
+      plan.method.activeBlocks = numbers.int(layers...PlanLimits.depth)
+    }
     if Bool.random(using: &numbers) {
       let every = [Calibration.Interval.round, .stage, .rounds(numbers.int(1...9))]
       plan.method.calibration = Calibration(
@@ -54,13 +58,31 @@ extension Plan {
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
       learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),
       schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000),
-      views: 2 * numbers.int(0...8),
+      views: plan.method.activeBlocks > 0 ? 0 : 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
+    plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!
+    plan.round.trim =
+      plan.round.aggregation == .trimmedMean ? (plan.round.quorum - 1) / 2 : numbers.int(0...99)
+    if Bool.random(using: &numbers) { plan.becomeResNet(&numbers, layers: layers) }
     plan.augmentation = .random(&numbers, image: plan.encoder.image, channels: channels)
     return plan
+  }
+}
+
+extension Plan {
+  /// A ResNet in place of the transformer.
+  private mutating func becomeResNet(_ numbers: inout RandomNumbers, layers: Int) {
+    let stages = numbers.int(1...(4 / layers))
+    encoder = EncoderConfiguration(
+      family: .resnet, image: 8 * numbers.int(1...32), channels: encoder.channels, patch: 1,
+      width: numbers.int(1...64), depth: layers * stages, heads: 1)
+    (method.initialisation, method.activeBlocks) = (.random, 0)
+    if case .list = method.roundsPerStage {
+      method.roundsPerStage = .list((0..<stages).map { _ in numbers.int(1...9) })
+    }
   }
 }
 

@@ -31,8 +31,8 @@ extension Round {
     Round(
       exampleKey,
       rules: Plan.RoundRules(cohort: cohort, quorum: quorum, deadline: .seconds(60)), needed: needed,
-      calibrates: calibrates, expecting: Expectation(base: Digest(label: "base"), bytes: 64), seed: seed,
-      present: present, at: now)
+      calibrates: calibrates, expecting: { _ in Expectation(base: Digest(label: "base"), bytes: 64) },
+      seed: seed, present: present, at: now)
   }
 
   /// The same after its cohort is drawn, at time 0.

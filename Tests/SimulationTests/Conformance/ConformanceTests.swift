@@ -15,30 +15,18 @@ import Testing
   static let goldenExists = FileManager.default.fileExists(
     atPath: golden.appendingPathComponent("manifest.json").path)
 
-  /// Ops and losses that this version has not learned yet; a case of another one must pass.
-  private static let unknownOps: Set<String> = ["byol", "coordinate_median", "trimmed_mean"]
-  private static let unknownLosses = ["mocov3", "byol"]
-
   @Test(.enabled(if: goldenExists, "there are no golden cases in ../shared/golden"))
-  func everyGoldenCaseOfAKnownKindPasses() throws {
+  func everyGoldenCasePasses() throws {
     let cases = try GoldenFolder(Self.golden).cases
     #expect(cases.count > 30)
     var passed = 0
     for golden in cases {
       let outcome = Conformance.run(golden)
-      let isTrainingByUnknownLoss =
-        golden.op == "local_training" && Self.unknownLosses.contains(where: golden.name.contains)
-      if Self.unknownOps.contains(golden.op) || isTrainingByUnknownLoss {
-        // Once it is learned, it leaves the lists above.
-        #expect(outcome.line.contains("does not know"), "\(outcome.line)")
-        #expect(!outcome.passed, "\(outcome.line)")
-      } else {
-        #expect(outcome.passed, "\(outcome.line)")
-        #expect(outcome.line.hasPrefix("pass  \(golden.name)"), "\(outcome.line)")
-      }
+      #expect(outcome.passed, "\(outcome.line)")
+      #expect(outcome.line.hasPrefix("pass  \(golden.name)"), "\(outcome.line)")
       if outcome.passed { passed += 1 }
     }
-    #expect(passed >= 28)
+    #expect(passed == cases.count)
   }
 
   @Test func theRightNumbersPass() throws {

@@ -53,6 +53,20 @@ package enum Elementwise {
     for r in 0..<x.rows { add(x.row(r), to: y.row(r), count: x.columns, scale: scale) }
   }
 
+  /// y = keeping · y + (1 - keeping) · x, of the same shape.
+  package static func blend(_ x: Matrix, into y: Matrix, keeping: Float) {
+    precondition(x.rows == y.rows && x.columns == y.columns)
+    let change = 1 - keeping
+    for r in 0..<x.rows {
+      let (from, to) = (x.row(r), y.row(r))
+      sweep(x.columns) {
+        (Vector.load(to + $0) * keeping + Vector.load(from + $0) * change).store(to + $0)
+      } scalar: {
+        to[$0] = to[$0] * keeping + from[$0] * change
+      }
+    }
+  }
+
   /// y = x, of the same shape.
   package static func copy(_ x: Matrix, to y: Matrix) {
     precondition(x.rows == y.rows && x.columns == y.columns)

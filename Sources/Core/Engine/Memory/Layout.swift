@@ -21,7 +21,14 @@ package struct Layout: Sendable {
     package let name: String
     package let shape: [Int]
     package let slot: Slot
+    /// The part of a model that it belongs to: what travels and is stored as one.
+    package let part: String
+    /// A number that training keeps but no gradient moves: a running statistic.
+    package let isBuffer: Bool
   }
+
+  /// The part of a model that slots are added to from now on.
+  package var part = ""
 
   package private(set) var entries: [Entry] = []
   /// In floats.
@@ -36,20 +43,24 @@ package struct Layout: Sendable {
   }
 
   /// Adds a slot; `shape` defaults to [rows, columns] and must have as many elements.
-  package mutating func add(_ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil) -> Slot {
+  package mutating func add(
+    _ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil, isBuffer: Bool = false
+  )
+    -> Slot
+  {
     let shape = shape ?? [rows, columns]
     precondition(rows >= 0 && columns >= 0, "\(name) of \(rows) x \(columns)")
     precondition(shape.reduce(1, *) == rows * columns, "\(name): \(shape) is not \(rows) x \(columns)")
     let offset = (count + alignment - 1) / alignment * alignment
     let slot = Slot(offset: offset, rows: rows, columns: columns)
-    entries.append(Entry(name: name, shape: shape, slot: slot))
+    entries.append(Entry(name: name, shape: shape, slot: slot, part: part, isBuffer: isBuffer))
     count = offset + slot.count
     return slot
   }
 
   /// Adds a vector of `count` elements, as a single row.
-  package mutating func add(_ name: String, _ count: Int) -> Slot {
-    add(name, 1, count, shape: [count])
+  package mutating func add(_ name: String, _ count: Int, isBuffer: Bool = false) -> Slot {
+    add(name, 1, count, shape: [count], isBuffer: isBuffer)
   }
 
   /// The whole layout.

@@ -1,23 +1,125 @@
-/// A vision transformer of so many blocks: stem, blocks, final normalisation (arXiv 2010.11929).
+/// An encoder of some family, as the rest of the engine sees it: a stem, blocks that are added stage by
+/// stage, and a readout.
 ///
-/// An image's representation is its class token after the final normalisation, [D].
-package struct Encoder: Sendable {
-  package let configuration: EncoderConfiguration
-  package let stem: PatchEmbedding
-  package let blocks: [EncoderBlock]
-  package let norm: LayerNorm
+/// A new family conforms to this and joins ``EncoderConfiguration/Family``; trainer, plans and what travels
+/// stay as they are. n images, F = ``pooledWidth``, D = the configuration's ``EncoderConfiguration/output``.
+package protocol Encoder: Sendable {
+  var configuration: EncoderConfiguration { get }
+  /// Which of the finished encoder's blocks exist here, rising: the first ones, or, with depth dropout, some.
+  var blocks: [Int] { get }
+  /// F, the width of what the last block leaves of an image.
+  var pooledWidth: Int { get }
+  var readout: Readout { get }
+  /// What a step through it takes.
+  var operations: EncoderOperations { get }
 
-  /// Adds the parameters of the stem, of the first `depth` blocks and of the final normalisation, in this
-  /// order, under timm's names.
-  package init(_ configuration: EncoderConfiguration, depth: Int, in layout: inout Layout) {
-    precondition(depth >= 1 && depth <= configuration.depth, "\(depth) of \(configuration.depth) blocks")
-    self.configuration = configuration
-    stem = PatchEmbedding(configuration, in: &layout)
-    var blocks: [EncoderBlock] = []
-    for index in 0..<depth {
-      blocks.append(EncoderBlock("blocks.\(index)", configuration.block, in: &layout))
+  /// Floats of an image's features behind so many of the blocks; 0 is behind the stem.
+  func featureSize(behind depth: Int) -> Int
+  /// How one of its parameters starts.
+  func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
+  /// What takes a batch through it in training, and back.
+  func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass
+  /// What that will allocate, by name.
+  func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)]
+  /// What takes chunks of up to `chunk` images through it without training.
+  func makeRunner(chunk: Int) -> any EncoderRunner
+  /// What each of those will allocate, in bytes.
+  func runnerMemory(chunk: Int) -> Int
+}
+
+/// Which blocks train in a pass, and on how much.
+package struct PassSettings: Sendable {
+  /// Positions of the blocks that train; those before them are frozen.
+  package var trainedBlocks: Range<Int>
+  package var trainsStem: Bool
+  /// Views of each image; normalisation over a batch is over one view at a time.
+  package var views: Int
+  /// B, images a step.
+  package var batch: Int
+  /// Images that a worker takes at a time.
+  package var chunk: Int
+  /// Rows whose traces are kept at a time, where a family can do with less than all.
+  package var keptRows: Int
+  /// All of the last block, where less would do.
+  package var fullLastBlock = false
+
+  package init(
+    trainedBlocks: Range<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
+    fullLastBlock: Bool = false
+  ) {
+    (self.trainedBlocks, self.trainsStem) = (trainedBlocks, trainsStem)
+    (self.views, self.batch, self.chunk) = (views, batch, chunk)
+    (self.keptRows, self.fullLastBlock) = (keptRows, fullLastBlock)
+  }
+
+  /// All images in all views: row v·B + i is view v of image i.
+  package var rows: Int { views * batch }
+}
+
+/// Gives view `view` of image `image` as [C, H, W], or, where a step asks for features, as what the frozen
+/// part makes of it; `worker` says whose scratch may be used.
+package typealias ViewWriter = (
+  _ view: Int, _ image: Int, _ worker: Int, _ place: UnsafeMutablePointer<Float>
+) -> Void
+
+/// Another copy of what trains, through which a batch goes forward alone: the global model as received, or
+/// the target branch.
+package struct EncoderBranch {
+  package let parameters: StorageBox
+  /// What the last block leaves of the batch [rows, F].
+  package let pooled: Matrix
+}
+
+/// The encoder's side of an optimiser step: a batch forward to its pooled features, and back from their
+/// gradients. The frozen part is shared by all branches.
+package protocol EncoderPass: AnyObject {
+  /// Fills `pooled` [rows, F] and that of every branch. With `features`, `write` gives what the frozen part
+  /// makes of an image instead of the image.
+  func forward(
+    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
+    _ write: ViewWriter)
+  /// Adds the gradients of what trains, from `d`, that of the pooled features [rows, F], to the lanes: each
+  /// lane sums its own chunks in order, whoever computes them. `d` is overwritten.
+  func backward(
+    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
+    _ write: ViewWriter)
+  /// After an optimiser step: running statistics take in what the last forward pass saw.
+  func updateBuffers(_ parameters: borrowing Storage)
+}
+
+extension EncoderPass {
+  package func updateBuffers(_ parameters: borrowing Storage) {}
+}
+
+/// One worker's way through an encoder that does not train: a chunk of images at a time.
+package protocol EncoderRunner: AnyObject {
+  /// Takes images 0 ..< count, each given by `image(index, pixels)` as [C, H, W], through the stem.
+  func begin(
+    _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void)
+  /// Where the chunk's features stand behind so many blocks [count, feature size]: to be read, or to be set.
+  func features(_ count: Int, behind depth: Int) -> Matrix
+  /// Takes the chunk from behind `start` blocks to behind `end`.
+  func advance(_ count: Int, from start: Int, to end: Int, _ parameters: borrowing Storage)
+  /// Takes the chunk from behind `start` blocks to its representations [count, D].
+  func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage)
+}
+
+/// Floating-point operations of one image forward: products alone, an addition and a multiplication each.
+package struct EncoderOperations: Sendable {
+  package let stem: Int
+  /// One a block, from the lowest.
+  package let blocks: [Int]
+  /// The last block where only what the readout needs of it is computed.
+  package let lastBlock: Int
+  package let readout: Int
+}
+
+extension EncoderConfiguration {
+  /// Adds an encoder's parameters to a layout: stem, the blocks of these indices, readout.
+  package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
+    switch family {
+    case .vit: VisionTransformer(self, blocks: blocks, in: &layout)
+    case .resnet: ResNet(self, blocks: blocks, in: &layout)
     }
-    self.blocks = blocks
-    norm = LayerNorm("norm", width: configuration.width, in: &layout)
   }
 }

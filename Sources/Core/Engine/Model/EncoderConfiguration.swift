@@ -4,7 +4,10 @@
 package struct EncoderConfiguration: Sendable, Hashable, Codable {
   /// Families of encoders. A new one joins here and in ``Encoder``.
   package enum Family: String, Sendable, Codable, CaseIterable {
+    /// Vision transformers (arXiv 2010.11929).
     case vit
+    /// ResNet-18, in four layers (arXiv 1512.03385).
+    case resnet
   }
 
   package var family: Family
@@ -36,6 +39,9 @@ package struct EncoderConfiguration: Sendable, Hashable, Codable {
     self.heads = heads
     self.mlpRatio = mlpRatio
   }
+
+  /// Width of a representation: a transformer's token, or the channels of a whole ResNet's last layer.
+  package var output: Int { family == .resnet ? width << 3 : width }
 
   /// Patches of an image.
   package var patches: Int { (image / patch) * (image / patch) }

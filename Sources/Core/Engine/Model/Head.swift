@@ -22,6 +22,9 @@ package struct Head: Sendable {
     (self.widths, self.linears, self.norms) = (widths, linears, norms)
   }
 
+  /// Width of what comes out.
+  package var output: Int { widths[widths.count - 1] }
+
   /// What the backward pass needs, layer by layer: layer i's output after ReLU and, for all but the last,
   /// room for that output's gradient, each [B, widths[i + 1]].
   package struct Trace {

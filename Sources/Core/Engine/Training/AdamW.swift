@@ -7,27 +7,37 @@ import Foundation
 package struct AdamW: ~Copyable {
   private let first: Storage
   private let second: Storage
+  private let ranges: [Range<Int>]
   private var steps = 0
   package let weightDecay: Float
   package let (beta1, beta2, epsilon): (Float, Float, Float)
 
-  /// Moments, all zero, for the parameters of `range`.
+  /// Moments, all zero, for the parameters of `range`, of which only those of `moving` are moved: not a
+  /// running statistic.
   package init(
-    _ range: Range<Int>, weightDecay: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8
+    _ range: Range<Int>, moving ranges: [Range<Int>]? = nil, weightDecay: Float, beta1: Float = 0.9,
+    beta2: Float = 0.999, epsilon: Float = 1e-8
   ) {
+    self.ranges = ranges ?? [range]
     first = Storage(range)
     second = Storage(range)
     self.weightDecay = weightDecay
     (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
   }
 
-  /// One step on the optimiser's range of the parameters, shared out among the workers.
+  /// One step on the optimiser's parameters, shared out among the workers.
   package mutating func step(
     _ parameters: borrowing Storage, _ gradients: borrowing Storage, learningRate: Float, _ workers: Workers
   ) {
     steps += 1
-    let range = first.range
-    let (m, v) = (first.all.start, second.all.start)
+    for range in ranges { move(range, parameters, gradients, learningRate: learningRate, workers) }
+  }
+
+  private func move(
+    _ range: Range<Int>, _ parameters: borrowing Storage, _ gradients: borrowing Storage,
+    learningRate: Float, _ workers: Workers
+  ) {
+    let (m, v) = (first[range].start, second[range].start)
     let (w, g) = (parameters[range].start, gradients[range].start)
     let correction1 = Float(1 - pow(Double(beta1), Double(steps)))
     let correction2 = Float(1 - pow(Double(beta2), Double(steps)))

@@ -30,7 +30,8 @@ extension Trainer {
         last = 0
       }
       let rate = options.schedule.rate(step: step, of: steps)
-      let loss = self.step(learningRate: rate, tokens: source.givesTokens) { view, image, worker, pixels in
+      let loss = self.step(learningRate: rate, features: source.givesFeatures) {
+        view, image, worker, pixels in
         source.write(view: view, image: order[first + image], epoch: epoch, worker: worker, into: pixels)
       }
       total += Double(loss)

@@ -6,17 +6,16 @@ package struct MemoryPlan: Sendable {
   /// The memory of a stage's trainer with so many workers.
   package init(_ stage: Stage, _ options: TrainingOptions, workers: Int) {
     let (float, trained) = (MemoryLayout<Float>.stride, stage.range.count)
-    let worker = WorkerMemory.Plan(chunk: options.chunk, stage.model.encoder.configuration)
     let lanes = trained + (Trainer.laneCount - 1) * stage.blockRange.count + stage.headRange.count
-    entries = [
-      ("parameters", stage.model.layout.bytes),
-      ("reference", trained * float),
-      ("gradients", lanes * float),
-      ("moments", 2 * trained * float),
-      ("batch", BatchPlan(stage, options).layout.bytes),
-      ("workers", workers * worker.layout.bytes),
-      ("products", workers * Self.productBytes),
-    ]
+    entries =
+      [
+        ("parameters", stage.model.layout.bytes),
+        ("branches", (options.ssl.predicts ? 2 : 1) * trained * float),
+        ("gradients", lanes * float),
+        ("moments", 2 * trained * float),
+        ("batch", BatchPlan(stage, options).layout.bytes),
+        ("products", workers * Self.productBytes),
+      ] + stage.model.encoder.passMemory(PassSettings(stage, options), workers: workers)
   }
 
   /// What OpenBLAS touches of a thread's buffer to pack the factors of products of the engine's sizes.

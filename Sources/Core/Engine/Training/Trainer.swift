@@ -1,32 +1,30 @@
 /// Trains one stage of an encoder on two views of each image: the method itself.
 ///
-/// B images a step in two views, 2B rows: row v·B + i is view v of image i. T tokens, D = width,
-/// P = projection.
+/// B images a step in two views, 2B rows: row v·B + i is view v of image i. F = pooled width, D = width of a
+/// representation, P = projection.
 ///
-/// A chunk of images goes through the frozen prefix once; from its output the reference branch (the global
-/// model as received) and the online branch part. Behind the class tokens the whole batch is compared.
-/// The result does not depend on the number of workers, to the bit: gradients are summed in a fixed number
-/// of lanes, each over its own chunks in order.
+/// A chunk of images goes through the frozen prefix once; from its output the online branch parts, and with it
+/// the reference branch (the global model as received) and the target branch (a moving average), where there
+/// are such. Behind the encoder the whole batch is compared. The result does not depend on the number of
+/// workers, to the bit: gradients are summed in a fixed number of lanes, each over its own chunks in order.
 package final class Trainer {
   package let stage: Stage
   package let options: TrainingOptions
   /// The whole model's parameters; a trainer changes those of `stage.range` alone.
   package let parameters: Storage
   /// What trains, as it was received: the reference of alignment and of the proximal term.
-  let reference: Storage
+  let reference: StorageBox
+  /// The target branch's copy of what trains, where the loss has one.
+  let target: StorageBox?
   /// Lane 0 has room for everything that trains, and ends up with the sum; the others for blocks alone.
   let lanes: [StorageBox]
-  /// The second view's gradient of norm and heads.
-  let secondView: Storage
+  /// The second view's gradient of readout and heads.
+  let secondView: StorageBox
   private var optimiser: AdamW
+  private let encoderPass: any EncoderPass
   let batchPlan: BatchPlan
   let batch: Storage
-  let memories: [WorkerMemory]
-  /// The last block, where the class token's path is taken through it.
-  let lastBlock: ClassTokenBlock?
   let workers: Workers
-  /// Whether the step under way is given the prefix's outputs.
-  var givesTokens = false
 
   static let laneCount = 4
 
@@ -37,54 +35,67 @@ package final class Trainer {
     self.options = options
     self.workers = workers
     parameters = Storage(stage.model.layout)
-    reference = Storage(stage.range)
+    reference = StorageBox(stage.range)
+    target = options.ssl.predicts ? StorageBox(stage.range) : nil
     lanes = (0..<Self.laneCount).map { StorageBox($0 == 0 ? stage.range : stage.blockRange) }
-    secondView = Storage(stage.headRange)
-    optimiser = AdamW(stage.range, weightDecay: options.weightDecay)
-    lastBlock = options.fullLastBlock ? nil : stage.model.encoder.blocks.last.map { ClassTokenBlock($0) }
+    secondView = StorageBox(stage.headRange)
+    optimiser = AdamW(stage.range, moving: stage.optimised, weightDecay: options.weightDecay)
+    encoderPass = stage.model.encoder.makePass(PassSettings(stage, options), workers: workers)
     batchPlan = BatchPlan(stage, options)
     batch = Storage(batchPlan.layout)
-    let plan = WorkerMemory.Plan(chunk: options.chunk, stage.model.encoder.configuration)
-    memories = (0..<workers.count).map { _ in WorkerMemory(plan) }
   }
 
-  /// Takes the parameters as they are now as the global model as received.
-  package func begin() { reference.copy(stage.range, from: parameters) }
+  /// Takes the parameters as they are now as the global model as received; the target branch starts there.
+  package func begin() {
+    reference.storage.copy(stage.range, from: parameters)
+    target?.storage.copy(stage.range, from: parameters)
+  }
 
   /// The gradients of the last step; frozen parameters have none, and asking for them traps.
   package func gradient(_ slot: Slot) -> Matrix { lanes[0].storage[slot] }
 
   /// One optimiser step on B images; `write(view, image, worker, pixels)` gives view 0 or 1 of image
-  /// 0 ..< B as [C, H, W], or, with `tokens`, as the frozen prefix's output [T, D]. Returns the loss before
+  /// 0 ..< B as [C, H, W], or, with `features`, what the frozen prefix makes of it. Returns the loss before
   /// the step.
-  package func step(
-    learningRate: Float, tokens: Bool = false, _ write: (Int, Int, Int, UnsafeMutablePointer<Float>) -> Void
-  ) -> Float {
-    precondition(!tokens || !stage.trainsStem, "without a frozen prefix there are images alone")
-    givesTokens = tokens
+  package func step(learningRate: Float, features: Bool = false, _ write: ViewWriter) -> Float {
+    precondition(!features || !stage.trainsStem, "without a frozen prefix there are images alone")
     for lane in lanes { lane.storage.clear() }
-    secondView.clear()
-    var loss: Float
-    if slices.count == 1 {
-      workers.run(chunks.count) { chunk, worker in encode(chunk, worker, keeping: slices[0], write) }
-      loss = compare()
-      backpropagate(slices[0])
-    } else {
-      // What the loss needs of the encoder is the class tokens; the rest is computed again, slice by slice.
-      workers.run(chunks.count) { chunk, worker in encode(chunk, worker, keeping: nil, write) }
-      loss = compare()
-      for slice in slices {
-        workers.run(slice.count) { task, worker in
-          encode(slice.lowerBound + task, worker, keeping: slice, write)
-        }
-        backpropagate(slice)
-      }
-    }
+    secondView.storage.clear()
+    let (pooled, d) = (batch[batchPlan.pooled], batch[batchPlan.pooledGradients])
+    encoderPass.forward(parameters, into: pooled, branches: branches, features: features, write)
+    var loss = compare()
+    encoderPass.backward(d, parameters, pooled: pooled, into: lanes, features: features, write)
     for lane in lanes.dropFirst() {
       Elementwise.add(lane.storage[stage.blockRange], to: lanes[0].storage[stage.blockRange])
     }
     loss += addProximalTerm()
     optimiser.step(parameters, lanes[0].storage, learningRate: learningRate, workers)
+    encoderPass.updateBuffers(parameters)
+    if let target {
+      Elementwise.blend(parameters[stage.range], into: target.storage.all, keeping: options.momentum)
+    }
     return loss
+  }
+
+  /// The branches beside the online one.
+  private var branches: [EncoderBranch] {
+    var branches: [EncoderBranch] = []
+    if let reference = batchPlan.reference {
+      branches.append(
+        EncoderBranch(parameters: self.reference, pooled: batch[reference.branch.pooled]))
+    }
+    if let target, case .prediction(let prediction) = batchPlan.objective {
+      branches.append(EncoderBranch(parameters: target, pooled: batch[prediction.target.pooled]))
+    }
+    return branches
+  }
+}
+
+extension PassSettings {
+  /// Two views of each image through a stage.
+  init(_ stage: Stage, _ options: TrainingOptions) {
+    self.init(
+      trainedBlocks: stage.trainedBlocks, trainsStem: stage.trainsStem, views: 2, batch: options.batch,
+      chunk: options.chunk, keptRows: options.keptRows, fullLastBlock: options.fullLastBlock)
   }
 }

@@ -2,6 +2,9 @@ import Foundation
 
 /// The settings of one local training, or of one calibration.
 package struct TrainingOptions: Sendable, Hashable {
+  package var ssl: SelfSupervision
+  /// μ, how much of the target branch a step keeps, where the loss has one.
+  package var momentum: Float
   /// τ of every contrastive loss.
   package var temperature: Float
   /// α, the weight of representation alignment with the global model; 0 turns it off.
@@ -29,9 +32,12 @@ package struct TrainingOptions: Sendable, Hashable {
   }
 
   package init(
-    temperature: Float = 0.05, alignment: Float = 0, proximal: Float = 0, batch: Int, epochs: Int = 1,
+    ssl: SelfSupervision = .simclr, momentum: Float = 0.99, temperature: Float = 0.05, alignment: Float = 0,
+    proximal: Float = 0, batch: Int, epochs: Int = 1,
     weightDecay: Float = 1e-5, schedule: LearningRateSchedule, chunk: Int = 8
   ) {
+    self.ssl = ssl
+    self.momentum = momentum
     self.temperature = temperature
     self.alignment = alignment
     self.proximal = proximal
@@ -44,6 +50,9 @@ package struct TrainingOptions: Sendable, Hashable {
 
   /// Whether anything compares with the global model as received.
   package var usesReference: Bool { alignment != 0 }
+
+  /// Branches beside the online one.
+  package var branches: Int { (usesReference ? 1 : 0) + (ssl.predicts ? 1 : 0) }
 }
 
 /// The learning rate over the part of a stage that one local training covers.

@@ -4,9 +4,9 @@
 /// can be repeated. Several threads ask at once.
 package protocol ViewSource {
   var count: Int { get }
-  /// Whether ``write(view:image:epoch:worker:into:)`` gives the frozen prefix's outputs, [T, D] tokens,
+  /// Whether ``write(view:image:epoch:worker:into:)`` gives the frozen prefix's outputs, features,
   /// instead of images.
-  var givesTokens: Bool { get }
+  var givesFeatures: Bool { get }
 
   /// Writes view 0 or 1 of an image as [C, H, W] floats, normalised; `epoch` tells one draw of the
   /// augmentation from the next, and `worker` whose scratch may be used.
@@ -15,5 +15,5 @@ package protocol ViewSource {
 }
 
 extension ViewSource {
-  package var givesTokens: Bool { false }
+  package var givesFeatures: Bool { false }
 }

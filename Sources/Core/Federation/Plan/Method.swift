@@ -13,6 +13,10 @@ extension Plan {
     package var initialisation: LayerInitialisation
     /// The self-supervised loss. Default simclr: it needs neither a target branch nor a predictor.
     package var ssl: SelfSupervision
+    /// mu, how much of the target branch a step keeps (mocov3 and byol). Default 0.99, the paper's.
+    package var momentum: Float
+    /// Blocks that run at a client at most, the trained ones among them (depth dropout); 0: all. Default 0.
+    package var activeBlocks: Int
     /// Divides the similarities in the loss. Default 0.05, the paper's.
     package var temperature: Float
     /// Weight of the representation alignment in the loss; 0 turns it off. Default 0.01: a nudge towards
@@ -24,13 +28,16 @@ extension Plan {
     package init(
       strategy: Strategy = .layerWise, layersPerStage: Int = 1, roundsPerStage: Rounds = .each(15),
       initialisation: LayerInitialisation = .transfer, ssl: SelfSupervision = .simclr,
-      temperature: Float = 0.05, alignment: Float = 0.01, calibration: Calibration? = nil
+      momentum: Float = 0.99, activeBlocks: Int = 0, temperature: Float = 0.05, alignment: Float = 0.01,
+      calibration: Calibration? = nil
     ) {
       self.strategy = strategy
       self.layersPerStage = layersPerStage
       self.roundsPerStage = roundsPerStage
       self.initialisation = initialisation
       self.ssl = ssl
+      self.momentum = momentum
+      self.activeBlocks = activeBlocks
       self.temperature = temperature
       self.alignment = alignment
       self.calibration = calibration

@@ -8,6 +8,8 @@ package struct PlanField: Sendable {
   enum Default: Sendable {
     /// Nothing: it must be there.
     case required
+    /// It must be there for a vision transformer; a ResNet has this value.
+    case requiredForTransformers(resnet: @Sendable (inout Plan) -> Void)
     /// What the plan's structs say.
     case standard
     /// What follows from fields further up, in words and as a change of the plan.
@@ -47,6 +49,7 @@ package struct PlanField: Sendable {
   package var standard: String {
     switch fallback {
     case .required: "required"
+    case .requiredForTransformers: "required for vit"
     case .standard: "`\(write(.unset))`"
     case .derived(let words, _): words
     }

@@ -11,7 +11,9 @@ extension PlanField {
   ]
 
   private static let encoder: [PlanField] = [
-    PlanField("encoder.family", \.encoder.family, .choice, "Kind of encoder: a vision transformer."),
+    PlanField(
+      "encoder.family", \.encoder.family, .choice,
+      "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
     PlanField(
       "encoder.image", \.encoder.image, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
       "Side of the square images."),
@@ -19,20 +21,24 @@ extension PlanField {
       "encoder.channels", \.encoder.channels, .integer(1...PlanLimits.channels), unit: "planes",
       "Colour planes of an image: 1 or 3."),
     PlanField(
-      "encoder.patch", \.encoder.patch, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
-      "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
+      "encoder.patch", \.encoder.patch, .integer(1...PlanLimits.image), unit: "pixels",
+      or: .requiredForTransformers { $0.encoder.patch = 1 },
+      "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches. Not for resnet."),
     PlanField(
       "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
-      "Length of a token; a multiple of `heads`."),
+      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18."
+    ),
     PlanField(
-      "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks", or: .required,
-      "Blocks of the finished encoder; a multiple of `layersPerStage`."),
+      "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks",
+      or: .requiredForTransformers { $0.encoder.depth = 4 },
+      "Blocks of the finished encoder, a multiple of `layersPerStage`; at most 4 for resnet, its default."),
     PlanField(
-      "encoder.heads", \.encoder.heads, .integer(1...PlanLimits.heads), unit: "heads", or: .required,
-      "Attention heads of a block."),
+      "encoder.heads", \.encoder.heads, .integer(1...PlanLimits.heads), unit: "heads",
+      or: .requiredForTransformers { $0.encoder.heads = 1 },
+      "Attention heads of a block. Not for resnet."),
     PlanField(
       "encoder.mlpRatio", \.encoder.mlpRatio, .integer(1...PlanLimits.mlpRatio), unit: "x width",
-      "Width of a block's hidden layer."),
+      "Width of a block's hidden layer. Not for resnet."),
   ]
 
   private static let heads: [PlanField] = [
@@ -90,6 +96,12 @@ extension PlanField {
     PlanField(
       "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
       "How often a round is tried before the server gives up."),
+    PlanField(
+      "round.aggregation", \.round.aggregation, .choice,
+      "How updates become one: by mean weighted with samples, or weight by weight by median or trimmed mean."),
+    PlanField(
+      "round.trim", \.round.trim, .integer(0...PlanLimits.cohort), unit: "clients",
+      "Values of a weight that trimmed-mean leaves out at either end; less than half of `quorum`."),
     PlanField(
       "round.deadline", \.round.deadline, .duration(upTo: PlanLimits.deadline), unit: "with the value",
       "How long the clients have for a round: a whole number with ms, s, m or h."),

@@ -11,8 +11,17 @@ extension PlanField {
       "Rounds of a stage. End-to-end runs the rounds of all stages in its single one."),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
+      or: .derived("`transfer`; `random` for resnet") {
+        $0.method.initialisation = $0.encoder.family == .resnet ? .random : .transfer
+      },
       "How a new layer starts: as a copy of the layer below, or at random."),
     PlanField("method.ssl", \.method.ssl, .choice, "The self-supervised loss."),
+    PlanField(
+      "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
+      "How much of the target branch a step keeps, with mocov3 and byol."),
+    PlanField(
+      "method.activeBlocks", \.method.activeBlocks, .integer(0...PlanLimits.depth), unit: "blocks",
+      "Depth dropout: blocks that run at a client at most, drawn anew each round; 0: all of them."),
     PlanField(
       "method.temperature", \.method.temperature, .number(.above(0, to: PlanLimits.temperature)),
       "Divides the similarities in the loss."),

@@ -79,7 +79,8 @@ private struct PlanReader {
     switch field.fallback {
     case .standard: break
     case .derived(_, let change): change(&plan)
-    case .required:
+    case .requiredForTransformers(let change) where plan.encoder.family == .resnet: change(&plan)
+    case .required, .requiredForTransformers:
       let isWanted = lines[field.section] != nil || field.section != PlanField.optionalSection
       guard isWanted, refused.isDisjoint(with: ["", field.section, field.path]) else { return }
       refuse(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")

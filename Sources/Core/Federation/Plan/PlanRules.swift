@@ -23,11 +23,45 @@ extension PlanRule {
       plan.local.views % 2 == 0
         ? nil : "is \(plan.local.views); must be even, since first and second views are drawn differently"
     },
+    PlanRule("encoder.depth", "encoder.family") { plan in
+      plan.encoder.family == .resnet && plan.encoder.depth > 4
+        ? "is \(plan.encoder.depth); a resnet has 4 layers" : nil
+    },
+    PlanRule("encoder.image", "encoder.family", "encoder.depth") { plan in
+      let least = 1 << (plan.encoder.depth - 1)
+      return plan.encoder.family == .resnet && plan.encoder.depth <= 4 && plan.encoder.image % least != 0
+        ? "is \(plan.encoder.image); each layer of a resnet but the first halves it, so \(least) must divide it"
+        : nil
+    },
+    PlanRule("method.initialisation", "encoder.family") { plan in
+      plan.encoder.family == .resnet && plan.method.initialisation == .transfer
+        ? "is transfer; the layers of a resnet differ in shape, so a new one starts at random" : nil
+    },
+    PlanRule("method.activeBlocks", "encoder.family", "method.layersPerStage", "method.strategy") { plan in
+      let active = plan.method.activeBlocks
+      guard active > 0 else { return nil }
+      if plan.encoder.family == .resnet { return "is \(active); every layer of a resnet must run" }
+      if plan.method.strategy == .endToEnd {
+        return "is \(active); end-to-end has a single stage, of all blocks"
+      }
+      return active < plan.method.layersPerStage
+        ? "is \(active), less than the \(plan.method.layersPerStage) blocks that a stage trains" : nil
+    },
+    PlanRule("local.views", "method.activeBlocks") { plan in
+      plan.local.views > 0 && plan.method.activeBlocks > 0
+        ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
+        : nil
+    },
+    PlanRule("round.trim", "round.aggregation", "round.quorum") { plan in
+      plan.round.aggregation == .trimmedMean && 2 * plan.round.trim >= plan.round.quorum
+        ? "is \(plan.round.trim), which leaves nothing of a quorum of \(plan.round.quorum)" : nil
+    },
     PlanRule("encoder.channels") { plan in
       plan.encoder.channels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
     },
-    PlanRule("encoder.patch", "encoder.image") { plan in
+    PlanRule("encoder.patch", "encoder.image", "encoder.family") { plan in
       let (image, patch) = (plan.encoder.image, plan.encoder.patch)
+      if plan.encoder.family == .resnet { return patch == 1 ? nil : "is \(patch); a resnet has no patches" }
       if image % patch != 0 { return "is \(patch), which does not divide the image's \(image) pixels" }
       return plan.encoder.patches > PlanLimits.patches
         ? "is \(patch), which makes \(plan.encoder.patches) patches; at most \(PlanLimits.patches)" : nil

@@ -10,6 +10,10 @@ extension Plan {
     package var roster: Int
     /// How often a round is tried before the server gives up. Default 3: a bad moment passes, a fault stays.
     package var attempts: Int
+    /// How the clients' updates become one. Default mean, FedAvg's.
+    package var aggregation: AggregationRule
+    /// Updates that a trimmed mean leaves out at either end of every weight's values. Default 1.
+    package var trim: Int
     /// How long the clients have for a round. Default 10 minutes, about the time of three epochs on a
     /// small box.
     package var deadline: TimeSpan
@@ -17,12 +21,14 @@ extension Plan {
     /// A quorum or a roster left out follows the cohort.
     package init(
       cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, attempts: Int = 3,
-      deadline: TimeSpan = .minutes(10)
+      aggregation: AggregationRule = .mean, trim: Int = 1, deadline: TimeSpan = .minutes(10)
     ) {
       self.cohort = cohort
       self.quorum = quorum ?? Self.quorum(cohort: cohort)
       self.roster = roster ?? cohort
       self.attempts = attempts
+      self.aggregation = aggregation
+      self.trim = trim
       self.deadline = deadline
     }
 

@@ -55,7 +55,7 @@ package struct Round: Sendable {
   package private(set) var phase = Phase.recruiting
   package private(set) var ledger = Ledger()
   private let seed: UInt64
-  private let expected: Expectation
+  private let expected: @Sendable (String) -> Expectation
   private let needed: Int
   private let began: Duration
   private var present: Set<String>
@@ -65,7 +65,7 @@ package struct Round: Sendable {
   /// The latest time that the round was advanced to.
   private var latest: Duration
 
-  /// What every update of a round must look like.
+  /// What a client's update of a round must look like.
   package struct Expectation: Sendable, Hashable {
     package let base: Digest
     package let bytes: Int
@@ -75,11 +75,13 @@ package struct Round: Sendable {
 
   /// - Parameters:
   ///   - needed: clients that must be present before it starts; after the deadline a quorum is enough.
+  ///   - expected: what the update of a client must look like.
   ///   - present: clients that are connected as it begins.
   ///   - now: the time at which it begins.
   package init(
-    _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool, expecting expected: Expectation,
-    seed: UInt64, present: some Sequence<String>, at now: Duration
+    _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool,
+    expecting expected: @escaping @Sendable (_ client: String) -> Expectation, seed: UInt64,
+    present: some Sequence<String>, at now: Duration
   ) {
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
@@ -123,6 +125,7 @@ package struct Round: Sendable {
     guard let member = members[client] else { return .stranger }
     if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
     if case .refused = member { return .alreadyRefused }
+    let expected = expected(client)
     guard offer.base == expected.base else { return .wrongBase }
     guard offer.bytes == expected.bytes else { return .wrongSize }
     guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }

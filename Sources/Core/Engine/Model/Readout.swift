@@ -1,0 +1,49 @@
+/// The last step from what the blocks leave of an image to its representation.
+///
+/// n images, F = width of what comes in, D = width of the representation.
+package enum Readout: Sendable {
+  /// A transformer's final normalisation; F = D.
+  case norm(LayerNorm)
+  /// The temporary linear layer of a ResNet that is not finished (LW-FedSSL, arXiv 2401.11647, Table 4).
+  case linear(Linear)
+  /// What comes in is the representation.
+  case identity
+
+  /// The slots of what the backward pass needs, for so many rows.
+  package enum TracePlan: Sendable {
+    case norm(LayerNorm.TracePlan)
+    case none
+  }
+
+  package func tracePlan(rows: Int, width: Int, in layout: inout Layout) -> TracePlan {
+    guard case .norm = self else { return .none }
+    return .norm(LayerNorm.TracePlan(rows: rows, width: width, in: &layout))
+  }
+
+  /// Representations y [n, D] from x [n, F]; rows `rows` of the trace are theirs.
+  package func forward(
+    _ x: Matrix, into y: Matrix, _ plan: TracePlan, rows: Range<Int>, _ work: borrowing Storage,
+    _ parameters: borrowing Storage
+  ) {
+    switch (self, plan) {
+    case (.norm(let norm), .norm(let trace)):
+      norm.forward(x, into: y, trace.trace(work, rows: rows), parameters)
+    case (.linear(let linear), _): linear.forward(x, into: y, parameters)
+    default: Elementwise.copy(x, to: y)
+    }
+  }
+
+  /// dx [n, F] from dy [n, D], which may be overwritten; x is the input of the forward pass.
+  package func backward(
+    _ dy: Matrix, input x: Matrix, into dx: Matrix, _ plan: TracePlan, rows: Range<Int>,
+    _ work: borrowing Storage, _ parameters: borrowing Storage, _ gradients: borrowing Storage
+  ) {
+    switch (self, plan) {
+    case (.norm(let norm), .norm(let trace)):
+      Elementwise.fill(dx, 0)
+      norm.backward(dy, trace.trace(work, rows: rows), adding: dx, parameters, gradients)
+    case (.linear(let linear), _): linear.backward(dy, input: x, into: dx, parameters, gradients)
+    default: Elementwise.copy(dy, to: dx)
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/// ResNet-18 for small images, in four layers of two residual blocks (arXiv 1512.03385; stem for small images
+/// as in SimCLR's appendix B.9: one 3 x 3 convolution and no pooling).
+///
+/// What the federation calls a block is a layer here. Layer l of channels width·2^l halves the image, but for
+/// the first. What is left of an image is the mean of its pixels [F]; while layers are missing, a temporary
+/// linear layer brings that to D = 8·width.
+package struct ResNet: Encoder {
+  package let configuration: EncoderConfiguration
+  package let blocks: [Int]
+  package let stem: BasicBlock.Unit
+  package let layers: [[BasicBlock]]
+  package let readout: Readout
+
+  /// Adds the parameters of the stem, of the layers and of the temporary linear layer, under torchvision's
+  /// names; the last one's is `adapter`.
+  package init(_ c: EncoderConfiguration, blocks: [Int], in layout: inout Layout) {
+    precondition(blocks == Array(0..<blocks.count) && blocks.count <= 4, "layers \(blocks) of a ResNet")
+    (configuration, self.blocks) = (c, blocks)
+    layout.part = "stem"
+    stem = BasicBlock.Unit(
+      "conv1", "bn1", inputs: c.channels, outputs: c.width, kernel: 3, stride: 1, side: c.image, in: &layout)
+    var layers: [[BasicBlock]] = []
+    var (channels, side) = (c.width, c.image)
+    for index in blocks {
+      layout.part = "blocks.\(index)"
+      let (outputs, stride) = (c.width << index, index == 0 ? 1 : 2)
+      let first = BasicBlock(
+        "layer\(index + 1).0", inputs: channels, outputs: outputs, stride: stride, side: side, in: &layout)
+      side = first.first.convolution.outputSide
+      let second = BasicBlock(
+        "layer\(index + 1).1", inputs: outputs, outputs: outputs, stride: 1, side: side, in: &layout)
+      layers.append([first, second])
+      channels = outputs
+    }
+    self.layers = layers
+    if channels == c.output {
+      readout = .identity
+    } else {
+      // A part of its own in each stage: it is not carried on.
+      layout.part = "adapter.\(blocks.count)"
+      readout = .linear(Linear("adapter", inputs: channels, outputs: c.output, in: &layout))
+    }
+  }
+
+  package var pooledWidth: Int { configuration.width << (blocks.count - 1) }
+
+  package func featureSize(behind depth: Int) -> Int {
+    depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize
+  }
+
+  /// Pixels of the last layer's output.
+  var lastArea: Int { layers[layers.count - 1][1].second.norm.area }
+
+  package var operations: EncoderOperations {
+    let blocks = layers.map { $0.flatMap(\.units).reduce(0) { $0 + $1.convolution.operations } }
+    var readout = 0
+    if case .linear = self.readout { readout = 2 * pooledWidth * configuration.output }
+    return EncoderOperations(
+      stem: stem.convolution.operations, blocks: blocks, lastBlock: blocks[blocks.count - 1], readout: readout
+    )
+  }
+
+  /// As torchvision has it: convolutions from He's normal distribution over their outputs, normalisations 1
+  /// and 0; the temporary linear layer as nn.Linear.
+  package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
+    if entry.name.hasSuffix("running_var") { return .constant(1) }
+    if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
+    guard entry.shape.count == 4 else {
+      return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
+    }
+    let fanOut = entry.shape[0] * entry.shape[2] * entry.shape[3]
+    return .normal(deviation: (2 / Float(fanOut)).squareRoot())
+  }
+
+  package func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass {
+    ResNetPass(self, settings, workers: workers)
+  }
+
+  package func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)] {
+    [
+      ("traces", ResNetPass.Plan(self, settings).layout.bytes),
+      ("workers", workers * ResNetRunner.Plan(self, chunk: settings.chunk).layout.bytes),
+    ]
+  }
+
+  package func makeRunner(chunk: Int) -> any EncoderRunner { ResNetRunner(self, chunk: chunk) }
+  package func runnerMemory(chunk: Int) -> Int { ResNetRunner.Plan(self, chunk: chunk).layout.bytes }
+}

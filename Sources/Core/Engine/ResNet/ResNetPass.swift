@@ -1,0 +1,221 @@
+/// A ResNet's side of a step. Its normalisations need a whole view's images at a time, so a batch goes through
+/// one convolution after the other; the frozen part, with its running statistics, goes chunk by chunk.
+final class ResNetPass {
+  private let encoder: ResNet
+  private let settings: PassSettings
+  private let plan: Plan
+  private let memory: Storage
+  private let runners: [ResNetRunner]
+  private let workers: Workers
+
+  init(_ encoder: ResNet, _ settings: PassSettings, workers: Workers) {
+    (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
+    plan = Plan(encoder, settings)
+    memory = Storage(plan.layout)
+    runners = (0..<workers.count).map { _ in ResNetRunner(encoder, chunk: settings.chunk) }
+  }
+
+  private func views(_ x: Matrix, _ view: Int) -> Matrix {
+    x.rows(view * settings.batch..<(view + 1) * settings.batch)
+  }
+
+  /// Calls `body` with ranges of rows of the batch, shared out among the workers.
+  private func eachChunk(of size: Int, _ body: (Range<Int>, Int) -> Void) {
+    workers.run((settings.rows + size - 1) / size) { task, worker in
+      body(task * size..<min((task + 1) * size, settings.rows), worker)
+    }
+  }
+}
+
+// MARK: - Forward
+
+extension ResNetPass: EncoderPass {
+  func forward(
+    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
+    _ write: ViewWriter
+  ) {
+    let input = memory[plan.input]
+    let depth = settings.trainedBlocks.lowerBound
+    eachChunk(of: settings.chunk) { rows, worker in
+      func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
+        write(row / settings.batch, row % settings.batch, worker, place)
+      }
+      guard !settings.trainsStem && !features else {
+        for row in rows { give(row, input.row(row)) }
+        return
+      }
+      let runner = runners[worker]
+      runner.begin(rows.count, parameters) { give(rows.lowerBound + $0, $1) }
+      runner.advance(rows.count, from: 0, to: depth, parameters)
+      Elementwise.copy(runner.features(rows.count, behind: depth), to: input.rows(rows))
+    }
+    // Branches leave no traces that anybody reads, so the online one's have the same place, afterwards.
+    for branch in branches { train(branch.parameters.storage, into: branch.pooled) }
+    train(parameters, into: pooled)
+  }
+
+  /// The batch through everything that trains.
+  private func train(_ parameters: borrowing Storage, into pooled: Matrix) {
+    var x = memory[plan.input]
+    if let stem = plan.stem {
+      let y = memory[stem.output]
+      run(encoder.stem, stem.unit, x, into: y, parameters)
+      eachChunk(of: settings.chunk) { rows, _ in Elementwise.relu(y.rows(rows)) }
+      x = y
+    }
+    for (block, trace) in zip(blocks, plan.blocks) {
+      run(block, trace, x, parameters)
+      x = memory[trace.output]
+    }
+    let area = encoder.lastArea
+    eachChunk(of: settings.chunk) { rows, _ in
+      ResNetRunner.pool(x.rows(rows), area: area, into: pooled.rows(rows))
+    }
+  }
+
+  private var blocks: [BasicBlock] { Array(encoder.layers[settings.trainedBlocks].joined()) }
+
+  private func run(
+    _ block: BasicBlock, _ trace: Plan.Block, _ x: Matrix, _ parameters: borrowing Storage
+  ) {
+    let (middle, y) = (memory[trace.middle], memory[trace.output])
+    run(block.first, trace.first, x, into: middle, parameters)
+    eachChunk(of: settings.chunk) { rows, _ in Elementwise.relu(middle.rows(rows)) }
+    run(block.second, trace.second, middle, into: y, parameters)
+    var added = x
+    if let shortcut = block.shortcut, let unit = trace.shortcut {
+      added = gradient(0, columns: block.outputSize)
+      run(shortcut, unit, x, into: added, parameters)
+    }
+    eachChunk(of: settings.chunk) { rows, _ in
+      Elementwise.add(added.rows(rows), to: y.rows(rows))
+      Elementwise.relu(y.rows(rows))
+    }
+  }
+
+  /// Convolution, statistics, normalisation; the convolution's output stays in the trace.
+  private func run(
+    _ unit: BasicBlock.Unit, _ trace: Plan.Unit, _ x: Matrix, into y: Matrix,
+    _ parameters: borrowing Storage
+  ) {
+    let (output, norm) = (memory[trace.output], unit.norm)
+    eachChunk(of: unit.convolution.group) { rows, worker in
+      unit.convolution.forward(x.rows(rows), into: output.rows(rows), runners[worker].scratch, parameters)
+    }
+    workers.run(settings.views * norm.channels) { task, _ in
+      let (view, channel) = (task / norm.channels, task % norm.channels)
+      norm.measure(
+        views(output, view), channel: channel, into: trace.statistics.statistics(memory, view: view))
+    }
+    for view in 0..<settings.views {
+      norm.forward(
+        views(output, view), into: views(y, view), trace.statistics.statistics(memory, view: view),
+        parameters)
+    }
+  }
+
+  // MARK: - Back
+
+  /// One of the gradient buffers, as wide as needed.
+  private func gradient(_ index: Int, columns: Int) -> Matrix {
+    memory[plan.gradients[index]].columns(0..<columns)
+  }
+
+  func backward(
+    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
+    _ write: ViewWriter
+  ) {
+    var (dy, other) = (0, 1)
+    let area = encoder.lastArea
+    let top = gradient(dy, columns: d.columns * area)
+    eachChunk(of: settings.chunk) { rows, _ in
+      for row in rows {
+        for channel in 0..<d.columns {
+          (top.row(row) + channel * area).update(repeating: d[row, channel] / Float(area), count: area)
+        }
+      }
+    }
+    let blocks = blocks
+    for index in blocks.indices.reversed() {
+      let below = index > 0 ? plan.blocks[index - 1].output : plan.stem?.output
+      backpropagate(
+        blocks[index], plan.blocks[index], memory[below ?? plan.input], from: dy, to: other,
+        needsInput: below != nil, parameters, lanes)
+      swap(&dy, &other)
+    }
+    guard let stem = plan.stem else { return }
+    let (size, y) = (encoder.stem.convolution.outputSize, memory[stem.output])
+    let d = gradient(dy, columns: size)
+    eachChunk(of: settings.chunk) { rows, _ in
+      Elementwise.reluBackward(d.rows(rows), output: y.rows(rows))
+    }
+    backpropagate(encoder.stem, stem.unit, d, memory[plan.input], adding: nil, parameters, lanes)
+  }
+
+  /// The gradient of a block's output, in buffer `from`, becomes that of its input, in buffer `to`.
+  private func backpropagate(
+    _ block: BasicBlock, _ trace: Plan.Block, _ x: Matrix, from: Int, to: Int, needsInput: Bool,
+    _ parameters: borrowing Storage, _ lanes: [StorageBox]
+  ) {
+    let (d, copy) = (gradient(from, columns: block.outputSize), gradient(2, columns: block.outputSize))
+    let middle = gradient(3, columns: block.first.convolution.outputSize)
+    let dx = gradient(to, columns: block.inputSize)
+    let (y, hidden) = (memory[trace.output], memory[trace.middle])
+    eachChunk(of: settings.chunk) { rows, _ in
+      Elementwise.reluBackward(d.rows(rows), output: y.rows(rows))
+      Elementwise.copy(d.rows(rows), to: copy.rows(rows))
+      Elementwise.fill(middle.rows(rows), 0)
+      Elementwise.fill(dx.rows(rows), 0)
+    }
+    backpropagate(block.second, trace.second, copy, hidden, adding: middle, parameters, lanes)
+    eachChunk(of: settings.chunk) { rows, _ in
+      Elementwise.reluBackward(middle.rows(rows), output: hidden.rows(rows))
+    }
+    backpropagate(
+      block.first, trace.first, middle, x, adding: needsInput ? dx : nil, parameters, lanes)
+    if let shortcut = block.shortcut, let unit = trace.shortcut {
+      backpropagate(shortcut, unit, d, x, adding: needsInput ? dx : nil, parameters, lanes)
+    } else if needsInput {
+      eachChunk(of: settings.chunk) { rows, _ in Elementwise.add(d.rows(rows), to: dx.rows(rows)) }
+    }
+  }
+
+  /// Through normalisation and convolution; `dy` is overwritten.
+  private func backpropagate(
+    _ unit: BasicBlock.Unit, _ trace: Plan.Unit, _ dy: Matrix, _ x: Matrix, adding dx: Matrix?,
+    _ parameters: borrowing Storage, _ lanes: [StorageBox]
+  ) {
+    let (output, group) = (memory[trace.output], unit.convolution.group)
+    workers.run(unit.norm.channels) { channel, _ in
+      for view in 0..<settings.views {
+        unit.norm.backward(
+          views(dy, view), input: views(output, view), channel: channel,
+          trace.statistics.statistics(memory, view: view), parameters, lanes[0].storage)
+      }
+    }
+    workers.run(lanes.count) { lane, worker in
+      for first in stride(from: lane * group, to: settings.rows, by: lanes.count * group) {
+        let rows = first..<min(first + group, settings.rows)
+        unit.convolution.backward(
+          dy.rows(rows), input: x.rows(rows), adding: dx?.rows(rows), runners[worker].scratch, parameters,
+          lanes[lane].storage)
+      }
+    }
+  }
+
+  func updateBuffers(_ parameters: borrowing Storage) {
+    func update(_ unit: BasicBlock.Unit, _ trace: Plan.Unit) {
+      for view in 0..<settings.views {
+        unit.norm.update(
+          parameters, trace.statistics.statistics(memory, view: view),
+          count: settings.batch * unit.norm.area)
+      }
+    }
+    if let stem = plan.stem { update(encoder.stem, stem.unit) }
+    for (block, trace) in zip(blocks, plan.blocks) {
+      update(block.first, trace.first)
+      update(block.second, trace.second)
+      if let shortcut = block.shortcut, let unit = trace.shortcut { update(shortcut, unit) }
+    }
+  }
+}

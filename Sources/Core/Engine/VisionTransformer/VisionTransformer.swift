@@ -1,0 +1,72 @@
+/// A vision transformer: stem, blocks, final normalisation (arXiv 2010.11929).
+///
+/// An image's features are its tokens [T, D], what the last block leaves is its class token [D], and its
+/// representation that token after the final normalisation [D].
+package struct VisionTransformer: Encoder {
+  package let configuration: EncoderConfiguration
+  package let blocks: [Int]
+  package let stem: PatchEmbedding
+  package let layers: [EncoderBlock]
+  package let norm: LayerNorm
+
+  /// Adds the parameters of the stem, of the given blocks and of the final normalisation, in this order, under
+  /// timm's names.
+  package init(_ configuration: EncoderConfiguration, blocks: [Int], in layout: inout Layout) {
+    self.configuration = configuration
+    self.blocks = blocks
+    layout.part = "stem"
+    stem = PatchEmbedding(configuration, in: &layout)
+    var layers: [EncoderBlock] = []
+    for index in blocks {
+      layout.part = "blocks.\(index)"
+      layers.append(EncoderBlock("blocks.\(index)", configuration.block, in: &layout))
+    }
+    self.layers = layers
+    layout.part = "norm"
+    norm = LayerNorm("norm", width: configuration.width, in: &layout)
+  }
+
+  package var pooledWidth: Int { configuration.width }
+  package var readout: Readout { .norm(norm) }
+  package func featureSize(behind depth: Int) -> Int { configuration.tokens * configuration.width }
+
+  /// Of a block: queries, keys and values, scores, context, projection, MLP. Of the last one
+  /// (``ClassTokenAttention``): queries, directions, values and projection of one token, scores and mixtures
+  /// over all, the MLP of one.
+  package var operations: EncoderOperations {
+    let c = configuration
+    let (t, d) = (c.tokens, c.width)
+    let block = 2 * t * d * (3 * d + d + 2 * c.hidden) + 4 * t * t * d
+    return EncoderOperations(
+      stem: 2 * c.patches * c.patchSize * d, blocks: blocks.map { _ in block },
+      lastBlock: 8 * d * d + 4 * t * d * c.heads + 4 * d * c.hidden, readout: 0)
+  }
+
+  /// As timm's VisionTransformer has it: weights of linear layers and positions from a normal distribution,
+  /// the patch projection as nn.Conv2d, biases 0, normalisations 1 and 0.
+  package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
+    if entry.name == "cls_token" { return .normal(deviation: 1e-6) }
+    if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
+    if entry.name == "patch_embed.proj.weight" {
+      return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
+    }
+    return .normal(deviation: 0.02)
+  }
+
+  package func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass {
+    VisionTransformerPass(self, settings, workers: workers)
+  }
+
+  package func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)] {
+    [
+      ("traces", VisionTransformerPass.Plan(self, settings).layout.bytes),
+      ("workers", workers * VisionTransformerRunner.Plan(chunk: settings.chunk, configuration).layout.bytes),
+    ]
+  }
+
+  package func makeRunner(chunk: Int) -> any EncoderRunner { VisionTransformerRunner(self, chunk: chunk) }
+
+  package func runnerMemory(chunk: Int) -> Int {
+    VisionTransformerRunner.Plan(chunk: chunk, configuration).layout.bytes
+  }
+}

@@ -1,0 +1,178 @@
+/// A vision transformer's side of a step, a chunk of images at a time: forward to the class tokens, and back
+/// from their gradients.
+///
+/// A chunk goes through the frozen prefix once, and all branches part from its output. Rows whose traces do
+/// not fit are computed twice: once for their class tokens, and again slice by slice for the gradients.
+final class VisionTransformerPass {
+  private let encoder: VisionTransformer
+  private let settings: PassSettings
+  private let plan: Plan
+  private let memory: Storage
+  private let runners: [VisionTransformerRunner]
+  private let workers: Workers
+  /// The last block, where the class token's path is taken through it.
+  private let lastBlock: ClassTokenBlock?
+
+  init(_ encoder: VisionTransformer, _ settings: PassSettings, workers: Workers) {
+    (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
+    plan = Plan(encoder, settings)
+    memory = Storage(plan.layout)
+    runners = (0..<workers.count).map { _ in VisionTransformerRunner(encoder, chunk: settings.chunk) }
+    lastBlock = settings.fullLastBlock ? nil : encoder.layers.last.map { ClassTokenBlock($0) }
+  }
+
+  private var chunks: Range<Int> { 0..<(settings.rows + settings.chunk - 1) / settings.chunk }
+
+  /// The chunks whose traces are kept together.
+  private var slices: [Range<Int>] {
+    let size = max(settings.keptRows / settings.chunk, 1)
+    guard settings.keptRows < settings.rows else { return [chunks] }
+    return stride(from: 0, to: chunks.count, by: size).map { $0..<min($0 + size, chunks.count) }
+  }
+
+  /// The rows of the batch that a chunk covers.
+  private func rows(of chunk: Int) -> Range<Int> {
+    chunk * settings.chunk..<min((chunk + 1) * settings.chunk, settings.rows)
+  }
+
+  /// The rows of a slice's traces that a chunk covers.
+  private func places(of chunk: Int, in slice: Range<Int>) -> Range<Int> {
+    let (rows, first) = (rows(of: chunk), slice.lowerBound * settings.chunk)
+    return rows.lowerBound - first..<rows.upperBound - first
+  }
+
+  /// The trained blocks that run in full.
+  private var fullBlocks: Range<Int> {
+    settings.trainedBlocks.lowerBound..<settings.trainedBlocks.upperBound - (lastBlock == nil ? 0 : 1)
+  }
+
+  /// The slice's patches of some rows, where the stem trains.
+  private func patches(_ rows: Range<Int>) -> Matrix? {
+    guard let slot = plan.patches else { return nil }
+    let count = encoder.configuration.patches
+    return memory[slot].rows(rows.lowerBound * count..<rows.upperBound * count)
+  }
+
+  /// The class token of every image, as a view.                           x [n·T, D] -> [n, D]
+  private func classTokens(_ x: Matrix) -> Matrix {
+    let tokens = encoder.configuration.tokens
+    return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
+  }
+}
+
+// MARK: - Forward
+
+extension VisionTransformerPass: EncoderPass {
+  func forward(
+    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
+    _ write: ViewWriter
+  ) {
+    let kept = slices.count == 1 ? slices[0] : nil
+    workers.run(chunks.count) { chunk, worker in
+      let runner = runners[worker]
+      encode(chunk, runner, keeping: kept, parameters, into: pooled, branches, features: features) {
+        write($0, $1, worker, $2)
+      }
+    }
+  }
+
+  /// Takes a chunk to its class tokens; `slice` is where the trained blocks keep their traces, nil where they
+  /// keep none.
+  private func encode(
+    _ chunk: Int, _ runner: VisionTransformerRunner, keeping slice: Range<Int>?,
+    _ parameters: borrowing Storage, into pooled: Matrix, _ branches: [EncoderBranch], features: Bool,
+    _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let rows = rows(of: chunk)
+    let places = slice.map { self.places(of: chunk, in: $0) }
+    let patches = places.flatMap { self.patches($0) } ?? runner.patches(rows.count)
+    let x = runner.tokens(rows.count)
+    func give(_ index: Int, _ place: UnsafeMutablePointer<Float>) {
+      let row = rows.lowerBound + index
+      write(row / settings.batch, row % settings.batch, place)
+    }
+    if features {
+      for index in 0..<rows.count { give(index, x.row(index * encoder.configuration.tokens)) }
+    } else {
+      runner.cut(rows.count, into: patches, give)
+      encoder.stem.forward(patches, into: x, parameters)
+      runner.advance(rows.count, from: 0, to: settings.trainedBlocks.lowerBound, parameters)
+    }
+    for branch in branches {
+      let g = runner.branchTokens(rows.count)
+      if settings.trainsStem {
+        encoder.stem.forward(patches, into: g, branch.parameters.storage)
+      } else {
+        Elementwise.copy(x, to: g)
+      }
+      train(g, into: branch.pooled.rows(rows), runner, keeping: nil, branch.parameters.storage)
+    }
+    train(x, into: pooled.rows(rows), runner, keeping: places, parameters)
+  }
+
+  /// Takes a chunk's tokens x [n·T, D] through the blocks that train, to their class tokens [n, D].
+  private func train(
+    _ x: Matrix, into tokens: Matrix, _ runner: VisionTransformerRunner, keeping places: Range<Int>?,
+    _ parameters: borrowing Storage
+  ) {
+    let (count, scratch) = (tokens.rows, runner.scratch(tokens.rows))
+    for (block, plan) in zip(encoder.layers[fullBlocks], plan.blocks) {
+      let trace = places.map { plan.trace(memory, images: $0) } ?? runner.frozenTrace(count)
+      block.forward(x, trace, scratch, parameters)
+    }
+    if let lastBlock, let plan = plan.last {
+      let trace = places.map { plan.trace(memory, images: $0) } ?? runner.lastTrace(count)
+      lastBlock.forward(x, into: tokens, trace, scratch, parameters)
+    } else {
+      Elementwise.copy(classTokens(x), to: tokens)
+    }
+  }
+
+  // MARK: - Back
+
+  func backward(
+    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
+    _ write: ViewWriter
+  ) {
+    for slice in slices {
+      if slices.count > 1 {
+        workers.run(slice.count) { task, worker in
+          encode(
+            slice.lowerBound + task, runners[worker], keeping: slice, parameters, into: pooled, [],
+            features: features
+          ) { write($0, $1, worker, $2) }
+        }
+      }
+      workers.run(lanes.count) { lane, worker in
+        for chunk in slice where chunk % lanes.count == lane {
+          let rows = rows(of: chunk)
+          backpropagate(
+            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, lanes[lane].storage)
+        }
+      }
+    }
+  }
+
+  private func backpropagate(
+    _ d: Matrix, _ places: Range<Int>, _ runner: VisionTransformerRunner, _ parameters: borrowing Storage,
+    _ gradients: borrowing Storage
+  ) {
+    let first = settings.trainedBlocks.lowerBound
+    let (scratch, dx) = (runner.scratch(d.rows), runner.gradient(d.rows))
+    if let lastBlock, let plan = plan.last {
+      let needsInput = !fullBlocks.isEmpty || settings.trainsStem
+      lastBlock.backward(
+        d, into: needsInput ? dx : nil, plan.trace(memory, images: places),
+        gradient: runner.lastTrace(d.rows), scratch, parameters, gradients)
+    } else {
+      Elementwise.fill(dx, 0)
+      Elementwise.copy(d, to: classTokens(dx))
+    }
+    for index in fullBlocks.reversed() {
+      encoder.layers[index].backward(
+        dx, plan.blocks[index - first].trace(memory, images: places), scratch,
+        throughInput: index > first || settings.trainsStem, parameters, gradients)
+    }
+    if let patches = patches(places) { encoder.stem.backward(dx, patches: patches, parameters, gradients) }
+  }
+}
