@@ -16,6 +16,8 @@ package struct Client: Sendable {
     package var patience: Duration
     /// What may be resident; nil leaves it to the plan.
     package var memory: ByteCount?
+    /// Why this client will not train in a round; nil where it will.
+    package var declines: @Sendable (RoundKey) -> String? = { _ in nil }
     /// Whether other clients live in the same process: the limit is then for a training alone.
     package var sharesProcess = false
 

@@ -38,7 +38,8 @@ actor ClientSession {
         let message = try await connection.receive()
         lastHeard = .now
         note(message)
-        try await perform(participation.hear(message, holds: cache.holds))
+        try await perform(
+          participation.hear(message, holds: cache.holds, declines: client.configuration.declines))
       }
     } catch {
       // A failure of the training closes the connection, and is what the caller wants to know.

@@ -61,7 +61,8 @@ struct LocalWork: Sendable {
     let seconds = Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss, seconds: seconds)
+      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss, seconds: seconds,
+      monitors: trainer.monitors)
     return Update(offer: offer, bytes: bytes)
   }
 

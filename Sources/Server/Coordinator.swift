@@ -146,6 +146,13 @@ extension Coordinator {
     observer(.progress(client: client, step: step, steps: steps))
   }
 
+  /// A client will not train in a round.
+  func take(_ decline: Decline, from client: String) {
+    guard decline.key == round.key, round.decline(client) else { return }
+    observer(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
+    proceed()
+  }
+
   func noteTurnedAway(_ peer: String, reason: String) { observer(.turnedAway(peer: peer, reason: reason)) }
 
   /// The weights of a version of the round's model; nil if it has none such.
@@ -293,6 +300,7 @@ extension Coordinator {
     roundRecord.loss = round.ledger.loss.map { Double($0) }
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
+    roundRecord.monitors = round.ledger.monitors
     do { try store.commit(roundRecord, draft) } catch { return fail(error) }
     snapshot = draft
     failures = 0
@@ -301,7 +309,8 @@ extension Coordinator {
         RoundSummary(
           stage: round.key.stage, round: round.key.round, loss: roundRecord.loss ?? 0,
           calibrationLoss: roundRecord.calibrationLoss, seconds: roundRecord.seconds ?? 0,
-          clients: round.ledger.admitted.count, samples: round.ledger.samples)))
+          clients: round.ledger.admitted.count, samples: round.ledger.samples,
+          monitors: roundRecord.monitors)))
     guard let next = plan.round(after: round.key) else { return finish() }
     if next.stage > round.key.stage { snapshot = plan.grow(snapshot) }
     begin(next)
@@ -313,7 +322,7 @@ extension Coordinator {
       case .deadlinePassed(let admitted):
         "the deadline passed with \(admitted) of \(plan.round.quorum) updates"
       case .quorumOutOfReach(let admitted):
-        "\(admitted) updates were admitted and too many refused for a quorum of \(plan.round.quorum)"
+        "\(admitted) updates were admitted and too many refused or declined for a quorum of \(plan.round.quorum)"
       }
     roundRecord.finishedAt = Date()
     do { try store.abandon(roundRecord, reason: reason) } catch { return fail(error) }

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import Wire
@@ -16,6 +17,7 @@ package enum ServerEvent: Sendable {
   case progress(client: String, step: Int, steps: Int)
   case admitted(RoundKey, client: String, UpdateOffer)
   case refused(RoundKey, client: String, Refusal)
+  case declined(RoundKey, client: String, reason: String)
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)
   case abandoned(RoundKey, reason: String)
@@ -34,6 +36,8 @@ package struct RoundSummary: Sendable, Hashable, Codable {
   /// Clients whose updates were admitted.
   package let clients: Int
   package let samples: Int
+  /// The clients' means, weighted by their samples; nil where none could tell.
+  package let monitors: CollapseMonitors?
 }
 
 /// Why a server ends before its job does.

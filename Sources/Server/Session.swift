@@ -105,6 +105,7 @@ final class Session: Sendable {
         (state.offer, state.received) = (offer, Data(capacity: offer.bytes))
       }
     case .update(let head, let bytes): try await take(head, bytes, from: client, &state)
+    case .decline(let decline): await coordinator.take(decline, from: client)
     default: throw UnexpectedMessage("\(message.name) from a client")
     }
   }

@@ -23,6 +23,7 @@ struct ServerLog: Sendable {
       logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
     case .refused(let key, let client, let refusal):
       logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
+    case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
       let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
       logger.notice(

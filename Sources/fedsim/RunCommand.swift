@@ -44,11 +44,15 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "Threads of one training.")
   var threads: Int = 1
 
+  @Option(help: "The chance, 0 to 1, that a client declines a round that it is drawn for.")
+  var dropout: Double = 0
+
   @Flag(help: "Replace what an earlier run left in DIR.")
   var overwrite = false
 
   func validate() throws {
     guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
+    guard (0..<1).contains(dropout) else { throw ValidationError("--dropout is 0 to below 1") }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
     guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
   }
@@ -74,11 +78,13 @@ struct RunCommand: AsyncParsableCommand {
   private func settings() throws -> Experiment.Settings {
     do {
       let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
-      return Experiment.Settings(
+      var settings = Experiment.Settings(
         plan: try readPlan(plan), clients: clients, data: try DataSpec(parsing: data),
         testData: try testData.map { text throws(DatasetError) in try DataSpec(parsing: text) },
         partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores))
+      settings.dropout = dropout
+      return settings
     } catch let error as DatasetError {
       throw CommandFailure(.data, error.description)
     }

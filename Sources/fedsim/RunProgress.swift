@@ -39,6 +39,7 @@ final class RunProgress: Sendable {
     case .assigned(let key, _): set { $0.now = "\(key)" }
     case .admitted: set { $0.admitted += 1 }
     case .calibrating(let key, let step, let steps): set { $0.now = "\(key), calibrating \(step)/\(steps)" }
+    case .declined: set { $0.admitted += 1 }
     case .refused(let key, let client, let refusal):
       terminal.line("\(key): the update of \(client) is refused, \(refusal.explanation)")
     case .abandoned(let key, let reason):

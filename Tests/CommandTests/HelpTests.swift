@@ -17,7 +17,7 @@ import Testing
       ["fedsim", "run"],
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--partition <partition>",
-        "--out <dir>", "--cores <cores>", "--threads <threads>", "--overwrite",
+        "--out <dir>", "--cores <cores>", "--threads <threads>", "--dropout <dropout>", "--overwrite",
       ]
     ),
     (["fedsim", "conformance"], ["<directory>"]),

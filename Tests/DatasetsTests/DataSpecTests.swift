@@ -15,7 +15,8 @@ import Testing
     ("shapes:", "nothing after"), ("shapes:ten", "COUNT 'ten'"), ("shapes:0", "COUNT '0'"),
     ("shapes:10?size", "option 'size'"), ("shapes:10?size=4", "size '4'"),
     ("shapes:10?channels=2", "except 2"), ("shapes:10?seed=-1", "seed '-1'"),
-    ("shapes:10?limit=0", "limit '0'"), ("shapes:10?colour=red", "unknown option 'colour'"),
+    ("shapes:10?limit=0", "limit '0'"), ("shapes:10?skip=-1", "skip '-1'"),
+    ("shapes:10?colour=red", "unknown option 'colour'"),
     ("shapes:10?size=16&size=32", "given twice"), ("cifar10:d?size=32", "unknown option 'size'"),
     ("shapes:10?", "option ''"),
   ])
@@ -34,5 +35,13 @@ import Testing
     #expect(own.count == 20 && own.size == 24 && own.channels == 3)
     let bare = try DataSpec(parsing: "shapes:2").load(role: .train)
     #expect(bare.size == 32 && bare.channels == 3)
+  }
+
+  @Test func skipsWhatBelongsToSomebodyElse() throws {
+    let all = try DataSpec(parsing: "shapes:20").load(role: .train)
+    let rest = try DataSpec(parsing: "shapes:20?skip=5&limit=7").load(role: .train)
+    #expect(rest.count == 7)
+    #expect(rest.labels == all.labels.map { Array($0[5..<12]) })
+    #expect(throws: DatasetError.self) { try DataSpec(parsing: "shapes:20?skip=20").load(role: .train) }
   }
 }

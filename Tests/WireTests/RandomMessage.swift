@@ -23,7 +23,7 @@ extension Frame {
 
 /// Any message that the protocol has, each kind as likely as another.
 enum RandomMessage {
-  static let kinds = 12
+  static let kinds = 13
 
   static func make(kind: Int, _ numbers: inout RandomNumbers) -> Message {
     switch kind {
@@ -51,6 +51,7 @@ enum RandomMessage {
     case 10:
       .heartbeat(
         numbers.chance(0.5) ? Heartbeat() : Heartbeat(step: count(&numbers), steps: count(&numbers)))
+    case 11: .decline(Decline(key: key(&numbers), reason: text(&numbers)))
     default:
       .goodbye(
         Goodbye(
@@ -69,7 +70,12 @@ enum RandomMessage {
     UpdateOffer(
       key: key(&numbers), base: digest(&numbers), digest: digest(&numbers), bytes: count(&numbers),
       samples: count(&numbers), steps: count(&numbers), loss: numbers.normal(),
-      seconds: Double(numbers.normal()) * 1e3)
+      seconds: Double(numbers.normal()) * 1e3,
+      monitors: numbers.chance(0.5)
+        ? nil
+        : CollapseMonitors(
+          alignment: numbers.normal(), uniformity: numbers.normal(), deviation: numbers.normal(),
+          effectiveRank: numbers.normal()))
   }
 
   private static func assignment(_ numbers: inout RandomNumbers) -> Assignment {

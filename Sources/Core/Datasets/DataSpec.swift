@@ -21,14 +21,16 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
 
   /// The kind of data, with its argument and options.
   package let source: Source
-  /// Only the first so many images are taken.
+  /// The first so many images are passed over: they are somebody else's.
+  package let skip: Int
+  /// Only the next so many are taken.
   package let limit: Int?
   /// As it was written.
   package let description: String
 
   /// What a specification may look like, for messages and help texts.
   package static let accepted =
-    "cifar10:DIRECTORY, shapes:COUNT[?size=32&channels=3&seed=0], each with limit=N"
+    "cifar10:DIRECTORY, shapes:COUNT[?size=32&channels=3&seed=0], each with skip=N and limit=N"
 
   /// Understands a specification, or throws ``DatasetError/badSpecification(_:problem:)``.
   package init(parsing text: String) throws(DatasetError) {
@@ -45,6 +47,7 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     default:
       throw .badSpecification(text, problem: "unknown kind '\(options.kind)'")
     }
+    skip = try options.take("skip", in: 0...Int.max) ?? 0
     limit = try options.take("limit", in: 1...Int.max)
     try options.requireEmpty()
     description = text
@@ -58,13 +61,20 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   package func load(
     role: DataRole, size: Int? = nil, channels: Int? = nil
   ) throws(DatasetError) -> ImageSet {
+    // Beyond all images there are none.
+    let end = limit.map { $0 > Int.max - skip ? Int.max : skip + $0 }
+    let all: ImageSet
     switch source {
-    case .cifar10(let directory):
-      return try CIFAR10.read(directory: directory, role: role, limit: limit)
+    case .cifar10(let directory): all = try CIFAR10.read(directory: directory, role: role, limit: end)
     case .shapes(let count, let ownSize, let ownChannels, let seed):
-      return Shapes.generate(
-        count: min(count, limit ?? count), size: ownSize ?? size ?? 32,
+      all = Shapes.generate(
+        count: min(count, end ?? count), size: ownSize ?? size ?? 32,
         channels: ownChannels ?? channels ?? 3, seed: seed, role: role)
     }
+    guard skip > 0 else { return all }
+    guard skip < all.count else {
+      throw .badSpecification(description, problem: "skip=\(skip) leaves none of \(all.count) images")
+    }
+    return all.subset(Array(skip..<all.count))
   }
 }

@@ -17,6 +17,7 @@ extension Message {
     case release = 10
     case heartbeat = 11
     case goodbye = 12
+    case decline = 13
   }
 
   package func frame() throws -> Frame {
@@ -33,6 +34,7 @@ extension Message {
     case .release(let head): try Self.frame(.release, head)
     case .heartbeat(let head): try Self.frame(.heartbeat, head)
     case .goodbye(let head): try Self.frame(.goodbye, head)
+    case .decline(let head): try Self.frame(.decline, head)
     }
   }
 
@@ -55,6 +57,7 @@ extension Message {
     case .release: self = .release(try Self.head(frame, kind))
     case .heartbeat: self = .heartbeat(try Self.head(frame, kind))
     case .goodbye: self = .goodbye(try Self.head(frame, kind))
+    case .decline: self = .decline(try Self.head(frame, kind))
     }
   }
 

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import GRDB
 
@@ -46,8 +47,30 @@ package struct RoundRecord: Codable, FetchableRecord, MutablePersistableRecord, 
   package var samples: Int?
   package var seconds: Double?
   package var calibrationLoss: Double?
+  package var alignment: Double?
+  package var uniformity: Double?
+  package var deviation: Double?
+  package var effectiveRank: Double?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}
+
+extension RoundRecord {
+  /// The four columns together.
+  package var monitors: CollapseMonitors? {
+    get {
+      guard let alignment, let uniformity, let deviation, let effectiveRank else { return nil }
+      return CollapseMonitors(
+        alignment: Float(alignment), uniformity: Float(uniformity), deviation: Float(deviation),
+        effectiveRank: Float(effectiveRank))
+    }
+    set {
+      alignment = newValue.map { Double($0.alignment) }
+      uniformity = newValue.map { Double($0.uniformity) }
+      deviation = newValue.map { Double($0.deviation) }
+      effectiveRank = newValue.map { Double($0.effectiveRank) }
+    }
+  }
 }
 
 /// A layer as a round left it.

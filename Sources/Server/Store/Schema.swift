@@ -6,7 +6,14 @@ enum Schema {
   static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 jobs, stages, rounds, layers, clients, updates", migrate: createTables)
+    migrator.registerMigration("2 collapse monitors of rounds", migrate: addMonitors)
     return migrator
+  }
+
+  private static func addMonitors(_ db: Database) throws {
+    try db.alter(table: "rounds") { t in
+      for name in ["alignment", "uniformity", "deviation", "effectiveRank"] { t.add(column: name, .double) }
+    }
   }
 
   private static func createTables(_ db: Database) throws {

@@ -20,6 +20,8 @@ package struct Experiment: Sendable {
     package var cores: Int
     /// Threads of one training.
     package var threads: Int
+    /// The chance, 0 … 1, that a client declines a round that it is drawn for.
+    package var dropout = 0.0
 
     package init(
       plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, partition: Partition, out: URL,
@@ -121,6 +123,13 @@ package struct Experiment: Sendable {
     var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
     configuration.sharesProcess = true
+    if settings.dropout > 0 {
+      configuration.declines = { [seed = plan.seed, dropout = settings.dropout] key in
+        var random = RandomNumbers(
+          RandomNumbers.derive(seed, "dropout \(name)", [key.stage, key.round, key.attempt]))
+        return Double(random.uniform()) < dropout ? "it drops out" : nil
+      }
+    }
     return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in
       observer(.client(name, event))
     }

@@ -238,4 +238,23 @@ import Testing
       }
     }
   }
+
+  @Test func declinesWhatItWillNotTrain() throws {
+    var client = try idle()
+    let work = assignment([part("stem")])
+    let actions = try client.hear(.assignment(work), holds: { _ in true }, declines: { _ in "on battery" })
+    #expect(actions == [.send(.decline(Decline(key: key, reason: "on battery")))])
+    #expect(client.phase == .idle && client.key == nil)
+    // The next round may suit it better.
+    #expect(try client.hear(.assignment(work)) { _ in true } == [.train(work)])
+  }
+
+  @Test func declinesDuringOtherWork() throws {
+    var client = try training()
+    let next = assignment([part("stem")], key: RoundKey(stage: 1, round: 3))
+    let actions = try client.hear(
+      .assignment(next), holds: { _ in true }, declines: { _ in String(repeating: "x", count: 999) })
+    let reason = String(repeating: "x", count: 200)
+    #expect(actions == [.drop(key), .send(.decline(Decline(key: next.key, reason: reason)))])
+  }
 }

@@ -202,4 +202,26 @@ import Testing
     #expect(advance(.seconds(3)) == 1)
     #expect(advance(.seconds(3000)) == 0)
   }
+
+  @Test func whoDeclinesIsNotWaitedFor() {
+    var round = Round.training()
+    for client in ["a", "b", "c"] { round.admit(.example(digest: client), from: client) }
+    #expect(round.advance(to: .seconds(1)) == [])
+    let answers = ["d", "d", "stranger", "a"].map { round.decline($0) }
+    #expect(answers == [true, false, false, false])
+    #expect(round.advance(to: .seconds(1)) == [.aggregate])
+  }
+
+  @Test func tooManyWhoDeclineEndTheRound() {
+    var round = Round.training()
+    _ = round.decline("a")
+    #expect(round.advance(to: .seconds(1)) == [])
+    _ = round.decline("b")
+    let actions = round.advance(to: .seconds(1))
+    #expect(actions.contains(.abandon(.quorumOutOfReach(admitted: 0))), "\(actions)")
+    // It does not come back into the round by reconnecting.
+    round.leave("a")
+    let answer = round.join("a")
+    #expect(answer == [])
+  }
 }

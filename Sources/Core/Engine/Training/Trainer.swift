@@ -77,6 +77,12 @@ package final class Trainer {
     return loss
   }
 
+  /// What the last step's batch tells about collapse; nil where it holds a number that is not finite.
+  package var monitors: CollapseMonitors? {
+    CollapseMonitors(
+      projections: batch[batchPlan.projections], representations: batch[batchPlan.representations])
+  }
+
   /// The branches beside the online one.
   private var branches: [EncoderBranch] {
     var branches: [EncoderBranch] = []

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// What clients and server say to each other (docs/protocol.md). Bulk bytes travel beside the head.
@@ -7,6 +8,7 @@ package enum Message: Sendable, Hashable {
   case fetch(Fetch)
   case offer(UpdateOffer)
   case update(UpdateData, Data)
+  case decline(Decline)
 
   // From the server.
   case welcome(Welcome)
@@ -121,14 +123,26 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   package var loss: Float
   /// What the training took.
   package var seconds: Double
+  /// Of the last batch; nil where they cannot be told.
+  package var monitors: CollapseMonitors?
 
   package init(
     key: RoundKey, base: Digest, digest: Digest, bytes: Int, samples: Int, steps: Int, loss: Float,
-    seconds: Double
+    seconds: Double, monitors: CollapseMonitors? = nil
   ) {
     (self.key, self.base, self.digest, self.bytes) = (key, base, digest, bytes)
     (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
+    self.monitors = monitors
   }
+}
+
+/// Says that a client will not train in a round: its box has something else to do.
+package struct Decline: Sendable, Hashable, Codable {
+  package var key: RoundKey
+  /// For the log, at most 200 characters.
+  package var reason: String
+
+  package init(key: RoundKey, reason: String) { (self.key, self.reason) = (key, reason) }
 }
 
 /// Asks for the bytes of an offered update, from an offset on.

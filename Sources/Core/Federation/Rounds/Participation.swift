@@ -42,12 +42,13 @@ package struct Participation: Sendable {
     [.send(.hello(Hello(name: name, software: software)))]
   }
 
-  /// The server said something. `holds` tells which versions are kept here.
+  /// The server said something. `holds` tells which versions are kept here, `declines` why this client will
+  /// not train in a round, or nil.
   ///
   /// Throws ``UnexpectedMessage`` where the server could not say that now.
-  package mutating func hear(_ message: Message, holds: (PartVersion) -> Bool) throws(UnexpectedMessage)
-    -> [Action]
-  {
+  package mutating func hear(
+    _ message: Message, holds: (PartVersion) -> Bool, declines: (RoundKey) -> String? = { _ in nil }
+  ) throws(UnexpectedMessage) -> [Action] {
     switch (message, phase) {
     case (.welcome(let welcome), .greeting):
       phase = .idle
@@ -55,7 +56,10 @@ package struct Participation: Sendable {
     case (.assignment(let assignment), .idle), (.assignment(let assignment), .fetching),
       (.assignment(let assignment), .training), (.assignment(let assignment), .offering):
       // A new assignment means that the server has given up waiting for the old one.
-      return dropped + take(assignment, holds: holds)
+      let actions = dropped
+      guard let reason = declines(assignment.key) else { return actions + take(assignment, holds: holds) }
+      phase = .idle
+      return actions + [.send(.decline(Decline(key: assignment.key, reason: String(reason.prefix(200)))))]
     case (.layer(let head, let bytes), .fetching(let assignment, let missing)):
       return try store(head, bytes, assignment, missing)
     case (.layer, .idle), (.layer, .training), (.layer, .offering):
@@ -171,6 +175,7 @@ extension Message {
     case .fetch: "fetch"
     case .offer: "offer"
     case .update: "update"
+    case .decline: "decline"
     case .welcome: "welcome"
     case .assignment: "assignment"
     case .layer: "layer"

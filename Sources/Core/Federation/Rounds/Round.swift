@@ -23,7 +23,7 @@ package struct Round: Sendable {
   package enum Abandonment: Sendable, Hashable {
     /// The deadline passed with fewer updates than the quorum.
     case deadlinePassed(admitted: Int)
-    /// So many updates were refused that the quorum is out of reach.
+    /// So many updates were refused, or clients declined, that the quorum is out of reach.
     case quorumOutOfReach(admitted: Int)
   }
 
@@ -47,6 +47,8 @@ package struct Round: Sendable {
     case gone
     case admitted
     case refused
+    /// It will not train in this round.
+    case declined
   }
 
   package let key: RoundKey
@@ -151,6 +153,13 @@ package struct Round: Sendable {
   /// A member's update is not usable; the round goes on without it.
   package mutating func refuse(_ client: String) {
     if case .assigned? = members[client] { members[client] = .refused }
+  }
+
+  /// A member will not train in this round; the round goes on without it. Returns whether it was asked to.
+  package mutating func decline(_ client: String) -> Bool {
+    guard case .assigned? = members[client] else { return false }
+    members[client] = .declined
+    return true
   }
 
   package mutating func finishAggregation() {
