@@ -3,7 +3,8 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run"]), (["fedclient"], ["run"]), (["fedsim"], ["run", "conformance", "bench"]),
+    (["fedserver"], ["run"]), (["fedclient"], ["run"]),
+    (["fedsim"], ["run", "account", "conformance", "bench"]),
     (["fedsim", "bench"], ["step"]),
     (["fedserver", "run"], ["<plan>", "--listen <address>", "--database <file>", "--threads <threads>"]),
     (
@@ -20,6 +21,7 @@ import Testing
         "--out <dir>", "--cores <cores>", "--threads <threads>", "--dropout <dropout>", "--overwrite",
       ]
     ),
+    (["fedsim", "account"], ["<plan>", "--images <images>", "--json"]),
     (["fedsim", "conformance"], ["<directory>"]),
     (
       ["fedsim", "bench", "step"],

@@ -116,10 +116,7 @@ package struct Experiment: Sendable {
   private func client(
     _ index: Int, of count: Int, _ images: ImageSet, _ endpoint: Endpoint, _ permits: TrainingPermits
   ) -> Client {
-    // Names sort like numbers, since aggregation goes by them.
-    let digits = String(count - 1).count
-    let number = String(index)
-    let name = "client-" + String(repeating: "0", count: digits - number.count) + number
+    let name = Self.clientName(index, of: count)
     var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
     configuration.sharesProcess = true
@@ -133,6 +130,13 @@ package struct Experiment: Sendable {
     return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in
       observer(.client(name, event))
     }
+  }
+
+  /// What a run calls its clients. Names sort like numbers, since aggregation goes by them.
+  static func clientName(_ index: Int, of count: Int) -> String {
+    let digits = String(count - 1).count
+    let number = String(index)
+    return "client-" + String(repeating: "0", count: digits - number.count) + number
   }
 
   private func evaluate(_ snapshot: Snapshot, _ train: ImageSet, _ test: ImageSet?) -> Summary.Probe? {

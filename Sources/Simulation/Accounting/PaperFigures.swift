@@ -1,0 +1,61 @@
+import Engine
+import Federation
+
+/// What a plan costs one client by the conventions of LW-FedSSL's tables (arXiv 2401.11647): for comparison
+/// with the paper, not what this software sends and computes (``PlannedFigures``).
+package struct PaperFigures: Sendable, Hashable, Codable {
+  /// Download and upload of a client over all rounds, in what the paper calls GB: MiB / 1000, float32.
+  ///
+  /// A client downloads and uploads what trains, with both heads; after a calibration it downloads the frozen
+  /// layers too.
+  package let traffic: Double
+  /// 10^9 operations (``PaperOperations``) of one image over all local epochs: one view through the online
+  /// branch, frozen layers forward, what trains forward and at twice that backward.
+  package let gigaflops: Double
+
+  package init(_ plan: Plan) {
+    var (floats, operations) = (0.0, 0.0)
+    for index in 1...plan.stages {
+      let stage = plan.exampleStage(index)
+      let rounds = Double(plan.rounds(stage: index))
+      let stemRounds = stage.trainsStem ? rounds / Self.stemShare(plan) : 0
+      let calibrated = Double(plan.roundKeys(stage: index).count { plan.isCalibrated(before: $0) })
+      let sizes = Sizes(stage)
+      floats += 2 * rounds * sizes.trained + 2 * stemRounds * sizes.stem + calibrated * sizes.frozen
+      let (frozen, trained, stem) = Self.operations(stage)
+      let epochs = Double(plan.local.epochs)
+      operations += epochs * (rounds * (frozen + stem + 3 * trained) + 2 * stemRounds * stem)
+    }
+    traffic = floats * 4 / 1_048_576 / 1000
+    gigaflops = operations / 1e9
+  }
+
+  /// In layer-wise training the stem counts as trained and exchanged in as many rounds as a first stage of
+  /// one layer has. For several layers a stage it trains in all rounds of the first, but the paper's 3.49 and
+  /// 4.71 for four and six layers come out so (3.50 and 4.72 otherwise).
+  private static func stemShare(_ plan: Plan) -> Double {
+    plan.method.strategy == .layerWise ? Double(plan.method.layersPerStage) : 1
+  }
+
+  /// Floats: the stem, what else trains, and what does not train.
+  private struct Sizes {
+    let stem, trained, frozen: Double
+
+    init(_ stage: Stage) {
+      let stem = stage.model.parts[0].range.count
+      self.stem = Double(stem)
+      trained = Double(stage.range.count - (stage.trainsStem ? stem : 0))
+      frozen = Double(stage.model.layout.count - stage.range.count)
+    }
+  }
+
+  /// Operations of one image forward: frozen blocks, all that trains but for the stem, and the stem.
+  private static func operations(_ stage: Stage) -> (frozen: Double, trained: Double, stem: Double) {
+    let operations = PaperOperations(stage.model)
+    let frozen = operations.blocks[..<stage.trainedBlocks.lowerBound].reduce(0, +)
+    let trained = operations.blocks[stage.trainedBlocks].reduce(0, +)
+    return (
+      Double(frozen), Double(trained + operations.readout + operations.heads), Double(operations.stem)
+    )
+  }
+}

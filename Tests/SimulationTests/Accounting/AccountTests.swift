@@ -1,0 +1,71 @@
+import Engine
+import Federation
+import Foundation
+import Simulation
+import Testing
+
+@Suite struct AccountTests {
+  /// Plans of every kind: each has an account, and end-to-end costs most.
+  @Test(arguments: [
+    "encoder: {family: resnet, image: 32, width: 64}",
+    "encoder: {family: resnet, image: 32, width: 8, depth: 2}\nmethod: {strategy: end-to-end, ssl: byol}",
+    "encoder: {image: 16, patch: 4, width: 24, depth: 1, heads: 3}",
+    "encoder: {image: 16, patch: 4, width: 24, depth: 7, heads: 3}\nmethod: {strategy: progressive}",
+    """
+    encoder: {image: 16, patch: 4, width: 24, depth: 4, heads: 3}
+    method: {layersPerStage: 2, roundsPerStage: [3, 1], calibration: {data: "shapes:8", every: 2}}
+    local: {views: 4}
+    """,
+    """
+    encoder: {image: 16, patch: 4, width: 24, depth: 12, heads: 3}
+    method: {strategy: progressive, layersPerStage: 3, roundsPerStage: 1, activeBlocks: 4}
+    """,
+  ])
+  func anyPlan(yaml: String) throws {
+    let plan = try Plan(yaml: yaml, file: "plan")
+    let account = Account(plan, images: 100)
+    let lines = account.strategies + account.growth
+    #expect(account.strategies.filter(\.isPlan).map(\.strategy) == [plan.method.strategy])
+    let whole = account.endToEnd
+    for line in lines {
+      let figures = [
+        (line.paper.traffic, whole.paper.traffic), (line.paper.gigaflops, whole.paper.gigaflops),
+        (Double(line.planned.bytes), Double(whole.planned.bytes)),
+        (line.planned.gigaflopsPerImage, whole.planned.gigaflopsPerImage),
+        (Double(line.planned.memoryBytes), Double(whole.planned.memoryBytes)),
+      ]
+      // The temporary linear layer of a small ResNet is more than the layers that are missing.
+      for (part, all) in figures where plan.encoder.family == .vit { #expect(part <= all, "\(line)") }
+      for (part, _) in figures { #expect(part > 0 && part.isFinite, "\(line)") }
+    }
+    let rows = account.table.split(separator: "\n").count { $0.hasPrefix("  ") || $0.hasPrefix("* ") }
+    #expect(rows >= lines.count)
+    #expect(account.table.split(separator: "\n").allSatisfy { $0.count <= 110 }, "\(account.table)")
+    let data = try JSONEncoder().encode(account)
+    #expect(try JSONDecoder().decode(Account.self, from: data) == account)
+  }
+
+  @Test func theTableShowsThePapersFigures() throws {
+    let table = Account(try .paper()).table
+    let rows = table.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+    let figures = [
+      "end-to-end 8.40 1.00 586 1.00", "* layer-wise 1.66 5.07 139 4.20", "progressive 5.04 1.67 318 1.84",
+      "layer-wise, calibrated 3.35 2.51 139 4.20",
+    ]
+    for row in figures { #expect(rows.contains { $0.hasPrefix(row) }, "\(table)") }
+  }
+
+  /// Only layers a stage that divide the depth, and all over as many rounds.
+  @Test func growthFollowsTheDepth() throws {
+    let text = "encoder: {image: 16, patch: 4, width: 24, depth: 4, heads: 3}\nmethod: {roundsPerStage: 3}"
+    let account = Account(try Plan(yaml: text, file: "plan"))
+    #expect(account.growth.map(\.layersPerStage) == [1, 2, 1, 1, 2, 1])
+    #expect(account.growth.map(\.activeBlocks) == [0, 0, 2, 0, 0, 2])
+    #expect(account.rounds == 12)
+    let resnet = try Plan(yaml: "encoder: {family: resnet, image: 32, width: 8}", file: "plan")
+    #expect(Account(resnet).growth.isEmpty)
+    // Three rounds are too few for four stages.
+    let short = text.replacingOccurrences(of: "{rounds", with: "{layersPerStage: 4, rounds")
+    #expect(Account(try Plan(yaml: short, file: "plan")).growth.map(\.layersPerStage) == [2, 2])
+  }
+}
