@@ -36,10 +36,28 @@ import Testing
     #expect(data[(8 + length)..<(12 + length)] == Data([0, 0, 0x80, 0x3F]))
   }
 
-  @Test func metadataIsPassedOver() throws {
+  @Test func metadataAreReadAndWritten() throws {
+    var file = Self.sample()
+    file.metadata = ["format": "pt", "a \"b\" ü": "{\"x\":[1,2]}\n"]
+    let data = try file.encoded()
+    let read = try Safetensors(parsing: data)
+    #expect(read.metadata == file.metadata && read.tensors == file.tensors)
+    #expect(try Safetensors(parsing: Self.sample().encoded()).metadata.isEmpty)
+    // Without them the file is as it was before there were any.
+    file.metadata = [:]
+    #expect(try file.encoded() == Self.sample().encoded())
+    let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+    #expect(length % 8 == 0 && data.count == 8 + length + 4 * 9)
+  }
+
+  @Test func metadataAreNoTensor() async throws {
     let header = #"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
     #expect(try Safetensors(parsing: Self.file(header, data: 8)).tensors["a"]?.values == [0, 0])
     #expect(try Safetensors(parsing: Self.file("{}")).names.isEmpty)
+    await #expect(processExitsWith: .failure) {
+      var file = Safetensors()
+      file.add("__metadata__", Safetensors.Tensor(shape: [1], values: [0]))
+    }
   }
 
   @Test func everyTruncationIsRefused() throws {
@@ -49,6 +67,8 @@ import Testing
         try Safetensors(parsing: data.prefix(count))
       }
     }
+    let error = #expect(throws: Safetensors.FormatError.self) { try Safetensors(parsing: data.dropLast()) }
+    #expect(error?.description == "it is cut off: cls_token ends at byte 36 of its data, which has 35")
   }
 
   /// Whatever is flipped, a file is read or refused; nothing else may be thrown, and nothing traps.
@@ -68,6 +88,7 @@ import Testing
   }
 
   @Test(arguments: [
+    #"{"__metadata__":[]}"#, #"{"__metadata__":{"a":1}}"#, #"{"__metadata__":null}"#,
     #"[]"#, #"{"#, #""text""#, #"{"a":1}"#, #"{"a":{}}"#, #"{"a":{"dtype":"F32","shape":[1]}}"#,
     #"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#,
     #"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,-4]}}"#,

@@ -2,6 +2,7 @@ import Foundation
 
 /// The safetensors format, as far as float32 tensors go: 8 bytes of header length, a JSON header, the data
 /// (github.com/huggingface/safetensors, format description). Little-endian, like the machines this runs on.
+/// The header may hold texts beside the tensors, the metadata.
 package struct Safetensors: Sendable {
   package struct Tensor: Sendable, Hashable {
     package let shape: [Int]
@@ -20,23 +21,40 @@ package struct Safetensors: Sendable {
 
   package private(set) var names: [String] = []
   package private(set) var tensors: [String: Tensor] = [:]
+  /// Texts by name.
+  package var metadata: [String: String] = [:]
+
+  /// Where the header holds them.
+  private static let metadataKey = "__metadata__"
 
   package init() {}
 
   /// Adds a tensor, which keeps its place in the file.
   package mutating func add(_ name: String, _ tensor: Tensor) {
+    precondition(name != Self.metadataKey, "a tensor named \(name)")
     precondition(tensors.updateValue(tensor, forKey: name) == nil, "\(name) twice")
     names.append(name)
   }
 
-  private struct Header: Codable {
-    let dtype: String
-    let shape: [Int]
-    let dataOffsets: [Int]
+  /// A value of the header.
+  private enum Entry: Encodable {
+    case tensor(shape: [Int], offsets: [Int])
+    case texts([String: String])
 
     enum CodingKeys: String, CodingKey {
       case dtype, shape
       case dataOffsets = "data_offsets"
+    }
+
+    func encode(to encoder: any Swift.Encoder) throws {
+      switch self {
+      case .tensor(let shape, let offsets):
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode("F32", forKey: .dtype)
+        try container.encode(shape, forKey: .shape)
+        try container.encode(offsets, forKey: .dataOffsets)
+      case .texts(let texts): try texts.encode(to: encoder)
+      }
     }
   }
 
@@ -51,17 +69,27 @@ package struct Safetensors: Sendable {
       throw FormatError(description: "a header of \(length) bytes in a file of \(data.count)")
     }
     let body = 8 + Int(length)
+    let size = data.count - body
     guard let object = try? JSONSerialization.jsonObject(with: data[8..<body]) as? [String: Any] else {
       throw FormatError(description: "the header is not a JSON object")
     }
-    for name in object.keys.sorted() where name != "__metadata__" {
+    if let texts = object[Self.metadataKey] {
+      guard let texts = texts as? [String: String] else {
+        throw FormatError(description: "the metadata are not texts by name")
+      }
+      metadata = texts
+    }
+    for name in object.keys.sorted() where name != Self.metadataKey {
       guard let header = object[name] as? [String: Any], let dtype = header["dtype"] as? String,
         let shape = header["shape"] as? [Int], let offsets = header["data_offsets"] as? [Int],
         offsets.count == 2, shape.allSatisfy({ $0 >= 0 && $0 < 1 << 32 })
       else { throw FormatError(description: "\(name): its entry has no dtype, shape and offsets") }
       guard dtype == "F32" else { throw FormatError(description: "\(name): \(dtype) instead of F32") }
-      let count = Self.count(shape)
-      guard let count, offsets[0] >= 0, offsets[1] <= data.count - body, offsets[0] <= offsets[1],
+      guard offsets[1] <= size else {
+        throw FormatError(
+          description: "it is cut off: \(name) ends at byte \(offsets[1]) of its data, which has \(size)")
+      }
+      guard let count = Self.count(shape), offsets[0] >= 0, offsets[0] <= offsets[1],
         offsets[1] - offsets[0] == 4 * count
       else { throw FormatError(description: "\(name): offsets \(offsets) for shape \(shape)") }
       let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -88,12 +116,12 @@ package struct Safetensors: Sendable {
 
   /// The file's bytes; tensors stand in the order in which they were added.
   package func encoded() throws -> Data {
-    var entries: [String: Header] = [:]
+    var entries: [String: Entry] = metadata.isEmpty ? [:] : [Self.metadataKey: .texts(metadata)]
     var offset = 0
     for name in names {
       guard let tensor = tensors[name] else { continue }
       let end = offset + 4 * tensor.values.count
-      entries[name] = Header(dtype: "F32", shape: tensor.shape, dataOffsets: [offset, end])
+      entries[name] = .tensor(shape: tensor.shape, offsets: [offset, end])
       offset = end
     }
     let encoder = JSONEncoder()
