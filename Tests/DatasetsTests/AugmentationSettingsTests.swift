@@ -1,4 +1,5 @@
 import Datasets
+import Engine
 import Foundation
 import Testing
 
@@ -32,5 +33,20 @@ import Testing
     #expect([1, 2].map(settings.blurKernel(forSize:)) == [1, 3])
     settings.blurKernel = 5
     #expect(settings.blurKernel(forSize: 224) == 5)
+  }
+
+  /// With labels a view is a crop of most of the image, perhaps flipped, and normalised.
+  @Test func withLabelsColoursStayAsTheyAre() {
+    let settings = AugmentationSettings.withLabels(mean: [0.25], deviation: [0.5])
+    let grey = ImageSet(pixels: .init(repeating: 51, count: 3 * 64), count: 1, channels: 3, size: 8)
+    let augmenter = Augmenter(settings, size: 8, channels: 3)
+    var pixels = [Float](repeating: 0, count: 3 * 64)
+    for seed in 0..<20 as Range<UInt64> {
+      var random = RandomNumbers(seed)
+      augmenter.view(
+        0, of: grey, index: 0, random: &random, into: &pixels, scratch: augmenter.makeScratch())
+      #expect(pixels.allSatisfy { abs($0 - (0.2 - 0.25) / 0.5) < 1e-5 }, "seed \(seed)")
+    }
+    #expect(settings.cropArea == 0.6...1 && settings.flip == 0.5)
   }
 }

@@ -5,7 +5,14 @@ package enum Representations {
     _ count: Int, by model: Model, _ parameters: borrowing Storage, workers: Workers, chunk: Int = 8,
     _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
   ) -> Storage {
-    let encoder = model.encoder
+    of(count, by: model.encoder, parameters, workers: workers, chunk: chunk, write)
+  }
+
+  /// The same of an encoder whose parameters stand in some other layout.
+  package static func of(
+    _ count: Int, by encoder: any Encoder, _ parameters: borrowing Storage, workers: Workers, chunk: Int = 8,
+    _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> Storage {
     var layout = Layout()
     let slot = layout.add("representations", count, encoder.configuration.output)
     let result = Storage(layout)

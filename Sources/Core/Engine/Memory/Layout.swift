@@ -66,6 +66,19 @@ package struct Layout: Sendable {
   /// The whole layout.
   package var range: Range<Int> { 0..<count }
 
+  /// What an optimiser moves of a range: everything but what no gradient moves, as few ranges as can be.
+  package func optimised(_ range: Range<Int>) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    for entry in entries where range.contains(entry.slot.offset) && !entry.isBuffer {
+      if let last = ranges.last, last.upperBound == entry.slot.offset {
+        ranges[ranges.count - 1] = last.lowerBound..<entry.slot.range.upperBound
+      } else {
+        ranges.append(entry.slot.range)
+      }
+    }
+    return ranges
+  }
+
   /// Bytes of a storage of the whole layout.
   package var bytes: Int { count * MemoryLayout<Float>.stride }
 }

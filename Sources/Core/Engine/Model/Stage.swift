@@ -50,17 +50,7 @@ package struct Stage: Sendable {
   package var headRange: Range<Int> { model.headStart..<model.layout.count }
 
   /// What the optimiser moves: the range without what no gradient moves.
-  package var optimised: [Range<Int>] {
-    var ranges: [Range<Int>] = []
-    for entry in model.layout.entries where entry.slot.offset >= range.lowerBound && !entry.isBuffer {
-      if let last = ranges.last, last.upperBound == entry.slot.offset {
-        ranges[ranges.count - 1] = last.lowerBound..<entry.slot.range.upperBound
-      } else {
-        ranges.append(entry.slot.range)
-      }
-    }
-    return ranges
-  }
+  package var optimised: [Range<Int>] { model.layout.optimised(range) }
 
   /// The parts of the model that train and travel.
   package var parts: [Model.Part] { model.parts.filter { $0.range.lowerBound >= range.lowerBound } }

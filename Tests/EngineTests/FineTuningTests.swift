@@ -1,0 +1,141 @@
+import Engine
+import Testing
+
+/// Images of classes: a pattern of the class and noise on top.
+private struct LabelledViews: ViewSource {
+  let seed: UInt64
+  let count: Int
+  let classes: Int
+  let imageSize: Int
+
+  var labels: [Int] { (0..<count).map { $0 % classes } }
+
+  func write(view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>) {
+    var pattern = RandomNumbers(5, "pattern", image % classes)
+    var noise = RandomNumbers(seed, "noise", view, image, epoch)
+    for index in 0..<imageSize { pixels[index] = pattern.normal() + noise.normal() }
+  }
+}
+
+@Suite struct FineTuningTests {
+  private static let encoders = [TinyViT.encoder, TinyResNet.encoder]
+
+  /// An unfinished ResNet has a temporary linear layer behind its layers.
+  private static let adapted: EncoderConfiguration = {
+    var encoder = TinyResNet.encoder
+    encoder.depth = 2
+    return encoder
+  }()
+
+  /// One whose parameters are none of them where an initialisation would leave them.
+  private func tuning(
+    _ encoder: EncoderConfiguration, classes: Int = 3, batch: Int, workers: Int = 1, seed: UInt64
+  ) -> FineTuning {
+    var options = FineTuningOptions(epochs: 1, images: batch)
+    (options.chunk, options.learningRate) = (3, 0.02 * 256 / Float(batch))
+    let tuning = FineTuning(encoder, classes: classes, options, seed: seed, workers: Workers(workers))
+    for entry in tuning.layout.entries {
+      let values = tuning.parameters[entry.slot].flat
+      var random = RandomNumbers(seed, entry.name)
+      let (isVector, isScale) = (entry.shape.count == 1, !entry.name.hasSuffix("bias"))
+      values.draw(&random, deviation: isVector ? 0.1 : 1 / Float(entry.slot.columns).squareRoot())
+      if isVector && isScale { for index in 0..<values.count { values[0, index] += 1 } }
+    }
+    return tuning
+  }
+
+  private func views(_ encoder: EncoderConfiguration, _ count: Int, seed: UInt64) -> LabelledViews {
+    LabelledViews(seed: seed, count: count, classes: 3, imageSize: encoder.imageSize)
+  }
+
+  private func step(_ tuning: FineTuning, _ views: LabelledViews, learningRate: Float = 0) -> Float {
+    tuning.step(learningRate: learningRate) {
+      views.labels[$0]
+    } _: { view, image, worker, pixels in
+      views.write(view: view, image: image, epoch: 0, worker: worker, into: pixels)
+    }
+  }
+
+  /// Everything trains: the loss that a step returns, differentiated with respect to every parameter.
+  @Test(arguments: [3, 4] as [UInt64]) func gradientsAreThoseOfFiniteDifferences(seed: UInt64) {
+    let tuning = tuning(TinyViT.encoder, batch: 7, workers: 2, seed: seed)
+    let views = views(TinyViT.encoder, 7, seed: seed)
+    let before = tuning.parameters.all.bits
+    _ = step(tuning, views)
+    let tensors = tuning.layout.entries.map {
+      Differentiable($0.name, tuning.parameters[$0.slot], gradient: tuning.gradient($0.slot).array())
+    }
+    #expect(
+      Set(tensors.map(\.name)).isSuperset(of: ["head.weight", "head.bias", "cls_token", "norm.weight"]))
+    #expect(tensors.reduce(0) { $0 + $1.gradient.count } == tuning.layout.count)
+    FiniteDifferences(seed: seed).expect(tensors) { Double(step(tuning, views)) }
+    #expect(tuning.parameters.all.bits == before, "a step without a rate changed parameters")
+  }
+
+  @Test(arguments: encoders + [adapted]) func learnsWhatIsSeparable(encoder: EncoderConfiguration) {
+    let seed: UInt64 = 9
+    let (train, test) = (views(encoder, 96, seed: seed), views(encoder, 90, seed: seed + 1))
+    var options = FineTuningOptions(epochs: 20, images: 32)
+    (options.chunk, options.learningRate) = (5, 0.08)
+    let tuning = FineTuning(encoder, classes: 3, options, seed: seed, workers: Workers(2))
+    let start = Model(encoder, heads: TinyViT.heads, depth: encoder.depth)
+    let parameters = Storage(start.layout)
+    Initialisation.random(start, into: parameters, seed: seed)
+    tuning.parameters.copy(tuning.encoderRange, from: parameters)
+    func accuracy() -> Double {
+      tuning.accuracy(labels: test.labels) { test.write(view: 0, image: $0, epoch: 0, worker: $1, into: $2) }
+    }
+    let before = accuracy()
+    var steps: [Int] = []
+    let loss = tuning.train(train, labels: train.labels, seed: seed) { step, of, loss in
+      #expect(of == 60 && loss.isFinite)
+      steps.append(step)
+    }
+    #expect(steps == Array(1...60))
+    #expect(loss < 0.2, "\(encoder.family), seed \(seed)")
+    #expect(before < 0.7 && accuracy() > 0.96, "\(before), \(accuracy()), \(encoder.family), seed \(seed)")
+  }
+
+  @Test(arguments: encoders) func threadsDoNotChangeABit(encoder: EncoderConfiguration) {
+    let train = views(encoder, 26, seed: 11)
+    let results = [1, 2, 3].map { workers in
+      let tuning = tuning(encoder, batch: 13, workers: workers, seed: 12)
+      tuning.train(train, labels: train.labels, seed: 13)
+      return tuning.parameters.all.bits
+    }
+    #expect(results[1] == results[0] && results[2] == results[0])
+  }
+
+  /// The order of the images and the first linear layer follow from the seed.
+  @Test func theSeedDecides() {
+    func trained(_ seed: UInt64) -> [UInt32] {
+      let train = views(TinyViT.encoder, 20, seed: 14)
+      var options = FineTuningOptions(epochs: 2, images: 10)
+      options.chunk = 3
+      let tuning = FineTuning(TinyViT.encoder, classes: 3, options, seed: seed, workers: Workers(1))
+      let before = tuning.parameters.all.bits
+      tuning.train(train, labels: train.labels, seed: seed)
+      #expect(tuning.parameters.all.bits != before)
+      return tuning.parameters.all.bits
+    }
+    #expect(trained(1) == trained(1))
+    #expect(trained(1) != trained(2))
+  }
+
+  /// No optimiser moves a running statistic: the batches do.
+  @Test func runningStatisticsFollowTheBatches() {
+    let tuning = tuning(TinyResNet.encoder, batch: 6, seed: 15)
+    let views = views(TinyResNet.encoder, 6, seed: 16)
+    let before = tuning.layout.entries.map { tuning.parameters[$0.slot].array() }
+    _ = step(tuning, views)
+    let moved = tuning.layout.entries.map { tuning.parameters[$0.slot].array() }
+    for (entry, (old, new)) in zip(tuning.layout.entries, zip(before, moved)) {
+      #expect((old == new) == !entry.isBuffer, "\(entry.name) without a rate")
+      if entry.isBuffer { #expect(tuning.gradient(entry.slot).array().allSatisfy { $0 == 0 }) }
+    }
+    _ = step(tuning, views, learningRate: 1e-2)
+    for (entry, old) in zip(tuning.layout.entries, moved) where !entry.isBuffer {
+      #expect(tuning.parameters[entry.slot].array() != old, "\(entry.name) stands still")
+    }
+  }
+}
