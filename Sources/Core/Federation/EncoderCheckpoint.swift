@@ -1,0 +1,79 @@
+import Datasets
+import Engine
+import Foundation
+
+/// An encoder as a file holds it: its weights under timm's names (safetensors) and, in the file's metadata,
+/// what encoder it is and how its images are normalised.
+package struct EncoderCheckpoint: Sendable {
+  package let configuration: EncoderConfiguration
+  /// As ``AugmentationSettings/mean``: one for all channels or one a channel.
+  package let mean: [Float]
+  /// As ``AugmentationSettings/deviation``.
+  package let deviation: [Float]
+  private let tensors: [String: Safetensors.Tensor]
+
+  /// Names of the metadata, whose values are JSON.
+  enum Key {
+    /// An ``EncoderConfiguration``.
+    static let encoder = "strata.encoder"
+    static let mean = "strata.mean"
+    static let deviation = "strata.deviation"
+  }
+
+  /// The encoder of a snapshot, as deep as it is there.
+  package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings) {
+    var configuration = snapshot.stage.model.encoder.configuration
+    configuration.depth = snapshot.stage.model.depth
+    self.init(
+      configuration, mean: augmentation.mean, deviation: augmentation.deviation,
+      tensors: snapshot.encoderTensors().tensors)
+  }
+
+  /// `tensors` are those of the configuration's encoder.
+  init(
+    _ configuration: EncoderConfiguration, mean: [Float], deviation: [Float],
+    tensors: [String: Safetensors.Tensor]
+  ) {
+    (self.configuration, self.mean, self.deviation) = (configuration, mean, deviation)
+    self.tensors = tensors
+  }
+
+  /// The layout of the encoder's parameters; layouts of more begin like it.
+  package var layout: Layout { configuration.encoderLayout }
+
+  /// Sets the encoder's parameters of a layout that begins with them.
+  package func write(into parameters: borrowing Storage) {
+    for entry in layout.entries {
+      guard let tensor = tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
+      tensor.values.withUnsafeBufferPointer {
+        parameters[entry.slot].start.update(from: $0.baseAddress!, count: $0.count)
+      }
+    }
+  }
+
+  /// The file's bytes.
+  package func encoded() throws -> Data {
+    var file = Safetensors()
+    file.metadata = [
+      Key.encoder: try Self.text(configuration), Key.mean: try Self.text(mean),
+      Key.deviation: try Self.text(deviation),
+    ]
+    for entry in layout.entries { if let tensor = tensors[entry.name] { file.add(entry.name, tensor) } }
+    return try file.encoded()
+  }
+
+  private static func text(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}
+
+extension EncoderConfiguration {
+  /// All parameters of the whole encoder.
+  var encoderLayout: Layout {
+    var layout = Layout()
+    _ = makeEncoder(blocks: Array(0..<depth), in: &layout)
+    return layout
+  }
+}
