@@ -29,8 +29,11 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The clients' images.", valueName: "spec"))
   var data: String
 
-  @Option(help: ArgumentHelp("Labelled images for the linear probe.", valueName: "spec"))
+  @Option(help: ArgumentHelp("Labelled images for the evaluation.", valueName: "spec"))
   var testData: String?
+
+  @Option(help: ArgumentHelp("Fine-tune as well in the evaluation.", valueName: "epochs"))
+  var fineTune: Int = 0
 
   @Option(help: "How the images are shared out: even, dirichlet:BETA or shards:K.")
   var partition: String = "even"
@@ -53,6 +56,8 @@ struct RunCommand: AsyncParsableCommand {
   func validate() throws {
     guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
     guard (0..<1).contains(dropout) else { throw ValidationError("--dropout is 0 to below 1") }
+    guard (0...10_000).contains(fineTune) else { throw ValidationError("--fine-tune is 0 to 10000") }
+    guard fineTune == 0 || testData != nil else { throw ValidationError("--fine-tune needs --test-data") }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
     guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
   }
@@ -81,7 +86,8 @@ struct RunCommand: AsyncParsableCommand {
       var settings = Experiment.Settings(
         plan: try readPlan(plan), clients: clients, data: try DataSpec(parsing: data),
         testData: try testData.map { text throws(DatasetError) in try DataSpec(parsing: text) },
-        partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
+        fineTuningEpochs: fineTune, partition: try Partition(parsing: partition),
+        out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores))
       settings.dropout = dropout
       return settings

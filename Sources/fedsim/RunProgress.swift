@@ -27,7 +27,8 @@ final class RunProgress: Sendable {
     switch event {
     case .server(let event): note(event)
     case .client(let name, let event): note(name, event)
-    case .probing: set { $0.now = "probing the encoder" }
+    case .evaluating: set { $0.now = "evaluating the encoder" }
+    case .fineTuning(let step, let steps): set { $0.now = "fine-tuning the encoder, \(step)/\(steps)" }
     }
     draw()
   }

@@ -12,8 +12,10 @@ package struct Experiment: Sendable {
     package var plan: Plan
     package var clients: Int
     package var data: DataSpec
-    /// Labelled images for the linear probe; none, no probe.
+    /// Labelled images for the evaluation; none, no evaluation.
     package var testData: DataSpec?
+    /// Epochs of fine-tuning in the evaluation; 0, none.
+    package var fineTuningEpochs: Int
     package var partition: Partition
     package var out: URL
     /// Cores of this machine that the clients' trainings share.
@@ -24,10 +26,11 @@ package struct Experiment: Sendable {
     package var dropout = 0.0
 
     package init(
-      plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, partition: Partition, out: URL,
-      cores: Int, threads: Int
+      plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, fineTuningEpochs: Int = 0,
+      partition: Partition, out: URL, cores: Int, threads: Int
     ) {
       (self.plan, self.clients, self.data, self.testData) = (plan, clients, data, testData)
+      self.fineTuningEpochs = fineTuningEpochs
       (self.partition, self.out, self.cores, self.threads) = (partition, out, cores, threads)
     }
   }
@@ -36,7 +39,9 @@ package struct Experiment: Sendable {
   package enum Event: Sendable {
     case server(ServerEvent)
     case client(String, ClientEvent)
-    case probing
+    /// The encoder is evaluated, or the one that was not trained.
+    case evaluating
+    case fineTuning(step: Int, of: Int)
   }
 
   private let settings: Settings
@@ -73,13 +78,14 @@ package struct Experiment: Sendable {
       observer: rounds)
     let snapshot = try await federate(server, train, parts)
     try? FileManager.default.removeItem(at: states)
-    let probe = evaluate(snapshot, train, test)
+    let checkpoint = EncoderCheckpoint(snapshot, plan.augmentation)
+    let evaluation = try await evaluate(checkpoint, train, test)
     let elapsed = (clock.now - start).components
     let summary = Summary(
-      plan: plan, rounds: log.rounds, clients: try store.clients(), probe: probe,
+      plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
       encoderDigest: snapshot.encoderDigest,
       seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
-    try summary.write(to: settings.out, snapshot)
+    try summary.write(to: settings.out, checkpoint)
     return summary
   }
 
@@ -139,12 +145,22 @@ package struct Experiment: Sendable {
     return "client-" + String(repeating: "0", count: digits - number.count) + number
   }
 
-  private func evaluate(_ snapshot: Snapshot, _ train: ImageSet, _ test: ImageSet?) -> Summary.Probe? {
-    guard let test, train.labels != nil, test.labels != nil else { return nil }
-    observer(.probing)
-    let probe = EncoderProbe(plan: plan, train: train, test: test, threads: settings.cores)
-    return Summary.Probe(
-      trained: probe.accuracy(of: snapshot), untrained: probe.accuracy(of: plan.untrained()))
+  private func evaluate(
+    _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet?
+  ) async throws -> Summary.Evaluation? {
+    guard let test,
+      let evaluation = EncoderEvaluation(
+        train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
+        threads: settings.cores)
+    else { return nil }
+    return try await TrainingThread.run("evaluation") { [observer, plan] in
+      func accuracies(_ checkpoint: EncoderCheckpoint) -> EncoderEvaluation.Accuracies {
+        observer(.evaluating)
+        return evaluation.accuracies(of: checkpoint) { observer(.fineTuning(step: $0, of: $1)) }
+      }
+      return Summary.Evaluation(
+        trained: accuracies(checkpoint), untrained: accuracies(plan.untrained()))
+    }
   }
 }
 

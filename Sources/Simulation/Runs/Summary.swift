@@ -19,6 +19,12 @@ package struct Summary: Sendable, Codable {
     package let untrained: Double
   }
 
+  /// Everything that evaluates an encoder, trained and as it was initialised.
+  package struct Evaluation: Sendable, Codable {
+    package let trained: EncoderEvaluation.Accuracies
+    package let untrained: EncoderEvaluation.Accuracies
+  }
+
   package let name: String
   package let seed: UInt64
   package let strategy: String
@@ -27,6 +33,7 @@ package struct Summary: Sendable, Codable {
   package let rounds: [RoundSummary]
   package let clients: [ClientTraffic]
   package let probe: Probe?
+  package let evaluation: Evaluation?
   /// SHA-256 over the encoder's float32 weights in layout order.
   package let encoderDigest: String
   package let seconds: Double
@@ -34,24 +41,27 @@ package struct Summary: Sendable, Codable {
   package let peakMemoryBytes: Int
 
   init(
-    plan: Plan, rounds: [RoundSummary], clients: [ClientRecord], probe: Probe?, encoderDigest: Digest,
-    seconds: Double
+    plan: Plan, rounds: [RoundSummary], clients: [ClientRecord], evaluation: Evaluation?,
+    encoderDigest: Digest, seconds: Double
   ) {
     (name, seed, strategy) = (plan.name, plan.seed, plan.method.strategy.rawValue)
     (ssl, stages, self.rounds) = (plan.method.ssl.rawValue, plan.stages, rounds)
     self.clients = clients.map {
       ClientTraffic(name: $0.name, samples: $0.samples, bytesUp: $0.bytesUp, bytesDown: $0.bytesDown)
     }
-    (self.probe, self.encoderDigest, self.seconds) = (probe, encoderDigest.description, seconds)
+    probe = evaluation.map {
+      Probe(trained: $0.trained.linearProbe, untrained: $0.untrained.linearProbe)
+    }
+    (self.evaluation, self.encoderDigest, self.seconds) = (evaluation, encoderDigest.description, seconds)
     peakMemoryBytes = ProcessMemory.peak
   }
 
   /// Writes summary.json, encoder.safetensors and report.txt.
-  func write(to folder: URL, _ snapshot: Snapshot) throws {
+  func write(to folder: URL, _ checkpoint: EncoderCheckpoint) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try encoder.encode(self).write(to: folder.appendingPathComponent("summary.json"))
-    try snapshot.encoderTensors().encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
+    try checkpoint.encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
     try Data(table.utf8).write(to: folder.appendingPathComponent("report.txt"))
   }
 
@@ -70,12 +80,7 @@ package struct Summary: Sendable, Codable {
     lines.append("")
     lines.append(
       "bytes a client   up \(Self.megabytes(up / count))  down \(Self.megabytes(down / count))")
-    if let probe {
-      lines.append(
-        String(
-          format: "linear probe     %.1f %% trained, %.1f %% untrained", 100 * probe.trained,
-          100 * probe.untrained))
-    }
+    lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
     )
@@ -84,4 +89,19 @@ package struct Summary: Sendable, Codable {
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
+}
+
+extension Summary.Evaluation {
+  /// A line for each way to evaluate.
+  fileprivate var lines: [String] {
+    func line(_ name: String, _ accuracy: (EncoderEvaluation.Accuracies) -> Double?) -> String? {
+      guard let trained = accuracy(trained), let untrained = accuracy(untrained) else { return nil }
+      return name.padding(toLength: 17, withPad: " ", startingAt: 0)
+        + String(format: "%.1f %% trained, %.1f %% untrained", 100 * trained, 100 * untrained)
+    }
+    return [
+      line("linear probe") { $0.linearProbe }, line("k-NN") { $0.nearestNeighbours },
+      line("fine-tuned") { $0.fineTuned },
+    ].compactMap(\.self)
+  }
 }

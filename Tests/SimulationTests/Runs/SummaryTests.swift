@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -27,8 +28,58 @@ import Testing
       let probe = try #require(object["probe"] as? [String: Double])
       #expect(Set(probe.keys) == ["trained", "untrained"])
       #expect(probe.values.allSatisfy { (0...1).contains($0) })
+      let evaluation = try #require(object["evaluation"] as? [String: [String: Double]])
+      #expect(Set(evaluation.keys) == ["trained", "untrained"])
+      for (name, accuracies) in evaluation {
+        #expect(Set(accuracies.keys) == ["linearProbe", "nearestNeighbours"], "no fine-tuning was asked for")
+        #expect(accuracies.values.allSatisfy { (0...1).contains($0) })
+        #expect(accuracies["linearProbe"] == probe[name])
+      }
       #expect((object["seconds"] as? Double ?? 0) > 0)
       #expect((object["peakMemoryBytes"] as? Int ?? 0) > 1 << 20)
+    }
+  }
+
+  /// Trained and untrained, and nothing else is changed by it.
+  @Test func fineTuningIsReported() async throws {
+    let summary = try await TinyRun.run(.tiny(), probe: true, fineTuningEpochs: 2) { summary, out in
+      let data = try Data(contentsOf: out.appendingPathComponent("summary.json"))
+      let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+      let evaluation = try #require(object["evaluation"] as? [String: [String: Double]])
+      #expect(evaluation["trained"]?["fineTuned"] == summary.evaluation?.trained.fineTuned)
+      #expect(evaluation["untrained"]?["fineTuned"] == summary.evaluation?.untrained.fineTuned)
+      let report = try String(contentsOf: out.appendingPathComponent("report.txt"), encoding: .utf8)
+      for name in ["linear probe", "k-NN", "fine-tuned"] {
+        #expect(report.contains("\n\(name) "), "\(report)")
+      }
+      return summary
+    }
+    #expect(summary.evaluation?.trained.fineTuned != nil && summary.evaluation?.untrained.fineTuned != nil)
+    let other = try await TinyRun.run(.tiny(), cores: 1, probe: true, fineTuningEpochs: 2) { other, _ in other
+    }
+    #expect(other.evaluation?.trained == summary.evaluation?.trained)
+    #expect(other.evaluation?.untrained == summary.evaluation?.untrained)
+    let without = try await TinyRun.run(.tiny(), probe: true) { without, _ in without }
+    #expect(without.encoderDigest == summary.encoderDigest)
+    #expect(without.probe?.trained == summary.probe?.trained)
+    #expect(without.evaluation?.trained.nearestNeighbours == summary.evaluation?.trained.nearestNeighbours)
+  }
+
+  /// Read back, the file gives the run's own figures.
+  @Test func theCheckpointSaysWhatItIs() async throws {
+    var plan = Plan.tiny()
+    plan.augmentation.mean = [0.4, 0.5, 0.6]
+    try await TinyRun.run(plan, probe: true) { summary, out in
+      let checkpoint = try EncoderCheckpoint(
+        parsing: Data(contentsOf: out.appendingPathComponent("encoder.safetensors")))
+      #expect(checkpoint.configuration == plan.encoder)
+      #expect(checkpoint.mean == plan.augmentation.mean)
+      #expect(checkpoint.deviation == plan.augmentation.deviation)
+      let evaluation = try #require(
+        EncoderEvaluation(
+          train: DataSpec(parsing: "shapes:32").load(role: .train, size: 16),
+          test: DataSpec(parsing: "shapes:30").load(role: .test, size: 16), seed: 1, threads: 2))
+      #expect(evaluation.accuracies(of: checkpoint) == summary.evaluation?.trained)
     }
   }
 

@@ -34,23 +34,26 @@ enum TinyRun {
   static let imagesOfAClient = 16
 
   static func settings(
-    _ plan: Plan, clients: Int = 2, threads: Int = 1, cores: Int = 2, out: URL, probe: Bool = false
+    _ plan: Plan, clients: Int = 2, threads: Int = 1, cores: Int = 2, out: URL, probe: Bool = false,
+    fineTuningEpochs: Int = 0
   ) throws -> Experiment.Settings {
     Experiment.Settings(
       plan: plan, clients: clients, data: try DataSpec(parsing: "shapes:\(clients * imagesOfAClient)"),
-      testData: probe ? try DataSpec(parsing: "shapes:30") : nil, partition: .even, out: out, cores: cores,
-      threads: threads)
+      testData: probe ? try DataSpec(parsing: "shapes:30") : nil, fineTuningEpochs: fineTuningEpochs,
+      partition: .even, out: out, cores: cores, threads: threads)
   }
 
   static func run<Result>(
     _ plan: Plan, clients: Int = 2, threads: Int = 1, cores: Int = 2, probe: Bool = false,
+    fineTuningEpochs: Int = 0,
     observer: @escaping @Sendable (Experiment.Event) -> Void = { _ in },
     _ body: (Summary, URL) throws -> Result
   ) async throws -> Result {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }
     let settings = try settings(
-      plan, clients: clients, threads: threads, cores: cores, out: out, probe: probe)
+      plan, clients: clients, threads: threads, cores: cores, out: out, probe: probe,
+      fineTuningEpochs: fineTuningEpochs)
     return try body(try await Experiment(settings, observer: observer).run(), out)
   }
 

@@ -1,0 +1,101 @@
+import Datasets
+import Engine
+import Federation
+
+/// What an encoder is worth on labelled images: linear probe, nearest neighbours and, where asked for,
+/// fine-tuning. The same images, settings and encoder give the same figures, whatever the number of threads.
+package struct EncoderEvaluation: Sendable {
+  /// Shares of the test images whose class is predicted, 0 … 1.
+  package struct Accuracies: Sendable, Hashable, Codable {
+    package let linearProbe: Double
+    package let nearestNeighbours: Double
+    /// Nil where the encoder was not fine-tuned.
+    package let fineTuned: Double?
+  }
+
+  /// What classifiers are fitted to.
+  package let train: ImageSet
+  package let test: ImageSet
+  /// Epochs of fine-tuning; 0, none.
+  package let fineTuningEpochs: Int
+  package let seed: UInt64
+  package let threads: Int
+
+  /// Nil where images have no labels.
+  package init?(train: ImageSet, test: ImageSet, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int) {
+    guard train.labels != nil, test.labels != nil else { return nil }
+    (self.train, self.test, self.fineTuningEpochs) = (train, test, fineTuningEpochs)
+    (self.seed, self.threads) = (seed, threads)
+  }
+
+  private var classes: Int { max(train.classes, test.classes) }
+  private var trainLabels: [Int] { train.labels ?? [] }
+  private var testLabels: [Int] { test.labels ?? [] }
+
+  /// Takes minutes, on the calling thread; `progress(step, of)` is called after every step of fine-tuning. The
+  /// images must be of the encoder's size.
+  package func accuracies(
+    of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in }
+  ) -> Accuracies {
+    let workers = Workers(threads)
+    let (probe, neighbours) = onRepresentations(checkpoint, workers)
+    let fineTuned = fineTuningEpochs > 0 ? fineTune(checkpoint, workers, progress) : nil
+    return Accuracies(linearProbe: probe, nearestNeighbours: neighbours, fineTuned: fineTuned)
+  }
+
+  /// What needs the representations alone, which are computed once.
+  private func onRepresentations(
+    _ checkpoint: EncoderCheckpoint, _ workers: Workers
+  ) -> (probe: Double, neighbours: Double) {
+    var layout = Layout()
+    let encoder = checkpoint.configuration.makeEncoder(
+      blocks: Array(0..<checkpoint.configuration.depth), in: &layout)
+    let parameters = Storage(layout)
+    checkpoint.write(into: parameters)
+    let augmenter = checkpoint.augmenter
+    let trained = Representations.of(train.count, by: encoder, parameters, workers: workers) {
+      augmenter.plain(train, index: $0, into: $2)
+    }
+    let tested = Representations.of(test.count, by: encoder, parameters, workers: workers) {
+      augmenter.plain(test, index: $0, into: $2)
+    }
+    let width = checkpoint.configuration.output
+    let (x, y) = (trained.all.reshaped(train.count, width), tested.all.reshaped(test.count, width))
+    let probe = LinearProbe(x, labels: trainLabels, classes: classes)
+    let neighbours = NearestNeighbours().accuracy(
+      y, labels: testLabels, among: x, labels: trainLabels, classes: classes, workers: workers)
+    return (probe.accuracy(y, labels: testLabels), neighbours)
+  }
+
+  private func fineTune(
+    _ checkpoint: EncoderCheckpoint, _ workers: Workers, _ progress: (Int, Int) -> Void
+  ) -> Double {
+    let tuning = FineTuning(
+      checkpoint.configuration, classes: classes,
+      FineTuningOptions(epochs: fineTuningEpochs, images: train.count), seed: seed, workers: workers)
+    checkpoint.write(into: tuning.parameters)
+    let augmenter = checkpoint.augmenter
+    let views = AugmentedViews(train, augmenter, seed: seed, workers: threads)
+    tuning.train(views, labels: trainLabels, seed: seed) { step, steps, _ in progress(step, steps) }
+    return tuning.accuracy(labels: testLabels) { augmenter.plain(test, index: $0, into: $2) }
+  }
+}
+
+extension EncoderCheckpoint {
+  /// Normalises images as the encoder knows them.
+  fileprivate var augmenter: Augmenter {
+    Augmenter(
+      .withLabels(mean: mean, deviation: deviation), size: configuration.image,
+      channels: configuration.channels)
+  }
+}
+
+extension Plan {
+  /// The plan's finished encoder as it would be without training.
+  func untrained() -> EncoderCheckpoint {
+    let stage = stage(stages)
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: seed)
+    return EncoderCheckpoint(Snapshot(stage, parameters), augmentation)
+  }
+}
