@@ -8,7 +8,7 @@ package struct CommandFailure: Error {
     case failed = 1
     /// The plan is refused.
     case plan = 2
-    /// Images cannot be used.
+    /// Images or an encoder's file cannot be used.
     case data = 3
     /// The address cannot be listened on.
     case address = 4

@@ -5,5 +5,7 @@ struct FedSim: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedsim",
     abstract: "Runs a whole federation on one machine, with the real server and real clients.",
-    subcommands: [RunCommand.self, AccountCommand.self, ConformanceCommand.self, BenchCommand.self])
+    subcommands: [
+      RunCommand.self, EvaluateCommand.self, AccountCommand.self, ConformanceCommand.self, BenchCommand.self,
+    ])
 }

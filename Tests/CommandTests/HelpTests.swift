@@ -4,7 +4,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
     (["fedserver"], ["run"]), (["fedclient"], ["run"]),
-    (["fedsim"], ["run", "account", "conformance", "bench"]),
+    (["fedsim"], ["run", "evaluate", "account", "conformance", "bench"]),
     (["fedsim", "bench"], ["step"]),
     (["fedserver", "run"], ["<plan>", "--listen <address>", "--database <file>", "--threads <threads>"]),
     (
@@ -17,8 +17,16 @@ import Testing
     (
       ["fedsim", "run"],
       [
-        "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--partition <partition>",
-        "--out <dir>", "--cores <cores>", "--threads <threads>", "--dropout <dropout>", "--overwrite",
+        "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
+        "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
+        "--dropout <dropout>", "--overwrite",
+      ]
+    ),
+    (
+      ["fedsim", "evaluate"],
+      [
+        "<encoder>", "--train <spec>", "--test <spec>", "--fine-tune <epochs>", "--seed <seed>",
+        "--threads <threads>", "--image <image>", "--patch <patch>", "--heads <heads>", "--json",
       ]
     ),
     (["fedsim", "account"], ["<plan>", "--images <images>", "--json"]),

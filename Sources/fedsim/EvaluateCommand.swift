@@ -1,0 +1,112 @@
+import ArgumentParser
+import Commands
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Simulation
+
+struct EvaluateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Evaluates an encoder on labelled images: linear probe, k-NN, fine-tuning.",
+    discussion: """
+      ENCODER is an encoder.safetensors of fedsim run, or any safetensors file with the names of timm's
+      VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads must,
+      and its images are normalised by a plan's defaults.
+
+      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N.
+      What is computed: docs/method.md, Evaluation.
+      """)
+
+  @Argument(help: "The encoder, a safetensors file.")
+  var encoder: String
+
+  @Option(help: ArgumentHelp("Labelled images that classifiers are fitted to.", valueName: "spec"))
+  var train: String
+
+  @Option(help: ArgumentHelp("Labelled images that they are tested on.", valueName: "spec"))
+  var test: String
+
+  @Option(help: ArgumentHelp("Fine-tune as well.", valueName: "epochs"))
+  var fineTune: Int = 0
+
+  @Option(help: "What fine-tuning draws its random numbers from.")
+  var seed: UInt64 = 1
+
+  @Option(help: "Threads of the engine. (default: all cores)")
+  var threads: Int?
+
+  @Option(help: "Pixels along each side of an image, where the file does not say.")
+  var image: Int?
+
+  @Option(help: "Pixels along each side of a patch, where the file does not say.")
+  var patch: Int?
+
+  @Option(help: "Attention heads of a block, where the file does not say.")
+  var heads: Int?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    guard (0...10_000).contains(fineTune) else { throw ValidationError("--fine-tune is 0 to 10000") }
+    guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let start = ContinuousClock.now
+      let checkpoint = try checkpoint()
+      let evaluation = try evaluation(checkpoint.configuration)
+      let terminal = Terminal()
+      let accuracies = try await TrainingThread.run("evaluation") {
+        evaluation.accuracies(of: checkpoint) { step, steps in
+          terminal.draw { ["\(Terminal.bar(Double(step) / Double(steps)))  fine-tuning, \(step)/\(steps)"] }
+        }
+      }
+      terminal.clear()
+      let elapsed = (ContinuousClock.now - start).components
+      let report = EvaluationReport(
+        accuracies, evaluation, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+      print(json ? try report.json : report.table)
+    }
+  }
+
+  private func checkpoint() throws(CommandFailure) -> EncoderCheckpoint {
+    guard let data = FileManager.default.contents(atPath: encoder) else {
+      throw CommandFailure(.data, "\(encoder): there is no such file, or it cannot be read")
+    }
+    do {
+      return try EncoderCheckpoint(parsing: data, .init(image: image, patch: patch, heads: heads))
+    } catch {
+      let options = error.missing.map { "--\($0)" }.joined(separator: ", ")
+      let remedy = options.isEmpty ? "" : "; give \(options)"
+      throw CommandFailure(.data, "\(encoder): \(error.description)\(remedy)")
+    }
+  }
+
+  private func evaluation(_ encoder: EncoderConfiguration) throws(CommandFailure) -> EncoderEvaluation {
+    let train = try load(self.train, .train, encoder)
+    let test = try load(self.test, .test, encoder)
+    guard
+      let evaluation = EncoderEvaluation(
+        train: train, test: test, fineTuningEpochs: fineTune, seed: seed,
+        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    else { throw CommandFailure(.data, "an evaluation needs labels, and the images have none") }
+    return evaluation
+  }
+
+  private func load(
+    _ text: String, _ role: DataRole, _ encoder: EncoderConfiguration
+  ) throws(CommandFailure) -> ImageSet {
+    do throws(DatasetError) {
+      let images = try DataSpec(parsing: text).load(
+        role: role, size: encoder.image, channels: encoder.channels)
+      try images.require(size: encoder.image, channels: encoder.channels)
+      return images
+    } catch {
+      throw CommandFailure(.data, error.description)
+    }
+  }
+}
