@@ -11,7 +11,7 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
-      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?limit=N. Labels are
+      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N. Labels are
       not used. The state folder keeps the layers that were received.
       """)
 

@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
       machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and
       strata.sqlite.
 
-      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?limit=N.
+      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N.
       """)
 
   @Argument(help: "The plan, a YAML file (docs/plans.md).")

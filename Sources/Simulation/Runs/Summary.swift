@@ -32,6 +32,8 @@ package struct Summary: Sendable, Codable {
   package let stages: Int
   package let rounds: [RoundSummary]
   package let clients: [ClientTraffic]
+  /// Whether the last round's monitors say that the encoder maps all images to next to the same place.
+  package let collapsed: Bool
   package let probe: Probe?
   package let evaluation: Evaluation?
   /// SHA-256 over the encoder's float32 weights in layout order.
@@ -49,6 +51,7 @@ package struct Summary: Sendable, Codable {
     self.clients = clients.map {
       ClientTraffic(name: $0.name, samples: $0.samples, bytesUp: $0.bytesUp, bytesDown: $0.bytesDown)
     }
+    collapsed = rounds.last?.monitors?.isCollapsed ?? false
     probe = evaluation.map {
       Probe(trained: $0.trained.linearProbe, untrained: $0.untrained.linearProbe)
     }
@@ -80,6 +83,13 @@ package struct Summary: Sendable, Codable {
     lines.append("")
     lines.append(
       "bytes a client   up \(Self.megabytes(up / count))  down \(Self.megabytes(down / count))")
+    if let monitors = rounds.last?.monitors {
+      lines.append(
+        String(
+          format: "%@ uniformity %.2f, deviation %.2f, effective rank %.1f, alignment %.2f",
+          collapsed ? "COLLAPSED       " : "no collapse     ", monitors.uniformity, monitors.deviation,
+          monitors.effectiveRank, monitors.alignment))
+    }
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))

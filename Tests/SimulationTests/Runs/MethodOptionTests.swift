@@ -86,10 +86,13 @@ import Testing
   @Test func theProximalTermHoldsTheWeightsBack() async throws {
     var distances: [Float] = []
     for proximal in [0, 30 as Float] {
-      let plan = Self.plan { $0.local = Plan.LocalTraining(epochs: 4, batch: 16, learningRate: 1e-2, proximal: proximal) }
+      let plan = Self.plan {
+        $0.local = Plan.LocalTraining(epochs: 4, batch: 16, learningRate: 1e-2, proximal: proximal)
+      }
       distances.append(
         try await TinyRun.run(plan) { _, out in
-          let file = try Safetensors(parsing: Data(contentsOf: out.appendingPathComponent("encoder.safetensors")))
+          let encoder = out.appendingPathComponent("encoder.safetensors")
+          let file = try Safetensors(parsing: Data(contentsOf: encoder))
           let stage = plan.stage(1)
           let start = Storage(stage.model.layout)
           Initialisation.random(stage.model, into: start, seed: plan.seed)
