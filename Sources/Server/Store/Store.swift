@@ -145,14 +145,25 @@ package final class Store: Sendable {
       guard let round = try RoundRecord.fetchOne(db, sql: sql, arguments: [job.id]),
         let stage = try StageRecord.fetchOne(db, key: round.stageId)
       else { return nil }
-      let rows = try Row.fetchAll(
-        db,
-        sql: """
-          SELECT layers.name, weights.bytes FROM layers JOIN weights ON weights.digest = layers.digest
-          WHERE roundId = ? ORDER BY position
-          """, arguments: [round.id])
-      return (stage, round, rows.map { ($0["name"], $0["bytes"]) })
+      return (stage, round, try Self.layers(of: round, in: db))
     }
+  }
+
+  /// The weights of a committed round's layers, in layout order.
+  package func layers(of round: RoundRecord) throws(StoreError) -> [(name: String, weights: Data)] {
+    try read { try Self.layers(of: round, in: $0) }
+  }
+
+  private static func layers(
+    of round: RoundRecord, in db: Database
+  ) throws -> [(name: String, weights: Data)] {
+    let rows = try Row.fetchAll(
+      db,
+      sql: """
+        SELECT layers.name, weights.bytes FROM layers JOIN weights ON weights.digest = layers.digest
+        WHERE roundId = ? ORDER BY position
+        """, arguments: [round.id])
+    return rows.map { ($0["name"], $0["bytes"]) }
   }
 
   /// The highest attempt at a round so far; 0 if it was never started.
