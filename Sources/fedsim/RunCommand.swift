@@ -50,6 +50,9 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "The chance, 0 to 1, that a client declines a round that it is drawn for.")
   var dropout: Double = 0
 
+  @Option(help: "Probe the encoder after every so many rounds too; 0: only at the end.")
+  var probeEvery: Int = 0
+
   @Flag(help: "Replace what an earlier run left in DIR.")
   var overwrite = false
 
@@ -60,6 +63,12 @@ struct RunCommand: AsyncParsableCommand {
     guard fineTune == 0 || testData != nil else { throw ValidationError("--fine-tune needs --test-data") }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
     guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
+    guard (0...1_000_000).contains(probeEvery) else {
+      throw ValidationError("--probe-every is 0 to 1000000")
+    }
+    guard probeEvery == 0 || testData != nil else {
+      throw ValidationError("--probe-every needs --test-data")
+    }
   }
 
   func run() async throws {
@@ -90,6 +99,7 @@ struct RunCommand: AsyncParsableCommand {
         out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores))
       settings.dropout = dropout
+      settings.probeEvery = probeEvery
       return settings
     } catch let error as DatasetError {
       throw CommandFailure(.data, error.description)

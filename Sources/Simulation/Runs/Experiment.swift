@@ -24,6 +24,8 @@ package struct Experiment: Sendable {
     package var threads: Int
     /// The chance, 0 … 1, that a client declines a round that it is drawn for.
     package var dropout = 0.0
+    /// The linear probe is taken after every so many rounds, and after the last; 0: only at the end.
+    package var probeEvery = 0
 
     package init(
       plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, fineTuningEpochs: Int = 0,
@@ -81,10 +83,12 @@ package struct Experiment: Sendable {
     let checkpoint = EncoderCheckpoint(snapshot, plan.augmentation)
     let evaluation = try await evaluate(checkpoint, train, test)
     let elapsed = (clock.now - start).components
-    let summary = Summary(
+    var summary = Summary(
       plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
       encoderDigest: snapshot.encoderDigest,
       seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    // After the clock has been read: what a run takes does not depend on how often it is looked at.
+    summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
     return summary
   }
@@ -160,6 +164,21 @@ package struct Experiment: Sendable {
       }
       return Summary.Evaluation(
         trained: accuracies(checkpoint), untrained: accuracies(plan.untrained()))
+    }
+  }
+
+  private func probeRounds(
+    of store: Store, _ train: ImageSet, _ test: ImageSet?
+  ) async throws -> [RoundProbe]? {
+    guard settings.probeEvery > 0, let test,
+      let evaluation = EncoderEvaluation(
+        train: train, test: test, seed: plan.seed, threads: settings.cores)
+    else { return nil }
+    observer(.evaluating)
+    return try await TrainingThread.run("evaluation") { [plan, interval = settings.probeEvery] in
+      try RoundProbe.all(of: store, plan, every: interval) {
+        evaluation.accuracies(of: EncoderCheckpoint($0, plan.augmentation)).linearProbe
+      }
     }
   }
 }

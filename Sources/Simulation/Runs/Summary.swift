@@ -36,6 +36,8 @@ package struct Summary: Sendable, Codable {
   package let collapsed: Bool
   package let probe: Probe?
   package let evaluation: Evaluation?
+  /// By round, where that was asked for.
+  package internal(set) var probes: [RoundProbe]?
   /// SHA-256 over the encoder's float32 weights in layout order.
   package let encoderDigest: String
   package let seconds: Double
