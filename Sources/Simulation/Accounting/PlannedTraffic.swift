@@ -8,8 +8,18 @@ import Federation
 /// did not hold in the round before, each once, and uploads what it trained. The messages around the weights
 /// come on top: a few KB a round.
 package struct PlannedTraffic: Sendable, Hashable, Codable {
-  package private(set) var bytesDown = 0
-  package private(set) var bytesUp = 0
+  /// What passes in one round.
+  package struct Round: Sendable, Hashable, Codable {
+    package let key: RoundKey
+    package fileprivate(set) var bytesDown = 0
+    package fileprivate(set) var bytesUp = 0
+  }
+
+  /// All rounds of the job, in order.
+  package private(set) var rounds: [Round] = []
+
+  package var bytesDown: Int { rounds.reduce(0) { $0 + $1.bytesDown } }
+  package var bytesUp: Int { rounds.reduce(0) { $0 + $1.bytesUp } }
 
   /// With depth dropout the blocks are those of the first of as many clients as a cohort has, under the
   /// names that `fedsim run` gives.
@@ -24,10 +34,12 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
       let firstTrained = parts.count - stage.parts.count
       for key in plan.roundKeys(stage: index) {
         let present = Self.positions(plan, key, of: parts.count, client: 0)
+        var round = Round(key: key)
         for position in present {
-          if held.insert(versions[position]).inserted { bytesDown += sizes[position] }
-          if position >= firstTrained { bytesUp += sizes[position] }
+          if held.insert(versions[position]).inserted { round.bytesDown += sizes[position] }
+          if position >= firstTrained { round.bytesUp += sizes[position] }
         }
+        rounds.append(round)
         // A client throws away what an assignment does not name.
         held = Set(present.map { versions[$0] })
         if plan.isCalibrated(after: key) {
