@@ -93,10 +93,10 @@ package struct StepBenchmark: Sendable {
     let trainer = Trainer(stage, options, workers: workers)
     Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
     trainer.begin()
-    let images = Self.noise()
+    let images = NoiseImages(size: Self.encoder.imageSize)
     return Self.time(steps) {
       _ = trainer.step(learningRate: 1e-4) { view, image, _, pixels in
-        Self.copy(images, view + 2 * image, pixels)
+        images.write(view + 2 * image, into: pixels)
       }
     }
   }
@@ -104,10 +104,10 @@ package struct StepBenchmark: Sendable {
   private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {
     let prefix = PrefixRunner(stage.model, chunk: chunk, workers: workers)
     Initialisation.random(stage.model, into: prefix.parameters, seed: 1)
-    let images = Self.noise()
+    let images = NoiseImages(size: Self.encoder.imageSize)
     return Self.time(steps) {
       prefix.run(2 * batch, from: .images, to: stage.model.depth - 1) { image, _, pixels in
-        Self.copy(images, image, pixels)
+        images.write(image, into: pixels)
       } write: { _, _ in
       }
     }
@@ -121,18 +121,5 @@ package struct StepBenchmark: Sendable {
       let time = clock.measure(body).components
       return Double(time.seconds) + Double(time.attoseconds) * 1e-18
     }.sorted()
-  }
-
-  /// A few images' worth of normal noise, which stands for any image.
-  private static func noise() -> [Float] {
-    var random = RandomNumbers(3)
-    return (0..<8 * encoder.imageSize).map { _ in random.normal() }
-  }
-
-  private static func copy(_ images: [Float], _ index: Int, _ pixels: UnsafeMutablePointer<Float>) {
-    let size = encoder.imageSize
-    images.withUnsafeBufferPointer {
-      if let start = $0.baseAddress { pixels.update(from: start + index % 8 * size, count: size) }
-    }
   }
 }
