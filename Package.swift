@@ -95,7 +95,7 @@ let package = Package(
     tests("Wire"),
     tests("Server", [grdb]),
     tests("Client"),
-    tests("Simulation"),
+    tests("Simulation", ["fedsim"]),
     .testTarget(
       name: "CommandTests", dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Wire"],
       path: "Tests/CommandTests", swiftSettings: settings),

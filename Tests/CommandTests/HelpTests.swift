@@ -4,7 +4,9 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
     (["fedserver"], ["run"]), (["fedclient"], ["run"]),
-    (["fedsim"], ["run", "evaluate", "account", "conformance", "bench"]),
+    (
+      ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
+    ),
     (["fedsim", "bench"], ["step"]),
     (["fedserver", "run"], ["<plan>", "--listen <address>", "--database <file>", "--threads <threads>"]),
     (
@@ -19,7 +21,7 @@ import Testing
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
-        "--dropout <dropout>", "--overwrite",
+        "--dropout <dropout>", "--overwrite", "--probe-every <probe-every>",
       ]
     ),
     (
@@ -30,6 +32,16 @@ import Testing
       ]
     ),
     (["fedsim", "account"], ["<plan>", "--images <images>", "--json"]),
+    (
+      ["fedsim", "compare"],
+      [
+        "<plan>", "--strategies <strategies>", "--ssl <ssl>", "--out <dir>", "--data <spec>",
+        "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
+        "--fine-tune <epochs>", "--probe-every <probe-every>", "--cores <cores>", "--threads <threads>",
+        "--resume", "--json",
+      ]
+    ),
+    (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),
     (["fedsim", "conformance"], ["<directory>"]),
     (
       ["fedsim", "bench", "step"],

@@ -1,0 +1,116 @@
+import Foundation
+
+/// A comparison as one HTML page that needs nothing beside itself. It is well-formed XML too, so that a parser
+/// can check it.
+package struct ComparisonPage: Sendable {
+  private let report: ComparisonReport
+
+  package init(_ report: ComparisonReport) { self.report = report }
+
+  package var html: String {
+    """
+    <!DOCTYPE html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8"/>
+    <meta name="viewport" content="width=device-width, initial-scale=1"/>
+    <title>\(title)</title>
+    <style>
+    \(ComparisonStyle.css)
+    </style>
+    </head>
+    <body>
+    <main>
+    <h1>\(title)</h1>
+    <p>\(Markup.escape(introduction))</p>
+    \(table("Figures", .figures(of: report)))
+    \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
+    \(failures)
+    \(losses.map(plots).joined(separator: "\n"))
+    \(notes)
+    \(origin)
+    </main>
+    </body>
+    </html>
+
+    """
+  }
+
+  private var title: String { Markup.escape("Comparison: \(report.name)") }
+
+  private var introduction: String {
+    let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
+    return "\(report.clients) clients, images \(report.data) shared out as \(report.partition), tested on "
+      + "\(report.testData). "
+      + (report.seeds.count == 1 ? "Seed \(seeds)." : "Seeds \(seeds): mean ± standard deviation.")
+  }
+
+  // MARK: - Tables
+
+  private func table(_ heading: String, _ table: ComparisonTable) -> String {
+    let head = table.headings.map { "<th scope=\"col\">\(Markup.escape($0))</th>" }.joined()
+    let lines = table.lines.map { line in
+      let cells = line.cells.map { "<td>\(Markup.escape($0))</td>" }.joined()
+      return "<tr><th scope=\"row\">\(Markup.escape(line.label))</th>\(cells)</tr>"
+    }
+    return """
+      <h2>\(Markup.escape(heading))</h2>
+      <div class="scroll" tabindex="0" role="region" aria-label="\(Markup.escape(heading))">
+      <table>
+      <thead><tr><td></td>\(head)</tr></thead>
+      <tbody>
+      \(lines.joined(separator: "\n"))
+      </tbody>
+      </table>
+      </div>
+      """
+  }
+
+  private var failures: String {
+    guard !report.failures.isEmpty else { return "" }
+    let items = report.failures.map { "<li>\(Markup.escape($0.description))</li>" }
+    return "<h2>Failed</h2>\n<ul class=\"failed\">\n\(items.joined(separator: "\n"))\n</ul>"
+  }
+
+  private var notes: String {
+    let more =
+      "By round: a client that takes part in every round, its weights and products by calculation, its memory "
+      + "measured once a stage. Losses are those of the clients' own training and differ between methods in "
+      + "what they add up."
+    let lines = (ComparisonTable.notes + [more]).map { "<p>\(Markup.escape($0))</p>" }
+    return "<section class=\"notes\">\n\(lines.joined(separator: "\n"))\n</section>"
+  }
+
+  /// What it takes to do it again.
+  private var origin: String {
+    """
+    <details>
+    <summary>Command and plan</summary>
+    <pre>\(Markup.escape(report.command))</pre>
+    <pre>\(Markup.escape(report.plan))</pre>
+    </details>
+    """
+  }
+
+  // MARK: - Plots
+
+  /// The losses in the table's order.
+  private var losses: [String] {
+    report.rows.reduce(into: []) { names, row in
+      if names.last != row.variant.ssl.rawValue { names.append(row.variant.ssl.rawValue) }
+    }
+  }
+
+  /// The plots of one loss: those of another are not comparable in all of them.
+  private func plots(of ssl: String) -> String {
+    let rows = report.rows.filter { $0.variant.ssl.rawValue == ssl && !$0.rounds.isEmpty }
+    guard !rows.isEmpty else { return "" }
+    let figures = ComparisonPlots(rows).all.map { "<figure>\n\($0.svg)\n</figure>" }
+    return """
+      <h2>By round: \(Markup.escape(ssl))</h2>
+      <div class="plots">
+      \(figures.joined(separator: "\n"))
+      </div>
+      """
+  }
+}

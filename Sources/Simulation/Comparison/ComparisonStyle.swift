@@ -1,0 +1,57 @@
+/// How the page of a comparison looks: by day and by night, on a desk and on a phone.
+enum ComparisonStyle {
+  /// The lines s0, s1 … are those of ``ComparisonVariant/Training`` in order; colours are told apart by dashes too.
+  static let css = """
+    :root {
+      color-scheme: light dark;
+      --page: #fcfcfb; --text: #1d1d1b; --muted: #5c5b57; --grid: #e4e3df; --rule: #bdbcb6;
+      --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8;
+    }
+    @media (prefers-color-scheme: dark) {
+      :root {
+        --page: #191918; --text: #f1f0ec; --muted: #b3b1aa; --grid: #33322f; --rule: #605e58;
+        --s0: #6aa9f7; --s1: #f59352; --s2: #45c49c; --s3: #c294f2;
+      }
+    }
+    * { box-sizing: border-box; }
+    body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+    main { max-width: 1320px; margin: 0 auto; padding: 16px; }
+    h1 { font-size: 1.6rem; line-height: 1.2; margin: 8px 0; overflow-wrap: anywhere; }
+    h2 { font-size: 1.15rem; margin: 28px 0 8px; }
+    p { margin: 8px 0; overflow-wrap: anywhere; }
+    .scroll { overflow-x: auto; }
+    table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.94rem; }
+    th, td { padding: 5px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
+    thead th { color: var(--muted); font-weight: 600; }
+    tbody th { text-align: left; font-weight: 600; position: sticky; left: 0; background: var(--page); }
+    thead td { position: sticky; left: 0; background: var(--page); }
+    .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
+    figure { margin: 0; min-width: 0; }
+    .plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
+    .plot text { fill: var(--text); }
+    .plot .title { font-size: 14px; font-weight: 600; }
+    .plot .tick { fill: var(--muted); }
+    .plot .end { text-anchor: end; }
+    .plot .middle { text-anchor: middle; }
+    .plot .grid { stroke: var(--grid); }
+    .plot .axis, .plot .border { stroke: var(--rule); }
+    .plot .border { stroke-width: 0.75; }
+    .plot polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+    .plot circle { stroke: var(--page); }
+    .s0 { stroke: var(--s0); fill: var(--s0); }
+    .s1 { stroke: var(--s1); fill: var(--s1); }
+    .s2 { stroke: var(--s2); fill: var(--s2); }
+    .s3 { stroke: var(--s3); fill: var(--s3); }
+    .s1 polyline { stroke-dasharray: 8 4; }
+    .s2 polyline { stroke-dasharray: 2 3; }
+    .s3 polyline { stroke-dasharray: 9 3 2 3; }
+    .notes { margin-top: 28px; color: var(--muted); font-size: 0.94rem; }
+    details { margin: 20px 0; }
+    summary { cursor: pointer; font-weight: 600; }
+    pre { overflow-x: auto; padding: 12px; border: 1px solid var(--grid); font-size: 0.85rem; }
+    @media (max-width: 600px) {
+      th, td { padding: 5px 8px; }
+      tbody th { white-space: normal; min-width: 96px; max-width: 128px; }
+    }
+    """
+}

@@ -1,0 +1,111 @@
+import Foundation
+
+/// A table of figures as text in cells: what compare.txt and the page show.
+package struct ComparisonTable: Sendable {
+  package struct Line: Sendable, Hashable {
+    package let label: String
+    package let cells: [String]
+  }
+
+  package let headings: [String]
+  package let lines: [Line]
+
+  /// What a cell holds where there is no figure.
+  private static let none = "–"
+
+  /// The figures, over several seeds as mean ± standard deviation.
+  package static func figures(of report: ComparisonReport) -> ComparisonTable {
+    let known = known(report)
+    let scales = known.map { figure in
+      figure.unit.scale(for: report.rows.compactMap { $0.figures[figure]?.mean })
+    }
+    return ComparisonTable(
+      headings: zip(known, scales).map { "\($0.heading) \($1.name)" },
+      lines: report.rows.map { row in
+        let cells = zip(known, scales).map { figure, scale in
+          row.figures[figure].map { text($0, scale) } ?? none
+        }
+        return Line(label: label(row, of: report), cells: cells)
+      })
+  }
+
+  /// The figures over those of end-to-end training with the same loss; nil where that was not run.
+  package static func ratios(of report: ComparisonReport) -> ComparisonTable? {
+    let rows = report.rows.filter { !$0.ratios.isEmpty }
+    guard !rows.isEmpty else { return nil }
+    let known = known(report).filter { figure in rows.contains { $0.ratios[figure] != nil } }
+    return ComparisonTable(
+      headings: known.map(\.heading),
+      lines: rows.map { row in
+        let cells = known.map { figure in row.ratios[figure].map { String(format: "%.2f", $0) } ?? none }
+        return Line(label: row.variant.label, cells: cells)
+      })
+  }
+
+  /// Figures that any row has.
+  private static func known(_ report: ComparisonReport) -> [Figure] {
+    Figure.allCases.filter { figure in report.rows.contains { $0.figures[figure] != nil } }
+  }
+
+  private static func text(_ spread: Spread, _ scale: FigureUnit.Scale) -> String {
+    let mean = scale.text(spread.mean)
+    return spread.deviation.map { "\(mean) ± \(scale.text($0))" } ?? mean
+  }
+
+  private static func label(_ row: ComparisonReport.Row, of report: ComparisonReport) -> String {
+    var remarks: [String] = []
+    if row.finished == 0 {
+      remarks.append("failed")
+    } else if row.finished < report.seeds.count {
+      remarks.append("\(row.finished) of \(report.seeds.count) seeds")
+    }
+    if row.collapsed > 0 { remarks.append(row.finished == 1 ? "collapsed" : "\(row.collapsed) collapsed") }
+    return row.variant.label + (remarks.isEmpty ? "" : " (\(remarks.joined(separator: ", ")))")
+  }
+}
+
+// MARK: - Text
+
+extension ComparisonTable {
+  /// Columns under their headings, the first to the left and all others to the right.
+  package var text: String {
+    let rows = [[""] + headings] + lines.map { [$0.label] + $0.cells }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = row.enumerated().map { column, cell in
+        let space = String(repeating: " ", count: widths[column] - cell.count)
+        return column == 0 ? cell + space : space + cell
+      }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      return line + "\n"
+    }.joined()
+  }
+
+  /// A comparison as compare.txt has it.
+  package static func text(of report: ComparisonReport) -> String {
+    let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
+    var text = "\(report.name): \(report.clients) clients, \(report.data), \(report.partition), "
+    text += report.seeds.count == 1 ? "seed \(seeds)\n\n" : "seeds \(seeds), mean ± standard deviation\n\n"
+    text += figures(of: report).text
+    if let ratios = ratios(of: report) {
+      text += "\nratios to end-to-end with the same loss\n\n\(ratios.text)"
+    }
+    if !report.failures.isEmpty {
+      text += "\nfailed\n\n"
+      for failure in report.failures { text += "\(failure.description)\n" }
+    }
+    return text + "\n" + notes.map { "\($0)\n" }.joined()
+  }
+
+  /// What the figures are, for the foot of a table.
+  package static let notes = [
+    "Memory: the most that a client's process had resident in a step of any stage, in a process of its own.",
+    "Compute: products of the average client, counted; upload and download: of the same, at the socket.",
+    "Time: all rounds, the clients sharing this machine. Centralised: one client with all images, end to end.",
+  ]
+}
+
+extension ComparisonReport.Failure: CustomStringConvertible {
+  package var description: String { "\(name): \(reason) (exit code \(code))" }
+}

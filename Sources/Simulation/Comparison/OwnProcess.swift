@@ -1,0 +1,89 @@
+import Engine
+import Foundation
+import Synchronization
+
+/// Runs this program again, in processes of their own and one at a time: what such a process had resident is
+/// its alone, and its failure too.
+final class OwnProcess: Sendable {
+  private let executable: URL
+  private let state = Mutex((process: pid_t(0), isStopped: false))
+
+  struct Outcome: Sendable {
+    /// The exit code; a signal that ended it counts as a negative one.
+    let code: Int32
+    let output: Data
+    /// What it said on standard error about its end: a command's own message, or its last words.
+    let message: String
+
+    /// Why it failed, in one line.
+    var reason: String { code < 0 ? "it was ended by signal \(-code)" : message }
+  }
+
+  init(_ executable: URL) { self.executable = executable }
+
+  var isStopped: Bool { state.withLock { $0.isStopped } }
+
+  /// Ends the process under way, and lets no other start.
+  func stop() {
+    state.withLock {
+      $0.isStopped = true
+      // The signals that ask a process to stop may be blocked in a child of one that handles them itself.
+      if $0.process > 0 { kill($0.process, SIGKILL) }
+    }
+  }
+
+  /// Runs it to its end; `line` is given what it says on standard error, line by line as it comes. Standard
+  /// output is kept if it is wanted, and must then fit into a pipe.
+  func run(
+    _ arguments: [String], keepingOutput: Bool, line: @escaping @Sendable (String) -> Void
+  ) async throws -> Outcome {
+    try await TrainingThread.run("process") { [self] in
+      let process = Process()
+      process.executableURL = executable
+      process.arguments = arguments
+      process.standardInput = FileHandle.nullDevice
+      let (output, errors) = (Pipe(), Pipe())
+      process.standardOutput = keepingOutput ? output : FileHandle.nullDevice
+      process.standardError = errors
+      try state.withLock {
+        guard !$0.isStopped else { throw CancellationError() }
+        try process.run()
+        $0.process = process.processIdentifier
+      }
+      let message = Self.message(of: errors.fileHandleForReading, line)
+      let data = keepingOutput ? output.fileHandleForReading.readDataToEndOfFile() : Data()
+      process.waitUntilExit()
+      state.withLock { $0.process = 0 }
+      let status = process.terminationStatus
+      return Outcome(
+        code: process.terminationReason == .exit ? status : -status, output: data, message: message)
+    }
+  }
+
+  /// How a message of the command, or of its parser of arguments, begins.
+  private static let prefixes = ["fedsim: ", "Error: "]
+
+  /// Hands on line by line what comes through a pipe, to its end; returns the message.
+  private static func message(of pipe: FileHandle, _ line: (String) -> Void) -> String {
+    var rest = Data()
+    var (last, message) = ("", "")
+    func take(_ bytes: Data) {
+      let text = String(decoding: bytes, as: UTF8.self)
+      guard !text.isEmpty else { return }
+      last = text
+      if let prefix = prefixes.first(where: { text.hasPrefix($0) }) {
+        message = String(text.dropFirst(prefix.count))
+      }
+      line(text)
+    }
+    while case let bytes = pipe.availableData, !bytes.isEmpty {
+      rest += bytes
+      while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+        take(rest[..<end])
+        rest = Data(rest[(end + 1)...])
+      }
+    }
+    take(rest)
+    return message.isEmpty ? last : message
+  }
+}

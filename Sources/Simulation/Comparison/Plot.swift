@@ -1,0 +1,173 @@
+import Foundation
+
+/// A line chart over rounds as inline SVG. Colours and dashes come from the page's style, by classes; a series
+/// is told apart by both.
+package struct Plot: Sendable {
+  package struct Series: Sendable {
+    package let name: String
+    /// Which of the page's line styles, from 0.
+    package let style: Int
+    /// By x; points that are not finite are left out.
+    package let points: [(x: Double, y: Double)]
+
+    package init(_ name: String, style: Int, points: [(x: Double, y: Double)]) {
+      (self.name, self.style) = (name, style)
+      self.points = points.filter { $0.x.isFinite && $0.y.isFinite }
+    }
+  }
+
+  /// How the points of a series become a line.
+  package enum Line: Sendable {
+    case straight
+    /// Straight, with a mark at each point, for points that are few.
+    case marked
+    /// Each round as wide as it is: for what is constant within a round.
+    case steps
+  }
+
+  package var title: String
+  package var unit: FigureUnit
+  package var line: Line
+  /// Whether the vertical axis starts at 0.
+  package var startsAtZero: Bool
+  /// Rounds of the whole run, the extent of the horizontal axis.
+  package var rounds: Int
+  /// The last round of each stage, counted over all; the last one's is the run's end.
+  package var stageEnds: [Int]
+  package var series: [Series]
+
+  package init(
+    _ title: String, unit: FigureUnit, line: Line, startsAtZero: Bool, rounds: Int, stageEnds: [Int],
+    series: [Series]
+  ) {
+    (self.title, self.unit, self.line, self.startsAtZero) = (title, unit, line, startsAtZero)
+    (self.rounds, self.stageEnds, self.series) = (rounds, stageEnds, series)
+  }
+
+  // A phone's width shows it nearly at its own size, so that its text can be read there.
+  private static let width = 420.0
+  private static let frame = (left: 50.0, right: 410.0, top: 56.0, bottom: 240.0)
+  private static let legendLine = 20.0
+
+  /// The chart as one `<svg>` element.
+  package var svg: String {
+    let values = series.flatMap(\.points).map(\.y)
+    let scale = unit.scale(for: values.filter { $0 > 0 }.max().map { [$0] } ?? [])
+    let axis = PlotAxis(
+      covering: values.map { $0 / scale.divisor }, count: 5, startsAtZero: startsAtZero)
+    let legend = legendEntries()
+    let height = Self.frame.bottom + 48 + legend.height
+    let label = Markup.escape("\(title) by round: \(series.map(\.name).joined(separator: ", "))")
+    let heading = scale.name.isEmpty ? title : "\(title), \(scale.name)"
+    var body = [
+      "<svg class=\"plot\" viewBox=\"0 0 \(Self.number(Self.width)) \(Self.number(height))\" role=\"img\" "
+        + "aria-label=\"\(label)\">",
+      Self.text(heading, 4, 16, "title"),
+    ]
+    body += grid(axis) + stages()
+    for series in series { body.append(path(of: series, axis, scale)) }
+    return (body + legend.markup + ["</svg>"]).joined(separator: "\n")
+  }
+
+  // MARK: - Places
+
+  private func x(_ round: Double) -> Double {
+    let share = (round - 0.5) / Double(max(rounds, 1))
+    return Self.frame.left + share * (Self.frame.right - Self.frame.left)
+  }
+
+  private func y(_ value: Double, _ axis: PlotAxis) -> Double {
+    Self.frame.bottom - axis.share(of: value) * (Self.frame.bottom - Self.frame.top)
+  }
+
+  // MARK: - Parts
+
+  private func grid(_ axis: PlotAxis) -> [String] {
+    var markup: [String] = []
+    for tick in axis.ticks {
+      let place = y(tick, axis)
+      markup.append(Self.line(Self.frame.left, place, Self.frame.right, place, "grid"))
+      markup.append(Self.text(axis.label(tick), Self.frame.left - 6, place + 4, "tick end"))
+    }
+    let bottom = Self.frame.bottom
+    markup.append(Self.line(Self.frame.left, bottom, Self.frame.right, bottom, "axis"))
+    for round in PlotAxis.rounds(rounds) {
+      let place = x(Double(round))
+      markup.append(Self.line(place, bottom, place, bottom + 4, "axis"))
+      markup.append(Self.text("\(round)", place, bottom + 17, "tick middle"))
+    }
+    markup.append(Self.text("round", Self.frame.right, bottom + 34, "tick end"))
+    return markup
+  }
+
+  /// A thin line at each stage's end, and the stages' numbers above.
+  private func stages() -> [String] {
+    guard stageEnds.count > 1 else { return [] }
+    var markup: [String] = []
+    var start = 0
+    for (index, end) in stageEnds.enumerated() {
+      let (from, to) = (x(Double(start) + 0.5), x(Double(end) + 0.5))
+      if end < rounds { markup.append(Self.line(to, Self.frame.top - 14, to, Self.frame.bottom, "border")) }
+      let label = to - from > 54 ? "stage \(index + 1)" : to - from > 14 ? "\(index + 1)" : ""
+      if !label.isEmpty {
+        markup.append(Self.text(label, (from + to) / 2, Self.frame.top - 6, "tick middle"))
+      }
+      start = end
+    }
+    return markup
+  }
+
+  private func path(of series: Series, _ axis: PlotAxis, _ scale: FigureUnit.Scale) -> String {
+    let places = series.points.flatMap { point -> [(Double, Double)] in
+      let place = y(point.y / scale.divisor, axis)
+      return line == .steps
+        ? [(x(point.x - 0.5), place), (x(point.x + 0.5), place)] : [(x(point.x), place)]
+    }
+    let points = places.map { "\(Self.number($0.0)),\(Self.number($0.1))" }.joined(separator: " ")
+    var markup = "<g class=\"s\(series.style)\"><title>\(Markup.escape(series.name))</title>"
+    markup += "<polyline points=\"\(points)\"/>"
+    // A single point has no line, and would not be seen without a mark.
+    if line == .marked || series.points.count == 1 {
+      for (point, place) in zip(series.points, places) {
+        let value = Markup.escape(
+          "\(series.name), round \(Int(point.x)): \(scale.text(point.y)) \(scale.name)")
+        markup += "<circle cx=\"\(Self.number(place.0))\" cy=\"\(Self.number(place.1))\" r=\"3\">"
+        markup += "<title>\(value)</title></circle>"
+      }
+    }
+    return markup + "</g>"
+  }
+
+  /// The series' lines with their names, in as many rows as it takes.
+  private func legendEntries() -> (markup: [String], height: Double) {
+    var markup: [String] = []
+    var (left, row) = (4.0, 0.0)
+    for series in series {
+      // A character of a page's font at 12 pixels is up to 6.6 wide.
+      let width = 25 + 6.6 * Double(series.name.count) + 8
+      if left + width > Self.width, left > 4 { (left, row) = (4, row + 1) }
+      let place = Self.frame.bottom + 56 + row * Self.legendLine
+      markup.append(
+        "<g class=\"s\(series.style)\"><polyline points=\"\(Self.number(left)),\(Self.number(place - 4)) "
+          + "\(Self.number(left + 20)),\(Self.number(place - 4))\"/></g>")
+      markup.append(Self.text(series.name, left + 25, place, "name"))
+      left += width
+    }
+    return (markup, series.isEmpty ? 0 : (row + 1) * Self.legendLine)
+  }
+
+  // MARK: - Elements
+
+  private static func line(
+    _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String
+  ) -> String {
+    "<line class=\"\(style)\" x1=\"\(number(x1))\" y1=\"\(number(y1))\" x2=\"\(number(x2))\" "
+      + "y2=\"\(number(y2))\"/>"
+  }
+
+  private static func text(_ text: String, _ x: Double, _ y: Double, _ style: String) -> String {
+    "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\">\(Markup.escape(text))</text>"
+  }
+
+  private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+}

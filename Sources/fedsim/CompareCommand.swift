@@ -1,0 +1,143 @@
+import ArgumentParser
+import Commands
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Simulation
+
+struct CompareCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Runs a plan under several strategies on the same images and seeds, and compares them.",
+    discussion: """
+      Every run is a 'fedsim run' in a process of its own, in DIR/STRATEGY-SSL-SEED; the memory of a client is
+      measured by 'fedsim memory'. A centralised run, one client with all images, is added as a baseline. DIR
+      gets compare.txt, compare.json and compare.html. A run that fails does not stop the others: the table
+      says so, and the exit code is that of the first.
+      """)
+
+  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  var plan: String
+
+  @Option(help: "Which strategies, with commas between.", transform: CompareList.strategies)
+  var strategies: [Strategy] = Strategy.allCases
+
+  @Option(help: "Which losses: simclr, mocov3, byol. (default: the plan's)", transform: CompareList.losses)
+  var ssl: [SelfSupervision]?
+
+  @Option(help: ArgumentHelp("The folder for all that is left behind.", valueName: "dir"))
+  var out: String
+
+  @Option(help: ArgumentHelp("The clients' images, as for run.", valueName: "spec"))
+  var data: String
+
+  @Option(help: ArgumentHelp("Labelled images for the evaluation.", valueName: "spec"))
+  var testData: String
+
+  @Option(help: "How many clients take part.")
+  var clients: Int = 4
+
+  @Option(help: "How the images are shared out: even, dirichlet:BETA or shards:K.")
+  var partition: String = "even"
+
+  @Option(help: "Seeds, with commas between. (default: the plan's)", transform: CompareList.seeds)
+  var seeds: [UInt64]?
+
+  @Option(help: ArgumentHelp("Fine-tune each encoder for so many epochs; 0: not.", valueName: "epochs"))
+  var fineTune: Int = 0
+
+  @Option(help: "Probe after every so many rounds; 0: only at the end. (default: a tenth of them)")
+  var probeEvery: Int?
+
+  @Option(help: "Cores that the trainings share. (default: all)")
+  var cores: Int?
+
+  @Option(help: "Threads of one training.")
+  var threads: Int = 1
+
+  @Flag(help: "Go on with an earlier comparison in DIR: what is finished is not run again.")
+  var resume = false
+
+  @Flag(help: "Print compare.json instead of the table.")
+  var json = false
+
+  func validate() throws {
+    guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
+    guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
+    guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
+    guard (0...10_000).contains(fineTune) else { throw ValidationError("--fine-tune is 0 to 10000") }
+    guard probeEvery.map((0...1_000_000).contains) ?? true else {
+      throw ValidationError("--probe-every is 0 to 1000000")
+    }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let settings = try settings()
+      let terminal = Terminal()
+      do {
+        let comparison = try StrategyComparison(settings) { Self.note($0, terminal) }
+        let report = try await stoppingOnSignal({ comparison.stop() }) { try await comparison.run() }
+        try report.write(to: settings.out)
+        print(json ? try report.json() : ComparisonTable.text(of: report), terminator: "")
+        if !json { print("\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)") }
+        try Self.fail(report)
+      } catch is CancellationError {
+        terminal.line("stopped; the same command with --resume goes on")
+      } catch let error as CommandFailure {
+        throw error
+      } catch {
+        throw Self.failure(error)
+      }
+    }
+  }
+
+  private func settings() throws -> StrategyComparison.Settings {
+    let plan = try readPlan(plan)
+    let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
+    do {
+      var settings = StrategyComparison.Settings(
+        plan: plan, strategies: strategies, ssl: ssl ?? [plan.method.ssl], seeds: seeds ?? [plan.seed],
+        clients: clients, data: try DataSpec(parsing: data), testData: try DataSpec(parsing: testData),
+        partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
+        cores: cores, threads: min(threads, cores),
+        executable: URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
+        command: CompareList.command(CommandLine.arguments))
+      settings.fineTune = fineTune
+      settings.probeEvery = probeEvery ?? max(1, plan.totalRounds / 10)
+      settings.resumes = resume
+      return settings
+    } catch {
+      throw CommandFailure(.data, error.description)
+    }
+  }
+
+  private static func note(_ event: StrategyComparison.Event, _ terminal: Terminal) {
+    switch event {
+    case .run(let cell, let index, let count, let isKnown):
+      terminal.line("run \(index) of \(count): \(cell.name)\(isKnown ? ", finished before" : "")")
+    case .line(let line): terminal.line("  \(line)")
+    case .measuring(let variant): terminal.line("memory of a client: \(variant.label)")
+    case .failed(let failure): terminal.line("failed: \(failure)")
+    }
+  }
+
+  /// The exit code of a comparison is that of the first run that failed.
+  private static func fail(_ report: ComparisonReport) throws {
+    guard let first = report.failures.first else { return }
+    let count = report.failures.count
+    throw CommandFailure(
+      CommandFailure.Code(rawValue: first.code) ?? .failed,
+      "\(count == 1 ? "one run" : "\(count) runs") failed, first \(first)")
+  }
+
+  private static func failure(_ error: any Error) -> CommandFailure {
+    switch error {
+    case let error as DatasetError: CommandFailure(.data, error.description)
+    case ComparisonError.plan(let reason): CommandFailure(.plan, reason)
+    case let error as ComparisonError: CommandFailure(.store, error.description)
+    default: CommandFailure(.store, error.localizedDescription)
+    }
+  }
+}

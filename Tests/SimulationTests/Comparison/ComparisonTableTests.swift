@@ -1,0 +1,113 @@
+import Foundation
+import Simulation
+import Testing
+
+@Suite struct ComparisonTableTests {
+  /// The cells of a line, by heading.
+  private func cells(_ table: ComparisonTable, _ label: String) throws -> [String: String] {
+    let line = try #require(table.lines.first { $0.label == label })
+    return Dictionary(uniqueKeysWithValues: zip(table.headings, line.cells))
+  }
+
+  @Test func meansAndDeviationsOverSeeds() throws {
+    let table = ComparisonTable.figures(of: try MadeComparison.whole())
+    let layerWise = try cells(table, "layer-wise, simclr")
+    #expect(layerWise["linear probe %"] == "42.0 ± 2.8")
+    // Two rounds of each run.
+    #expect(layerWise["time s"] == "2.50 ± 0.71")
+    // Memory is measured once, and the greatest stage counts.
+    #expect(layerWise["memory MB"] == "40.0")
+    #expect(layerWise["upload MB"] == "1.00 ± 0.00" && layerWise["download MB"] == "2.00 ± 0.00")
+    #expect(try cells(table, "end-to-end, simclr")["memory MB"] == "160.0")
+    #expect(!table.headings.contains { $0.hasPrefix("k-NN") || $0.hasPrefix("fine-tuned") }, "nobody has one")
+  }
+
+  @Test func ratiosToEndToEnd() throws {
+    let report = try MadeComparison.whole()
+    let layerWise = report.rows[0]
+    #expect(layerWise.ratios[.memory] == 0.25 && layerWise.ratios[.bytesUp] == 0.25)
+    #expect(layerWise.ratios[.bytesDown] == 1)
+    #expect(abs(try #require(layerWise.ratios[.linearProbe]) - 0.8) < 1e-9)
+    #expect(report.rows[1].ratios.values.allSatisfy { $0 == 1 })
+    let table = try #require(ComparisonTable.ratios(of: report))
+    #expect(try cells(table, "layer-wise, simclr")["memory"] == "0.25")
+    #expect(!table.headings.contains("untrained"))
+    let alone = MadeComparison.report([MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4)])])
+    #expect(ComparisonTable.ratios(of: alone) == nil, "there is nothing to hold it against")
+    #expect(!ComparisonTable.text(of: alone).contains("ratios"))
+  }
+
+  /// Nothing travels without a federation, and what failed is said.
+  @Test func theBaselineAndFailures() throws {
+    let report = try MadeComparison.whole()
+    let baseline = try cells(.figures(of: report), "centralised, simclr (1 of 2 seeds)")
+    #expect(baseline["upload MB"] == "–" && baseline["download MB"] == "–")
+    #expect(baseline["linear probe %"] == "60.0")
+    let text = ComparisonTable.text(of: report)
+    #expect(text.contains("centralised-simclr-8: given <up> & over (exit code 8)"))
+    let failed = MadeComparison.report([
+      MadeComparison.row(.progressive, [], failures: [.init(name: "a", code: -9, reason: "b")])
+    ])
+    #expect(ComparisonTable.figures(of: failed).lines.map(\.label) == ["progressive, simclr (failed)"])
+  }
+
+  /// A run that says more than a linear probe is taken at its word.
+  @Test func anEvaluationGoesBeforeTheProbe() throws {
+    let more = """
+      , "evaluation": {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6, "fineTuned": 0.8},
+        "untrained": {"linearProbe": 0.3, "nearestNeighbours": 0.2}}
+      """
+    let row = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, more: more)])
+    let table = ComparisonTable.figures(of: MadeComparison.report(seeds: [7], [row]))
+    let line = try cells(table, "layer-wise, simclr")
+    #expect(line["linear probe %"] == "70.0" && line["k-NN %"] == "60.0" && line["fine-tuned %"] == "80.0")
+    #expect(row.figures[.untrainedProbe]?.mean == 0.3)
+    let short = """
+      , "evaluation": {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6}}
+      """
+    let other = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, more: short)])
+    #expect(other.figures[.fineTuned] == nil && other.figures[.nearestNeighbours]?.mean == 0.6)
+  }
+
+  @Test func aCollapsedEncoderIsSaid() throws {
+    let runs = [
+      try MadeComparison.run(probe: 0.1, more: ", \"collapsed\": true"),
+      try MadeComparison.run(probe: 0.4, more: ", \"collapsed\": false"),
+    ]
+    let both = MadeComparison.report([MadeComparison.row(.layerWise, runs)])
+    #expect(ComparisonTable.figures(of: both).lines.map(\.label) == ["layer-wise, simclr (1 collapsed)"])
+    let one = MadeComparison.report(seeds: [7], [MadeComparison.row(.layerWise, [runs[0]])])
+    #expect(ComparisonTable.figures(of: one).lines.map(\.label) == ["layer-wise, simclr (collapsed)"])
+  }
+
+  @Test func columnsStandUnderTheirHeadings() throws {
+    let text = ComparisonTable.figures(of: try MadeComparison.whole()).text
+    let lines = text.split(separator: "\n")
+    #expect(lines.count == 4 && Set(lines.map(\.count)).count == 1, "\(text)")
+    #expect(!text.contains(" \n"))
+  }
+
+  @Test func meansByRound() throws {
+    let runs = [
+      try MadeComparison.run(probe: 0.4, losses: [2, 1]), try MadeComparison.run(probe: 0.6, losses: [4, 2]),
+    ]
+    let row = MadeComparison.row(.layerWise, runs, peaks: [10, 20])
+    #expect(row.rounds.map(\.loss) == [3, 1.5])
+    #expect(row.rounds.map(\.stage) == [1, 2] && row.rounds.map(\.memoryBytes) == [10, 20])
+    #expect(row.probes.count == 1 && abs(row.probes[0].linearProbe - 0.25) < 1e-12)
+  }
+
+  @Test func jsonNamesWhatItHolds() throws {
+    let report = try MadeComparison.whole()
+    let data = Data(try report.json().utf8)
+    let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    let row = try #require((object["rows"] as? [[String: Any]])?.first)
+    #expect(row["variant"] as? [String: String] == ["strategy": "layer-wise", "ssl": "simclr"])
+    let figures = try #require(row["figures"] as? [String: [String: Double]])
+    let costs: Set = ["memoryBytes", "operations", "bytesUp", "bytesDown", "seconds"]
+    #expect(Set(figures.keys) == costs.union(["linearProbe", "untrainedProbe"]))
+    #expect(abs((figures["linearProbe"]?["mean"] ?? 0) - 0.42) < 1e-12)
+    let decoded = try JSONDecoder().decode(ComparisonReport.self, from: data)
+    #expect(try decoded.json() == report.json())
+  }
+}

@@ -1,0 +1,73 @@
+import Federation
+import Foundation
+import Simulation
+
+/// Comparisons made of summaries as a run might have left them.
+enum MadeComparison {
+  /// A summary of two clients over the tiny plan's two rounds.
+  static func run(
+    probe: Double, up: Int = 1_000_000, down: Int = 2_000_000, seconds: Double = 3,
+    losses: [Double] = [2, 1],
+    stages: [Int] = [1, 2], more: String = ""
+  ) throws -> RunRecord {
+    let rounds = zip(stages.indices, losses).map { index, loss in
+      """
+      {"stage": \(stages[index]), "round": \(stages[index] == 1 ? index + 1 : 1), "loss": \(loss),
+       "seconds": \(seconds), "clients": 2, "samples": 32}
+      """
+    }
+    let text = """
+      {"rounds": [\(rounds.joined(separator: ","))],
+       "clients": [
+         {"name": "client-0", "samples": 16, "bytesUp": \(up - 1000), "bytesDown": \(down)},
+         {"name": "client-1", "samples": 16, "bytesUp": \(up + 1000), "bytesDown": \(down)}],
+       "probe": {"trained": \(probe), "untrained": 0.2},
+       "probes": [{"stage": \(stages[0]), "round": 1, "linearProbe": \(probe / 2)}]\(more)}
+      """
+    return try JSONDecoder().decode(RunRecord.self, from: Data(text.utf8))
+  }
+
+  static func row(
+    _ training: ComparisonVariant.Training, _ runs: [RunRecord], peaks: [Int] = [],
+    failures: [ComparisonReport.Failure] = []
+  ) -> ComparisonReport.Row {
+    let variant = ComparisonVariant(training, .simclr)
+    let memory = peaks.enumerated().map { index, peak in
+      StageMemory.Result(
+        stage: index + 1, batch: 16, threads: 1, peakMemoryBytes: peak, plannedMemoryBytes: 1,
+        trainerMemoryBytes: 1)
+    }
+    return ComparisonReport.Row(
+      variant, plan: variant.plan(of: .tiny(), seed: 7, clients: 2), runs: runs, memory: memory,
+      failures: failures)
+  }
+
+  static func report(
+    name: String = "made", seeds: [UInt64] = [7, 8], command: String = "fedsim compare plan.yaml",
+    _ rows: [ComparisonReport.Row]
+  ) -> ComparisonReport {
+    ComparisonReport(
+      name: name, command: command, plan: Plan.tiny().yaml(), clients: 2, data: "shapes:32",
+      testData: "shapes:30", partition: "even", seeds: seeds, rows: rows)
+  }
+
+  /// Layer-wise and end-to-end training over two seeds, and the baseline, of which one seed failed.
+  static func whole(name: String = "made") throws -> ComparisonReport {
+    report(
+      name: name,
+      [
+        row(
+          .layerWise, [try run(probe: 0.40, seconds: 1), try run(probe: 0.44, seconds: 1.5)],
+          peaks: [30_000_000, 40_000_000]),
+        row(
+          .endToEnd,
+          [
+            try run(probe: 0.5, up: 4_000_000, stages: [1, 1]),
+            try run(probe: 0.55, up: 4_000_000, stages: [1, 1]),
+          ], peaks: [160_000_000]),
+        row(
+          .centralised, [try run(probe: 0.6, stages: [1, 1])], peaks: [170_000_000],
+          failures: [.init(name: "centralised-simclr-8", code: 8, reason: "given <up> & over")]),
+      ])
+  }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import Simulation
+import Testing
+
+@Suite struct PlotTests {
+  private func plot(
+    _ series: [Plot.Series], line: Plot.Line = .straight, unit: FigureUnit = .plain, rounds: Int = 6,
+    stageEnds: [Int] = [3, 6]
+  ) -> Plot {
+    Plot(
+      "Loss", unit: unit, line: line, startsAtZero: false, rounds: rounds, stageEnds: stageEnds,
+      series: series)
+  }
+
+  @Test func everySeriesIsALineWithItsNameInTheLegend() throws {
+    let svg = plot([
+      Plot.Series("layer-wise", style: 0, points: (1...6).map { (Double($0), 6 - Double($0)) }),
+      Plot.Series("end-to-end", style: 2, points: (1...6).map { (Double($0), Double($0)) }),
+    ]).svg
+    let found = try MarkupCheck.parse(svg)
+    #expect(found.elements.first?.name == "svg" && found.elements.first?.attributes["role"] == "img")
+    // Each once in the chart and once in the legend.
+    #expect(found.count("polyline") == 4)
+    let styles = found.elements.compactMap { $0.attributes["class"] }.filter { $0.first == "s" }
+    #expect(styles == ["s0", "s2", "s0", "s2"])
+    #expect(found.elements.count { $0.attributes["class"] == "border" } == 1, "one border between two stages")
+    for text in ["Loss", "round", "stage 1", "stage 2", "layer-wise", "end-to-end"] {
+      #expect(found.text.contains(text), "\(text)")
+    }
+    // The lines lie inside the frame.
+    for element in found.elements where element.name == "polyline" {
+      for point in (element.attributes["points"] ?? "").split(separator: " ") {
+        let place = point.split(separator: ",").compactMap { Double($0) }
+        #expect(place.count == 2 && (0...420).contains(place[0]) && (0...330).contains(place[1]), "\(point)")
+      }
+    }
+  }
+
+  @Test func awkwardValuesLeaveItWellFormed() throws {
+    for points: [(x: Double, y: Double)] in [
+      [], [(1, 3)], [(1, .nan), (2, .infinity), (3, 1)], [(1, 5), (2, 5)], [(1, 0), (2, 0)],
+      [(1, 1e-12), (2, 2e-12)], [(1, -1e15), (2, 1e15)],
+    ] {
+      for line in [Plot.Line.straight, .marked, .steps] {
+        let svg = plot([Plot.Series("a", style: 0, points: points)], line: line, unit: .bytes).svg
+        _ = try MarkupCheck.parse(svg)
+        #expect(!svg.contains("nan") && !svg.contains("inf"), "\(points)")
+      }
+    }
+    _ = try MarkupCheck.parse(plot([], rounds: 0, stageEnds: []).svg)
+  }
+
+  @Test func namesAreEscaped() throws {
+    let name = "<a href=\"x\">&'</a>"
+    let svg = plot([Plot.Series(name, style: 0, points: [(1, 1), (2, 2)])], line: .marked).svg
+    let found = try MarkupCheck.parse(svg)
+    #expect(found.count("a") == 0 && found.text.contains(name))
+  }
+
+  @Test func constantsOfARoundAreAsWideAsIt() throws {
+    let svg = plot([Plot.Series("a", style: 0, points: [(1, 1), (2, 3)])], line: .steps, rounds: 2).svg
+    let line = try #require(try MarkupCheck.parse(svg).elements.first { $0.name == "polyline" })
+    let places = (line.attributes["points"] ?? "").split(separator: " ").compactMap {
+      $0.split(separator: ",").first.flatMap { Double($0) }
+    }
+    #expect(places == [50, 230, 230, 410])
+  }
+
+  @Test func axesHaveRoundTicks() {
+    #expect(PlotAxis(covering: [0.3, 9.7], count: 5, startsAtZero: true).ticks == [0, 2, 4, 6, 8, 10])
+    let axis = PlotAxis(covering: [3.11, 3.58], count: 5, startsAtZero: false)
+    #expect(axis.ticks.map(axis.label) == ["3.1", "3.2", "3.3", "3.4", "3.5", "3.6"])
+    #expect(abs(axis.share(of: 3.35) - 0.5) < 1e-9)
+    #expect(PlotAxis.rounds(5) == [1, 2, 3, 4, 5])
+    #expect(PlotAxis.rounds(180) == [1, 50, 100, 150])
+    #expect(PlotAxis.rounds(0) == [1])
+  }
+}
