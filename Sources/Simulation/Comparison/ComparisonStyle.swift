@@ -22,7 +22,7 @@ enum ComparisonStyle {
     .scroll { overflow-x: auto; }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.94rem; }
     th, td { padding: 5px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
-    thead th { color: var(--muted); font-weight: 600; }
+    thead th { color: var(--muted); font-weight: 600; white-space: normal; vertical-align: bottom; }
     tbody th { text-align: left; font-weight: 600; position: sticky; left: 0; background: var(--page); }
     thead td { position: sticky; left: 0; background: var(--page); }
     .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
