@@ -36,6 +36,8 @@ package enum ClientEvent: Sendable {
   case assigned(RoundKey, missing: Int, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)
   case trained(RoundKey, UpdateOffer)
+  /// The update that was trained before a crash or a lost connection is offered again.
+  case offersAgain(RoundKey)
   case judged(Acknowledgement)
   case dropped(RoundKey)
   case disconnected(reason: String)

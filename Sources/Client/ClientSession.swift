@@ -14,6 +14,7 @@ actor ClientSession {
   private var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
   private var upload: Task<Void, Never>?
+  private let shelf: UpdateShelf
   private var chunk = WireLimits.chunk
   private var lastHeard = ContinuousClock.now
   private var heartbeat: Task<Void, Never>?
@@ -21,6 +22,7 @@ actor ClientSession {
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
+    shelf = UpdateShelf(client.configuration.state)
   }
 
   /// How a connection went.
@@ -75,9 +77,12 @@ actor ClientSession {
     for action in actions {
       switch action {
       case .send(let message): try await connection.send(message)
+      case .fetch(let version):
+        let fetch = Fetch(digest: version.digest, offset: cache.received(version))
+        try await connection.send(.fetch(fetch))
       case .prepare(let welcome): try prepare(welcome)
       case .store(let head, let bytes): try await store(head, bytes)
-      case .train(let assignment): train(assignment)
+      case .train(let assignment): try await train(assignment)
       case .drop(let key): drop(key)
       case .upload(let offer, let offset): send(offer, from: offset)
       case .note(let verdict): client.observer(.judged(verdict))
@@ -109,9 +114,13 @@ actor ClientSession {
 
   // MARK: - Training
 
-  private func train(_ assignment: Assignment) {
+  private func train(_ assignment: Assignment) async throws {
     guard let work else { return }
-    cache.keepOnly(assignment.parts)
+    cache.keepOnly(assignment.parts.map(\.digest) + assignment.others)
+    if let update = shelf.update(for: assignment) {
+      client.observer(.offersAgain(assignment.key))
+      return try await offer(update)
+    }
     let progress = LocalWork.Progress()
     training = (assignment.key, progress)
     let observer = client.observer
@@ -136,8 +145,13 @@ actor ClientSession {
   private func finish(_ update: LocalWork.Update) async throws {
     guard training?.key == update.offer.key else { return }
     training = nil
-    self.update = update
+    try shelf.keep(update)
     client.observer(.trained(update.offer.key, update.offer))
+    try await offer(update)
+  }
+
+  private func offer(_ update: LocalWork.Update) async throws {
+    self.update = update
     try await perform(participation.finish(update.offer))
   }
 
@@ -153,6 +167,7 @@ actor ClientSession {
       client.observer(.dropped(key))
     }
     if update?.offer.key == key { update = nil }
+    shelf.clear(key)
     upload?.cancel()
     upload = nil
   }

@@ -24,6 +24,12 @@ package struct LayerCache: Sendable {
   /// Whether a version is here; its digest is checked when it is read.
   package func holds(_ version: PartVersion) -> Bool { size(file(version.digest)) == version.bytes }
 
+  /// Bytes of a version that were received before, which need not be sent again.
+  package func received(_ version: PartVersion) -> Int {
+    let size = size(partFile(version.digest)) ?? 0
+    return size <= version.bytes ? size : 0
+  }
+
   /// Keeps a piece of a version. Returns whether it is whole now, and right; a whole one that is wrong is
   /// thrown away, so that it can be fetched again.
   package func store(_ head: LayerData, _ bytes: Data) throws(ClientError) -> Outcome {
@@ -75,11 +81,11 @@ package struct LayerCache: Sendable {
     return data
   }
 
-  /// Removes every version that is not in the list, and what was half received.
-  package func keepOnly(_ versions: [PartVersion]) {
-    let kept = Set(versions.map(\.digest.description))
+  /// Removes every version that is not in the list, whole or half received.
+  package func keepOnly(_ digests: [Digest]) {
+    let kept = Set(digests.map(\.description))
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    for name in names where !kept.contains(name) {
+    for name in names where !kept.contains(name.split(separator: ".").first.map(String.init) ?? name) {
       try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
     }
   }

@@ -4,7 +4,7 @@ import Foundation
 
 /// Makes one model of a round's admitted updates, part by part, by the plan's rule. It reads them back from
 /// the store, in client order, and never has more of them in memory than it needs.
-struct Aggregator: Sendable {
+package struct Aggregator: Sendable {
   let plan: Plan
   let snapshot: Snapshot
   let key: RoundKey
@@ -24,7 +24,7 @@ struct Aggregator: Sendable {
   }
 
   /// The snapshot with the parts replaced that at least one client trained.
-  func run() throws -> Snapshot {
+  package func run() throws -> Snapshot {
     let updates = updates
     var parts: [String: Data] = [:]
     switch plan.round.aggregation {

@@ -7,6 +7,7 @@ package struct Server: Sendable {
   package let endpoint: Endpoint
   private let listener: Listener
   private let coordinator: Coordinator
+  private let spool: UpdateSpool
   private let observer: @Sendable (ServerEvent) -> Void
 
   /// Opens the store's job and the port, so that what is wrong shows before anything runs.
@@ -17,6 +18,7 @@ package struct Server: Sendable {
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
     coordinator = try Coordinator(plan, store: store, threads: threads, observer: observer)
+    spool = try UpdateSpool(store.spool)
     listener = try await Listener(endpoint)
     self.endpoint = listener.endpoint
     self.observer = observer
@@ -43,7 +45,7 @@ package struct Server: Sendable {
       while true {
         do {
           let connection = try await listener.accept(limit: WireLimits.frameBeforeHello)
-          group.addTask { await Session(connection, coordinator).run() }
+          group.addTask { await Session(connection, coordinator, spool).run() }
         } catch WireError.closed {
           break
         } catch {

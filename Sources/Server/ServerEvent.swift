@@ -8,6 +8,8 @@ package enum ServerEvent: Sendable {
   case listening(Endpoint)
   /// A database with committed rounds was found; training goes on after this one.
   case resumed(after: RoundKey)
+  /// A round that was under way when the server stopped goes on, with what it had admitted.
+  case continued(RoundKey, admitted: Int)
   case joined(client: String, peer: String)
   case left(client: String, reason: String)
   /// A connection that was never a client's, or that broke the protocol.
@@ -17,6 +19,8 @@ package enum ServerEvent: Sendable {
   case progress(client: String, step: Int, steps: Int)
   case admitted(RoundKey, client: String, UpdateOffer)
   case refused(RoundKey, client: String, Refusal)
+  /// A client was refused so often in a row that it is not asked for some rounds.
+  case rests(client: String, rounds: Int)
   case declined(RoundKey, client: String, reason: String)
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)

@@ -7,6 +7,7 @@ import Wire
 final class Session: Sendable {
   private let connection: Connection
   private let coordinator: Coordinator
+  private let spool: UpdateSpool
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
   /// Layers that wait in the queue.
@@ -23,15 +24,8 @@ final class Session: Sendable {
   /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
   private static let mostWaitingLayers = 1024
 
-  /// What the session may know of its client, and an update that is on its way.
-  private struct State {
-    var client: String?
-    var offer: UpdateOffer?
-    var received = Data()
-  }
-
-  init(_ connection: Connection, _ coordinator: Coordinator) {
-    (self.connection, self.coordinator) = (connection, coordinator)
+  init(_ connection: Connection, _ coordinator: Coordinator, _ spool: UpdateSpool) {
+    (self.connection, self.coordinator, self.spool) = (connection, coordinator, spool)
     (outbox, queue) = AsyncStream.makeStream()
   }
 
@@ -60,7 +54,7 @@ final class Session: Sendable {
   // MARK: - Reading
 
   private func read() async {
-    var state = State()
+    var conversation = Conversation()
     var reason = "it closed the connection"
     do {
       while true {
@@ -70,44 +64,66 @@ final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        try await handle(message, &state)
+        try await perform(try conversation.hear(message), &conversation)
       }
     } catch WireError.closed {
+    } catch let error as StoreError {
+      reason = "\(error)"
+      await coordinator.stop(because: error)
     } catch {
       reason = "\(error)"
       try? await connection.send(.goodbye(Goodbye(.protocolError, reason)))
     }
-    if let client = state.client {
+    if let client = conversation.client {
       await coordinator.leave(client, self, reason: reason)
     } else {
       await coordinator.noteTurnedAway(peer, reason: reason)
     }
   }
 
-  private func handle(_ message: Message, _ state: inout State) async throws {
-    guard let client = state.client else {
-      guard case .hello(let hello) = message else { throw UnexpectedMessage("\(message.name) before hello") }
-      let answer = try await coordinator.join(hello, self)
-      if case .goodbye = answer { return post(answer) }
-      state.client = hello.name
-      heard.withLock { $0.silence = .seconds(3 * WireLimits.heartbeatSeconds) }
-      await connection.setLimit(WireLimits.frame)
-      return
+  private func perform(_ actions: [Conversation.Action], _ conversation: inout Conversation) async throws {
+    for action in actions {
+      if case .join(let hello) = action {
+        if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
+        conversation.admit(hello.name)
+        heard.withLock { $0.silence = .seconds(3 * WireLimits.heartbeatSeconds) }
+        await connection.setLimit(WireLimits.frame)
+      } else if let client = conversation.client {
+        try await perform(action, client, &conversation)
+      }
     }
-    switch message {
+  }
+
+  private func perform(
+    _ action: Conversation.Action, _ client: String, _ conversation: inout Conversation
+  ) async throws {
+    switch action {
+    case .join: break
     case .heartbeat(let heartbeat):
       await coordinator.note(heartbeat, from: client)
       // Not behind the layers in the queue: the client counts on an answer.
       try await connection.send(.heartbeat(Heartbeat()))
-    case .fetch(let fetch): try await answer(fetch)
-    case .offer(let offer):
-      if try await coordinator.consider(offer, from: client) {
-        (state.offer, state.received) = (offer, Data(capacity: offer.bytes))
-      }
-    case .update(let head, let bytes): try await take(head, bytes, from: client, &state)
+    case .serve(let fetch): try await answer(fetch)
     case .decline(let decline): await coordinator.take(decline, from: client)
-    default: throw UnexpectedMessage("\(message.name) from a client")
+    case .consider(let offer):
+      guard await coordinator.consider(offer, from: client) else { return }
+      try await request(offer, from: client, &conversation)
+    case .append(let bytes, let offer): try spool.append(bytes, to: offer, from: client)
+    case .finish(let offer, let wasResumed):
+      let bytes = spool.take(offer, from: client)
+      let fault = Refusal.fault(of: bytes, offer)
+      // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
+      if fault == .wrongDigest && wasResumed { return try await request(offer, from: client, &conversation) }
+      await coordinator.receive(offer, bytes, fault: fault, from: client)
     }
+  }
+
+  private func request(
+    _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation
+  ) async throws {
+    let (request, actions) = conversation.begin(offer, at: spool.begin(offer, from: client))
+    post(request)
+    for action in actions { try await perform(action, client, &conversation) }
   }
 
   private func answer(_ fetch: Fetch) async throws {
@@ -126,28 +142,6 @@ final class Session: Sendable {
     queue.yield(.layer(fetch, weights))
   }
 
-  private func take(
-    _ head: UpdateData, _ bytes: Data, from client: String, _ state: inout State
-  ) async throws {
-    // The tail of an update that was not asked for, or not any more.
-    guard let offer = state.offer, offer.digest == head.digest else { return }
-    guard head.offset == state.received.count, bytes.count <= offer.bytes - head.offset else {
-      throw UnexpectedMessage("\(bytes.count) bytes at \(head.offset) of an update of \(offer.bytes)")
-    }
-    state.received.append(bytes)
-    guard state.received.count == offer.bytes else { return }
-    let received = state.received
-    (state.offer, state.received) = (nil, Data())
-    try await coordinator.receive(offer, received, fault: Self.fault(of: received, offer), from: client)
-  }
-
-  /// What is wrong with an update's bytes.
-  private static func fault(of bytes: Data, _ offer: UpdateOffer) -> Refusal? {
-    guard Digest(of: bytes) == offer.digest else { return .wrongDigest }
-    let isFinite = bytes.withUnsafeBytes { $0.bindMemory(to: Float.self).allSatisfy(\.isFinite) }
-    return isFinite ? nil : .notFinite
-  }
-
   // MARK: - Writing
 
   private func write() async {
@@ -162,24 +156,12 @@ final class Session: Sendable {
           return await connection.shutDown()
         case .layer(let fetch, let weights):
           waitingLayers.withLock { $0 -= 1 }
-          try await send(weights, fetch)
+          for piece in LayerData.pieces(of: weights, fetch) { try await connection.send(piece) }
         }
       } catch {
         return
       }
     }
-  }
-
-  /// Sends a layer from the offset on, in pieces, so that a heartbeat never waits behind the whole.
-  private func send(_ weights: Data, _ fetch: Fetch) async throws {
-    var offset = fetch.offset
-    repeat {
-      let end = min(offset + WireLimits.chunk, weights.count)
-      let piece = Data(weights[(weights.startIndex + offset)..<(weights.startIndex + end)])
-      try await connection.send(
-        .layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece))
-      offset = end
-    } while offset < weights.count
   }
 
   /// Ends a connection on which nothing is heard.
@@ -188,6 +170,20 @@ final class Session: Sendable {
       let deadline = heard.withLock { $0.last + $0.silence }
       if ContinuousClock.now >= deadline { return await connection.shutDown() }
       try? await Task.sleep(until: deadline, clock: .continuous)
+    }
+  }
+}
+
+extension LayerData {
+  /// A layer from the fetch's offset on, in pieces, so that a heartbeat never waits behind the whole.
+  package static func pieces(of weights: Data, _ fetch: Fetch) -> some Sequence<Message> {
+    let starts =
+      fetch.offset == weights.count
+      ? [fetch.offset] : Array(stride(from: fetch.offset, to: weights.count, by: WireLimits.chunk))
+    return starts.lazy.map { offset -> Message in
+      let end = min(offset + WireLimits.chunk, weights.count)
+      let piece = Data(weights[(weights.startIndex + offset)..<(weights.startIndex + end)])
+      return .layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece)
     }
   }
 }

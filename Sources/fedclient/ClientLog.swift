@@ -18,6 +18,7 @@ struct ClientLog: Sendable {
     case .trained(let key, let offer):
       let figures = String(format: "loss %.4f, %.1f s", offer.loss, offer.seconds)
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
+    case .offersAgain(let key): logger.notice("\(key): the update of before is offered again")
     case .judged(let verdict):
       if let refusal = verdict.refusal {
         logger.warning("\(verdict.key): the update is refused: \(refusal.explanation)")

@@ -13,6 +13,8 @@ struct ServerLog: Sendable {
     switch event {
     case .listening(let endpoint): logger.notice("listening on \(endpoint)")
     case .resumed(let key): logger.notice("going on after \(key)")
+    case .continued(let key, let admitted):
+      logger.notice("\(key) goes on with \(admitted) updates that were admitted")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
     case .left(let client, let reason): logger.info("\(client) left: \(reason)")
     case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
@@ -23,6 +25,8 @@ struct ServerLog: Sendable {
       logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
     case .refused(let key, let client, let refusal):
       logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
+    case .rests(let client, let rounds):
+      logger.warning("\(client) was refused too often and is not asked for \(rounds) rounds")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
       let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)

@@ -182,7 +182,8 @@ import Wire
         #expect(resumed == RoundKey(stage: 1, round: 1))
         let client = try await ScriptedClient.welcome("a", at: server.endpoint)
         let again = try await client.requireAssignment()
-        #expect(again.key == RoundKey(stage: 1, round: 2, attempt: 2))
+        // The round goes on: it is the same attempt, and nobody has to train again for it.
+        #expect(again.key == RoundKey(stage: 1, round: 2))
         #expect(again.parts == committed.parts && again.seed == committed.seed)
         let update = client.update(again)
         #expect(try await client.submit(client.offer(again, update), update) == nil)
@@ -203,7 +204,7 @@ import Wire
       let one = try await ScriptedClient.welcome("a", at: server.endpoint)
       let other = try await ScriptedClient.welcome("b", at: server.endpoint)
       let first = try await one.requireAssignment()
-      #expect(first.deadlineSeconds > 0 && first.deadlineSeconds <= 0.3)
+      #expect(first.deadlineSeconds > 0 && first.deadlineSeconds < 0.301)
       #expect(try await one.hear() == .release(Release(key: first.key)))
       guard case .assignment(let second) = try await one.hear() else { throw Unexpected("no assignment") }
       #expect(second.key == first.key.nextAttempt)

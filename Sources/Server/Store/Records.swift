@@ -114,6 +114,7 @@ package struct UpdateRecord: Codable, FetchableRecord, MutablePersistableRecord,
   package var seconds: Double
   package var digest: String
   package var refusal: String?
+  package var offer: String?
   package var weights: Data?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }

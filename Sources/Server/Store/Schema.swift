@@ -7,7 +7,19 @@ enum Schema {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 jobs, stages, rounds, layers, clients, updates", migrate: createTables)
     migrator.registerMigration("2 collapse monitors of rounds", migrate: addMonitors)
+    migrator.registerMigration("3 cohorts and offers", migrate: addCohorts)
     return migrator
+  }
+
+  /// What a round goes on from after the server was stopped.
+  private static func addCohorts(_ db: Database) throws {
+    try db.create(table: "cohorts") { t in
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("client", .text).notNull()
+      t.primaryKey(["roundId", "client"])
+    }
+    // The offer as JSON: what the acknowledgement was for.
+    try db.alter(table: "updates") { $0.add(column: "offer", .text) }
   }
 
   private static func addMonitors(_ db: Database) throws {

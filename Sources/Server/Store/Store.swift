@@ -6,9 +6,12 @@ import GRDB
 /// store throws ``StoreError``, and the server stops rather than answer.
 package final class Store: Sendable {
   private let database: DatabaseQueue
+  /// Where updates rest on their way in: beside the database.
+  package let spool: URL
 
   /// Opens or creates a database.
   package init(_ path: String) throws(StoreError) {
+    spool = URL(fileURLWithPath: path + "-spool")
     do {
       var configuration = Configuration()
       configuration.prepareDatabase { db in
@@ -87,7 +90,48 @@ package final class Store: Sendable {
     }
   }
 
-  /// Starts an attempt at a round; one that a stopped server left unfinished gives way to it.
+  /// A round that a stopped server left unfinished: its cohort, the offers behind its admitted updates in
+  /// client order, and whose were refused.
+  package typealias UnfinishedRound = (
+    record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
+    refused: [String]
+  )
+
+  /// The unfinished round of a stage; nil if there is none.
+  package func openRound(of stage: StageRecord) throws(StoreError) -> UnfinishedRound? {
+    try read { db in
+      let open = RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == nil)
+      guard let round = try open.fetchOne(db) else { return nil }
+      let cohort = try String.fetchAll(
+        db, sql: "SELECT client FROM cohorts WHERE roundId = ? ORDER BY client", arguments: [round.id])
+      let rows = try Row.fetchAll(
+        db, sql: "SELECT client, offer, refusal FROM updates WHERE roundId = ? ORDER BY client",
+        arguments: [round.id])
+      var (admitted, refused): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
+      for row in rows {
+        if row["refusal"] as String? != nil {
+          refused.append(row["client"])
+        } else if let text = row["offer"] as String? {
+          let offer = try JSONDecoder().decode(UpdateOffer.self, from: Data(text.utf8))
+          admitted.append((row["client"], offer))
+        }
+      }
+      return (round, cohort, admitted, refused)
+    }
+  }
+
+  /// Notes who is asked to train in a round.
+  package func setCohort(_ clients: [String], of round: RoundRecord) throws(StoreError) {
+    try write { db in
+      for client in clients {
+        try db.execute(
+          sql: "INSERT OR IGNORE INTO cohorts (roundId, client) VALUES (?, ?)",
+          arguments: [round.id, client])
+      }
+    }
+  }
+
+  /// Starts an attempt at a round; one that was left unfinished gives way to it.
   package func openRound(_ key: RoundKey, of stage: StageRecord, at now: Date) throws(StoreError)
     -> RoundRecord
   {
@@ -223,13 +267,32 @@ package final class Store: Sendable {
         roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples, steps: offer.steps,
         loss: offer.loss.isFinite ? Double(offer.loss) : nil, bytes: offer.bytes,
         seconds: offer.seconds.isFinite ? offer.seconds : 0, digest: offer.digest.description,
-        refusal: refusal?.rawValue, weights: refusal == nil ? weights : nil)
+        refusal: refusal?.rawValue, offer: refusal == nil ? try Self.json(offer) : nil,
+        weights: refusal == nil ? weights : nil)
       try update.insert(db)
       if refusal == nil {
         try db.execute(
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
+  }
+
+  /// Whose updates an attempt at a round has admitted, with their samples.
+  package func admitted(_ key: RoundKey) throws(StoreError) -> [String: Int] {
+    try read { db in
+      let rows = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT updates.client, updates.samples FROM updates JOIN rounds ON rounds.id = updates.roundId
+          JOIN stages ON stages.id = rounds.stageId WHERE stages.number = ? AND rounds.number = ?
+          AND rounds.attempt = ? AND refusal IS NULL
+          """, arguments: [key.stage, key.round, key.attempt])
+      return Dictionary(uniqueKeysWithValues: rows.map { ($0["client"] as String, $0["samples"] as Int) })
+    }
+  }
+
+  private static func json(_ offer: UpdateOffer) throws -> String {
+    String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
   }
 
   /// The weights of one admitted update.
@@ -256,7 +319,7 @@ package final class Store: Sendable {
         db,
         sql: """
           SELECT id, roundId, client, receivedAt, samples, steps, loss, bytes, seconds, digest, refusal,
-            NULL AS weights FROM updates WHERE roundId = ? ORDER BY client, id
+            offer, NULL AS weights FROM updates WHERE roundId = ? ORDER BY client, id
           """, arguments: [round.id])
     }
   }
@@ -266,7 +329,7 @@ package final class Store: Sendable {
 package struct StoreError: Error, CustomStringConvertible {
   package let description: String
 
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 
   static func reason(_ error: any Error) -> String {
     guard let error = error as? DatabaseError else { return "\(error)" }

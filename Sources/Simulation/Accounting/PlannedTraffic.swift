@@ -5,7 +5,7 @@ import Federation
 ///
 /// It follows the versions of the model's parts from round to round as server and client do: a round replaces
 /// what it trains, a calibration everything, a stage adds parts; the client downloads the versions that it
-/// did not hold in the round before, each once, and uploads what it trained. The messages around the weights
+/// does not hold, each once, and uploads what it trained. The messages around the weights
 /// come on top: a few KB a round.
 package struct PlannedTraffic: Sendable, Hashable, Codable {
   /// What passes in one round.
@@ -40,8 +40,8 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
           if position >= firstTrained { round.bytesUp += sizes[position] }
         }
         rounds.append(round)
-        // A client throws away what an assignment does not name.
-        held = Set(present.map { versions[$0] })
+        // A client throws away what an assignment does not name, as a part that it has or as another.
+        held.formIntersection(parts.indices.map { versions[$0] })
         if plan.isCalibrated(after: key) {
           versions.change(parts.indices)
         } else {

@@ -63,6 +63,9 @@ extension Plan {
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
+    (plan.round.spare, plan.round.normLimit) = (numbers.int(0...9), numbers.float(upTo: 1000))
+    plan.round.patience = TimeSpan(
+      milliseconds: plan.round.deadline.milliseconds + numbers.int(0...604_800_000))
     plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!
     plan.round.trim =
       plan.round.aggregation == .trimmedMean ? (plan.round.quorum - 1) / 2 : numbers.int(0...99)

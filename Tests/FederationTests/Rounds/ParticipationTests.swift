@@ -18,7 +18,7 @@ import Testing
   }
 
   private func fetch(_ part: PartVersion) -> Participation.Action {
-    .send(.fetch(Fetch(digest: part.digest)))
+    .fetch(part)
   }
 
   private func layer(_ part: PartVersion, offset: Int = 0, total: Int? = nil, _ count: Int) -> Message {

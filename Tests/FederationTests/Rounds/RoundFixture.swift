@@ -28,9 +28,17 @@ extension Round {
     cohort: Int = 4, quorum: Int = 3, needed: Int = 0, calibrates: Bool = false,
     present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, at now: Duration = .zero
   ) -> Round {
-    Round(
-      exampleKey,
+    example(
       rules: Plan.RoundRules(cohort: cohort, quorum: quorum, deadline: .seconds(60)), needed: needed,
+      calibrates: calibrates, present: present, seed: seed, at: now)
+  }
+
+  static func example(
+    rules: Plan.RoundRules, needed: Int = 0, calibrates: Bool = false,
+    present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, at now: Duration = .zero
+  ) -> Round {
+    Round(
+      exampleKey, rules: rules, needed: needed,
       calibrates: calibrates, expecting: { _ in Expectation(base: Digest(label: "base"), bytes: 64) },
       seed: seed, present: present, at: now)
   }

@@ -224,4 +224,41 @@ import Testing
     let answer = round.join("a")
     #expect(answer == [])
   }
+
+  @Test func spareClientsMakeUpForStragglers() {
+    var round = Round.example(rules: Plan.RoundRules(cohort: 2, quorum: 2, spare: 2, deadline: .seconds(60)))
+    let assigned = round.advance(to: .zero)
+    #expect(assigned.count == 4, "a cohort of two and two more")
+    round.admit(.example(digest: "a"), from: "a")
+    #expect(round.advance(to: .seconds(1)) == [])
+    round.admit(.example(digest: "c"), from: "c")
+    #expect(round.advance(to: .seconds(2)) == [.release(client: "b"), .release(client: "d"), .aggregate])
+  }
+
+  @Test func nobodyIsWaitedForForEver() {
+    var rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
+    rules.patience = .seconds(100)
+    var round = Round.example(rules: rules, present: ["a"])
+    #expect(round.advance(to: .seconds(1)) == [] && round.nextDeadline == .seconds(60))
+    #expect(round.advance(to: .seconds(60)) == [] && round.nextDeadline == .seconds(100))
+    #expect(round.advance(to: .seconds(100)) == [.abandon(.tooFewClients(present: 1))])
+  }
+
+  /// Those who are back are asked again, those who are not are waited for a little.
+  @Test func aRoundGoesOnAfterTheServerWasAway() {
+    var round = Round.example(
+      rules: Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60)), present: [])
+    round.resume(
+      cohort: ["a", "b", "c"], admitted: [("a", .example(digest: "a")), ("b", .example(digest: "b"))],
+      refused: [], at: .zero)
+    #expect(round.advance(to: .seconds(1)) == [], "c may come back")
+    #expect(round.nextDeadline == .seconds(30))
+    #expect(round.join("a") == [], "it was heard already")
+    #expect(round.hasAdmitted(.example(digest: "a"), from: "a"))
+    let answer = round.join("c")
+    #expect(answer == [.assign(client: "c", deadline: .seconds(60))])
+    #expect(round.advance(to: .seconds(31)) == [], "c trains")
+    round.leave("c")
+    #expect(round.advance(to: .seconds(32)) == [.aggregate])
+  }
 }

@@ -79,12 +79,15 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var parts: [PartVersion]
   /// The names of the parts that train; an update is their weights, one after the other in this order.
   package var trained: [String]
+  /// Digests of parts of the stage's model that this client does without this time: worth keeping.
+  package var others: [Digest]
 
   package init(
-    key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String]
+    key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
+    others: [Digest] = []
   ) {
     (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
-    (self.parts, self.trained) = (parts, trained)
+    (self.parts, self.trained, self.others) = (parts, trained, others)
   }
 }
 

@@ -94,6 +94,13 @@ extension PlanField {
       or: .derived("`cohort`") { $0.round.roster = $0.round.cohort },
       "Clients that must have joined before the first round; at least `cohort`."),
     PlanField(
+      "round.spare", \.round.spare, .integer(0...PlanLimits.cohort), unit: "clients",
+      "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
+    PlanField(
+      "round.normLimit", \.round.normLimit, .number(.from(0, to: PlanLimits.weight)),
+      unit: "x the weights' length",
+      "How far an update may be from the weights that it started from; 0: any distance."),
+    PlanField(
       "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
       "How often a round is tried before the server gives up."),
     PlanField(
@@ -105,5 +112,11 @@ extension PlanField {
     PlanField(
       "round.deadline", \.round.deadline, .duration(upTo: PlanLimits.deadline), unit: "with the value",
       "How long the clients have for a round: a whole number with ms, s, m or h."),
+    PlanField(
+      "round.patience", \.round.patience, .duration(upTo: PlanLimits.patience), unit: "with the value",
+      or: .derived("`24h`, or `deadline` where that is longer") {
+        $0.round.patience = max(.hours(24), $0.round.deadline)
+      },
+      "How long a round waits for enough clients before the try has failed; at least `deadline`."),
   ]
 }

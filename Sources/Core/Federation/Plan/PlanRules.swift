@@ -52,6 +52,11 @@ extension PlanRule {
         ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
         : nil
     },
+    PlanRule("round.patience", "round.deadline") { plan in
+      plan.round.patience < plan.round.deadline
+        ? "is \(plan.round.patience), less than the deadline of \(plan.round.deadline), up to which all are waited for"
+        : nil
+    },
     PlanRule("round.trim", "round.aggregation", "round.quorum") { plan in
       plan.round.aggregation == .trimmedMean && 2 * plan.round.trim >= plan.round.quorum
         ? "is \(plan.round.trim), which leaves nothing of a quorum of \(plan.round.quorum)" : nil

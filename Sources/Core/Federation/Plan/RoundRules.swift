@@ -8,6 +8,14 @@ extension Plan {
     package var quorum: Int
     /// Clients that must have joined before the first round. Default the cohort: it can be filled then.
     package var roster: Int
+    /// Clients that are asked beyond the cohort: once so many updates as the cohort has members are admitted,
+    /// the others are told to stop. Default 0.
+    package var spare: Int
+    /// How long a round waits for enough clients before that counts as a failed try. Default a day.
+    package var patience: TimeSpan
+    /// How far an update may be from the round's weights, as a multiple of their length; 0 turns it off, which
+    /// is the default: what is far depends on the rate.
+    package var normLimit: Float
     /// How often a round is tried before the server gives up. Default 3: a bad moment passes, a fault stays.
     package var attempts: Int
     /// How the clients' updates become one. Default mean, FedAvg's.
@@ -20,12 +28,17 @@ extension Plan {
 
     /// A quorum or a roster left out follows the cohort.
     package init(
-      cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, attempts: Int = 3,
-      aggregation: AggregationRule = .mean, trim: Int = 1, deadline: TimeSpan = .minutes(10)
+      cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, spare: Int = 0,
+      patience: TimeSpan = .hours(24),
+      normLimit: Float = 0, attempts: Int = 3, aggregation: AggregationRule = .mean, trim: Int = 1,
+      deadline: TimeSpan = .minutes(10)
     ) {
       self.cohort = cohort
       self.quorum = quorum ?? Self.quorum(cohort: cohort)
       self.roster = roster ?? cohort
+      self.spare = spare
+      self.patience = patience
+      self.normLimit = normLimit
       self.attempts = attempts
       self.aggregation = aggregation
       self.trim = trim

@@ -18,6 +18,8 @@ package struct Participation: Sendable {
   /// What the client is to do.
   package enum Action: Sendable, Hashable {
     case send(Message)
+    /// Ask for a version, from where what is kept of it ends.
+    case fetch(PartVersion)
     /// The plan is known: make ready for it.
     case prepare(Welcome)
     /// Keep a piece of a layer.
@@ -104,13 +106,14 @@ package struct Participation: Sendable {
   /// A version arrived, but its bytes are not those of its digest: it is fetched again, a few times.
   ///
   /// Throws ``UnexpectedMessage`` where the server keeps sending other bytes.
-  package mutating func lose(_ version: PartVersion) throws(UnexpectedMessage) -> [Action] {
-    guard case .fetching(_, let missing) = phase, missing.first?.digest == version.digest else { return [] }
+  package mutating func lose(_ lost: PartVersion) throws(UnexpectedMessage) -> [Action] {
+    guard case .fetching(_, let missing) = phase, let version = missing.first, version.digest == lost.digest
+    else { return [] }
     losses += 1
     guard losses <= Self.mostLosses else {
       throw UnexpectedMessage("other bytes than those of \(version.digest), \(losses) times")
     }
-    return [.send(.fetch(Fetch(digest: version.digest)))]
+    return [.fetch(version)]
   }
 
   /// Times that a connection may bring damaged layers: TCP's checksums and the frame's leave next to none.
@@ -146,7 +149,7 @@ package struct Participation: Sendable {
       return [.train(assignment)]
     }
     phase = .fetching(assignment, missing: missing)
-    return [.send(.fetch(Fetch(digest: next.digest)))]
+    return [.fetch(next)]
   }
 
   private func store(

@@ -18,6 +18,8 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   case notFinite
   /// It claims no samples, or more than a federation has.
   case overLimit
+  /// It is farther from the round's weights than the plan allows.
+  case overNorm
 
   /// A sentence for logs and people.
   package var explanation: String {
@@ -31,6 +33,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
     case .wrongDigest: "its bytes are not those of its digest"
     case .notFinite: "it holds a number that is not finite"
     case .overLimit: "its number of samples is out of bounds"
+    case .overNorm: "it is farther from the round's weights than the plan allows"
     }
   }
 }

@@ -23,6 +23,8 @@ package struct Round: Sendable {
   package enum Abandonment: Sendable, Hashable {
     /// The deadline passed with fewer updates than the quorum.
     case deadlinePassed(admitted: Int)
+    /// Too few clients came for as long as the plan waits.
+    case tooFewClients(present: Int)
     /// So many updates were refused, or clients declined, that the quorum is out of reach.
     case quorumOutOfReach(admitted: Int)
   }
@@ -62,6 +64,8 @@ package struct Round: Sendable {
   private let began: Duration
   private var present: Set<String>
   private var members: [String: Member] = [:]
+  /// Until when members that are gone are waited for, after the server itself was away.
+  private var returnDeadline = Duration.zero
   private var isAggregated = false
   private var isCalibrated = false
   /// The latest time that the round was advanced to.
@@ -97,12 +101,32 @@ package struct Round: Sendable {
   package var nextDeadline: Duration? {
     switch phase {
     case .recruiting:
-      // After this time a quorum is enough; once it has passed, only a client that joins helps.
-      began + rules.deadline.duration > latest ? began + rules.deadline.duration : nil
-    case .training(let deadline): deadline
+      // After the deadline a quorum is enough; at last nobody is waited for any more.
+      [began + rules.deadline.duration, began + rules.patience.duration].filter { $0 > latest }.min()
+    case .training(let deadline): returnDeadline > latest ? min(returnDeadline, deadline) : deadline
     case .aggregating, .calibrating, .closed: nil
     }
   }
+
+  /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted, and whom it had
+  /// refused. The others have some time to come back, and then as long as if it had just begun.
+  package mutating func resume(
+    cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String], at now: Duration
+  ) {
+    precondition(phase == .recruiting, "a round in phase \(phase) is not resumed")
+    latest = max(latest, now)
+    for client in cohort { members[client] = .gone }
+    for client in refused { members[client] = .refused }
+    for (client, offer) in admitted {
+      ledger.admit(offer, from: client)
+      members[client] = .admitted
+    }
+    returnDeadline = now + min(rules.deadline.duration, Self.timeToReturn)
+    phase = .training(deadline: now + rules.deadline.duration)
+  }
+
+  /// As long as clients wait at most between two tries to reach the server.
+  private static let timeToReturn = Duration.seconds(30)
 
   // MARK: - Facts
 
@@ -204,9 +228,13 @@ package struct Round: Sendable {
 
   private mutating func startTraining(at now: Duration) -> (phase: Phase, actions: [Action])? {
     let waitedEnough = now >= began + rules.deadline.duration
-    guard present.count >= (waitedEnough ? rules.quorum : max(needed, rules.cohort)) else { return nil }
+    guard present.count >= (waitedEnough ? rules.quorum : max(needed, rules.cohort)) else {
+      guard now >= began + rules.patience.duration else { return nil }
+      let reason = Abandonment.tooFewClients(present: present.count)
+      return (.closed(.abandoned(reason)), [.abandon(reason)])
+    }
     let deadline = now + rules.deadline.duration
-    let drawn = Cohort.draw(rules.cohort, from: present, seed: seed, key)
+    let drawn = Cohort.draw(rules.cohort + rules.spare, from: present, seed: seed, key)
     for client in drawn { members[client] = .assigned }
     return (.training(deadline: deadline), drawn.map { .assign(client: $0, deadline: deadline) })
   }
@@ -218,7 +246,9 @@ package struct Round: Sendable {
     let stragglers = cohort.filter { if case .assigned? = members[$0] { true } else { false } }
     let releases = stragglers.map { Action.release(client: $0) }
     // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
-    if admitted >= rules.quorum && (training == 0 || now >= deadline) {
+    let waits = training > 0 || (gone > 0 && now < returnDeadline)
+    let isFull = rules.spare > 0 && admitted >= rules.cohort
+    if admitted >= rules.quorum && (isFull || !waits || now >= deadline) {
       return (.aggregating, releases + [.aggregate])
     }
     if now >= deadline {

@@ -1,0 +1,85 @@
+import Federation
+import Foundation
+import Wire
+
+/// What clients do.
+extension Leader {
+  /// A client said hello, and its name is free. The welcome is the first effect for it.
+  package func join(_ hello: Hello, at now: Duration) -> [Effect] {
+    returning {
+      try store.join(hello, at: date())
+      present.insert(hello.name)
+      send(
+        .welcome(
+          Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk)),
+        to: hello.name)
+      if !isResting(hello.name) { try perform(round.join(hello.name), at: now) }
+      proceed(at: now)
+    }
+  }
+
+  /// A client's connection ended.
+  package func leave(_ client: String, at now: Duration) -> [Effect] {
+    returning {
+      present.remove(client)
+      round.leave(client)
+      proceed(at: now)
+    }
+  }
+
+  /// A client will not train in a round.
+  package func take(_ decline: Decline, from client: String, at now: Duration) -> [Effect] {
+    returning {
+      guard decline.key == round.key, round.decline(client) else { return }
+      note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
+      proceed(at: now)
+    }
+  }
+
+  /// Whether an offered update's bytes are wanted, by what is known without them. Where they are, nothing is
+  /// done: the caller knows what it has of them already, and asks for the rest.
+  package func wants(_ offer: UpdateOffer, from client: String) -> Bool {
+    !round.hasAdmitted(offer, from: client) && round.refusal(of: offer, from: client) == nil
+  }
+
+  /// The verdict on an offered update: all its bytes are here, of which `fault` is what is wrong; or it is not
+  /// wanted, and they are nil. The verdict is stored before it is sent.
+  package func judge(
+    _ offer: UpdateOffer, _ bytes: Data?, fault: Refusal?, from client: String, at now: Duration
+  ) -> [Effect] {
+    returning {
+      if round.hasAdmitted(offer, from: client) { return acknowledge(offer, client, nil) }
+      if let refusal = round.refusal(of: offer, from: client) ?? fault {
+        return try refuse(offer, from: client, refusal, at: now)
+      }
+      guard let bytes else { return }
+      if let refusal = self.fault(of: bytes, from: client) {
+        return try refuse(offer, from: client, refusal, at: now)
+      }
+      refusals[client] = 0
+      try store.add(offer, from: client, to: roundRecord, weights: bytes, refusal: nil, at: date())
+      round.admit(offer, from: client)
+      note(.admitted(round.key, client: client, offer))
+      acknowledge(offer, client, nil)
+      proceed(at: now)
+    }
+  }
+
+  private func refuse(
+    _ offer: UpdateOffer, from client: String, _ refusal: Refusal, at now: Duration
+  ) throws {
+    try store.add(offer, from: client, to: roundRecord, weights: nil, refusal: refusal, at: date())
+    note(.refused(offer.key, client: client, refusal))
+    if offer.key == round.key {
+      round.refuse(client)
+      countRefusal(client)
+    }
+    acknowledge(offer, client, refusal)
+    proceed(at: now)
+  }
+
+  /// The verdict goes before anything that follows from it, such as the next assignment.
+  private func acknowledge(_ offer: UpdateOffer, _ client: String, _ refusal: Refusal?) {
+    send(.acknowledgement(Acknowledgement(key: offer.key, refusal: refusal)), to: client)
+  }
+}

@@ -1,0 +1,137 @@
+import Federation
+import Foundation
+
+/// How rounds begin and end.
+extension Leader {
+  /// One model was made of the admitted updates.
+  package func finishAggregation(_ result: Snapshot, at now: Duration) -> [Effect] {
+    returning {
+      guard !hasEnded else { return }
+      (draft, calibrationLoss) = (result, nil)
+      round.finishAggregation()
+      proceed(at: now)
+    }
+  }
+
+  /// The model was trained on the server's images.
+  package func finishCalibration(_ result: Snapshot, loss: Float, at now: Duration) -> [Effect] {
+    returning {
+      guard !hasEnded else { return }
+      (draft, calibrationLoss) = (result, loss)
+      round.finishCalibration()
+      proceed(at: now)
+    }
+  }
+
+  /// Advances the round, and does what follows.
+  func proceed(at now: Duration) {
+    guard !hasEnded else { return }
+    do { try perform(round.advance(to: now), at: now) } catch { return fail(error) }
+    guard !hasEnded else { return }
+    if case .recruiting = round.phase {
+      note(.recruiting(round.key, present: present.count, needed: max(plan.round.roster, plan.round.cohort)))
+    }
+  }
+
+  func perform(_ actions: [Round.Action], at now: Duration) throws {
+    // A cohort is stored before any member of it is told.
+    if actions.contains(where: { if case .assign = $0 { true } else { false } }) {
+      try store.setCohort(round.cohort, of: roundRecord)
+    }
+    for action in actions {
+      switch action {
+      case .assign(let client, let deadline): assign(client, deadline: deadline, at: now)
+      case .release(let client): send(.release(Release(key: round.key)), to: client)
+      case .aggregate: effects.append(.aggregate(aggregator))
+      case .calibrate: effects.append(.calibrate(draft, round.key))
+      case .commit: try commit(at: now)
+      case .abandon(let reason): try abandon(reason, at: now)
+      }
+    }
+  }
+
+  private var aggregator: Aggregator {
+    Aggregator(plan: plan, snapshot: snapshot, key: round.key, ledger: round.ledger) {
+      [store, roundRecord] in try store.weights(of: $0, in: roundRecord, bytes: $1)
+    }
+  }
+
+  private func assign(_ client: String, deadline: Duration, at now: Duration) {
+    let kept = plan.keptBlocks(round.key, client: client)
+    let assignment = Assignment(
+      key: round.key, seed: plan.trainingSeed(round.key, client: client),
+      deadlineSeconds: (deadline - now).seconds, parts: snapshot.manifest(keeping: kept),
+      trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept))
+    send(.assignment(assignment), to: client)
+    note(.assigned(round.key, client: client))
+  }
+
+  /// Digests of what a client's model leaves out this time.
+  private func others(than kept: [Int]) -> [Digest] {
+    let there = Set(snapshot.manifest(keeping: kept).map(\.digest))
+    return snapshot.manifest.map(\.digest).filter { !there.contains($0) }
+  }
+
+  private func commit(at now: Duration) throws {
+    let finished = date()
+    roundRecord.finishedAt = finished
+    restsPass()
+    roundRecord.seconds = finished.timeIntervalSince(roundRecord.startedAt)
+    roundRecord.loss = round.ledger.loss.map { Double($0) }
+    roundRecord.samples = round.ledger.samples
+    roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
+    roundRecord.monitors = round.ledger.monitors
+    try store.commit(roundRecord, draft)
+    snapshot = draft
+    failures = 0
+    note(
+      .committed(
+        RoundSummary(
+          stage: round.key.stage, round: round.key.round, loss: roundRecord.loss ?? 0,
+          calibrationLoss: roundRecord.calibrationLoss, seconds: roundRecord.seconds ?? 0,
+          clients: round.ledger.admitted.count, samples: round.ledger.samples,
+          monitors: roundRecord.monitors)))
+    guard let next = plan.round(after: round.key) else {
+      try store.finish(job, at: date())
+      note(.finished)
+      return end(.success(()), Goodbye(.finished))
+    }
+    if next.stage > round.key.stage { snapshot = plan.grow(snapshot) }
+    try begin(next, at: now)
+  }
+
+  private func abandon(_ abandonment: Round.Abandonment, at now: Duration) throws {
+    let reason = abandonment.reason(quorum: plan.round.quorum)
+    roundRecord.finishedAt = date()
+    try store.abandon(roundRecord, reason: reason)
+    note(.abandoned(round.key, reason: reason))
+    failures += 1
+    guard failures < plan.round.attempts else { throw ServerError.gaveUp(round.key, reason: reason) }
+    try begin(round.key.nextAttempt, at: now)
+  }
+
+  private func begin(_ key: RoundKey, at now: Duration) throws {
+    stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
+    roundRecord = try store.openRound(key, of: stageRecord, at: date())
+    round = Self.makeRound(
+      key, plan, snapshot, needed: plan.round.cohort, present: present.filter { !isResting($0) }, at: now)
+    proceed(at: now)
+  }
+}
+
+extension Round.Abandonment {
+  /// A sentence for logs and people.
+  func reason(quorum: Int) -> String {
+    switch self {
+    case .deadlinePassed(let admitted): "the deadline passed with \(admitted) of \(quorum) updates"
+    case .tooFewClients(let present): "only \(present) clients came in time for a quorum of \(quorum)"
+    case .quorumOutOfReach(let admitted):
+      "\(admitted) updates were admitted and too many refused or declined for a quorum of \(quorum)"
+    }
+  }
+}
+
+extension Duration {
+  /// As a number of seconds.
+  package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,134 @@
+import Federation
+import Foundation
+
+/// Leads a job from its first round to its last, as a machine without threads: what happens and the time go
+/// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
+/// simulation runs the same.
+///
+/// What must survive is stored before an effect that tells of it is returned.
+package final class Leader {
+  /// What is to be done, in this order.
+  package enum Effect: Sendable {
+    case send(Message, to: String)
+    /// Make one model of the admitted updates, then call ``finishAggregation(_:at:)``.
+    case aggregate(Aggregator)
+    /// Train the model on the server's images, then call ``finishCalibration(_:loss:at:)``.
+    case calibrate(Snapshot, RoundKey)
+    case note(ServerEvent)
+    /// The job has ended here: done, given up, or stopped. Say goodbye to every client.
+    case end(Result<Void, any Error>, Goodbye)
+  }
+
+  let plan: Plan
+  let store: Store
+  /// Dates of the store's records; a simulation has its own.
+  let date: () -> Date
+  let job: JobRecord
+  /// The model after the last committed round, grown for the stage under way.
+  package internal(set) var snapshot: Snapshot
+  /// The result of the round in the making.
+  var draft: Snapshot
+  var calibrationLoss: Float?
+  package internal(set) var round: Round
+  var stageRecord: StageRecord
+  var roundRecord: RoundRecord
+  var present: Set<String> = []
+  /// Attempts at the present round that failed since this server started.
+  var failures = 0
+  /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
+  var refusals: [String: Int] = [:]
+  var rests: [String: Int] = [:]
+  /// Effects that have not been returned yet.
+  var effects: [Effect] = []
+  package internal(set) var hasEnded = false
+
+  /// Opens the plan's job in the store: at its beginning, in the round that was under way, or after the last
+  /// that was committed. Throws ``StoreError`` or ``ServerError``.
+  package init(
+    _ plan: Plan, store: Store, at now: Duration, date: @escaping () -> Date = Date.init
+  ) throws {
+    (self.plan, self.store, self.date) = (plan, store, date)
+    job = try store.openJob(plan, at: date())
+    let opening = try Opening(plan, store, job)
+    (snapshot, draft) = (opening.snapshot, opening.snapshot)
+    stageRecord = try store.openStage(
+      opening.key.stage, depth: opening.snapshot.stage.model.depth, of: job, at: date())
+    if let last = opening.after { effects.append(.note(.resumed(after: last))) }
+    if opening.isFinished {
+      // Nothing is left to do; the round is never begun.
+      roundRecord = RoundRecord(
+        stageId: stageRecord.id ?? 0, number: opening.key.round, attempt: 1, startedAt: date())
+      round = Self.makeRound(opening.key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+      hasEnded = true
+      effects.append(.end(.success(()), Goodbye(.finished)))
+      return
+    }
+    if let open = try store.openRound(of: stageRecord) {
+      roundRecord = open.record
+      let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
+      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+      if !open.cohort.isEmpty {
+        round.resume(cohort: open.cohort, admitted: open.admitted, refused: open.refused, at: now)
+        effects.append(.note(.continued(key, admitted: open.admitted.count)))
+      }
+    } else {
+      let attempt = try store.lastAttempt(at: opening.key.round, of: stageRecord) + 1
+      let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
+      roundRecord = try store.openRound(key, of: stageRecord, at: date())
+      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+    }
+  }
+
+  /// The time at which ``advance(at:)`` would change something by itself; nil if only a fact can.
+  package var nextDeadline: Duration? { hasEnded ? nil : round.nextDeadline }
+
+  /// The weights of a version of the round's model; nil if it has none such.
+  package func weights(_ digest: Digest) -> Data? { snapshot.data(digest) }
+
+  /// Lets time pass; the first call begins the work.
+  package func advance(at now: Duration) -> [Effect] { returning { proceed(at: now) } }
+
+  /// Ends the job's run here; the round goes on at the next start.
+  package func stop() -> [Effect] {
+    returning { end(.failure(CancellationError()), Goodbye(.stopping, "the server stops")) }
+  }
+
+  /// Ends the job's run here because something failed beside it.
+  package func stop(because error: any Error) -> [Effect] { returning { fail(error) } }
+
+  // MARK: - Inside
+
+  /// What has gathered after `body`. Where the store fails, the job ends rather than answer.
+  func returning(_ body: () throws -> Void) -> [Effect] {
+    do { try body() } catch { fail(error) }
+    defer { effects = [] }
+    return effects
+  }
+
+  func send(_ message: Message, to client: String) { effects.append(.send(message, to: client)) }
+  func note(_ event: ServerEvent) { effects.append(.note(event)) }
+  func fail(_ error: any Error) { end(.failure(error), Goodbye(.failed, "\(error)")) }
+
+  func end(_ result: Result<Void, any Error>, _ goodbye: Goodbye) {
+    guard !hasEnded else { return }
+    hasEnded = true
+    effects.append(.end(result, goodbye))
+  }
+
+  static func makeRound(
+    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: some Sequence<String>,
+    at now: Duration
+  ) -> Round {
+    let calibrates =
+      plan.method.calibration?.isDue(round: key.round, of: plan.rounds(stage: key.stage)) ?? false
+    return Round(
+      key, rules: plan.round, needed: needed, calibrates: calibrates,
+      expecting: { client in
+        let kept = plan.keptBlocks(key, client: client)
+        return Round.Expectation(
+          base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
+          bytes: snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes })
+      },
+      seed: plan.seed, present: present, at: now)
+  }
+}
