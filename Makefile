@@ -1,6 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo bench test lint format clean
+.PHONY: help setup build demo bench check test lint format clean
 
 SWIFT ?= swift
 # Everything is built in release: numeric code in debug is fifty times slower.
@@ -24,6 +24,9 @@ demo: build ## Run a small federation of four clients; its report goes to runs/d
 
 bench: build ## Measure speed and memory of training steps, and print one table
 	.build/release/fedsim bench suite
+
+check: build ## Run ten thousand federations under faults
+	.build/release/fedsim check --seeds 1..10000
 
 test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests

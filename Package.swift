@@ -82,7 +82,7 @@ let package = Package(
     library("Wire", in: "Sources/Core/Wire", ["Federation", "CZlib", sockets]),
     library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Datasets"]),
-    library("Simulation", in: "Sources/Simulation", ["Server", "Client"]),
+    library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CMalloc", arguments, logging, signals]),
     command("fedserver", ["Commands", "Server"]),

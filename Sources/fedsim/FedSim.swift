@@ -6,7 +6,7 @@ struct FedSim: AsyncParsableCommand {
     commandName: "fedsim",
     abstract: "Runs a whole federation on one machine, with the real server and real clients.",
     subcommands: [
-      RunCommand.self, CompareCommand.self, EvaluateCommand.self, AccountCommand.self, MemoryCommand.self,
-      ConformanceCommand.self, BenchCommand.self,
+      RunCommand.self, CompareCommand.self, EvaluateCommand.self, CheckCommand.self, AccountCommand.self,
+      ConformanceCommand.self, MemoryCommand.self, BenchCommand.self,
     ])
 }

@@ -43,6 +43,7 @@ import Testing
     ),
     (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),
     (["fedsim", "conformance"], ["<directory>"]),
+    (["fedsim", "check"], ["--seeds <seeds>"]),
     (
       ["fedsim", "bench", "step"],
       [

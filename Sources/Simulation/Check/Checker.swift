@@ -1,0 +1,78 @@
+import Engine
+import Federation
+import Foundation
+import Server
+
+/// What must hold whatever goes wrong, held against what happened.
+final class Checker {
+  /// Who has heard that an attempt at a round has its update.
+  private var acknowledged: [RoundKey: Set<String>] = [:]
+  private var committed: [RoundKey: Set<String>] = [:]
+  private var lastCommitted: RoundKey?
+  private let plan: Plan
+  private let clients: [VirtualClient]
+  private(set) var failure: String?
+  var rounds: Int { committed.count }
+
+  init(_ plan: Plan, _ clients: [VirtualClient]) { (self.plan, self.clients) = (plan, clients) }
+
+  func require(_ holds: Bool, _ claim: @autoclosure () -> String) {
+    if !holds && failure == nil { failure = claim() }
+  }
+
+  /// The server is about to tell a client that its update is admitted: then it must be stored.
+  func acknowledge(_ key: RoundKey, to client: String, _ store: Store) {
+    let stored = (try? store.admitted(key)) ?? [:]
+    require(stored[client] != nil, "\(client) is told that \(key) has its update, which is not stored")
+  }
+
+  /// A client heard that its update is admitted.
+  func hear(_ key: RoundKey, _ client: VirtualClient) {
+    acknowledged[key, default: []].insert(client.name)
+    require(client.character == .honest || client.character == .stale, "\(client.name) lied and was admitted")
+    if let counted = committed[key] {
+      require(
+        counted.contains(client.name), "\(key) was committed without \(client.name), which it had admitted")
+    }
+  }
+
+  /// The server says that it has admitted an update.
+  func admit(_ key: RoundKey, _ client: String) {
+    let character = clients.first { $0.name == client }?.character
+    require(character == .honest || character == .stale, "\(client) lied and was admitted to \(key)")
+  }
+
+  /// A round was committed: in order, by a quorum, with all that were told so, and as the oracle has it.
+  func commit(_ store: Store, _ job: JobRecord) {
+    guard let last = try? store.lastCommitted(of: job) else { return require(false, "nothing is committed") }
+    let key = RoundKey(stage: last.stage.number, round: last.round.number, attempt: last.round.attempt)
+    let expected = lastCommitted.map { plan.round(after: $0) } ?? RoundKey(stage: 1, round: 1)
+    require(
+      expected?.stage == key.stage && expected?.round == key.round,
+      "\(key) is committed instead of \(expected.map { "\($0)" } ?? "nothing")")
+    lastCommitted = RoundKey(stage: key.stage, round: key.round)
+    let counted = (try? store.admitted(key)) ?? [:]
+    committed[key] = Set(counted.keys)
+    require(counted.count >= plan.round.quorum, "\(key) is committed by \(counted.count) clients")
+    let missing = (acknowledged[key] ?? []).subtracting(counted.keys)
+    require(missing.isEmpty, "\(key) is committed without \(missing.sorted())")
+    compare(last.parts, key, counted)
+  }
+
+  /// The weighted mean once more, one client after the other in the order of their names.
+  private func compare(_ parts: [(name: String, weights: Data)], _ key: RoundKey, _ counted: [String: Int]) {
+    let stage = plan.stage(key.stage)
+    let total = counted.values.reduce(0, +)
+    guard total > 0 else { return }
+    var mean = [Float](repeating: 0, count: stage.range.count)
+    for (name, samples) in counted.sorted(by: { $0.key < $1.key }) {
+      let weight = Float(Double(samples) / Double(total))
+      let update = VirtualClient.update(name, key, count: mean.count)
+      for index in mean.indices { mean[index] += weight * update[index] }
+    }
+    let bytes = mean.withUnsafeBytes { Data($0) }
+    let names = Set(stage.parts.map(\.name))
+    let stored = parts.filter { names.contains($0.name) }.reduce(Data()) { $0 + $1.weights }
+    require(stored == bytes, "\(key) is not the mean of \(counted.keys.sorted())")
+  }
+}

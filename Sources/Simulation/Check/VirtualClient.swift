@@ -1,0 +1,84 @@
+import Engine
+import Federation
+import Foundation
+
+/// A client whose training is replaced: its update is whole numbers that follow from who it is and the round.
+/// Protocol, cache and shelf do what the real ones do; the disk survives a crash.
+final class VirtualClient {
+  /// What a client does to the federation.
+  enum Character: CaseIterable {
+    case honest
+    /// Sends numbers that are none.
+    case notFinite
+    /// Claims another length than what trains.
+    case wrongSize
+    /// Offers one update and sends another.
+    case wrongBytes
+    /// Offers the update of a round that is over.
+    case stale
+    /// Claims samples beyond all bounds.
+    case boaster
+    /// Offers what was trained from another model.
+    case wrongBase
+  }
+
+  let number: Int
+  let name: String
+  let samples: Int
+  let character: Character
+  var participation = Participation()
+  /// Bytes of every layer on the disk; whole where they are as many as its version has.
+  var disk: [Digest: Data] = [:]
+  var shelf: (offer: UpdateOffer, bytes: Data)?
+  /// The last update that was judged, which a liar may offer again.
+  var lastOffer: (offer: UpdateOffer, bytes: Data)?
+  var link: Int?
+  var isUp = true
+  /// Counts restarts, so that what an earlier life planned does not happen.
+  var life = 0
+
+  init(_ number: Int, samples: Int, character: Character) {
+    (self.number, self.samples, self.character) = (number, samples, character)
+    name = "client-\(number)"
+  }
+
+  func holds(_ version: PartVersion) -> Bool { disk[version.digest]?.count == version.bytes }
+
+  /// Keeps a piece of a layer; nil until it is whole, then whether it is right.
+  func store(_ head: LayerData, _ bytes: Data) -> Bool? {
+    let kept = disk[head.digest] ?? Data()
+    guard head.offset == kept.count else { return nil }
+    let whole = kept + bytes
+    disk[head.digest] = whole
+    guard whole.count == head.total else { return nil }
+    guard Digest(of: whole) == head.digest else {
+      disk[head.digest] = nil
+      return false
+    }
+    return true
+  }
+
+  /// The update for an assignment, as this client's character has it.
+  func train(_ assignment: Assignment) -> (offer: UpdateOffer, bytes: Data) {
+    if character == .stale, let lastOffer { return lastOffer }
+    let count =
+      assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes } / 4
+    var values = Self.update(name, assignment.key, count: count)
+    if character == .notFinite { values[count / 2] = .nan }
+    if character == .wrongSize { values.append(0) }
+    let bytes = values.withUnsafeBytes { Data($0) }
+    let parts = character == .wrongBase ? Array(assignment.parts.dropFirst()) : assignment.parts
+    let offer = UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
+      samples: character == .boaster ? 1 << 40 : samples, steps: 1, loss: 1, seconds: 1)
+    if character == .wrongBytes { return (offer, Data(count: bytes.count)) }
+    return (offer, bytes)
+  }
+
+  /// What an honest client of a name sends in a round.
+  static func update(_ name: String, _ key: RoundKey, count: Int) -> [Float] {
+    var random = RandomNumbers(
+      RandomNumbers.derive(1, "update of \(name)", [key.stage, key.round, key.attempt]))
+    return (0..<count).map { _ in Float(random.next() >> 59) - 16 }
+  }
+}

@@ -1,0 +1,384 @@
+import Engine
+import Federation
+import Foundation
+import Server
+import Wire
+
+/// A whole federation on one thread under virtual time, with faults drawn from a seed: first a phase in which
+/// anything goes wrong, then one in which a random quorum stays connected and the round must commit.
+final class VirtualFederation {
+  enum Event {
+    case bytes(Data, link: Int, toServer: Bool)
+    /// One side notices that a connection is gone.
+    case loss(link: Int, atServer: Bool)
+    case connect(client: Int, life: Int)
+    case trained(client: Int, life: Int, Assignment)
+    case wakeServer(life: Int)
+    case later(life: Int, (VirtualServer, Duration) -> [VirtualServer.Consequence])
+    case startServer
+    case startClient(Int)
+    case fault
+    case heal
+  }
+
+  let plan: Plan
+  let clients: [VirtualClient]
+  let checker: Checker
+  private let path: String
+  private let start = Date(timeIntervalSince1970: 1_700_000_000)
+  private var agenda = Agenda<Event>()
+  private var random: RandomNumbers
+  private var links: [VirtualLink] = []
+  private var server: VirtualServer?
+  private var serverLife = 0
+  private(set) var now = Duration.zero
+  private(set) var events = 0
+  /// Whether faults happen.
+  private var isFaulty = true
+  /// Rounds that were committed when healing began, and by when there must be one more.
+  private var healing: (rounds: Int, until: Duration)?
+  private(set) var isDone = false
+
+  init(seed: UInt64, folder: URL) {
+    random = RandomNumbers(seed, "federation")
+    plan = Self.plan(&random, seed: seed)
+    var numbers = random
+    let cohort = plan.round.cohort
+    clients = (0..<plan.round.roster).map { number in
+      // Enough honest clients for every cohort, and some liars.
+      let isHonest = number < cohort || numbers.chance(0.5)
+      let character = isHonest ? .honest : VirtualClient.Character.allCases.randomElement(using: &numbers)!
+      return VirtualClient(number, samples: 1 + numbers.below(1000), character: character)
+    }
+    random = numbers
+    checker = Checker(plan, clients)
+    path = folder.appendingPathComponent("strata.sqlite").path
+    agenda.note(.startServer, at: .zero)
+    for client in clients { agenda.note(.connect(client: client.number, life: 0), at: draw(0.1, 20)) }
+    agenda.note(.fault, at: draw(1, 30))
+    agenda.note(.heal, at: draw(100, 600))
+  }
+
+  /// A tiny model and any rules.
+  private static func plan(_ random: inout RandomNumbers, seed: UInt64) -> Plan {
+    var plan = Plan(
+      name: "check", seed: seed,
+      encoder: EncoderConfiguration(
+        image: 4, channels: 1, patch: 4, width: 2, depth: 2, heads: 1, mlpRatio: 1),
+      heads: HeadConfiguration(hidden: 2, output: 2))
+    plan.method.strategy = random.chance(0.3) ? .progressive : .layerWise
+    plan.method.roundsPerStage = .each(1 + random.below(4))
+    if random.chance(0.2) { plan.method.calibration = Plan.Calibration(data: "shapes:2") }
+    let cohort = 1 + random.below(5)
+    plan.round = Plan.RoundRules(
+      cohort: cohort, quorum: 1 + random.below(cohort), roster: cohort + random.below(4),
+      attempts: 1 + random.below(4), deadline: TimeSpan(milliseconds: 20_000 + random.below(60_000)))
+    plan.round.spare = random.chance(0.3) ? 1 + random.below(2) : 0
+    if random.chance(0.3) {
+      plan.round.patience = TimeSpan(
+        milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
+    }
+    return plan
+  }
+
+  private func draw(_ low: Float, _ high: Float) -> Duration {
+    .milliseconds(Int(1000 * random.uniform(low, high)))
+  }
+
+  /// Runs to the end; the result is in the checker.
+  func run() {
+    while checker.failure == nil && !isDone, let (time, event) = agenda.next() {
+      now = time
+      events += 1
+      handle(event)
+      if let healing {
+        if checker.rounds > healing.rounds { return }
+        checker.require(now < healing.until, "no round was committed by \(healing.until) after healing")
+      }
+    }
+    checker.require(isDone || healing != nil, "nothing happens any more at \(now)")
+    if healing.map({ checker.rounds <= $0.rounds }) ?? false {
+      checker.require(isDone, "nothing happens any more at \(now), and no round was committed after healing")
+    }
+  }
+}
+
+// MARK: - Events
+
+extension VirtualFederation {
+  private func handle(_ event: Event) {
+    switch event {
+    case .bytes(let bytes, let link, let toServer): arrive(bytes, link, toServer: toServer)
+    case .loss(let link, let atServer):
+      if atServer {
+        callServer { $0.lose(link, at: now) }
+      } else {
+        disconnect(clients[links[link].client], link)
+      }
+    case .connect(let client, let life): connect(clients[client], life)
+    case .trained(let client, let life, let assignment): finish(clients[client], life, assignment)
+    case .wakeServer(let life): if life == serverLife { callServer { $0.advance(at: now) } }
+    case .later(let life, let work): if life == serverLife { callServer { work($0, now) } }
+    case .startServer: startServer()
+    case .startClient(let number): clients[number].isUp = true
+    case .fault: fault()
+    case .heal: heal()
+    }
+  }
+
+  private func arrive(_ bytes: Data, _ link: Int, toServer: Bool) {
+    guard !links[link].isCut else { return }
+    let messages: [Message]
+    do {
+      messages = try links[link].receive(bytes, toServer: toServer)
+    } catch {
+      return checker.require(false, "a frame that was sent is not understood: \(error)")
+    }
+    for message in messages {
+      if toServer {
+        callServer { $0.hear(message, on: link, at: now) }
+      } else {
+        hear(message, clients[links[link].client], link)
+      }
+    }
+  }
+
+  private func send(_ message: Message, on link: Int, toServer: Bool) {
+    guard !links[link].isCut else { return }
+    guard let bytes = try? message.frame().encoded() else {
+      return checker.require(false, "\(message.name) cannot be encoded")
+    }
+    // A stream may be cut anywhere.
+    let split = random.below(bytes.count)
+    for part in [bytes.prefix(split), bytes.dropFirst(split)] where !part.isEmpty {
+      let delay = isFaulty && random.chance(0.05) ? draw(1, 30) : draw(0.001, 0.2)
+      let time = links[link].arrival(toServer: toServer, at: now, delay: delay)
+      agenda.note(.bytes(Data(part), link: link, toServer: toServer), at: time)
+    }
+  }
+
+  private func cut(_ link: Int) {
+    guard !links[link].isCut else { return }
+    links[link].cut()
+    agenda.note(.loss(link: link, atServer: true), at: now + draw(0.01, isFaulty ? 30 : 1))
+    agenda.note(.loss(link: link, atServer: false), at: now + draw(0.01, isFaulty ? 30 : 1))
+  }
+}
+
+// MARK: - The server
+
+extension VirtualFederation {
+  private func startServer() {
+    guard server == nil, !isDone else { return }
+    serverLife += 1
+    do {
+      let virtual = { [start] (now: Duration) in start.addingTimeInterval(now.seconds) }
+      server = try VirtualServer(
+        plan, path: path, checker, at: now, date: { [unowned self] in virtual(self.now) })
+    } catch {
+      return checker.require(false, "the server does not start: \(error)")
+    }
+    callServer { $0.advance(at: now) }
+  }
+
+  /// Lets the server work, and does what follows; it may crash before that, and at any point of what follows.
+  private func callServer(_ work: (VirtualServer) -> [VirtualServer.Consequence]) {
+    guard let server else { return }
+    if isFaulty && random.chance(0.002) { return crashServer() }
+    // Now and then nothing can be stored, as when a disk is full.
+    let lock = isFaulty && random.chance(0.003) ? StoreLock(path) : nil
+    let consequences = work(server)
+    lock?.release()
+    let crashAt = isFaulty && random.chance(0.004) ? random.below(consequences.count + 1) : nil
+    for (index, consequence) in consequences.enumerated() {
+      if index == crashAt { return crashServer() }
+      follow(consequence)
+    }
+    guard let server = self.server else { return }
+    if let deadline = server.leader.nextDeadline {
+      agenda.note(.wakeServer(life: serverLife), at: max(deadline, now))
+    }
+  }
+
+  private func follow(_ consequence: VirtualServer.Consequence) {
+    switch consequence {
+    case .send(let message, let link): send(message, on: link, toServer: false)
+    case .hangUp(let link): cut(link)
+    case .later(let work): agenda.note(.later(life: serverLife, work), at: now + draw(0.01, 5))
+    case .ended:
+      if server?.isDone == true {
+        isDone = true
+      } else {
+        // It gave the job up, or its store failed: whoever runs it starts it again.
+        crashServer()
+      }
+    }
+  }
+
+  private func crashServer() {
+    guard server != nil else { return }
+    server = nil
+    for link in links.indices where !links[link].isCut { cut(link) }
+    agenda.note(.startServer, at: now + draw(0.1, isFaulty ? 40 : 1))
+  }
+}
+
+// MARK: - Clients
+
+extension VirtualFederation {
+  private func connect(_ client: VirtualClient, _ life: Int) {
+    guard client.isUp, client.life == life, client.link == nil else { return }
+    guard let server else {
+      return agenda.note(.connect(client: client.number, life: life), at: now + draw(0.1, 5))
+    }
+    let link = links.count
+    links.append(VirtualLink(client: client.number))
+    client.link = link
+    client.participation = Participation()
+    server.accept(link)
+    perform(client.participation.greet(name: client.name, software: "check"), client, link)
+  }
+
+  private func disconnect(_ client: VirtualClient, _ link: Int) {
+    guard client.link == link else { return }
+    client.link = nil
+    client.participation = Participation()
+    if client.isUp {
+      agenda.note(.connect(client: client.number, life: client.life), at: now + draw(0.1, 5))
+    }
+  }
+
+  private func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
+    guard client.link == link else { return }
+    if case .acknowledgement(let verdict) = message, verdict.refusal == nil {
+      checker.hear(verdict.key, client)
+    }
+    do {
+      perform(try client.participation.hear(message, holds: client.holds), client, link)
+    } catch {
+      checker.require(false, "\(client.name) does not expect \(message.name): \(error)")
+    }
+  }
+
+  private func perform(_ actions: [Participation.Action], _ client: VirtualClient, _ link: Int) {
+    for action in actions {
+      switch action {
+      case .send(let message): send(message, on: link, toServer: true)
+      case .fetch(let version):
+        let fetch = Fetch(digest: version.digest, offset: client.disk[version.digest]?.count ?? 0)
+        send(.fetch(fetch), on: link, toServer: true)
+      case .store(let head, let bytes):
+        guard let isRight = client.store(head, bytes) else { continue }
+        let version = PartVersion(name: "", digest: head.digest, bytes: head.total)
+        if isRight {
+          perform(client.participation.hold(version), client, link)
+        } else {
+          checker.require(false, "\(client.name) gets other bytes than those of \(head.digest)")
+        }
+      case .train(let assignment): train(client, assignment, link)
+      case .drop(let key): if client.shelf?.offer.key == key { client.shelf = nil }
+      case .upload(let offer, let offset): upload(offer, from: offset, client, link)
+      case .prepare, .note: break
+      case .finish: cut(link)
+      }
+    }
+  }
+
+  private func train(_ client: VirtualClient, _ assignment: Assignment, _ link: Int) {
+    if let (offer, _) = client.shelf, offer.key == assignment.key,
+      offer.base == Snapshot.base(of: assignment.parts)
+    {
+      return perform(client.participation.finish(offer), client, link)
+    }
+    let time = isFaulty && random.chance(0.2) ? draw(10, 120) : draw(0.5, 10)
+    agenda.note(.trained(client: client.number, life: client.life, assignment), at: now + time)
+  }
+
+  private func finish(_ client: VirtualClient, _ life: Int, _ assignment: Assignment) {
+    guard client.isUp, client.life == life else { return }
+    guard case .training(assignment) = client.participation.phase, let link = client.link else { return }
+    let update = client.train(assignment)
+    client.shelf = update
+    client.lastOffer = update
+    if update.offer.key != assignment.key {
+      // A liar's words, which its own side of the protocol would not say.
+      return send(.offer(update.offer), on: link, toServer: true)
+    }
+    perform(client.participation.finish(update.offer), client, link)
+  }
+
+  private func upload(_ offer: UpdateOffer, from offset: Int, _ client: VirtualClient, _ link: Int) {
+    guard let (kept, bytes) = client.shelf, kept == offer else { return }
+    var offset = offset
+    while offset < bytes.count {
+      let end = min(offset + 1 + random.below(bytes.count), bytes.count)
+      send(
+        .update(UpdateData(digest: offer.digest, offset: offset), Data(bytes[offset..<end])), on: link,
+        toServer: true)
+      offset = end
+    }
+  }
+}
+
+// MARK: - Faults
+
+extension VirtualFederation {
+  private func fault() {
+    guard isFaulty else { return }
+    let open = links.indices.filter { !links[$0].isCut }
+    switch random.below(10) {
+    case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
+    case 4:
+      // A partition: half of the connections at once.
+      for link in open where random.chance(0.5) { cut(link) }
+    case 5, 6: crash(clients[random.below(clients.count)])
+    case 7: crashServer()
+    case 8:
+      // Somebody's half a layer is lost with its disk's last block.
+      let client = clients[random.below(clients.count)]
+      for digest in client.disk.keys.sorted(by: { $0.description < $1.description }) where random.chance(0.3)
+      {
+        client.disk[digest] = client.disk[digest].map { $0.prefix($0.count / 2) }
+      }
+    default:
+      // What was said before is said again.
+      let client = clients[random.below(clients.count)]
+      if let (offer, _) = client.lastOffer, let link = client.link {
+        send(.offer(offer), on: link, toServer: true)
+      }
+    }
+    agenda.note(.fault, at: now + draw(1, 40))
+  }
+
+  private func crash(_ client: VirtualClient) {
+    guard client.isUp else { return }
+    client.isUp = false
+    client.life += 1
+    if let link = client.link { cut(link) }
+    client.link = nil
+    let back = now + draw(0.5, 60)
+    agenda.note(.startClient(client.number), at: back)
+    agenda.note(.connect(client: client.number, life: client.life), at: back)
+  }
+
+  /// From now on nothing goes wrong, and a random quorum of honest clients is there; the others are gone.
+  private func heal() {
+    isFaulty = false
+    let honest = clients.filter { $0.character == .honest }
+    let count = plan.round.quorum + random.below(honest.count - plan.round.quorum + 1)
+    let kept = Set(honest.shuffled(using: &random).prefix(count).map(\.number))
+    for client in clients {
+      client.life += 1
+      if let link = client.link { cut(link) }
+      client.link = nil
+      client.isUp = kept.contains(client.number)
+      if client.isUp {
+        agenda.note(.connect(client: client.number, life: client.life), at: now + draw(0.1, 2))
+      }
+    }
+    if server == nil { agenda.note(.startServer, at: now + draw(0.1, 1)) }
+    // A round that waits in vain for those who are gone, one that recruits in vain, and one that is tried.
+    let deadline = plan.round.deadline.duration
+    healing = (checker.rounds, now + deadline * 4 + .seconds(180))
+  }
+}

@@ -1,0 +1,24 @@
+import Foundation
+import Simulation
+import Testing
+
+@Suite(.timeLimit(.minutes(3))) struct CheckTests {
+  /// Other seeds each time; those that fail are printed, and fail again with `fedsim check --seeds N..N`.
+  @Test func federationsSurviveTheirFaults() throws {
+    let first = UInt64.random(in: 0...1_000_000_000)
+    var rounds = 0
+    for seed in first..<first + 300 {
+      let outcome = try Check.run(seed: seed)
+      rounds += outcome.rounds
+      if let failure = outcome.failure { Issue.record("seed \(seed): \(failure)") }
+    }
+    #expect(rounds > 300, "hardly anything was committed from seed \(first) on")
+  }
+
+  @Test func aSeedIsRepeatedExactly() throws {
+    for seed in [3, 77, 1234] as [UInt64] {
+      let (one, other) = (try Check.run(seed: seed), try Check.run(seed: seed))
+      #expect(one.rounds == other.rounds && one.events == other.events, "seed \(seed)")
+    }
+  }
+}
