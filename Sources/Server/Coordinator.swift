@@ -34,6 +34,9 @@ package actor Coordinator {
   /// The encoder as it is after the last committed round.
   package var current: Snapshot { leader.snapshot }
 
+  /// Returns at once unless the actor is stuck.
+  func answer() {}
+
   /// Runs the job to its end. Throws ``ServerError`` or ``StoreError`` where it cannot be finished.
   package func run() async throws {
     perform(leader.advance(at: now))

@@ -40,6 +40,9 @@ package struct Server: Sendable {
   /// Ends the run; the round goes on when a server is started on the same store.
   package func stop() async { await coordinator.stop() }
 
+  /// Returns once the coordinator has answered: it is not stuck.
+  package func answer() async { await coordinator.answer() }
+
   private func serve() async {
     await withDiscardingTaskGroup { group in
       while true {

@@ -61,7 +61,14 @@ struct RunCommand: AsyncParsableCommand {
         let log = ClientLog()
         let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
         let running = Task { try await client.run() }
-        try await stoppingOnSignal({ running.cancel() }) { try await running.value }
+        let manager = ServiceManager()
+        // Its server may be away for long: it is ready when it can begin to look for it.
+        manager.ready("looking for \(server)")
+        let stop = { @Sendable in
+          manager.stopping()
+          running.cancel()
+        }
+        try await stoppingOnSignal(stop) { try await manager.watched { try await running.value } }
       } catch is CancellationError {
         makeLogger("fedclient").notice("stopped")
       } catch {

@@ -32,18 +32,39 @@ struct RunCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedserver") {
       let plan = try readPlan(plan)
-      let log = ServerLog()
+      let (log, manager) = (ServerLog(), ServiceManager())
       do {
         let server = try await Server(
           plan, store: try Store(database), endpoint: try Endpoint(parsing: listen),
-          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, observer: log.note)
-        let snapshot = try await stoppingOnSignal(server.stop) { try await server.run() }
+          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
+          observer: { event in
+            log.note(event)
+            Self.tell(manager, event)
+          })
+        let stop = { @Sendable in
+          manager.stopping()
+          await server.stop()
+        }
+        let snapshot = try await stoppingOnSignal(stop) {
+          try await manager.watched(isAlive: server.answer) { try await server.run() }
+        }
         print("encoder \(snapshot.encoderDigest)")
       } catch is CancellationError {
         log.stopped()
       } catch {
         throw Self.failure(error)
       }
+    }
+  }
+
+  /// What the service manager shows.
+  private static func tell(_ manager: ServiceManager, _ event: ServerEvent) {
+    switch event {
+    case .listening(let endpoint): manager.ready("listening on \(endpoint)")
+    case .recruiting(let key, let present, let needed):
+      manager.say("\(key) waits for clients: \(present) of \(needed) are here")
+    case .committed(let round): manager.say("stage \(round.stage) round \(round.round) is committed")
+    default: break
     }
   }
 

@@ -35,17 +35,21 @@ struct Command {
   private static let births = Mutex(())
 
   /// Starts an executable of the package.
-  init(_ name: String, _ arguments: some Sequence<String>) throws {
+  ///
+  /// `environment` comes on top of this process's.
+  init(_ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:]) throws {
     let path = Self.folder.appendingPathComponent(name).path
     let words = [path] + arguments
-    let (process, output, errors) = try Self.births.withLock { _ in try Self.spawn(path, words) }
+    let (process, output, errors) = try Self.births.withLock { _ in try Self.spawn(path, words, environment) }
     (self.output, self.errors) = (LineLog(output), LineLog(errors))
     self.process = process
     ended = Task { await Self.end(of: process) }
   }
 
   /// The process, and where to read what it says.
-  private static func spawn(_ path: String, _ words: [String]) throws -> (pid_t, Int32, Int32) {
+  private static func spawn(
+    _ path: String, _ words: [String], _ environment: [String: String]
+  ) throws -> (pid_t, Int32, Int32) {
     let (output, errors) = (try Channel(), try Channel())
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -55,8 +59,11 @@ struct Command {
     posix_spawn_file_actions_adddup2(&actions, errors.writing, 2)
     var arguments = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
+    let whole = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    var settings = whole.map { strdup("\($0)=\($1)") } + [nil]
+    defer { for setting in settings { free(setting) } }
     var process = pid_t()
-    let status = posix_spawn(&process, path, &actions, nil, &arguments, environ)
+    let status = posix_spawn(&process, path, &actions, nil, &arguments, &settings)
     close(output.writing)
     close(errors.writing)
     guard status == 0 else { throw Failure(call: path, number: status) }
