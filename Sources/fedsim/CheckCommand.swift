@@ -17,7 +17,13 @@ struct CheckCommand: AsyncParsableCommand {
   @Option(help: "The seeds, A..B, both included.")
   var seeds: String = "1..1000"
 
-  func validate() throws { _ = try range() }
+  @Option(help: "Feed the protocol with so many inputs that nobody should send, instead.")
+  var hostile: Int?
+
+  func validate() throws {
+    _ = try range()
+    guard hostile.map({ $0 > 0 }) ?? true else { throw ValidationError("--hostile is a number above 0") }
+  }
 
   private func range() throws -> ClosedRange<UInt64> {
     let parts = seeds.components(separatedBy: "..")
@@ -27,9 +33,17 @@ struct CheckCommand: AsyncParsableCommand {
     return first...last
   }
 
+  private func feed(_ inputs: Int, seed: UInt64) throws {
+    let outcome = try HostileBytes.run(inputs: inputs, seed: seed)
+    print(
+      "\(outcome.inputs) inputs from seed \(seed): \(outcome.refused) refused, \(outcome.understood) frames "
+        + "understood, at most \(outcome.mostPending) bytes kept")
+  }
+
   func run() async throws {
     try await reporting("fedsim") {
       let range = try range()
+      if let hostile { return try feed(hostile, seed: range.lowerBound) }
       let terminal = Terminal()
       var (rounds, events, failures): (Int, Int, [Check.Outcome]) = (0, 0, [])
       for seed in range {

@@ -43,7 +43,7 @@ import Testing
     ),
     (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),
     (["fedsim", "conformance"], ["<directory>"]),
-    (["fedsim", "check"], ["--seeds <seeds>"]),
+    (["fedsim", "check"], ["--seeds <seeds>", "--hostile <hostile>"]),
     (
       ["fedsim", "bench", "step"],
       [

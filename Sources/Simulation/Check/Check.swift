@@ -11,12 +11,15 @@ package enum Check {
     package let failure: String?
   }
 
-  /// Runs the federation of one seed, in a folder that is gone afterwards.
-  package static func run(seed: UInt64) throws -> Outcome {
+  /// Runs the federation of one seed, in a folder that is gone afterwards; `frame` gets every frame that is
+  /// sent.
+  @discardableResult
+  package static func run(seed: UInt64, frame: @escaping (Data) -> Void = { _ in }) throws -> Outcome {
     let folder = Self.temporary.appendingPathComponent("strata-check-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     let federation = VirtualFederation(seed: seed, folder: folder)
+    federation.observer = frame
     federation.run()
     return Outcome(
       seed: seed, rounds: federation.checker.rounds, events: federation.events,

@@ -24,6 +24,8 @@ final class VirtualFederation {
   let plan: Plan
   let clients: [VirtualClient]
   let checker: Checker
+  /// Gets every frame that is sent.
+  var observer: (Data) -> Void = { _ in }
   private let path: String
   private let start = Date(timeIntervalSince1970: 1_700_000_000)
   private var agenda = Agenda<Event>()
@@ -148,6 +150,7 @@ extension VirtualFederation {
     guard let bytes = try? message.frame().encoded() else {
       return checker.require(false, "\(message.name) cannot be encoded")
     }
+    observer(bytes)
     // A stream may be cut anywhere.
     let split = random.below(bytes.count)
     for part in [bytes.prefix(split), bytes.dropFirst(split)] where !part.isEmpty {

@@ -1,0 +1,91 @@
+import Engine
+import Federation
+import Foundation
+import Wire
+
+/// Feeds both sides of the protocol with bytes that nobody should send: messages of real federations, cut off,
+/// with bits turned, spliced, with other lengths, and noise. Whatever comes, it is refused or understood, and
+/// never more than a frame is kept.
+package enum HostileBytes {
+  package struct Outcome: Sendable {
+    package let inputs: Int
+    /// Inputs that were refused, and frames that were understood all the same.
+    package let refused: Int
+    package let understood: Int
+    /// The most bytes that a decoder held.
+    package let mostPending: Int
+  }
+
+  /// Runs so many inputs; the same seed makes the same ones.
+  package static func run(inputs: Int, seed: UInt64) throws -> Outcome {
+    var random = RandomNumbers(seed, "hostile bytes")
+    let corpus = try corpus(seed)
+    var (refused, understood, most) = (0, 0, 0)
+    for _ in 0..<inputs {
+      let bytes = mutate(corpus, &random)
+      var decoder = FrameDecoder(limit: random.chance(0.5) ? WireLimits.frame : WireLimits.frameBeforeHello)
+      var offset = 0
+      do throws(WireError) {
+        while offset < bytes.count {
+          let end = min(bytes.count, offset + 1 + random.below(bytes.count))
+          decoder.append(bytes[(bytes.startIndex + offset)..<(bytes.startIndex + end)])
+          offset = end
+          while let frame = try decoder.next() {
+            _ = try Message(frame)
+            understood += 1
+          }
+          most = max(most, decoder.pending)
+        }
+      } catch {
+        refused += 1
+      }
+    }
+    return Outcome(inputs: inputs, refused: refused, understood: understood, mostPending: most)
+  }
+
+  /// Frames that federations of some seeds send.
+  private static func corpus(_ seed: UInt64) throws -> [Data] {
+    var frames: [Data] = []
+    for offset in 0..<8 as Range<UInt64> {
+      try Check.run(seed: seed &+ offset) { frames.append($0) }
+    }
+    return frames
+  }
+
+  private static func mutate(_ corpus: [Data], _ random: inout RandomNumbers) -> Data {
+    var bytes = corpus[random.below(corpus.count)]
+    for _ in 0...random.below(3) {
+      switch random.below(6) {
+      case 0: bytes = bytes.prefix(random.below(bytes.count + 1))
+      case 1 where !bytes.isEmpty:
+        let place = bytes.startIndex + random.below(bytes.count)
+        bytes[place] ^= 1 << UInt8(random.below(8))
+      case 2: bytes += corpus[random.below(corpus.count)]
+      case 3:
+        // Any length, small ones most often.
+        let length = UInt32(truncatingIfNeeded: random.next() >> UInt64(32 + random.below(32)))
+        let head = Swift.withUnsafeBytes(of: length.bigEndian) { Data($0) }
+        bytes = head + bytes.dropFirst(4)
+      case 4:
+        let noise = (0..<random.below(64)).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) }
+        let place = bytes.startIndex + random.below(bytes.count + 1)
+        bytes = bytes[..<place] + noise + bytes[place...]
+      default: bytes = sealed(bytes, &random)
+      }
+    }
+    return Data(bytes)
+  }
+
+  /// A frame with another kind and head under a right checksum: what a decoder alone does not refuse.
+  private static func sealed(_ bytes: Data, _ random: inout RandomNumbers) -> Data {
+    var decoder = FrameDecoder(limit: WireLimits.frame)
+    decoder.append(bytes)
+    guard let frame = try? decoder.next() else { return bytes }
+    var head = frame.head
+    if !head.isEmpty {
+      let place = head.startIndex + random.below(head.count)
+      head[place] = UInt8(truncatingIfNeeded: random.next() >> 32)
+    }
+    return Frame(kind: UInt8(random.below(16)), head: head, payload: frame.payload).encoded()
+  }
+}
