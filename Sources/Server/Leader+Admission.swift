@@ -30,9 +30,6 @@ extension Leader {
     return distance.squareRoot() > Double(plan.round.normLimit) * length.squareRoot() ? .overNorm : nil
   }
 
-  /// Whether a client was refused too often to be asked now.
-  func isResting(_ client: String) -> Bool { (rests[client] ?? 0) > 0 }
-
   /// An update of a client was refused.
   func countRefusal(_ client: String) {
     refusals[client, default: 0] += 1

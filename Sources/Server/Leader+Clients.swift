@@ -13,7 +13,7 @@ extension Leader {
         .welcome(
           Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk)),
         to: hello.name)
-      if !isResting(hello.name) { try perform(round.join(hello.name), at: now) }
+      try perform(round.join(hello.name), at: now)
       proceed(at: now)
     }
   }

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -114,7 +115,7 @@ extension Leader {
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, present: present.filter { !isResting($0) }, at: now)
+      key, plan, snapshot, needed: plan.round.cohort, present: present, resting: Set(rests.keys), at: now)
     proceed(at: now)
   }
 }
@@ -129,9 +130,4 @@ extension Round.Abandonment {
       "\(admitted) updates were admitted and too many refused or declined for a quorum of \(quorum)"
     }
   }
-}
-
-extension Duration {
-  /// As a number of seconds.
-  package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

@@ -116,19 +116,17 @@ package final class Leader {
   }
 
   static func makeRound(
-    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: some Sequence<String>,
-    at now: Duration
+    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: Set<String>,
+    resting: Set<String> = [], at now: Duration
   ) -> Round {
-    let calibrates =
-      plan.method.calibration?.isDue(round: key.round, of: plan.rounds(stage: key.stage)) ?? false
-    return Round(
-      key, rules: plan.round, needed: needed, calibrates: calibrates,
+    Round(
+      key, rules: plan.round, needed: needed, calibrates: plan.isCalibrated(after: key),
       expecting: { client in
         let kept = plan.keptBlocks(key, client: client)
         return Round.Expectation(
           base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
           bytes: snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes })
       },
-      seed: plan.seed, present: present, at: now)
+      seed: plan.seed, present: present, resting: resting, at: now)
   }
 }

@@ -63,11 +63,6 @@ package struct UpdateSpool: Sendable {
     return (try? Data(contentsOf: file)) ?? Data()
   }
 
-  /// Removes everything: the round that it was for is over.
-  package func clear() {
-    for name in names { try? FileManager.default.removeItem(at: folder.appendingPathComponent(name)) }
-  }
-
   private var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] }
 
   private func size(_ file: URL) -> Int {

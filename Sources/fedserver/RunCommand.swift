@@ -9,8 +9,8 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Runs a plan to its end.",
     discussion: """
-      The database keeps every round. Started again on the same database, the server goes on after the last
-      committed round; SIGTERM or SIGINT stops it in good order.
+      The database keeps every round. Started again on the same database, the server goes on with the round
+      that was under way; SIGTERM or SIGINT stops it in good order.
       """)
 
   @Argument(help: "The plan, a YAML file (docs/plans.md).")

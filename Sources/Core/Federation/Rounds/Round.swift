@@ -63,6 +63,7 @@ package struct Round: Sendable {
   private let needed: Int
   private let began: Duration
   private var present: Set<String>
+  private let resting: Set<String>
   private var members: [String: Member] = [:]
   /// Until when members that are gone are waited for, after the server itself was away.
   private var returnDeadline = Duration.zero
@@ -83,12 +84,14 @@ package struct Round: Sendable {
   ///   - needed: clients that must be present before it starts; after the deadline a quorum is enough.
   ///   - expected: what the update of a client must look like.
   ///   - present: clients that are connected as it begins.
+  ///   - resting: clients that are not drawn while the others make a quorum.
   ///   - now: the time at which it begins.
   package init(
     _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool,
     expecting expected: @escaping @Sendable (_ client: String) -> Expectation, seed: UInt64,
-    present: some Sequence<String>, at now: Duration
+    present: some Sequence<String>, resting: Set<String> = [], at now: Duration
   ) {
+    self.resting = resting
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
     (began, latest) = (now, now)
@@ -234,7 +237,9 @@ package struct Round: Sendable {
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
     let deadline = now + rules.deadline.duration
-    let drawn = Cohort.draw(rules.cohort + rules.spare, from: present, seed: seed, key)
+    let awake = present.subtracting(resting)
+    let drawn = Cohort.draw(
+      rules.cohort + rules.spare, from: awake.count >= rules.quorum ? awake : present, seed: seed, key)
     for client in drawn { members[client] = .assigned }
     return (.training(deadline: deadline), drawn.map { .assign(client: $0, deadline: deadline) })
   }

@@ -1,0 +1,120 @@
+import Engine
+import Federation
+import Foundation
+import Server
+import Testing
+import Wire
+
+/// The leader's rules of admission, without sockets or clocks.
+@Suite struct LeaderTests {
+  /// A round of names; its members' updates move every weight by `distance` times its own size.
+  private struct Led {
+    let leader: Leader
+    private(set) var assignments: [String: Assignment] = [:]
+    private(set) var notes: [ServerEvent] = []
+
+    init(_ plan: Plan, _ folder: URL, _ names: [String]) throws {
+      leader = try Leader(
+        plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path), at: .zero)
+      try follow(leader.advance(at: .zero))
+      for name in names { try follow(leader.join(Hello(name: name, software: "test"), at: .zero)) }
+    }
+
+    /// Takes note, and does at once what a server does beside its leader. Returns the verdict, if there is one.
+    @discardableResult
+    mutating func follow(_ effects: [Leader.Effect]) throws -> Acknowledgement? {
+      var verdict: Acknowledgement?
+      for effect in effects {
+        switch effect {
+        case .send(.assignment(let assignment), let name): assignments[name] = assignment
+        case .send(.acknowledgement(let acknowledgement), _): verdict = acknowledgement
+        case .aggregate(let aggregator):
+          try follow(leader.finishAggregation(try aggregator.run(), at: .zero))
+        case .note(let event): notes.append(event)
+        case .send, .calibrate, .end: break
+        }
+      }
+      return verdict
+    }
+
+    mutating func submit(_ name: String, distance: Float) throws -> Refusal? {
+      let assignment = try #require(assignments[name])
+      let trained = Set(assignment.trained)
+      let base = assignment.parts.filter { trained.contains($0.name) }.flatMap {
+        leader.weights($0.digest)?.floats ?? []
+      }
+      let update = base.map { $0 * (1 + distance) }.data
+      let offer = UpdateOffer(
+        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: update),
+        bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1)
+      #expect(leader.wants(offer, from: name))
+      assignments[name] = nil
+      let verdict = try follow(leader.judge(offer, update, fault: nil, from: name, at: .zero))
+      return try #require(verdict).refusal
+    }
+  }
+
+  @Test func anUpdateBeyondTheNormLimitIsRefused() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2)
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      #expect(try led.submit("a", distance: 0.499) == nil)
+      #expect(try led.submit("b", distance: 0.501) == .overNorm)
+      #expect(try led.submit("c", distance: -0.499) == nil)
+      #expect(led.leader.round.key == RoundKey(stage: 2, round: 1), "two of three are a quorum")
+    }
+  }
+
+  @Test func withoutALimitAnyDistanceGoes() async throws {
+    try await withTemporaryFolder { folder in
+      var led = try Led(Plan.tiny(cohort: 1), folder, ["a"])
+      #expect(try led.submit("a", distance: 1000) == nil)
+    }
+  }
+
+  @Test func whoIsRefusedThreeTimesInARowRestsForFiveRounds() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(10))
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      var asked: [Bool] = []
+      for round in 1...10 {
+        asked.append(led.assignments["c"] != nil)
+        // The one that lies comes first: the round goes on without it, as soon as the others are there.
+        if led.assignments["c"] != nil { #expect(try led.submit("c", distance: 2) == .overNorm) }
+        for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.001) == nil, "round \(round)") }
+      }
+      #expect(asked == [true, true, true, false, false, false, false, true, true, true])
+      #expect(led.notes.contains { if case .rests("c", 5) = $0 { true } else { false } })
+    }
+  }
+
+  @Test func anAdmittedUpdateBetweenTwoRefusalsIsForgiven() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 2, quorum: 1, rounds: .each(8))
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b"])
+      for distance: Float in [2, 2, 0.1, 2, 2, 0.1] {
+        _ = try led.submit("b", distance: distance)
+        #expect(try led.submit("a", distance: 0.1) == nil)
+        #expect(led.assignments["b"] != nil)
+      }
+    }
+  }
+
+  /// Rest is a punishment for clients, not for the job.
+  @Test func theRestingAreAskedWhereTheOthersAreNoQuorum() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 2, quorum: 2, rounds: .each(8), attempts: 10)
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b"])
+      for _ in 0..<3 {
+        // A quorum is out of reach, and the round is tried again.
+        #expect(try led.submit("b", distance: 2) == .overNorm)
+      }
+      #expect(led.notes.contains { if case .rests("b", _) = $0 { true } else { false } })
+      #expect(led.assignments["b"] != nil, "a alone is no quorum")
+    }
+  }
+}
