@@ -34,6 +34,8 @@ package enum ClientEvent: Sendable {
   case connected(Endpoint)
   case welcomed(plan: String)
   case assigned(RoundKey, missing: Int, bytes: Int)
+  /// What the training will have resident; nothing of it is allocated yet.
+  case planned(RoundKey, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)
   case trained(RoundKey, UpdateOffer)
   /// The update that was trained before a crash or a lost connection is offered again.

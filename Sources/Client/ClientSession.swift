@@ -130,9 +130,7 @@ actor ClientSession {
           // A round that is over by now is not worth a trainer.
           guard !progress.isStopped else { return nil }
           return try await TrainingThread.run("training") {
-            try work.run(assignment, progress) { step, steps, loss in
-              observer(.training(assignment.key, step: step, steps: steps, loss: loss))
-            }
+            try work.run(assignment, progress, note: observer)
           }
         }
         if let update { try await self.finish(update) }

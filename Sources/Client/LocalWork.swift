@@ -36,13 +36,12 @@ struct LocalWork: Sendable {
   }
 
   /// Trains as assigned; nil if it was stopped. The caller gives it a thread.
-  func run(
-    _ assignment: Assignment, _ progress: Progress, note: (Int, Int, Float) -> Void
-  ) throws -> Update? {
+  func run(_ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void) throws -> Update? {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
     let options = try options(stage, assignment.key)
+    note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
     // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
     let views = try source(stage, assignment, augmenter, chunk: options.chunk)
@@ -52,16 +51,15 @@ struct LocalWork: Sendable {
     }
     trainer.begin()
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
-      note(step, steps, loss)
+      note(.training(assignment.key, step: step, steps: steps, loss: loss))
       return progress.note(step, of: steps)
     }
     guard !progress.isStopped else { return nil }
     let bytes = trainer.parameters[stage.range].bytes
-    let elapsed = (clock.now - start).components
-    let seconds = Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss, seconds: seconds,
+      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss,
+      seconds: (clock.now - start).seconds,
       monitors: trainer.monitors)
     return Update(offer: offer, bytes: bytes)
   }
@@ -102,15 +100,13 @@ struct LocalWork: Sendable {
   /// The round's options, cut so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with what would be needed where it cannot.
   private func options(_ stage: Stage, _ key: RoundKey) throws(ClientError) -> TrainingOptions {
-    let options = plan.trainingOptions(key, images: images.count)
-    guard let limit = configuration.memory ?? plan.local.memory else { return options }
-    // Beside the trainer there are a layer on its way in and the update on its way out.
-    let passing = stage.range.count * 4 + (stage.model.parts.map { $0.range.count * 4 }.max() ?? 0)
-    let used = passing + (configuration.sharesProcess ? 0 : ProcessMemory.resident)
+    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident
     do {
-      return try MemoryPlan.fit(stage, options, workers: threads, allowed: limit.bytes - used)
+      return try plan.trainingOptions(
+        key, images: images.count, of: stage, workers: threads, limit: configuration.memory,
+        resident: resident)
     } catch {
-      throw .memory("\(key), \(limit): \(error), beside \(used / 1_000_000) MB for everything else")
+      throw .memory("\(key): \(error), beside \(resident / 1_000_000) MB for everything else")
     }
   }
 

@@ -13,6 +13,8 @@ struct ClientLog: Sendable {
     case .welcomed(let plan): logger.notice("joined the job '\(plan)'")
     case .assigned(let key, let missing, let bytes):
       logger.info("\(key): \(missing) layers to fetch, \(bytes) bytes")
+    case .planned(let key, let bytes):
+      logger.info("\(key): training will take \((bytes + 999_999) / 1_000_000) MB")
     case .training(let key, let step, let steps, let loss):
       if step == steps { logger.debug("\(key): step \(step) of \(steps), loss \(loss)") }
     case .trained(let key, let offer):

@@ -66,9 +66,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         }
       }
       terminal.clear()
-      let elapsed = (ContinuousClock.now - start).components
-      let report = EvaluationReport(
-        accuracies, evaluation, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+      let elapsed = (ContinuousClock.now - start).seconds
+      let report = EvaluationReport(accuracies, evaluation, seconds: elapsed)
       print(json ? try report.json : report.table)
     }
   }

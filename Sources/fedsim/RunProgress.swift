@@ -79,8 +79,7 @@ final class RunProgress: Sendable {
       let open = state.trainings.values.reduce(0.0) { $0 + Double($1.step) / Double(max($1.steps, 1)) }
       let round = min((Double(state.admitted) + open) / Double(plan.round.cohort), 1)
       let share = (Double(state.committed) + round) / Double(plan.totalRounds)
-      let components = (ContinuousClock.now - start).components
-      let elapsed = Double(components.seconds) + Double(components.attoseconds) * 1e-18
+      let elapsed = (ContinuousClock.now - start).seconds
       let left = share > 0.02 ? ", \(Terminal.clock(elapsed * (1 - share) / share)) left" : ""
       let percent = String(format: "%3.0f %%", 100 * share)
       var lines = ["\(Terminal.bar(share)) \(percent)  \(state.now)  \(Terminal.clock(elapsed))\(left)"]

@@ -43,7 +43,25 @@ extension Plan {
         to: Float(key.round) / rounds))
   }
 
-  /// The server's calibration after a round: the same loss, without the terms that compare with the
+  /// The same, cut so that the training fits into a client's memory: `limit`, or else the plan's, of which
+  /// `resident` bytes are taken already. Throws ``MemoryPlan/TooSmall`` where it cannot be.
+  package func trainingOptions(
+    _ key: RoundKey, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
+  ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
+    let options = trainingOptions(key, images: images)
+    guard let limit = limit ?? local.memory else { return options }
+    // Beside the trainer there are a layer on its way in and the update on its way out.
+    let passing = stage.range.count + (stage.model.parts.map(\.range.count).max() ?? 0)
+    let allowed = limit.bytes - resident - passing * MemoryLayout<Float>.stride
+    return try MemoryPlan.fit(stage, options, workers: workers, allowed: allowed)
+  }
+
+  /// Whether the server calibrates after a round: all layers change then.
+  package func isCalibrated(after key: RoundKey) -> Bool {
+    method.calibration?.isDue(round: key.round, of: rounds(stage: key.stage)) ?? false
+  }
+
+  /// The options of the server's calibration after a round: the same loss, without the terms that compare with the
   /// global model, which it is about to replace.
   package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions
   {

@@ -41,12 +41,7 @@ extension Plan {
     return stage(index, keeping: keptBlocks(key, client: Experiment.clientName(0, of: 1)))
   }
 
-  /// Whether the server calibrates after a round: all layers change then.
-  func isCalibrated(after key: RoundKey) -> Bool {
-    method.calibration?.isDue(round: key.round, of: rounds(stage: key.stage)) ?? false
-  }
-
-  /// Whether it did so just before a round.
+  /// Whether the server calibrated just before a round: all layers have changed then.
   func isCalibrated(before key: RoundKey) -> Bool {
     if key.round > 1 { return isCalibrated(after: RoundKey(stage: key.stage, round: key.round - 1)) }
     let below = key.stage - 1

@@ -27,11 +27,11 @@ package struct ComparisonCell: Sendable {
   }
 
   /// The run's figures, if it is finished and was asked for the same.
-  package var record: RunRecord? {
+  package var record: Summary? {
     guard let data = try? Data(contentsOf: note), let old = try? JSONDecoder().decode(Note.self, from: data),
       old == Note(plan: plan.yaml(), options: options)
     else { return nil }
-    return RunRecord(folder: folder)
+    return Summary(folder: folder)
   }
 
   /// Makes the folder ready, with the plan in it. Returns the arguments of the run.

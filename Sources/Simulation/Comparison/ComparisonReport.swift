@@ -98,7 +98,7 @@ package struct ComparisonReport: Sendable, Codable {
 extension ComparisonReport.Row {
   /// A variant's row, from what its runs left behind. `plan` is that of any of its seeds.
   package init(
-    _ variant: ComparisonVariant, plan: Plan, runs: [RunRecord], memory: [StageMemory.Result],
+    _ variant: ComparisonVariant, plan: Plan, runs: [Summary], memory: [StageMemory.Result],
     failures: [ComparisonReport.Failure]
   ) {
     let costs = runs.map { RoundCost.all(of: plan, samples: $0.samples) }
@@ -111,7 +111,7 @@ extension ComparisonReport.Row {
         values[.bytesUp, default: []].append(run.bytesUp)
         values[.bytesDown, default: []].append(run.bytesDown)
       }
-      values[.seconds, default: []].append(run.seconds)
+      values[.seconds, default: []].append(run.roundSeconds)
       let trained = run.evaluation?.trained
       for (figure, value) in [
         (Figure.linearProbe, run.linearProbe), (.untrainedProbe, run.untrainedProbe),
@@ -122,14 +122,14 @@ extension ComparisonReport.Row {
     }
     (self.variant, finished, self.failures) = (variant, runs.count, failures)
     figures = values.compactMapValues { Spread($0) }
-    collapsed = runs.count { $0.collapsed == true }
+    collapsed = runs.count { $0.collapsed }
     memoryByStage = memory
     rounds = Self.rounds(runs, costs, memory, travels: variant.training != .centralised)
     probes = Self.probes(runs)
   }
 
   private static func rounds(
-    _ runs: [RunRecord], _ costs: [[RoundCost]], _ memory: [StageMemory.Result], travels: Bool
+    _ runs: [Summary], _ costs: [[RoundCost]], _ memory: [StageMemory.Result], travels: Bool
   ) -> [ComparisonReport.Round] {
     guard let first = costs.first else { return [] }
     func mean(_ value: (Int) -> Double) -> Double {
@@ -146,7 +146,7 @@ extension ComparisonReport.Row {
     }
   }
 
-  private static func probes(_ runs: [RunRecord]) -> [RoundProbe] {
+  private static func probes(_ runs: [Summary]) -> [RoundProbe] {
     let all = runs.map { $0.probes ?? [] }
     guard let first = all.first else { return [] }
     return first.compactMap { probe in

@@ -44,8 +44,10 @@ package struct StageMemory: Sendable {
   package func measure() throws(MemoryPlan.TooSmall) -> Result {
     let key = RoundKey(stage: stage, round: 1)
     let stage = plan.exampleStage(stage)
-    let options = try options(stage, key)
     let before = ProcessMemory.resident
+    // As a client that has a process of its own cuts them.
+    let options = try plan.trainingOptions(
+      key, images: images, of: stage, workers: threads, resident: before)
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
@@ -62,14 +64,5 @@ package struct StageMemory: Sendable {
       stage: key.stage, batch: options.batch, threads: threads, peakMemoryBytes: peak,
       plannedMemoryBytes: MemoryPlan(stage, options, workers: threads).bytes,
       trainerMemoryBytes: peak - before)
-  }
-
-  /// As a client that has a process of its own cuts them.
-  private func options(_ stage: Stage, _ key: RoundKey) throws(MemoryPlan.TooSmall) -> TrainingOptions {
-    let options = plan.trainingOptions(key, images: images)
-    guard let limit = plan.local.memory else { return options }
-    let passing = stage.range.count * 4 + (stage.model.parts.map { $0.range.count * 4 }.max() ?? 0)
-    return try MemoryPlan.fit(
-      stage, options, workers: threads, allowed: limit.bytes - passing - ProcessMemory.resident)
   }
 }

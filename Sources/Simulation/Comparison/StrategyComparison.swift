@@ -62,7 +62,7 @@ package struct StrategyComparison: Sendable {
   package func run() async throws -> ComparisonReport {
     let images = try images()
     try prepareFolder()
-    var runs: [ComparisonVariant: [RunRecord]] = [:]
+    var runs: [ComparisonVariant: [Summary]] = [:]
     var failures: [ComparisonVariant: [ComparisonReport.Failure]] = [:]
     for (index, cell) in cells.enumerated() {
       do {
@@ -125,7 +125,7 @@ package struct StrategyComparison: Sendable {
     }
   }
 
-  private func run(_ cell: ComparisonCell, index: Int) async throws -> RunRecord {
+  private func run(_ cell: ComparisonCell, index: Int) async throws -> Summary {
     let known = cell.record
     observer(.run(cell, index: index, of: cells.count, isKnown: known != nil))
     if let known { return known }

@@ -38,33 +38,47 @@ package struct EncoderEvaluation: Sendable {
     of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in }
   ) -> Accuracies {
     let workers = Workers(threads)
-    let (probe, neighbours) = onRepresentations(checkpoint, workers)
+    let x = represent(train, checkpoint, workers)
+    let y = represent(test, checkpoint, workers)
+    let neighbours = NearestNeighbours().accuracy(
+      matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
+      classes: classes, workers: workers)
     let fineTuned = fineTuningEpochs > 0 ? fineTune(checkpoint, workers, progress) : nil
-    return Accuracies(linearProbe: probe, nearestNeighbours: neighbours, fineTuned: fineTuned)
+    return Accuracies(
+      linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned)
   }
 
-  /// What needs the representations alone, which are computed once.
-  private func onRepresentations(
-    _ checkpoint: EncoderCheckpoint, _ workers: Workers
-  ) -> (probe: Double, neighbours: Double) {
+  /// The linear probe alone.
+  package func linearProbe(of checkpoint: EncoderCheckpoint) -> Double {
+    let workers = Workers(threads)
+    return probe(represent(train, checkpoint, workers), represent(test, checkpoint, workers), checkpoint)
+  }
+
+  private func probe(
+    _ trained: borrowing Storage, _ tested: borrowing Storage, _ checkpoint: EncoderCheckpoint
+  ) -> Double {
+    LinearProbe(matrix(trained, checkpoint), labels: trainLabels, classes: classes)
+      .accuracy(matrix(tested, checkpoint), labels: testLabels)
+  }
+
+  /// The encoder's outputs, an image a row.
+  private func matrix(_ storage: borrowing Storage, _ checkpoint: EncoderCheckpoint) -> Matrix {
+    let width = checkpoint.configuration.output
+    return storage.all.reshaped(storage.all.count / width, width)
+  }
+
+  private func represent(
+    _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers
+  ) -> Storage {
     var layout = Layout()
     let encoder = checkpoint.configuration.makeEncoder(
       blocks: Array(0..<checkpoint.configuration.depth), in: &layout)
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     let augmenter = checkpoint.augmenter
-    let trained = Representations.of(train.count, by: encoder, parameters, workers: workers) {
-      augmenter.plain(train, index: $0, into: $2)
+    return Representations.of(images.count, by: encoder, parameters, workers: workers) {
+      augmenter.plain(images, index: $0, into: $2)
     }
-    let tested = Representations.of(test.count, by: encoder, parameters, workers: workers) {
-      augmenter.plain(test, index: $0, into: $2)
-    }
-    let width = checkpoint.configuration.output
-    let (x, y) = (trained.all.reshaped(train.count, width), tested.all.reshaped(test.count, width))
-    let probe = LinearProbe(x, labels: trainLabels, classes: classes)
-    let neighbours = NearestNeighbours().accuracy(
-      y, labels: testLabels, among: x, labels: trainLabels, classes: classes, workers: workers)
-    return (probe.accuracy(y, labels: testLabels), neighbours)
   }
 
   private func fineTune(

@@ -82,11 +82,11 @@ package struct Experiment: Sendable {
     try? FileManager.default.removeItem(at: states)
     let checkpoint = EncoderCheckpoint(snapshot, plan.augmentation)
     let evaluation = try await evaluate(checkpoint, train, test)
-    let elapsed = (clock.now - start).components
+    let elapsed = (clock.now - start).seconds
     var summary = Summary(
       plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
       encoderDigest: snapshot.encoderDigest,
-      seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+      seconds: elapsed)
     // After the clock has been read: what a run takes does not depend on how often it is looked at.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
@@ -177,7 +177,7 @@ package struct Experiment: Sendable {
     observer(.evaluating)
     return try await TrainingThread.run("evaluation") { [plan, interval = settings.probeEvery] in
       try RoundProbe.all(of: store, plan, every: interval) {
-        evaluation.accuracies(of: EncoderCheckpoint($0, plan.augmentation)).linearProbe
+        evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation))
       }
     }
   }

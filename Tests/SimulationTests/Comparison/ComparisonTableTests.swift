@@ -53,26 +53,26 @@ import Testing
 
   /// A run that says more than a linear probe is taken at its word.
   @Test func anEvaluationGoesBeforeTheProbe() throws {
-    let more = """
-      , "evaluation": {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6, "fineTuned": 0.8},
-        "untrained": {"linearProbe": 0.3, "nearestNeighbours": 0.2}}
+    let untrained = #""untrained": {"linearProbe": 0.3, "nearestNeighbours": 0.2}"#
+    let whole = """
+      {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6, "fineTuned": 0.8}, \(untrained)}
       """
-    let row = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, more: more)])
+    let row = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, evaluation: whole)])
     let table = ComparisonTable.figures(of: MadeComparison.report(seeds: [7], [row]))
     let line = try cells(table, "layer-wise, simclr")
     #expect(line["linear probe %"] == "70.0" && line["k-NN %"] == "60.0" && line["fine-tuned %"] == "80.0")
     #expect(row.figures[.untrainedProbe]?.mean == 0.3)
     let short = """
-      , "evaluation": {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6}}
+      {"trained": {"linearProbe": 0.7, "nearestNeighbours": 0.6}, \(untrained)}
       """
-    let other = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, more: short)])
+    let other = MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4, evaluation: short)])
     #expect(other.figures[.fineTuned] == nil && other.figures[.nearestNeighbours]?.mean == 0.6)
   }
 
   @Test func aCollapsedEncoderIsSaid() throws {
     let runs = [
-      try MadeComparison.run(probe: 0.1, more: ", \"collapsed\": true"),
-      try MadeComparison.run(probe: 0.4, more: ", \"collapsed\": false"),
+      try MadeComparison.run(probe: 0.1, collapsed: true),
+      try MadeComparison.run(probe: 0.4),
     ]
     let both = MadeComparison.report([MadeComparison.row(.layerWise, runs)])
     #expect(ComparisonTable.figures(of: both).lines.map(\.label) == ["layer-wise, simclr (1 collapsed)"])

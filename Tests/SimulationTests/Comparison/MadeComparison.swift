@@ -8,8 +8,8 @@ enum MadeComparison {
   static func run(
     probe: Double, up: Int = 1_000_000, down: Int = 2_000_000, seconds: Double = 3,
     losses: [Double] = [2, 1],
-    stages: [Int] = [1, 2], more: String = ""
-  ) throws -> RunRecord {
+    stages: [Int] = [1, 2], collapsed: Bool = false, evaluation: String = "null"
+  ) throws -> Summary {
     let rounds = zip(stages.indices, losses).map { index, loss in
       """
       {"stage": \(stages[index]), "round": \(stages[index] == 1 ? index + 1 : 1), "loss": \(loss),
@@ -17,18 +17,20 @@ enum MadeComparison {
       """
     }
     let text = """
-      {"rounds": [\(rounds.joined(separator: ","))],
+      {"name": "made", "seed": 7, "strategy": "layer-wise", "ssl": "simclr", "stages": 2, "collapsed": \(collapsed),
+       "encoderDigest": "", "seconds": \(seconds + 1), "peakMemoryBytes": 1, "evaluation": \(evaluation),
+       "rounds": [\(rounds.joined(separator: ","))],
        "clients": [
          {"name": "client-0", "samples": 16, "bytesUp": \(up - 1000), "bytesDown": \(down)},
          {"name": "client-1", "samples": 16, "bytesUp": \(up + 1000), "bytesDown": \(down)}],
        "probe": {"trained": \(probe), "untrained": 0.2},
-       "probes": [{"stage": \(stages[0]), "round": 1, "linearProbe": \(probe / 2)}]\(more)}
+       "probes": [{"stage": \(stages[0]), "round": 1, "linearProbe": \(probe / 2)}]}
       """
-    return try JSONDecoder().decode(RunRecord.self, from: Data(text.utf8))
+    return try JSONDecoder().decode(Summary.self, from: Data(text.utf8))
   }
 
   static func row(
-    _ training: ComparisonVariant.Training, _ runs: [RunRecord], peaks: [Int] = [],
+    _ training: ComparisonVariant.Training, _ runs: [Summary], peaks: [Int] = [],
     failures: [ComparisonReport.Failure] = []
   ) -> ComparisonReport.Row {
     let variant = ComparisonVariant(training, .simclr)
