@@ -1,6 +1,6 @@
 // swift-tools-version:6.1
 // Imports go one way, and the targets make the compiler keep it:
-// Engine, Datasets -> Federation -> Wire -> Server, Client -> Simulation -> the commands.
+// Engine, Datasets -> Federation, Certificates -> Wire -> Server, Client -> Simulation -> the commands.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -67,7 +67,7 @@ let package = Package(
       name: "COpenBLAS", path: "Sources/COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(
-      name: "CSSL", path: "Sources/CSSL", pkgConfig: "libcrypto",
+      name: "CSSL", path: "Sources/CSSL", pkgConfig: "openssl",
       providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
@@ -79,22 +79,24 @@ let package = Package(
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
     library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
-    library("Wire", in: "Sources/Core/Wire", ["Federation", "CZlib", sockets]),
-    library("Server", in: "Sources/Server", ["Wire", "Datasets", grdb]),
-    library("Client", in: "Sources/Client", ["Wire", "Datasets"]),
+    library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
+    library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CZlib", sockets]),
+    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb]),
+    library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CMalloc", arguments, logging, signals]),
-    command("fedserver", ["Commands", "Server"]),
-    command("fedclient", ["Commands", "Client"]),
+    command("fedserver", ["Commands", "Server", "Certificates"]),
+    command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Simulation"]),
 
     tests("Engine"),
     tests("Datasets"),
     tests("Federation"),
-    tests("Wire"),
-    tests("Server", [grdb]),
-    tests("Client"),
+    tests("Certificates"),
+    tests("Wire", ["Certificates"]),
+    tests("Server", ["Certificates", grdb]),
+    tests("Client", ["Certificates"]),
     tests("Simulation", ["fedsim"]),
     .testTarget(
       name: "CommandTests", dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Wire"],

@@ -1,3 +1,4 @@
+import Certificates
 import Datasets
 import Federation
 import Foundation
@@ -12,6 +13,9 @@ package struct Client: Sendable {
     package var state: URL
     /// Threads of a training.
     package var threads: Int
+    /// Who this client is, in TLS; without it all travels as it is. Read again for each connection, so that a new
+    /// certificate is used as soon as it is there.
+    package var certificate: ClientCertificate?
     /// How long an unreachable server is tried again before the client gives up.
     package var patience: Duration
     /// What may be resident; nil leaves it to the plan.
@@ -56,12 +60,15 @@ package struct Client: Sendable {
     var pause = Duration.milliseconds(100)
     while true {
       let reason: String
+      var wasWelcomed = false
       do {
-        let connection = try await Connection.connect(to: configuration.server, limit: WireLimits.frame)
+        let connection = try await Connection.connect(
+          to: configuration.server, limit: WireLimits.frame, tls: try tls)
         observer(.connected(configuration.server))
         let served = try await serve(connection)
+        wasWelcomed = served.wasWelcomed
         // A server that welcomed this client was there until now, however the connection ended.
-        if served.wasWelcomed { (lastContact, pause) = (clock.now, .milliseconds(100)) }
+        if wasWelcomed { (lastContact, pause) = (clock.now, .milliseconds(100)) }
         switch try served.ending.get().reason {
         case .finished:
           observer(.finished)
@@ -70,6 +77,8 @@ package struct Client: Sendable {
           throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping: reason = "it stops"
         }
+      } catch WireError.closed where !wasWelcomed && configuration.certificate == nil {
+        reason = "the connection is closed; the server may want TLS (fedclient enroll)"
       } catch let error as WireError {
         reason = error.description
       }
@@ -81,6 +90,17 @@ package struct Client: Sendable {
       }
       try await clock.sleep(for: pause)
       pause = min(pause * 2, .seconds(30))
+    }
+  }
+
+  private var tls: TLSContext? {
+    get throws(ClientError) {
+      guard let certificate = configuration.certificate else { return nil }
+      do {
+        return try TLSContext(client: try certificate.identity, host: configuration.server.host)
+      } catch {
+        throw .state(error.description)
+      }
     }
   }
 

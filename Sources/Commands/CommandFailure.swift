@@ -24,6 +24,8 @@ package struct CommandFailure: Error {
     case processor = 9
     /// A stage does not fit into the memory that this client may have.
     case memory = 10
+    /// Arguments that make no sense together; the same as argument-parser's own.
+    case usage = 64
   }
 
   package let code: Code

@@ -6,6 +6,8 @@ import Wire
 package struct Conversation: Sendable {
   package enum Action: Sendable {
     case join(Hello)
+    /// A new box wants its certificate, and says nothing else.
+    case enrol(EnrolmentRequest)
     case heartbeat(Heartbeat)
     /// Send a version's weights from an offset on.
     case serve(Fetch)
@@ -19,6 +21,8 @@ package struct Conversation: Sendable {
 
   /// The client's name, once it is welcome.
   package private(set) var client: String?
+  /// Whether it is a new box that has asked for its certificate.
+  package private(set) var isEnrolling = false
   private var offer: UpdateOffer?
   /// Where the transfer on this connection began, and how far it is.
   private var (first, received) = (0, 0)
@@ -30,9 +34,15 @@ package struct Conversation: Sendable {
 
   /// The client said something. Throws ``UnexpectedMessage`` where it could not say that now.
   package mutating func hear(_ message: Message) throws(UnexpectedMessage) -> [Action] {
+    guard !isEnrolling else { throw UnexpectedMessage("\(message.name) after enrol") }
     guard client != nil else {
-      guard case .hello(let hello) = message else { throw UnexpectedMessage("\(message.name) before hello") }
-      return [.join(hello)]
+      switch message {
+      case .hello(let hello): return [.join(hello)]
+      case .enrol(let request):
+        isEnrolling = true
+        return [.enrol(request)]
+      default: throw UnexpectedMessage("\(message.name) before hello")
+      }
     }
     switch message {
     case .heartbeat(let heartbeat): return [.heartbeat(heartbeat)]

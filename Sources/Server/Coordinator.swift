@@ -98,6 +98,14 @@ extension Coordinator {
     observer(.progress(client: client, step: step, steps: steps))
   }
 
+  func noteEnrolled(_ client: String, _ peer: String) { observer(.enrolled(client: client, peer: peer)) }
+
+  /// Says so where a client's certificate will end soon.
+  func note(_ identity: PeerIdentity) {
+    let days = Int(identity.expires.timeIntervalSinceNow / 86_400)
+    if days < 30 { observer(.expires(client: identity.name, days: days)) }
+  }
+
   func noteTurnedAway(_ peer: String, reason: String) { observer(.turnedAway(peer: peer, reason: reason)) }
 
   func take(_ decline: Decline, from client: String) {

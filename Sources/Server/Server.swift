@@ -8,20 +8,23 @@ package struct Server: Sendable {
   private let listener: Listener
   private let coordinator: Coordinator
   private let spool: UpdateSpool
+  private let access: Access
+  private let doorstep: Doorstep
   private let observer: @Sendable (ServerEvent) -> Void
 
   /// Opens the store's job and the port, so that what is wrong shows before anything runs.
   ///
   /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
   package init(
-    _ plan: Plan, store: Store, endpoint: Endpoint, threads: Int,
+    _ plan: Plan, store: Store, endpoint: Endpoint, threads: Int, access: Access = Access(),
+    strangers: Doorstep.Limits = Doorstep.Limits(),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
     coordinator = try Coordinator(plan, store: store, threads: threads, observer: observer)
     spool = try UpdateSpool(store.spool)
     listener = try await Listener(endpoint)
     self.endpoint = listener.endpoint
-    self.observer = observer
+    (self.access, doorstep, self.observer) = (access, Doorstep(strangers), observer)
   }
 
   /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
@@ -47,8 +50,15 @@ package struct Server: Sendable {
     await withDiscardingTaskGroup { group in
       while true {
         do {
-          let connection = try await listener.accept(limit: WireLimits.frameBeforeHello)
-          group.addTask { await Session(connection, coordinator, spool).run() }
+          let connection = try await listener.accept(
+            limit: WireLimits.frameBeforeHello, tls: { [access] in access.context })
+          switch doorstep.enter(connection.host) {
+          case .welcome(let place):
+            group.addTask { await Session(connection, coordinator, spool, access, place).run() }
+          case .full(let reason):
+            if let reason { observer(.turnedAway(peer: connection.peer, reason: reason)) }
+            await connection.close()
+          }
         } catch WireError.closed {
           break
         } catch {

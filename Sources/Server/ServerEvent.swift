@@ -13,6 +13,12 @@ package enum ServerEvent: Sendable {
   case joined(client: String, peer: String)
   case left(client: String, reason: String)
   /// A connection that was never a client's, or that broke the protocol.
+  /// The certificates were read again; where they cannot be used, the reason, and the old ones stay.
+  case reloaded(reason: String?)
+  /// A new box has fetched its certificate.
+  case enrolled(client: String, peer: String)
+  /// A client's certificate will not be valid for long.
+  case expires(client: String, days: Int)
   case turnedAway(peer: String, reason: String)
   case recruiting(RoundKey, present: Int, needed: Int)
   case assigned(RoundKey, client: String)

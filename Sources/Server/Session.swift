@@ -8,6 +8,8 @@ final class Session: Sendable {
   private let connection: Connection
   private let coordinator: Coordinator
   private let spool: UpdateSpool
+  private let access: Access
+  private let place: Doorstep.Place
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
   /// Layers that wait in the queue.
@@ -24,8 +26,13 @@ final class Session: Sendable {
   /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
   private static let mostWaitingLayers = 1024
 
-  init(_ connection: Connection, _ coordinator: Coordinator, _ spool: UpdateSpool) {
+  /// - Parameter place: the connection's on the doorstep, which it gives back as soon as it is known.
+  init(
+    _ connection: Connection, _ coordinator: Coordinator, _ spool: UpdateSpool, _ access: Access,
+    _ place: Doorstep.Place
+  ) {
     (self.connection, self.coordinator, self.spool) = (connection, coordinator, spool)
+    (self.access, self.place) = (access, place)
     (outbox, queue) = AsyncStream.makeStream()
   }
 
@@ -57,6 +64,8 @@ final class Session: Sendable {
     var conversation = Conversation()
     var reason = "it closed the connection"
     do {
+      try await connection.shakeHands()
+      let identity = await connection.identity
       while true {
         let message = try await connection.receive()
         heard.withLock { $0.last = .now }
@@ -64,33 +73,61 @@ final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        try await perform(try conversation.hear(message), &conversation)
+        if let identity, access.isRevoked(identity) { throw UnexpectedMessage("a revoked certificate") }
+        try await perform(try conversation.hear(message), identity, &conversation)
       }
     } catch WireError.closed {
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)
+    } catch WireError.tls(let why) {
+      reason = "TLS: \(why)"
     } catch {
       reason = "\(error)"
       try? await connection.send(.goodbye(Goodbye(.protocolError, reason)))
     }
     if let client = conversation.client {
       await coordinator.leave(client, self, reason: reason)
-    } else {
+    } else if !conversation.isEnrolling {
       await coordinator.noteTurnedAway(peer, reason: reason)
     }
   }
 
-  private func perform(_ actions: [Conversation.Action], _ conversation: inout Conversation) async throws {
+  private func perform(
+    _ actions: [Conversation.Action], _ identity: PeerIdentity?, _ conversation: inout Conversation
+  ) async throws {
     for action in actions {
       if case .join(let hello) = action {
+        if let reason = access.refusal(of: hello.name, identity) {
+          return post(.goodbye(Goodbye(.refused, reason)))
+        }
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
+        place.leave()
         heard.withLock { $0.silence = .seconds(3 * WireLimits.heartbeatSeconds) }
         await connection.setLimit(WireLimits.frame)
+        if let identity { await coordinator.note(identity) }
+      } else if case .enrol(let request) = action {
+        await enrol(request)
       } else if let client = conversation.client {
         try await perform(action, client, &conversation)
       }
+    }
+  }
+
+  /// Answers a new box. A code travels in the open nowhere.
+  private func enrol(_ request: EnrolmentRequest) async {
+    guard connection.isSecret else {
+      return post(.goodbye(Goodbye(.refused, "certificates are not issued here")))
+    }
+    do {
+      let certificate = try access.enrol(request)
+      await coordinator.noteEnrolled(request.name, peer)
+      post(.certificate(certificate))
+      post(.goodbye(Goodbye(.finished)))
+    } catch {
+      await coordinator.noteTurnedAway(peer, reason: "\(request.name.prefix(64)) wants to enrol: \(error)")
+      post(.goodbye(Goodbye(.refused, "\(error)")))
     }
   }
 
@@ -98,7 +135,7 @@ final class Session: Sendable {
     _ action: Conversation.Action, _ client: String, _ conversation: inout Conversation
   ) async throws {
     switch action {
-    case .join: break
+    case .join, .enrol: break
     case .heartbeat(let heartbeat):
       await coordinator.note(heartbeat, from: client)
       // Not behind the layers in the queue: the client counts on an answer.

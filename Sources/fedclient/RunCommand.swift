@@ -1,4 +1,5 @@
 import ArgumentParser
+import Certificates
 import Client
 import Commands
 import Datasets
@@ -37,6 +38,15 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "What this process may have resident, such as 256MB. (default: what the plan says)")
   var memory: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of this client's certificate. (default: the state's folder 'tls', if there is one)",
+      valueName: "dir"))
+  var tls: String?
+
+  @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")
+  var insecure = false
+
   func validate() throws {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
@@ -50,13 +60,22 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedclient") {
+      // What a client keeps is nobody else's business.
+      umask(0o077)
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         // What is wrong with the images shows before anything is sent.
         let images = try spec.load(role: .train)
+        let (endpoint, certificate) = (try Endpoint(parsing: server), certificate)
+        guard certificate != nil || endpoint.isLoopback || insecure else {
+          throw CommandFailure(
+            .usage,
+            "\(endpoint) is another machine: enroll this client (fedclient enroll), or give --insecure")
+        }
         var configuration = Client.Configuration(
-          server: try Endpoint(parsing: server), name: name, state: stateFolder,
+          server: endpoint, name: name, state: StateFolder.url(state, name: name),
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
+        configuration.certificate = certificate
         configuration.memory = memory.flatMap { ByteCount($0) }
         let log = ClientLog()
         let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
@@ -77,10 +96,11 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
-  private var stateFolder: URL {
-    if let state { return URL(fileURLWithPath: state, isDirectory: true) }
-    let home = FileManager.default.homeDirectoryForCurrentUser
-    return home.appendingPathComponent(".local/state/strata/\(name)")
+  private var certificate: ClientCertificate? {
+    if let tls { return ClientCertificate(URL(fileURLWithPath: tls, isDirectory: true)) }
+    let own = ClientCertificate(
+      StateFolder.url(state, name: name).appendingPathComponent("tls", isDirectory: true))
+    return own.exists && !insecure ? own : nil
   }
 
   /// The images for a plan: generated ones are made anew where the plan's size is another.
@@ -90,9 +110,10 @@ struct RunCommand: AsyncParsableCommand {
     return try spec.load(role: .train, size: size, channels: channels)
   }
 
-  private static func failure(_ error: any Error) -> any Error {
+  static func failure(_ error: any Error) -> any Error {
     switch error {
     case let error as DatasetError: CommandFailure(.data, error.description)
+    case let error as CertificateError: CommandFailure(.store, error.description)
     case let error as WireError: CommandFailure(.unreachable, error.description)
     case ClientError.data(let reason): CommandFailure(.data, reason)
     case ClientError.memory(let reason): CommandFailure(.memory, reason)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Certificates
 import Commands
 import Foundation
 import Server
@@ -22,25 +23,51 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"))
   var database: String
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of the server's certificates (fedserver certificate); without it nothing is encrypted.",
+      valueName: "dir"))
+  var tls: String?
+
+  @Flag(help: "Listen for other machines without TLS: anybody on the way can read and change what travels.")
+  var insecure = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How many connections from one address may not have said yet who they are.", valueName: "n"))
+  var strangers: Int = Doorstep.Limits().perAddress
+
   @Option(help: "Threads for calibration. (default: all cores)")
   var threads: Int?
 
   func validate() throws {
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+    guard (1...100_000).contains(strangers) else { throw ValidationError("--strangers is 1 to 100000") }
   }
 
   func run() async throws {
     try await reporting("fedserver") {
       let plan = try readPlan(plan)
       let (log, manager) = (ServerLog(), ServiceManager())
+      // What the server keeps is nobody else's business.
+      umask(0o077)
+      Descriptors.raiseLimit()
       do {
+        let observer = { @Sendable (event: ServerEvent) in
+          log.note(event)
+          Self.tell(manager, event)
+        }
+        let (endpoint, access) = (try Endpoint(parsing: listen), try access(observer))
+        guard tls != nil || endpoint.isLoopback || insecure else {
+          throw CommandFailure(
+            .usage, "\(endpoint) can be reached from other machines: give --tls DIR, or --insecure")
+        }
+        var limits = Doorstep.Limits()
+        (limits.perAddress, limits.total) = (strangers, max(limits.total, strangers))
         let server = try await Server(
-          plan, store: try Store(database), endpoint: try Endpoint(parsing: listen),
-          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-          observer: { event in
-            log.note(event)
-            Self.tell(manager, event)
-          })
+          plan, store: try Store(database), endpoint: endpoint,
+          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, access: access, strangers: limits,
+          observer: observer)
         let stop = { @Sendable in
           manager.stopping()
           await server.stop()
@@ -57,6 +84,11 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
+  private func access(_ observer: @escaping @Sendable (ServerEvent) -> Void) throws -> Access {
+    guard let tls else { return Access() }
+    return try Access(CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)), observer: observer)
+  }
+
   /// What the service manager shows.
   private static func tell(_ manager: ServiceManager, _ event: ServerEvent) {
     switch event {
@@ -70,6 +102,7 @@ struct RunCommand: AsyncParsableCommand {
 
   private static func failure(_ error: any Error) -> any Error {
     switch error {
+    case let error as CertificateError: CommandFailure(.store, error.description)
     case let error as WireError: CommandFailure(.address, error.description)
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")

@@ -17,6 +17,11 @@ struct ServerLog: Sendable {
       logger.notice("\(key) goes on with \(admitted) updates that were admitted")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
     case .left(let client, let reason): logger.info("\(client) left: \(reason)")
+    case .reloaded(nil): logger.notice("new certificates are in use")
+    case .reloaded(let reason?): logger.error("the old certificates stay in use: \(reason)")
+    case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")
+    case .expires(let client, let days):
+      logger.warning("the certificate of \(client) is valid for \(days) more days")
     case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
     case .recruiting(let key, let present, let needed):
       logger.info("\(key) waits for clients: \(present) of \(needed) are here")

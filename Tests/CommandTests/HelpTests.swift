@@ -3,17 +3,36 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run"]), (["fedclient"], ["run"]),
+    (["fedserver"], ["run", "enroll", "certificate"]), (["fedclient"], ["run", "enroll"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
     ),
     (["fedsim", "bench"], ["step"]),
-    (["fedserver", "run"], ["<plan>", "--listen <address>", "--database <file>", "--threads <threads>"]),
+    (
+      ["fedserver", "run"],
+      [
+        "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
+        "--insecure", "--strangers <n>",
+      ]
+    ),
+    (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
+    (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
+    (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),
+    (
+      ["fedserver", "certificate", "server"],
+      ["<name>", "--tls <dir>", "--host <host>", "--days <days>"]
+    ),
+    (
+      ["fedserver", "certificate", "client"],
+      ["<name>", "--tls <dir>", "--out <dir>", "--days <days>"]
+    ),
+    (["fedserver", "certificate", "revoke"], ["<name>", "--tls <dir>"]),
+    (["fedclient", "enroll"], ["<code>", "--server <address>", "--state <dir>"]),
     (
       ["fedclient", "run"],
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
-        "--patience <patience>", "--memory <memory>",
+        "--patience <patience>", "--memory <memory>", "--tls <dir>", "--insecure",
       ]
     ),
     (

@@ -44,12 +44,14 @@ struct RunningServer {
 
 /// Runs `body` beside a server of `plan` on the database at `path`, and ends the server where it still runs.
 func withServer<Result: Sendable>(
-  _ plan: Plan, _ path: String, observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
+  _ plan: Plan, _ path: String, access: Access = Access(), strangers: Doorstep.Limits = Doorstep.Limits(),
+  observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
   _ body: (RunningServer) async throws -> Result
 ) async throws -> Result {
   let events = EventLog<ServerEvent>()
   let server = try await Server(
-    plan, store: try Store(path), endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1
+    plan, store: try Store(path), endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1,
+    access: access, strangers: strangers
   ) { event in
     events.note(event)
     observer(event)

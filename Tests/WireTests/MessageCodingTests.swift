@@ -36,10 +36,11 @@ import Wire
       Set(kinds) == [
         "hello 1", "welcome 2", "assignment 3", "fetch 4", "layer 5", "offer 6", "request 7", "update 8",
         "acknowledgement 9", "release 10", "heartbeat 11", "goodbye 12", "decline 13",
+        "enrol 14", "certificate 15",
       ])
   }
 
-  @Test(arguments: [0, 14, 255]) func anUnknownKindIsRefused(kind: UInt8) {
+  @Test(arguments: [0, 16, 255]) func anUnknownKindIsRefused(kind: UInt8) {
     let error = #expect(throws: WireError.self) { try Message(Frame(kind: kind, head: Data("{}".utf8))) }
     #expect(error == .unknownKind(kind))
   }

@@ -23,7 +23,7 @@ extension Frame {
 
 /// Any message that the protocol has, each kind as likely as another.
 enum RandomMessage {
-  static let kinds = 13
+  static let kinds = 15
 
   static func make(kind: Int, _ numbers: inout RandomNumbers) -> Message {
     switch kind {
@@ -52,6 +52,9 @@ enum RandomMessage {
       .heartbeat(
         numbers.chance(0.5) ? Heartbeat() : Heartbeat(step: count(&numbers), steps: count(&numbers)))
     case 11: .decline(Decline(key: key(&numbers), reason: text(&numbers)))
+    case 12:
+      .enrol(EnrolmentRequest(name: text(&numbers), secret: text(&numbers), request: text(&numbers)))
+    case 13: .certificate(IssuedCertificate(certificate: text(&numbers)))
     default:
       .goodbye(
         Goodbye(

@@ -1,9 +1,10 @@
+import Certificates
 import Federation
 import FlyingSocks
 import Foundation
 import Synchronization
 
-/// One end of a TCP connection that carries messages.
+/// One end of a TCP connection that carries messages, with TLS or without.
 ///
 /// One task receives; any number may send, and whole frames never mix. Every byte is counted.
 package actor Connection {
@@ -11,33 +12,81 @@ package actor Connection {
   package nonisolated let traffic = Traffic()
   /// Where the other end is, for logs.
   package nonisolated let peer: String
+  /// The other end's address without its port.
+  package nonisolated let host: String
+  /// Whether nobody on the way can read what travels.
+  package nonisolated let isSecret: Bool
   private let socket: Socket
   private let pool: any AsyncSocketPool
+  private var stream: any ByteStream
+  private let tls: TLSStream?
   private var decoder: FrameDecoder
   private var isShutDown = false
   private var isSending = false
   private var senders: [CheckedContinuation<Void, Never>] = []
 
-  init(_ socket: AsyncSocket, pool: any AsyncSocketPool, limit: Int) {
+  /// - Parameter tls: without it all travels as it is.
+  init(
+    _ socket: AsyncSocket, pool: any AsyncSocketPool, limit: Int, tls: TLSContext?, isServer: Bool
+  ) throws(StreamError) {
     self.socket = socket.socket
     self.pool = pool
+    if let tls {
+      let stream = try TLSStream(tls, socket.socket, isServer: isServer)
+      (self.tls, self.stream) = (stream, stream)
+    } else {
+      (self.tls, stream) = (nil, PlainStream(socket.socket))
+    }
     decoder = FrameDecoder(limit: limit)
-    peer = (try? socket.socket.remotePeer()).map(Self.describe) ?? "a peer that is gone"
+    isSecret = tls != nil
+    let address = try? socket.socket.remotePeer()
+    peer = address.map(Self.describe) ?? "a peer that is gone"
+    host = address.map(Self.host) ?? ""
     // Small messages are answered at once; without this they wait for each other's acknowledgements.
     try? socket.socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_TCP), name: TCP_NODELAY))
   }
 
-  /// Connects to a server. Throws ``WireError`` with the reason where that is not possible.
-  package static func connect(to endpoint: Endpoint, limit: Int) async throws(WireError) -> Connection {
+  /// Connects to a server, and with TLS makes sure that it is the right one. Throws ``WireError`` with the
+  /// reason where that is not possible.
+  package static func connect(
+    to endpoint: Endpoint, limit: Int, tls: TLSContext? = nil
+  ) async throws(WireError) -> Connection {
     let address = try endpoint.resolve()
+    let connection: Connection
     do {
       let pool = try await Network.pool
-      return Connection(try await connected(to: address, pool: pool), pool: pool, limit: limit)
+      let socket = try await connected(to: address, pool: pool)
+      connection = try Connection(socket, pool: pool, limit: limit, tls: tls, isServer: false)
     } catch {
       let isRefused = (error as? SocketError) == .disconnected
       throw .address("\(endpoint)", reason: isRefused ? "nothing listens there" : Network.reason(error))
     }
+    let watch = Task {
+      try await Task.sleep(for: .seconds(WireLimits.helloSeconds))
+      await connection.shutDown()
+    }
+    defer { watch.cancel() }
+    do {
+      try await connection.shakeHands()
+    } catch {
+      await connection.close()
+      throw error == .closed ? .tls("\(endpoint) does not answer in TLS") : error
+    }
+    return connection
   }
+
+  /// Makes the connection a secret one, where it is to be that: the first thing that both sides do.
+  /// Throws ``WireError/tls(_:)`` where the peer is not who it should be, or ``WireError/closed``.
+  package func shakeHands() async throws(WireError) {
+    guard let tls else { return }
+    try await waiting { () throws(StreamError) in try tls.shakeHands() }
+  }
+
+  /// Who the peer is by its certificate; nil where it has shown none.
+  package var identity: PeerIdentity? { tls?.peer }
+
+  /// The authority of a server that was known by a pin.
+  package var pinned: Certificate? { tls?.pinned }
 
   private static func connected(
     to address: some SocketAddress, pool: some AsyncSocketPool
@@ -52,9 +101,7 @@ package actor Connection {
   package func receive() async throws(WireError) -> Message {
     while true {
       if let frame = try decoder.next() { return try Message(frame) }
-      let bytes = try await read()
-      traffic.add(received: bytes.count)
-      decoder.append(bytes)
+      decoder.append(try await waiting { () throws(StreamError) in try stream.read(atMost: 1 << 16) })
     }
   }
 
@@ -66,16 +113,7 @@ package actor Connection {
     defer { passTurn() }
     var sent = bytes.startIndex
     while sent < bytes.endIndex {
-      guard !isShutDown else { throw .closed }
-      do {
-        let next = try socket.write(bytes, from: sent)
-        traffic.add(sent: next - sent)
-        sent = next
-      } catch SocketError.blocked {
-        do { try await pool.suspendSocket(socket, untilReadyFor: .write) } catch { throw .closed }
-      } catch {
-        throw .closed
-      }
+      sent = try await waiting { () throws(StreamError) in try stream.write(bytes, from: sent) }
     }
   }
 
@@ -95,15 +133,20 @@ package actor Connection {
     passTurn()
   }
 
-  private func read() async throws(WireError) -> [UInt8] {
+  /// Does something with the stream, as often as the socket must be waited for.
+  private func waiting<Result>(_ body: () throws(StreamError) -> Result) async throws(WireError) -> Result {
     while true {
       guard !isShutDown else { throw .closed }
+      defer { traffic.set(stream.counts) }
       do {
-        return try socket.read(atMost: 1 << 16)
-      } catch SocketError.blocked {
-        do { try await pool.suspendSocket(socket, untilReadyFor: .read) } catch { throw .closed }
+        return try body()
       } catch {
-        throw .closed
+        switch error {
+        case .blocked(let event):
+          do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { throw .closed }
+        case .closed: throw .closed
+        case .tls(let reason): throw .tls(reason)
+        }
       }
     }
   }
@@ -121,6 +164,13 @@ package actor Connection {
       isSending = false
     } else {
       senders.removeFirst().resume()
+    }
+  }
+
+  private static func host(_ address: Socket.Address) -> String {
+    switch address {
+    case .ip4(let host, _), .ip6(let host, _): host
+    case .unix(let path): path
     }
   }
 
@@ -142,10 +192,5 @@ package final class Traffic: Sendable {
   package var received: Int { counts.withLock { $0.received } }
   package var sent: Int { counts.withLock { $0.sent } }
 
-  package func add(received: Int = 0, sent: Int = 0) {
-    counts.withLock {
-      $0.received += received
-      $0.sent += sent
-    }
-  }
+  func set(_ totals: (received: Int, sent: Int)) { counts.withLock { $0 = totals } }
 }

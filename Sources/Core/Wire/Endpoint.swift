@@ -24,6 +24,9 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+  /// Whether what is sent there never leaves this machine.
+  package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
   /// The socket address of the host. A name is looked up, which may take as long as the resolver does.
   func resolve() throws(WireError) -> any SocketAddress {
     if let address = try? sockaddr_in.inet(ip4: host, port: port) { return address }

@@ -38,12 +38,15 @@ package final class Listener: Sendable {
     }
   }
 
-  /// The next connection; `limit` is the longest frame that it takes at first. Throws
-  /// ``WireError/closed`` once ``shutDown()`` was called.
-  package func accept(limit: Int) async throws(WireError) -> Connection {
+  /// The next connection; `limit` is the longest frame that it takes at first, and `tls`
+  /// is asked when the connection is there. The handshake
+  /// of TLS is for whoever serves it to do. Throws ``WireError/closed`` once ``shutDown()`` was called.
+  package func accept(limit: Int, tls: @Sendable () -> TLSContext? = { nil }) async throws(WireError)
+    -> Connection
+  {
     do {
       let accepted = try await socket.accept()
-      return Connection(accepted, pool: try await Network.pool, limit: limit)
+      return try Connection(accepted, pool: try await Network.pool, limit: limit, tls: tls(), isServer: true)
     } catch {
       guard let error = error as? SocketError, case .failed(_, let number, _) = error else { throw .closed }
       // Too many open files, or a peer that gave up in the queue: the listener itself is well.

@@ -18,6 +18,8 @@ extension Message {
     case heartbeat = 11
     case goodbye = 12
     case decline = 13
+    case enrol = 14
+    case certificate = 15
   }
 
   package func frame() throws -> Frame {
@@ -35,6 +37,8 @@ extension Message {
     case .heartbeat(let head): try Self.frame(.heartbeat, head)
     case .goodbye(let head): try Self.frame(.goodbye, head)
     case .decline(let head): try Self.frame(.decline, head)
+    case .enrol(let head): try Self.frame(.enrol, head)
+    case .certificate(let head): try Self.frame(.certificate, head)
     }
   }
 
@@ -58,6 +62,8 @@ extension Message {
     case .heartbeat: self = .heartbeat(try Self.head(frame, kind))
     case .goodbye: self = .goodbye(try Self.head(frame, kind))
     case .decline: self = .decline(try Self.head(frame, kind))
+    case .enrol: self = .enrol(try Self.head(frame, kind))
+    case .certificate: self = .certificate(try Self.head(frame, kind))
     }
   }
 

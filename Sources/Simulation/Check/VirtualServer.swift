@@ -69,7 +69,7 @@ final class VirtualServer {
     }
     guard let client = conversations[link]?.client else { return [] }
     switch action {
-    case .join, .heartbeat: return []
+    case .join, .enrol, .heartbeat: return []
     case .serve(let fetch):
       guard let weights = leader.weights(fetch.digest) else { return [] }
       guard (0...weights.count).contains(fetch.offset) else { throw UnexpectedMessage("a fetch") }

@@ -9,6 +9,7 @@ package enum Message: Sendable, Hashable {
   case offer(UpdateOffer)
   case update(UpdateData, Data)
   case decline(Decline)
+  case enrol(EnrolmentRequest)
 
   // From the server.
   case welcome(Welcome)
@@ -17,6 +18,7 @@ package enum Message: Sendable, Hashable {
   case request(UpdateRequest)
   case acknowledgement(Acknowledgement)
   case release(Release)
+  case certificate(IssuedCertificate)
 
   // From either.
   case heartbeat(Heartbeat)
@@ -137,6 +139,28 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
     (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
     self.monitors = monitors
   }
+}
+
+/// A new box asks for its certificate, with a one-time code; it has nothing else to say.
+package struct EnrolmentRequest: Sendable, Hashable, Codable {
+  /// The name that the code was made for.
+  package var name: String
+  /// The code's secret, 16 characters.
+  package var secret: String
+  /// A PKCS #10 request in PEM: the key itself never leaves the box.
+  package var request: String
+
+  package init(name: String, secret: String, request: String) {
+    (self.name, self.secret, self.request) = (name, secret, request)
+  }
+}
+
+/// The answer to an ``EnrolmentRequest``.
+package struct IssuedCertificate: Sendable, Hashable, Codable {
+  /// In PEM.
+  package var certificate: String
+
+  package init(certificate: String) { self.certificate = certificate }
 }
 
 /// Says that a client will not train in a round: its box has something else to do.

@@ -179,6 +179,7 @@ extension Message {
     case .offer: "offer"
     case .update: "update"
     case .decline: "decline"
+    case .enrol: "enrol"
     case .welcome: "welcome"
     case .assignment: "assignment"
     case .layer: "layer"
@@ -187,6 +188,7 @@ extension Message {
     case .release: "release"
     case .heartbeat: "heartbeat"
     case .goodbye: "goodbye"
+    case .certificate: "certificate"
     }
   }
 }

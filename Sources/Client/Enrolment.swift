@@ -1,0 +1,45 @@
+import Certificates
+import Federation
+import Wire
+
+/// How a new box comes to its certificate: it makes a key, which never leaves it, and has the server sign for
+/// it, once, by a code. It believes no server but the one that the code was made at.
+package struct Enrolment: Sendable {
+  private let server: Endpoint
+  private let code: EnrolmentCode
+
+  package init(_ code: EnrolmentCode, at server: Endpoint) { (self.code, self.server) = (code, server) }
+
+  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``.
+  package func run(into folder: ClientCertificate) async throws(ClientError) -> Certificate {
+    do {
+      let key = try PrivateKey()
+      let request = try SigningRequest(name: code.name, key: key)
+      let connection = try await Connection.connect(
+        to: server, limit: WireLimits.frameBeforeHello, tls: try TLSContext(pin: code.pin))
+      defer { Task { await connection.close() } }
+      try await connection.send(
+        .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
+      let certificate = try Self.certificate(try await connection.receive())
+      guard let authority = await connection.pinned else { throw ClientError.server("no authority") }
+      // Checks that the certificate is for this key, and the authority's.
+      let identity = try Identity(certificate: certificate, key: key, authority: authority)
+      try folder.keep(key: key, certificate: identity.certificate, authority: authority)
+      return certificate
+    } catch let error as ClientError {
+      throw error
+    } catch let error as WireError {
+      throw .connection(error.description)
+    } catch {
+      throw .state("\(error)")
+    }
+  }
+
+  private static func certificate(_ answer: Message) throws -> Certificate {
+    switch answer {
+    case .certificate(let issued): return try Certificate(pem: issued.certificate)
+    case .goodbye(let goodbye): throw ClientError.turnedAway(goodbye.detail)
+    default: throw ClientError.server("\(answer.name) in answer to an enrolment")
+    }
+  }
+}

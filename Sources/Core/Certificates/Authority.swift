@@ -1,0 +1,113 @@
+import CSSL
+import Foundation
+
+/// A federation's own certificate authority: it says who is its server and who are its clients.
+package struct Authority: Sendable {
+  package let certificate: Certificate
+  package let key: PrivateKey
+
+  /// Lifetimes, in days. An authority outlives a federation; a server is renewed by hand every other year; a
+  /// box that is lost is out after a year even if nobody says so.
+  package static let days: [Certificate.Role: Int] = [.authority: 3650, .server: 730, .client: 365]
+
+  /// Throws ``CertificateError`` where the key is not the certificate's.
+  package init(_ certificate: Certificate, _ key: PrivateKey) throws(CertificateError) {
+    guard certificate.belongs(to: key) else {
+      throw CertificateError("the authority's key does not belong to its certificate")
+    }
+    (self.certificate, self.key) = (certificate, key)
+  }
+
+  /// Makes a new one. Throws ``CertificateError``.
+  package init(creating name: String, days: Int) throws(CertificateError) {
+    key = try PrivateKey()
+    certificate = try Self.sign(
+      .authority, name: name, hosts: [], publicKey: key.pointer, days: days, issuer: nil, key: key)
+  }
+
+  /// A certificate for a new key of a server that is reached by the names or addresses `hosts`, or of a client.
+  /// Throws ``CertificateError``.
+  package func issue(
+    _ role: Certificate.Role, name: String, hosts: [String] = [], key: PrivateKey, days: Int
+  ) throws(CertificateError) -> Certificate {
+    try Self.sign(
+      role, name: name, hosts: hosts, publicKey: key.pointer, days: days, issuer: certificate, key: self.key)
+  }
+
+  /// A client's certificate for a request. The name in it is not believed: it is given here.
+  /// Throws ``CertificateError``.
+  package func issue(
+    _ request: SigningRequest, name: String, days: Int
+  ) throws(CertificateError) -> Certificate {
+    guard let publicKey = X509_REQ_get0_pubkey(request.pointer) else {
+      throw .openSSL("a request without key")
+    }
+    return try Self.sign(
+      .client, name: name, hosts: [], publicKey: publicKey, days: days, issuer: certificate, key: key)
+  }
+
+  private static func sign(
+    _ role: Certificate.Role, name: String, hosts: [String], publicKey: OpaquePointer, days: Int,
+    issuer: Certificate?, key: PrivateKey
+  ) throws(CertificateError) -> Certificate {
+    guard let pointer = X509_new() else { throw .openSSL("no certificate can be made") }
+    let certificate = Certificate(owning: pointer)
+    let subject = X509_get_subject_name(pointer)
+    var serial = [UInt8](repeating: 0, count: 16)
+    guard RAND_bytes(&serial, Int32(serial.count)) == 1, let number = BN_bin2bn(serial, 16, nil) else {
+      throw .openSSL("no serial number")
+    }
+    defer { BN_free(number) }
+    // Version 3; it begins an hour ago, for boxes whose clock is behind.
+    guard X509_set_version(pointer, 2) == 1,
+      BN_to_ASN1_INTEGER(number, X509_get_serialNumber(pointer)) != nil,
+      X509_gmtime_adj(X509_getm_notBefore(pointer), -3600) != nil,
+      X509_time_adj_ex(X509_getm_notAfter(pointer), Int32(days), 0, nil) != nil,
+      X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, name, -1, -1, 0) == 1,
+      X509_set_issuer_name(pointer, issuer.map { X509_get_subject_name($0.pointer) } ?? subject) == 1,
+      X509_set_pubkey(pointer, publicKey) == 1
+    else { throw .openSSL("no certificate can be made for \(name)") }
+    for (extensionNumber, value) in extensions(role, hosts) {
+      try add(extensionNumber, value, to: pointer, issuer: issuer?.pointer ?? pointer)
+    }
+    guard X509_sign(pointer, key.pointer, EVP_sha256()) > 0 else { throw .openSSL("no signature") }
+    return certificate
+  }
+
+  private static func extensions(_ role: Certificate.Role, _ hosts: [String]) -> [(Int32, String)] {
+    switch role {
+    case .authority:
+      // It signs servers and clients, and no other authority.
+      [
+        (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"),
+        (NID_key_usage, "critical,keyCertSign,cRLSign"), (NID_subject_key_identifier, "hash"),
+      ]
+    case .server, .client:
+      [
+        (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+        (NID_ext_key_usage, role == .server ? "serverAuth" : "clientAuth"),
+        (NID_authority_key_identifier, "keyid"),
+      ]
+        + (hosts.isEmpty
+          ? [] : [(NID_subject_alt_name, hosts.map(Self.alternativeName).joined(separator: ","))])
+    }
+  }
+
+  private static func alternativeName(_ host: String) -> String {
+    var (four, six) = (in_addr(), in6_addr())
+    let isAddress = inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1
+    return "\(isAddress ? "IP" : "DNS"):\(host)"
+  }
+
+  private static func add(
+    _ number: Int32, _ value: String, to certificate: OpaquePointer, issuer: OpaquePointer
+  ) throws(CertificateError) {
+    var context = X509V3_CTX()
+    X509V3_set_ctx(&context, issuer, certificate, nil, nil, 0)
+    guard let made = X509V3_EXT_conf_nid(nil, &context, number, value) else {
+      throw .openSSL("'\(value)' in a certificate")
+    }
+    defer { X509_EXTENSION_free(made) }
+    guard X509_add_ext(certificate, made, -1) == 1 else { throw .openSSL("'\(value)' in a certificate") }
+  }
+}

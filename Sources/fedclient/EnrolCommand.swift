@@ -1,0 +1,45 @@
+import ArgumentParser
+import Certificates
+import Client
+import Commands
+import Foundation
+import Wire
+
+struct EnrolCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "enroll",
+    abstract: "Fetches this box's certificate with a one-time code.",
+    discussion: """
+      The code is what 'fedserver enroll NAME' printed. The key is made here and never leaves the box. Key and
+      certificate go to the folder 'tls' of the client's state, where 'fedclient run' finds them. A box whose
+      certificate will end soon enrolls again, with another code.
+      """)
+
+  @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
+  var server: String
+
+  @Option(
+    help: ArgumentHelp("The client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
+  var state: String?
+
+  @Argument(help: "The code.")
+  var code: String
+
+  func run() async throws {
+    try await reporting("fedclient") {
+      guard let code = EnrolmentCode(code) else {
+        throw CommandFailure(.usage, "the code is NAME, a dot, and 42 letters and digits in groups of six")
+      }
+      let folder = ClientCertificate(
+        StateFolder.url(state, name: code.name).appendingPathComponent("tls", isDirectory: true))
+      do {
+        let enrolment = Enrolment(code, at: try Endpoint(parsing: server))
+        let certificate = try await enrolment.run(into: folder)
+        let day = certificate.expires.formatted(.iso8601.year().month().day())
+        print("\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(day)")
+      } catch {
+        throw RunCommand.failure(error)
+      }
+    }
+  }
+}

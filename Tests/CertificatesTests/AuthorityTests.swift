@@ -1,0 +1,77 @@
+import Certificates
+import Foundation
+import Testing
+
+@Suite struct AuthorityTests {
+  private let authority: Authority
+
+  init() throws { authority = try Authority(creating: "test", days: 10) }
+
+  @Test func whatItIssuesIsItsOwnAndNobodyElses() throws {
+    let key = try PrivateKey()
+    let certificate = try authority.issue(.client, name: "box-1", key: key, days: 3)
+    #expect(certificate.name == "box-1")
+    #expect(certificate.belongs(to: key))
+    #expect(certificate.isSigned(by: authority.certificate))
+    let other = try Authority(creating: "test", days: 10)
+    #expect(!certificate.isSigned(by: other.certificate))
+    #expect(!certificate.belongs(to: try PrivateKey()))
+    #expect(throws: CertificateError.self) { try Authority(authority.certificate, other.key) }
+  }
+
+  @Test func itEndsAfterItsDays() throws {
+    let certificate = try authority.issue(.client, name: "a", key: try PrivateKey(), days: 3)
+    #expect(abs(certificate.expires.timeIntervalSinceNow - 3 * 86_400) < 60)
+  }
+
+  /// A box that is taken must not be able to pass for the server.
+  @Test func onlyAServersCertificateIsForServers() throws {
+    let key = try PrivateKey()
+    #expect(try authority.issue(.server, name: "s", hosts: ["s"], key: key, days: 1).isForServers)
+    #expect(try !authority.issue(.client, name: "s", key: key, days: 1).isForServers)
+    #expect(!authority.certificate.isForServers)
+  }
+
+  @Test func serialNumbersDiffer() throws {
+    let key = try PrivateKey()
+    let serials = try (0..<20).map { _ in try authority.issue(.client, name: "a", key: key, days: 1).serial }
+    #expect(Set(serials).count == 20)
+  }
+
+  @Test func aRequestIsSignedForTheNameThatIsGiven() throws {
+    let key = try PrivateKey()
+    let request = try SigningRequest(pem: try SigningRequest(name: "root", key: key).pem)
+    let certificate = try authority.issue(request, name: "box-1", days: 1)
+    #expect(certificate.name == "box-1" && certificate.belongs(to: key))
+  }
+
+  @Test func aRequestThatWasChangedIsRefused() throws {
+    let pem = try SigningRequest(name: "box-1", key: try PrivateKey()).pem
+    let lines = pem.split(separator: "\n").map(String.init)
+    var body = Array(try #require(Data(base64Encoded: lines.dropFirst().dropLast().joined())))
+    // Within the subject's name, which the signature covers.
+    let place = try #require(body.firstRange(of: Array("box-1".utf8))?.lowerBound)
+    body[place] ^= 1
+    let forged = """
+      -----BEGIN CERTIFICATE REQUEST-----
+      \(Data(body).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed]))
+      -----END CERTIFICATE REQUEST-----
+
+      """
+    #expect(throws: CertificateError.self) { try SigningRequest(pem: forged) }
+  }
+
+  @Test(arguments: ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\u{0}\u{1}"])
+  func whatIsNoPEMIsRefused(text: String) {
+    #expect(throws: CertificateError.self) { try Certificate(pem: text) }
+    #expect(throws: CertificateError.self) { try PrivateKey(pem: text) }
+    #expect(throws: CertificateError.self) { try SigningRequest(pem: text) }
+  }
+
+  @Test func keysAndCertificatesSurviveTheirText() throws {
+    let key = try PrivateKey(pem: authority.key.pem)
+    let certificate = try Certificate(pem: authority.certificate.pem)
+    #expect(certificate.belongs(to: key) && certificate.serial == authority.certificate.serial)
+    #expect(certificate.fingerprint == authority.certificate.fingerprint)
+  }
+}

@@ -1,0 +1,36 @@
+import Certificates
+import Testing
+
+@Suite struct EnrolmentCodeTests {
+  private let authority: Certificate
+
+  init() throws { authority = try Authority(creating: "test", days: 1).certificate }
+
+  @Test func aCodeIsReadAsItWasPrinted() throws {
+    for name in ["box-1", "a.b.c", "x"] {
+      let code = EnrolmentCode(name: name, authority: authority)
+      #expect(EnrolmentCode(code.description) == code)
+      #expect(code.pin == EnrolmentCode.pin(of: authority))
+      #expect(code.secret.count == 16 && code.pin.count == 26)
+    }
+  }
+
+  /// Codes are read from paper and over the phone.
+  @Test func whatPeopleMakeOfItIsRead() throws {
+    let code = EnrolmentCode(name: "box", authority: authority)
+    let body = code.secret + code.pin
+    let spoken = body.lowercased().map { ["0": "o", "1": "l"][$0] ?? $0 }
+    #expect(EnrolmentCode("box." + String(spoken)) == code)
+    #expect(EnrolmentCode("box." + body.map { "\($0) " }.joined()) == code)
+  }
+
+  @Test(arguments: ["", "box", "box.", ".AAAA", "box.AAAA", "box." + String(repeating: "U", count: 42)])
+  func whatIsNoneIsRefused(text: String) { #expect(EnrolmentCode(text) == nil) }
+
+  @Test func secretsDifferAndPinsTellAuthoritiesApart() throws {
+    let codes = (0..<50).map { _ in EnrolmentCode(name: "a", authority: authority) }
+    #expect(Set(codes.map(\.secret)).count == 50)
+    let other = try Authority(creating: "test", days: 1).certificate
+    #expect(EnrolmentCode.pin(of: other) != codes[0].pin)
+  }
+}

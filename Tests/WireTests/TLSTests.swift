@@ -1,0 +1,180 @@
+import Certificates
+import Federation
+import Foundation
+import Testing
+import Wire
+
+/// Connections under TLS over the loopback interface, with real certificates.
+@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+  private let authority: Authority
+  private let server: TLSContext
+
+  init() throws {
+    authority = try Authority(creating: "test", days: 2)
+    server = try Self.server(authority, ["127.0.0.1"])
+  }
+
+  private static func identity(
+    _ role: Certificate.Role, _ authority: Authority, _ name: String, _ hosts: [String] = [], days: Int = 1
+  ) throws -> Identity {
+    let key = try PrivateKey()
+    let certificate = try authority.issue(role, name: name, hosts: hosts, key: key, days: days)
+    return try Identity(certificate: certificate, key: key, authority: authority.certificate)
+  }
+
+  private static func server(_ authority: Authority, _ hosts: [String]) throws -> TLSContext {
+    try TLSContext(server: try identity(.server, authority, "server", hosts))
+  }
+
+  private func client(_ name: String, days: Int = 1) throws -> TLSContext {
+    try TLSContext(client: try Self.identity(.client, authority, name, days: days), host: "127.0.0.1")
+  }
+
+  /// What each side makes of the connection.
+  private struct Meeting: Sendable {
+    var identity: PeerIdentity?
+    var serverError: WireError?
+    var clientError: WireError?
+    var heard: Message?
+    var carried = (client: 0, server: 0)
+    var peerCarried = (client: 0, server: 0)
+  }
+
+  /// A client says something to a server, and the server answers the same.
+  private func meet(
+    _ server: TLSContext?, _ client: TLSContext?, _ message: Message = .heartbeat(Heartbeat())
+  ) async throws -> Meeting {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    async let serving = { () async throws -> Meeting in
+      var meeting = Meeting()
+      let connection = try await listener.accept(limit: 1 << 22, tls: { server })
+      do {
+        try await connection.shakeHands()
+        meeting.identity = await connection.identity
+        let heard = try await connection.receive()
+        try await connection.send(heard)
+        // The client hangs up, after it has read all.
+        _ = try? await connection.receive()
+      } catch {
+        meeting.serverError = error as? WireError
+      }
+      meeting.carried = (connection.traffic.received, connection.traffic.sent)
+      await connection.close()
+      return meeting
+    }()
+    var (error, heard): (WireError?, Message?) = (nil, nil)
+    var carried = (0, 0)
+    do {
+      let connection = try await Connection.connect(to: listener.endpoint, limit: 1 << 22, tls: client)
+      do {
+        try await connection.send(message)
+        heard = try await connection.receive()
+      } catch let failure {
+        error = failure
+      }
+      carried = (connection.traffic.sent, connection.traffic.received)
+      await connection.close()
+    } catch let failure {
+      error = failure
+    }
+    var meeting = try await serving
+    (meeting.clientError, meeting.heard, meeting.peerCarried) = (error, heard, carried)
+    listener.shutDown()
+    listener.close()
+    return meeting
+  }
+
+  @Test func messagesTravelAndTheServerKnowsWhoSpeaks() async throws {
+    let payload = Data((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+    let message = Message.layer(
+      LayerData(digest: Digest(of: payload), offset: 0, total: payload.count), payload)
+    let meeting = try await meet(server, try client("box-1"), message)
+    #expect(meeting.heard == message)
+    #expect(meeting.identity?.name == "box-1")
+    // What one side has sent is what the other has received, TLS and all.
+    #expect(meeting.carried.client == meeting.peerCarried.client)
+    // OpenSSL sends a last alert to a peer that has hung up already.
+    #expect((0...64).contains(meeting.carried.server - meeting.peerCarried.server), "\(meeting)")
+    #expect(meeting.carried.client > payload.count)
+  }
+
+  @Test func aClientWithoutACertificateIsNobody() async throws {
+    let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate))
+    let meeting = try await meet(server, pinned)
+    #expect(meeting.heard == .heartbeat(Heartbeat()) && meeting.identity == nil)
+  }
+
+  @Test func aClientOfAnotherAuthorityDoesNotGetIn() async throws {
+    let other = try Authority(creating: "test", days: 1)
+    let key = try PrivateKey()
+    let certificate = try other.issue(.client, name: "box-1", key: key, days: 1)
+    // It believes the right server, and shows what another authority has signed.
+    let forger = try TLSContext(
+      showing: certificate, key, believing: authority.certificate, host: "127.0.0.1")
+    let meeting = try await meet(server, forger)
+    #expect(meeting.heard == nil && meeting.identity == nil)
+    // The client may see the end of the connection before the alert that says why.
+    guard case .tls? = meeting.serverError, meeting.clientError != nil else {
+      Issue.record("\(meeting)")
+      return
+    }
+  }
+
+  @Test func anExpiredCertificateDoesNotGetIn() async throws {
+    let meeting = try await meet(server, try client("box-1", days: -1))
+    #expect(meeting.serverError == .tls("certificate has expired") && meeting.heard == nil)
+  }
+
+  /// A box that is taken cannot pass for the server.
+  @Test func aClientsCertificateIsNotAServers() async throws {
+    let fake = try TLSContext(server: try Self.identity(.client, authority, "127.0.0.1", ["127.0.0.1"]))
+    let meeting = try await meet(fake, try client("box-1"))
+    guard case .tls? = meeting.clientError else {
+      Issue.record("\(meeting)")
+      return
+    }
+  }
+
+  @Test func aServerOfAnotherNameIsNotTheOne() async throws {
+    let elsewhere = try Self.server(authority, ["strata.example", "127.0.0.2"])
+    let meeting = try await meet(elsewhere, try client("box-1"))
+    #expect(meeting.clientError == .tls("IP address mismatch"))
+  }
+
+  @Test func aServerOfAnotherAuthorityIsNotTheOne() async throws {
+    let other = try Self.server(try Authority(creating: "test", days: 1), ["127.0.0.1"])
+    #expect(try await meet(other, try client("box-1")).heard == nil)
+    // Neither for a new box, which knows the authority by its pin alone.
+    let meeting = try await meet(other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate)))
+    #expect(meeting.clientError == .tls("this is not the server that the code is for"))
+  }
+
+  @Test func withoutTLSOnOneSideNothingIsSaid() async throws {
+    let plain = try await meet(server, nil)
+    #expect(plain.serverError == .tls("wrong version number") && plain.clientError == .closed)
+    let secret = try await meet(nil, try client("box-1"))
+    #expect(secret.heard == nil && secret.serverError != nil)
+  }
+
+  /// OpenSSL's own client, as others would use it.
+  @Test func onlyTLS13IsSpoken() async throws {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    for (version, isSpoken) in [("-tls1_2", false), ("-tls1_3", true)] {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+      process.arguments = ["s_client", version, "-connect", "\(listener.endpoint)"]
+      process.standardInput = FileHandle(forReadingAtPath: "/dev/null")
+      process.standardOutput = FileHandle(forWritingAtPath: "/dev/null")
+      process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+      try process.run()
+      let connection = try await listener.accept(limit: 100, tls: { server })
+      var isDone = true
+      do { try await connection.shakeHands() } catch { isDone = false }
+      #expect(isDone == isSpoken, "\(version)")
+      await connection.close()
+      process.waitUntilExit()
+    }
+    listener.shutDown()
+    listener.close()
+  }
+}
