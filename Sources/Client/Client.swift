@@ -18,6 +18,10 @@ package struct Client: Sendable {
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
     package var declines: @Sendable (RoundKey) -> String? = { _ in nil }
+    /// What it spares the box that it lives on.
+    package var manners = Manners()
+    /// The pauses before a server that is away is tried again.
+    package var backoff = Backoff()
     /// Whether other clients live in the same process: the limit is then for a training alone.
     package var sharesProcess = false
 
@@ -53,7 +57,7 @@ package struct Client: Sendable {
   package func run() async throws {
     let clock = ContinuousClock()
     var lastContact = clock.now
-    var pause = Duration.milliseconds(100)
+    var backoff = configuration.backoff
     while true {
       let reason: String
       do {
@@ -61,7 +65,10 @@ package struct Client: Sendable {
         observer(.connected(configuration.server))
         let served = try await serve(connection)
         // A server that welcomed this client was there until now, however the connection ended.
-        if served.wasWelcomed { (lastContact, pause) = (clock.now, .milliseconds(100)) }
+        if served.wasWelcomed {
+          lastContact = clock.now
+          backoff.reset()
+        }
         switch try served.ending.get().reason {
         case .finished:
           observer(.finished)
@@ -76,11 +83,11 @@ package struct Client: Sendable {
       // A cancelled connection looks like a broken one.
       try Task.checkCancellation()
       observer(.disconnected(reason: reason))
+      let pause = backoff.next()
       guard clock.now + pause < lastContact + configuration.patience else {
         throw ClientError.connection(reason)
       }
       try await clock.sleep(for: pause)
-      pause = min(pause * 2, .seconds(30))
     }
   }
 
