@@ -37,6 +37,8 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "What this process may have resident, such as 256MB. (default: what the plan says)")
   var memory: String?
 
+  @OptionGroup(title: "The box's manners") var manners: MannersOptions
+
   func validate() throws {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
@@ -52,12 +54,14 @@ struct RunCommand: AsyncParsableCommand {
     try await reporting("fedclient") {
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
+        manners.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try spec.load(role: .train)
         var configuration = Client.Configuration(
           server: try Endpoint(parsing: server), name: name, state: stateFolder,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
         configuration.memory = memory.flatMap { ByteCount($0) }
+        configuration.manners = try manners.settings()
         let log = ClientLog()
         let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
         let running = Task { try await client.run() }

@@ -13,7 +13,8 @@ import Testing
       ["fedclient", "run"],
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
-        "--patience <patience>", "--memory <memory>",
+        "--patience <patience>", "--memory <memory>", "--nice <n>", "--cpu <percent>", "--hours <ranges>",
+        "--bytes-a-day <bytes>", "--pause-on-battery",
       ]
     ),
     (
