@@ -22,6 +22,10 @@ package struct Client: Sendable {
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
     package var declines: @Sendable (RoundKey) -> String? = { _ in nil }
+    /// What it spares the box that it lives on.
+    package var manners = Manners()
+    /// The pauses before a server that is away is tried again.
+    package var backoff = Backoff()
     /// Whether other clients live in the same process: the limit is then for a training alone.
     package var sharesProcess = false
 
@@ -57,7 +61,7 @@ package struct Client: Sendable {
   package func run() async throws {
     let clock = ContinuousClock()
     var lastContact = clock.now
-    var pause = Duration.milliseconds(100)
+    var backoff = configuration.backoff
     while true {
       let reason: String
       var wasWelcomed = false
@@ -68,7 +72,10 @@ package struct Client: Sendable {
         let served = try await serve(connection)
         wasWelcomed = served.wasWelcomed
         // A server that welcomed this client was there until now, however the connection ended.
-        if wasWelcomed { (lastContact, pause) = (clock.now, .milliseconds(100)) }
+        if wasWelcomed {
+          lastContact = clock.now
+          backoff.reset()
+        }
         switch try served.ending.get().reason {
         case .finished:
           observer(.finished)
@@ -85,11 +92,11 @@ package struct Client: Sendable {
       // A cancelled connection looks like a broken one.
       try Task.checkCancellation()
       observer(.disconnected(reason: reason))
+      let pause = backoff.next()
       guard clock.now + pause < lastContact + configuration.patience else {
         throw ClientError.connection(reason)
       }
       try await clock.sleep(for: pause)
-      pause = min(pause * 2, .seconds(30))
     }
   }
 

@@ -42,6 +42,11 @@ package enum ClientEvent: Sendable {
   case offersAgain(RoundKey)
   case judged(Acknowledgement)
   case dropped(RoundKey)
+  /// The client will not train in a round, or gives up what it had begun.
+  case declined(RoundKey, reason: String)
+  /// The training stands still; it goes on by itself.
+  case paused(RoundKey, reason: String)
+  case resumed(RoundKey)
   case disconnected(reason: String)
   case finished
 }

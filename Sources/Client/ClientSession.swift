@@ -6,23 +6,27 @@ import Wire
 
 /// One connection of a client: what the server says drives a ``Participation``, whose actions are done here.
 actor ClientSession {
-  private let client: Client
-  private let connection: Connection
-  private let cache: LayerCache
-  private var participation = Participation()
+  let client: Client
+  let connection: Connection
+  let cache: LayerCache
+  var participation = Participation()
   private var work: LocalWork?
-  private var training: (key: RoundKey, progress: LocalWork.Progress)?
+  private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
   private var upload: Task<Void, Never>?
   private let shelf: UpdateShelf
   private var chunk = WireLimits.chunk
   private var lastHeard = ContinuousClock.now
   private var heartbeat: Task<Void, Never>?
+  /// Counts bytes where there is a cap on them.
+  var meter: ByteMeter?
+  var watcher: Task<Void, Never>?
   private var ending: Result<Goodbye, any Error>?
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
     shelf = UpdateShelf(client.configuration.state)
+    if client.configuration.manners.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
   }
 
   /// How a connection went.
@@ -39,9 +43,10 @@ actor ClientSession {
       while ending == nil {
         let message = try await connection.receive()
         lastHeard = .now
-        note(message)
+        let objection = try objection(to: message)
+        if objection == nil { note(message) }
         try await perform(
-          participation.hear(message, holds: cache.holds, declines: client.configuration.declines))
+          participation.hear(message, holds: cache.holds, declines: { _ in objection }))
       }
     } catch {
       // A failure of the training closes the connection, and is what the caller wants to know.
@@ -65,18 +70,24 @@ actor ClientSession {
 
   private func close() async {
     heartbeat?.cancel()
+    watcher?.cancel()
     upload?.cancel()
     training?.progress.stop()
     if case .failure(let error) = ending, !(error is WireError) {
       try? await connection.send(.goodbye(Goodbye(.stopping, "\(error)")))
     }
     await connection.close()
+    do { try saveBytes() } catch { if ending == nil { ending = .failure(error) } }
   }
 
-  private func perform(_ actions: [Participation.Action]) async throws {
+  func perform(_ actions: [Participation.Action]) async throws {
     for action in actions {
       switch action {
-      case .send(let message): try await connection.send(message)
+      case .send(let message):
+        if case .decline(let decline) = message {
+          client.observer(.declined(decline.key, reason: decline.reason))
+        }
+        try await connection.send(message)
       case .fetch(let version):
         let fetch = Fetch(digest: version.digest, offset: cache.received(version))
         try await connection.send(.fetch(fetch))
@@ -84,6 +95,7 @@ actor ClientSession {
       case .store(let head, let bytes): try await store(head, bytes)
       case .train(let assignment): try await train(assignment)
       case .drop(let key): drop(key)
+      case .halt(let key): halt(key)
       case .upload(let offer, let offset): send(offer, from: offset)
       case .note(let verdict): client.observer(.judged(verdict))
       case .finish(let goodbye): ending = .success(goodbye)
@@ -101,6 +113,7 @@ actor ClientSession {
     work = LocalWork(plan: plan, images: images, cache: cache, configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
     beat(every: .seconds(welcome.heartbeatSeconds))
+    watch()
   }
 
   private func store(_ head: LayerData, _ bytes: Data) async throws {
@@ -123,6 +136,7 @@ actor ClientSession {
     }
     let progress = LocalWork.Progress()
     training = (assignment.key, progress)
+    mindPower()
     let observer = client.observer
     Task { [permits = client.permits] in
       do {
@@ -153,19 +167,24 @@ actor ClientSession {
     try await perform(participation.finish(update.offer))
   }
 
-  private func fail(_ error: any Error) async {
+  func fail(_ error: any Error) async {
     if ending == nil { ending = .failure(error) }
     await connection.shutDown()
   }
 
   private func drop(_ key: RoundKey) {
+    if training?.key == key { client.observer(.dropped(key)) }
+    halt(key)
+    shelf.clear(key)
+  }
+
+  /// Ends what is under way for a round; an update that is finished stays on the shelf.
+  private func halt(_ key: RoundKey) {
     if let training, training.key == key {
       training.progress.stop()
       self.training = nil
-      client.observer(.dropped(key))
     }
     if update?.offer.key == key { update = nil }
-    shelf.clear(key)
     upload?.cancel()
     upload = nil
   }

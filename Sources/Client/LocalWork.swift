@@ -19,12 +19,17 @@ struct LocalWork: Sendable {
 
   /// How far a training is, and whether it is still wanted.
   final class Progress: Sendable {
+    /// What the box's manners hold the training with.
+    let brake = Brake()
     private let state = Mutex((step: 0, steps: 0, isStopped: false))
 
     var steps: (step: Int, of: Int) { state.withLock { ($0.step, $0.steps) } }
     var isStopped: Bool { state.withLock { $0.isStopped } }
 
-    func stop() { state.withLock { $0.isStopped = true } }
+    func stop() {
+      state.withLock { $0.isStopped = true }
+      brake.release()
+    }
 
     /// Notes a step; returns whether to go on.
     func note(_ step: Int, of steps: Int) -> Bool {
@@ -37,9 +42,14 @@ struct LocalWork: Sendable {
 
   /// Trains as assigned; nil if it was stopped. The caller gives it a thread.
   func run(_ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void) throws -> Update? {
+    progress.brake.wait()
+    guard !progress.isStopped else { return nil }
+    // Threads that it starts have its niceness. Where it is refused, that was said at the start.
+    if let niceness = configuration.manners.niceness { try? Niceness.raise(to: niceness) }
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
+    var pace = configuration.manners.pace(at: start)
     let options = try options(stage, assignment.key)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
@@ -52,7 +62,9 @@ struct LocalWork: Sendable {
     trainer.begin()
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
-      return progress.note(step, of: steps)
+      let goesOn = progress.note(step, of: steps)
+      progress.brake.wait(for: pace?.pause(at: clock.now, used: configuration.manners.used()) ?? .zero)
+      return goesOn && !progress.isStopped
     }
     guard !progress.isStopped else { return nil }
     let bytes = trainer.parameters[stage.range].bytes

@@ -28,6 +28,9 @@ struct ClientLog: Sendable {
         logger.info("\(verdict.key): the update is admitted")
       }
     case .dropped(let key): logger.info("\(key) is over")
+    case .declined(let key, let reason): logger.notice("\(key): declined: \(reason)")
+    case .paused(let key, let reason): logger.notice("\(key): the training pauses: \(reason)")
+    case .resumed(let key): logger.notice("\(key): the training goes on")
     case .disconnected(let reason): logger.warning("disconnected: \(reason)")
     case .finished: logger.notice("the job is done")
     }

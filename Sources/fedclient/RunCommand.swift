@@ -47,6 +47,8 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")
   var insecure = false
 
+  @OptionGroup(title: "The box's manners") var manners: MannersOptions
+
   func validate() throws {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
@@ -64,6 +66,7 @@ struct RunCommand: AsyncParsableCommand {
       umask(0o077)
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
+        manners.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try spec.load(role: .train)
         let (endpoint, certificate) = (try Endpoint(parsing: server), certificate)
@@ -77,6 +80,7 @@ struct RunCommand: AsyncParsableCommand {
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
         configuration.certificate = certificate
         configuration.memory = memory.flatMap { ByteCount($0) }
+        configuration.manners = try manners.settings()
         let log = ClientLog()
         let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
         let running = Task { try await client.run() }

@@ -16,9 +16,9 @@ import Wire
 
   private func client(_ endpoint: Endpoint, _ folder: URL, patience: Duration) -> Client {
     let images = Shapes.generate(count: 8, size: 8, channels: 1, seed: 1, role: .train)
-    return Client(
-      Client.Configuration(server: endpoint, name: "a", state: folder, patience: patience),
-      images: { _ in images })
+    var configuration = Client.Configuration(server: endpoint, name: "a", state: folder, patience: patience)
+    configuration.backoff = Backoff { 1 }
+    return Client(configuration, images: { _ in images })
   }
 
   @Test func aServerThatIsNotThereIsGivenUpAfterThePatience() async throws {

@@ -24,7 +24,7 @@ struct Command {
   /// What it says on standard error, line by line as it comes.
   let errors: LineLog
   private let output: LineLog
-  private let process: pid_t
+  let process: pid_t
   private let ended: Task<Int32, Never>
 
   /// Where this package's executables are: beside the bundle of its tests.

@@ -33,6 +33,8 @@ import Testing
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
         "--patience <patience>", "--memory <memory>", "--tls <dir>", "--insecure",
+        "--nice <n>", "--cpu <percent>", "--hours <ranges>",
+        "--bytes-a-day <bytes>", "--pause-on-battery",
       ]
     ),
     (

@@ -281,7 +281,7 @@ extension VirtualFederation {
       case .train(let assignment): train(client, assignment, link)
       case .drop(let key): if client.shelf?.offer.key == key { client.shelf = nil }
       case .upload(let offer, let offset): upload(offer, from: offset, client, link)
-      case .prepare, .note: break
+      case .prepare, .note, .halt: break
       case .finish: cut(link)
       }
     }

@@ -249,6 +249,46 @@ import Testing
     #expect(try client.hear(.assignment(work)) { _ in true } == [.train(work)])
   }
 
+  /// At any point of a round: the hours end when they end.
+  @Test func withdrawsFromWhateverIsUnderWay() throws {
+    var fetching = try idle()
+    _ = try fetching.hear(.assignment(assignment([part("stem")]))) { _ in false }
+    for var client in [fetching, try training(), try offering().0] {
+      let decline = Message.decline(Decline(key: key, reason: "night is over"))
+      #expect(client.withdraw("night is over") == [.halt(key), .send(decline)])
+      #expect(client.phase == .idle && client.key == nil)
+      #expect(client.withdraw("night is over") == [], "it is said once")
+      // What was on its way meanwhile is no surprise, and nothing follows from it.
+      let offer = UpdateOffer.example(key: key)
+      let request = UpdateRequest(key: key, digest: offer.digest)
+      for message in [
+        layer(part("stem"), 8), .request(request), .acknowledgement(Acknowledgement(key: key)),
+        .release(Release(key: key)),
+      ] {
+        #expect(try client.hear(message) { _ in true } == [], "\(message.name)")
+      }
+      #expect(client.finish(offer) == [] && client.hold(part("stem")) == [])
+      let again = assignment([part("stem")])
+      #expect(try client.hear(.assignment(again)) { _ in true } == [.train(again)])
+    }
+  }
+
+  @Test func withoutWorkThereIsNothingToWithdrawFrom() throws {
+    var over = try idle()
+    _ = try over.hear(.goodbye(Goodbye(.stopping))) { _ in true }
+    for var client in [Participation(), try idle(), over] {
+      let phase = client.phase
+      #expect(client.withdraw("night is over") == [] && client.phase == phase)
+    }
+  }
+
+  @Test func aLongReasonIsCutToWhatTheProtocolAllows() throws {
+    var client = try training()
+    let reason = String(repeating: "x", count: 200)
+    #expect(
+      client.withdraw(reason + "y") == [.halt(key), .send(.decline(Decline(key: key, reason: reason)))])
+  }
+
   @Test func declinesDuringOtherWork() throws {
     var client = try training()
     let next = assignment([part("stem")], key: RoundKey(stage: 1, round: 3))

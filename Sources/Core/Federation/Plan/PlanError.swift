@@ -36,7 +36,7 @@ package struct PlanRefusal: Error, Sendable, Hashable {
   }
 
   /// A text of the file as a message may show it: on one line, and not endless.
-  static func shown(_ text: String) -> String {
+  package static func shown(_ text: String) -> String {
     let line = String(text.map { $0.isNewline || $0.isControl ? " " : $0 }.prefix(60))
     return "'\(line)\(text.count > 60 ? "…" : "")'"
   }

@@ -27,6 +27,8 @@ package struct Participation: Sendable {
     case train(Assignment)
     /// The training under way, or the update that came of it, is not needed any more.
     case drop(RoundKey)
+    /// Stop what is under way for a round. An update that is finished is kept: the round may be asked for again.
+    case halt(RoundKey)
     /// Send the update's bytes from an offset on.
     case upload(UpdateOffer, from: Int)
     /// The server's verdict, for the log.
@@ -61,7 +63,7 @@ package struct Participation: Sendable {
       let actions = dropped
       guard let reason = declines(assignment.key) else { return actions + take(assignment, holds: holds) }
       phase = .idle
-      return actions + [.send(.decline(Decline(key: assignment.key, reason: String(reason.prefix(200)))))]
+      return actions + [decline(assignment.key, reason)]
     case (.layer(let head, let bytes), .fetching(let assignment, let missing)):
       return try store(head, bytes, assignment, missing)
     case (.layer, .idle), (.layer, .training), (.layer, .offering):
@@ -124,6 +126,18 @@ package struct Participation: Sendable {
     guard case .training(let assignment) = phase, assignment.key == offer.key else { return [] }
     phase = .offering(offer)
     return [.send(.offer(offer))]
+  }
+
+  /// This client gives up the work that is under way, at any point of it, and says why. Without work nothing
+  /// is done.
+  package mutating func withdraw(_ reason: String) -> [Action] {
+    guard let key else { return [] }
+    phase = .idle
+    return [.halt(key), decline(key, reason)]
+  }
+
+  private func decline(_ key: RoundKey, _ reason: String) -> Action {
+    .send(.decline(Decline(key: key, reason: String(reason.prefix(200)))))
   }
 
   /// The round that work is under way for.

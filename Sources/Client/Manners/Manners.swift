@@ -1,0 +1,59 @@
+import Federation
+import Foundation
+
+/// What a client spares the box that it lives on: when it works, how much it sends, how hard it computes.
+package struct Manners: Sendable {
+  /// When it may train and send; nil: at any time.
+  package var hours: Hours?
+  /// Bytes that it may receive and send in a day, both together; nil: any number.
+  package var bytesADay: ByteCount?
+  /// Niceness of what computes, 0 … 19; nil: that of the process.
+  package var niceness: Int?
+  /// Processor time of a training; nil: all that its threads can use.
+  package var cpu: CPUQuota?
+  /// Where the power comes from, if training is to rest on battery; nil: it is not.
+  package var power: PowerSupply?
+  /// How often hours and power are looked at.
+  package var interval = Duration.seconds(5)
+  /// The wall clock.
+  package var now: @Sendable () -> Date = { Date() }
+  /// Whose time the hours are in, and when its days begin.
+  package var calendar = Calendar(identifier: .gregorian)
+  /// The processor's time of this process so far.
+  package var used: @Sendable () -> Duration = { CPUQuota.used }
+
+  /// Works at any time, as hard as it can.
+  package init() {}
+
+  /// Whether there is something to look at while a connection lasts.
+  var needWatching: Bool { hours != nil || bytesADay != nil || power != nil }
+
+  /// The present day.
+  package var day: String { DailyBytes.day(of: now(), in: calendar) }
+
+  /// Why nothing may be done at this time of the day; nil where it may.
+  package var closed: String? {
+    guard let hours, !hours.contains(now(), in: calendar) else { return nil }
+    return "outside its hours, \(hours)"
+  }
+
+  /// Whether training is to rest, since the box runs on its battery.
+  package var isOnBattery: Bool { power?.isOnBattery ?? false }
+
+  /// Why a round is not taken that needs so many bytes, where so many were spent today; nil where it is.
+  package func objection(needed: Int, spent: Int) -> String? {
+    if let closed { return closed }
+    if isOnBattery { return Self.onBattery }
+    guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
+    return "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day"
+  }
+
+  static let onBattery = "on battery"
+
+  private static func megabytes(_ bytes: Int) -> String {
+    String(format: "%.1f MB", Double(bytes) / 1_000_000)
+  }
+
+  /// The account of a training that begins now; nil where it may use all it can.
+  package func pace(at now: ContinuousClock.Instant) -> Pace? { cpu.map { Pace($0, at: now, used: used()) } }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Testing
+
+/// The options of docs/manners.md, with the daemons as processes of their own.
+@Suite(.timeLimit(.minutes(1))) struct MannersTests {
+  private func startServer(_ folder: URL, cohort: Int, quorum: Int, epochs: Int = 1) async throws -> (
+    Command, String
+  ) {
+    let path = try folder.plan()
+    let plan = try String(contentsOfFile: path, encoding: .utf8)
+      .replacing("{cohort: 2, quorum: 2}", with: "{cohort: \(cohort), quorum: \(quorum)}")
+      .replacing("{epochs: 1,", with: "{epochs: \(epochs),")
+    try Data(plan.utf8).write(to: URL(fileURLWithPath: path))
+    let server = try Command(
+      "fedserver", ["run", path, "--listen", "127.0.0.1:0", "--database", folder.path("strata.sqlite")])
+    let line = try await server.errors.line(containing: "listening on ")
+    return (server, String(try #require(line.split(separator: " ").last)))
+  }
+
+  private func startClient(_ folder: URL, _ name: String, _ address: String, _ options: [String] = []) throws
+    -> Command
+  {
+    try Command(
+      "fedclient",
+      [
+        "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
+        "--threads", "2", "--patience", "20s",
+      ] + options, environment: ["TZ": "UTC"])
+  }
+
+  /// An hour of the day that begins in two, in UTC.
+  private var otherHours: String {
+    let hour = Int(Date().timeIntervalSince1970) / 3600 % 24
+    return String(format: "%02d:30-%02d:30", (hour + 2) % 24, (hour + 3) % 24)
+  }
+
+  @Test func aClientDeclinesByItsManners() async throws {
+    try await withTemporaryFolder { folder in
+      let (server, address) = try await startServer(folder, cohort: 3, quorum: 1)
+      let hours = otherHours
+      let awake = try startClient(folder, "awake", address, ["--hours", "00:00-24:00", "--cpu", "400%"])
+      let asleep = try startClient(folder, "asleep", address, ["--hours", hours])
+      let frugal = try startClient(folder, "frugal", address, ["--bytes-a-day", "3KB"])
+      let outcomes = [try await awake.outcome(), try await asleep.outcome(), try await frugal.outcome()]
+      for outcome in outcomes {
+        #expect(outcome.code == 0 && outcome.errors.contains("the job is done"), "\(outcome)")
+      }
+      let round = "stage 2 round 1"
+      #expect(outcomes[0].errors.contains("\(round): trained"), "\(outcomes[0])")
+      #expect(!outcomes[0].errors.contains("declined"), "\(outcomes[0])")
+      let lines = outcomes.map { $0.lines.filter { $0.contains("\(round): declined: ") } }
+      #expect(lines.map(\.count) == [0, 1, 1], "one line a decline: \(outcomes)")
+      #expect(lines[1].first?.hasSuffix("outside its hours, \(hours)") == true, "\(lines)")
+      #expect(lines[2].first?.hasSuffix("of 3KB a day") == true, "\(lines)")
+      let outcome = try await server.outcome()
+      #expect(outcome.code == 0 && outcome.errors.contains("\(round) is committed: 1 clients"), "\(outcome)")
+      #expect(outcome.errors.contains("asleep declines: outside its hours, \(hours)"), "\(outcome)")
+      // What was said is counted all the same, and only where there is a cap.
+      let counts = try Data(contentsOf: URL(fileURLWithPath: folder.path("frugal/bytes.json")))
+      let days = try JSONDecoder().decode([String: [String: [String: Int]]].self, from: counts)["days"] ?? [:]
+      let total = days.values.reduce(0) { $0 + $1.values.reduce(0, +) }
+      #expect(total > 500 && total < 100_000, "\(days)")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("awake/bytes.json")))
+    }
+  }
+
+  /// To Linux a niceness is a thread's: that of the process is the first one's.
+  @Test func whatComputesIsAsNiceAsItIsToBe() async throws {
+    try await withTemporaryFolder { folder in
+      let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
+      let client = try startClient(folder, "one", address, ["--nice", "17"])
+      _ = try await client.errors.line(containing: "training will take")
+      // The kernel does not say when a thread has computed for a while, so it is asked.
+      var threads = try Self.threads(of: client.process)
+      while !threads.contains(where: { $0.ticks >= 20 }) {
+        try await Task.sleep(for: .milliseconds(20))
+        threads = try Self.threads(of: client.process)
+      }
+      let expected = max(17, Int(getpriority(Int32(PRIO_PROCESS.rawValue), 0)))
+      for thread in threads where thread.ticks >= 20 || thread.number == client.process {
+        #expect(thread.niceness == expected, "\(thread) of \(threads)")
+      }
+      client.terminate()
+      server.terminate()
+      #expect(try await client.outcome().code == 0)
+      #expect(try await server.outcome().code == 0)
+    }
+  }
+
+  /// A process's threads: hundredths of a second of the processor's time, and niceness (proc_pid_stat(5)).
+  private static func threads(of process: pid_t) throws -> [(number: pid_t, ticks: Int, niceness: Int)] {
+    let folder = "/proc/\(process)/task"
+    return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { thread in
+      // A thread may have ended since it was listed. The fields are counted behind the name, which may hold spaces.
+      guard let stat = try? String(contentsOfFile: "\(folder)/\(thread)/stat", encoding: .utf8),
+        let name = stat.lastIndex(of: ")"), let number = pid_t(thread)
+      else { return nil }
+      let fields = stat[name...].split(separator: " ")
+      guard let user = Int(fields[12]), let niceness = Int(fields[17]) else { return nil }
+      return (number, user, niceness)
+    }
+  }
+
+  @Test(arguments: [
+    ["--nice", "20"], ["--cpu", "50"], ["--cpu", "0%"], ["--hours", "22-6"], ["--hours", "22:00-06:00,x"],
+    ["--bytes-a-day", "200"], ["--bytes-a-day", "0MB"],
+  ])
+  func aValueThatIsNoneIsNamed(option: [String]) async throws {
+    let outcome = try await Command(
+      "fedclient", ["run", "--server", "x:1", "--data", "shapes:16", "--name", "a"] + option
+    ).outcome()
+    #expect(outcome.code == 64, "\(outcome)")
+    #expect(outcome.lines.first?.contains(option[0]) == true, "\(outcome.errors)")
+  }
+}
