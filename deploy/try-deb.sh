@@ -40,8 +40,9 @@ readonly enter=(
   LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
 inside() { "${enter[@]}" "$@"; }
 
-# What hangs has failed, too.
-readonly limited=(timeout 300 "${enter[@]}")
+# What hangs has failed, too. Without --foreground, a signal would be passed on twice, and the second could come
+# when the program listens no more.
+readonly limited=(timeout --foreground 300 "${enter[@]}")
 
 # What an upgrade brings about a changed settings file is the administrator's to say: keep it, here.
 get() {
