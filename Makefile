@@ -1,6 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo bench check test lint format clean
+.PHONY: help setup build demo bench check test deb trydeb lint format clean
 
 SWIFT ?= swift
 # Everything is built in release: numeric code in debug is fifty times slower.
@@ -34,6 +34,12 @@ test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests
 	$(SWIFT) test $(RELEASE) --skip-build --skip '$(TALKING)'
 	$(SWIFT) test $(RELEASE) --skip-build --filter '$(TALKING)'
+
+deb: setup ## Build Debian packages into .build/packages
+	@bash deploy/make-deb.sh
+
+trydeb: ## Try those packages in a Debian of their own, as root: install, run, upgrade, purge
+	@bash deploy/try-deb.sh
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive $(SOURCES)

@@ -37,7 +37,7 @@ package struct Client: Sendable {
     }
   }
 
-  package static let software = "strata/0.1"
+  package static let software = "strata/\(Software.version)"
 
   let configuration: Configuration
   let permits: TrainingPermits

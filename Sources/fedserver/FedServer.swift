@@ -1,9 +1,11 @@
 import ArgumentParser
+import Federation
 
 @main
 struct FedServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedserver",
     abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
+    version: Software.version,
     subcommands: [RunCommand.self, EnrolCommand.self, CertificateCommand.self])
 }

@@ -1,3 +1,4 @@
+import Federation
 import Testing
 
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
@@ -85,8 +86,15 @@ import Testing
       #expect(index != nil, "\(option) is not in the help of \(command)")
     }
     let named = lines.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != " " } }
-    let known = Set(options.map { $0.prefix { $0 != " " } })
+    let known = Set((options + ["--version"]).map { $0.prefix { $0 != " " } })
     #expect(Set(named).subtracting(known).isEmpty, "an option that this test does not know")
     #expect(outcome.output.contains("-h, --help"))
+  }
+
+  @Test(arguments: ["fedserver", "fedclient", "fedsim"])
+  func everyCommandTellsItsVersion(command: String) async throws {
+    let outcome = try await Command.run(command, "--version")
+    #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
+    #expect(outcome.output == Software.version + "\n")
   }
 }

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Builds the Debian packages strata-server, strata-client and strata-sim into a folder, .build/packages unless
+# one is given. Swift's runtime is linked in; what else they need is found by dpkg-shlibdeps.
+# The version is the software's own; REVISION=2 packs the same software a second time.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly scratch=.build/deb
+readonly stage=$scratch/stage
+readonly bin=$scratch/release
+readonly out=${1:-.build/packages}
+readonly revision=${REVISION:-1}
+
+fail() {
+  echo "deb: $*" >&2
+  exit 3
+}
+
+check_tools() {
+  local tool
+  for tool in swift dpkg-deb dpkg-shlibdeps strip gzip; do
+    command -v "$tool" >/dev/null || fail "there is no $tool; apt-get install dpkg-dev binutils gzip has all but swift"
+  done
+  [[ $revision =~ ^[0-9][0-9A-Za-z.+~]*$ ]] || fail "REVISION=$revision: it begins with a digit, and has no spaces"
+}
+
+# A folder of its own for the build, because every object and every link differs from the usual build.
+build() {
+  local flags=(
+    -c release --scratch-path "$scratch" --static-swift-stdlib --disable-local-rpath
+    -Xcc "-ffile-prefix-map=$PWD=." -Xlinker -z -Xlinker now)
+  swift build "${flags[@]}"
+  # The program behind argument-parser's plugin, which would build everything a second time.
+  swift build "${flags[@]}" --product generate-manual
+}
+
+check_is_static() {
+  local needed
+  needed=$(readelf --dynamic "$1")
+  ! grep -E 'swift|Foundation|dispatch|BlocksRuntime|RPATH|RUNPATH' <<<"$needed" ||
+    fail "$1 needs a library of Swift's toolchain"
+}
+
+# Who is named as the packages' maintainer, and when: the last commit's author and date.
+maintainer() {
+  git log -1 --format='%an <%ae>' 2>/dev/null || echo 'Strata <root@localhost>'
+}
+
+the_date() {
+  date --utc --date="@$SOURCE_DATE_EPOCH" "$@"
+}
+
+short() {
+  case $1 in
+  strata-server) echo 'coordinator of layer-wise federated training' ;;
+  strata-client) echo 'client of layer-wise federated training' ;;
+  strata-sim) echo 'layer-wise federated training on one machine' ;;
+  esac
+}
+
+long() {
+  case $1 in
+  strata-server) echo 'fedserver, which grows an encoder layer by layer with the help of its clients.' ;;
+  strata-client) echo "fedclient, which trains on this machine's images without sending them anywhere." ;;
+  strata-sim) echo 'fedsim, which runs a whole federation, and compares, evaluates and accounts.' ;;
+  esac
+}
+
+# What is linked in is under licences that want to be passed on.
+copyright() {
+  local notices license package
+  echo 'Strata is the work of its authors.'
+  if [[ -f LICENSE ]]; then cat LICENSE; else echo 'Its sources come without a licence.'; fi
+  echo
+  echo 'Linked into the programs: the runtime of Swift with Foundation and ICU (https://www.unicode.org/license.txt), and'
+  echo 'the packages below. The Apache License 2.0 is in /usr/share/common-licenses/Apache-2.0.'
+  license=$(dirname "$(readlink -f "$(command -v swift)")")/../share/swift/LICENSE.txt
+  for license in "$license" "$scratch"/checkouts/*/{LICENSE,LICENSE.txt,NOTICE.txt}; do
+    [[ -f $license ]] || continue
+    package=$(basename "$(dirname "$license")")
+    printf '\n==== %s\n\n' "$package"
+    notices=$(<"$license")
+    if [[ $notices == *'Apache License'*'APPENDIX'* ]]; then
+      echo 'Apache License 2.0'
+      sed -n '/Runtime Library Exception/,$p' "$license"
+    else
+      echo "$notices"
+    fi
+  done
+}
+
+changelog() {
+  printf 'strata (%s) unstable; urgency=medium\n\n' "$full"
+  printf '  * Packages of Strata %s.\n\n' "$version"
+  printf -- ' -- %s  %s\n' "$(maintainer)" "$(the_date --rfc-email)"
+}
+
+put() { # FROM TO [MODE]
+  install -D --mode="${3:-644}" "$1" "$2"
+}
+
+# PACKAGE COMMAND: what every package has.
+put_common() {
+  local root=$stage/debian/$1 doc=$stage/debian/$1/usr/share/doc/$1
+  put "$bin/$2" "$root/usr/bin/$2" 755
+  strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/usr/bin/$2"
+  check_is_static "$root/usr/bin/$2"
+  mkdir -p "$doc" "$root/usr/share/man/man1" "$root/DEBIAN"
+  "$bin/generate-manual" "$bin/$2" --date "$(the_date +%F)" --output-directory "$root/usr/share/man/man1"
+  # It writes the empty lines of a discussion as they are, which mdoc does not like.
+  sed -i 's/^$/.Pp/' "$root/usr/share/man/man1/$2.1"
+  gzip -9n "$root/usr/share/man/man1/$2.1"
+  copyright >"$doc/copyright"
+  changelog | gzip -9n >"$doc/changelog.Debian.gz"
+}
+
+# PACKAGE COMMAND HOW-TO-CONFIGURE SETTINGS: what a service has besides. SETTINGS goes when it is purged.
+put_service() {
+  local root=$stage/debian/$1 script
+  put "deploy/$2.service" "$root/usr/lib/systemd/system/$2.service"
+  put "deploy/debian/$2.default" "$root/etc/default/$2"
+  echo "/etc/default/$2" >"$root/DEBIAN/conffiles"
+  for script in postinst prerm postrm; do
+    sed -e "s|@package@|$1|; s|@unit@|$2|g; s|@state@|$1|g; s|@configure@|$3|; s| *@settings@|${4:+ $4}|" \
+      "deploy/debian/$script" >"$root/DEBIAN/$script"
+    chmod 755 "$root/DEBIAN/$script"
+  done
+}
+
+# PACKAGE COMMAND
+depends() {
+  # It wants a source package's folder around it.
+  (cd "$stage" && dpkg-shlibdeps -O "debian/$1/usr/bin/$2") | sed -n 's/^shlibs:Depends=//p'
+}
+
+# PACKAGE COMMAND
+pack() {
+  local root=$stage/debian/$1 needs
+  needs=$(depends "$1" "$2")
+  [[ $needs == *libc6* ]] || fail "dpkg-shlibdeps found no libc6 for $1: $needs"
+  (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
+  cat >"$root/DEBIAN/control" <<EOF
+Package: $1
+Source: strata
+Version: $full
+Architecture: $architecture
+Maintainer: $(maintainer)
+Installed-Size: $(du --summarize --apparent-size --block-size=1024 --exclude=DEBIAN "$root" | cut -f 1)
+Depends: $needs
+Section: science
+Priority: optional
+Description: $(short "$1")
+ Strata trains a vision encoder on images that stay where they are, without
+ labels, and layer by layer, so that small machines can take part.
+ .
+ This package has $(long "$1" | fold --spaces --width=60 | sed 's/ *$//; 2,$s/^/ /')
+EOF
+  chmod -R u=rwX,go=rX "$root"
+  dpkg-deb --root-owner-group --build "$root" "$out/$1_${full}_$architecture.deb" >/dev/null
+  ls -s --block-size=KiB "$out/$1_${full}_$architecture.deb"
+}
+
+check_tools
+build
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+export SOURCE_DATE_EPOCH
+version=$("$bin/fedserver" --version)
+readonly version full=$version-$revision
+architecture=$(dpkg --print-architecture)
+readonly architecture
+
+umask 022
+rm -rf "$stage"
+mkdir -p "$stage/debian" "$out"
+printf 'Source: strata\n\nPackage: strata\nArchitecture: any\n' >"$stage/debian/control"
+
+put_common strata-server fedserver
+put_service strata-server fedserver 'write /etc/strata/plan.yaml' /etc/strata
+mkdir "$stage/debian/strata-server/etc/strata"
+for plan in deploy/plans/*.yaml; do
+  put "$plan" "$stage/debian/strata-server/usr/share/doc/strata-server/examples/${plan##*/}"
+done
+put docs/plans.md "$stage/debian/strata-server/usr/share/doc/strata-server/plans.md"
+
+put_common strata-client fedclient
+put_service strata-client fedclient 'fill in /etc/default/fedclient' ''
+
+put_common strata-sim fedsim
+
+pack strata-server fedserver
+pack strata-client fedclient
+pack strata-sim fedsim
