@@ -192,5 +192,6 @@ package final class Traffic: Sendable {
   package var received: Int { counts.withLock { $0.received } }
   package var sent: Int { counts.withLock { $0.sent } }
 
-  func set(_ totals: (received: Int, sent: Int)) { counts.withLock { $0 = totals } }
+  /// Sets both to what the socket has carried by now.
+  package func set(_ totals: (received: Int, sent: Int)) { counts.withLock { $0 = totals } }
 }

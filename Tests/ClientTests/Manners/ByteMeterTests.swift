@@ -14,9 +14,9 @@ import Wire
         let traffic = Traffic()
         var meter = ByteMeter(folder)
         #expect(meter.spent(on: day) == (run - 1) * 70)
-        traffic.add(received: 40, sent: 10)
+        traffic.set((received: 40, sent: 10))
         try meter.note(traffic, on: day)
-        traffic.add(sent: 20)
+        traffic.set((received: 40, sent: 30))
         try meter.note(traffic, on: day)
         #expect(meter.spent(on: day) == run * 70, "each byte once")
         try meter.save()
@@ -29,15 +29,15 @@ import Wire
     try await withTemporaryFolder { folder in
       let traffic = Traffic()
       var meter = ByteMeter(folder)
-      for _ in 0..<100 {
-        traffic.add(received: 1000)
+      for piece in 1...100 {
+        traffic.set((received: 1000 * piece, sent: 0))
         try meter.note(traffic, on: day)
       }
       #expect(!FileManager.default.fileExists(atPath: file(folder).path))
       try meter.save(from: 100_001)
       #expect(!FileManager.default.fileExists(atPath: file(folder).path))
       // But a transfer of some length is not lost in a crash.
-      traffic.add(received: 1 << 20)
+      traffic.set((received: 100_000 + (1 << 20), sent: 0))
       try meter.note(traffic, on: day)
       #expect(ByteMeter(folder).spent(on: day) == 100_000 + 1 << 20)
     }
@@ -52,7 +52,7 @@ import Wire
       try Data(text.utf8).write(to: file(folder))
       let traffic = Traffic()
       var meter = ByteMeter(folder)
-      traffic.add(received: 9)
+      traffic.set((received: 9, sent: 0))
       try meter.note(traffic, on: day)
       try meter.save()
       #expect(ByteMeter(folder).spent(on: day) == 9)
@@ -63,7 +63,7 @@ import Wire
     try await withTemporaryFolder { folder in
       let traffic = Traffic()
       var meter = ByteMeter(folder.appendingPathComponent("none"))
-      traffic.add(received: 9)
+      traffic.set((received: 9, sent: 0))
       try meter.note(traffic, on: day)
       let error = #expect(throws: ClientError.self) { try meter.save() }
       guard case .state(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
