@@ -17,6 +17,8 @@ package actor Coordinator {
   private var timer: Task<Void, Never>?
   private var ending: Result<Void, any Error>?
   private var waiter: CheckedContinuation<Void, any Error>?
+  /// What the store says that this server does.
+  private var status: ServerStatus?
 
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
   private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
@@ -161,6 +163,30 @@ extension Coordinator {
       }
     }
     setTimer()
+    noteStatus()
+  }
+
+  /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
+  /// the job itself does not need it.
+  private func noteStatus() {
+    var next = leader.status(since: status?.since ?? Date(), at: now, Date())
+    switch ending {
+    case .success: next.phase = .finished
+    case .failure(is CancellationError): next.phase = .stopped
+    case .failure: next.phase = .failed
+    case nil: break
+    }
+    let isNew =
+      (next.phase, next.stage, next.round, next.attempt)
+      != (status?.phase, status?.stage ?? 0, status?.round ?? 0, status?.attempt ?? 0)
+    if isNew { next.since = Date() }
+    // The clock alone, which moves the end of a phase by less than a second, is nothing to write.
+    if !isNew, let until = next.until, let old = status?.until, abs(until.timeIntervalSince(old)) < 1 {
+      next.until = old
+    }
+    guard next != status else { return }
+    status = next
+    try? store.note(next)
   }
 
   private func note(_ event: ServerEvent) {

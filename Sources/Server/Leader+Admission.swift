@@ -9,9 +9,10 @@ extension Leader {
   static let restRounds = 5
 
   /// What is wrong with the bytes of a whole update, as far as its digest and numbers do not say.
-  func fault(of bytes: Data, from client: String) -> Refusal? {
+  func fault(of bytes: Data, _ offer: UpdateOffer, from client: String) -> Refusal? {
     guard plan.round.normLimit > 0 else { return nil }
-    let versions = snapshot.trained(keeping: plan.keptBlocks(round.key, client: client))
+    guard let snapshot = offer.key == round.key ? snapshot : previous else { return nil }
+    let versions = snapshot.trained(keeping: plan.keptBlocks(offer.key, client: client))
     var (offset, distance, length) = (0, 0.0, 0.0)
     for version in versions {
       guard let base = snapshot.data(version.digest) else { return nil }

@@ -30,7 +30,11 @@ extension Leader {
   /// A client will not train in a round.
   package func take(_ decline: Decline, from client: String, at now: Duration) -> [Effect] {
     returning {
-      guard decline.key == round.key, round.decline(client) else { return }
+      if decline.key == round.late?.key {
+        round.dropLate(client)
+      } else {
+        guard decline.key == round.key, round.decline(client) else { return }
+      }
       note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
       proceed(at: now)
     }
@@ -47,22 +51,39 @@ extension Leader {
   package func judge(
     _ offer: UpdateOffer, _ bytes: Data?, fault: Refusal?, from client: String, at now: Duration
   ) -> [Effect] {
-    returning {
-      if round.hasAdmitted(offer, from: client) { return acknowledge(offer, client, nil) }
-      if let refusal = round.refusal(of: offer, from: client) ?? fault {
-        return try refuse(offer, from: client, refusal, at: now)
-      }
-      guard let bytes else { return }
-      if let refusal = self.fault(of: bytes, from: client) {
-        return try refuse(offer, from: client, refusal, at: now)
-      }
-      refusals[client] = 0
+    returning { try decide(offer, bytes, fault: fault, from: client, at: now) }
+  }
+
+  func decide(
+    _ offer: UpdateOffer, _ bytes: Data?, fault: Refusal?, from client: String, at now: Duration
+  ) throws {
+    if round.hasAdmitted(offer, from: client) { return acknowledge(offer, client, nil) }
+    if let refusal = round.refusal(of: offer, from: client) ?? fault {
+      return try refuse(offer, from: client, refusal, at: now)
+    }
+    guard let bytes else { return }
+    if let refusal = self.fault(of: bytes, offer, from: client) {
+      return try refuse(offer, from: client, refusal, at: now)
+    }
+    if round.comesBetween(offer, from: client) { return held.append((offer, bytes, client)) }
+    refusals[client] = 0
+    if round.isLate(offer, from: client) {
+      try fold(offer, bytes, from: client)
+    } else {
       try store.add(offer, from: client, to: roundRecord, weights: bytes, refusal: nil, at: date())
       round.admit(offer, from: client)
       note(.admitted(round.key, client: client, offer))
-      acknowledge(offer, client, nil)
-      proceed(at: now)
     }
+    acknowledge(offer, client, nil)
+    proceed(at: now)
+  }
+
+  private func fold(_ offer: UpdateOffer, _ bytes: Data, from client: String) throws {
+    guard let previous else { preconditionFailure("a late update, and no model that it is of") }
+    let late = LateUpdate(old: previous, new: snapshot).rebased(offer, bytes, to: round.key)
+    try store.add(late.offer, from: client, to: roundRecord, weights: late.bytes, refusal: nil, at: date())
+    round.admitLate(late.offer, from: client)
+    note(.folded(round.key, client: client, offer))
   }
 
   private func refuse(
@@ -72,6 +93,9 @@ extension Leader {
     note(.refused(offer.key, client: client, refusal))
     if offer.key == round.key {
       round.refuse(client)
+      countRefusal(client)
+    } else if round.isLate(offer, from: client) {
+      round.dropLate(client)
       countRefusal(client)
     }
     acknowledge(offer, client, refusal)

@@ -43,6 +43,7 @@ extension Leader {
       switch action {
       case .assign(let client, let deadline): assign(client, deadline: deadline, at: now)
       case .release(let client): send(.release(Release(key: round.key)), to: client)
+      case .releaseLate(let client, let key): send(.release(Release(key: key)), to: client)
       case .aggregate: effects.append(.aggregate(aggregator))
       case .calibrate: effects.append(.calibrate(draft, round.key))
       case .commit: try commit(at: now)
@@ -83,6 +84,7 @@ extension Leader {
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
     roundRecord.monitors = round.ledger.monitors
     try store.commit(roundRecord, draft)
+    let (late, before) = (round.stragglers, snapshot)
     snapshot = draft
     failures = 0
     note(
@@ -98,7 +100,8 @@ extension Leader {
       return end(.success(()), Goodbye(.finished))
     }
     if next.stage > round.key.stage { snapshot = plan.grow(snapshot) }
-    try begin(next, at: now)
+    previous = late == nil ? nil : before
+    try begin(next, late: late, at: now)
   }
 
   private func abandon(_ abandonment: Round.Abandonment, at now: Duration) throws {
@@ -111,11 +114,15 @@ extension Leader {
     try begin(round.key.nextAttempt, at: now)
   }
 
-  private func begin(_ key: RoundKey, at now: Duration) throws {
+  private func begin(_ key: RoundKey, late: Latecomers? = nil, at now: Duration) throws {
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, present: present, resting: Set(rests.keys), at: now)
+      key, plan, snapshot, needed: plan.round.cohort, present: present, resting: Set(rests.keys),
+      late: late, at: now)
+    let waiting = held
+    held = []
+    for update in waiting { try decide(update.offer, update.bytes, fault: nil, from: update.client, at: now) }
     proceed(at: now)
   }
 }

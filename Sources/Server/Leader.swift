@@ -28,6 +28,10 @@ package final class Leader {
   package internal(set) var snapshot: Snapshot
   /// The result of the round in the making.
   var draft: Snapshot
+  /// The model of the round before, as long as its late updates may come.
+  var previous: Snapshot?
+  /// Updates that came while their round was being closed; the next one takes them.
+  var held: [(offer: UpdateOffer, bytes: Data, client: String)] = []
   var calibrationLoss: Float?
   package internal(set) var round: Round
   var stageRecord: StageRecord
@@ -67,7 +71,7 @@ package final class Leader {
       roundRecord = open.record
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
-      if !open.cohort.isEmpty {
+      if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(cohort: open.cohort, admitted: open.admitted, refused: open.refused, at: now)
         effects.append(.note(.continued(key, admitted: open.admitted.count)))
       }
@@ -117,9 +121,11 @@ package final class Leader {
 
   static func makeRound(
     _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: Set<String>,
-    resting: Set<String> = [], at now: Duration
+    resting: Set<String> = [], late: Latecomers? = nil, at now: Duration
   ) -> Round {
-    Round(
+    // Between two stages the layers that train are others: nothing can be folded there.
+    let isLast = key.round == plan.rounds(stage: key.stage)
+    return Round(
       key, rules: plan.round, needed: needed, calibrates: plan.isCalibrated(after: key),
       expecting: { client in
         let kept = plan.keptBlocks(key, client: client)
@@ -127,6 +133,7 @@ package final class Leader {
           base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
           bytes: snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes })
       },
-      seed: plan.seed, present: present, resting: resting, at: now)
+      seed: plan.seed, present: present, resting: resting, late: late,
+      waitsForStragglers: plan.round.late == .fold && !isLast, at: now)
   }
 }

@@ -13,6 +13,8 @@ package enum ServerEvent: Sendable {
   case joined(client: String, peer: String)
   case left(client: String, reason: String)
   /// A connection that was never a client's, or that broke the protocol.
+  /// An update of the round before was admitted to this one.
+  case folded(RoundKey, client: String, UpdateOffer)
   /// The certificates were read again; where they cannot be used, the reason, and the old ones stay.
   case reloaded(reason: String?)
   /// A new box has fetched its certificate.

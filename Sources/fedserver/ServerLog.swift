@@ -17,6 +17,8 @@ struct ServerLog: Sendable {
       logger.notice("\(key) goes on with \(admitted) updates that were admitted")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
     case .left(let client, let reason): logger.info("\(client) left: \(reason)")
+    case .folded(let key, let client, let offer):
+      logger.info("\(key): \(client) is admitted with its late update of \(offer.key)")
     case .reloaded(nil): logger.notice("new certificates are in use")
     case .reloaded(let reason?): logger.error("the old certificates stay in use: \(reason)")
     case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")

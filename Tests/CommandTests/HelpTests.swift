@@ -4,7 +4,7 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "enroll", "certificate"]), (["fedclient"], ["run", "enroll"]),
+    (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
     ),
@@ -16,6 +16,7 @@ import Testing
         "--insecure", "--strangers <n>",
       ]
     ),
+    (["fedserver", "status"], ["--database <file>", "--json"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),

@@ -12,6 +12,8 @@ import Wire
     let leader: Leader
     private(set) var assignments: [String: Assignment] = [:]
     private(set) var notes: [ServerEvent] = []
+    private(set) var releases: [String] = []
+    var now = Duration.zero
 
     init(_ plan: Plan, _ folder: URL, _ names: [String]) throws {
       leader = try Leader(
@@ -29,12 +31,39 @@ import Wire
         case .send(.assignment(let assignment), let name): assignments[name] = assignment
         case .send(.acknowledgement(let acknowledgement), _): verdict = acknowledgement
         case .aggregate(let aggregator):
-          try follow(leader.finishAggregation(try aggregator.run(), at: .zero))
+          try follow(leader.finishAggregation(try aggregator.run(), at: now))
         case .note(let event): notes.append(event)
+        case .send(.release, let name): releases.append(name)
         case .send, .calibrate, .end: break
         }
       }
       return verdict
+    }
+
+    /// Lets time pass.
+    mutating func wait(_ time: Duration) throws {
+      now += time
+      try follow(leader.advance(at: now))
+    }
+
+    /// The floats of an assignment's parts that train, as the model has them now.
+    func trained(_ assignment: Assignment) -> [Float] {
+      let trained = Set(assignment.trained)
+      return leader.snapshot.manifest.filter { trained.contains($0.name) }.flatMap {
+        leader.snapshot.data($0.digest)?.floats ?? []
+      }
+    }
+
+    /// Gives in an update for an assignment that is not the client's latest.
+    mutating func submit(_ update: [Float], _ assignment: Assignment, from name: String) throws -> Refusal? {
+      let bytes = update.data
+      let offer = UpdateOffer(
+        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+        bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
+      guard leader.wants(offer, from: name) else {
+        return try #require(try follow(leader.judge(offer, nil, fault: nil, from: name, at: now))).refusal
+      }
+      return try #require(try follow(leader.judge(offer, bytes, fault: nil, from: name, at: now))).refusal
     }
 
     mutating func submit(_ name: String, distance: Float) throws -> Refusal? {
@@ -49,7 +78,7 @@ import Wire
         bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1)
       #expect(leader.wants(offer, from: name))
       assignments[name] = nil
-      let verdict = try follow(leader.judge(offer, update, fault: nil, from: name, at: .zero))
+      let verdict = try follow(leader.judge(offer, update, fault: nil, from: name, at: now))
       return try #require(verdict).refusal
     }
   }
@@ -115,6 +144,62 @@ import Wire
       }
       #expect(led.notes.contains { if case .rests("b", _) = $0 { true } else { false } })
       #expect(led.assignments["b"] != nil, "a alone is no quorum")
+    }
+  }
+
+  /// What a slow box has learnt is added to what the others have made of the model meanwhile.
+  @Test(arguments: [Plan.LateRule.fold, .refuse]) func aLateUpdateIsFoldedInOrRefused(rule: Plan.LateRule)
+    async throws
+  {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
+      plan.round.late = rule
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      let slow = try #require(led.assignments["c"])
+      let old = led.trained(slow)
+      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.25) == nil) }
+      try led.wait(plan.round.deadline.duration)
+      let new = led.trained(slow)
+      #expect(led.leader.round.key.round == 2 && new != old)
+      #expect(led.releases == (rule == .fold ? [] : ["c"]))
+      let verdict = try led.submit(old.map { $0 + 0.5 }, slow, from: "c")
+      guard rule == .fold else { return #expect(verdict == .wrongRound) }
+      #expect(verdict == nil)
+      // The others change nothing: what is left is a third of the late one's difference.
+      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0) == nil) }
+      let result = led.trained(slow)
+      #expect(led.leader.round.key.round == 3)
+      for (before, after) in zip(new, result) { #expect(abs(after - before - 0.5 / 3) < 1e-5) }
+    }
+  }
+
+  @Test func aLateUpdateIsHeldToTheSameRules() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
+      (plan.round.late, plan.round.normLimit) = (.fold, 0.5)
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      let slow = try #require(led.assignments["c"])
+      let old = led.trained(slow)
+      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.4) == nil) }
+      try led.wait(plan.round.deadline.duration)
+      // Nobody else's, and not from farther than the plan allows.
+      #expect(try led.submit(old, slow, from: "a") == .wrongRound)
+      #expect(try led.submit(old.map { $0 * 2 }, slow, from: "c") == .overNorm)
+      #expect(try led.submit(old, slow, from: "c") == .wrongRound, "it was refused, and that is that")
+    }
+  }
+
+  /// Between two stages the layers that train are others.
+  @Test func nothingIsFoldedIntoAnotherStage() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(1))
+      plan.round.late = .fold
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      let slow = try #require(led.assignments["c"])
+      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.25) == nil) }
+      try led.wait(plan.round.deadline.duration)
+      #expect(led.leader.round.key.stage == 2 && led.releases == ["c"])
+      #expect(try led.submit(led.trained(slow), slow, from: "c") == .wrongRound)
     }
   }
 }

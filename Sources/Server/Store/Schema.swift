@@ -8,7 +8,16 @@ enum Schema {
     migrator.registerMigration("1 jobs, stages, rounds, layers, clients, updates", migrate: createTables)
     migrator.registerMigration("2 collapse monitors of rounds", migrate: addMonitors)
     migrator.registerMigration("3 cohorts and offers", migrate: addCohorts)
+    migrator.registerMigration("4 status", migrate: addStatus)
     return migrator
+  }
+
+  /// What the server does, as JSON, in its only row.
+  private static func addStatus(_ db: Database) throws {
+    try db.create(table: "status") { t in
+      t.primaryKey("id", .integer).check { $0 == 1 }
+      t.column("status", .text).notNull()
+    }
   }
 
   /// What a round goes on from after the server was stopped.

@@ -325,6 +325,36 @@ package final class Store: Sendable {
   }
 }
 
+extension Store {
+  /// Notes what the server does.
+  package func note(_ status: ServerStatus) throws(StoreError) {
+    try write { db in
+      let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
+      try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
+    }
+  }
+
+  /// What the server of a database does or did last; nil where none has run on it. The database is not
+  /// changed, and may be in use. Throws ``StoreError``, also where there is no such file.
+  package static func status(of path: String) throws(StoreError) -> ServerStatus? {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw StoreError("\(path): there is no such file")
+    }
+    var configuration = Configuration()
+    configuration.readonly = true
+    do {
+      return try DatabaseQueue(path: path, configuration: configuration).read { db in
+        guard try db.tableExists("status"),
+          let text = try String.fetchOne(db, sql: "SELECT status FROM status")
+        else { return nil }
+        return try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+      }
+    } catch {
+      throw StoreError("\(path): \(StoreError.reason(error))")
+    }
+  }
+}
+
 /// The store could not do what was asked; one line.
 package struct StoreError: Error, CustomStringConvertible {
   package let description: String

@@ -9,6 +9,11 @@ final class Checker {
   private var acknowledged: [RoundKey: Set<String>] = [:]
   private var committed: [RoundKey: Set<String>] = [:]
   private var lastCommitted: RoundKey?
+  /// By round: whose updates were trained for the round before, and for which attempt at it.
+  private var folded: [RoundKey: [String: RoundKey]] = [:]
+  /// What the round under way started from, and the one before, if that was of the same stage.
+  private lazy var base = plan.firstSnapshot()
+  private var previous: Snapshot?
   private let plan: Plan
   private let clients: [VirtualClient]
   private(set) var failure: String?
@@ -22,12 +27,14 @@ final class Checker {
 
   /// The server is about to tell a client that its update is admitted: then it must be stored.
   func acknowledge(_ key: RoundKey, to client: String, _ store: Store) {
+    let key = counts(key, client)
     let stored = (try? store.admitted(key)) ?? [:]
     require(stored[client] != nil, "\(client) is told that \(key) has its update, which is not stored")
   }
 
   /// A client heard that its update is admitted.
   func hear(_ key: RoundKey, _ client: VirtualClient) {
+    let key = counts(key, client.name)
     acknowledged[key, default: []].insert(client.name)
     require(client.character == .honest || client.character == .stale, "\(client.name) lied and was admitted")
     if let counted = committed[key] {
@@ -40,6 +47,20 @@ final class Checker {
   func admit(_ key: RoundKey, _ client: String) {
     let character = clients.first { $0.name == client }?.character
     require(character == .honest || character == .stale, "\(client) lied and was admitted to \(key)")
+  }
+
+  /// A late update was admitted: of the stage's round just before, and only where the plan allows it.
+  func fold(_ old: RoundKey, into key: RoundKey, _ client: String) {
+    admit(key, client)
+    require(plan.round.late == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
+    require(
+      old.stage == key.stage && old.round + 1 == key.round, "\(client)'s update of \(old) came to \(key)")
+    folded[key, default: [:]][client] = old
+  }
+
+  /// The round that an update of a client counts for: its own, or the one that it was folded into.
+  private func counts(_ key: RoundKey, _ client: String) -> RoundKey {
+    folded.first { $0.value[client] == key }?.key ?? key
   }
 
   /// A round was committed: in order, by a quorum, with all that were told so, and as the oracle has it.
@@ -57,6 +78,23 @@ final class Checker {
     let missing = (acknowledged[key] ?? []).subtracting(counted.keys)
     require(missing.isEmpty, "\(key) is committed without \(missing.sorted())")
     compare(last.parts, key, counted)
+    let result = Snapshot(plan.stage(key.stage), parts: last.parts.map(\.weights))
+    let grows = plan.round(after: key).map { $0.stage > key.stage } ?? false
+    (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
+  }
+
+  /// A late update's difference from what it was trained from, on top of what this round started from.
+  private func rebase(_ update: [Float]) -> [Float] {
+    guard let previous else { return [] }
+    let (old, new) = (Self.trained(previous), Self.trained(base))
+    return update.indices.map { new[$0] + (update[$0] - old[$0]) }
+  }
+
+  private static func trained(_ snapshot: Snapshot) -> [Float] {
+    let names = Set(snapshot.stage.parts.map(\.name))
+    return snapshot.manifest.filter { names.contains($0.name) }.flatMap { version in
+      (snapshot.data(version.digest) ?? Data()).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
   }
 
   /// The weighted mean once more, one client after the other in the order of their names.
@@ -67,7 +105,10 @@ final class Checker {
     var mean = [Float](repeating: 0, count: stage.range.count)
     for (name, samples) in counted.sorted(by: { $0.key < $1.key }) {
       let weight = Float(Double(samples) / Double(total))
-      let update = VirtualClient.update(name, key, count: mean.count)
+      let late = folded[key]?[name]
+      let sent = VirtualClient.update(name, late ?? key, count: mean.count)
+      let update = late == nil ? sent : rebase(sent)
+      guard update.count == mean.count else { return require(false, "\(key) has a late update of nothing") }
       for index in mean.indices { mean[index] += weight * update[index] }
     }
     let bytes = mean.withUnsafeBytes { Data($0) }

@@ -80,6 +80,9 @@ final class VirtualFederation {
       plan.round.patience = TimeSpan(
         milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
     }
+    // Drawn apart, so that the rest of a seed's story does not depend on it.
+    var numbers = RandomNumbers(seed, "late")
+    if numbers.chance(0.4) { plan.round.late = .fold }
     return plan
   }
 

@@ -110,6 +110,7 @@ final class VirtualServer {
         }
         if let link = links[client] { consequences.append(.send(message, link: link)) }
       case .note(.admitted(let key, let client, _)): checker.admit(key, client)
+      case .note(.folded(let key, let client, let offer)): checker.fold(offer.key, into: key, client)
       case .note(.committed): checker.commit(store, job)
       case .note: break
       case .aggregate(let aggregator):

@@ -64,6 +64,7 @@ extension Plan {
       cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
     (plan.round.spare, plan.round.normLimit) = (numbers.int(0...9), numbers.float(upTo: 1000))
+    if plan.method.activeBlocks == 0 { plan.round.late = .allCases.randomElement(using: &numbers)! }
     plan.round.patience = TimeSpan(
       milliseconds: plan.round.deadline.milliseconds + numbers.int(0...604_800_000))
     plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!

@@ -35,12 +35,13 @@ extension Round {
 
   static func example(
     rules: Plan.RoundRules, needed: Int = 0, calibrates: Bool = false,
-    present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, at now: Duration = .zero
+    present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, key: RoundKey = exampleKey,
+    late: Latecomers? = nil, waitsForStragglers: Bool = false, at now: Duration = .zero
   ) -> Round {
     Round(
-      exampleKey, rules: rules, needed: needed,
+      key, rules: rules, needed: needed,
       calibrates: calibrates, expecting: { _ in Expectation(base: Digest(label: "base"), bytes: 64) },
-      seed: seed, present: present, at: now)
+      seed: seed, present: present, late: late, waitsForStragglers: waitsForStragglers, at: now)
   }
 
   /// The same after its cohort is drawn, at time 0.

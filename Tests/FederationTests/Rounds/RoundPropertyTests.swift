@@ -160,6 +160,7 @@ private struct RandomRound {
       case .release(let client):
         require(cohort.contains(client) && connected.contains(client), "it releases \(client)")
         require(admitted[client] == nil, "it releases \(client), who is admitted")
+      case .releaseLate(let client, _): require(false, "it releases \(client), who is not late")
       case .aggregate:
         require(admitted.count >= round.rules.quorum, "it aggregates \(admitted.count) updates")
       case .abandon: require(rank == 4, "\(action) in \(round.phase)")

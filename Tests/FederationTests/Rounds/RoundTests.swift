@@ -235,6 +235,95 @@ import Testing
     #expect(round.advance(to: .seconds(2)) == [.release(client: "b"), .release(client: "d"), .aggregate])
   }
 
+  // MARK: - Late updates
+
+  /// A round of `a` and `b` with a quorum of one, closed at its deadline while `b` still trains.
+  private func closedWithoutB(late waits: Bool) -> Round {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 1, deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: ["a", "b"], waitsForStragglers: waits)
+    _ = round.advance(to: .zero)
+    round.admit(.example(digest: "a"), from: "a")
+    let actions = round.advance(to: deadline)
+    #expect(actions == (waits ? [.aggregate] : [.release(client: "b"), .aggregate]))
+    return round
+  }
+
+  @Test func aStragglerGoesOnForTheNextRoundWhereThePlanSaysSo() {
+    for waits in [true, false] {
+      var round = closedWithoutB(late: waits)
+      #expect(round.comesBetween(.example(digest: "b"), from: "b") == waits)
+      #expect(!round.comesBetween(.example(digest: "b"), from: "a"))
+      #expect(round.refusal(of: .example(digest: "b"), from: "b") == (waits ? nil : .wrongRound))
+      #expect(round.stragglers == nil, "it is not over yet")
+      round.finishAggregation()
+      #expect(round.advance(to: deadline) == [.commit])
+      #expect(round.stragglers?.clients == (waits ? ["b"] : nil))
+      #expect(round.stragglers?.key == (waits ? round.key : nil))
+    }
+  }
+
+  /// The round after, in which `b` may still bring what it has trained.
+  private func next(_ present: [String], quorum: Int = 1) -> (round: Round, old: RoundKey) {
+    var before = closedWithoutB(late: true)
+    before.finishAggregation()
+    _ = before.advance(to: deadline)
+    let rules = Plan.RoundRules(cohort: 2, quorum: quorum, deadline: .seconds(60))
+    let key = RoundKey(stage: before.key.stage, round: before.key.round + 1)
+    return (
+      Round.example(
+        rules: rules, needed: 1, present: present, key: key, late: before.stragglers, at: deadline),
+      before.key
+    )
+  }
+
+  @Test func aLateUpdateIsTakenAndItsClientIsNotAskedMeanwhile() {
+    var (round, old) = next(["a", "b"])
+    #expect(round.advance(to: deadline).count == 1 && round.cohort == ["a"])
+    let late = UpdateOffer.example(key: old, digest: "b")
+    #expect(round.isLate(late, from: "b") && round.refusal(of: late, from: "b") == nil)
+    #expect(round.refusal(of: late, from: "a") == .wrongRound)
+    round.admitLate(.example(key: round.key, digest: "b"), from: "b")
+    #expect(round.ledger.admitted.keys.sorted() == ["b"])
+    #expect(round.refusal(of: late, from: "b") == .wrongRound, "once")
+    round.admit(.example(key: round.key, digest: "a"), from: "a")
+    #expect(round.advance(to: deadline + .seconds(1)) == [.aggregate])
+  }
+
+  @Test func whoIsLateTwiceIsToldToStop() {
+    var (round, old) = next(["a", "b"])
+    _ = round.advance(to: deadline)
+    round.admit(.example(key: round.key, digest: "a"), from: "a")
+    #expect(
+      round.advance(to: deadline + .seconds(1)) == [.releaseLate(client: "b", old), .aggregate])
+    #expect(!round.isLate(.example(key: old, digest: "b"), from: "b"))
+  }
+
+  @Test func aLatecomerIsAskedAnewWhereTheOthersAreNoQuorum() {
+    var (round, old) = next(["a", "b"], quorum: 2)
+    #expect(round.advance(to: deadline).count == 2)
+    #expect(!round.isLate(.example(key: old, digest: "b"), from: "b"))
+  }
+
+  @Test func whoLeavesIsNotLateAnyMore() {
+    var (round, old) = next(["a", "b"])
+    round.leave("b")
+    #expect(round.refusal(of: .example(key: old, digest: "b"), from: "b") == .wrongRound)
+  }
+
+  /// A server that was away knows what it had admitted, from whomever.
+  @Test func aResumedRoundCountsLateUpdates() {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 1, deadline: .seconds(60))
+    var round = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
+    round.resume(cohort: ["a"], admitted: [("b", .example(digest: "b"))], refused: [], at: .zero)
+    #expect(round.cohort == ["a"] && round.ledger.admitted.keys.sorted() == ["b"])
+    // Without a cohort it draws one, and not those whose updates are here.
+    var early = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
+    early.resume(cohort: [], admitted: [("b", .example(digest: "b"))], refused: [], at: .zero)
+    #expect(early.phase == .recruiting)
+    _ = early.advance(to: .zero)
+    #expect(early.cohort == ["a", "c"])
+  }
+
   @Test func nobodyIsWaitedForForEver() {
     var rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
     rules.patience = .seconds(100)

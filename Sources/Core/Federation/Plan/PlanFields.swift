@@ -97,6 +97,9 @@ extension PlanField {
       "round.spare", \.round.spare, .integer(0...PlanLimits.cohort), unit: "clients",
       "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
     PlanField(
+      "round.late", \.round.late, .choice,
+      "An update that is not ready when its round is over: refused, or folded into the stage's next round."),
+    PlanField(
       "round.normLimit", \.round.normLimit, .number(.from(0, to: PlanLimits.weight)),
       unit: "x the weights' length",
       "How far an update may be from the weights that it started from; 0: any distance."),

@@ -52,6 +52,10 @@ extension PlanRule {
         ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
         : nil
     },
+    PlanRule("round.late", "method.activeBlocks") { plan in
+      plan.round.late == .fold && plan.method.activeBlocks > 0
+        ? "is fold; with depth dropout a client's next update is of other blocks" : nil
+    },
     PlanRule("round.patience", "round.deadline") { plan in
       plan.round.patience < plan.round.deadline
         ? "is \(plan.round.patience), less than the deadline of \(plan.round.deadline), up to which all are waited for"

@@ -11,6 +11,9 @@ extension Plan {
     /// Clients that are asked beyond the cohort: once so many updates as the cohort has members are admitted,
     /// the others are told to stop. Default 0.
     package var spare: Int
+    /// What becomes of an update that is not ready when its round is over. Default refuse: whoever is told to
+    /// stop can join the next round at once.
+    package var late: LateRule
     /// How long a round waits for enough clients before that counts as a failed try. Default a day.
     package var patience: TimeSpan
     /// How far an update may be from the round's weights, as a multiple of their length; 0 turns it off, which
@@ -29,6 +32,7 @@ extension Plan {
     /// A quorum or a roster left out follows the cohort.
     package init(
       cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, spare: Int = 0,
+      late: LateRule = .refuse,
       patience: TimeSpan = .hours(24),
       normLimit: Float = 0, attempts: Int = 3, aggregation: AggregationRule = .mean, trim: Int = 1,
       deadline: TimeSpan = .minutes(10)
@@ -37,6 +41,7 @@ extension Plan {
       self.quorum = quorum ?? Self.quorum(cohort: cohort)
       self.roster = roster ?? cohort
       self.spare = spare
+      self.late = late
       self.patience = patience
       self.normLimit = normLimit
       self.attempts = attempts

@@ -34,6 +34,8 @@ package struct Round: Sendable {
     case assign(client: String, deadline: Duration)
     /// Tell a straggler to stop.
     case release(client: String)
+    /// Tell one that still trains for the round before to stop.
+    case releaseLate(client: String, RoundKey)
     /// Average the updates of the ledger, in client order.
     case aggregate
     case calibrate
@@ -64,6 +66,10 @@ package struct Round: Sendable {
   private let began: Duration
   private var present: Set<String>
   private let resting: Set<String>
+  /// Who may still bring what it has trained for the round before.
+  package private(set) var late: Latecomers?
+  /// Whether stragglers may bring their updates to the next round.
+  private let waitsForStragglers: Bool
   private var members: [String: Member] = [:]
   /// Until when members that are gone are waited for, after the server itself was away.
   private var returnDeadline = Duration.zero
@@ -85,13 +91,16 @@ package struct Round: Sendable {
   ///   - expected: what the update of a client must look like.
   ///   - present: clients that are connected as it begins.
   ///   - resting: clients that are not drawn while the others make a quorum.
+  ///   - late: who still trains for the round before.
+  ///   - waitsForStragglers: whether whoever trains when it is over may go on, for the next round.
   ///   - now: the time at which it begins.
   package init(
     _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool,
     expecting expected: @escaping @Sendable (_ client: String) -> Expectation, seed: UInt64,
-    present: some Sequence<String>, resting: Set<String> = [], at now: Duration
+    present: some Sequence<String>, resting: Set<String> = [], late: Latecomers? = nil,
+    waitsForStragglers: Bool = false, at now: Duration
   ) {
-    self.resting = resting
+    (self.resting, self.late, self.waitsForStragglers) = (resting, late, waitsForStragglers)
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
     (began, latest) = (now, now)
@@ -111,19 +120,35 @@ package struct Round: Sendable {
     }
   }
 
-  /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted, and whom it had
-  /// refused. The others have some time to come back, and then as long as if it had just begun.
+  /// Who still trains for this round now that it is over, and may bring its update to the next one.
+  package var stragglers: Latecomers? {
+    guard waitsForStragglers, case .closed(.committed) = phase else { return nil }
+    return Latecomers(key, training, expecting: expected)
+  }
+
+  private var training: [String] {
+    cohort.filter { if case .assigned? = members[$0] { true } else { false } }
+  }
+
+  /// Clients without which it does not begin, as long as it is not late.
+  package var clientsNeeded: Int {
+    latest >= began + rules.deadline.duration ? rules.quorum : max(needed, rules.cohort)
+  }
+
+  /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
+  /// others too), and whom it had refused. A round without a cohort had not drawn it yet. The others have some time to come back, and then as long as if it had just begun.
   package mutating func resume(
     cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String], at now: Duration
   ) {
     precondition(phase == .recruiting, "a round in phase \(phase) is not resumed")
     latest = max(latest, now)
     for client in cohort { members[client] = .gone }
-    for client in refused { members[client] = .refused }
+    for client in refused where members[client] != nil { members[client] = .refused }
     for (client, offer) in admitted {
       ledger.admit(offer, from: client)
-      members[client] = .admitted
+      if members[client] != nil { members[client] = .admitted }
     }
+    guard !cohort.isEmpty else { return }
     returnDeadline = now + min(rules.deadline.duration, Self.timeToReturn)
     phase = .training(deadline: now + rules.deadline.duration)
   }
@@ -144,23 +169,46 @@ package struct Round: Sendable {
   /// A client's connection is lost.
   package mutating func leave(_ client: String) {
     present.remove(client)
+    late?.remove(client)
     if case .assigned? = members[client] { members[client] = .gone }
   }
 
   /// Whether an offered update may be sent: everything that can be known without its bytes. Nil also for
   /// the very update that is admitted already (``hasAdmitted(_:from:)``), which is not admitted twice.
   package func refusal(of offer: UpdateOffer, from client: String) -> Refusal? {
-    guard offer.key == key, case .training = phase else { return .wrongRound }
-    guard let member = members[client] else { return .stranger }
-    if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
-    if case .refused = member { return .alreadyRefused }
-    let expected = expected(client)
+    let expected: Expectation
+    if isLate(offer, from: client), let late {
+      expected = late.expected(client)
+    } else {
+      guard offer.key == key, takesUpdates || comesBetween(offer, from: client) else { return .wrongRound }
+      guard let member = members[client] else { return .stranger }
+      if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
+      if case .refused = member { return .alreadyRefused }
+      expected = self.expected(client)
+    }
     guard offer.base == expected.base else { return .wrongBase }
     guard offer.bytes == expected.bytes else { return .wrongSize }
     guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
     guard offer.samples > 0, offer.samples <= Self.mostSamples, offer.steps > 0 else { return .overLimit }
     return nil
   }
+
+  /// Whether an offered update is of the round before, and may still come.
+  package func isLate(_ offer: UpdateOffer, from client: String) -> Bool {
+    guard let late, offer.key == late.key, late.clients.contains(client) else { return false }
+    switch phase {
+    case .recruiting, .training: return true
+    case .aggregating, .calibrating, .closed: return false
+    }
+  }
+
+  /// Whether an offered update came while its round was being closed, for the next one to take.
+  package func comesBetween(_ offer: UpdateOffer, from client: String) -> Bool {
+    guard waitsForStragglers, offer.key == key, case .assigned? = members[client] else { return false }
+    return phase == .aggregating || phase == .calibrating
+  }
+
+  private var takesUpdates: Bool { if case .training = phase { true } else { false } }
 
   /// A bound on the images that a client can claim: more would drown every other client.
   private static let mostSamples = 100_000_000
@@ -176,6 +224,15 @@ package struct Round: Sendable {
     ledger.admit(offer, from: client)
     members[client] = .admitted
   }
+
+  /// An update of the round before was checked, rebased on this round's weights, and stored.
+  package mutating func admitLate(_ rebased: UpdateOffer, from client: String) {
+    ledger.admit(rebased, from: client)
+    late?.remove(client)
+  }
+
+  /// A latecomer's update is not usable, or will not come.
+  package mutating func dropLate(_ client: String) { late?.remove(client) }
 
   /// A member's update is not usable; the round goes on without it.
   package mutating func refuse(_ client: String) {
@@ -237,9 +294,12 @@ package struct Round: Sendable {
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
     let deadline = now + rules.deadline.duration
-    let awake = present.subtracting(resting)
+    let candidates = present.subtracting(ledger.admitted.keys)
+    // Who rests, or still works on something else, is asked only where the others are no quorum.
+    let free = candidates.subtracting(resting).subtracting(late?.clients ?? [])
     let drawn = Cohort.draw(
-      rules.cohort + rules.spare, from: awake.count >= rules.quorum ? awake : present, seed: seed, key)
+      rules.cohort + rules.spare, from: free.count >= rules.quorum ? free : candidates, seed: seed, key)
+    for client in drawn { late?.remove(client) }
     for client in drawn { members[client] = .assigned }
     return (.training(deadline: deadline), drawn.map { .assign(client: $0, deadline: deadline) })
   }
@@ -248,13 +308,13 @@ package struct Round: Sendable {
     let admitted = ledger.admitted.count
     let training = count { if case .assigned = $0 { true } else { false } }
     let gone = count { if case .gone = $0 { true } else { false } }
-    let stragglers = cohort.filter { if case .assigned? = members[$0] { true } else { false } }
-    let releases = stragglers.map { Action.release(client: $0) }
+    let lateReleases = (late?.clients.sorted() ?? []).map { Action.releaseLate(client: $0, late?.key ?? key) }
+    let releases = self.training.map { Action.release(client: $0) } + lateReleases
     // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
     let waits = training > 0 || (gone > 0 && now < returnDeadline)
-    let isFull = rules.spare > 0 && admitted >= rules.cohort
+    let isFull = rules.spare > 0 && count { if case .admitted = $0 { true } else { false } } >= rules.cohort
     if admitted >= rules.quorum && (isFull || !waits || now >= deadline) {
-      return (.aggregating, releases + [.aggregate])
+      return (.aggregating, (waitsForStragglers ? lateReleases : releases) + [.aggregate])
     }
     if now >= deadline {
       let reason = Abandonment.deadlinePassed(admitted: admitted)

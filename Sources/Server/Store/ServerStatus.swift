@@ -1,0 +1,47 @@
+import Foundation
+
+/// What a server is doing, as it notes it in its database for whoever asks (`fedserver status`).
+package struct ServerStatus: Sendable, Hashable, Codable {
+  /// What a server can be doing.
+  package enum Phase: String, Sendable, Codable {
+    /// Too few clients are here.
+    case recruiting
+    case training, aggregating, calibrating
+    /// The job is done.
+    case finished
+    /// The server was stopped; the job goes on when it is started again.
+    case stopped
+    /// The job was given up, or something failed.
+    case failed
+  }
+
+  package var phase: Phase
+  /// Counted from 1.
+  package var stage: Int
+  package var stages: Int
+  /// Counted from 1 in each stage.
+  package var round: Int
+  package var rounds: Int
+  package var attempt: Int
+  /// Clients that are connected.
+  package var present: Int
+  /// Clients without which a round does not begin: all that the plan wants at first, later the quorum.
+  package var needed: Int
+  /// Clients that were asked to train, and whose updates are admitted.
+  package var cohort: Int
+  package var admitted: Int
+  package var quorum: Int
+  /// When the phase began, and when it ends at the latest; nil where nothing but the clients can end it.
+  package var since: Date
+  package var until: Date?
+  /// The process.
+  package var process: Int32
+
+  /// Whether the process that wrote this is still there.
+  package var isRunning: Bool {
+    switch phase {
+    case .finished, .stopped, .failed: false
+    case .recruiting, .training, .aggregating, .calibrating: kill(process, 0) == 0 || errno == EPERM
+    }
+  }
+}
