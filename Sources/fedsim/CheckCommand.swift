@@ -45,10 +45,10 @@ struct CheckCommand: AsyncParsableCommand {
       let range = try range()
       if let hostile { return try feed(hostile, seed: range.lowerBound) }
       let terminal = Terminal()
-      var (rounds, events, failures): (Int, Int, [Check.Outcome]) = (0, 0, [])
+      var (rounds, late, events, failures): (Int, Int, Int, [Check.Outcome]) = (0, 0, 0, [])
       for seed in range {
         let outcome = try Check.run(seed: seed)
-        (rounds, events) = (rounds + outcome.rounds, events + outcome.events)
+        (rounds, late, events) = (rounds + outcome.rounds, late + outcome.late, events + outcome.events)
         if let failure = outcome.failure {
           failures.append(outcome)
           terminal.line("seed \(seed): \(failure)")
@@ -57,7 +57,9 @@ struct CheckCommand: AsyncParsableCommand {
         terminal.draw { ["\(Terminal.bar(share))  seed \(seed), \(failures.count) failed"] }
       }
       terminal.clear()
-      print("\(range.count) seeds, \(events) events, \(rounds) rounds committed, \(failures.count) failed")
+      print(
+        "\(range.count) seeds, \(events) events, \(rounds) rounds committed, \(late) late updates folded in, "
+          + "\(failures.count) failed")
       guard failures.isEmpty else { throw ExitCode(1) }
     }
   }

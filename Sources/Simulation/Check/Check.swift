@@ -6,6 +6,8 @@ package enum Check {
   package struct Outcome: Sendable {
     package let seed: UInt64
     package let rounds: Int
+    /// Updates that came late and were folded in.
+    package let late: Int
     package let events: Int
     /// What did not hold; nil where everything did.
     package let failure: String?
@@ -22,7 +24,7 @@ package enum Check {
     federation.observer = frame
     federation.run()
     return Outcome(
-      seed: seed, rounds: federation.checker.rounds, events: federation.events,
+      seed: seed, rounds: federation.checker.rounds, late: federation.checker.late, events: federation.events,
       failure: federation.checker.failure)
   }
 

@@ -18,6 +18,8 @@ final class Checker {
   private let clients: [VirtualClient]
   private(set) var failure: String?
   var rounds: Int { committed.count }
+  /// Late updates that are part of a committed round.
+  var late: Int { folded.filter { committed[$0.key] != nil }.reduce(0) { $0 + $1.value.count } }
 
   init(_ plan: Plan, _ clients: [VirtualClient]) { (self.plan, self.clients) = (plan, clients) }
 

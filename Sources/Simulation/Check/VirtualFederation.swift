@@ -30,6 +30,8 @@ final class VirtualFederation {
   private let start = Date(timeIntervalSince1970: 1_700_000_000)
   private var agenda = Agenda<Event>()
   private var random: RandomNumbers
+  /// Apart, so that the rest of a seed's story does not depend on who gives up.
+  private var moods: RandomNumbers
   private var links: [VirtualLink] = []
   private var server: VirtualServer?
   private var serverLife = 0
@@ -43,6 +45,7 @@ final class VirtualFederation {
 
   init(seed: UInt64, folder: URL) {
     random = RandomNumbers(seed, "federation")
+    moods = RandomNumbers(seed, "moods")
     plan = Self.plan(&random, seed: seed)
     var numbers = random
     let cohort = plan.round.cohort
@@ -332,6 +335,11 @@ extension VirtualFederation {
   private func fault() {
     guard isFaulty else { return }
     let open = links.indices.filter { !links[$0].isCut }
+    if moods.chance(0.15) {
+      // Somebody's hours are over in the midst of it.
+      let client = clients[moods.below(clients.count)]
+      if let link = client.link { perform(client.participation.withdraw("check"), client, link) }
+    }
     switch random.below(10) {
     case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
     case 4:
