@@ -1,6 +1,8 @@
+import Foundation
 import UnixSignals
 
-/// Runs `body`; at the first SIGINT or SIGTERM `stop` is called, and `body` is expected to end soon.
+/// Runs `body`; at the first SIGINT or SIGTERM `stop` is called, and `body` is expected to end soon. A second
+/// SIGINT ends the process at once, a second SIGTERM changes nothing.
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
@@ -8,9 +10,12 @@ package func stoppingOnSignal<Result: Sendable>(
   let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
   return try await withThrowingTaskGroup(of: Result?.self) { group in
     group.addTask {
-      for await _ in signals {
-        await stop()
-        break
+      var isStopping = false
+      for await signal in signals {
+        // Whoever asks once more at the keyboard does not want to wait; a service manager's repetition is none.
+        if isStopping && signal == .sigint { _exit(130) }
+        if !isStopping { await stop() }
+        isStopping = true
       }
       return nil
     }

@@ -62,6 +62,8 @@ struct StatusCommand: AsyncParsableCommand {
     } else if ![.finished, .stopped, .failed].contains(status.phase) {
       lines.append("but the server does not run: process \(status.process) is gone")
     }
+    let refusals = (status.refusals ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    if !refusals.isEmpty { lines.append("updates refused so far: \(refusals.joined(separator: ", "))") }
     return lines.joined(separator: "\n")
   }
 }

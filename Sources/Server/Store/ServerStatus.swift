@@ -36,6 +36,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var until: Date?
   /// The process.
   package var process: Int32
+  /// Updates that were refused so far, by reason; counted when it is read.
+  package var refusals: [String: Int]?
 
   /// Whether the process that wrote this is still there.
   package var isRunning: Bool {

@@ -334,6 +334,13 @@ extension Store {
     }
   }
 
+  /// How many updates were refused so far, by reason.
+  static func refusals(_ db: Database) throws -> [String: Int] {
+    let rows = try Row.fetchAll(
+      db, sql: "SELECT refusal, COUNT(*) AS count FROM updates WHERE refusal IS NOT NULL GROUP BY refusal")
+    return Dictionary(uniqueKeysWithValues: rows.map { ($0["refusal"] as String, $0["count"] as Int) })
+  }
+
   /// What the server of a database does or did last; nil where none has run on it. The database is not
   /// changed, and may be in use. Throws ``StoreError``, also where there is no such file.
   package static func status(of path: String) throws(StoreError) -> ServerStatus? {
@@ -347,7 +354,9 @@ extension Store {
         guard try db.tableExists("status"),
           let text = try String.fetchOne(db, sql: "SELECT status FROM status")
         else { return nil }
-        return try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+        var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+        status.refusals = try refusals(db)
+        return status
       }
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
