@@ -52,9 +52,11 @@ package struct Server: Sendable {
         do {
           let connection = try await listener.accept(
             limit: WireLimits.frameBeforeHello, tls: { [access] in access.context })
-          switch doorstep.enter(connection.host) {
-          case .welcome(let place):
+          switch doorstep.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
+          case .welcome(let place, let evicted):
             group.addTask { await Session(connection, coordinator, spool, access, place).run() }
+            // However fast strangers come, no more of them are held than there are places.
+            await evicted?.ended()
           case .full(let reason):
             if let reason { observer(.turnedAway(peer: connection.peer, reason: reason)) }
             await connection.close()

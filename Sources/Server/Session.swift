@@ -56,6 +56,7 @@ final class Session: Sendable {
       group.cancelAll()
     }
     await connection.close()
+    place.finish()
   }
 
   // MARK: - Reading
@@ -77,6 +78,7 @@ final class Session: Sendable {
         try await perform(try conversation.hear(message), identity, &conversation)
       }
     } catch WireError.closed {
+      if place.isLost { reason = "it was silent, and others wanted its place" }
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)

@@ -3,6 +3,7 @@ import Testing
 
 @Suite struct DoorstepTests {
   private let doorstep: Doorstep
+  private let evicted = EventLog<String>()
 
   init() {
     var limits = Doorstep.Limits()
@@ -11,7 +12,8 @@ import Testing
   }
 
   private func place(_ address: String) -> Doorstep.Place? {
-    if case .welcome(let place) = doorstep.enter(address) { place } else { nil }
+    let answer = doorstep.enter(address, hangUp: { [evicted] in evicted.note(address) })
+    return if case .welcome(let place, _) = answer { place } else { nil }
   }
 
   @Test func oneAddressFillsItsOwnPlacesAlone() {
@@ -22,10 +24,17 @@ import Testing
     withExtendedLifetime((places, other)) {}
   }
 
-  @Test func thereAreOnlySoManyPlacesInAll() {
-    let places = ["a", "b", "c", "d", "e", "f"].map(place)
-    #expect(places.map { $0 != nil } == [true, true, true, true, true, false])
-    withExtendedLifetime(places) {}
+  /// A client that comes while strangers hold all places finds one at once.
+  @Test func whoHasBeenSilentLongestMakesRoom() {
+    let places = ["a", "b", "c", "d", "e", "f", "g"].map(place)
+    #expect(places.allSatisfy { $0 != nil })
+    #expect(evicted.all == ["a", "b"])
+    #expect(places.map { $0?.isLost ?? false } == [true, true, false, false, false, false, false])
+    // Whoever was known in time is not among them.
+    places[2]?.leave()
+    let next = [place("h"), place("i")]
+    #expect(evicted.all == ["a", "b", "d"])
+    withExtendedLifetime((places, next)) {}
   }
 
   @Test func aPlaceIsGivenBackOnceHoweverOftenItIsLeft() {
@@ -45,7 +54,7 @@ import Testing
   @Test func anAddressIsNamedOnceAMinute() {
     let places = (0..<3).compactMap { _ in place("a") }
     let reasons = (0..<100).compactMap { _ -> String? in
-      if case .full(let reason) = doorstep.enter("a") { reason } else { nil }
+      if case .full(let reason) = doorstep.enter("a", hangUp: {}) { reason } else { nil }
     }
     #expect(reasons.count == 1)
     withExtendedLifetime(places) {}
