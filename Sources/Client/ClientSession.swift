@@ -39,7 +39,9 @@ actor ClientSession {
   /// Serves the connection to its end.
   func run() async -> Served {
     do {
-      try await perform(participation.greet(name: client.configuration.name, software: Client.software))
+      try await perform(
+        participation.greet(
+          name: client.configuration.name, software: Client.software, codecs: UpdateCoding.all))
       while ending == nil {
         let message = try await connection.receive()
         lastHeard = .now
@@ -97,7 +99,10 @@ actor ClientSession {
       case .drop(let key): drop(key)
       case .halt(let key): halt(key)
       case .upload(let offer, let offset): send(offer, from: offset)
-      case .note(let verdict): client.observer(.judged(verdict))
+      case .note(let verdict):
+        client.observer(.judged(verdict))
+        ErrorFeedback(client.configuration.state)
+          .settle(stage: verdict.key.stage, isAdmitted: verdict.refusal == nil)
       case .finish(let goodbye): ending = .success(goodbye)
       }
     }
@@ -176,6 +181,7 @@ actor ClientSession {
     if training?.key == key { client.observer(.dropped(key)) }
     halt(key)
     shelf.clear(key)
+    ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
   }
 
   /// Ends what is under way for a round; an update that is finished stays on the shelf.

@@ -3,6 +3,7 @@ import Engine
 import Federation
 import Foundation
 import Synchronization
+import Wire
 
 /// A client's training in one round: from the layers in its cache to the bytes of its update.
 struct LocalWork: Sendable {
@@ -59,6 +60,8 @@ struct LocalWork: Sendable {
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
     }
+    // Before training, which may outlive the files.
+    let base = assignment.codec == nil ? [] : trainer.parameters[stage.range].array()
     trainer.begin()
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
@@ -67,13 +70,30 @@ struct LocalWork: Sendable {
       return goesOn && !progress.isStopped
     }
     guard !progress.isStopped else { return nil }
-    let bytes = trainer.parameters[stage.range].bytes
+    let bytes = try encode(trainer.parameters[stage.range].array(), base: base, stage, assignment)
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss,
       seconds: (clock.now - start).seconds,
-      monitors: trainer.monitors)
+      monitors: trainer.monitors, codec: assignment.codec)
     return Update(offer: offer, bytes: bytes)
+  }
+
+  /// The update's bytes, as the assignment wants them coded.
+  private func encode(
+    _ values: [Float], base: [Float], _ stage: Stage, _ assignment: Assignment
+  ) throws -> Data {
+    let codec = assignment.codec ?? .plain
+    let coding = UpdateCoding(codec, stage, share: Double(plan.traffic.kept))
+    guard codec != .plain else { return coding.encode(values, base: values, seed: 0) }
+    guard codec == .topK else { return coding.encode(values, base: base, seed: assignment.seed) }
+    let feedback = ErrorFeedback(configuration.state)
+    let leftOut = feedback.load(stage: stage.index, count: values.count)
+    let wanted = zip(values, leftOut).map { $0 + $1 }
+    let bytes = coding.encode(wanted, base: base, seed: assignment.seed)
+    let sent = try coding.decode(bytes, base: base)
+    try feedback.propose(zip(wanted, sent).map { $0 - $1 }, stage: stage.index)
+    return bytes
   }
 
   private var threads: Int { configuration.threads }

@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Wire
 
 /// Makes one model of a round's admitted updates, part by part, by the plan's rule. It reads them back from
 /// the store, in client order, and never has more of them in memory than it needs.
@@ -19,7 +20,10 @@ package struct Aggregator: Sendable {
   private struct Update {
     let client: String
     let samples: Int
-    /// Offsets in bytes by part.
+    let coding: UpdateCoding
+    /// Blocks of the model that it was trained on.
+    let kept: [Int]
+    /// Offsets in floats by part.
     let offsets: [String: Int]
   }
 
@@ -40,11 +44,30 @@ package struct Aggregator: Sendable {
   private var updates: [Update] {
     ledger.inClientOrder.map { client, offer in
       var (offsets, offset): ([String: Int], Int) = ([:], 0)
-      for version in snapshot.trained(keeping: plan.keptBlocks(key, client: client)) {
+      let kept = plan.keptBlocks(key, client: client)
+      for version in snapshot.trained(keeping: kept) {
         offsets[version.name] = offset
-        offset += version.bytes
+        offset += version.bytes / 4
       }
-      return Update(client: client, samples: offer.samples, offsets: offsets)
+      let coding = plan.coding(offer.codec ?? .plain, key.stage, keeping: kept)
+      return Update(
+        client: client, samples: offer.samples, coding: coding, kept: kept, offsets: offsets)
+    }
+  }
+
+  private func values(of update: Update) throws -> [Float] {
+    let base = update.coding.codec == .plain ? [] : snapshot.trainedWeights(keeping: update.kept)
+    return try update.coding.decode(try read(update.client, nil), base: base)
+  }
+
+  /// Some values of an update. Of a plain one they alone are read; any other is decoded as a whole.
+  private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
+    guard update.coding.codec == .plain else { return Array(try values(of: update)[first..<first + count]) }
+    return try read(update.client, 4 * first..<4 * (first + count)).withUnsafeBytes { bytes in
+      [Float](unsafeUninitializedCapacity: count) { to, initialised in
+        UnsafeMutableRawBufferPointer(to).copyMemory(from: bytes)
+        initialised = count
+      }
     }
   }
 
@@ -57,11 +80,11 @@ package struct Aggregator: Sendable {
       if samples > 0 { sums[part.name] = WeightedMean(count: part.range.count, samples: samples) }
     }
     for update in updates {
-      try read(update.client, nil).withUnsafeBytes { bytes in
+      try values(of: update).withUnsafeBufferPointer { values in
         for part in parts {
           guard let offset = update.offsets[part.name] else { continue }
-          let floats = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + part.range.count * 4])
-          sums[part.name]?.fold(floats.bindMemory(to: Float.self), samples: update.samples)
+          let floats = UnsafeBufferPointer(rebasing: values[offset..<offset + part.range.count])
+          sums[part.name]?.fold(floats, samples: update.samples)
         }
       }
     }
@@ -77,13 +100,10 @@ package struct Aggregator: Sendable {
       var data = Data(capacity: part.range.count * 4)
       for first in stride(from: 0, to: part.range.count, by: Self.columns) {
         let columns = first..<min(first + Self.columns, part.range.count)
-        let values = try holders.map { update in
-          let start = (update.offsets[part.name] ?? 0) + columns.lowerBound * 4
-          return try read(update.client, start..<start + columns.count * 4).withUnsafeBytes {
-            Array($0.bindMemory(to: Float.self))
-          }
+        let matrix = try holders.map { update in
+          try values(of: update, (update.offsets[part.name] ?? 0) + columns.lowerBound, count: columns.count)
         }
-        rule(values).withUnsafeBytes { data.append(contentsOf: $0) }
+        rule(matrix).withUnsafeBytes { data.append(contentsOf: $0) }
       }
       result[part.name] = data
     }

@@ -7,31 +7,15 @@ struct LateUpdate {
   let old, new: Snapshot
 
   /// The bytes and the offer to store for the round `key` in place of those that the client sent.
-  func rebased(_ offer: UpdateOffer, _ bytes: Data, to key: RoundKey) -> (offer: UpdateOffer, bytes: Data) {
-    var values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-    var first = 0
-    for (before, after) in zip(old.trainedParts, new.trainedParts) {
-      before.withUnsafeBytes { before in
-        after.withUnsafeBytes { after in
-          for index in 0..<before.count / 4 {
-            let a = before.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
-            let b = after.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
-            values[first + index] = b + (values[first + index] - a)
-          }
-        }
-      }
-      first += before.count / 4
-    }
-    let rebased = values.withUnsafeBytes { Data($0) }
+  func rebased(_ offer: UpdateOffer, _ values: [Float], to key: RoundKey) -> (offer: UpdateOffer, bytes: Data)
+  {
+    let all = Array(0..<new.stage.model.depth)
+    let (before, after) = (old.trainedWeights(keeping: all), new.trainedWeights(keeping: all))
+    let rebased = values.indices.map { after[$0] + (values[$0] - before[$0]) }
+    let bytes = rebased.withUnsafeBytes { Data($0) }
     var folded = offer
-    (folded.key, folded.base, folded.digest) = (key, new.base, Digest(of: rebased))
-    return (folded, rebased)
-  }
-}
-
-extension Snapshot {
-  /// The weights of the parts that its stage trains, in order.
-  fileprivate var trainedParts: [Data] {
-    trained(keeping: Array(0..<stage.model.depth)).compactMap { data($0.digest) }
+    (folded.key, folded.base, folded.digest) = (key, new.base, Digest(of: bytes))
+    (folded.codec, folded.bytes) = (nil, bytes.count)
+    return (folded, bytes)
   }
 }

@@ -8,27 +8,27 @@ extension Leader {
   static let mostRefusals = 3
   static let restRounds = 5
 
-  /// What is wrong with the bytes of a whole update, as far as its digest and numbers do not say.
-  func fault(of bytes: Data, _ offer: UpdateOffer, from client: String) -> Refusal? {
-    guard plan.round.normLimit > 0 else { return nil }
-    guard let snapshot = offer.key == round.key ? snapshot : previous else { return nil }
-    let versions = snapshot.trained(keeping: plan.keptBlocks(offer.key, client: client))
-    var (offset, distance, length) = (0, 0.0, 0.0)
-    for version in versions {
-      guard let base = snapshot.data(version.digest) else { return nil }
-      base.withUnsafeBytes { old in
-        bytes.withUnsafeBytes { new in
-          for index in 0..<version.bytes / 4 {
-            let a = old.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
-            let b = new.loadUnaligned(fromByteOffset: offset + 4 * index, as: Float.self)
-            distance += Double(b - a) * Double(b - a)
-            length += Double(a) * Double(a)
-          }
-        }
+  /// The values of an update whose bytes are all here. Throws what is wrong with them, as far as their digest
+  /// does not say.
+  func decode(_ bytes: Data, _ offer: UpdateOffer, from client: String) throws(Refusal) -> [Float] {
+    guard let snapshot = offer.key == round.key ? snapshot : previous else { throw .wrongRound }
+    let kept = plan.keptBlocks(offer.key, client: client)
+    let coding = plan.coding(offer.codec ?? .plain, offer.key.stage, keeping: kept)
+    let base = snapshot.trainedWeights(keeping: kept)
+    let values: [Float]
+    do { values = try coding.decode(bytes, base: base) } catch { throw .undecodable }
+    guard values.allSatisfy(\.isFinite) else { throw .notFinite }
+    if plan.round.normLimit > 0 {
+      var (distance, length) = (0.0, 0.0)
+      for (old, new) in zip(base, values) {
+        distance += Double(new - old) * Double(new - old)
+        length += Double(old) * Double(old)
       }
-      offset += version.bytes
+      guard distance.squareRoot() <= Double(plan.round.normLimit) * length.squareRoot() else {
+        throw .overNorm
+      }
     }
-    return distance.squareRoot() > Double(plan.round.normLimit) * length.squareRoot() ? .overNorm : nil
+    return values
   }
 
   /// An update of a client was refused.

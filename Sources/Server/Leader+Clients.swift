@@ -9,6 +9,8 @@ extension Leader {
     returning {
       try store.join(hello, at: date())
       present.insert(hello.name)
+      let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
+      codecs[hello.name] = isCoding ? plan.traffic.codec : nil
       send(
         .welcome(
           Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk)),
@@ -62,13 +64,16 @@ extension Leader {
       return try refuse(offer, from: client, refusal, at: now)
     }
     guard let bytes else { return }
-    if let refusal = self.fault(of: bytes, offer, from: client) {
-      return try refuse(offer, from: client, refusal, at: now)
+    let values: [Float]
+    do {
+      values = try decode(bytes, offer, from: client)
+    } catch {
+      return try refuse(offer, from: client, error, at: now)
     }
     if round.comesBetween(offer, from: client) { return held.append((offer, bytes, client)) }
     refusals[client] = 0
     if round.isLate(offer, from: client) {
-      try fold(offer, bytes, from: client)
+      try fold(offer, values, from: client)
     } else {
       try store.add(offer, from: client, to: roundRecord, weights: bytes, refusal: nil, at: date())
       round.admit(offer, from: client)
@@ -78,9 +83,9 @@ extension Leader {
     proceed(at: now)
   }
 
-  private func fold(_ offer: UpdateOffer, _ bytes: Data, from client: String) throws {
+  private func fold(_ offer: UpdateOffer, _ values: [Float], from client: String) throws {
     guard let previous else { preconditionFailure("a late update, and no model that it is of") }
-    let late = LateUpdate(old: previous, new: snapshot).rebased(offer, bytes, to: round.key)
+    let late = LateUpdate(old: previous, new: snapshot).rebased(offer, values, to: round.key)
     try store.add(late.offer, from: client, to: roundRecord, weights: late.bytes, refusal: nil, at: date())
     round.admitLate(late.offer, from: client)
     note(.folded(round.key, client: client, offer))

@@ -63,7 +63,8 @@ extension Leader {
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
       deadlineSeconds: (deadline - now).seconds, parts: snapshot.manifest(keeping: kept),
-      trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept))
+      trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
+      codec: codecs[client])
     send(.assignment(assignment), to: client)
     note(.assigned(round.key, client: client))
   }

@@ -37,6 +37,8 @@ package final class Leader {
   var stageRecord: StageRecord
   var roundRecord: RoundRecord
   var present: Set<String> = []
+  /// How each client codes its updates; who is not among them, plain.
+  var codecs: [String: UpdateCodec] = [:]
   /// Attempts at the present round that failed since this server started.
   var failures = 0
   /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
@@ -129,9 +131,11 @@ package final class Leader {
       key, rules: plan.round, needed: needed, calibrates: plan.isCalibrated(after: key),
       expecting: { client in
         let kept = plan.keptBlocks(key, client: client)
+        let bytes = snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
+        let coding = plan.coding(plan.traffic.codec, key.stage, keeping: kept)
         return Round.Expectation(
           base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
-          bytes: snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes })
+          sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
       },
       seed: plan.seed, present: present, resting: resting, late: late,
       waitsForStragglers: plan.round.late == .fold && !isLast, at: now)

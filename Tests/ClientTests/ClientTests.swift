@@ -6,9 +6,11 @@ import Testing
 import Wire
 
 @Suite(.timeLimit(.minutes(1))) struct ClientTests {
-  /// An endpoint that nobody listens on.
+  /// An endpoint that nobody listens on. Its address is its own: of 127.0.0.1 another test could be given the
+  /// port meanwhile.
   private func closedPort() async throws -> Endpoint {
-    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
+    let listener = try await Listener(Endpoint(host: host, port: 0))
     listener.shutDown()
     listener.close()
     return listener.endpoint

@@ -142,7 +142,9 @@ private struct Pair {
   }
 
   @Test func aPortThatNobodyListensOnIsAnErrorWithItsAddress() async throws {
-    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
+    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
+    let listener = try await Listener(Endpoint(host: host, port: 0))
     listener.shutDown()
     listener.close()
     let error = await #expect(throws: WireError.self) {

@@ -38,7 +38,9 @@ import Wire
   }
 
   @Test func aPortInUseIsSaidToBe() async throws {
-    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
+    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
+    let listener = try await Listener(Endpoint(host: host, port: 0))
     let error = await #expect(throws: WireError.self) { try await Listener(listener.endpoint) }
     guard case .address(let address, let reason)? = error else {
       Issue.record("\(String(describing: error))")

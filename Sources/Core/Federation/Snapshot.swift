@@ -88,6 +88,20 @@ package struct Snapshot: Sendable {
     return manifest(keeping: blocks).filter { names.contains($0.name) }
   }
 
+  /// The weights of the parts that train, one after the other, where a client's model has the blocks `kept`.
+  package func trainedWeights(keeping kept: [Int]) -> [Float] {
+    let versions = trained(keeping: kept)
+    return [Float](unsafeUninitializedCapacity: versions.reduce(0) { $0 + $1.bytes / 4 }) { to, initialised in
+      let raw = UnsafeMutableRawBufferPointer(to)
+      var offset = 0
+      for version in versions {
+        data(version.digest)?.copyBytes(to: UnsafeMutableRawBufferPointer(rebasing: raw[offset...]))
+        offset += version.bytes
+      }
+      initialised = offset / 4
+    }
+  }
+
   /// The snapshot with some parts replaced, by name.
   package func replacing(parts new: [String: Data]) -> Snapshot {
     Snapshot(stage, parts: manifest.map { new[$0.name] ?? weights[$0.digest] ?? Data() })

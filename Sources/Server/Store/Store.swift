@@ -55,7 +55,8 @@ package final class Store: Sendable {
     let text = plan.yaml()
     return try write { db in
       if let job = try JobRecord.fetchOne(db) {
-        guard job.plan == text else {
+        // An older version of this software may have known fewer fields.
+        guard job.plan == text || (try? Plan(yaml: job.plan, file: "")) == plan else {
           throw StoreError("the database belongs to the plan '\(job.name)', which is not this one")
         }
         return job

@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Wire
 
 /// A client whose training is replaced: its update is whole numbers that follow from who it is and the round.
 /// Protocol, cache and shelf do what the real ones do; the disk survives a crash.
@@ -29,6 +30,8 @@ final class VirtualClient {
   var participation = Participation()
   /// Bytes of every layer on the disk; whole where they are as many as its version has.
   var disk: [Digest: Data] = [:]
+  /// The weights that training began from.
+  private var base: [Float] = []
   var shelf: (offer: UpdateOffer, bytes: Data)?
   /// The last update that was judged, which a liar may offer again.
   var lastOffer: (offer: UpdateOffer, bytes: Data)?
@@ -58,21 +61,39 @@ final class VirtualClient {
     return true
   }
 
+  /// Training begins: the weights are read now, whatever happens to the disk meanwhile. Returns whether they are
+  /// whole, where that matters.
+  func begin(_ assignment: Assignment) -> Bool {
+    let trained = Set(assignment.trained)
+    base = assignment.parts.filter { trained.contains($0.name) }.flatMap { version in
+      (disk[version.digest] ?? Data()).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
+    return assignment.codec == nil || assignment.parts.allSatisfy(holds)
+  }
+
   /// The update for an assignment, as this client's character has it.
-  func train(_ assignment: Assignment) -> (offer: UpdateOffer, bytes: Data) {
+  func train(_ assignment: Assignment, _ plan: Plan) -> (offer: UpdateOffer, bytes: Data) {
     if character == .stale, let lastOffer { return lastOffer }
     let count =
       assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes } / 4
     var values = Self.update(name, assignment.key, count: count)
     if character == .notFinite { values[count / 2] = .nan }
     if character == .wrongSize { values.append(0) }
-    let bytes = values.withUnsafeBytes { Data($0) }
+    let isWhole = character != .wrongSize
+    let bytes = isWhole ? encode(values, assignment, plan) : values.withUnsafeBytes { Data($0) }
     let parts = character == .wrongBase ? Array(assignment.parts.dropFirst()) : assignment.parts
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
-      samples: character == .boaster ? 1 << 40 : samples, steps: 1, loss: 1, seconds: 1)
+      samples: character == .boaster ? 1 << 40 : samples, steps: 1, loss: 1, seconds: 1,
+      codec: assignment.codec)
     if character == .wrongBytes { return (offer, Data(count: bytes.count)) }
     return (offer, bytes)
+  }
+
+  private func encode(_ values: [Float], _ assignment: Assignment, _ plan: Plan) -> Data {
+    let kept = plan.keptBlocks(assignment.key, client: name)
+    return plan.coding(assignment.codec ?? .plain, assignment.key.stage, keeping: kept)
+      .encode(values, base: base, seed: assignment.seed)
   }
 
   /// What an honest client of a name sends in a round.

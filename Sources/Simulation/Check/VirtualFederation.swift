@@ -86,6 +86,8 @@ final class VirtualFederation {
     // Drawn apart, so that the rest of a seed's story does not depend on it.
     var numbers = RandomNumbers(seed, "late")
     if numbers.chance(0.4) { plan.round.late = .fold }
+    // The one that changes no bit, so that what is committed can still be told.
+    if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan
   }
 
@@ -245,7 +247,9 @@ extension VirtualFederation {
     client.link = link
     client.participation = Participation()
     server.accept(link)
-    perform(client.participation.greet(name: client.name, software: "check"), client, link)
+    perform(
+      client.participation.greet(name: client.name, software: "check", codecs: UpdateCoding.all), client, link
+    )
   }
 
   private func disconnect(_ client: VirtualClient, _ link: Int) {
@@ -299,6 +303,7 @@ extension VirtualFederation {
     {
       return perform(client.participation.finish(offer), client, link)
     }
+    guard client.begin(assignment) else { return crash(client) }
     let time = isFaulty && random.chance(0.2) ? draw(10, 120) : draw(0.5, 10)
     agenda.note(.trained(client: client.number, life: client.life, assignment), at: now + time)
   }
@@ -306,7 +311,7 @@ extension VirtualFederation {
   private func finish(_ client: VirtualClient, _ life: Int, _ assignment: Assignment) {
     guard client.isUp, client.life == life else { return }
     guard case .training(assignment) = client.participation.phase, let link = client.link else { return }
-    let update = client.train(assignment)
+    let update = client.train(assignment, plan)
     client.shelf = update
     client.lastOffer = update
     if update.offer.key != assignment.key {

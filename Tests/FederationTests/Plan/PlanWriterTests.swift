@@ -22,8 +22,8 @@ import Testing
 
   @Test func writesEveryFieldOnALineOfItsOwn() {
     var plan = Plan(encoder: EncoderConfiguration(image: 32, patch: 4, width: 96, depth: 4, heads: 3))
-    // encoder, heads, method, local, round, augmentation.
-    let sections = 6
+    // encoder, heads, method, local, round, traffic, augmentation.
+    let sections = 7
     let calibration = PlanField.all.filter { $0.path.hasPrefix("method.calibration.") }.count
     #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count - calibration + sections)
     plan.method.calibration = Plan.Calibration(data: "shapes:512")

@@ -70,6 +70,8 @@ extension Plan {
     plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!
     plan.round.trim =
       plan.round.aggregation == .trimmedMean ? (plan.round.quorum - 1) / 2 : numbers.int(0...99)
+    plan.traffic = TrafficRules(
+      codec: UpdateCodec.allCases.randomElement(using: &numbers)!, kept: numbers.float(upTo: 1))
     if Bool.random(using: &numbers) { plan.becomeResNet(&numbers, layers: layers) }
     plan.augmentation = .random(&numbers, image: plan.encoder.image, channels: channels)
     return plan

@@ -33,11 +33,15 @@ package struct Hello: Sendable, Hashable, Codable {
   package var name: String
   /// For the log, at most 64 characters.
   package var software: String
+  /// What the client can code its updates with (``UpdateCodec``); nil: plain alone. Names that are not known are
+  /// passed over.
+  package var codecs: [String]?
 
   package static let currentProtocol = 1
 
-  package init(name: String, software: String) {
+  package init(name: String, software: String, codecs: [UpdateCodec]? = nil) {
     self.protocol = Self.currentProtocol
+    self.codecs = codecs?.map(\.rawValue)
     (self.name, self.software) = (name, software)
   }
 
@@ -83,11 +87,14 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var trained: [String]
   /// Digests of parts of the stage's model that this client does without this time: worth keeping.
   package var others: [Digest]
+  /// How the update is to be coded; nil: plain.
+  package var codec: UpdateCodec?
 
   package init(
     key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
-    others: [Digest] = []
+    others: [Digest] = [], codec: UpdateCodec? = nil
   ) {
+    self.codec = codec == .plain ? nil : codec
     (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
     (self.parts, self.trained, self.others) = (parts, trained, others)
   }
@@ -130,11 +137,14 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   package var seconds: Double
   /// Of the last batch; nil where they cannot be told.
   package var monitors: CollapseMonitors?
+  /// What the bytes are coded with; nil: plain.
+  package var codec: UpdateCodec?
 
   package init(
     key: RoundKey, base: Digest, digest: Digest, bytes: Int, samples: Int, steps: Int, loss: Float,
-    seconds: Double, monitors: CollapseMonitors? = nil
+    seconds: Double, monitors: CollapseMonitors? = nil, codec: UpdateCodec? = nil
   ) {
+    self.codec = codec == .plain ? nil : codec
     (self.key, self.base, self.digest, self.bytes) = (key, base, digest, bytes)
     (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
     self.monitors = monitors

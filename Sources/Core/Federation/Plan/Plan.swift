@@ -20,6 +20,8 @@ package struct Plan: Sendable, Hashable, Codable {
   package var local: LocalTraining
   /// Who takes part in a round, and when it is over.
   package var round: RoundRules
+  /// How numbers travel.
+  package var traffic: TrafficRules
   /// How the two views of an image come about.
   package var augmentation: AugmentationSettings
 
@@ -27,7 +29,7 @@ package struct Plan: Sendable, Hashable, Codable {
     name: String = "strata", seed: UInt64 = 1, encoder: EncoderConfiguration,
     heads: HeadConfiguration = HeadConfiguration(), method: Method = Method(),
     local: LocalTraining = LocalTraining(), round: RoundRules = RoundRules(),
-    augmentation: AugmentationSettings = AugmentationSettings()
+    traffic: TrafficRules = TrafficRules(), augmentation: AugmentationSettings = AugmentationSettings()
   ) {
     self.name = name
     self.seed = seed
@@ -36,6 +38,7 @@ package struct Plan: Sendable, Hashable, Codable {
     self.method = method
     self.local = local
     self.round = round
+    self.traffic = traffic
     self.augmentation = augmentation
   }
 }

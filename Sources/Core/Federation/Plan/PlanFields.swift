@@ -1,7 +1,7 @@
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + calibration + local + round + augmentation
+    job + encoder + heads + method + calibration + local + round + traffic + augmentation
 
   private static let job: [PlanField] = [
     PlanField(
@@ -77,6 +77,15 @@ extension PlanField {
     PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
       "What a client's process may have resident: it computes in slices to stay below, or refuses."),
+  ]
+
+  private static let traffic: [PlanField] = [
+    PlanField(
+      "traffic.codec", \.traffic.codec, .choice,
+      "How updates travel: as they are, or as differences of so many bits; top-k sends the largest alone."),
+    PlanField(
+      "traffic.kept", \.traffic.kept, .number(.above(0, to: 1)), unit: "share",
+      "Values of an update that top-k sends; the rest is added to the client's next one."),
   ]
 
   private static let round: [PlanField] = [

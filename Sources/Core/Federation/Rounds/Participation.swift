@@ -42,8 +42,8 @@ package struct Participation: Sendable {
   package init() {}
 
   /// The first action of a connection.
-  package func greet(name: String, software: String) -> [Action] {
-    [.send(.hello(Hello(name: name, software: software)))]
+  package func greet(name: String, software: String, codecs: [UpdateCodec]? = nil) -> [Action] {
+    [.send(.hello(Hello(name: name, software: software, codecs: codecs)))]
   }
 
   /// The server said something. `holds` tells which versions are kept here, `declines` why this client will

@@ -14,6 +14,8 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   case wrongSize
   /// Its bytes are not those of its digest.
   case wrongDigest
+  /// It is coded with a codec that the plan has not, or its bytes cannot be decoded.
+  case undecodable
   /// A weight or the loss is not a finite number.
   case notFinite
   /// It claims no samples, or more than a federation has.
@@ -31,6 +33,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
     case .wrongBase: "it was trained from another snapshot"
     case .wrongSize: "its length is not that of what trains"
     case .wrongDigest: "its bytes are not those of its digest"
+    case .undecodable: "its bytes are not those of the round's codec"
     case .notFinite: "it holds a number that is not finite"
     case .overLimit: "its number of samples is out of bounds"
     case .overNorm: "it is farther from the round's weights than the plan allows"

@@ -81,9 +81,15 @@ package struct Round: Sendable {
   /// What a client's update of a round must look like.
   package struct Expectation: Sendable, Hashable {
     package let base: Digest
-    package let bytes: Int
+    /// How many bytes it may have, by the codecs that it may be coded with.
+    package let sizes: [UpdateCodec: ClosedRange<Int>]
 
-    package init(base: Digest, bytes: Int) { (self.base, self.bytes) = (base, bytes) }
+    package init(base: Digest, sizes: [UpdateCodec: ClosedRange<Int>]) {
+      (self.base, self.sizes) = (base, sizes)
+    }
+
+    /// The expectation of a plain update.
+    package init(base: Digest, bytes: Int) { self.init(base: base, sizes: [.plain: bytes...bytes]) }
   }
 
   /// - Parameters:
@@ -187,7 +193,8 @@ package struct Round: Sendable {
       expected = self.expected(client)
     }
     guard offer.base == expected.base else { return .wrongBase }
-    guard offer.bytes == expected.bytes else { return .wrongSize }
+    guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
+    guard sizes.contains(offer.bytes) else { return .wrongSize }
     guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
     guard offer.samples > 0, offer.samples <= Self.mostSamples, offer.steps > 0 else { return .overLimit }
     return nil
