@@ -2,17 +2,17 @@ import Foundation
 
 /// What earlier updates left out of what was learnt, kept on the client's disk and added to the next one (error
 /// feedback, arXiv 1809.07599). It is of one stage: another one trains other layers.
-struct ErrorFeedback: Sendable {
+package struct ErrorFeedback: Sendable {
   private let folder: URL
 
   /// In a client's folder, which exists.
-  init(_ folder: URL) { self.folder = folder }
+  package init(_ folder: URL) { self.folder = folder }
 
   private func file(_ stage: Int) -> URL { folder.appendingPathComponent("left-out-\(stage).bin") }
   private func proposal(_ stage: Int) -> URL { folder.appendingPathComponent("left-out-\(stage).next") }
 
   /// What was left out in a stage so far; zeros where nothing was, or where its length is another.
-  func load(stage: Int, count: Int) -> [Float] {
+  package func load(stage: Int, count: Int) -> [Float] {
     guard let bytes = try? Data(contentsOf: file(stage)), bytes.count == 4 * count else {
       return [Float](repeating: 0, count: count)
     }
@@ -20,7 +20,7 @@ struct ErrorFeedback: Sendable {
   }
 
   /// What is left out if the update under way is admitted. Throws ``ClientError/state(_:)``.
-  func propose(_ values: [Float], stage: Int) throws(ClientError) {
+  package func propose(_ values: [Float], stage: Int) throws(ClientError) {
     do {
       try values.withUnsafeBytes { Data($0) }.write(to: proposal(stage), options: .atomic)
     } catch {
@@ -29,7 +29,7 @@ struct ErrorFeedback: Sendable {
   }
 
   /// The update was judged, or nobody wants it any more: then what it would have left out is forgotten.
-  func settle(stage: Int, isAdmitted: Bool) {
+  package func settle(stage: Int, isAdmitted: Bool) {
     if isAdmitted {
       _ = rename(proposal(stage).path, file(stage).path)
     } else {

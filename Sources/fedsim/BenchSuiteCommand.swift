@@ -64,7 +64,7 @@ struct BenchSuiteCommand: AsyncParsableCommand {
     let pipe = Pipe()
     process.standardOutput = pipe
     try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    let output = pipe.fileHandleForReading.allBytes()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
       throw CommandFailure(

@@ -15,11 +15,13 @@ import Wire
     private(set) var releases: [String] = []
     var now = Duration.zero
 
-    init(_ plan: Plan, _ folder: URL, _ names: [String]) throws {
+    init(_ plan: Plan, _ folder: URL, _ names: [String], codecs: [UpdateCodec]? = nil) throws {
       leader = try Leader(
         plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path), at: .zero)
       try follow(leader.advance(at: .zero))
-      for name in names { try follow(leader.join(Hello(name: name, software: "test"), at: .zero)) }
+      for name in names {
+        try follow(leader.join(Hello(name: name, software: "test", codecs: codecs), at: .zero))
+      }
     }
 
     /// Takes note, and does at once what a server does beside its leader. Returns the verdict, if there is one.
@@ -200,6 +202,74 @@ import Wire
       try led.wait(plan.round.deadline.duration)
       #expect(led.leader.round.key.stage == 2 && led.releases == ["c"])
       #expect(try led.submit(led.trained(slow), slow, from: "c") == .wrongRound)
+    }
+  }
+
+  // MARK: - Coded updates
+
+  /// An offer of coded bytes and its verdict.
+  private func submit(
+    _ bytes: Data, _ codec: UpdateCodec, _ assignment: Assignment, _ led: inout Led
+  ) throws -> Refusal? {
+    let offer = UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+      bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1, codec: codec)
+    let wanted = led.leader.wants(offer, from: "a")
+    return try #require(
+      try led.follow(led.leader.judge(offer, wanted ? bytes : nil, fault: nil, from: "a", at: .zero))
+    ).refusal
+  }
+
+  @Test func aCodedUpdateBecomesWhatItsClientCanDecodeItself() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 1, rounds: .each(2))
+      plan.traffic.codec = .int4
+      var led = try Led(plan, folder, ["a"], codecs: [.int8, .int4])
+      let assignment = try #require(led.assignments["a"])
+      #expect(assignment.codec == .int4)
+      let base = led.trained(assignment)
+      let coding = plan.coding(.int4, 1, keeping: [0])
+      let bytes = coding.encode(base.map { $0 * 1.1 + 0.01 }, base: base, seed: 3)
+      #expect(try submit(bytes, .int4, assignment, &led) == nil)
+      #expect(led.trained(assignment) == (try coding.decode(bytes, base: base)))
+    }
+  }
+
+  @Test func whatCannotBeDecodedIsRefused() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 1, rounds: .each(2), attempts: 9)
+      plan.traffic.codec = .int8
+      var led = try Led(plan, folder, ["a"], codecs: UpdateCoding.all)
+      func next() throws -> (Assignment, [Float]) {
+        let assignment = try #require(led.assignments["a"])
+        return (assignment, led.trained(assignment))
+      }
+      let coding = plan.coding(.int8, 1, keeping: [0])
+      var (assignment, base) = try next()
+      let good = coding.encode(base, base: base, seed: 1)
+      #expect(try submit(good.dropLast(3) + Data([1, 2, 3]), .int8, assignment, &led) == .undecodable)
+      // Another codec than the plan's, though its bytes are right.
+      (assignment, base) = try next()
+      let other = plan.coding(.bfloat16, 1, keeping: [0]).encode(base, base: base, seed: 1)
+      #expect(try submit(other, .bfloat16, assignment, &led) == .undecodable)
+      (assignment, base) = try next()
+      base[5] = .infinity
+      let broken = coding.encode(base, base: base.map { $0.isFinite ? $0 : 0 }, seed: 1)
+      #expect(try submit(broken, .int8, assignment, &led) == .notFinite)
+    }
+  }
+
+  @Test func whoCannotCodeSendsPlainUpdates() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 1, rounds: .each(2))
+      plan.traffic.codec = .int8
+      for codecs in [nil, [], [UpdateCodec.float32]] as [[UpdateCodec]?] {
+        let own = folder.appendingPathComponent("\(codecs?.count ?? -1)")
+        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
+        var led = try Led(plan, own, ["a"], codecs: codecs)
+        #expect(led.assignments["a"]?.codec == nil)
+        #expect(try led.submit("a", distance: 0.1) == nil)
+      }
     }
   }
 }

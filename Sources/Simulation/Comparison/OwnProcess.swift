@@ -51,7 +51,7 @@ final class OwnProcess: Sendable {
         $0.process = process.processIdentifier
       }
       let message = Self.message(of: errors.fileHandleForReading, line)
-      let data = keepingOutput ? output.fileHandleForReading.readDataToEndOfFile() : Data()
+      let data = keepingOutput ? output.fileHandleForReading.allBytes() : Data()
       process.waitUntilExit()
       state.withLock { $0.process = 0 }
       let status = process.terminationStatus
@@ -76,7 +76,7 @@ final class OwnProcess: Sendable {
       }
       line(text)
     }
-    while case let bytes = pipe.availableData, !bytes.isEmpty {
+    while case let bytes = pipe.nextBytes(), !bytes.isEmpty {
       rest += bytes
       while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
         take(rest[..<end])

@@ -1,0 +1,32 @@
+import Client
+import Foundation
+import Testing
+
+@Suite struct ErrorFeedbackTests {
+  private let left: [Float] = [0.5, -0.25, 0]
+
+  @Test func whatWasLeftOutSurvivesARestart() async throws {
+    try await withTemporaryFolder { folder in
+      try ErrorFeedback(folder).propose(left, stage: 2)
+      ErrorFeedback(folder).settle(stage: 2, isAdmitted: true)
+      #expect(ErrorFeedback(folder).load(stage: 2, count: 3) == left)
+      // It is of that stage's layers, and of no others.
+      #expect(ErrorFeedback(folder).load(stage: 3, count: 3) == [0, 0, 0])
+      #expect(ErrorFeedback(folder).load(stage: 2, count: 2) == [0, 0])
+    }
+  }
+
+  /// An update that did not count has left nothing out of what did.
+  @Test func aRefusedUpdateChangesNothing() async throws {
+    try await withTemporaryFolder { folder in
+      let feedback = ErrorFeedback(folder)
+      try feedback.propose(left, stage: 1)
+      feedback.settle(stage: 1, isAdmitted: true)
+      try feedback.propose([9, 9, 9], stage: 1)
+      #expect(feedback.load(stage: 1, count: 3) == left, "not before the verdict")
+      feedback.settle(stage: 1, isAdmitted: false)
+      feedback.settle(stage: 1, isAdmitted: true)
+      #expect(feedback.load(stage: 1, count: 3) == left)
+    }
+  }
+}
