@@ -8,7 +8,9 @@ import Simulation
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures speed and memory, as ratios taken in one run.",
-    subcommands: [BenchStepCommand.self, BenchSuiteCommand.self])
+    subcommands: [
+      BenchStepCommand.self, BenchSuiteCommand.self, BenchRoundCommand.self, BenchRoundServerCommand.self,
+    ])
 }
 
 struct BenchStepCommand: AsyncParsableCommand {

@@ -8,7 +8,7 @@ import Testing
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
     ),
-    (["fedsim", "bench"], ["step"]),
+    (["fedsim", "bench"], ["step", "suite", "round"]),
     (
       ["fedserver", "run"],
       [
@@ -76,6 +76,10 @@ import Testing
       ]
     ),
     (["fedsim", "bench", "suite"], []),
+    (
+      ["fedsim", "bench", "round"],
+      ["--clients <clients>", "--bytes <bytes>", "--rounds <rounds>", "--json"]
+    ),
   ])
   func helpNamesEveryOption(command: [String], options: [String]) async throws {
     let outcome = try await Command(command[0], command.dropFirst() + ["--help"]).outcome()

@@ -1,0 +1,168 @@
+import Client
+import Engine
+import Federation
+import Foundation
+import Server
+import Synchronization
+import Wire
+
+/// Measures the server alone: rounds of clients that do not train, over TCP on this machine, with the real
+/// store. The server has a process of its own, so that its memory is its own.
+package struct RoundBenchmark: Sendable {
+  private let clients: Int
+  private let rounds: Int
+  private let plan: Plan
+
+  /// The names are those that `fedsim bench round --json` prints.
+  package struct Result: Sendable, Codable {
+    package let clients: Int
+    package let rounds: Int
+    /// Of the model, which every client gets and gives back in every round.
+    package let modelBytes: Int
+    /// From the first assignment to the last verdict, by round.
+    package let secondsPerRound: Double
+    /// Both ways at the server's sockets.
+    package let bytesPerRound: Int
+    /// The most that the server's process had resident (VmHWM).
+    package let serverPeakMemoryBytes: Int
+  }
+
+  /// Rounds of so many clients with a model of about `bytes`.
+  package init(clients: Int, bytes: Int, rounds: Int) {
+    (self.clients, self.rounds) = (clients, rounds)
+    plan = Self.plan(clients: clients, bytes: bytes, rounds: rounds)
+  }
+
+  /// Bytes of the plan's model.
+  package var modelBytes: Int { plan.stage(1).model.layout.bytes }
+
+  /// A small encoder under a head that is as large as is wanted.
+  private static func plan(clients: Int, bytes: Int, rounds: Int) -> Plan {
+    let (width, output) = (16, 16)
+    let encoder = EncoderConfiguration(image: 8, channels: 1, patch: 4, width: width, depth: 1, heads: 1)
+    func model(_ hidden: Int) -> Plan {
+      Plan(
+        name: "bench round", encoder: encoder, heads: HeadConfiguration(hidden: hidden, output: output))
+    }
+    // All but the square of the hidden layer is little.
+    let rest = model(1).stage(1).model.layout.bytes / 4
+    let side = Double(max(bytes / 4 - rest, 1)).squareRoot() - Double(width + output + 4) / 2
+    var plan = model(max(Int(side), 1))
+    plan.method.strategy = .endToEnd
+    plan.method.roundsPerStage = .each(rounds)
+    plan.round = Plan.RoundRules(cohort: clients, quorum: clients, deadline: .hours(1))
+    return plan
+  }
+
+  /// Runs it; `server` is this program with the arguments that make it ``serve(_:in:listening:)``.
+  package func run(_ server: (_ plan: URL, _ folder: URL) -> [String]) async throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = folder.appendingPathComponent("plan.yaml")
+    try Data(plan.yaml().utf8).write(to: file)
+    let process = OwnProcess(URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
+    let (addresses, address) = AsyncStream<String>.makeStream()
+    let arguments = server(file, folder)
+    async let served = process.run(arguments, keepingOutput: true) { line in
+      if line.hasPrefix(Self.listening) { address.yield(String(line.dropFirst(Self.listening.count))) }
+    }
+    var first = addresses.makeAsyncIterator()
+    guard let text = await first.next() else { throw CancellationError() }
+    let endpoint = try Endpoint(parsing: text)
+    let times = try await withThrowingTaskGroup(of: IdleClient.Times.self) { group in
+      for number in 0..<clients {
+        group.addTask { try await IdleClient(name: "client-\(number)", server: endpoint).run() }
+      }
+      return try await group.reduce(into: IdleClient.Times()) { $0.join($1) }
+    }
+    let outcome = try await served
+    let memory = try JSONDecoder().decode(Int.self, from: outcome.output)
+    let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
+    let bytes = try store.clients().reduce(0) { $0 + $1.bytesUp + $1.bytesDown }
+    return Result(
+      clients: clients, rounds: rounds, modelBytes: modelBytes,
+      secondsPerRound: times.length.seconds / Double(rounds), bytesPerRound: bytes / rounds,
+      serverPeakMemoryBytes: memory)
+  }
+
+  private static let listening = "listening "
+
+  /// The server's side, in a process of its own: runs the plan to its end. Returns the most memory it had.
+  package static func serve(_ plan: Plan, in folder: URL, tell: (String) -> Void) async throws -> Int {
+    var limits = Doorstep.Limits()
+    (limits.perAddress, limits.total) = (1 << 16, 1 << 16)
+    let server = try await Server(
+      plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path),
+      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, strangers: limits)
+    tell("\(listening)\(server.endpoint)")
+    _ = try await server.run()
+    return ProcessMemory.peak
+  }
+}
+
+/// A client that says what others say and trains nothing: it gives back the weights that it got.
+private struct IdleClient {
+  let name: String
+  let server: Endpoint
+
+  /// When the first assignment came and the last verdict.
+  struct Times: Sendable {
+    var first: ContinuousClock.Instant?
+    var last: ContinuousClock.Instant?
+
+    mutating func join(_ other: Times) {
+      first = [first, other.first].compactMap(\.self).min()
+      last = [last, other.last].compactMap(\.self).max()
+    }
+
+    var length: Duration {
+      guard let first, let last else { return .zero }
+      return last - first
+    }
+  }
+
+  func run() async throws -> Times {
+    let connection = try await Connection.connect(to: server, limit: WireLimits.frame)
+    var times = Times()
+    try await connection.send(.hello(Hello(name: name, software: "bench")))
+    // All parts, one after the other as they come: what trains is the whole model.
+    var (model, assignment, missing): (Data, Assignment?, [PartVersion]) = (Data(), nil, [])
+    while true {
+      switch try await connection.receive() {
+      case .assignment(let next):
+        times.first = times.first ?? .now
+        (assignment, missing, model) = (
+          next, next.parts, Data(capacity: next.parts.reduce(0) { $0 + $1.bytes })
+        )
+        for part in next.parts { try await connection.send(.fetch(Fetch(digest: part.digest))) }
+      case .layer(let head, let bytes):
+        model.append(bytes)
+        guard head.offset + bytes.count == head.total else { continue }
+        missing.removeFirst()
+        if missing.isEmpty, let assignment { try await offer(model, assignment, connection) }
+      case .request(let request):
+        for start in stride(from: request.offset, to: model.count, by: WireLimits.chunk) {
+          let piece = Data(model[start..<min(start + WireLimits.chunk, model.count)])
+          try await connection.send(.update(UpdateData(digest: request.digest, offset: start), piece))
+        }
+      case .acknowledgement(let verdict):
+        if let refusal = verdict.refusal { throw WireError.malformed(refusal.explanation) }
+        times.last = .now
+        model = Data()
+      case .goodbye:
+        await connection.close()
+        return times
+      default: break
+      }
+    }
+  }
+
+  private func offer(_ model: Data, _ assignment: Assignment, _ connection: Connection) async throws {
+    try await connection.send(
+      .offer(
+        UpdateOffer(
+          key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: model),
+          bytes: model.count, samples: 100, steps: 1, loss: 1, seconds: 0)))
+  }
+}
