@@ -1,4 +1,5 @@
 import Certificates
+import Dispatch
 import Foundation
 import Testing
 
@@ -92,6 +93,18 @@ import Testing
       try FileManager.default.removeItem(at: url.appendingPathComponent("tls/authority.key"))
       #expect(!folder.canIssue)
       #expect(throws: CertificateError.self) { try folder.enrol("box") }
+    }
+  }
+
+  /// A server that enrols boxes and an operator's command keep one book.
+  @Test func whoIssuesAtTheSameTimeLosesNoLine() throws {
+    try withFolder { folder, _ in
+      let key = try PrivateKey()
+      let request = try SigningRequest(name: "box", key: key)
+      DispatchQueue.concurrentPerform(iterations: 64) { number in
+        _ = try? folder.issue(request, name: "box-\(number)", days: 1)
+      }
+      #expect(Set(folder.issued.map(\.name)).count == 64)
     }
   }
 }

@@ -51,10 +51,17 @@ struct KeyFiles: Sendable {
     }
   }
 
-  /// Adds a line to a file. Throws ``CertificateError``.
+  /// Adds a line to a file, in one piece: a server and a command may do so at once. Throws ``CertificateError``.
   func append(_ line: String, to name: String) throws(CertificateError) {
-    let before = exists(name) ? try read(name) : ""
-    try write(before + line + "\n", to: name)
+    let path = url(name).path
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    guard descriptor >= 0 else { throw CertificateError("\(path): \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    give(path, to: folder)
+    let bytes = Array("\(line)\n".utf8)
+    guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+      throw CertificateError("\(path): \(String(cString: strerror(errno)))")
+    }
   }
 
   /// Lines of a file, each cut into words; none where there is no file.

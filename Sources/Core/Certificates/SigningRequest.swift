@@ -1,7 +1,8 @@
 import CSSL
 
 /// A request for a certificate: a name and a public key, signed with the private key, which stays where it is.
-package final class SigningRequest {
+package final class SigningRequest: @unchecked Sendable {
+  // Never changed after it is made.
   let pointer: OpaquePointer
 
   /// Throws ``CertificateError``.
