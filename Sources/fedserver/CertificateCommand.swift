@@ -4,14 +4,6 @@ import Commands
 import Federation
 import Foundation
 
-/// The folder of the server's certificates.
-struct CertificateOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The folder of the server's certificates.", valueName: "dir"))
-  var tls: String
-
-  var folder: CertificateFolder { CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)) }
-}
-
 struct CertificateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "certificate",
@@ -24,26 +16,6 @@ struct CertificateCommand: ParsableCommand {
       AuthorityCommand.self, ServerCertificateCommand.self, ClientCertificateCommand.self, RevokeCommand.self,
       CertificateListCommand.self,
     ])
-}
-
-private func reporting(_ body: () throws -> Void) async throws {
-  try await Commands.reporting("fedserver") {
-    do { try body() } catch let error as CertificateError { throw CommandFailure(.store, error.description) }
-  }
-}
-
-private func checkName(_ name: String) throws {
-  guard Hello.isValid(name: name) else {
-    throw ValidationError("a name is 1 to 64 letters, digits, '.', '_' or '-'")
-  }
-}
-
-private func checkDays(_ days: Int) throws {
-  guard (1...7300).contains(days) else { throw ValidationError("--days is 1 to 7300") }
-}
-
-private func until(_ certificate: Certificate) -> String {
-  "valid until \(certificate.expires.formatted(.iso8601.year().month().day()))"
 }
 
 struct AuthorityCommand: AsyncParsableCommand {
@@ -133,66 +105,5 @@ struct ClientCertificateCommand: AsyncParsableCommand {
       let certificate = try options.folder.createClient(name, days: days, in: folder)
       print("client \(name), \(until(certificate)): \(folder.path)")
     }
-  }
-}
-
-struct RevokeCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "revoke",
-    abstract: "Revokes all certificates of a client.",
-    discussion: "A running server ends its connection within ten seconds.")
-
-  @OptionGroup var options: CertificateOptions
-
-  @Argument(help: "The client's name.")
-  var name: String
-
-  func run() async throws {
-    try await reporting {
-      let count = try options.folder.revoke(name)
-      guard count > 0 else { throw CertificateError("\(name) has no certificate that is not revoked") }
-      print("\(count) of \(name) revoked")
-    }
-  }
-}
-
-struct CertificateListCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the certificates that were issued.")
-
-  @OptionGroup var options: CertificateOptions
-
-  func run() async throws {
-    try await reporting {
-      for one in options.folder.issued {
-        let state =
-          one.isRevoked ? "revoked" : one.expires < Date() ? "expired" : "valid until"
-        let day = one.expires.formatted(.iso8601.year().month().day())
-        print(
-          "\(one.serial)  \(one.role.rawValue)  \(one.name)  \(state)\(state == "valid until" ? " \(day)" : "")"
-        )
-      }
-    }
-  }
-}
-
-struct EnrolCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "enroll",
-    abstract: "Prints a one-time code with which a new box fetches its certificate.",
-    discussion: """
-      On the box: fedclient enroll --server HOST:PORT CODE. The code is valid for \(CertificateFolder.enrolmentHours) \
-      hours, for one use. Give it to the box as you would a password.
-      """)
-
-  @OptionGroup var options: CertificateOptions
-
-  @Argument(help: "The client's name.")
-  var name: String
-
-  func validate() throws { try checkName(name) }
-
-  func run() async throws {
-    try await reporting { print(try options.folder.enrol(name)) }
   }
 }

@@ -28,20 +28,20 @@ final class VirtualFederation {
   var observer: (Data) -> Void = { _ in }
   private let path: String
   private let start = Date(timeIntervalSince1970: 1_700_000_000)
-  private var agenda = Agenda<Event>()
-  private var random: RandomNumbers
+  var agenda = Agenda<Event>()
+  var random: RandomNumbers
   /// Apart, so that the rest of a seed's story does not depend on who gives up.
-  private var moods: RandomNumbers
-  private var links: [VirtualLink] = []
-  private var server: VirtualServer?
-  private var serverLife = 0
-  private(set) var now = Duration.zero
-  private(set) var events = 0
+  var moods: RandomNumbers
+  var links: [VirtualLink] = []
+  var server: VirtualServer?
+  var serverLife = 0
+  var now = Duration.zero
+  var events = 0
   /// Whether faults happen.
-  private var isFaulty = true
+  var isFaulty = true
   /// Rounds that were committed when healing began, and by when there must be one more.
-  private var healing: (rounds: Int, until: Duration)?
-  private(set) var isDone = false
+  var healing: (rounds: Int, until: Duration)?
+  var isDone = false
 
   init(seed: UInt64, folder: URL) {
     random = RandomNumbers(seed, "federation")
@@ -91,7 +91,7 @@ final class VirtualFederation {
     return plan
   }
 
-  private func draw(_ low: Float, _ high: Float) -> Duration {
+  func draw(_ low: Float, _ high: Float) -> Duration {
     .milliseconds(Int(1000 * random.uniform(low, high)))
   }
 
@@ -116,7 +116,7 @@ final class VirtualFederation {
 // MARK: - Events
 
 extension VirtualFederation {
-  private func handle(_ event: Event) {
+  func handle(_ event: Event) {
     switch event {
     case .bytes(let bytes, let link, let toServer): arrive(bytes, link, toServer: toServer)
     case .loss(let link, let atServer):
@@ -136,7 +136,7 @@ extension VirtualFederation {
     }
   }
 
-  private func arrive(_ bytes: Data, _ link: Int, toServer: Bool) {
+  func arrive(_ bytes: Data, _ link: Int, toServer: Bool) {
     guard !links[link].isCut else { return }
     let messages: [Message]
     do {
@@ -153,7 +153,7 @@ extension VirtualFederation {
     }
   }
 
-  private func send(_ message: Message, on link: Int, toServer: Bool) {
+  func send(_ message: Message, on link: Int, toServer: Bool) {
     guard !links[link].isCut else { return }
     guard let bytes = try? message.frame().encoded() else {
       return checker.require(false, "\(message.name) cannot be encoded")
@@ -168,7 +168,7 @@ extension VirtualFederation {
     }
   }
 
-  private func cut(_ link: Int) {
+  func cut(_ link: Int) {
     guard !links[link].isCut else { return }
     links[link].cut()
     agenda.note(.loss(link: link, atServer: true), at: now + draw(0.01, isFaulty ? 30 : 1))
@@ -179,7 +179,7 @@ extension VirtualFederation {
 // MARK: - The server
 
 extension VirtualFederation {
-  private func startServer() {
+  func startServer() {
     guard server == nil, !isDone else { return }
     serverLife += 1
     do {
@@ -193,7 +193,7 @@ extension VirtualFederation {
   }
 
   /// Lets the server work, and does what follows; it may crash before that, and at any point of what follows.
-  private func callServer(_ work: (VirtualServer) -> [VirtualServer.Consequence]) {
+  func callServer(_ work: (VirtualServer) -> [VirtualServer.Consequence]) {
     guard let server else { return }
     if isFaulty && random.chance(0.002) { return crashServer() }
     // Now and then nothing can be stored, as when a disk is full.
@@ -211,7 +211,7 @@ extension VirtualFederation {
     }
   }
 
-  private func follow(_ consequence: VirtualServer.Consequence) {
+  func follow(_ consequence: VirtualServer.Consequence) {
     switch consequence {
     case .send(let message, let link): send(message, on: link, toServer: false)
     case .hangUp(let link): cut(link)
@@ -226,7 +226,7 @@ extension VirtualFederation {
     }
   }
 
-  private func crashServer() {
+  func crashServer() {
     guard server != nil else { return }
     server = nil
     for link in links.indices where !links[link].isCut { cut(link) }
@@ -237,7 +237,7 @@ extension VirtualFederation {
 // MARK: - Clients
 
 extension VirtualFederation {
-  private func connect(_ client: VirtualClient, _ life: Int) {
+  func connect(_ client: VirtualClient, _ life: Int) {
     guard client.isUp, client.life == life, client.link == nil else { return }
     guard let server else {
       return agenda.note(.connect(client: client.number, life: life), at: now + draw(0.1, 5))
@@ -252,7 +252,7 @@ extension VirtualFederation {
     )
   }
 
-  private func disconnect(_ client: VirtualClient, _ link: Int) {
+  func disconnect(_ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
     client.link = nil
     client.participation = Participation()
@@ -261,7 +261,7 @@ extension VirtualFederation {
     }
   }
 
-  private func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
+  func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
     if case .acknowledgement(let verdict) = message, verdict.refusal == nil {
       checker.hear(verdict.key, client)
@@ -273,7 +273,7 @@ extension VirtualFederation {
     }
   }
 
-  private func perform(_ actions: [Participation.Action], _ client: VirtualClient, _ link: Int) {
+  func perform(_ actions: [Participation.Action], _ client: VirtualClient, _ link: Int) {
     for action in actions {
       switch action {
       case .send(let message): send(message, on: link, toServer: true)
@@ -297,7 +297,7 @@ extension VirtualFederation {
     }
   }
 
-  private func train(_ client: VirtualClient, _ assignment: Assignment, _ link: Int) {
+  func train(_ client: VirtualClient, _ assignment: Assignment, _ link: Int) {
     if let (offer, _) = client.shelf, offer.key == assignment.key,
       offer.base == Snapshot.base(of: assignment.parts)
     {
@@ -308,7 +308,7 @@ extension VirtualFederation {
     agenda.note(.trained(client: client.number, life: client.life, assignment), at: now + time)
   }
 
-  private func finish(_ client: VirtualClient, _ life: Int, _ assignment: Assignment) {
+  func finish(_ client: VirtualClient, _ life: Int, _ assignment: Assignment) {
     guard client.isUp, client.life == life else { return }
     guard case .training(assignment) = client.participation.phase, let link = client.link else { return }
     let update = client.train(assignment, plan)
@@ -321,7 +321,7 @@ extension VirtualFederation {
     perform(client.participation.finish(update.offer), client, link)
   }
 
-  private func upload(_ offer: UpdateOffer, from offset: Int, _ client: VirtualClient, _ link: Int) {
+  func upload(_ offer: UpdateOffer, from offset: Int, _ client: VirtualClient, _ link: Int) {
     guard let (kept, bytes) = client.shelf, kept == offer else { return }
     var offset = offset
     while offset < bytes.count {
@@ -331,73 +331,5 @@ extension VirtualFederation {
         toServer: true)
       offset = end
     }
-  }
-}
-
-// MARK: - Faults
-
-extension VirtualFederation {
-  private func fault() {
-    guard isFaulty else { return }
-    let open = links.indices.filter { !links[$0].isCut }
-    if moods.chance(0.15) {
-      // Somebody's hours are over in the midst of it.
-      let client = clients[moods.below(clients.count)]
-      if let link = client.link { perform(client.participation.withdraw("check"), client, link) }
-    }
-    switch random.below(10) {
-    case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
-    case 4:
-      // A partition: half of the connections at once.
-      for link in open where random.chance(0.5) { cut(link) }
-    case 5, 6: crash(clients[random.below(clients.count)])
-    case 7: crashServer()
-    case 8:
-      // Somebody's half a layer is lost with its disk's last block.
-      let client = clients[random.below(clients.count)]
-      for digest in client.disk.keys.sorted(by: { $0.description < $1.description }) where random.chance(0.3)
-      {
-        client.disk[digest] = client.disk[digest].map { $0.prefix($0.count / 2) }
-      }
-    default:
-      // What was said before is said again.
-      let client = clients[random.below(clients.count)]
-      if let (offer, _) = client.lastOffer, let link = client.link {
-        send(.offer(offer), on: link, toServer: true)
-      }
-    }
-    agenda.note(.fault, at: now + draw(1, 40))
-  }
-
-  private func crash(_ client: VirtualClient) {
-    guard client.isUp else { return }
-    client.isUp = false
-    client.life += 1
-    if let link = client.link { cut(link) }
-    client.link = nil
-    let back = now + draw(0.5, 60)
-    agenda.note(.startClient(client.number), at: back)
-    agenda.note(.connect(client: client.number, life: client.life), at: back)
-  }
-
-  /// From now on nothing goes wrong, and a random quorum of honest clients is there; the others are gone.
-  private func heal() {
-    isFaulty = false
-    let honest = clients.filter { $0.character == .honest }
-    let count = plan.round.quorum + random.below(honest.count - plan.round.quorum + 1)
-    let kept = Set(honest.shuffled(using: &random).prefix(count).map(\.number))
-    for client in clients {
-      client.life += 1
-      if let link = client.link { cut(link) }
-      client.link = nil
-      client.isUp = kept.contains(client.number)
-      if client.isUp {
-        agenda.note(.connect(client: client.number, life: client.life), at: now + draw(0.1, 2))
-      }
-    }
-    if server == nil { agenda.note(.startServer, at: now + draw(0.1, 1)) }
-    // A round that waits in vain for those who are gone, one that recruits in vain, and one that is tried.
-    let deadline = plan.round.deadline.duration
-    healing = (checker.rounds, now + deadline * 4 + .seconds(180))
   }
 }

@@ -1,0 +1,70 @@
+import Federation
+import Foundation
+import Wire
+
+/// What goes wrong, and its end.
+extension VirtualFederation {
+  func fault() {
+    guard isFaulty else { return }
+    let open = links.indices.filter { !links[$0].isCut }
+    if moods.chance(0.15) {
+      // Somebody's hours are over in the midst of it.
+      let client = clients[moods.below(clients.count)]
+      if let link = client.link { perform(client.participation.withdraw("check"), client, link) }
+    }
+    switch random.below(10) {
+    case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
+    case 4:
+      // A partition: half of the connections at once.
+      for link in open where random.chance(0.5) { cut(link) }
+    case 5, 6: crash(clients[random.below(clients.count)])
+    case 7: crashServer()
+    case 8:
+      // Somebody's half a layer is lost with its disk's last block.
+      let client = clients[random.below(clients.count)]
+      for digest in client.disk.keys.sorted(by: { $0.description < $1.description }) where random.chance(0.3)
+      {
+        client.disk[digest] = client.disk[digest].map { $0.prefix($0.count / 2) }
+      }
+    default:
+      // What was said before is said again.
+      let client = clients[random.below(clients.count)]
+      if let (offer, _) = client.lastOffer, let link = client.link {
+        send(.offer(offer), on: link, toServer: true)
+      }
+    }
+    agenda.note(.fault, at: now + draw(1, 40))
+  }
+
+  func crash(_ client: VirtualClient) {
+    guard client.isUp else { return }
+    client.isUp = false
+    client.life += 1
+    if let link = client.link { cut(link) }
+    client.link = nil
+    let back = now + draw(0.5, 60)
+    agenda.note(.startClient(client.number), at: back)
+    agenda.note(.connect(client: client.number, life: client.life), at: back)
+  }
+
+  /// From now on nothing goes wrong, and a random quorum of honest clients is there; the others are gone.
+  func heal() {
+    isFaulty = false
+    let honest = clients.filter { $0.character == .honest }
+    let count = plan.round.quorum + random.below(honest.count - plan.round.quorum + 1)
+    let kept = Set(honest.shuffled(using: &random).prefix(count).map(\.number))
+    for client in clients {
+      client.life += 1
+      if let link = client.link { cut(link) }
+      client.link = nil
+      client.isUp = kept.contains(client.number)
+      if client.isUp {
+        agenda.note(.connect(client: client.number, life: client.life), at: now + draw(0.1, 2))
+      }
+    }
+    if server == nil { agenda.note(.startServer, at: now + draw(0.1, 1)) }
+    // A round that waits in vain for those who are gone, one that recruits in vain, and one that is tried.
+    let deadline = plan.round.deadline.duration
+    healing = (checker.rounds, now + deadline * 4 + .seconds(180))
+  }
+}

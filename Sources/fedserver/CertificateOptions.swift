@@ -1,0 +1,37 @@
+import ArgumentParser
+import Certificates
+import Commands
+import Federation
+import Foundation
+
+/// The folder of the server's certificates.
+struct CertificateOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The folder of the server's certificates.", valueName: "dir"))
+  var tls: String
+
+  var folder: CertificateFolder { CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)) }
+}
+
+/// Runs a command's body; what is wrong with a certificate becomes one line and an exit code.
+func reporting(_ body: () throws -> Void) async throws {
+  try await Commands.reporting("fedserver") {
+    do { try body() } catch let error as CertificateError { throw CommandFailure(.store, error.description) }
+  }
+}
+
+/// Throws where a client could not have the name.
+func checkName(_ name: String) throws {
+  guard Hello.isValid(name: name) else {
+    throw ValidationError("a name is 1 to 64 letters, digits, '.', '_' or '-'")
+  }
+}
+
+/// Throws for a lifetime that is none.
+func checkDays(_ days: Int) throws {
+  guard (1...7300).contains(days) else { throw ValidationError("--days is 1 to 7300") }
+}
+
+/// Until when a certificate is valid, in words.
+func until(_ certificate: Certificate) -> String {
+  "valid until \(certificate.expires.formatted(.iso8601.year().month().day()))"
+}
