@@ -70,7 +70,11 @@ extension Leader {
     } catch {
       return try refuse(offer, from: client, error, at: now)
     }
-    if round.comesBetween(offer, from: client) { return held.append((offer, bytes, client)) }
+    if round.comesBetween(offer, from: client) {
+      // One a client, however often it sends another: what is held is memory.
+      held.removeAll { $0.client == client }
+      return held.append((offer, bytes, client))
+    }
     refusals[client] = 0
     if round.isLate(offer, from: client) {
       try fold(offer, values, from: client)

@@ -142,7 +142,8 @@ package struct Round: Sendable {
   }
 
   /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
-  /// others too), and whom it had refused. A round without a cohort had not drawn it yet. The others have some time to come back, and then as long as if it had just begun.
+  /// others too), and whom it had refused. A round without a cohort had not drawn it yet. The others have some
+  /// time to come back, and then as long as if it had just begun.
   package mutating func resume(
     cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String], at now: Duration
   ) {
