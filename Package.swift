@@ -69,6 +69,10 @@ let package = Package(
     .systemLibrary(
       name: "CSSL", path: "Sources/CSSL", pkgConfig: "openssl",
       providers: [.apt(["libssl-dev"])]),
+    // zlib's formats, several times faster than zlib where the whole is in memory: checksums and coded layers.
+    .systemLibrary(
+      name: "CDeflate", path: "Sources/CDeflate", pkgConfig: "libdeflate",
+      providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
@@ -80,7 +84,7 @@ let package = Package(
     library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
-    library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CZlib", sockets]),
+    library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),

@@ -203,7 +203,7 @@ actor ClientSession {
       var offset = offset
       while offset < update.bytes.count && !Task.isCancelled {
         let end = min(offset + chunk, update.bytes.count)
-        let piece = Data(update.bytes[offset..<end])
+        let piece = update.bytes[offset..<end]
         do {
           try await connection.send(.update(UpdateData(digest: offer.digest, offset: offset), piece))
         } catch {

@@ -4,14 +4,14 @@ import Foundation
 import Wire
 
 /// Makes one model of a round's admitted updates, part by part, by the plan's rule. It reads them back from
-/// the store, in client order, and never has more of them in memory than it needs.
+/// the disk, in client order, and never has more of them in memory than it needs.
 package struct Aggregator: Sendable {
   let plan: Plan
   let snapshot: Snapshot
   let key: RoundKey
   let ledger: Ledger
-  /// The weights of a client's update, or some bytes of them.
-  let read: @Sendable (_ client: String, _ bytes: Range<Int>?) throws -> Data
+  /// A client's update.
+  let open: @Sendable (_ client: String) throws(StoreError) -> UpdateFile
 
   /// Columns of a part that a rule over all clients' values looks at together: 256 KiB a client.
   private static let columns = 1 << 16
@@ -55,20 +55,39 @@ package struct Aggregator: Sendable {
     }
   }
 
-  private func values(of update: Update) throws -> [Float] {
-    let base = update.coding.codec == .plain ? [] : snapshot.trainedWeights(keeping: update.kept)
-    return try update.coding.decode(try read(update.client, nil), base: base)
+  /// Gives the values of some parts to `body`, of each part some at a time, with the part's position and the first one's index
+  /// in it. Of a plain update no more than these are in memory.
+  private func read(_ update: Update, _ body: (UnsafeBufferPointer<Float>, Int, Int) -> Void) throws {
+    let file = try open(update.client)
+    guard update.coding.codec != .plain else {
+      for (position, part) in parts.enumerated() {
+        guard let offset = update.offsets[part.name] else { continue }
+        try file.floats(from: offset, count: part.range.count) { body($0, position, $1) }
+      }
+      return
+    }
+    try decode(file, update).withUnsafeBufferPointer { values in
+      for (position, part) in parts.enumerated() {
+        guard let offset = update.offsets[part.name] else { continue }
+        body(UnsafeBufferPointer(rebasing: values[offset..<offset + part.range.count]), position, 0)
+      }
+    }
+  }
+
+  private func decode(_ file: borrowing UpdateFile, _ update: Update) throws -> [Float] {
+    try update.coding.decode(try file.bytes(), base: snapshot.trainedWeights(keeping: update.kept))
   }
 
   /// Some values of an update. Of a plain one they alone are read; any other is decoded as a whole.
   private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
-    guard update.coding.codec == .plain else { return Array(try values(of: update)[first..<first + count]) }
-    return try read(update.client, 4 * first..<4 * (first + count)).withUnsafeBytes { bytes in
-      [Float](unsafeUninitializedCapacity: count) { to, initialised in
-        UnsafeMutableRawBufferPointer(to).copyMemory(from: bytes)
-        initialised = count
-      }
+    let file = try open(update.client)
+    guard update.coding.codec == .plain else {
+      return Array(try decode(file, update)[first..<first + count])
     }
+    var values: [Float] = []
+    values.reserveCapacity(count)
+    try file.floats(from: first, count: count) { piece, _ in values += piece }
+    return values
   }
 
   private var parts: [Model.Part] { snapshot.stage.parts }
@@ -80,12 +99,8 @@ package struct Aggregator: Sendable {
       if samples > 0 { sums[part.name] = WeightedMean(count: part.range.count, samples: samples) }
     }
     for update in updates {
-      try values(of: update).withUnsafeBufferPointer { values in
-        for part in parts {
-          guard let offset = update.offsets[part.name] else { continue }
-          let floats = UnsafeBufferPointer(rebasing: values[offset..<offset + part.range.count])
-          sums[part.name]?.fold(floats, samples: update.samples)
-        }
+      try read(update) { values, position, first in
+        sums[parts[position].name]?.fold(values, at: first, samples: update.samples)
       }
     }
     return sums.mapValues { $0.finish().withUnsafeBytes { Data($0) } }

@@ -14,7 +14,8 @@ package struct Conversation: Sendable {
     case decline(Decline)
     /// An update is offered; ``begin(_:at:)`` where its bytes are wanted.
     case consider(UpdateOffer)
-    case append(Data, UpdateOffer)
+    /// Keep a piece of an update at its place.
+    case write(Data, at: Int, UpdateOffer)
     /// All bytes of an update are there. `wasResumed`: some of them came on an earlier connection.
     case finish(UpdateOffer, wasResumed: Bool)
   }
@@ -69,7 +70,7 @@ package struct Conversation: Sendable {
       throw UnexpectedMessage("\(bytes.count) bytes at \(head.offset) of an update of \(offer.bytes)")
     }
     received += bytes.count
-    return [.append(bytes, offer)] + finishIfWhole()
+    return [.write(bytes, at: head.offset, offer)] + finishIfWhole()
   }
 
   private mutating func finishIfWhole() -> [Action] {
@@ -79,10 +80,3 @@ package struct Conversation: Sendable {
   }
 }
 
-extension Refusal {
-  /// What is wrong with an update's bytes before they are decoded; nil where nothing is.
-  package static func fault(of bytes: Data, _ offer: UpdateOffer) -> Refusal? {
-    guard Digest(of: bytes) == offer.digest else { return .wrongDigest }
-    return nil
-  }
-}

@@ -121,14 +121,20 @@ extension Coordinator {
   /// the verdict is on its way.
   func consider(_ offer: UpdateOffer, from client: String) -> Bool {
     if leader.wants(offer, from: client) { return true }
-    perform(leader.judge(offer, nil, fault: nil, from: client, at: now))
+    perform(leader.judge(offer, isHere: false, fault: nil, from: client, at: now))
     return false
   }
 
+  /// What an update's bytes must be; nil where its round is over.
+  func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
+    leader.check(offer, from: client)
+  }
+
   /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
-  /// once it is stored.
-  func receive(_ offer: UpdateOffer, _ bytes: Data, fault: Refusal?, from client: String) {
-    perform(leader.judge(offer, bytes, fault: fault, from: client, at: now))
+  /// once it is stored. What came on a connection that another has replaced is passed over.
+  func receive(_ offer: UpdateOffer, fault: Refusal?, from client: String, _ session: Session) {
+    guard sessions[client] === session else { return }
+    perform(leader.judge(offer, isHere: true, fault: fault, from: client, at: now))
   }
 
   /// Adds to the store what a client's connection has carried since the last time.

@@ -13,7 +13,7 @@ extension Leader {
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
       send(
         .welcome(
-          Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk)),
+          Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
         to: hello.name)
       try perform(round.join(hello.name), at: now)
       proceed(at: now)
@@ -48,38 +48,43 @@ extension Leader {
     !round.hasAdmitted(offer, from: client) && round.refusal(of: offer, from: client) == nil
   }
 
+  /// What an update's bytes must be, once they have come; nil where its round is over, and with it all that was
+  /// known.
+  package func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
+    if offer.key == round.key { return UpdateCheck(plan, offer, from: client, base: snapshot) }
+    guard let previous, offer.key == round.late?.key else { return nil }
+    return UpdateCheck(plan, offer, from: client, base: previous)
+  }
+
   /// The verdict on an offered update: all its bytes are here, of which `fault` is what is wrong; or it is not
-  /// wanted, and they are nil. The verdict is stored before it is sent.
+  /// wanted. The verdict is stored before it is sent.
   package func judge(
-    _ offer: UpdateOffer, _ bytes: Data?, fault: Refusal?, from client: String, at now: Duration
+    _ offer: UpdateOffer, isHere: Bool, fault: Refusal?, from client: String, at now: Duration
   ) -> [Effect] {
-    returning { try decide(offer, bytes, fault: fault, from: client, at: now) }
+    returning { try decide(offer, isHere: isHere, fault: fault, from: client, at: now) }
   }
 
   func decide(
-    _ offer: UpdateOffer, _ bytes: Data?, fault: Refusal?, from client: String, at now: Duration
+    _ offer: UpdateOffer, isHere: Bool, fault: Refusal?, from client: String, at now: Duration
   ) throws {
-    if round.hasAdmitted(offer, from: client) { return acknowledge(offer, client, nil) }
+    if round.hasAdmitted(offer, from: client) {
+      store.updates.discard(offer, from: client)
+      return acknowledge(offer, client, nil)
+    }
     if let refusal = round.refusal(of: offer, from: client) ?? fault {
       return try refuse(offer, from: client, refusal, at: now)
     }
-    guard let bytes else { return }
-    let values: [Float]
-    do {
-      values = try decode(bytes, offer, from: client)
-    } catch {
-      return try refuse(offer, from: client, error, at: now)
-    }
+    // What was held may have been replaced since.
+    guard isHere, store.updates.holds(offer, from: client) else { return }
     if round.comesBetween(offer, from: client) {
-      // One a client, however often it sends another: what is held is memory.
       held.removeAll { $0.client == client }
-      return held.append((offer, bytes, client))
+      return held.append((offer, client))
     }
     refusals[client] = 0
     if round.isLate(offer, from: client) {
-      try fold(offer, values, from: client)
+      try fold(offer, from: client)
     } else {
-      try store.add(offer, from: client, to: roundRecord, weights: bytes, refusal: nil, at: date())
+      try store.admit(offer, from: client, to: roundRecord, at: date())
       round.admit(offer, from: client)
       note(.admitted(round.key, client: client, offer))
     }
@@ -87,10 +92,14 @@ extension Leader {
     proceed(at: now)
   }
 
-  private func fold(_ offer: UpdateOffer, _ values: [Float], from client: String) throws {
-    guard let previous else { preconditionFailure("a late update, and no model that it is of") }
+  private func fold(_ offer: UpdateOffer, from client: String) throws {
+    guard let previous, let check = check(offer, from: client) else {
+      preconditionFailure("a late update, and no model that it is of")
+    }
+    let values = try check.values(try store.updates.arrived(offer, from: client).bytes())
     let late = LateUpdate(old: previous, new: snapshot).rebased(offer, values, to: round.key)
-    try store.add(late.offer, from: client, to: roundRecord, weights: late.bytes, refusal: nil, at: date())
+    try store.admit(late.offer, late.bytes, from: client, to: roundRecord, at: date())
+    store.updates.discard(offer, from: client)
     round.admitLate(late.offer, from: client)
     note(.folded(round.key, client: client, offer))
   }
@@ -98,7 +107,7 @@ extension Leader {
   private func refuse(
     _ offer: UpdateOffer, from client: String, _ refusal: Refusal, at now: Duration
   ) throws {
-    try store.add(offer, from: client, to: roundRecord, weights: nil, refusal: refusal, at: date())
+    try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
     note(.refused(offer.key, client: client, refusal))
     if offer.key == round.key {
       round.refuse(client)

@@ -54,7 +54,7 @@ extension Leader {
 
   private var aggregator: Aggregator {
     Aggregator(plan: plan, snapshot: snapshot, key: round.key, ledger: round.ledger) {
-      [store, roundRecord] in try store.weights(of: $0, in: roundRecord, bytes: $1)
+      [store, roundRecord] client throws(StoreError) in try store.update(of: client, in: roundRecord)
     }
   }
 
@@ -123,7 +123,7 @@ extension Leader {
       late: late, at: now)
     let waiting = held
     held = []
-    for update in waiting { try decide(update.offer, update.bytes, fault: nil, from: update.client, at: now) }
+    for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }
     proceed(at: now)
   }
 }

@@ -31,7 +31,7 @@ package final class Leader {
   /// The model of the round before, as long as its late updates may come.
   var previous: Snapshot?
   /// Updates that came while their round was being closed; the next one takes them.
-  var held: [(offer: UpdateOffer, bytes: Data, client: String)] = []
+  var held: [(offer: UpdateOffer, client: String)] = []
   var calibrationLoss: Float?
   package internal(set) var round: Round
   var stageRecord: StageRecord
@@ -69,7 +69,8 @@ package final class Leader {
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
     }
-    if let open = try store.openRound(of: stageRecord) {
+    if var open = try store.openRound(of: stageRecord) {
+      for client in try store.recover(&open) { effects.append(.note(.lost(client: client))) }
       roundRecord = open.record
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)

@@ -7,7 +7,7 @@ package struct Server: Sendable {
   package let endpoint: Endpoint
   private let listener: Listener
   private let coordinator: Coordinator
-  private let spool: UpdateSpool
+  private let updates: UpdateSpool
   private let access: Access
   private let doorstep: Doorstep
   private let observer: @Sendable (ServerEvent) -> Void
@@ -21,7 +21,7 @@ package struct Server: Sendable {
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
     coordinator = try Coordinator(plan, store: store, threads: threads, observer: observer)
-    spool = try UpdateSpool(store.spool)
+    updates = store.updates
     listener = try await Listener(endpoint)
     self.endpoint = listener.endpoint
     (self.access, doorstep, self.observer) = (access, Doorstep(strangers), observer)
@@ -54,7 +54,7 @@ package struct Server: Sendable {
             limit: WireLimits.frameBeforeHello, tls: { [access] in access.context })
           switch doorstep.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
           case .welcome(let place, let evicted):
-            group.addTask { await Session(connection, coordinator, spool, access, place).run() }
+            group.addTask { await Session(connection, coordinator, updates, access, place).run() }
             // However fast strangers come, no more of them are held than there are places.
             await evicted?.ended()
           case .full(let reason):

@@ -10,9 +10,10 @@ package enum ServerEvent: Sendable {
   case resumed(after: RoundKey)
   /// A round that was under way when the server stopped goes on, with what it had admitted.
   case continued(RoundKey, admitted: Int)
+  /// An admitted update did not survive a power cut; its client is asked again.
+  case lost(client: String)
   case joined(client: String, peer: String)
   case left(client: String, reason: String)
-  /// A connection that was never a client's, or that broke the protocol.
   /// An update of the round before was admitted to this one.
   case folded(RoundKey, client: String, UpdateOffer)
   /// The certificates were read again; where they cannot be used, the reason, and the old ones stay.
@@ -21,6 +22,7 @@ package enum ServerEvent: Sendable {
   case enrolled(client: String, peer: String)
   /// A client's certificate will not be valid for long.
   case expires(client: String, days: Int)
+  /// A connection that was never a client's, or that broke the protocol.
   case turnedAway(peer: String, reason: String)
   case recruiting(RoundKey, present: Int, needed: Int)
   case assigned(RoundKey, client: String)

@@ -7,7 +7,7 @@ import Wire
 final class Session: Sendable {
   private let connection: Connection
   private let coordinator: Coordinator
-  private let spool: UpdateSpool
+  private let updates: UpdateSpool
   private let access: Access
   private let place: Doorstep.Place
   private let outbox: AsyncStream<Outgoing>
@@ -28,10 +28,10 @@ final class Session: Sendable {
 
   /// - Parameter place: the connection's on the doorstep, which it gives back as soon as it is known.
   init(
-    _ connection: Connection, _ coordinator: Coordinator, _ spool: UpdateSpool, _ access: Access,
+    _ connection: Connection, _ coordinator: Coordinator, _ updates: UpdateSpool, _ access: Access,
     _ place: Doorstep.Place
   ) {
-    (self.connection, self.coordinator, self.spool) = (connection, coordinator, spool)
+    (self.connection, self.coordinator, self.updates) = (connection, coordinator, updates)
     (self.access, self.place) = (access, place)
     (outbox, queue) = AsyncStream.makeStream()
   }
@@ -147,20 +147,34 @@ final class Session: Sendable {
     case .consider(let offer):
       guard await coordinator.consider(offer, from: client) else { return }
       try await request(offer, from: client, &conversation)
-    case .append(let bytes, let offer): try spool.append(bytes, to: offer, from: client)
+    case .write(let bytes, let offset, let offer):
+      try updates.write(bytes, at: offset, of: offer, from: client)
     case .finish(let offer, let wasResumed):
-      let bytes = spool.take(offer, from: client)
-      let fault = Refusal.fault(of: bytes, offer)
+      let fault = try await fault(of: offer, from: client)
       // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
-      if fault == .wrongDigest && wasResumed { return try await request(offer, from: client, &conversation) }
-      await coordinator.receive(offer, bytes, fault: fault, from: client)
+      if fault == .wrongDigest && wasResumed {
+        updates.discard(offer, from: client)
+        return try await request(offer, from: client, &conversation)
+      }
+      await coordinator.receive(offer, fault: fault, from: client, self)
+    }
+  }
+
+  /// What is wrong with an update that has come; nil where nothing is, and then it would survive a power cut.
+  private func fault(of offer: UpdateOffer, from client: String) async throws -> Refusal? {
+    guard let check = await coordinator.check(offer, from: client) else { return .wrongRound }
+    return try await updates.beside { [updates] in
+      let file = try updates.arrived(offer, from: client)
+      if let refusal = try check.refusal(of: file) { return refusal }
+      try file.synchronise()
+      return nil
     }
   }
 
   private func request(
     _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation
   ) async throws {
-    let (request, actions) = conversation.begin(offer, at: spool.begin(offer, from: client))
+    let (request, actions) = conversation.begin(offer, at: updates.begin(offer, from: client))
     post(request)
     for action in actions { try await perform(action, client, &conversation) }
   }
@@ -221,7 +235,7 @@ extension LayerData {
       ? [fetch.offset] : Array(stride(from: fetch.offset, to: weights.count, by: WireLimits.chunk))
     return starts.lazy.map { offset -> Message in
       let end = min(offset + WireLimits.chunk, weights.count)
-      let piece = Data(weights[(weights.startIndex + offset)..<(weights.startIndex + end)])
+      let piece = weights[(weights.startIndex + offset)..<(weights.startIndex + end)]
       return .layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece)
     }
   }

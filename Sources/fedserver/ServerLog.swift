@@ -15,6 +15,8 @@ struct ServerLog: Sendable {
     case .resumed(let key): logger.notice("going on after \(key)")
     case .continued(let key, let admitted):
       logger.notice("\(key) goes on with \(admitted) updates that were admitted")
+    case .lost(let client):
+      logger.warning("the admitted update of \(client) is damaged or gone; it is asked again")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
     case .left(let client, let reason): logger.info("\(client) left: \(reason)")
     case .folded(let key, let client, let offer):

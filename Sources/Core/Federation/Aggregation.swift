@@ -8,6 +8,8 @@ package struct WeightedMean {
   private var sum: [Float]
   private let total: Int
   private var folded = 0
+  /// Values of the update under way that are still to come.
+  private var missing = 0
 
   /// For updates of `count` floats over `samples` images in all.
   package init(count: Int, samples: Int) {
@@ -19,18 +21,31 @@ package struct WeightedMean {
   /// Adds one client's update, trained on `samples` images.
   package mutating func fold(_ update: UnsafeBufferPointer<Float>, samples: Int) {
     precondition(update.count == sum.count, "an update of \(update.count) floats instead of \(sum.count)")
-    precondition(samples > 0 && folded + samples <= total, "\(folded) and \(samples) of \(total) samples")
-    folded += samples
-    guard let from = update.baseAddress else { return }
+    fold(update, at: 0, samples: samples)
+  }
+
+  /// Adds some values of a client's update, from an index on; the next client's are folded in when all of it are.
+  package mutating func fold(_ values: UnsafeBufferPointer<Float>, at first: Int, samples: Int) {
+    if missing == 0 {
+      precondition(samples > 0 && folded + samples <= total, "\(folded) and \(samples) of \(total) samples")
+      folded += samples
+      missing = sum.count
+    }
+    precondition(
+      first == sum.count - missing && values.count <= missing,
+      "\(values.count) values at \(first) of an update of which \(missing) of \(sum.count) are missing")
+    missing -= values.count
+    guard let from = values.baseAddress else { return }
     sum.withUnsafeMutableBufferPointer {
       guard let to = $0.baseAddress else { return }
-      Elementwise.add(from, to: to, count: update.count, scale: Float(Double(samples) / Double(total)))
+      Elementwise.add(
+        from, to: to + first, count: values.count, scale: Float(Double(samples) / Double(total)))
     }
   }
 
   /// The mean, once updates of all samples are folded in.
   package func finish() -> [Float] {
-    precondition(folded == total, "\(folded) of \(total) samples were folded in")
+    precondition(folded == total && missing == 0, "\(folded) of \(total) samples were folded in")
     return sum
   }
 }

@@ -58,8 +58,10 @@ package struct Hasher256: ~Copyable {
 
   deinit { EVP_MD_CTX_free(context) }
 
-  package mutating func update(_ bytes: Data) {
-    bytes.withUnsafeBytes { precondition(EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1) }
+  package mutating func update(_ bytes: Data) { bytes.withUnsafeBytes { update($0) } }
+
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1)
   }
 
   package consuming func finish() -> Digest {

@@ -3,8 +3,8 @@ import Foundation
 
 /// What frames travel on: a socket, with or without TLS on it. Nothing here waits.
 protocol ByteStream {
-  /// Some bytes, at most so many.
-  mutating func read(atMost count: Int) throws(StreamError) -> [UInt8]
+  /// Reads some bytes into the buffer, which is not empty. Returns how many.
+  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int
 
   /// Writes some bytes from an index on. Returns the index behind them.
   mutating func write(_ bytes: Data, from index: Data.Index) throws(StreamError) -> Data.Index
@@ -29,15 +29,19 @@ struct PlainStream: ByteStream {
 
   init(_ socket: Socket) { self.socket = socket }
 
-  mutating func read(atMost count: Int) throws(StreamError) -> [UInt8] {
-    do {
-      let bytes = try socket.read(atMost: count)
-      counts.received += bytes.count
-      return bytes
-    } catch SocketError.blocked {
-      throw .blocked(.read)
-    } catch {
-      throw .closed
+  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
+    while true {
+      let count = Foundation.read(socket.file.rawValue, buffer.baseAddress, buffer.count)
+      if count > 0 {
+        counts.received += count
+        return count
+      }
+      guard count < 0 else { throw .closed }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN, EWOULDBLOCK: throw .blocked(.read)
+      default: throw .closed
+      }
     }
   }
 

@@ -101,19 +101,23 @@ package actor Connection {
   package func receive() async throws(WireError) -> Message {
     while true {
       if let frame = try decoder.next() { return try Message(frame) }
-      decoder.append(try await waiting { () throws(StreamError) in try stream.read(atMost: 1 << 16) })
+      try await waiting { () throws(StreamError) in
+        try decoder.fill { room throws(StreamError) in try stream.read(into: room) }
+      }
     }
   }
 
   /// Sends a message, after those that wait already.
   package func send(_ message: Message) async throws(WireError) {
-    let bytes: Data
-    do { bytes = try message.frame().encoded() } catch { throw .malformed("\(error)") }
+    let pieces: [Data]
+    do { pieces = try message.frame().pieces() } catch { throw .malformed("\(error)") }
     await takeTurn()
     defer { passTurn() }
-    var sent = bytes.startIndex
-    while sent < bytes.endIndex {
-      sent = try await waiting { () throws(StreamError) in try stream.write(bytes, from: sent) }
+    for bytes in pieces {
+      var sent = bytes.startIndex
+      while sent < bytes.endIndex {
+        sent = try await waiting { () throws(StreamError) in try stream.write(bytes, from: sent) }
+      }
     }
   }
 

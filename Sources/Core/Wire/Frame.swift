@@ -1,4 +1,3 @@
-import CZlib
 import Foundation
 
 /// What travels, in one piece (docs/protocol.md). All numbers are big-endian:
@@ -28,22 +27,35 @@ package struct Frame: Sendable, Hashable {
   /// Bytes on the wire.
   package var count: Int { Self.overhead + head.count + payload.count }
 
-  package func encoded() -> Data {
-    var bytes = Data(capacity: count)
-    bytes.append(bigEndian: UInt32(count - 4))
-    bytes.append(contentsOf: [Self.version, kind])
-    bytes.append(bigEndian: UInt32(head.count))
-    bytes.append(head)
-    bytes.append(payload)
-    bytes.append(bigEndian: Self.checksum(bytes.dropFirst(4)))
-    return bytes
+  /// The frame as it travels.
+  package func encoded() -> Data { pieces().reduce(into: Data(capacity: count)) { $0.append($1) } }
+
+  /// The frame as it travels, in pieces to be sent one after the other: of a long payload no copy is made.
+  package func pieces() -> [Data] {
+    var start = Data(capacity: Self.overhead + head.count + (isShort ? payload.count : 0))
+    start.append(bigEndian: UInt32(count - 4))
+    start.append(contentsOf: [Self.version, kind])
+    start.append(bigEndian: UInt32(head.count))
+    start.append(head)
+    let checksum = Compression.checksum(payload, after: Compression.checksum(start.dropFirst(4)))
+    guard !isShort else {
+      start.append(payload)
+      start.append(bigEndian: checksum)
+      return [start]
+    }
+    var end = Data(capacity: 4)
+    end.append(bigEndian: checksum)
+    return [start, payload, end]
   }
+
+  /// Whether copying the payload costs less than sending it by itself.
+  private var isShort: Bool { payload.count < 4 << 10 }
 
   /// Reads everything behind the length.
   fileprivate init(body: Data) throws(WireError) {
     guard body.count >= Self.overhead - 4 else { throw .malformed("\(body.count) bytes") }
     let content = body.dropLast(4)
-    guard Self.checksum(content) == body.bigEndian32(at: body.count - 4) else { throw .checksum }
+    guard Compression.checksum(content) == body.bigEndian32(at: body.count - 4) else { throw .checksum }
     let version = body[body.startIndex]
     guard version == Self.version else { throw .unknownVersion(version) }
     let headCount = Int(body.bigEndian32(at: 2))
@@ -55,39 +67,72 @@ package struct Frame: Sendable, Hashable {
       kind: body[body.startIndex + 1], head: Data(content[headStart..<headStart + headCount]),
       payload: Data(content[(headStart + headCount)...]))
   }
-
-  private static func checksum(_ bytes: Data) -> UInt32 {
-    bytes.withUnsafeBytes {
-      UInt32(crc32_z(0, $0.bindMemory(to: UInt8.self).baseAddress, z_size_t($0.count)))
-    }
-  }
 }
 
 /// Cuts a stream of bytes into frames. It never holds more than one frame of the limit and one read.
 package struct FrameDecoder: Sendable {
   /// The longest frame that is taken, in bytes behind the length. Smaller before a peer is known.
   package var limit: Int
+  /// What has come and is not taken yet is in `start..<end`; behind it is room.
   private var buffer = Data()
+  private var (start, end) = (0, 0)
+
+  /// Room for a read, where no long frame is on its way.
+  private static let room = 16 << 10
 
   package init(limit: Int) { self.limit = limit }
 
   /// Bytes that wait for the rest of their frame.
-  package var pending: Int { buffer.count }
+  package var pending: Int { end - start }
 
-  package mutating func append(_ bytes: some Collection<UInt8>) { buffer.append(contentsOf: bytes) }
+  package mutating func append(_ bytes: some Collection<UInt8>) {
+    makeRoom(bytes.count)
+    buffer.replaceSubrange(end..<end + bytes.count, with: bytes)
+    end += bytes.count
+  }
+
+  /// Takes what `read` puts into the room that it is given; it returns how much that is.
+  mutating func fill(_ read: (UnsafeMutableRawBufferPointer) throws(StreamError) -> Int) throws(StreamError) {
+    // No more than the rest of a long frame, so that the buffer is empty behind it and can be let go.
+    makeRoom(max(Self.room, missing))
+    let room = end..<buffer.count
+    let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, StreamError> in
+      do throws(StreamError) {
+        return .success(try read(UnsafeMutableRawBufferPointer(rebasing: bytes[room])))
+      } catch {
+        return .failure(error)
+      }
+    }
+    end += try result.get()
+  }
 
   /// The next whole frame; nil if more bytes are needed. After an error the stream is lost.
   package mutating func next() throws(WireError) -> Frame? {
-    guard buffer.count >= 4 else { return nil }
-    let length = Int(buffer.bigEndian32(at: 0))
+    guard pending >= 4 else { return nil }
+    let length = Int(buffer.bigEndian32(at: start))
     guard length <= limit else { throw .tooLong(bytes: length, limit: limit) }
     guard length >= Frame.overhead - 4 else { throw .malformed("a length of \(length)") }
-    guard buffer.count >= 4 + length else { return nil }
-    let start = buffer.startIndex + 4
-    let frame = try Frame(body: buffer[start..<start + length])
-    // A copy of the rest, so that the bytes of this frame are let go.
-    buffer = Data(buffer[(start + length)...])
+    guard pending >= 4 + length else { return nil }
+    let frame = try Frame(body: buffer[start + 4..<start + 4 + length])
+    start += 4 + length
+    if start == end { (buffer, start, end) = (Data(), 0, 0) }
     return frame
+  }
+
+  /// Bytes that the frame on its way lacks, as far as its length is known and is one that is taken.
+  private var missing: Int {
+    guard pending >= 4 else { return 0 }
+    let length = Int(buffer.bigEndian32(at: start))
+    return length <= limit ? max(4 + length - pending, 0) : 0
+  }
+
+  /// Makes room for so many bytes: what waits goes to the front, and the buffer grows where that is too little.
+  private mutating func makeRoom(_ count: Int) {
+    guard buffer.count - end < count else { return }
+    var larger = Data(capacity: pending + count)
+    larger.append(buffer[start..<end])
+    larger.count = pending + count
+    (buffer, start, end) = (larger, 0, pending)
   }
 }
 
@@ -97,6 +142,8 @@ extension Data {
   }
 
   fileprivate func bigEndian32(at offset: Int) -> UInt32 {
-    self[(startIndex + offset)..<(startIndex + offset + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+    let first = startIndex + offset
+    return UInt32(self[first]) << 24 | UInt32(self[first + 1]) << 16 | UInt32(self[first + 2]) << 8
+      | UInt32(self[first + 3])
   }
 }

@@ -2,9 +2,12 @@
 package enum WireLimits {
   /// Bytes of a frame from a peer that has not said hello: a hello is under 200.
   package static let frameBeforeHello = 4 << 10
-  /// Bytes of a layer or an update in a frame: a fifth of a second on a link of 10 Mbit/s, so that a
+  /// Bytes of a layer or an update in a frame: a tenth of a second on a link of 10 Mbit/s, so that a
   /// heartbeat never waits longer.
-  package static let chunk = 256 << 10
+  package static let chunk = 128 << 10
+  /// Bytes of an update in a frame where so many clients may send theirs at once: all frames on their way in take
+  /// a server 32 MiB at most, and the smallest are still large beside their heads.
+  package static func chunk(clients: Int) -> Int { min(max((32 << 20) / max(clients, 1), 16 << 10), chunk) }
   /// Bytes of any other frame: a chunk and its head, or an assignment of 256 blocks, which is under 64 KiB.
   package static let frame = chunk + (64 << 10)
   /// Seconds between signs of life; three times that without a word ends a connection.

@@ -115,7 +115,6 @@ package struct UpdateRecord: Codable, FetchableRecord, MutablePersistableRecord,
   package var digest: String
   package var refusal: String?
   package var offer: String?
-  package var weights: Data?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

@@ -118,7 +118,7 @@ enum Schema {
       t.column("digest", .text).notNull()
       // Null: admitted.
       t.column("refusal", .text)
-      // Kept until the round is committed.
+      // Not used any more: an update's bytes are in a file.
       t.column("weights", .blob)
     }
     // A client is admitted once a round, whatever happens.

@@ -6,12 +6,12 @@ import GRDB
 /// store throws ``StoreError``, and the server stops rather than answer.
 package final class Store: Sendable {
   private let database: DatabaseQueue
-  /// Where updates rest on their way in: beside the database.
-  package let spool: URL
+  /// Where updates rest: beside the database.
+  package let updates: UpdateSpool
 
   /// Opens or creates a database.
   package init(_ path: String) throws(StoreError) {
-    spool = URL(fileURLWithPath: path + "-spool")
+    updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
     do {
       var configuration = Configuration()
       configuration.prepareDatabase { db in
@@ -150,7 +150,7 @@ package final class Store: Sendable {
     }
   }
 
-  /// Makes a round's result the global model: its layers, its figures, and the end of its updates' weights.
+  /// Makes a round's result the global model: its layers, its figures, and the end of its updates' bytes.
   package func commit(_ round: RoundRecord, _ snapshot: Snapshot) throws(StoreError) {
     try write { db in
       var committed = round
@@ -165,8 +165,8 @@ package final class Store: Sendable {
           roundId: round.id ?? 0, position: position, name: version.name, digest: digest)
         try layer.insert(db)
       }
-      try db.execute(sql: "UPDATE updates SET weights = NULL WHERE roundId = ?", arguments: [round.id])
     }
+    updates.clear()
   }
 
   package func abandon(_ round: RoundRecord, reason: String) throws(StoreError) {
@@ -174,8 +174,8 @@ package final class Store: Sendable {
       var abandoned = round
       (abandoned.outcome, abandoned.reason) = ("abandoned", reason)
       try abandoned.update(db)
-      try db.execute(sql: "UPDATE updates SET weights = NULL WHERE roundId = ?", arguments: [round.id])
     }
+    updates.clear()
   }
 
   /// The last committed round of a job and the weights of its layers, in layout order.
@@ -258,24 +258,72 @@ package final class Store: Sendable {
     try read { try ClientRecord.order(Column("name")).fetchAll($0) }
   }
 
-  /// Stores an update: admitted with its weights, or refused with the reason and without them.
-  package func add(
-    _ offer: UpdateOffer, from client: String, to round: RoundRecord, weights: Data?, refusal: Refusal?,
-    at now: Date
+  /// Counts an update whose bytes have come among those of a round.
+  package func admit(
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, at now: Date
+  ) throws(StoreError) {
+    // The row comes last: where it is, the bytes are too. What its transaction writes through to the disk, the
+    // new name before it is written through as well.
+    try updates.admit(offer, from: client, to: round.id ?? 0)
+    try add(offer, from: client, to: round, refusal: nil, at: now)
+  }
+
+  /// Counts an update that was made here, of a client's late one, among those of a round.
+  package func admit(
+    _ offer: UpdateOffer, _ bytes: Data, from client: String, to round: RoundRecord, at now: Date
+  ) throws(StoreError) {
+    try updates.admit(bytes, from: client, to: round.id ?? 0)
+    try add(offer, from: client, to: round, refusal: nil, at: now)
+  }
+
+  /// Notes that an update was refused, whose bytes go.
+  package func refuse(
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, _ refusal: Refusal, at now: Date
+  ) throws(StoreError) {
+    updates.discard(offer, from: client)
+    try add(offer, from: client, to: round, refusal: refusal, at: now)
+  }
+
+  private func add(
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, refusal: Refusal?, at now: Date
   ) throws(StoreError) {
     try write { db in
       var update = UpdateRecord(
         roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples, steps: offer.steps,
         loss: offer.loss.isFinite ? Double(offer.loss) : nil, bytes: offer.bytes,
         seconds: offer.seconds.isFinite ? offer.seconds : 0, digest: offer.digest.description,
-        refusal: refusal?.rawValue, offer: refusal == nil ? try Self.json(offer) : nil,
-        weights: refusal == nil ? weights : nil)
+        refusal: refusal?.rawValue, offer: refusal == nil ? try Self.json(offer) : nil)
       try update.insert(db)
       if refusal == nil {
         try db.execute(
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
+  }
+
+  /// Takes back that an update was admitted: its bytes are damaged or gone.
+  private func forget(_ client: String, in round: RoundRecord) throws(StoreError) {
+    try write { db in
+      try db.execute(
+        sql: "DELETE FROM updates WHERE roundId = ? AND client = ? AND refusal IS NULL",
+        arguments: [round.id, client])
+    }
+  }
+
+  /// An unfinished round without the updates that a power cut has taken, of which their digests tell. They are not
+  /// admitted any more. Returns whose they were.
+  package func recover(_ round: inout UnfinishedRound) throws(StoreError) -> [String] {
+    let id = round.record.id ?? 0
+    updates.clear(but: id)
+    var lost: [String] = []
+    for (client, offer) in round.admitted {
+      let bytes = try? updates.update(of: client, in: id).bytes()
+      guard bytes.map({ Digest(of: $0) }) != offer.digest else { continue }
+      try forget(client, in: round.record)
+      lost.append(client)
+    }
+    round.admitted.removeAll { lost.contains($0.client) }
+    return lost
   }
 
   /// Whose updates an attempt at a round has admitted, with their samples.
@@ -296,31 +344,19 @@ package final class Store: Sendable {
     String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
   }
 
-  /// The weights of one admitted update.
-  ///
-  /// With `bytes` that part of them alone, which is all that is read.
-  package func weights(
-    of client: String, in round: RoundRecord, bytes: Range<Int>? = nil
-  ) throws(StoreError) -> Data {
-    try read { db in
-      let column = bytes == nil ? "weights" : "substr(weights, ?, ?)"
-      let sql = "SELECT \(column) FROM updates WHERE roundId = ? AND client = ? AND refusal IS NULL"
-      let part = bytes.map { [$0.lowerBound + 1, $0.count] as StatementArguments } ?? []
-      guard let weights = try Data.fetchOne(db, sql: sql, arguments: part + [round.id, client]) else {
-        throw StoreError("the admitted update of \(client) is not there")
-      }
-      return weights
-    }
+  /// The bytes of an admitted update. Throws where there is none.
+  package func update(of client: String, in round: RoundRecord) throws(StoreError) -> UpdateFile {
+    try updates.update(of: client, in: round.id ?? 0)
   }
 
-  /// All updates of a round, in client order, without their weights.
+  /// All updates of a round, in client order.
   package func updates(of round: RoundRecord) throws(StoreError) -> [UpdateRecord] {
     try read { db in
       try UpdateRecord.fetchAll(
         db,
         sql: """
           SELECT id, roundId, client, receivedAt, samples, steps, loss, bytes, seconds, digest, refusal,
-            offer, NULL AS weights FROM updates WHERE roundId = ? ORDER BY client, id
+            offer FROM updates WHERE roundId = ? ORDER BY client, id
           """, arguments: [round.id])
     }
   }
@@ -329,9 +365,16 @@ package final class Store: Sendable {
 extension Store {
   /// Notes what the server does.
   package func note(_ status: ServerStatus) throws(StoreError) {
-    try write { db in
-      let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
-      try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
+    do {
+      try database.writeWithoutTransaction { db in
+        // Nothing follows from it after a power cut: it is not worth a wait for the disk.
+        try db.execute(sql: "PRAGMA synchronous = NORMAL")
+        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
+        let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
+        try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
+      }
+    } catch {
+      throw StoreError(StoreError.reason(error))
     }
   }
 

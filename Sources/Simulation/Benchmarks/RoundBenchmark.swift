@@ -70,9 +70,12 @@ package struct RoundBenchmark: Sendable {
     var first = addresses.makeAsyncIterator()
     guard let text = await first.next() else { throw CancellationError() }
     let endpoint = try Endpoint(parsing: text)
+    let update = IdleClient.Update(bytes: modelBytes)
     let times = try await withThrowingTaskGroup(of: IdleClient.Times.self) { group in
       for number in 0..<clients {
-        group.addTask { try await IdleClient(name: "client-\(number)", server: endpoint).run() }
+        group.addTask {
+          try await IdleClient(name: "client-\(number)", server: endpoint, update: update).run()
+        }
       }
       return try await group.reduce(into: IdleClient.Times()) { $0.join($1) }
     }
@@ -98,71 +101,5 @@ package struct RoundBenchmark: Sendable {
     tell("\(listening)\(server.endpoint)")
     _ = try await server.run()
     return ProcessMemory.peak
-  }
-}
-
-/// A client that says what others say and trains nothing: it gives back the weights that it got.
-private struct IdleClient {
-  let name: String
-  let server: Endpoint
-
-  /// When the first assignment came and the last verdict.
-  struct Times: Sendable {
-    var first: ContinuousClock.Instant?
-    var last: ContinuousClock.Instant?
-
-    mutating func join(_ other: Times) {
-      first = [first, other.first].compactMap(\.self).min()
-      last = [last, other.last].compactMap(\.self).max()
-    }
-
-    var length: Duration {
-      guard let first, let last else { return .zero }
-      return last - first
-    }
-  }
-
-  func run() async throws -> Times {
-    let connection = try await Connection.connect(to: server, limit: WireLimits.frame)
-    var times = Times()
-    try await connection.send(.hello(Hello(name: name, software: "bench")))
-    // All parts, one after the other as they come: what trains is the whole model.
-    var (model, assignment, missing): (Data, Assignment?, [PartVersion]) = (Data(), nil, [])
-    while true {
-      switch try await connection.receive() {
-      case .assignment(let next):
-        times.first = times.first ?? .now
-        (assignment, missing, model) = (
-          next, next.parts, Data(capacity: next.parts.reduce(0) { $0 + $1.bytes })
-        )
-        for part in next.parts { try await connection.send(.fetch(Fetch(digest: part.digest))) }
-      case .layer(let head, let bytes):
-        model.append(bytes)
-        guard head.offset + bytes.count == head.total else { continue }
-        missing.removeFirst()
-        if missing.isEmpty, let assignment { try await offer(model, assignment, connection) }
-      case .request(let request):
-        for start in stride(from: request.offset, to: model.count, by: WireLimits.chunk) {
-          let piece = Data(model[start..<min(start + WireLimits.chunk, model.count)])
-          try await connection.send(.update(UpdateData(digest: request.digest, offset: start), piece))
-        }
-      case .acknowledgement(let verdict):
-        if let refusal = verdict.refusal { throw WireError.malformed(refusal.explanation) }
-        times.last = .now
-        model = Data()
-      case .goodbye:
-        await connection.close()
-        return times
-      default: break
-      }
-    }
-  }
-
-  private func offer(_ model: Data, _ assignment: Assignment, _ connection: Connection) async throws {
-    try await connection.send(
-      .offer(
-        UpdateOffer(
-          key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: model),
-          bytes: model.count, samples: 100, steps: 1, loss: 1, seconds: 0)))
   }
 }

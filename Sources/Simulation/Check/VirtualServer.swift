@@ -18,7 +18,6 @@ final class VirtualServer {
   let plan: Plan
   let store: Store
   let leader: Leader
-  private let spool: UpdateSpool
   private let checker: Checker
   private let job: JobRecord
   private var conversations: [Int: Conversation] = [:]
@@ -29,7 +28,6 @@ final class VirtualServer {
   init(_ plan: Plan, path: String, _ checker: Checker, at now: Duration, date: @escaping () -> Date) throws {
     (self.plan, self.checker) = (plan, checker)
     store = try Store(path)
-    spool = try UpdateSpool(store.spool)
     job = try store.openJob(plan, at: date())
     leader = try Leader(plan, store: store, at: now, date: date)
   }
@@ -77,24 +75,31 @@ final class VirtualServer {
     case .decline(let decline): return follow(leader.take(decline, from: client, at: now))
     case .consider(let offer):
       guard leader.wants(offer, from: client) else {
-        return follow(leader.judge(offer, nil, fault: nil, from: client, at: now))
+        return follow(leader.judge(offer, isHere: false, fault: nil, from: client, at: now))
       }
       return try request(offer, client, link, at: now)
-    case .append(let bytes, let offer):
-      try spool.append(bytes, to: offer, from: client)
+    case .write(let bytes, let offset, let offer):
+      try store.updates.write(bytes, at: offset, of: offer, from: client)
       return []
     case .finish(let offer, let wasResumed):
-      let bytes = spool.take(offer, from: client)
-      let fault = Refusal.fault(of: bytes, offer)
-      if fault == .wrongDigest && wasResumed { return try request(offer, client, link, at: now) }
-      return follow(leader.judge(offer, bytes, fault: fault, from: client, at: now))
+      let fault: Refusal?
+      if let check = leader.check(offer, from: client) {
+        fault = try check.refusal(of: store.updates.arrived(offer, from: client))
+      } else {
+        fault = .wrongRound
+      }
+      if fault == .wrongDigest && wasResumed {
+        store.updates.discard(offer, from: client)
+        return try request(offer, client, link, at: now)
+      }
+      return follow(leader.judge(offer, isHere: true, fault: fault, from: client, at: now))
     }
   }
 
   private func request(
     _ offer: UpdateOffer, _ client: String, _ link: Int, at now: Duration
   ) throws -> [Consequence] {
-    guard let (request, actions) = conversations[link]?.begin(offer, at: spool.begin(offer, from: client))
+    guard let (request, actions) = conversations[link]?.begin(offer, at: store.updates.begin(offer, from: client))
     else { return [] }
     return [.send(request, link: link)] + (try actions.flatMap { try perform($0, link, at: now) })
   }

@@ -47,6 +47,14 @@ package enum Elementwise {
     }
   }
 
+  /// Whether no value is infinite or none at all.                     values [L]
+  package static func areFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
+    // Without a way out of the loop, which goes over whole vectors so.
+    var found: UInt32 = 0
+    for value in values { found |= value.bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0 }
+    return found == 0
+  }
+
   /// y += scale · x, of the same shape.
   package static func add(_ x: Matrix, to y: Matrix, scale: Float = 1) {
     precondition(x.rows == y.rows && x.columns == y.columns)

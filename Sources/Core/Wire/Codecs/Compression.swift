@@ -1,33 +1,45 @@
-import CZlib
+import CDeflate
 import Foundation
 
-/// zlib, in and out.
+/// zlib's format, in and out, and its checksum.
 enum Compression {
-  /// Compressed at a level of 1 (fast) to 9.
+  /// Compressed at a level of 1 (fast) to 12.
   static func deflate(_ bytes: [UInt8], level: Int32) -> Data {
-    var count = compressBound(uLong(bytes.count))
-    var data = Data(count: Int(count))
-    let status = data.withUnsafeMutableBytes { to in
-      compress2(to.bindMemory(to: Bytef.self).baseAddress, &count, bytes, uLong(bytes.count), level)
+    guard let compressor = libdeflate_alloc_compressor(level) else {
+      preconditionFailure("no memory for a compressor of level \(level)")
     }
-    precondition(status == Z_OK, "zlib fails with \(status), which it does only without memory")
-    return data.prefix(Int(count))
+    defer { libdeflate_free_compressor(compressor) }
+    var data = Data(count: libdeflate_zlib_compress_bound(compressor, bytes.count))
+    let count = data.withUnsafeMutableBytes { to in
+      libdeflate_zlib_compress(compressor, bytes, bytes.count, to.baseAddress, to.count)
+    }
+    precondition(count > 0, "\(bytes.count) bytes do not fit into what they are said to fit into")
+    return data.prefix(count)
   }
 
   /// Exactly `count` bytes; nil where the stream is damaged, or holds more or fewer. No more than that is ever
   /// allocated, whatever the stream claims.
   static func inflate(_ data: Data, count: Int) -> [UInt8]? {
+    guard let decompressor = libdeflate_alloc_decompressor() else {
+      preconditionFailure("no memory for a decompressor")
+    }
+    defer { libdeflate_free_decompressor(decompressor) }
     var isWhole = false
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
-      var (length, used) = (uLongf(count), uLong(data.count))
+      var (used, length) = (0, 0)
       let status = data.withUnsafeBytes {
-        uncompress2(
-          buffer.baseAddress, &length, $0.bindMemory(to: Bytef.self).baseAddress, &used)
+        libdeflate_zlib_decompress_ex(
+          decompressor, $0.baseAddress, $0.count, buffer.baseAddress, count, &used, &length)
       }
-      isWhole = status == Z_OK && Int(length) == count && Int(used) == data.count
+      isWhole = status == LIBDEFLATE_SUCCESS && length == count && used == data.count
       initialised = isWhole ? count : 0
     }
     return isWhole ? bytes : nil
+  }
+
+  /// The CRC-32 of some bytes behind others of which it was `before`; 0 where there are none.
+  static func checksum(_ bytes: Data, after before: UInt32 = 0) -> UInt32 {
+    bytes.withUnsafeBytes { libdeflate_crc32(before, $0.baseAddress, $0.count) }
   }
 
   /// Numbers of `width` bytes as one plane for each byte: the high bytes, which are alike, come together.

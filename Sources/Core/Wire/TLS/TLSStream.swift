@@ -65,15 +65,11 @@ final class TLSStream: ByteStream {
     pinned = authority
   }
 
-  func read(atMost count: Int) throws(StreamError) -> [UInt8] {
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
     ERR_clear_error()
-    var result: Int32 = 0
-    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
-      result = SSL_read(session, buffer.baseAddress, Int32(count))
-      initialised = Int(max(result, 0))
-    }
+    let result = SSL_read(session, buffer.baseAddress, Int32(buffer.count))
     guard result > 0 else { throw failure(result) }
-    return bytes
+    return Int(result)
   }
 
   func write(_ bytes: Data, from index: Data.Index) throws(StreamError) -> Data.Index {

@@ -1,0 +1,115 @@
+import Federation
+import Foundation
+
+/// Updates on the server's disk, one file each: on their way in, where a transfer that was cut off goes on from
+/// where it stopped, also after the server itself was away; and admitted, until their round is over. So none of
+/// them need be in memory, however many there are.
+package struct UpdateSpool: Sendable {
+  private let folder: URL
+  private let admitted: URL
+  /// What waits for the disk, a few at a time: the threads that carry messages do not.
+  private let queue = OperationQueue()
+
+  /// Opens the spool in a folder, which is created. Throws ``StoreError``.
+  package init(_ folder: URL) throws(StoreError) {
+    self.folder = folder
+    admitted = folder.appendingPathComponent("admitted")
+    queue.maxConcurrentOperationCount = 4
+    do {
+      try FileManager.default.createDirectory(
+        at: admitted, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      // What stands above it was made with it, or is from before.
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path)
+    } catch {
+      throw StoreError("\(folder.path): \(error.localizedDescription)")
+    }
+  }
+
+  // MARK: - On their way in
+
+  private func arriving(_ client: String, _ digest: Digest) -> URL {
+    folder.appendingPathComponent("\(digest.description.prefix(32)).\(client)")
+  }
+
+  /// Bytes of an offered update that are here already; what is here of the client's other updates is removed.
+  package func begin(_ offer: UpdateOffer, from client: String) -> Int {
+    let own = arriving(client, offer.digest)
+    for name in Self.names(in: folder) where name.dropFirst(33) == client && name != own.lastPathComponent {
+      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+    }
+    let size = (try? UpdateFile(own).count) ?? 0
+    guard size <= offer.bytes else {
+      discard(offer, from: client)
+      return 0
+    }
+    return size
+  }
+
+  /// Puts a piece to its place. Throws ``StoreError`` where it cannot be written.
+  package func write(_ bytes: Data, at offset: Int, of offer: UpdateOffer, from client: String) throws(StoreError)
+  {
+    try UpdateFile(creating: arriving(client, offer.digest)).write(bytes, at: offset)
+  }
+
+  /// The update as far as it has come. Throws ``StoreError`` where nothing has.
+  package func arrived(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
+    try UpdateFile(arriving(client, offer.digest))
+  }
+
+  /// Does what takes its time with files on a thread that may wait.
+  func beside<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.addOperation { continuation.resume(with: Swift.Result { try work() }) }
+    }
+  }
+
+  /// Whether something of an update has come.
+  package func holds(_ offer: UpdateOffer, from client: String) -> Bool {
+    FileManager.default.fileExists(atPath: arriving(client, offer.digest).path)
+  }
+
+  /// Removes an update that is not wanted.
+  package func discard(_ offer: UpdateOffer, from client: String) {
+    try? FileManager.default.removeItem(at: arriving(client, offer.digest))
+  }
+
+  // MARK: - Admitted
+
+  private func admitted(_ client: String, _ round: Int64) -> URL {
+    admitted.appendingPathComponent("\(round).\(client)")
+  }
+
+  /// Counts an update that has come among those of a round. Throws ``StoreError``.
+  func admit(_ offer: UpdateOffer, from client: String, to round: Int64) throws(StoreError) {
+    let file = arriving(client, offer.digest)
+    guard rename(file.path, admitted(client, round).path) == 0 else {
+      throw StoreError("\(file.path): \(String(cString: strerror(errno)))")
+    }
+  }
+
+  /// Counts bytes that were made here among a round's updates. Throws ``StoreError``.
+  func admit(_ bytes: Data, from client: String, to round: Int64) throws(StoreError) {
+    let path = admitted(client, round)
+    unlink(path.path)
+    let file = try UpdateFile(creating: path)
+    try file.write(bytes, at: 0)
+    try file.synchronise()
+  }
+
+  /// A client's update of a round. Throws ``StoreError`` where there is none.
+  func update(of client: String, in round: Int64) throws(StoreError) -> UpdateFile {
+    try UpdateFile(admitted(client, round))
+  }
+
+  /// Removes the updates of every round but this one.
+  func clear(but round: Int64? = nil) {
+    let kept = round.map { "\($0)." }
+    for name in Self.names(in: admitted) where kept.map({ !name.hasPrefix($0) }) ?? true {
+      try? FileManager.default.removeItem(at: admitted.appendingPathComponent(name))
+    }
+  }
+
+  private static func names(in folder: URL) -> [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+  }
+}

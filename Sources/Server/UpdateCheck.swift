@@ -1,0 +1,57 @@
+import Engine
+import Federation
+import Foundation
+import Wire
+
+/// What the bytes of an offered update must be. It is looked at beside the leader, by as many threads as there are.
+package struct UpdateCheck: Sendable {
+  let offer: UpdateOffer
+  let coding: UpdateCoding
+  /// The model that was trained from.
+  let snapshot: Snapshot
+  /// Blocks of it that the client has.
+  let kept: [Int]
+  let normLimit: Double
+
+  init(_ plan: Plan, _ offer: UpdateOffer, from client: String, base snapshot: Snapshot) {
+    (self.offer, self.snapshot) = (offer, snapshot)
+    kept = plan.keptBlocks(offer.key, client: client)
+    coding = plan.coding(offer.codec ?? .plain, offer.key.stage, keeping: kept)
+    normLimit = Double(plan.round.normLimit)
+  }
+
+  /// What is wrong with an update; nil where nothing is. Throws ``StoreError`` where it cannot be read.
+  package func refusal(of file: borrowing UpdateFile) throws(StoreError) -> Refusal? {
+    guard file.count == offer.bytes else { return .wrongDigest }
+    guard coding.codec == .plain, normLimit == 0, offer.bytes % 4 == 0 else {
+      let bytes = try file.bytes()
+      guard Digest(of: bytes) == offer.digest else { return .wrongDigest }
+      do throws(Refusal) { _ = try values(bytes) } catch { return error }
+      return nil
+    }
+    var hasher = Hasher256()
+    var areFinite = true
+    try file.floats(count: offer.bytes / 4) { values, _ in
+      hasher.update(UnsafeRawBufferPointer(values))
+      areFinite = areFinite && Elementwise.areFinite(values)
+    }
+    guard hasher.finish() == offer.digest else { return .wrongDigest }
+    return areFinite ? nil : .notFinite
+  }
+
+  /// The values behind an update's bytes. Throws what is wrong with them, as far as their digest does not say.
+  func values(_ bytes: Data) throws(Refusal) -> [Float] {
+    let base = snapshot.trainedWeights(keeping: kept)
+    let values: [Float]
+    do { values = try coding.decode(bytes, base: base) } catch { throw .undecodable }
+    guard values.withUnsafeBufferPointer(Elementwise.areFinite) else { throw .notFinite }
+    guard normLimit > 0 else { return values }
+    var (distance, length) = (0.0, 0.0)
+    for (old, new) in zip(base, values) {
+      distance += Double(new - old) * Double(new - old)
+      length += Double(old) * Double(old)
+    }
+    guard distance.squareRoot() <= normLimit * length.squareRoot() else { throw .overNorm }
+    return values
+  }
+}
