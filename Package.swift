@@ -77,19 +77,19 @@ let package = Package(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
 
-    // glibc's settings of its allocator, which its Swift overlay leaves out.
-    .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
+    // What glibc has and its Swift overlay leaves out: the allocator's settings, an early start for the disk.
+    .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
 
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
     library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
-    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb]),
+    library("Server", in: "Sources/Server", ["CGlibc", "Wire", "Certificates", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
 
-    library("Commands", in: "Sources/Commands", ["Wire", "CMalloc", arguments, logging, signals]),
+    library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
     command("fedserver", ["Commands", "Server", "Certificates"]),
     command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Simulation"]),

@@ -6,8 +6,9 @@ protocol ByteStream {
   /// Reads some bytes into the buffer, which is not empty. Returns how many.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int
 
-  /// Writes some bytes from an index on. Returns the index behind them.
-  mutating func write(_ bytes: Data, from index: Data.Index) throws(StreamError) -> Data.Index
+  /// Writes some of the bytes of pieces that follow each other, behind those that are `sent`, which not all are. Returns how
+  /// many more are.
+  mutating func write(_ pieces: [Data], behind sent: Int) throws(StreamError) -> Int
 
   /// Bytes that went through the socket so far.
   var counts: (received: Int, sent: Int) { get }
@@ -45,15 +46,43 @@ struct PlainStream: ByteStream {
     }
   }
 
-  mutating func write(_ bytes: Data, from index: Data.Index) throws(StreamError) -> Data.Index {
-    do {
-      let next = try socket.write(bytes, from: index)
-      counts.sent += next - index
-      return next
-    } catch SocketError.blocked {
-      throw .blocked(.write)
-    } catch {
-      throw .closed
+  mutating func write(_ pieces: [Data], behind sent: Int) throws(StreamError) -> Int {
+    while true {
+      // All in one call: each would travel, and wake its reader, by itself.
+      let count = Self.vectors(pieces[...], behind: sent, []) { vectors in
+        var message = msghdr()
+        message.msg_iov = vectors.baseAddress
+        message.msg_iovlen = vectors.count
+        return sendmsg(socket.file.rawValue, &message, Int32(MSG_NOSIGNAL))
+      }
+      guard count < 0 else {
+        counts.sent += count
+        return count
+      }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN, EWOULDBLOCK: throw .blocked(.write)
+      default: throw .closed
+      }
+    }
+  }
+
+  /// Calls `body` with where the bytes of the pieces are, without the first `sent`.
+  private static func vectors(
+    _ pieces: ArraySlice<Data>, behind sent: Int, _ before: [iovec],
+    _ body: (UnsafeMutableBufferPointer<iovec>) -> Int
+  ) -> Int {
+    guard let piece = pieces.first else {
+      var vectors = before
+      return vectors.withUnsafeMutableBufferPointer { body($0) }
+    }
+    return piece.withUnsafeBytes { bytes in
+      let skipped = min(sent, bytes.count)
+      let vector = iovec(
+        iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress.map { $0 + skipped }),
+        iov_len: bytes.count - skipped)
+      return vectors(
+        pieces.dropFirst(), behind: sent - skipped, vector.iov_len > 0 ? before + [vector] : before, body)
     }
   }
 }

@@ -113,11 +113,10 @@ package actor Connection {
     do { pieces = try message.frame().pieces() } catch { throw .malformed("\(error)") }
     await takeTurn()
     defer { passTurn() }
-    for bytes in pieces {
-      var sent = bytes.startIndex
-      while sent < bytes.endIndex {
-        sent = try await waiting { () throws(StreamError) in try stream.write(bytes, from: sent) }
-      }
+    let count = pieces.reduce(0) { $0 + $1.count }
+    var sent = 0
+    while sent < count {
+      sent += try await waiting { () throws(StreamError) in try stream.write(pieces, behind: sent) }
     }
   }
 

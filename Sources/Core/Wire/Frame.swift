@@ -51,8 +51,8 @@ package struct Frame: Sendable, Hashable {
   /// Whether copying the payload costs less than sending it by itself.
   private var isShort: Bool { payload.count < 4 << 10 }
 
-  /// Reads everything behind the length.
-  fileprivate init(body: Data) throws(WireError) {
+  /// Reads everything behind the length. A payload that may be `shared` stays where it is, and no copy is made.
+  fileprivate init(body: Data, shared: Bool) throws(WireError) {
     guard body.count >= Self.overhead - 4 else { throw .malformed("\(body.count) bytes") }
     let content = body.dropLast(4)
     guard Compression.checksum(content) == body.bigEndian32(at: body.count - 4) else { throw .checksum }
@@ -63,9 +63,10 @@ package struct Frame: Sendable, Hashable {
       throw .malformed("a head of \(headCount) bytes in a frame of \(body.count)")
     }
     let headStart = content.startIndex + 6
+    let payload = content[(headStart + headCount)...]
     self.init(
       kind: body[body.startIndex + 1], head: Data(content[headStart..<headStart + headCount]),
-      payload: Data(content[(headStart + headCount)...]))
+      payload: shared && !payload.isEmpty ? payload : Data(payload))
   }
 }
 
@@ -113,8 +114,10 @@ package struct FrameDecoder: Sendable {
     guard length <= limit else { throw .tooLong(bytes: length, limit: limit) }
     guard length >= Frame.overhead - 4 else { throw .malformed("a length of \(length)") }
     guard pending >= 4 + length else { return nil }
-    let frame = try Frame(body: buffer[start + 4..<start + 4 + length])
-    start += 4 + length
+    let body = start + 4..<start + 4 + length
+    // Behind a long frame the buffer is empty, and can be its payload's.
+    let frame = try Frame(body: buffer[body], shared: body.upperBound == end && length > Self.room)
+    start = body.upperBound
     if start == end { (buffer, start, end) = (Data(), 0, 0) }
     return frame
   }

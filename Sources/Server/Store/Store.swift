@@ -166,7 +166,7 @@ package final class Store: Sendable {
         try layer.insert(db)
       }
     }
-    updates.clear()
+    updates.clear(round.id ?? 0)
   }
 
   package func abandon(_ round: RoundRecord, reason: String) throws(StoreError) {
@@ -175,7 +175,7 @@ package final class Store: Sendable {
       (abandoned.outcome, abandoned.reason) = ("abandoned", reason)
       try abandoned.update(db)
     }
-    updates.clear()
+    updates.clear(round.id ?? 0)
   }
 
   /// The last committed round of a job and the weights of its layers, in layout order.

@@ -14,7 +14,7 @@ package struct UpdateSpool: Sendable {
   package init(_ folder: URL) throws(StoreError) {
     self.folder = folder
     admitted = folder.appendingPathComponent("admitted")
-    queue.maxConcurrentOperationCount = 4
+    queue.maxConcurrentOperationCount = 8
     do {
       try FileManager.default.createDirectory(
         at: admitted, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -102,10 +102,16 @@ package struct UpdateSpool: Sendable {
   }
 
   /// Removes the updates of every round but this one.
-  func clear(but round: Int64? = nil) {
-    let kept = round.map { "\($0)." }
-    for name in Self.names(in: admitted) where kept.map({ !name.hasPrefix($0) }) ?? true {
-      try? FileManager.default.removeItem(at: admitted.appendingPathComponent(name))
+  func clear(but round: Int64) { remove { !$0.hasPrefix("\(round).") } }
+
+  /// Removes the updates of a round that is over. Nothing waits for that: it can take as long as the disk is busy.
+  func clear(_ round: Int64) {
+    queue.addOperation { [self] in remove { $0.hasPrefix("\(round).") } }
+  }
+
+  private func remove(_ isOver: (String) -> Bool) {
+    for name in Self.names(in: admitted) where isOver(name) {
+      unlink(admitted.appendingPathComponent(name).path)
     }
   }
 

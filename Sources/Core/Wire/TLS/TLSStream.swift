@@ -72,11 +72,15 @@ final class TLSStream: ByteStream {
     return Int(result)
   }
 
-  func write(_ bytes: Data, from index: Data.Index) throws(StreamError) -> Data.Index {
+  func write(_ pieces: [Data], behind sent: Int) throws(StreamError) -> Int {
     ERR_clear_error()
-    let result = bytes[index...].withUnsafeBytes { SSL_write(session, $0.baseAddress, Int32($0.count)) }
+    var (index, start) = (0, sent)
+    while start >= pieces[index].count { (start, index) = (start - pieces[index].count, index + 1) }
+    let result = pieces[index].dropFirst(start).withUnsafeBytes {
+      SSL_write(session, $0.baseAddress, Int32($0.count))
+    }
     guard result > 0 else { throw failure(result) }
-    return index + Int(result)
+    return Int(result)
   }
 
   private func failure(_ result: Int32) -> StreamError {
