@@ -79,4 +79,3 @@ package struct Conversation: Sendable {
     return [.finish(offer, wasResumed: first > 0)]
   }
 }
-

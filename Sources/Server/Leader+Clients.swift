@@ -13,7 +13,9 @@ extension Leader {
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
       send(
         .welcome(
-          Welcome(plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds, chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
+          Welcome(
+            plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds,
+            chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
         to: hello.name)
       try perform(round.join(hello.name), at: now)
       proceed(at: now)

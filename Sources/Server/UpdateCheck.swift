@@ -20,8 +20,12 @@ package struct UpdateCheck: Sendable {
     normLimit = Double(plan.round.normLimit)
   }
 
-  /// What is wrong with an update; nil where nothing is. Throws ``StoreError`` where it cannot be read.
-  package func refusal(of file: borrowing UpdateFile) throws(StoreError) -> Refusal? {
+  /// What is wrong with an update that has come; nil where nothing is. Throws ``StoreError`` where it cannot be read.
+  package func refusal(in updates: UpdateSpool, from client: String) throws(StoreError) -> Refusal? {
+    try refusal(of: updates.arrived(offer, from: client))
+  }
+
+  func refusal(of file: borrowing UpdateFile) throws(StoreError) -> Refusal? {
     guard file.count == offer.bytes else { return .wrongDigest }
     guard coding.codec == .plain, normLimit == 0, offer.bytes % 4 == 0 else {
       let bytes = try file.bytes()

@@ -10,14 +10,15 @@ import Wire
   /// A round of names; its members' updates move every weight by `distance` times its own size.
   private struct Led {
     let leader: Leader
+    let store: Store
     private(set) var assignments: [String: Assignment] = [:]
     private(set) var notes: [ServerEvent] = []
     private(set) var releases: [String] = []
     var now = Duration.zero
 
     init(_ plan: Plan, _ folder: URL, _ names: [String], codecs: [UpdateCodec]? = nil) throws {
-      leader = try Leader(
-        plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path), at: .zero)
+      store = try Store(folder.appendingPathComponent("strata.sqlite").path)
+      leader = try Leader(plan, store: store, at: .zero)
       try follow(leader.advance(at: .zero))
       for name in names {
         try follow(leader.join(Hello(name: name, software: "test", codecs: codecs), at: .zero))
@@ -62,10 +63,21 @@ import Wire
       let offer = UpdateOffer(
         key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
         bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
-      guard leader.wants(offer, from: name) else {
-        return try #require(try follow(leader.judge(offer, nil, fault: nil, from: name, at: now))).refusal
+      return try judge(offer, bytes, from: name)
+    }
+
+    /// The verdict on an offer, whose bytes come where they are wanted.
+    mutating func judge(_ offer: UpdateOffer, _ bytes: Data, from name: String) throws -> Refusal? {
+      let isHere = leader.wants(offer, from: name)
+      var fault: Refusal?
+      if isHere {
+        _ = store.updates.begin(offer, from: name)
+        try store.updates.write(bytes, at: 0, of: offer, from: name)
+        fault = try #require(leader.check(offer, from: name)).refusal(in: store.updates, from: name)
       }
-      return try #require(try follow(leader.judge(offer, bytes, fault: nil, from: name, at: now))).refusal
+      return try #require(
+        try follow(leader.judge(offer, isHere: isHere, fault: fault, from: name, at: now))
+      ).refusal
     }
 
     mutating func submit(_ name: String, distance: Float) throws -> Refusal? {
@@ -80,8 +92,7 @@ import Wire
         bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1)
       #expect(leader.wants(offer, from: name))
       assignments[name] = nil
-      let verdict = try follow(leader.judge(offer, update, fault: nil, from: name, at: now))
-      return try #require(verdict).refusal
+      return try judge(offer, update, from: name)
     }
   }
 
@@ -214,10 +225,7 @@ import Wire
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1, codec: codec)
-    let wanted = led.leader.wants(offer, from: "a")
-    return try #require(
-      try led.follow(led.leader.judge(offer, wanted ? bytes : nil, fault: nil, from: "a", at: .zero))
-    ).refusal
+    return try led.judge(offer, bytes, from: "a")
   }
 
   @Test func aCodedUpdateBecomesWhatItsClientCanDecodeItself() async throws {

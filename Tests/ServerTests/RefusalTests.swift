@@ -98,7 +98,6 @@ import Wire
         "admitted": 3, "stranger": 1, "wrongRound": 2, "wrongBase": 1, "wrongSize": 1, "wrongDigest": 1,
         "notFinite": 2, "overLimit": 1, "alreadyRefused": 1, "duplicate": 1,
       ])
-    #expect(rows.allSatisfy { $0.weights == nil }, "the round is committed")
   }
 
   @Test func aRoundOutOfReachIsTriedAgain() async throws {

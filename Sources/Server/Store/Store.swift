@@ -11,7 +11,6 @@ package final class Store: Sendable {
 
   /// Opens or creates a database.
   package init(_ path: String) throws(StoreError) {
-    updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
     do {
       var configuration = Configuration()
       configuration.prepareDatabase { db in
@@ -26,6 +25,7 @@ package final class Store: Sendable {
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
+    updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
   private func write<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {

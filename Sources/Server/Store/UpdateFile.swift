@@ -64,10 +64,12 @@ package struct UpdateFile: ~Copyable {
   }
 
   /// The whole of it. Throws ``StoreError``.
-  func bytes() throws(StoreError) -> Data {
+  package func bytes() throws(StoreError) -> Data {
     var data = Data(count: count)
     let result = data.withUnsafeMutableBytes { buffer -> Result<Void, StoreError> in
-      do throws(StoreError) { return .success(try read(into: buffer, at: 0)) } catch { return .failure(error) }
+      do throws(StoreError) { return .success(try read(into: buffer, at: 0)) } catch {
+        return .failure(error)
+      }
     }
     try result.get()
     return data

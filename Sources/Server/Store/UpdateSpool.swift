@@ -46,7 +46,8 @@ package struct UpdateSpool: Sendable {
   }
 
   /// Puts a piece to its place. Throws ``StoreError`` where it cannot be written.
-  package func write(_ bytes: Data, at offset: Int, of offer: UpdateOffer, from client: String) throws(StoreError)
+  package func write(_ bytes: Data, at offset: Int, of offer: UpdateOffer, from client: String)
+    throws(StoreError)
   {
     try UpdateFile(creating: arriving(client, offer.digest)).write(bytes, at: offset)
   }

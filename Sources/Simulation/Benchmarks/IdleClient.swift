@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Synchronization
 import Wire
 
 /// A client that says what others say and trains nothing. It takes as little of the machine as it can, which is
@@ -7,16 +8,25 @@ import Wire
 struct IdleClient: Sendable {
   let name: String
   let server: Endpoint
-  let update: Update
+  let updates: Updates
 
-  /// What every such client sends in every round: zeros, of the length of the model.
-  struct Update: Sendable {
-    let bytes: Data
-    let digest: Digest
+  /// What all such clients send in a round: one number, as often as the model has weights.
+  final class Updates: Sendable {
+    typealias Update = (bytes: Data, digest: Digest)
+    private let count: Int
+    private let latest = Mutex<(round: Int, update: Update)?>(nil)
 
-    init(bytes count: Int) {
-      bytes = Data(count: count)
-      digest = Digest(of: bytes)
+    /// For models of so many bytes.
+    init(bytes: Int) { count = bytes / 4 }
+
+    subscript(round: Int) -> Update {
+      latest.withLock { latest in
+        if let latest, latest.round == round { return latest.update }
+        let bytes = [Float](repeating: Float(round), count: count).withUnsafeBytes { Data($0) }
+        let update = (bytes, Digest(of: bytes))
+        latest = (round, update)
+        return update
+      }
     }
   }
 
@@ -53,8 +63,9 @@ struct IdleClient: Sendable {
         missing -= bytes.count
         if missing == 0, let assignment { try await connection.send(.offer(offer(assignment))) }
       case .request(let request):
-        for start in stride(from: request.offset, to: update.bytes.count, by: chunk) {
-          let piece = update.bytes[start..<min(start + chunk, update.bytes.count)]
+        let bytes = updates[request.key.round].bytes
+        for start in stride(from: request.offset, to: bytes.count, by: chunk) {
+          let piece = bytes[start..<min(start + chunk, bytes.count)]
           try await connection.send(.update(UpdateData(digest: request.digest, offset: start), piece))
         }
       case .acknowledgement(let verdict):
@@ -69,7 +80,8 @@ struct IdleClient: Sendable {
   }
 
   private func offer(_ assignment: Assignment) -> UpdateOffer {
-    UpdateOffer(
+    let update = updates[assignment.key.round]
+    return UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: update.digest,
       bytes: update.bytes.count, samples: 100, steps: 1, loss: 1, seconds: 0)
   }

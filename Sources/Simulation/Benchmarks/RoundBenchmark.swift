@@ -70,11 +70,11 @@ package struct RoundBenchmark: Sendable {
     var first = addresses.makeAsyncIterator()
     guard let text = await first.next() else { throw CancellationError() }
     let endpoint = try Endpoint(parsing: text)
-    let update = IdleClient.Update(bytes: modelBytes)
+    let updates = IdleClient.Updates(bytes: modelBytes)
     let times = try await withThrowingTaskGroup(of: IdleClient.Times.self) { group in
       for number in 0..<clients {
         group.addTask {
-          try await IdleClient(name: "client-\(number)", server: endpoint, update: update).run()
+          try await IdleClient(name: "client-\(number)", server: endpoint, updates: updates).run()
         }
       }
       return try await group.reduce(into: IdleClient.Times()) { $0.join($1) }

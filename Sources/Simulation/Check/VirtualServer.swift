@@ -82,12 +82,8 @@ final class VirtualServer {
       try store.updates.write(bytes, at: offset, of: offer, from: client)
       return []
     case .finish(let offer, let wasResumed):
-      let fault: Refusal?
-      if let check = leader.check(offer, from: client) {
-        fault = try check.refusal(of: store.updates.arrived(offer, from: client))
-      } else {
-        fault = .wrongRound
-      }
+      let check = leader.check(offer, from: client)
+      let fault = check == nil ? .wrongRound : try check?.refusal(in: store.updates, from: client)
       if fault == .wrongDigest && wasResumed {
         store.updates.discard(offer, from: client)
         return try request(offer, client, link, at: now)
@@ -99,7 +95,8 @@ final class VirtualServer {
   private func request(
     _ offer: UpdateOffer, _ client: String, _ link: Int, at now: Duration
   ) throws -> [Consequence] {
-    guard let (request, actions) = conversations[link]?.begin(offer, at: store.updates.begin(offer, from: client))
+    guard
+      let (request, actions) = conversations[link]?.begin(offer, at: store.updates.begin(offer, from: client))
     else { return [] }
     return [.send(request, link: link)] + (try actions.flatMap { try perform($0, link, at: now) })
   }
