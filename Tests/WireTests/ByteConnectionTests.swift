@@ -63,6 +63,18 @@ import Wire
     }
   }
 
+  /// Descriptors are numbered anew as soon as they are free: a second close must not hit another connection.
+  @Test func aSecondCloseDoesNothing() async throws {
+    try await withPair { one, _ in
+      one.close()
+      try await withPair { client, server in
+        one.close()
+        try await client.write(Data([1]))
+        #expect(try await server.read(atMost: 1).bytes == Data([1]))
+      }
+    }
+  }
+
   @Test func nobodyListensThere() async throws {
     // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
     let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"

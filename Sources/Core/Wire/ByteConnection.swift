@@ -1,5 +1,6 @@
 import FlyingSocks
 import Foundation
+import Synchronization
 
 /// One end of a TCP connection that carries bytes and knows no messages: for what stands between two ends.
 ///
@@ -7,6 +8,7 @@ import Foundation
 package final class ByteConnection: Sendable {
   private let socket: Socket
   private let pool: any AsyncSocketPool
+  private let isClosed = Atomic(false)
 
   init(_ socket: AsyncSocket, pool: any AsyncSocketPool) {
     (self.socket, self.pool) = (socket.socket, pool)
@@ -75,6 +77,11 @@ package final class ByteConnection: Sendable {
   /// Says that nothing more is written; reading goes on.
   package func finish() { _ = Network.finish(socket.file.rawValue) }
 
-  /// Frees the descriptor, once nobody reads or writes. What the other end has sent meanwhile is lost.
-  package func close() { try? socket.close() }
+  /// Frees the descriptor, once nobody reads or writes; a second time does nothing. What the other end has sent
+  /// meanwhile is lost.
+  package func close() {
+    // Its number may be another socket's by the second time.
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+    try? socket.close()
+  }
 }
