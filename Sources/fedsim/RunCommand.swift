@@ -50,6 +50,12 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "The chance, 0 to 1, that a client declines a round that it is drawn for.")
   var dropout: Double = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "The clients' connections: RATE[,DELAY[,LOSS%]], such as 1mbit,80ms,1% (docs/links.md).",
+      valueName: "link"))
+  var link: String?
+
   @Option(help: "Probe the encoder after every so many rounds too; 0: only at the end.")
   var probeEvery: Int = 0
 
@@ -73,6 +79,7 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
+      Descriptors.raiseLimit()
       let settings = try settings()
       try prepareFolder(settings.out)
       let progress = RunProgress(settings.plan)
@@ -100,9 +107,12 @@ struct RunCommand: AsyncParsableCommand {
         cores: cores, threads: min(threads, cores))
       settings.dropout = dropout
       settings.probeEvery = probeEvery
+      settings.link = try link.map { text throws(LinkShapeError) in try LinkShape(parsing: text) }
       return settings
     } catch let error as DatasetError {
       throw CommandFailure(.data, error.description)
+    } catch let error as LinkShapeError {
+      throw CommandFailure(.usage, error.description)
     }
   }
 

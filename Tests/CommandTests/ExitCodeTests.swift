@@ -96,6 +96,17 @@ import Wire
     }
   }
 
+  @Test(arguments: [("1", "its rate"), ("1mbit,80", "its delay"), ("1mbit,80ms,1", "its loss")])
+  func aBadLink(link: String, problem: String) async throws {
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedsim", "run", try folder.plan(), "--clients", "2", "--data", "shapes:64", "--link", link, "--out",
+        folder.path("out"))
+      expect(outcome, 64, "'\(link)'", problem, from: "fedsim")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "nothing was begun")
+    }
+  }
+
   @Test func calibrationImagesThatAreNotThere() async throws {
     try await withTemporaryFolder { folder in
       let plan = folder.path("calibrated.yaml")

@@ -44,7 +44,7 @@ import Testing
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
-        "--dropout <dropout>", "--overwrite", "--probe-every <probe-every>",
+        "--dropout <dropout>", "--link <link>", "--overwrite", "--probe-every <probe-every>",
       ]
     ),
     (

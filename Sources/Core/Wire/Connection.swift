@@ -42,8 +42,7 @@ package actor Connection {
     let address = try? socket.socket.remotePeer()
     peer = address.map(Self.describe) ?? "a peer that is gone"
     host = address.map(Self.host) ?? ""
-    // Small messages are answered at once; without this they wait for each other's acknowledgements.
-    try? socket.socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_TCP), name: TCP_NODELAY))
+    Network.sendAtOnce(socket.socket)
   }
 
   /// Connects to a server, and with TLS makes sure that it is the right one. Throws ``WireError`` with the
@@ -58,8 +57,7 @@ package actor Connection {
       let socket = try await connected(to: address, pool: pool)
       connection = try Connection(socket, pool: pool, limit: limit, tls: tls, isServer: false)
     } catch {
-      let isRefused = (error as? SocketError) == .disconnected
-      throw .address("\(endpoint)", reason: isRefused ? "nothing listens there" : Network.reason(error))
+      throw Network.unreachable(endpoint, error)
     }
     let watch = Task {
       try await Task.sleep(for: .seconds(WireLimits.helloSeconds))

@@ -8,22 +8,26 @@ package final class Listener: Sendable {
   private let socket: AsyncSocket
 
   /// Binds and listens. Throws ``WireError/address(_:reason:)`` where the port is taken or not allowed.
-  package init(_ endpoint: Endpoint) async throws(WireError) {
+  ///
+  /// - Parameter limits: of the sockets that are accepted.
+  package init(_ endpoint: Endpoint, limits: SocketLimits? = nil) async throws(WireError) {
     let address = try endpoint.resolve()
     do {
       let pool = try await Network.pool
-      (socket, self.endpoint) = try Self.listen(on: address, endpoint, pool)
+      (socket, self.endpoint) = try Self.listen(on: address, endpoint, limits, pool)
     } catch {
       throw .address("\(endpoint)", reason: Network.reason(error))
     }
   }
 
   private static func listen(
-    on address: some SocketAddress, _ endpoint: Endpoint, _ pool: some AsyncSocketPool
+    on address: some SocketAddress, _ endpoint: Endpoint, _ limits: SocketLimits?,
+    _ pool: some AsyncSocketPool
   ) throws -> (AsyncSocket, Endpoint) {
     let socket = try Socket(domain: Int32(type(of: address).family), type: .stream)
     do {
       try socket.setValue(true, for: .localAddressReuse)
+      try limits?.apply(to: socket)
       try socket.bind(to: address)
       try socket.listen()
       let bound =
@@ -44,9 +48,19 @@ package final class Listener: Sendable {
   package func accept(limit: Int, tls: @Sendable () -> TLSContext? = { nil }) async throws(WireError)
     -> Connection
   {
+    try await accepted { try Connection($0, pool: $1, limit: limit, tls: tls(), isServer: true) }
+  }
+
+  /// The next connection, of which nothing is known but its bytes. Throws as ``accept(limit:tls:)`` does.
+  package func acceptBytes() async throws(WireError) -> ByteConnection {
+    try await accepted { ByteConnection($0, pool: $1) }
+  }
+
+  private func accepted<End>(
+    _ end: (AsyncSocket, any AsyncSocketPool) throws -> End
+  ) async throws(WireError) -> End {
     do {
-      let accepted = try await socket.accept()
-      return try Connection(accepted, pool: try await Network.pool, limit: limit, tls: tls(), isServer: true)
+      return try end(try await socket.accept(), try await Network.pool)
     } catch {
       guard let error = error as? SocketError, case .failed(_, let number, _) = error else { throw .closed }
       // Too many open files, or a peer that gave up in the queue: the listener itself is well.

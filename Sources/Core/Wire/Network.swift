@@ -17,6 +17,19 @@ enum Network {
 
   static func shutDown(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+  static func finish(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  /// Small messages are answered at once; without this they wait for each other's acknowledgements.
+  static func sendAtOnce(_ socket: Socket) {
+    try? socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_TCP), name: TCP_NODELAY))
+  }
+
+  /// Why nobody could be connected to.
+  static func unreachable(_ endpoint: Endpoint, _ error: any Error) -> WireError {
+    let isRefused = (error as? SocketError) == .disconnected
+    return .address("\(endpoint)", reason: isRefused ? "nothing listens there" : reason(error))
+  }
+
   /// A socket's error in a few words.
   static func reason(_ error: any Error) -> String {
     switch error as? SocketError {

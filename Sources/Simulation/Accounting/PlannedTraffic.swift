@@ -13,6 +13,8 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     package let key: RoundKey
     package fileprivate(set) var bytesDown = 0
     package fileprivate(set) var bytesUp = 0
+    /// Versions that are downloaded, each for itself.
+    package fileprivate(set) var layersDown = 0
   }
 
   /// All rounds of the job, in order.
@@ -36,7 +38,10 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
         let present = Self.positions(plan, key, of: parts.count, client: 0)
         var round = Round(key: key)
         for position in present {
-          if held.insert(versions[position]).inserted { round.bytesDown += sizes[position] }
+          if held.insert(versions[position]).inserted {
+            round.bytesDown += sizes[position]
+            round.layersDown += 1
+          }
           if position >= firstTrained { round.bytesUp += sizes[position] }
         }
         rounds.append(round)

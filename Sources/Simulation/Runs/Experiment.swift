@@ -26,6 +26,8 @@ package struct Experiment: Sendable {
     package var dropout = 0.0
     /// The linear probe is taken after every so many rounds, and after the last; 0: only at the end.
     package var probeEvery = 0
+    /// What the clients' connections are like; nil, as this machine's loopback is.
+    package var link: LinkShape?
 
     package init(
       plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, fineTuningEpochs: Int = 0,
@@ -74,11 +76,12 @@ package struct Experiment: Sendable {
     let parts = try settings.partition.split(train, clients: settings.clients, seed: plan.seed)
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
     let store = try Store(database.path)
-    let (rounds, log) = RoundLog.observing(observer)
+    let links = settings.link.map { Links($0, of: plan) }
+    let (rounds, log) = RoundLog.observing(links, observer)
     let server = try await Server(
       plan, store: store, endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: settings.cores,
       observer: rounds)
-    let snapshot = try await federate(server, train, parts)
+    let snapshot = try await federate(server, train, parts, links)
     try? FileManager.default.removeItem(at: states)
     let checkpoint = EncoderCheckpoint(snapshot, plan.augmentation)
     let evaluation = try await evaluate(checkpoint, train, test)
@@ -87,6 +90,7 @@ package struct Experiment: Sendable {
       plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
       encoderDigest: snapshot.encoderDigest,
       seconds: elapsed)
+    summary.link = links?.report
     // After the clock has been read: what a run takes does not depend on how often it is looked at.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
@@ -102,12 +106,27 @@ package struct Experiment: Sendable {
     return (train, test)
   }
 
+  /// Runs server and clients, and their links where there are any.
+  private func federate(
+    _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ links: Links?
+  ) async throws -> Snapshot {
+    let names = parts.indices.map { Self.clientName($0, of: parts.count) }
+    guard let links else {
+      return try await federate(server, train, parts, names.map { ($0, server.endpoint) })
+    }
+    return try await links.open(for: names, to: server.endpoint) { endpoints in
+      try await federate(server, train, parts, Array(zip(names, endpoints)))
+    }
+  }
+
   /// Runs server and clients; the first failure of either ends all.
-  private func federate(_ server: Server, _ train: ImageSet, _ parts: [[Int]]) async throws -> Snapshot {
+  private func federate(
+    _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ clients: [(name: String, server: Endpoint)]
+  ) async throws -> Snapshot {
     let permits = TrainingPermits(max(1, settings.cores / settings.threads))
     return try await withThrowingTaskGroup(of: Void.self) { group in
-      for (index, indices) in parts.enumerated() {
-        let client = client(index, of: parts.count, train.subset(indices), server.endpoint, permits)
+      for (indices, (name, endpoint)) in zip(parts, clients) {
+        let client = client(name, train.subset(indices), endpoint, permits)
         group.addTask { try await client.run() }
       }
       async let snapshot = server.run()
@@ -124,12 +143,13 @@ package struct Experiment: Sendable {
   }
 
   private func client(
-    _ index: Int, of count: Int, _ images: ImageSet, _ endpoint: Endpoint, _ permits: TrainingPermits
+    _ name: String, _ images: ImageSet, _ endpoint: Endpoint, _ permits: TrainingPermits
   ) -> Client {
-    let name = Self.clientName(index, of: count)
     var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
     configuration.sharesProcess = true
+    // However often a link is cut, the server is there: its end would end the run.
+    if settings.link != nil { configuration.patience = .seconds(3600) }
     if settings.dropout > 0 {
       configuration.declines = { [seed = plan.seed, dropout = settings.dropout] key in
         var random = RandomNumbers(

@@ -7,14 +7,17 @@ final class RoundLog: Sendable {
 
   var rounds: [RoundSummary] { list.withLock { $0 } }
 
-  /// A server's observer that passes everything on, and the log that it fills.
+  /// A server's observer that passes everything on, and the log that it fills; `links` hear of rounds too.
   static func observing(
-    _ observer: @escaping @Sendable (Experiment.Event) -> Void
+    _ links: Links?, _ observer: @escaping @Sendable (Experiment.Event) -> Void
   ) -> (@Sendable (ServerEvent) -> Void, RoundLog) {
     let log = RoundLog()
     return (
       { event in
-        if case .committed(let round) = event { log.list.withLock { $0.append(round) } }
+        if case .committed(let round) = event {
+          log.list.withLock { $0.append(round) }
+          links?.note(round)
+        }
         observer(.server(event))
       }, log
     )

@@ -38,6 +38,8 @@ package struct Summary: Sendable, Codable {
   package let evaluation: Evaluation?
   /// By round, where that was asked for.
   package internal(set) var probes: [RoundProbe]?
+  /// What the clients' links did, where they had a shape.
+  package internal(set) var link: LinkReport?
   /// SHA-256 over the encoder's float32 weights in layout order.
   package let encoderDigest: String
   package let seconds: Double
@@ -73,18 +75,19 @@ package struct Summary: Sendable, Codable {
   /// The run as a table for a terminal.
   package var table: String {
     var lines = ["\(name): \(strategy), \(ssl), \(clients.count) clients", ""]
-    lines.append("stage  round      loss  clients  samples  seconds")
+    lines.append("stage  round      loss  clients  samples  seconds" + (link == nil ? "" : "  network  cuts"))
     for round in rounds {
       lines.append(
         String(
           format: "%5d  %5d  %8.4f  %7d  %7d  %7.1f", round.stage, round.round, round.loss, round.clients,
-          round.samples, round.seconds))
+          round.samples, round.seconds) + (link?.columns(of: round) ?? ""))
     }
     let (up, down) = clients.reduce((0, 0)) { ($0.0 + $1.bytesUp, $0.1 + $1.bytesDown) }
     let count = max(clients.count, 1)
     lines.append("")
     lines.append(
       "bytes a client   up \(Self.megabytes(up / count))  down \(Self.megabytes(down / count))")
+    if let link { lines.append("link             \(link.shape), \(link.cuts) connections cut") }
     if let monitors = rounds.last?.monitors {
       lines.append(
         String(
@@ -115,5 +118,13 @@ extension Summary.Evaluation {
       line("linear probe") { $0.linearProbe }, line("k-NN") { $0.nearestNeighbours },
       line("fine-tuned") { $0.fineTuned },
     ].compactMap(\.self)
+  }
+}
+
+extension LinkReport {
+  /// What the table says more of a round.
+  fileprivate func columns(of round: RoundSummary) -> String {
+    rounds.first { ($0.stage, $0.round) == (round.stage, round.round) }
+      .map { String(format: "  %7.1f  %4d", $0.networkSeconds, $0.cuts) } ?? ""
   }
 }

@@ -1,0 +1,87 @@
+import FlyingSocks
+import Foundation
+import Synchronization
+
+/// One end of a TCP connection that carries bytes and knows no messages: for what stands between two ends.
+///
+/// One task reads while another writes.
+package final class ByteConnection: Sendable {
+  private let socket: Socket
+  private let pool: any AsyncSocketPool
+  private let isClosed = Atomic(false)
+
+  init(_ socket: AsyncSocket, pool: any AsyncSocketPool) {
+    (self.socket, self.pool) = (socket.socket, pool)
+    Network.sendAtOnce(socket.socket)
+  }
+
+  /// Connects to an address of this machine; there is no time limit. Throws ``WireError/address(_:reason:)``.
+  package static func connect(
+    to endpoint: Endpoint, limits: SocketLimits? = nil
+  ) async throws(WireError) -> ByteConnection {
+    let address = try endpoint.resolve()
+    do {
+      let pool = try await Network.pool
+      return ByteConnection(try await connected(to: address, limits, pool), pool: pool)
+    } catch {
+      throw Network.unreachable(endpoint, error)
+    }
+  }
+
+  private static func connected(
+    to address: some SocketAddress, _ limits: SocketLimits?, _ pool: some AsyncSocketPool
+  ) async throws -> AsyncSocket {
+    let socket = try Socket(domain: Int32(type(of: address).family), type: .stream)
+    do {
+      try limits?.apply(to: socket)
+      let connecting = try AsyncSocket(socket: socket, pool: pool)
+      try await connecting.connect(to: address)
+      return connecting
+    } catch {
+      try? socket.close()
+      throw error
+    }
+  }
+
+  /// The next bytes, at least one and at most `count`, and whether they had to be waited for. Throws
+  /// ``WireError/closed`` at their end, and where the reading task is cancelled as it waits.
+  package func read(atMost count: Int) async throws(WireError) -> (bytes: Data, hasWaited: Bool) {
+    var stream = PlainStream(socket)
+    return try await waiting { () throws(StreamError) in Data(try stream.read(atMost: count)) }
+  }
+
+  /// Writes all of them. Throws ``WireError/closed`` where the other end is gone, or the task is cancelled as it
+  /// waits.
+  package func write(_ bytes: Data) async throws(WireError) {
+    var (stream, next) = (PlainStream(socket), bytes.startIndex)
+    while next < bytes.endIndex {
+      next = try await waiting { () throws(StreamError) in try stream.write(bytes, from: next) }.0
+    }
+  }
+
+  private func waiting<Result>(
+    _ body: () throws(StreamError) -> Result
+  ) async throws(WireError) -> (Result, hasWaited: Bool) {
+    var hasWaited = false
+    while true {
+      do {
+        return (try body(), hasWaited)
+      } catch {
+        guard case .blocked(let event) = error else { throw .closed }
+        hasWaited = true
+        do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { throw .closed }
+      }
+    }
+  }
+
+  /// Says that nothing more is written; reading goes on.
+  package func finish() { _ = Network.finish(socket.file.rawValue) }
+
+  /// Frees the descriptor, once nobody reads or writes; a second time does nothing. What the other end has sent
+  /// meanwhile is lost.
+  package func close() {
+    // Its number may be another socket's by the second time.
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+    try? socket.close()
+  }
+}

@@ -1,0 +1,106 @@
+import Federation
+
+/// What a client's connection is like, as a user writes it: `RATE[,DELAY[,LOSS%]]`, such as `1mbit,80ms,1%`.
+///
+/// RATE may be two, `UP/DOWN`; up is from the client to the server.
+package struct LinkShape: Sendable, Hashable {
+  package let up: BitRate
+  package let down: BitRate
+  /// One way, for each direction: a round trip takes two of them.
+  package let delay: TimeSpan
+  /// The chance in percent, 0 ..< 100, that the connection is cut while it carries a megabyte (10^6 bytes,
+  /// both ways together).
+  package let loss: Double
+
+  /// What a link may look like, for messages and help texts.
+  package static let accepted = "RATE or UP/DOWN, then ,DELAY and ,LOSS%, such as 1mbit/10mbit,80ms,1%"
+
+  private static let rates = BitRate(bitsPerSecond: 1000)...BitRate(bitsPerSecond: 10_000_000_000)
+  /// A server waits ten seconds for a client's first words.
+  private static let longestDelay = TimeSpan.seconds(5)
+
+  /// Understands a link, or throws a ``LinkShapeError``.
+  package init(parsing text: String) throws(LinkShapeError) {
+    do throws(PlanRefusal) {
+      let fields = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      guard fields.count <= 3 else { throw PlanRefusal("has \(fields.count) parts; three are the most") }
+      (up, down) = try Self.readRates(fields[0])
+      delay = fields.count > 1 ? try Self.readDelay(fields[1]) : .seconds(0)
+      loss = fields.count > 2 ? try Self.readLoss(fields[2]) : 0
+    } catch {
+      throw LinkShapeError(text: text, problem: error.reason)
+    }
+  }
+
+  private static func readRates(_ text: String) throws(PlanRefusal) -> (BitRate, BitRate) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count <= 2 else { throw PlanRefusal("has \(parts.count) rates; up and down are two") }
+    let up = try readRate(parts[0])
+    return (up, parts.count > 1 ? try readRate(parts[1]) : up)
+  }
+
+  private static func readRate(_ text: String) throws(PlanRefusal) -> BitRate {
+    guard let rate = BitRate(text), rates.contains(rate) else {
+      throw PlanRefusal(
+        "its rate is \(PlanRefusal.shown(text)); must be a whole number and kbit, mbit or gbit, "
+          + "\(rates.lowerBound) to \(rates.upperBound)")
+    }
+    return rate
+  }
+
+  private static func readDelay(_ text: String) throws(PlanRefusal) -> TimeSpan {
+    let delay: TimeSpan
+    do { delay = try TimeSpan(text) } catch { throw PlanRefusal("its delay \(error.reason)") }
+    guard delay <= longestDelay else {
+      throw PlanRefusal("its delay is \(delay); \(longestDelay) is the most")
+    }
+    return delay
+  }
+
+  private static func readLoss(_ text: String) throws(PlanRefusal) -> Double {
+    let digits = text.dropLast()
+    guard text.last == "%", digits.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }),
+      let percent = Double(digits), (0..<100).contains(percent)
+    else {
+      throw PlanRefusal("its loss is \(PlanRefusal.shown(text)); must be a percentage from 0% to below 100%")
+    }
+    return percent
+  }
+}
+
+extension LinkShape: CustomStringConvertible {
+  /// As `init(parsing:)` understands it; what is zero at the end is left out.
+  package var description: String {
+    var fields = [up == down ? "\(up)" : "\(up)/\(down)"]
+    if delay.milliseconds > 0 || loss > 0 { fields.append("\(delay)") }
+    if loss > 0 { fields.append(loss == loss.rounded() ? "\(Int(loss))%" : "\(loss)%") }
+    return fields.joined(separator: ",")
+  }
+}
+
+extension LinkShape: Codable {
+  package init(from decoder: any Swift.Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    do {
+      try self.init(parsing: value.decode(String.self))
+    } catch let error as LinkShapeError {
+      throw DecodingError.dataCorruptedError(in: value, debugDescription: error.description)
+    }
+  }
+
+  /// As text.
+  package func encode(to encoder: any Swift.Encoder) throws {
+    var value = encoder.singleValueContainer()
+    try value.encode(description)
+  }
+}
+
+/// A link that cannot be understood; the description is one line.
+package struct LinkShapeError: Error, Sendable, Hashable, CustomStringConvertible {
+  package let text: String
+  package let problem: String
+
+  package var description: String {
+    "link \(PlanRefusal.shown(text)): \(problem); accepted: \(LinkShape.accepted)"
+  }
+}
