@@ -82,7 +82,9 @@ package struct Client: Sendable {
           return
         case .refused, .failed, .protocolError:
           throw ClientError.turnedAway(try served.ending.get().detail)
-        case .stopping: reason = "it stops"
+        case .stopping:
+          let detail = try served.ending.get().detail
+          reason = detail.isEmpty ? "it stops" : detail
         }
       } catch WireError.closed where !wasWelcomed && configuration.certificate == nil {
         reason = "the connection is closed; the server may want TLS (fedclient enroll)"

@@ -220,9 +220,16 @@ actor ClientSession {
   private func beat(every interval: Duration) {
     heartbeat?.cancel()
     heartbeat = Task { [connection] in
+      var sent = 0
       while !Task.isCancelled {
         do { try await Task.sleep(for: interval) } catch { return }
-        guard ContinuousClock.now - self.lastHeard < interval * 3 else { return await connection.shutDown() }
+        let silence = ContinuousClock.now - self.lastHeard
+        // A server does not answer before it has heard all that is on its way, which a slow link is long busy with.
+        // The heartbeat alone goes into the socket's buffer, whether anybody is there or not.
+        guard silence < interval * 3 || connection.traffic.sent > sent + 1024 else {
+          return await connection.shutDown()
+        }
+        sent = connection.traffic.sent
         let steps = self.training?.progress.steps
         let message = Message.heartbeat(Heartbeat(step: steps?.step, steps: steps?.of))
         do { try await connection.send(message) } catch { return }

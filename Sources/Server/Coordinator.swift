@@ -68,7 +68,8 @@ extension Coordinator {
     }
     if let other = sessions[hello.name] {
       guard other.silence > Self.halfOpenSilence else {
-        return Goodbye(.refused, "the name \(hello.name) is connected already")
+        // It may be the same box, whose old connection has not been missed yet.
+        return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
       // The box was cut off without a word and is back before its old connection has timed out.
       other.post(.goodbye(Goodbye(.refused, "another connection has taken the name \(hello.name)")))

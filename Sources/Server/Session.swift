@@ -15,7 +15,8 @@ final class Session: Sendable {
   /// Layers that wait in the queue.
   private let waitingLayers = Mutex(0)
   /// When the client was last heard, and how long it may be silent: less before its hello.
-  private let heard = Mutex((last: ContinuousClock.now, silence: Duration.seconds(WireLimits.helloSeconds)))
+  private let heard = Mutex(
+    (last: ContinuousClock.now, silence: Duration.seconds(WireLimits.helloSeconds), isKnown: false))
 
   /// What waits to be written. A layer is cut into pieces only as it is written.
   private enum Outgoing: Sendable {
@@ -106,7 +107,7 @@ final class Session: Sendable {
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
-        heard.withLock { $0.silence = .seconds(3 * WireLimits.heartbeatSeconds) }
+        heard.withLock { ($0.silence, $0.isKnown) = (.seconds(3 * WireLimits.heartbeatSeconds), true) }
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
@@ -217,12 +218,19 @@ final class Session: Sendable {
     }
   }
 
-  /// Ends a connection on which nothing is heard.
+  /// Ends a connection on which nothing is heard. A client's bytes are a sign of life also where they are not a whole
+  /// message yet: a piece of an update can take a slow link longer than the silence that is allowed.
   private func watch() async {
+    var received = 0
     while !Task.isCancelled {
-      let deadline = heard.withLock { $0.last + $0.silence }
-      if ContinuousClock.now >= deadline { return await connection.shutDown() }
-      try? await Task.sleep(until: deadline, clock: .continuous)
+      let (last, silence, isKnown) = heard.withLock { $0 }
+      if ContinuousClock.now >= last + silence {
+        // A stranger has its seconds, however slowly it speaks.
+        guard isKnown, connection.traffic.received > received else { return await connection.shutDown() }
+        received = connection.traffic.received
+        heard.withLock { $0.last = .now }
+      }
+      try? await Task.sleep(until: heard.withLock { $0.last + $0.silence }, clock: .continuous)
     }
   }
 }

@@ -47,15 +47,21 @@ package final class ByteConnection: Sendable {
   /// ``WireError/closed`` at their end, and where the reading task is cancelled as it waits.
   package func read(atMost count: Int) async throws(WireError) -> (bytes: Data, hasWaited: Bool) {
     var stream = PlainStream(socket)
-    return try await waiting { () throws(StreamError) in Data(try stream.read(atMost: count)) }
+    var bytes = Data(count: count)
+    let (read, hasWaited) = try await waiting { () throws(StreamError) in
+      try bytes.withUnsafeMutableBytes { room in
+        Swift.Result { () throws(StreamError) in try stream.read(into: room) }
+      }.get()
+    }
+    return (bytes.prefix(read), hasWaited)
   }
 
   /// Writes all of them. Throws ``WireError/closed`` where the other end is gone, or the task is cancelled as it
   /// waits.
   package func write(_ bytes: Data) async throws(WireError) {
-    var (stream, next) = (PlainStream(socket), bytes.startIndex)
-    while next < bytes.endIndex {
-      next = try await waiting { () throws(StreamError) in try stream.write(bytes, from: next) }.0
+    var (stream, sent) = (PlainStream(socket), 0)
+    while sent < bytes.count {
+      sent += try await waiting { () throws(StreamError) in try stream.write([bytes], behind: sent) }.0
     }
   }
 
