@@ -34,6 +34,8 @@ package enum ClientEvent: Sendable {
   case connected(Endpoint)
   case welcomed(plan: String)
   case assigned(RoundKey, missing: Int, bytes: Int)
+  /// A layer on the disk was damaged; it is fetched again.
+  case damaged(Digest)
   /// What the training will have resident; nothing of it is allocated yet.
   case planned(RoundKey, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)

@@ -16,8 +16,7 @@ extension ClientSession {
 
   /// What a round will send through the connection: layers that are not here yet, and the update.
   private func bytes(of assignment: Assignment) -> Int {
-    var seen = Set<Digest>()
-    let missing = assignment.parts.filter { !cache.holds($0) && seen.insert($0.digest).inserted }
+    let missing = assignment.lacking(cache.holds)
     let trained = assignment.parts.filter { assignment.trained.contains($0.name) }
     // The sizes are the server's words: they are bounded, so that their sum is a number.
     let sizes = missing.map { $0.bytes - cache.received($0) } + trained.map(\.bytes)

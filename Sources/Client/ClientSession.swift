@@ -41,7 +41,8 @@ actor ClientSession {
     do {
       try await perform(
         participation.greet(
-          name: client.configuration.name, software: Client.software, codecs: UpdateCoding.all))
+          name: client.configuration.name, software: Client.software, codecs: UpdateCoding.all,
+          layers: cache.versions))
       while ending == nil {
         let message = try await connection.receive()
         lastHeard = .now
@@ -65,7 +66,7 @@ actor ClientSession {
   /// Tells the observer what an assignment will cost.
   private func note(_ message: Message) {
     guard case .assignment(let assignment) = message else { return }
-    let missing = assignment.parts.filter { !cache.holds($0) }
+    let missing = assignment.lacking(cache.holds)
     client.observer(
       .assigned(assignment.key, missing: missing.count, bytes: missing.reduce(0) { $0 + $1.bytes }))
   }
@@ -95,6 +96,7 @@ actor ClientSession {
         try await connection.send(.fetch(fetch))
       case .prepare(let welcome): try prepare(welcome)
       case .store(let head, let bytes): try await store(head, bytes)
+      case .assemble(let assignment): try await assemble(assignment)
       case .train(let assignment): try await train(assignment)
       case .drop(let key): drop(key)
       case .halt(let key): halt(key)
@@ -130,6 +132,12 @@ actor ClientSession {
     }
   }
 
+  private func assemble(_ assignment: Assignment) async throws {
+    guard let work else { return }
+    let missing = try LayerAssembly(cache, try work.stage(of: assignment)).run(assignment)
+    try await perform(participation.assemble(assignment, missing: missing))
+  }
+
   // MARK: - Training
 
   private func train(_ assignment: Assignment) async throws {
@@ -153,9 +161,25 @@ actor ClientSession {
           }
         }
         if let update { try await self.finish(update) }
+      } catch let error as DamagedLayer {
+        await self.fetchAgain(assignment, error)
       } catch {
         await self.fail(error)
       }
+    }
+  }
+
+  /// A layer on the disk is not what it was: what is left of the others is good, and it alone is fetched.
+  private func fetchAgain(_ assignment: Assignment, _ damage: DamagedLayer) async {
+    guard training?.key == assignment.key else { return }
+    training = nil
+    client.observer(.damaged(damage.version.digest))
+    do {
+      try await perform(participation.miss(assignment, holds: cache.holds))
+    } catch let error as UnexpectedMessage {
+      await fail(ClientError.state("\(client.configuration.state.path): \(error)"))
+    } catch {
+      await fail(error)
     }
   }
 

@@ -70,15 +70,38 @@ package struct LayerCache: Sendable {
     case corrupt
   }
 
-  /// The weights of a version. A file whose bytes are not those of its name is removed.
-  package func read(_ version: PartVersion) throws(ClientError) -> Data {
+  /// The bytes of a version. Where they are not those of its digest the file is removed, and ``DamagedLayer`` thrown.
+  package func read(_ version: PartVersion) throws(DamagedLayer) -> Data {
     let file = file(version.digest)
-    guard let data = try? Data(contentsOf: file) else { throw .state("\(file.path) cannot be read") }
-    guard Digest(of: data) == version.digest else {
+    guard let data = try? Data(contentsOf: file), Digest(of: data) == version.digest else {
       try? FileManager.default.removeItem(at: file)
-      throw .state("\(file.path) was damaged and is removed")
+      throw DamagedLayer(version: version)
     }
     return data
+  }
+
+  /// Keeps a version that was made here. Returns whether the bytes are those of its digest.
+  package func keep(_ bytes: Data, as version: PartVersion) throws(ClientError) -> Bool {
+    guard Digest(of: bytes) == version.digest else { return false }
+    do {
+      try bytes.write(to: file(version.digest), options: .atomic)
+    } catch {
+      throw .state("\(file(version.digest).path): \(error.localizedDescription)")
+    }
+    return true
+  }
+
+  /// The versions that are here, the latest first.
+  package var versions: [Digest] {
+    let keys: Set<URLResourceKey> = [.contentModificationDateKey]
+    let files =
+      (try? FileManager.default.contentsOfDirectory(
+        at: folder, includingPropertiesForKeys: Array(keys))) ?? []
+    let dated = files.compactMap { file -> (Digest, Date)? in
+      guard let digest = Digest(file.lastPathComponent) else { return nil }
+      return (digest, (try? file.resourceValues(forKeys: keys).contentModificationDate) ?? .distantPast)
+    }
+    return dated.sorted { ($0.1, $1.0) > ($1.1, $0.0) }.map(\.0)
   }
 
   /// Removes every version that is not in the list, whole or half received.
@@ -93,4 +116,11 @@ package struct LayerCache: Sendable {
   private func size(_ file: URL) -> Int? {
     (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int
   }
+}
+
+/// A version's file was there, and its bytes are not what they were.
+package struct DamagedLayer: Error, CustomStringConvertible {
+  package let version: PartVersion
+
+  package var description: String { "layer \(version.digest) is damaged" }
 }

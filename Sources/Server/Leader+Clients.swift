@@ -11,6 +11,8 @@ extension Leader {
       present.insert(hello.name)
       let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
+      // Who knows no codec is told of no ways.
+      holdings[hello.name] = hello.codecs == nil ? nil : Set((hello.layers ?? []).prefix(Hello.mostLayers))
       send(
         .welcome(
           Welcome(

@@ -64,9 +64,16 @@ extension Leader {
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
       deadlineSeconds: (deadline - now).seconds, parts: snapshot.manifest(keeping: kept),
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
-      codec: codecs[client])
+      codec: codecs[client], ways: ways(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
     note(.assigned(round.key, client: client))
+  }
+
+  /// The ways for a client to parts of the model, which it will hold after that.
+  private func ways(to parts: [PartVersion], for client: String) -> [LayerWay] {
+    guard let held = holdings[client] else { return [] }
+    holdings[client] = held.union(parts.map(\.digest))
+    return library.ways(to: parts, of: snapshot, holding: held)
   }
 
   /// Digests of what a client's model leaves out this time.
@@ -84,9 +91,13 @@ extension Leader {
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
     roundRecord.monitors = round.ledger.monitors
-    try store.commit(roundRecord, draft)
     let (late, before) = (round.stragglers, snapshot)
-    snapshot = draft
+    let (published, changes) = library.publish(draft, after: snapshot, round.key)
+    try store.commit(roundRecord, published, changes)
+    snapshot = published
+    // What no way begins at any more is not worth remembering of anybody.
+    let known = library.known.union(snapshot.manifest.map(\.digest))
+    holdings = holdings.mapValues { $0.intersection(known) }
     failures = 0
     note(
       .committed(

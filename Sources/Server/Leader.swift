@@ -39,6 +39,10 @@ package final class Leader {
   var present: Set<String> = []
   /// How each client codes its updates; who is not among them, plain.
   var codecs: [String: UpdateCodec] = [:]
+  /// The ways to the layers of the model.
+  var library: LayerLibrary
+  /// Versions of layers that clients hold, as far as it is known.
+  var holdings: [String: Set<Digest>] = [:]
   /// Attempts at the present round that failed since this server started.
   var failures = 0
   /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
@@ -57,6 +61,7 @@ package final class Leader {
     job = try store.openJob(plan, at: date())
     let opening = try Opening(plan, store, job)
     (snapshot, draft) = (opening.snapshot, opening.snapshot)
+    library = LayerLibrary(plan, steps: try store.steps(), to: opening.snapshot)
     stageRecord = try store.openStage(
       opening.key.stage, depth: opening.snapshot.stage.model.depth, of: job, at: date())
     if let last = opening.after { effects.append(.note(.resumed(after: last))) }
@@ -90,7 +95,9 @@ package final class Leader {
   package var nextDeadline: Duration? { hasEnded ? nil : round.nextDeadline }
 
   /// The weights of a version of the round's model; nil if it has none such.
-  package func weights(_ digest: Digest) -> Data? { snapshot.data(digest) }
+  ///
+  /// Or the bytes of a way to it.
+  package func weights(_ digest: Digest) -> Data? { snapshot.data(digest) ?? library.data(digest) }
 
   /// Lets time pass; the first call begins the work.
   package func advance(at now: Duration) -> [Effect] { returning { proceed(at: now) } }

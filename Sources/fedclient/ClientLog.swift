@@ -13,6 +13,7 @@ struct ClientLog: Sendable {
     case .welcomed(let plan): logger.notice("joined the job '\(plan)'")
     case .assigned(let key, let missing, let bytes):
       logger.info("\(key): \(missing) layers to fetch, \(bytes) bytes")
+    case .damaged(let digest): logger.warning("layer \(digest) is damaged and is fetched again")
     case .planned(let key, let bytes):
       logger.info("\(key): training will take \((bytes + 999_999) / 1_000_000) MB")
     case .training(let key, let step, let steps, let loss):

@@ -47,6 +47,15 @@ package struct Snapshot: Sendable {
   /// The weights of a version; nil if this snapshot has none such.
   package func data(_ digest: Digest) -> Data? { weights[digest] }
 
+  /// The values of a version; none if this snapshot has none such.
+  package func floats(_ digest: Digest) -> [Float] {
+    guard let data = weights[digest] else { return [] }
+    return [Float](unsafeUninitializedCapacity: data.count / 4) { to, initialised in
+      data.copyBytes(to: UnsafeMutableRawBufferPointer(to))
+      initialised = data.count / 4
+    }
+  }
+
   /// What an update is a change of: the digest over the digests of all parts.
   package var base: Digest { Self.base(of: manifest) }
 

@@ -1,6 +1,7 @@
 /// Bounds of what travels, each with its reason.
 package enum WireLimits {
-  /// Bytes of a frame from a peer that has not said hello: a hello is under 200.
+  /// Bytes of a frame from a peer that has not said hello: a hello is under 200, and one that names the
+  /// layers that its client holds under 3,000.
   package static let frameBeforeHello = 4 << 10
   /// Bytes of a layer or an update in a frame: a tenth of a second on a link of 10 Mbit/s, so that a
   /// heartbeat never waits longer.

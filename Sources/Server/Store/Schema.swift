@@ -9,7 +9,21 @@ enum Schema {
     migrator.registerMigration("2 collapse monitors of rounds", migrate: addMonitors)
     migrator.registerMigration("3 cohorts and offers", migrate: addCohorts)
     migrator.registerMigration("4 status", migrate: addStatus)
+    migrator.registerMigration("5 steps between versions of layers", migrate: addSteps)
     return migrator
+  }
+
+  /// Coded differences, each to the version of its part before it.
+  private static func addSteps(_ db: Database) throws {
+    try db.create(table: "steps") { t in
+      t.autoIncrementedPrimaryKey("id")
+      t.column("part", .text).notNull()
+      t.column("fromDigest", .text).notNull()
+      t.column("toDigest", .text).notNull()
+      t.column("codec", .text).notNull()
+      t.column("digest", .text).notNull()
+      t.column("bytes", .blob).notNull()
+    }
   }
 
   /// What the server does, as JSON, in its only row.

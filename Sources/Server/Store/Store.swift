@@ -38,7 +38,7 @@ package final class Store: Sendable {
     }
   }
 
-  private func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+  func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
     do {
       return try database.read(body)
     } catch let error as StoreError {
@@ -152,7 +152,15 @@ package final class Store: Sendable {
 
   /// Makes a round's result the global model: its layers, its figures, and the end of its updates' bytes.
   package func commit(_ round: RoundRecord, _ snapshot: Snapshot) throws(StoreError) {
+    try commit(round, snapshot, LayerLibrary.Changes())
+  }
+
+  /// The same, with the ways to what it has changed.
+  func commit(
+    _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes
+  ) throws(StoreError) {
     try write { db in
+      try Self.add(changes.steps, keeping: changes.kept, to: db)
       var committed = round
       committed.outcome = "committed"
       try committed.update(db)

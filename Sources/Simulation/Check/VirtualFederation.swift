@@ -288,6 +288,8 @@ extension VirtualFederation {
         } else {
           checker.require(false, "\(client.name) gets other bytes than those of \(head.digest)")
         }
+      case .assemble(let assignment):
+        perform(client.participation.assemble(assignment, missing: []), client, link)
       case .train(let assignment): train(client, assignment, link)
       case .drop(let key): if client.shelf?.offer.key == key { client.shelf = nil }
       case .upload(let offer, let offset): upload(offer, from: offset, client, link)

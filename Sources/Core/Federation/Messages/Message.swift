@@ -36,12 +36,17 @@ package struct Hello: Sendable, Hashable, Codable {
   /// What the client can code its updates with (``UpdateCodec``); nil: plain alone. Names that are not known are
   /// passed over.
   package var codecs: [String]?
+  /// Digests of layers that the client holds, the latest first, ``mostLayers`` at most.
+  package var layers: [Digest]?
 
   package static let currentProtocol = 1
+  /// With as many a hello is well below the longest that a stranger may say.
+  package static let mostLayers = 40
 
-  package init(name: String, software: String, codecs: [UpdateCodec]? = nil) {
+  package init(name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil) {
     self.protocol = Self.currentProtocol
     self.codecs = codecs?.map(\.rawValue)
+    self.layers = layers.map { Array($0.prefix(Self.mostLayers)) }
     (self.name, self.software) = (name, software)
   }
 
@@ -89,12 +94,15 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var others: [Digest]
   /// How the update is to be coded; nil: plain.
   package var codec: UpdateCodec?
+  /// Shorter ways to some of the parts, by differences to versions that a client may hold.
+  package var ways: [LayerWay]?
 
   package init(
     key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
-    others: [Digest] = [], codec: UpdateCodec? = nil
+    others: [Digest] = [], codec: UpdateCodec? = nil, ways: [LayerWay] = []
   ) {
     self.codec = codec == .plain ? nil : codec
+    self.ways = ways.isEmpty ? nil : ways
     (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
     (self.parts, self.trained, self.others) = (parts, trained, others)
   }

@@ -86,6 +86,9 @@ extension PlanField {
     PlanField(
       "traffic.kept", \.traffic.kept, .number(.above(0, to: 1)), unit: "share",
       "Values of an update that top-k sends; the rest is added to the client's next one."),
+    PlanField(
+      "traffic.layers", \.traffic.layers, .choice,
+      "How layers travel to clients: as they are, or as differences to an earlier version; not top-k."),
   ]
 
   private static let round: [PlanField] = [

@@ -19,6 +19,10 @@ struct PlanRule: Sendable {
 
 extension PlanRule {
   static let all: [PlanRule] = [
+    PlanRule("traffic.layers") { plan in
+      plan.traffic.layers == .topK
+        ? "is top-k; what it leaves out would be missing in the global weights: it is for updates alone" : nil
+    },
     PlanRule("local.views") { plan in
       plan.local.views % 2 == 0
         ? nil : "is \(plan.local.views); must be even, since first and second views are drawn differently"

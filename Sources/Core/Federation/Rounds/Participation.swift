@@ -25,6 +25,8 @@ package struct Participation: Sendable {
     /// Keep a piece of a layer.
     case store(LayerData, Data)
     case train(Assignment)
+    /// Put together those parts that came as differences, then ``assemble(_:missing:)``.
+    case assemble(Assignment)
     /// The training under way, or the update that came of it, is not needed any more.
     case drop(RoundKey)
     /// Stop what is under way for a round. An update that is finished is kept: the round may be asked for again.
@@ -42,8 +44,10 @@ package struct Participation: Sendable {
   package init() {}
 
   /// The first action of a connection.
-  package func greet(name: String, software: String, codecs: [UpdateCodec]? = nil) -> [Action] {
-    [.send(.hello(Hello(name: name, software: software, codecs: codecs)))]
+  package func greet(
+    name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil
+  ) -> [Action] {
+    [.send(.hello(Hello(name: name, software: software, codecs: codecs, layers: layers)))]
   }
 
   /// The server said something. `holds` tells which versions are kept here, `declines` why this client will
@@ -152,18 +156,36 @@ package struct Participation: Sendable {
   private var dropped: [Action] { key.map { [.drop($0)] } ?? [] }
 
   private mutating func take(_ assignment: Assignment, holds: (PartVersion) -> Bool) -> [Action] {
-    var seen = Set<Digest>()
-    let missing = assignment.parts.filter { !holds($0) && seen.insert($0.digest).inserted }
-    return proceed(assignment, missing: missing)
+    proceed(assignment, missing: assignment.lacking(holds))
   }
 
   private mutating func proceed(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
-    guard let next = missing.first else {
-      phase = .training(assignment)
-      return [.train(assignment)]
-    }
     phase = .fetching(assignment, missing: missing)
-    return [.fetch(next)]
+    if let next = missing.first { return [.fetch(next)] }
+    return assignment.ways == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
+  }
+
+  /// What came as differences was put together. Parts that are `missing` could not be, because something that was held
+  /// was damaged: they are fetched as they are.
+  package mutating func assemble(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
+    guard case .fetching(assignment, []) = phase else { return [] }
+    guard missing.isEmpty else { return proceed(assignment, missing: missing) }
+    phase = .training(assignment)
+    return [.train(assignment)]
+  }
+
+  /// A layer that the training needs turned out to be damaged, and is not held any more.
+  ///
+  /// Throws ``UnexpectedMessage`` where that keeps happening: then it is the disk.
+  package mutating func miss(
+    _ assignment: Assignment, holds: (PartVersion) -> Bool
+  ) throws(UnexpectedMessage) -> [Action] {
+    guard case .training(assignment) = phase else { return [] }
+    losses += 1
+    guard losses <= Self.mostLosses else {
+      throw UnexpectedMessage("a damaged layer, \(losses) times")
+    }
+    return take(assignment, holds: holds)
   }
 
   private func store(

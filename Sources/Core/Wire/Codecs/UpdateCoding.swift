@@ -2,8 +2,8 @@ import Engine
 import Federation
 import Foundation
 
-/// Codes an update against the weights that it was trained from, and back. What is decoded is the same on
-/// every machine, to the bit.
+/// Codes weights against earlier ones, and back: an update against what it was trained from, a layer against its
+/// version before. What is decoded is the same on every machine, to the bit.
 ///
 /// Coded bytes are a zlib stream over the numbers of the difference, each kind of number as one plane a byte:
 ///
@@ -29,6 +29,12 @@ package struct UpdateCoding: Sendable {
     rows = entries.flatMap { Array(repeating: $0.columns, count: $0.rows) }
     count = entries.reduce(0) { $0 + $1.rows * $1.columns }
     kept = min(max(Int((share * Double(count)).rounded(.up)), 1), count)
+  }
+
+  /// For a part of a model, of which nothing is left out.
+  package init(_ codec: UpdateCodec, _ part: Model.Part, of model: Model) {
+    let entries = model.layout.entries.filter { part.range.contains($0.slot.offset) }
+    self.init(codec, entries.map { ($0.slot.rows, $0.slot.columns) }, share: 1)
   }
 
   /// For what a stage trains.

@@ -1,0 +1,41 @@
+import Federation
+import Foundation
+import GRDB
+
+/// Coded differences between versions of layers.
+extension Store {
+  /// Those that are kept, in the order in which they were made.
+  func steps() throws(StoreError) -> [LayerLibrary.Step] {
+    try read { db in
+      let rows = try Row.fetchAll(db, sql: "SELECT * FROM steps ORDER BY id")
+      return rows.compactMap { row in
+        guard let from = Digest(row["fromDigest"]), let to = Digest(row["toDigest"]),
+          let digest = Digest(row["digest"]), let codec = UpdateCodec(rawValue: row["codec"])
+        else { return nil }
+        let bytes: Data = row["bytes"]
+        return LayerLibrary.Step(
+          part: row["part"], to: to,
+          way: LayerWay.Step(from: from, digest: digest, bytes: bytes.count, codec: codec), bytes: bytes)
+      }
+    }
+  }
+
+  /// Adds the steps that a round has made. Of each part as many as `kept` stay, the latest.
+  static func add(_ steps: [LayerLibrary.Step], keeping kept: [String: Int], to db: Database) throws {
+    for step in steps {
+      try db.execute(
+        sql: "INSERT INTO steps (part, fromDigest, toDigest, codec, digest, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+        arguments: [
+          step.part, step.way.from?.description, step.to.description, step.way.codec.rawValue,
+          step.way.digest.description, step.bytes,
+        ])
+    }
+    for (part, count) in kept {
+      try db.execute(
+        sql: """
+          DELETE FROM steps WHERE part = ? AND id NOT IN
+          (SELECT id FROM steps WHERE part = ? ORDER BY id DESC LIMIT ?)
+          """, arguments: [part, part, count])
+    }
+  }
+}
