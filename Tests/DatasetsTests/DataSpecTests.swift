@@ -29,10 +29,12 @@ import Testing
   }
 
   @Test func theEncodersSizeIsTheDefaultOfTheGenerator() throws {
-    let open = try DataSpec(parsing: "shapes:20?limit=5").load(role: .test, size: 16, channels: 1)
+    let open = try DataSpec(parsing: "shapes:20?limit=5").load(
+      role: .test, for: ImageFit(size: 16, channels: 1))
     #expect(open.count == 5 && open.size == 16 && open.channels == 1)
-    let own = try DataSpec(parsing: "shapes:20?size=24&channels=3").load(role: .test, size: 16, channels: 1)
-    #expect(own.count == 20 && own.size == 24 && own.channels == 3)
+    let own = try DataSpec(parsing: "shapes:20?size=24&channels=3").load(
+      role: .test, for: ImageFit(size: 16, channels: 1))
+    #expect(own.count == 20 && own.size == 24 && own.channels == 1)
     let bare = try DataSpec(parsing: "shapes:2").load(role: .train)
     #expect(bare.size == 32 && bare.channels == 3)
   }
