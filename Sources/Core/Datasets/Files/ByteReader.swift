@@ -4,7 +4,7 @@ import Foundation
 /// The bytes of a file, or of a part of it, from first to last: as they are, or inflated on the way.
 ///
 /// Nothing is allocated for what a file claims before ``require(_:)`` has found it possible.
-final class ByteReader {
+package final class ByteReader {
   enum Coding: Sendable, Hashable {
     case plain
     /// Deflated, with gzip's headers around (RFC 1952).
@@ -22,8 +22,10 @@ final class ByteReader {
   private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
   private var input: [UInt8] = []
   private var hasEnded = false
+  /// The file ended before its deflated stream.
+  private var isCutOff = false
   /// Bytes that were read.
-  private(set) var position = 0
+  package private(set) var position = 0
   /// Of the bytes that were read.
   private(set) var checksum: UInt = crc32(0, nil, 0)
 
@@ -46,7 +48,7 @@ final class ByteReader {
   }
 
   /// Opens a file, inflated where its first bytes are gzip's.
-  convenience init(opening path: String) throws(DatasetError) {
+  package convenience init(opening path: String) throws(DatasetError) {
     let file = try RegularFile(path)
     let isGzip = try file.bytes(count: 2) == [0x1F, 0x8B]
     try self.init(file, path: path, nil, isGzip ? .gzip : .plain)
@@ -64,7 +66,7 @@ final class ByteReader {
   }
 
   /// Throws where so many bytes cannot come any more; what is nil has no end.
-  func require(_ count: Int?, for what: String) throws(DatasetError) {
+  package func require(_ count: Int?, for what: String) throws(DatasetError) {
     guard let count, count <= most else {
       throw .malformed(
         path: path,
@@ -72,7 +74,7 @@ final class ByteReader {
     }
   }
 
-  /// Reads exactly `count` bytes.
+  /// Reads exactly `count` bytes to a place that has room for them.
   func read(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) {
     let read = coding == .plain ? try copy(count, into: place) : try inflate(count, into: place)
     position += read
@@ -82,7 +84,8 @@ final class ByteReader {
     }
   }
 
-  func read(_ count: Int) throws(DatasetError) -> [UInt8] {
+  /// Reads exactly `count` bytes.
+  package func read(_ count: Int) throws(DatasetError) -> [UInt8] {
     try require(count, for: "\(count) more bytes")
     var bytes = [UInt8](repeating: 0, count: count)
     let failure: DatasetError? = bytes.withUnsafeMutableBufferPointer { buffer in
@@ -99,9 +102,10 @@ final class ByteReader {
   }
 
   /// Throws unless all bytes have been read, and are what their checksums say.
-  func finish() throws(DatasetError) {
+  package func finish() throws(DatasetError) {
     var byte: UInt8 = 0
     let rest = coding == .plain ? end - offset : try inflate(1, into: &byte)
+    guard !isCutOff else { throw .malformed(path: path, problem: "is cut off behind byte \(position)") }
     guard rest == 0 else {
       throw .malformed(path: path, problem: "goes on after the \(position) bytes that its header promises")
     }
@@ -129,7 +133,7 @@ final class ByteReader {
       case Z_OK: break
       case Z_STREAM_END: try endMember()
       case Z_BUF_ERROR where stream.pointee.avail_in == 0 && offset < end: break
-      case Z_BUF_ERROR: hasEnded = true
+      case Z_BUF_ERROR: (hasEnded, isCutOff) = (true, true)
       default:
         let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib fails with \(status)"
         throw .malformed(path: path, problem: "is damaged behind byte \(position + done): \(reason)")

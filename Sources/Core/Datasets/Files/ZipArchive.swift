@@ -1,20 +1,20 @@
 /// The members of a zip archive (PKWARE's APPNOTE 6.3.10), stored or deflated; with the 64-bit extension, which
 /// NumPy writes.
-struct ZipArchive {
-  struct Member: Sendable, Hashable {
-    let name: String
+package struct ZipArchive {
+  package struct Member: Sendable, Hashable {
+    package let name: String
     let method: Int
     let isEncrypted: Bool
     let compressed: Int
-    let size: Int
+    package let size: Int
     let checksum: UInt
     /// Where its local header is.
     let header: Int
   }
 
-  let path: String
+  package let path: String
   /// In the order of the archive's directory.
-  private(set) var members: [Member] = []
+  package private(set) var members: [Member] = []
   private let file: RegularFile
 
   private static let endBytes = 22
@@ -25,7 +25,7 @@ struct ZipArchive {
   private static let largestDirectory = 1 << 24
 
   /// Reads the directory. Throws a ``DatasetError`` where the file is none, or lies about itself.
-  init(opening path: String) throws(DatasetError) {
+  package init(opening path: String) throws(DatasetError) {
     self.path = path
     file = try RegularFile(path)
     let directory = try readDirectory()
@@ -37,7 +37,7 @@ struct ZipArchive {
   private func damage(_ problem: String) -> DatasetError { .malformed(path: path, problem: problem) }
 
   /// A reader of a member's bytes, which are checked by ``check(_:_:)`` once they have been read.
-  func open(_ member: Member) throws(DatasetError) -> ByteReader {
+  package func open(_ member: Member) throws(DatasetError) -> ByteReader {
     let place = "\(path): \(member.name)"
     guard !member.isEncrypted else { throw .malformed(path: place, problem: "is encrypted") }
     guard member.method == 0 || member.method == 8 else {
@@ -56,7 +56,7 @@ struct ZipArchive {
   }
 
   /// Throws unless a member was read to its end, and is what was packed.
-  func check(_ member: Member, _ reader: ByteReader) throws(DatasetError) {
+  package func check(_ member: Member, _ reader: ByteReader) throws(DatasetError) {
     try reader.finish()
     guard reader.position == member.size, reader.checksum == member.checksum else {
       throw .malformed(path: reader.path, problem: "is damaged: its checksum is another")
@@ -121,32 +121,5 @@ struct ZipArchive {
       name: String(decoding: directory[name..<extra], as: UTF8.self), method: method,
       isEncrypted: flags & 1 != 0, compressed: sizes[1], size: sizes[0], checksum: UInt(checksum),
       header: sizes[2])
-  }
-}
-
-/// Little-endian numbers among bytes.
-struct LittleEndian {
-  let bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-  /// The unsigned number of `count` bytes at an offset; nil where it is not whole, or over `Int.max`.
-  func number(_ offset: Int, _ count: Int) -> Int? {
-    guard offset >= 0, offset <= bytes.count - count else { return nil }
-    var value: UInt64 = 0
-    for index in 0..<count { value |= UInt64(bytes[offset + index]) << (8 * UInt64(index)) }
-    return Int(exactly: value)
-  }
-
-  /// The 8-byte numbers of a zip entry's extra field 1.
-  fileprivate func largeNumbers(in range: Range<Int>) -> [Int] {
-    var offset = range.lowerBound
-    while offset + 4 <= range.upperBound, let kind = number(offset, 2), let length = number(offset + 2, 2) {
-      let end = offset + 4 + length
-      guard end <= range.upperBound else { return [] }
-      if kind == 1 { return stride(from: offset + 4, to: end - 7, by: 8).compactMap { number($0, 8) } }
-      offset = end
-    }
-    return []
   }
 }

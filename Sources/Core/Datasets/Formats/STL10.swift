@@ -4,7 +4,7 @@ package enum STL10 {
   /// The data set's parts.
   package enum Split: String, Sendable, Hashable, CaseIterable {
     case train, test
-    /// 100,000 images without labels. The files spell it with one l, which is understood too.
+    /// 100,000 images without labels.
     case unlabelled
   }
 
