@@ -57,7 +57,7 @@ struct CheckReport: Encodable {
         row(
           "\(stage.stage)", "\(stage.rounds)", "\(stage.batch)", "\(stage.steps)",
           "\((stage.memoryBytes + 999_999) / 1_000_000) MB",
-          stage.secondsPerRound.map { String(format: "%.1f s", $0) } ?? "too large"))
+          stage.secondsPerRound.map { String(format: $0 < 10 ? "%.2f s" : "%.0f s", $0) } ?? "too large"))
     }
     let known = stages.compactMap { stage in stage.secondsPerRound.map { $0 * Double(stage.rounds) } }
     if known.count == stages.count {

@@ -82,7 +82,7 @@ import Testing
         let refused = try await Command(command[0], command.dropFirst() + data).outcome()
         #expect(refused.code == 3 && refused.output.isEmpty && refused.lines.count == 1, "\(refused)")
         #expect(
-          refused.errors.contains("refused, as --strict asks: 1 broken file is left out: \(broken)"),
+          refused.errors.contains("1 broken file is refused: \(broken): "),
           "\(refused)")
       }
     }

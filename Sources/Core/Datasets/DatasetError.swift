@@ -52,7 +52,7 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "\(path): \(bytes / 1_000_000) MB of images, where this machine has \(memory / 1_000_000) MB of memory; "
         + "take some of them with limit=N"
     case .broken(let files):
-      "refused, as --strict asks: \(BrokenFile.summary(files) ?? "nothing")"
+      BrokenFile.refusal(files)
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) are not the test images' (\(Self.list(test)))"
     case .badPartition(let text, let problem):

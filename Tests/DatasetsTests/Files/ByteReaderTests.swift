@@ -29,12 +29,20 @@ import Testing
 
   @Test func tooFewBytesAreSaidSo() throws {
     for file in [
-      Array(bytes.dropLast()), Make.gzip(Array(bytes.dropLast())), Array(Make.gzip(bytes).dropLast(9)),
+      Array(bytes.dropLast()), Make.gzip(Array(bytes.dropLast())), Array(Make.gzip(bytes).dropLast(200)),
     ] {
       let error = #expect(throws: DatasetError.self) { try reader(file).read(200_000) }
       #expect(
         error?.description.contains("too early") == true || error?.description.contains("too short") == true)
     }
+  }
+
+  /// Its bytes are all there, and what would vouch for them is not.
+  @Test func aGzipWithoutItsEndIsSaidSo() throws {
+    let reader = try reader(Array(Make.gzip(bytes).dropLast(8)))
+    #expect(try reader.read(200_000) == bytes)
+    let error = #expect(throws: DatasetError.self) { try reader.finish() }
+    #expect(error?.description == "\(files.path)/file: is cut off behind byte 200000")
   }
 
   @Test func tooManyBytesAreSaidSo() throws {

@@ -54,7 +54,7 @@ import Testing
     let error = #expect(throws: DatasetError.self) {
       try DataSpec(parsing: "folder:\(files.path)").load(role: .train, strict: true)
     }
-    #expect(error?.description.contains("1 broken file is left out: \(files.path)/7.png: ") == true)
+    #expect(error?.description.contains("1 broken file is refused: \(files.path)/7.png: ") == true)
   }
 
   /// The cache decides when a file is read, and nothing else.

@@ -14,10 +14,21 @@ package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
 
   /// All of them in one line: their number, the first few, and how many more; nil for none.
   package static func summary(_ files: [BrokenFile]) -> String? {
-    guard !files.isEmpty else { return nil }
+    files.isEmpty ? nil : "\(count(files)) left out: \(names(files))"
+  }
+
+  /// The same of files for which everything is refused.
+  package static func refusal(_ files: [BrokenFile]) -> String {
+    "\(count(files)) refused: \(names(files))"
+  }
+
+  private static func count(_ files: [BrokenFile]) -> String {
+    files.count == 1 ? "1 broken file is" : "\(files.count) broken files are"
+  }
+
+  private static func names(_ files: [BrokenFile]) -> String {
     let names = files.prefix(named).map(\.description).joined(separator: "; ")
-    let more = files.count > named ? "; and \(files.count - named) more" : ""
-    return "\(files.count) broken \(files.count == 1 ? "file is" : "files are") left out: \(names)\(more)"
+    return files.count > named ? "\(names); and \(files.count - named) more" : names
   }
 }
 
