@@ -121,9 +121,9 @@ import Testing
 
   @Test func whatCannotBeCheckedIsSaidInOneLine() async throws {
     for (arguments, code, text) in [
-      (["--data", "folder:/nowhere"], 3, "/nowhere: no such directory"),
+      (["--data", "folder:/dev/null"], 3, "/dev/null: no such directory"),
       (["--data", "shapes:8", "--plan", "/nowhere.yaml"], 2, "/nowhere.yaml"),
-      (["--data", "shapes:8", "--sheet", "/nowhere/a.png"], 3, "/nowhere/a.png: cannot be written"),
+      (["--data", "shapes:8", "--sheet", "/dev/null/a.png"], 3, "/dev/null/a.png: cannot be written"),
       (["--data", "foldr:x"], 3, "did you mean folder?"),
     ] as [([String], Int32, String)] {
       let outcome = try await Command("fedclient", ["check"] + arguments).outcome()

@@ -11,8 +11,13 @@ package enum Spelling {
 
   /// A word as far as it can matter: nothing that long is known, and a message should stay short.
   package static func shortened(_ word: String) -> String {
-    let plain = word.map { $0.isControl || $0.isNewline ? " " : $0 }
-    return plain.count <= 40 ? String(plain) : String(plain.prefix(40)) + "…"
+    let plain = harmless(word)
+    return plain.count <= 40 ? plain : plain.prefix(40) + "…"
+  }
+
+  /// A text on one line, without what a terminal could take for a command.
+  static func harmless(_ text: String) -> String {
+    String(text.map { $0.isControl || $0.isNewline ? " " : $0 })
   }
 
   /// How many letters must be added, dropped, exchanged or swapped with the next, whatever their case.

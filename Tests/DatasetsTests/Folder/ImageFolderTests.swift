@@ -90,6 +90,14 @@ import Testing
     #expect(error?.description.hasPrefix("2 broken files are refused: ") == true)
   }
 
+  @Test func aNameCannotBreakTheLine() throws {
+    try put("a.png", 1)
+    try files.write("b\n\u{1B}[2J.png", [1])
+    let summary = BrokenFile.summary(try load().broken)
+    #expect(
+      summary == "1 broken file is left out: \(files.path)/b  [2J.png: it is neither JPEG nor PNG")
+  }
+
   @Test func nothingToReadIsSaidInOneLine() throws {
     #expect(throws: DatasetError.missingDirectory(path: files.path + "/none")) {
       try DataSpec(parsing: "folder:\(files.path)/none").load(role: .train)

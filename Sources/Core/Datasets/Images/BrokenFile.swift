@@ -7,7 +7,8 @@ package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
 
   package init(path: String, reason: String) { (self.path, self.reason) = (path, reason) }
 
-  package var description: String { "\(path): \(reason)" }
+  /// On one line, whatever the file is called.
+  package var description: String { Spelling.harmless("\(path): \(reason)") }
 
   /// How many are named before the rest is counted.
   private static let named = 3
