@@ -6,6 +6,7 @@ import Federation
 package struct TrainingEstimate: Sendable {
   /// Figures of a stage. The names are those of `fedclient check --json`.
   package struct Stage: Sendable, Codable {
+    /// The stage, counted from 1, and its rounds.
     package let stage, rounds: Int
     /// Images a step.
     package let batch: Int

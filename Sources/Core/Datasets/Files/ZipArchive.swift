@@ -1,17 +1,21 @@
 /// The members of a zip archive (PKWARE's APPNOTE 6.3.10), stored or deflated; with the 64-bit extension, which
 /// NumPy writes.
 package struct ZipArchive {
+  /// What the archive's directory says of a file in it.
   package struct Member: Sendable, Hashable {
+    /// Its path in the archive.
     package let name: String
     let method: Int
     let isEncrypted: Bool
     let compressed: Int
+    /// Bytes, unpacked.
     package let size: Int
     let checksum: UInt
     /// Where its local header is.
     let header: Int
   }
 
+  /// Of the archive.
   package let path: String
   /// In the order of the archive's directory.
   package private(set) var members: [Member] = []

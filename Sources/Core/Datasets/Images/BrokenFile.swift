@@ -2,9 +2,12 @@ import Synchronization
 
 /// A file that is left out, and why.
 package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
+  /// Of the file.
   package let path: String
+  /// As the system or the decoder says it.
   package let reason: String
 
+  /// A file that cannot be used.
   package init(path: String, reason: String) { (self.path, self.reason) = (path, reason) }
 
   /// On one line, whatever the file is called.
@@ -37,6 +40,7 @@ package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
 package final class BrokenFileNews: Sendable {
   private let told = Mutex(Set<String>())
 
+  /// Nothing has been told yet.
   package init() {}
 
   /// A line about those that it has not told of yet; nil where there are none.

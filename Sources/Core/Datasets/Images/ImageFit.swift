@@ -16,6 +16,7 @@ package struct ImageFit: Sendable, Hashable {
   private static let margin = 2
   private static let longest = 2
 
+  /// For an encoder of `channels` x `size` x `size`.
   package init(size: Int, channels: Int) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     (self.size, self.channels) = (size, channels)

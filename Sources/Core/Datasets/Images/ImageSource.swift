@@ -36,6 +36,7 @@ package struct ImageShape: Sendable, Hashable, CustomStringConvertible {
   /// W, in pixels.
   package let width: Int
 
+  /// C x H x W; whether that makes sense is for who uses it.
   package init(channels: Int, height: Int, width: Int) {
     (self.channels, self.height, self.width) = (channels, height, width)
   }
@@ -55,6 +56,7 @@ package struct ImageShape: Sendable, Hashable, CustomStringConvertible {
 package struct ImageBytes {
   /// C·H·W bytes.
   package let bytes: UnsafeBufferPointer<UInt8>
+  /// C, H, W.
   package let shape: ImageShape
 
   /// As floats in 0 … 1 (torchvision's `to_tensor`: byte / 255).
@@ -68,9 +70,12 @@ package struct ImageBytes {
 
 /// An image's bytes, planar [C, H, W], in memory of its own.
 package struct DecodedImage: Sendable, Equatable {
+  /// C·H·W bytes.
   package let bytes: [UInt8]
+  /// C, H, W.
   package let shape: ImageShape
 
+  /// The image, as long as `body` runs.
   package func withView<Result>(_ body: (ImageBytes) -> Result) -> Result {
     bytes.withUnsafeBufferPointer { body(ImageBytes(bytes: $0, shape: shape)) }
   }

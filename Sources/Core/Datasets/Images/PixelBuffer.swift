@@ -4,6 +4,7 @@ import Engine
 package struct PixelBuffer: ImageSource {
   /// [count, C, H, W].
   package let bytes: [UInt8]
+  /// How many images there are.
   package let count: Int
   /// Of each image.
   package let shape: ImageShape

@@ -4,6 +4,7 @@ import Engine
 package struct DataReport: Sendable, Codable {
   /// The least, the middle and the most of some numbers.
   package struct Spread: Sendable, Codable, Hashable {
+    /// All 0 for no numbers.
     package let min, median, max: Int
 
     init(_ numbers: [Int]) {
@@ -16,14 +17,19 @@ package struct DataReport: Sendable, Codable {
 
   /// How many images a class has.
   package struct Class: Sendable, Codable, Hashable {
+    /// The folder's name, or the class's number.
     package let name: String
+    /// Images.
     package let count: Int
   }
 
+  /// A file that is left out, and why.
   package struct Broken: Sendable, Codable, Hashable {
+    /// Each one line.
     package let path, reason: String
   }
 
+  /// Those that can be used as far as their headers tell.
   package let images: Int
   /// How many of them have one channel; the others have three.
   package let grey: Int
