@@ -76,12 +76,21 @@ let package = Package(
     .systemLibrary(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
+    // Libjpeg itself reports errors by longjmp, which must not cross Swift's frames. TurboJPEG is its API
+    // that returns them; of libpng the simplified API (png_image) does the same.
+    .systemLibrary(
+      name: "CJPEG", path: "Sources/CJPEG", pkgConfig: "libturbojpeg",
+      providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(
+      name: "CPNG", path: "Sources/CPNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"])]),
 
     // What glibc has and its Swift overlay leaves out: the allocator's settings, an early start for the disk.
     .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
 
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
-    library("Datasets", in: "Sources/Core/Datasets", ["Engine"], vectorised: true),
+    library(
+      "Datasets", in: "Sources/Core/Datasets", ["Engine", "CJPEG", "CPNG", "CZlib"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
@@ -95,7 +104,7 @@ let package = Package(
     command("fedsim", ["Commands", "Simulation"]),
 
     tests("Engine"),
-    tests("Datasets"),
+    tests("Datasets", ["CJPEG", "CPNG", "CZlib"]),
     tests("Federation"),
     tests("Certificates"),
     tests("Wire", ["Certificates"]),

@@ -183,6 +183,7 @@ done
 put docs/plans.md "$stage/debian/strata-server/usr/share/doc/strata-server/plans.md"
 
 put_common strata-client fedclient
+put docs/data.md "$stage/debian/strata-client/usr/share/doc/strata-client/data.md"
 put_service strata-client fedclient 'fill in /etc/default/fedclient' ''
 
 put_common strata-sim fedsim

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # After a slash stands another package that will do where it is there already.
 readonly packages=(
-  libopenblas-dev libsqlite3-dev zlib1g-dev libdeflate-dev libssl-dev libjpeg-dev/libjpeg62-turbo-dev libpng-dev
+  libopenblas-dev libsqlite3-dev zlib1g-dev libdeflate-dev libssl-dev libturbojpeg0-dev libpng-dev
   pkg-config/pkgconf)
 readonly swift_major=6 swift_minor=1
 

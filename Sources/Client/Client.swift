@@ -1,3 +1,4 @@
+import Engine
 import Certificates
 import Datasets
 import Federation
@@ -129,8 +130,7 @@ package struct Client: Sendable {
     }
     let set: ImageSet
     do {
-      set = try images(plan)
-      try set.require(size: plan.encoder.image, channels: plan.encoder.channels)
+      set = try images(plan).fitted(to: ImageFit(plan.encoder))
     } catch let error as DatasetError {
       throw ClientError.data(error.description)
     }

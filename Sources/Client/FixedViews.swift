@@ -23,7 +23,7 @@ final class FixedViews: ViewSource {
     precondition(views >= 2 && views % 2 == 0, "\(views) views: both kinds are needed")
     (self.images, self.augmenter, self.views) = (images, augmenter, views)
     (self.seed, self.roundSeed, self.cache) = (seed, roundSeed, cache)
-    scratches = (0..<workers).map { _ in augmenter.makeScratch() }
+    scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
 
   var count: Int { images.count }

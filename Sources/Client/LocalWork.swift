@@ -132,7 +132,8 @@ struct LocalWork: Sendable {
   /// The round's options, cut so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with what would be needed where it cannot.
   private func options(_ stage: Stage, _ key: RoundKey) throws(ClientError) -> TrainingOptions {
-    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident
+    // Decoded images may still grow beside the trainer.
+    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
     do {
       return try plan.trainingOptions(
         key, images: images.count, of: stage, workers: threads, limit: configuration.memory,

@@ -15,11 +15,9 @@ struct Calibrator: Sendable {
   init?(_ plan: Plan, threads: Int) throws(ServerError) {
     guard let calibration = plan.method.calibration else { return nil }
     do {
-      let (size, channels) = (plan.encoder.image, plan.encoder.channels)
-      let images = try DataSpec(parsing: calibration.data).load(
-        role: .train, size: size, channels: channels)
-      try images.require(size: size, channels: channels)
-      self.images = images
+      // Nobody is there to hear of a broken file, and these images are the job's own.
+      images = try DataSpec(parsing: calibration.data).load(
+        role: .train, for: ImageFit(plan.encoder), strict: true)
     } catch {
       throw .calibrationData(error.description)
     }

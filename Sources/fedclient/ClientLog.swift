@@ -7,6 +7,8 @@ import Logging
 struct ClientLog: Sendable {
   private let logger = makeLogger("fedclient")
 
+  func warn(_ line: String) { logger.warning("\(line)") }
+
   func note(_ event: ClientEvent) {
     switch event {
     case .connected(let endpoint): logger.info("connected to \(endpoint)")

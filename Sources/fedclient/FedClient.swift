@@ -7,5 +7,5 @@ struct FedClient: AsyncParsableCommand {
     commandName: "fedclient",
     abstract: "Trains for a federation on this machine's images, which never leave it.",
     version: Software.version,
-    subcommands: [RunCommand.self, EnrolCommand.self])
+    subcommands: [RunCommand.self, EnrolCommand.self, CheckCommand.self])
 }

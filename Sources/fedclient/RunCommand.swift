@@ -1,3 +1,4 @@
+import Engine
 import ArgumentParser
 import Certificates
 import Client
@@ -12,8 +13,9 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
-      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N. Labels are
-      not used. The state folder keeps the layers that were received.
+      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
+      ?skip=N&limit=N (docs/data.md); 'fedclient check' looks at it. Labels are not used. The state folder keeps
+      the layers that were received.
       """)
 
   @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
@@ -24,6 +26,10 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
   var data: String
+
+  @Flag(
+    help: "Refuse images of which a file is broken, instead of leaving it out; all are read at the start.")
+  var strict = false
 
   @Option(
     help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
@@ -68,7 +74,7 @@ struct RunCommand: AsyncParsableCommand {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         manners.beNice()
         // What is wrong with the images shows before anything is sent.
-        let images = try spec.load(role: .train)
+        let images = try LocalImages(spec, isStrict: strict)
         let (endpoint, certificate) = (try Endpoint(parsing: server), certificate)
         guard certificate != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
@@ -82,7 +88,11 @@ struct RunCommand: AsyncParsableCommand {
         configuration.memory = memory.flatMap { ByteCount($0) }
         configuration.manners = try manners.settings()
         let log = ClientLog()
-        let client = Client(configuration, images: { try Self.fit(images, spec, $0) }, observer: log.note)
+        let client = Client(configuration, images: { try images.fitted(to: ImageFit($0.encoder)) }) { event in
+          log.note(event)
+          if let line = images.newlyBroken { log.warn(line) }
+        }
+        if let line = images.newlyBroken { log.warn(line) }
         let running = Task { try await client.run() }
         let manager = ServiceManager()
         // Its server may be away for long: it is ready when it can begin to look for it.
@@ -105,13 +115,6 @@ struct RunCommand: AsyncParsableCommand {
     let own = ClientCertificate(
       StateFolder.url(state, name: name).appendingPathComponent("tls", isDirectory: true))
     return own.exists && !insecure ? own : nil
-  }
-
-  /// The images for a plan: generated ones are made anew where the plan's size is another.
-  private static func fit(_ images: ImageSet, _ spec: DataSpec, _ plan: Plan) throws -> ImageSet {
-    let (size, channels) = (plan.encoder.image, plan.encoder.channels)
-    if images.size == size && images.channels == channels { return images }
-    return try spec.load(role: .train, size: size, channels: channels)
   }
 
   static func failure(_ error: any Error) -> any Error {

@@ -15,7 +15,8 @@ struct EvaluateCommand: AsyncParsableCommand {
       VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads must,
       and its images are normalised by a plan's defaults.
 
-      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N.
+      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
+      ?skip=N&limit=N (docs/data.md).
       What is computed: docs/method.md, Evaluation.
       """)
 
@@ -66,6 +67,9 @@ struct EvaluateCommand: AsyncParsableCommand {
         }
       }
       terminal.clear()
+      if let line = BrokenFile.summary(evaluation.train.broken + evaluation.test.broken) {
+        terminal.line(line)
+      }
       let elapsed = (ContinuousClock.now - start).seconds
       let report = EvaluationReport(accuracies, evaluation, seconds: elapsed)
       print(json ? try report.json : report.table)
@@ -88,6 +92,11 @@ struct EvaluateCommand: AsyncParsableCommand {
   private func evaluation(_ encoder: EncoderConfiguration) throws(CommandFailure) -> EncoderEvaluation {
     let train = try load(self.train, .train, encoder)
     let test = try load(self.test, .test, encoder)
+    do throws(DatasetError) {
+      try test.requireClasses(of: train)
+    } catch {
+      throw CommandFailure(.data, error.description)
+    }
     guard
       let evaluation = EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: fineTune, seed: seed,
@@ -100,10 +109,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     _ text: String, _ role: DataRole, _ encoder: EncoderConfiguration
   ) throws(CommandFailure) -> ImageSet {
     do throws(DatasetError) {
-      let images = try DataSpec(parsing: text).load(
-        role: role, size: encoder.image, channels: encoder.channels)
-      try images.require(size: encoder.image, channels: encoder.channels)
-      return images
+      return try DataSpec(parsing: text).load(role: role, for: ImageFit(encoder))
     } catch {
       throw CommandFailure(.data, error.description)
     }

@@ -17,7 +17,8 @@ struct RunCommand: AsyncParsableCommand {
       machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and
       strata.sqlite.
 
-      A data SPEC is KIND:ARGUMENT, such as cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N.
+      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
+      ?skip=N&limit=N (docs/data.md).
       """)
 
   @Argument(help: "The plan, a YAML file (docs/plans.md).")
@@ -58,6 +59,10 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(help: "Probe the encoder after every so many rounds too; 0: only at the end.")
   var probeEvery: Int = 0
+
+  @Flag(
+    help: "Refuse images of which a file is broken, instead of leaving it out; all are read at the start.")
+  var strict = false
 
   @Flag(help: "Replace what an earlier run left in DIR.")
   var overwrite = false
@@ -108,6 +113,7 @@ struct RunCommand: AsyncParsableCommand {
       settings.dropout = dropout
       settings.probeEvery = probeEvery
       settings.link = try link.map { text throws(LinkShapeError) in try LinkShape(parsing: text) }
+      settings.isStrict = strict
       return settings
     } catch let error as DatasetError {
       throw CommandFailure(.data, error.description)

@@ -28,6 +28,7 @@ final class RunProgress: Sendable {
     case .server(let event): note(event)
     case .client(let name, let event): note(name, event)
     case .evaluating: set { $0.now = "evaluating the encoder" }
+    case .broken(let line): terminal.line(line)
     case .fineTuning(let step, let steps): set { $0.now = "fine-tuning the encoder, \(step)/\(steps)" }
     }
     draw()

@@ -111,18 +111,24 @@ import Testing
     }
   }
 
-  @Test func imagesThatDoNotFitAreRefused() async throws {
+  @Test func imagesThatCannotBeReadAreRefused() async throws {
     try await withRun { encoder, folder in
       let none = folder.path("none")
-      for (train, test, texts) in [
-        ("shapes:64?size=32", "shapes:50", ["3 x 32 x 32", "the encoder takes 3 x 16 x 16"]),
-        ("shapes:64", "shapes:50?channels=1", ["1 x 16 x 16"]), ("pictures:1", "shapes:50", ["'pictures:1'"]),
-        ("shapes:64", "cifar10:\(none)", [none]),
+      for (train, test, text) in [
+        ("pictures:1", "shapes:50", "'pictures:1'"), ("shapes:64", "cifar10:\(none)", none),
       ] {
         let outcome = try await Command.run("fedsim", "evaluate", encoder, "--train", train, "--test", test)
         expectRefusal(outcome)
-        for text in texts { #expect(outcome.errors.contains(text), "\(outcome)") }
+        #expect(outcome.errors.contains(text), "\(outcome)")
       }
+    }
+  }
+
+  @Test func imagesOfAnotherSizeAndColourAreFitted() async throws {
+    try await withRun { encoder, _ in
+      let outcome = try await Command.run(
+        "fedsim", "evaluate", encoder, "--train", "shapes:64?size=48", "--test", "shapes:50?channels=1")
+      #expect(outcome.code == 0, "\(outcome)")
     }
   }
 

@@ -4,7 +4,7 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll"]),
+    (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
     ),
@@ -34,9 +34,16 @@ import Testing
       ["fedclient", "run"],
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
-        "--patience <patience>", "--memory <memory>", "--tls <dir>", "--insecure",
+        "--patience <patience>", "--memory <memory>", "--tls <dir>", "--insecure", "--strict",
         "--nice <n>", "--cpu <percent>", "--hours <ranges>",
         "--bytes-a-day <bytes>", "--pause-on-battery",
+      ]
+    ),
+    (
+      ["fedclient", "check"],
+      [
+        "--data <spec>", "--plan <file>", "--sheet <file>", "--strict", "--threads <threads>",
+        "--memory <memory>", "--json",
       ]
     ),
     (
@@ -44,7 +51,7 @@ import Testing
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
-        "--dropout <dropout>", "--link <link>", "--overwrite", "--probe-every <probe-every>",
+        "--dropout <dropout>", "--link <link>", "--strict", "--overwrite", "--probe-every <probe-every>",
       ]
     ),
     (

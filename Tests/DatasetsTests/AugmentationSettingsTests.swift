@@ -44,7 +44,7 @@ import Testing
     for seed in 0..<20 as Range<UInt64> {
       var random = RandomNumbers(seed)
       augmenter.view(
-        0, of: grey, index: 0, random: &random, into: &pixels, scratch: augmenter.makeScratch())
+        0, of: grey, index: 0, random: &random, into: &pixels, scratch: augmenter.makeScratch(for: grey))
       #expect(pixels.allSatisfy { abs($0 - (0.2 - 0.25) / 0.5) < 1e-5 }, "seed \(seed)")
     }
     #expect(settings.cropArea == 0.6...1 && settings.flip == 0.5)

@@ -20,7 +20,7 @@ import Testing
   }
 
   private func view(_ view: Int, _ augmenter: Augmenter, index: Int = 3, draw: Int = 0) -> [Float] {
-    let scratch = augmenter.makeScratch()
+    let scratch = augmenter.makeScratch(for: set)
     var random = RandomNumbers(Self.seed, "augment", index, view, draw)
     var image = [Float](repeating: .nan, count: 3 * 32 * 32)
     image.withUnsafeMutableBufferPointer {
@@ -55,7 +55,7 @@ import Testing
   /// A worker's scratch carries nothing from one image to the next.
   @Test func whatAScratchWasUsedForDoesNotMatter() {
     let augmenter = Augmenter(AugmentationSettings(), size: 32, channels: 3)
-    let scratch = augmenter.makeScratch()
+    let scratch = augmenter.makeScratch(for: set)
     for index in 0..<20 {
       var random = RandomNumbers(Self.seed, "augment", index, 0, 0)
       var image = [Float](repeating: 0, count: 3 * 32 * 32)
@@ -77,10 +77,10 @@ import Testing
     settings.mean = [0.1, 0.2, 0.3]
     settings.deviation = [0.5, 0.25, 0.125]
     let got = plain(Augmenter(settings, size: 32, channels: 3))
-    set.withBytes(of: 3) { bytes in
+    set.withImage(3) { image in
       for channel in 0..<3 {
         let expected =
-          (Float(bytes[channel * 1024]) / 255 - settings.mean[channel]) / settings.deviation[channel]
+          (Float(image.bytes[channel * 1024]) / 255 - settings.mean[channel]) / settings.deviation[channel]
         #expect(abs(got[channel * 1024] - expected) < 1e-5)
       }
     }
@@ -120,7 +120,7 @@ import Testing
     let augmenter = Augmenter(settings, size: 2, channels: 3)
     let set = ImageSet(
       pixels: [0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255], count: 1, channels: 3, size: 2)
-    let scratch = augmenter.makeScratch()
+    let scratch = augmenter.makeScratch(for: set)
     var image = [Float](repeating: 0, count: 12)
     var (brightnessFirst, contrastFirst, least) = (0, 0, Float(1))
     for draw in 0..<1000 {
@@ -142,7 +142,7 @@ import Testing
   @Test func oneChannelIsAugmentedToo() {
     let grey = Shapes.generate(count: 2, size: 28, channels: 1, seed: 1, role: .train)
     let augmenter = Augmenter(AugmentationSettings(), size: 28, channels: 1)
-    let scratch = augmenter.makeScratch()
+    let scratch = augmenter.makeScratch(for: grey)
     var random = RandomNumbers(Self.seed)
     var image = [Float](repeating: .nan, count: 28 * 28)
     for view in 0..<40 {

@@ -8,6 +8,14 @@ import Testing
     #expect(spec.limit == 50)
     #expect(spec.description == "shapes:1000?size=16&seed=7&channels=1&limit=50")
     #expect(try DataSpec(parsing: "cifar10:/data/a:b").source == .cifar10(directory: "/data/a:b"))
+    let folder = try DataSpec(parsing: "folder:/data?labels=none&cache=2MiB&shuffle=3")
+    #expect(folder.source == .folder(path: "/data", labels: ImageFolder.Labels.none, cache: 2 << 20))
+    #expect(folder.shuffle == 3)
+    #expect(
+      try DataSpec(parsing: "npz:a.npz?split=val&labels=none").source
+        == .npz(path: "a.npz", split: .val, images: nil, labels: "none"))
+    #expect(
+      try DataSpec(parsing: "idx:x.gz?labels=y.gz").source == .idx(path: "x.gz", labels: "y.gz"))
   }
 
   @Test(arguments: [
@@ -18,21 +26,29 @@ import Testing
     ("shapes:10?limit=0", "limit '0'"), ("shapes:10?skip=-1", "skip '-1'"),
     ("shapes:10?colour=red", "unknown option 'colour'"),
     ("shapes:10?size=16&size=32", "given twice"), ("cifar10:d?size=32", "unknown option 'size'"),
-    ("shapes:10?", "option ''"),
+    ("shapes:10?", "option ''"), ("foldr:x", "unknown kind 'foldr'; did you mean folder?"),
+    ("folder:x?cahce=1MB", "which has cache, labels, limit, shuffle, skip; did you mean cache?"),
+    ("folder:x?cache=1", "cache '1'"), ("folder:x?labels=", "nothing after 'labels='"),
+    ("folder:x?labels=nine", "labels 'nine' is not one of folder, none; did you mean none?"),
+    ("npz:x?split=vall", "not one of train, val, test; did you mean val?"),
+    ("stl10:x?split=unlabeled", "did you mean unlabelled?"), ("cifar100:x?labels=both", "fine, coarse"),
+    ("shapes:10?shuffle=-1", "shuffle '-1'"),
   ])
   func whatIsWrongIsSaidInOneLineWithWhatIsAccepted(text: String, problem: String) {
     let error = #expect(throws: DatasetError.self) { try DataSpec(parsing: text) }
     let description = error?.description ?? ""
     #expect(description.contains(problem), "\(description)")
-    #expect(description.contains("cifar10:DIRECTORY, shapes:COUNT"))
+    #expect(description.contains("accepted: cifar10:DIRECTORY, cifar100:DIRECTORY"))
     #expect(!description.contains("\n"))
   }
 
   @Test func theEncodersSizeIsTheDefaultOfTheGenerator() throws {
-    let open = try DataSpec(parsing: "shapes:20?limit=5").load(role: .test, size: 16, channels: 1)
+    let open = try DataSpec(parsing: "shapes:20?limit=5").load(
+      role: .test, for: ImageFit(size: 16, channels: 1))
     #expect(open.count == 5 && open.size == 16 && open.channels == 1)
-    let own = try DataSpec(parsing: "shapes:20?size=24&channels=3").load(role: .test, size: 16, channels: 1)
-    #expect(own.count == 20 && own.size == 24 && own.channels == 3)
+    let own = try DataSpec(parsing: "shapes:20?size=24&channels=3").load(
+      role: .test, for: ImageFit(size: 16, channels: 1))
+    #expect(own.count == 20 && own.size == 24 && own.channels == 1)
     let bare = try DataSpec(parsing: "shapes:2").load(role: .train)
     #expect(bare.size == 32 && bare.channels == 3)
   }

@@ -2,7 +2,7 @@ import Datasets
 import Testing
 
 @Suite struct ShapesTests {
-  private func bytes(_ set: ImageSet, _ index: Int) -> [UInt8] { set.withBytes(of: index) { Array($0) } }
+  private func bytes(_ set: ImageSet, _ index: Int) -> [UInt8] { set.withImage(index) { Array($0.bytes) } }
 
   private func generate(
     _ count: Int, size: Int = 32, channels: Int = 3, seed: UInt64 = 5, _ role: DataRole = .train
@@ -44,8 +44,8 @@ import Testing
     let labels = try #require(set.labels)
     for channel in 0..<3 {
       let means = (0..<set.count).map { index in
-        set.withBytes(of: index) { bytes in
-          bytes[channel * 256..<(channel + 1) * 256].reduce(0.0) { $0 + Double($1) } / 256
+        set.withImage(index) { image in
+          image.bytes[channel * 256..<(channel + 1) * 256].reduce(0.0) { $0 + Double($1) } / 256
         }
       }
       let mean = means.reduce(0, +) / 2000

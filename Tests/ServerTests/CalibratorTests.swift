@@ -35,7 +35,7 @@ import Wire
     #expect(rounds.map { $0.calibrationLoss != nil } == [false, true, false, true])
   }
 
-  @Test(arguments: ["cifar10:/nowhere", "shapes:none", "shapes:1", "shapes:16?size=16", "pictures:3"])
+  @Test(arguments: ["cifar10:/nowhere", "shapes:none", "shapes:1", "shapes:16?skip=16", "pictures:3"])
   func imagesThatCannotBeUsedAreRefusedAtTheStart(data: String) async throws {
     var plan = Plan.tiny()
     plan.method.calibration = Plan.Calibration(data: data)

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 

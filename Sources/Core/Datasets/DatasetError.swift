@@ -8,12 +8,20 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case noFiles(path: String, pattern: String)
   /// What the system said when a file or directory was opened.
   case unreadable(path: String, reason: String)
+  /// What the system said when a file was written.
+  case unwritable(path: String, reason: String)
   /// A file that is not a whole number of records.
   case wrongSize(path: String, bytes: Int, recordBytes: Int)
   /// A label over the largest; records count from 0.
   case badLabel(path: String, record: Int, label: Int, classes: Int)
-  /// Images that are not what the encoder takes.
-  case mismatch(size: Int, channels: Int, expectedSize: Int, expectedChannels: Int)
+  /// A file that is not what its format says, or an array that cannot be images or labels.
+  case malformed(path: String, problem: String)
+  /// More bytes than this machine has memory.
+  case tooLarge(path: String, bytes: Int, memory: Int)
+  /// Images that cannot be read, where all must be.
+  case broken([BrokenFile])
+  /// Labels of training and of test images that do not mean the same.
+  case differentClasses(train: [String], test: [String])
   /// A partition such as `dirichlet:0.5` that cannot be understood.
   case badPartition(String, problem: String)
   /// A partition that these images and this many clients do not allow.
@@ -30,19 +38,41 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "\(path): no file named \(pattern) in this directory"
     case .unreadable(let path, let reason):
       "\(path): cannot be read: \(reason)"
+    case .unwritable(let path, let reason):
+      "\(path): cannot be written: \(reason)"
     case .wrongSize(let path, let bytes, let recordBytes):
       bytes == 0
         ? "\(path): is empty, where records of \(recordBytes) bytes are expected"
         : "\(path): \(bytes) bytes are not a multiple of \(recordBytes): \(bytes % recordBytes) left over"
     case .badLabel(let path, let record, let label, let classes):
       "\(path): record \(record) has label \(label), where labels are 0 to \(classes - 1)"
-    case .mismatch(let size, let channels, let expectedSize, let expectedChannels):
-      "the images are \(channels) x \(size) x \(size), but the encoder takes "
-        + "\(expectedChannels) x \(expectedSize) x \(expectedSize)"
+    case .malformed(let path, let problem):
+      "\(path): \(problem)"
+    case .tooLarge(let path, let bytes, let memory):
+      "\(path): \(bytes / 1_000_000) MB of images, where this machine has \(memory / 1_000_000) MB of memory; "
+        + "take some of them with limit=N"
+    case .broken(let files):
+      BrokenFile.refusal(files)
+    case .differentClasses(let train, let test):
+      "the training images' classes (\(Self.list(train))) are not the test images' (\(Self.list(test)))"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):
       "partition \(partition): \(problem)"
     }
+  }
+}
+
+extension DatasetError {
+  /// What is wrong with a file that cannot be read, without its path.
+  var problem: String {
+    switch self {
+    case .unreadable(_, let reason): reason
+    default: description
+    }
+  }
+
+  private static func list(_ names: [String]) -> String {
+    names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
   }
 }

@@ -1,3 +1,5 @@
+import Engine
+
 /// The parts of a specification `KIND:ARGUMENT[?option=value&…]`; options are taken out one by one, and
 /// what is left at the end is unknown.
 struct SpecificationOptions {
@@ -5,6 +7,8 @@ struct SpecificationOptions {
   let kind: String
   let argument: String
   private var values: [String: String] = [:]
+  /// The options that were asked for: those that there are.
+  private var known: [String] = []
 
   init(parsing text: String) throws(DatasetError) {
     self.text = text
@@ -28,11 +32,41 @@ struct SpecificationOptions {
     }
   }
 
+  /// The option's text, which must not be empty; nil where it is not given.
+  mutating func text(_ name: String) throws(DatasetError) -> String? {
+    known.append(name)
+    guard let value = values.removeValue(forKey: name) else { return nil }
+    guard !value.isEmpty else { throw .badSpecification(text, problem: "nothing after '\(name)='") }
+    return value
+  }
+
+  /// The option's value, one of a few words; nil where it is not given.
+  mutating func word<Word: RawRepresentable & CaseIterable>(
+    _ name: String, _ type: Word.Type = Word.self
+  ) throws(DatasetError) -> Word? where Word.RawValue == String {
+    guard let value = try text(name) else { return nil }
+    if let word = Word(rawValue: value) { return word }
+    let words = Word.allCases.map(\.rawValue)
+    throw .badSpecification(
+      text,
+      problem: "\(name) '\(value)' is not one of \(words.joined(separator: ", "))\(Self.hint(value, words))")
+  }
+
+  /// The option's amount of memory in bytes, such as 64MB; nil where it is not given.
+  mutating func bytes(_ name: String) throws(DatasetError) -> Int? {
+    guard let value = try text(name) else { return nil }
+    guard let count = ByteCount(value) else {
+      throw .badSpecification(
+        text, problem: "\(name) '\(value)' is not a whole number and B, KB, MB, GB, KiB, MiB or GiB")
+    }
+    return count.bytes
+  }
+
   /// The option's number, which must be in `range` and not `excluded`; nil where it is not given.
   mutating func take(
     _ name: String, in range: ClosedRange<Int>, except excluded: Int? = nil
   ) throws(DatasetError) -> Int? {
-    guard let value = values.removeValue(forKey: name) else { return nil }
+    guard let value = try text(name) else { return nil }
     return try number(value, named: name, in: range, except: excluded)
   }
 
@@ -52,6 +86,18 @@ struct SpecificationOptions {
   /// Throws if an option was not taken.
   func requireEmpty() throws(DatasetError) {
     guard let name = values.keys.min() else { return }
-    throw .badSpecification(text, problem: "unknown option '\(name)' for kind '\(kind)'")
+    throw .badSpecification(
+      text,
+      problem: "unknown option '\(Spelling.shortened(name))' for kind '\(kind)', which has "
+        + known.sorted().joined(separator: ", ") + Self.hint(name, known))
+  }
+
+  /// Throws for a kind that is none of `kinds`.
+  func refuseKind(_ kinds: [String]) -> DatasetError {
+    .badSpecification(text, problem: "unknown kind '\(Spelling.shortened(kind))'\(Self.hint(kind, kinds))")
+  }
+
+  private static func hint(_ word: String, _ words: [String]) -> String {
+    Spelling.nearest(to: word, among: words).map { "; did you mean \($0)?" } ?? ""
   }
 }

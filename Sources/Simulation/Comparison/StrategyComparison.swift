@@ -95,11 +95,9 @@ package struct StrategyComparison: Sendable {
   /// Images of all clients, and of the client that has the most. Bad data is refused here, before a process
   /// is started for it.
   private func images() throws -> (all: Int, most: Int) {
-    let (size, channels) = (settings.plan.encoder.image, settings.plan.encoder.channels)
-    let train = try settings.data.load(role: .train, size: size, channels: channels)
-    try train.require(size: size, channels: channels)
-    let test = try settings.testData.load(role: .test, size: size, channels: channels)
-    try test.require(size: size, channels: channels)
+    let fit = ImageFit(settings.plan.encoder)
+    let train = try settings.data.load(role: .train, for: fit)
+    try settings.testData.load(role: .test, for: fit).requireClasses(of: train)
     var most = 0
     for seed in settings.seeds {
       let parts = try settings.partition.split(train, clients: settings.clients, seed: seed)

@@ -28,6 +28,8 @@ package struct Experiment: Sendable {
     package var probeEvery = 0
     /// What the clients' connections are like; nil, as this machine's loopback is.
     package var link: LinkShape?
+    /// A broken file of images is refused, instead of left out.
+    package var isStrict = false
 
     package init(
       plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, fineTuningEpochs: Int = 0,
@@ -46,6 +48,8 @@ package struct Experiment: Sendable {
     /// The encoder is evaluated, or the one that was not trained.
     case evaluating
     case fineTuning(step: Int, of: Int)
+    /// Files of images that are left out; one line.
+    case broken(String)
   }
 
   private let settings: Settings
@@ -73,6 +77,11 @@ package struct Experiment: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     let (train, test) = try load()
+    let news = BrokenFileNews()
+    func tellBroken() {
+      if let line = news.line(train.broken + (test?.broken ?? [])) { observer(.broken(line)) }
+    }
+    tellBroken()
     let parts = try settings.partition.split(train, clients: settings.clients, seed: plan.seed)
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
     let store = try Store(database.path)
@@ -94,15 +103,15 @@ package struct Experiment: Sendable {
     // After the clock has been read: what a run takes does not depend on how often it is looked at.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
+    tellBroken()
     return summary
   }
 
   private func load() throws -> (train: ImageSet, test: ImageSet?) {
-    let (size, channels) = (plan.encoder.image, plan.encoder.channels)
-    let train = try settings.data.load(role: .train, size: size, channels: channels)
-    try train.require(size: size, channels: channels)
-    let test = try settings.testData?.load(role: .test, size: size, channels: channels)
-    try test?.require(size: size, channels: channels)
+    let fit = ImageFit(plan.encoder)
+    let train = try settings.data.load(role: .train, for: fit, strict: settings.isStrict)
+    let test = try settings.testData?.load(role: .test, for: fit, strict: settings.isStrict)
+    try test?.requireClasses(of: train)
     return (train, test)
   }
 

@@ -1,3 +1,4 @@
+import Engine
 import Client
 import Federation
 import Foundation

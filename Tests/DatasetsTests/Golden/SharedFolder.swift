@@ -2,12 +2,19 @@ import Foundation
 
 /// Files that lie beside the package and are not part of it; tests that need them are skipped without.
 enum SharedFolder {
-  static let url = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared")
+  /// `shared` beside the package, or beside the folder that the package lies in, as for a second clone.
+  static let url: URL = {
+    var folder = URL(fileURLWithPath: #filePath)
+    for _ in 0..<5 { folder.deleteLastPathComponent() }
+    let places = [folder, folder.deletingLastPathComponent()].map { $0.appendingPathComponent("shared") }
+    return places.first(where: holds) ?? places[0]
+  }()
 
   static let golden = url.appendingPathComponent("golden")
   static let cifar10 = url.appendingPathComponent("data/cifar10")
+  static let fashion = url.appendingPathComponent("data/fashion-mnist")
+  static let medmnist = url.appendingPathComponent("data/medmnist/pneumoniamnist.npz")
+  static let folder = url.appendingPathComponent("data/image-folder")
 
   static func holds(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 }

@@ -116,7 +116,7 @@ import Testing
     }
     #expect(refused?.description.hasPrefix("the plan as layer-wise, simclr: round.deadline: ") == true)
     var settings = try Self.settings(out: out)
-    settings.data = try DataSpec(parsing: "shapes:64?size=32")
+    settings.data = try DataSpec(parsing: "folder:/nowhere")
     await #expect(throws: DatasetError.self) { _ = try await Self.run(settings) }
   }
 

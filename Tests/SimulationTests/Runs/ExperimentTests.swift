@@ -85,7 +85,7 @@ import Testing
 
   @Test func whatTheImagesDoNotAllowIsRefused() async throws {
     try await withRefusedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:3") }
-    try await withRefusedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:32?size=32") }
+    try await withRefusedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:32?skip=32") }
     try await withRefusedRun(clients: 2) { $0.testData = try DataSpec(parsing: "cifar10:/nowhere") }
   }
 

@@ -77,8 +77,9 @@ import Testing
       #expect(checkpoint.deviation == plan.augmentation.deviation)
       let evaluation = try #require(
         EncoderEvaluation(
-          train: DataSpec(parsing: "shapes:32").load(role: .train, size: 16),
-          test: DataSpec(parsing: "shapes:30").load(role: .test, size: 16), seed: 1, threads: 2))
+          train: DataSpec(parsing: "shapes:32").load(role: .train, for: ImageFit(size: 16, channels: 3)),
+          test: DataSpec(parsing: "shapes:30").load(role: .test, for: ImageFit(size: 16, channels: 3)),
+          seed: 1, threads: 2))
       #expect(evaluation.accuracies(of: checkpoint) == summary.evaluation?.trained)
     }
   }

@@ -9,12 +9,12 @@ package final class AugmentedViews: ViewSource {
   private let seed: UInt64
   private let scratches: [AugmentationScratch]
 
-  /// For trainers of at most `workers` workers. The images must have the augmenter's size and channels.
+  /// For trainers of at most `workers` workers. The images must have the augmenter's channels.
   package init(_ images: ImageSet, _ augmenter: Augmenter, seed: UInt64, workers: Int) {
     self.images = images
     self.augmenter = augmenter
     self.seed = RandomNumbers.derive(seed, "views")
-    scratches = (0..<workers).map { _ in augmenter.makeScratch() }
+    scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
 
   package var count: Int { images.count }

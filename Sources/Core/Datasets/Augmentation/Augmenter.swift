@@ -6,7 +6,7 @@ import Engine
 package struct Augmenter: Sendable {
   /// As they were given.
   package let settings: AugmentationSettings
-  /// H = W of what it writes and of what it takes, in pixels.
+  /// H = W of what it writes, in pixels; it takes images of any size.
   package let size: Int
   /// C of what it writes and of what it takes, 1 or 3.
   package let channels: Int
@@ -17,7 +17,7 @@ package struct Augmenter: Sendable {
   private let mean: [Float]
   private let scale: [Float]
 
-  /// For settings that a plan's checks have passed, and images of `channels` x `size` x `size`.
+  /// For settings that a plan's checks have passed, and views of `channels` x `size` x `size`.
   package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     precondition(
@@ -39,12 +39,12 @@ package struct Augmenter: Sendable {
     scale = (0..<channels).map { 1 / settings.deviation[min($0, settings.deviation.count - 1)] }
   }
 
-  /// Scratch for one worker of this augmenter.
-  package func makeScratch() -> AugmentationScratch {
-    AugmentationScratch(channels: channels, longestSide: size)
+  /// Scratch for one worker that makes views of these images.
+  package func makeScratch(for images: ImageSet) -> AugmentationScratch {
+    AugmentationScratch(channels: channels, longestSide: max(size, images.size))
   }
 
-  /// Writes view 0 or 1 of an image, normalised, [C, H, W]; every choice is drawn from `random`.
+  /// Writes view 0 or 1 of an image, normalised, [C, size, size]; every choice is drawn from `random`.
   package func view(
     _ view: Int, of set: ImageSet, index: Int, random: inout RandomNumbers,
     into target: UnsafeMutablePointer<Float>, scratch: AugmentationScratch
@@ -52,12 +52,12 @@ package struct Augmenter: Sendable {
     precondition(view == 0 || view == 1, "view \(view)")
     requireFit(set)
     precondition(
-      scratch.longestSide >= size && scratch.channels >= channels,
-      "scratch for \(scratch.channels) x \(scratch.longestSide)², images of \(channels) x \(size)²")
-    let source = PlanarImage(scratch.image, channels: channels, height: size, width: size)
+      scratch.longestSide >= max(size, set.size) && scratch.channels >= channels,
+      "scratch for \(scratch.channels) x \(scratch.longestSide)², images of \(channels) x \(set.size)²")
+    let shape = set.copyImage(index, into: scratch.image)
+    let source = PlanarImage(scratch.image, channels: channels, height: shape.height, width: shape.width)
     let image = PlanarImage(target, channels: channels, height: size, width: size)
-    set.copyImage(index, into: source.start)
-    let rectangle = crop.draw(height: size, width: size, &random)
+    let rectangle = crop.draw(height: shape.height, width: shape.width, &random)
     Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
     if random.chance(settings.flip) { Augmentation.horizontalFlip(image) }
     if random.chance(settings.jitter) { jitter(image, &random) }
@@ -72,10 +72,11 @@ package struct Augmenter: Sendable {
     normalise(image)
   }
 
-  /// Writes an image as it is, normalised, [C, H, W].
+  /// Writes an image without augmentation, its central square where it is not one, normalised,
+  /// [C, size, size].
   package func plain(_ set: ImageSet, index: Int, into target: UnsafeMutablePointer<Float>) {
     requireFit(set)
-    set.copyImage(index, into: target)
+    set.copySquare(index, size: size, into: target)
     normalise(PlanarImage(target, channels: channels, height: size, width: size))
   }
 
@@ -113,7 +114,6 @@ package struct Augmenter: Sendable {
 
   private func requireFit(_ set: ImageSet) {
     precondition(
-      set.size == size && set.channels == channels,
-      "images of \(set.channels) x \(set.size)² for an augmenter of \(channels) x \(size)²")
+      set.channels == channels, "images of \(set.channels) channels for an augmenter of \(channels)")
   }
 }

@@ -12,7 +12,7 @@ final class ResamplingFilter {
   let weights: UnsafeMutablePointer<Float>
   private(set) var taps = 0
 
-  private let longestSide: Int
+  let longestSide: Int
 
   /// Memory for any input and output of up to `longestSide` positions.
   init(longestSide: Int) {

@@ -41,8 +41,3 @@ package struct PlanRefusal: Error, Sendable, Hashable {
     return "'\(line)\(text.count > 60 ? "…" : "")'"
   }
 }
-
-extension Character {
-  /// Whether it would disturb a terminal or a log.
-  var isControl: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
-}

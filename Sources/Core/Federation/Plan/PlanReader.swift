@@ -1,3 +1,4 @@
+import Datasets
 import Yams
 
 extension Plan {
@@ -105,7 +106,7 @@ private struct PlanReader {
       refused.insert(suggestion)
     }
     problems.append(
-      PlanError.Problem(line: line, field: prefix + NearestKey.shortened(key), reason: reason))
+      PlanError.Problem(line: line, field: prefix + Spelling.shortened(key), reason: reason))
   }
 
   private mutating func refuse(_ path: String, _ line: Int, _ reason: String) {

@@ -1,3 +1,4 @@
+import Engine
 import Yams
 
 /// How a value of one type stands in a plan's file: what it is called, how it is read and written.

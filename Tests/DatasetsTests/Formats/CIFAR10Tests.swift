@@ -28,7 +28,7 @@ import Testing
     ]) { directory in
       let train = try DataSpec(parsing: "cifar10:\(directory)").load(role: .train)
       #expect(train.labels == [9, 1, 2])
-      #expect((0..<3).map { train.withBytes(of: $0) { $0[3071] } } == [10, 11, 20])
+      #expect((0..<3).map { train.withImage($0) { $0.bytes[3071] } } == [10, 11, 20])
       #expect(train.size == 32 && train.channels == 3 && train.classes == 10)
       #expect(try CIFAR10.read(directory: directory, role: .test).labels == [5])
       #expect(try CIFAR10.read(directory: directory, role: .train, limit: 2).labels == [9, 1])

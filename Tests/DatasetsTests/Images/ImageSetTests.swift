@@ -9,7 +9,7 @@ import Testing
 
   private func value(_ set: ImageSet, _ index: Int) -> Float {
     var image = [Float](repeating: .nan, count: 4)
-    image.withUnsafeMutableBufferPointer { set.copyImage(index, into: $0.baseAddress!) }
+    image.withUnsafeMutableBufferPointer { _ = set.copyImage(index, into: $0.baseAddress!) }
     #expect(image.allSatisfy { $0 == image[0] })
     return image[0] * 255
   }
@@ -29,8 +29,8 @@ import Testing
   }
 
   @Test func subsetsShareThePixels() {
-    let address = set.withBytes(of: 6) { UInt(bitPattern: $0.baseAddress) }
-    #expect(set.subset([6]).withBytes(of: 0) { UInt(bitPattern: $0.baseAddress) } == address)
+    let address = set.withImage(6) { UInt(bitPattern: $0.bytes.baseAddress) }
+    #expect(set.subset([6]).withImage(0) { UInt(bitPattern: $0.bytes.baseAddress) } == address)
   }
 
   @Test func bytesBecomeZeroToOne() {
@@ -42,9 +42,20 @@ import Testing
     #expect(ends.labels == nil && ends.classes == 0)
   }
 
-  @Test func imagesThatDoNotFitTheEncoderAreReportedInOneLine() throws {
-    try set.require(size: 2, channels: 1)
-    let error = #expect(throws: DatasetError.self) { try set.require(size: 32, channels: 3) }
-    #expect(error?.description == "the images are 1 x 2 x 2, but the encoder takes 3 x 32 x 32")
+  @Test func classesThatMeanSomethingElseAreReportedInOneLine() throws {
+    func named(_ names: [String]) -> ImageSet {
+      ImageSet(
+        PixelBuffer([1, 2], count: 2, ImageShape(channels: 1, height: 1, width: 1)), labels: [0, 1],
+        classes: 2,
+        classNames: names)
+    }
+    try named(["cat", "dog"]).requireClasses(of: named(["cat", "dog"]))
+    // Numbers say nothing of what they mean.
+    try named(["cat", "dog"]).requireClasses(of: set)
+    let error = #expect(throws: DatasetError.self) {
+      try named(["cat", "cow"]).requireClasses(of: named(["cat", "dog"]))
+    }
+    #expect(
+      error?.description == "the training images' classes (cat, dog) are not the test images' (cat, cow)")
   }
 }

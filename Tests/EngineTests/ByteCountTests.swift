@@ -1,4 +1,4 @@
-import Federation
+import Engine
 import Testing
 
 struct ByteCountTests {

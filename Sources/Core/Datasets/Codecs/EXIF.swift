@@ -1,0 +1,60 @@
+/// The one thing that matters here of what a camera notes in a JPEG: how the image is to be turned (CIPA DC-008).
+enum EXIF {
+  private static let orientationTag = 0x0112
+  private static let short = 3
+  private static let entryBytes = 12
+
+  /// The orientation that a JPEG's segment APP1 names. Whatever is damaged or missing on the way there leaves the
+  /// image as it is stored.
+  static func orientation(ofJPEG bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
+    var segments = JPEGSegments(bytes)
+    while let segment = segments.next() {
+      guard segment.marker == 0xE1, segment.body.starts(with: Array("Exif\0\0".utf8)) else { continue }
+      return orientation(ofTIFF: UnsafeBufferPointer(rebasing: segment.body.dropFirst(6))) ?? .topLeft
+    }
+    return .topLeft
+  }
+
+  /// Looks for the tag in the first directory of a TIFF's bytes.
+  private static func orientation(ofTIFF bytes: UnsafeBufferPointer<UInt8>) -> Orientation? {
+    let isLittle = bytes.starts(with: [0x49, 0x49, 42, 0])
+    guard isLittle || bytes.starts(with: [0x4D, 0x4D, 0, 42]) else { return nil }
+    func number(_ offset: Int, bytes count: Int) -> Int? {
+      guard offset >= 0, offset <= bytes.count - count else { return nil }
+      return (0..<count).reduce(0) {
+        $0 | Int(bytes[offset + $1]) << (8 * (isLittle ? $1 : count - 1 - $1))
+      }
+    }
+    guard let directory = number(4, bytes: 4), let entries = number(directory, bytes: 2) else { return nil }
+    for entry in 0..<entries {
+      let offset = directory + 2 + entry * entryBytes
+      guard let tag = number(offset, bytes: 2) else { return nil }
+      guard tag == orientationTag else { continue }
+      guard number(offset + 2, bytes: 2) == short, number(offset + 4, bytes: 4) == 1 else { return nil }
+      return number(offset + 8, bytes: 2).flatMap { Orientation(rawValue: $0) }
+    }
+    return nil
+  }
+}
+
+/// The marked segments of a JPEG before its first scan (ITU-T T.81, B.1.1).
+private struct JPEGSegments: IteratorProtocol {
+  private let bytes: UnsafeBufferPointer<UInt8>
+  /// Behind the start of the image.
+  private var offset = 2
+
+  init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+  mutating func next() -> (marker: UInt8, body: Slice<UnsafeBufferPointer<UInt8>>)? {
+    // Any number of 0xFF may stand before a marker.
+    while offset + 1 < bytes.count, bytes[offset] == 0xFF, bytes[offset + 1] == 0xFF { offset += 1 }
+    guard offset + 4 <= bytes.count, bytes[offset] == 0xFF else { return nil }
+    let marker = bytes[offset + 1]
+    let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
+    let end = offset + 2 + length
+    let (startOfScan, endOfImage): (UInt8, UInt8) = (0xDA, 0xD9)
+    guard marker != startOfScan, marker != endOfImage, length >= 2, end <= bytes.count else { return nil }
+    defer { offset = end }
+    return (marker, bytes[offset + 4..<end])
+  }
+}

@@ -1,0 +1,162 @@
+import CZlib
+import Foundation
+
+/// The bytes of a file, or of a part of it, from first to last: as they are, or inflated on the way.
+///
+/// Nothing is allocated for what a file claims before ``require(_:)`` has found it possible.
+package final class ByteReader {
+  enum Coding: Sendable, Hashable {
+    case plain
+    /// Deflated, with gzip's headers around (RFC 1952).
+    case gzip
+    /// Deflated, with nothing around (RFC 1951), as in a zip archive.
+    case deflate
+  }
+
+  let path: String
+  private let file: RegularFile
+  private var offset: Int
+  private let end: Int
+  private let coding: Coding
+  /// In a place of its own, because zlib remembers where it is.
+  private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+  private var input: [UInt8] = []
+  private var hasEnded = false
+  /// The file ended before its deflated stream.
+  private var isCutOff = false
+  /// Bytes that were read.
+  package private(set) var position = 0
+  /// Of the bytes that were read.
+  private(set) var checksum: UInt = crc32(0, nil, 0)
+
+  private static let inputBytes = 1 << 16
+  /// A deflated byte never becomes more than this many (zlib's technical details).
+  private static let largestRatio = 1032
+
+  /// Reads the file's bytes in `range`, or all of it.
+  init(_ file: RegularFile, path: String, _ range: Range<Int>? = nil, _ coding: Coding = .plain)
+    throws(DatasetError)
+  {
+    (self.file, self.path, self.coding) = (file, path, coding)
+    (offset, end) = range.map { ($0.lowerBound, min($0.upperBound, file.size)) } ?? (0, file.size)
+    stream.initialize(to: z_stream())
+    guard coding != .plain else { return }
+    let windowBits = coding == .gzip ? MAX_WBITS + 16 : -MAX_WBITS
+    let status = inflateInit2_(
+      stream, windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    guard status == Z_OK else { throw .unreadable(path: path, reason: "zlib fails with \(status)") }
+  }
+
+  /// Opens a file, inflated where its first bytes are gzip's.
+  package convenience init(opening path: String) throws(DatasetError) {
+    let file = try RegularFile(path)
+    let isGzip = try file.bytes(count: 2) == [0x1F, 0x8B]
+    try self.init(file, path: path, nil, isGzip ? .gzip : .plain)
+  }
+
+  deinit {
+    if coding != .plain { inflateEnd(stream) }
+    stream.deallocate()
+  }
+
+  /// The most bytes that may still come.
+  private var most: Int {
+    coding == .plain
+      ? end - offset : (end - offset + Int(stream.pointee.avail_in) + 1) * Self.largestRatio + (1 << 16)
+  }
+
+  /// Throws where so many bytes cannot come any more; what is nil has no end.
+  package func require(_ count: Int?, for what: String) throws(DatasetError) {
+    guard let count, count <= most else {
+      throw .malformed(
+        path: path,
+        problem: "is too short for \(what): it has \(most) bytes\(coding == .plain ? "" : " at most")")
+    }
+  }
+
+  /// Reads exactly `count` bytes to a place that has room for them.
+  func read(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) {
+    let read = coding == .plain ? try copy(count, into: place) : try inflate(count, into: place)
+    position += read
+    checksum = crc32_z(checksum, place, read)
+    guard read == count else {
+      throw .malformed(path: path, problem: "ends after \(position) bytes, \(count - read) too early")
+    }
+  }
+
+  /// Reads exactly `count` bytes.
+  package func read(_ count: Int) throws(DatasetError) -> [UInt8] {
+    try require(count, for: "\(count) more bytes")
+    var bytes = [UInt8](repeating: 0, count: count)
+    let failure: DatasetError? = bytes.withUnsafeMutableBufferPointer { buffer in
+      guard let place = buffer.baseAddress else { return nil }
+      do throws(DatasetError) {
+        try read(count, into: place)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  /// Throws unless all bytes have been read, and are what their checksums say.
+  package func finish() throws(DatasetError) {
+    var byte: UInt8 = 0
+    let rest = coding == .plain ? end - offset : try inflate(1, into: &byte)
+    guard !isCutOff else { throw .malformed(path: path, problem: "is cut off behind byte \(position)") }
+    guard rest == 0 else {
+      throw .malformed(path: path, problem: "goes on after the \(position) bytes that its header promises")
+    }
+  }
+
+  private func copy(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) -> Int {
+    let read = try file.read(min(count, end - offset), at: offset, into: place)
+    offset += read
+    return read
+  }
+
+  /// Inflates up to `count` bytes; fewer only at the end.
+  private func inflate(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) -> Int {
+    var done = 0
+    while done < count && !hasEnded {
+      if stream.pointee.avail_in == 0 { try refill() }
+      let part = min(count - done, 1 << 30)
+      let (status, left): (Int32, Int) = input.withUnsafeMutableBufferPointer { buffer in
+        stream.pointee.next_in = buffer.baseAddress.map { $0 + (buffer.count - Int(stream.pointee.avail_in)) }
+        (stream.pointee.next_out, stream.pointee.avail_out) = (place + done, UInt32(part))
+        return (CZlib.inflate(stream, Z_NO_FLUSH), Int(stream.pointee.avail_out))
+      }
+      done += part - left
+      switch status {
+      case Z_OK: break
+      case Z_STREAM_END: try endMember()
+      case Z_BUF_ERROR where stream.pointee.avail_in == 0 && offset < end: break
+      case Z_BUF_ERROR: (hasEnded, isCutOff) = (true, true)
+      default:
+        let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib fails with \(status)"
+        throw .malformed(path: path, problem: "is damaged behind byte \(position + done): \(reason)")
+      }
+    }
+    return done
+  }
+
+  private func refill() throws(DatasetError) {
+    input = try file.bytes(at: offset, count: min(Self.inputBytes, end - offset))
+    offset += input.count
+    stream.pointee.avail_in = UInt32(input.count)
+  }
+
+  /// Gzip's files may have several members, one after another (RFC 1952, 2.2); what else follows is padding.
+  private func endMember() throws(DatasetError) {
+    if stream.pointee.avail_in == 0 && offset < end { try refill() }
+    guard coding == .gzip, stream.pointee.avail_in > 0,
+      input[input.count - Int(stream.pointee.avail_in)] == 0x1F
+    else {
+      hasEnded = true
+      return
+    }
+    inflateReset(stream)
+  }
+}

@@ -1,0 +1,65 @@
+import Foundation
+
+/// An open regular file; pipes and devices, which could wait for ever, are refused.
+final class RegularFile {
+  /// Bytes of the file when it was opened.
+  let size: Int
+  private let descriptor: Int32
+  private let path: String
+
+  /// Throws ``DatasetError/unreadable(path:reason:)``.
+  init(_ path: String) throws(DatasetError) {
+    self.path = path
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw Self.failure(path) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      close(descriptor)
+      throw Self.failure(path)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw .unreadable(path: path, reason: "it is not a file")
+    }
+    size = Int(status.st_size)
+  }
+
+  deinit { close(descriptor) }
+
+  private static func failure(_ path: String) -> DatasetError {
+    .unreadable(path: path, reason: String(cString: strerror(errno)))
+  }
+
+  /// Reads up to `count` bytes from `offset` on; fewer only at the file's end.
+  func read(
+    _ count: Int, at offset: Int, into place: UnsafeMutableRawPointer
+  ) throws(DatasetError) -> Int {
+    var done = 0
+    while done < count {
+      let read = pread(descriptor, place + done, count - done, off_t(offset + done))
+      if read < 0 && errno == EINTR { continue }
+      guard read >= 0 else { throw Self.failure(path) }
+      guard read > 0 else { break }
+      done += read
+    }
+    return done
+  }
+
+  /// The bytes `offset` ..< `offset + count`, or as many of them as there are.
+  func bytes(at offset: Int = 0, count: Int) throws(DatasetError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: max(min(count, size - offset), 0))
+    guard !bytes.isEmpty else { return [] }
+    let read: Int
+    do {
+      read = try bytes.withUnsafeMutableBytes { buffer in
+        try buffer.baseAddress.map { try self.read(buffer.count, at: offset, into: $0) } ?? 0
+      }
+    } catch let error as DatasetError {
+      throw error
+    } catch {
+      throw .unreadable(path: path, reason: "\(error)")
+    }
+    bytes.removeLast(bytes.count - read)
+    return bytes
+  }
+}

@@ -1,0 +1,68 @@
+/// One image in a file of its own.
+enum ImageFile {
+  /// What is read to find the header; most files have it there.
+  private static let headerBytes = 64 << 10
+  /// No image that would be decoded has a larger file.
+  private static let largestFile = 1 << 28
+
+  /// Reads what the file says of its image.
+  static func header(_ path: String) throws(ImageFault) -> ImageHeader {
+    let file = try open(path)
+    let beginning = try bytes(of: file, headerBytes)
+    do {
+      return try parse(beginning)
+    } catch  where beginning.count < file.size {
+      // A thumbnail or a profile may stand before it.
+      return try parse(try bytes(of: file, file.size))
+    }
+  }
+
+  /// Reads the image as it is kept for an encoder; `resampler` is scratch.
+  static func decode(
+    _ path: String, for fit: ImageFit, _ resampler: Resampler
+  ) throws(ImageFault) -> DecodedImage {
+    let file = try open(path)
+    let bytes = try bytes(of: file, file.size)
+    let header = try parse(bytes)
+    let raster: Result<Raster, ImageFault> = bytes.withUnsafeBufferPointer { buffer in
+      Result { () throws(ImageFault) in
+        switch header.format {
+        case .jpeg:
+          try JPEGDecoder.decode(
+            buffer, header, shorterSide: fit.largestShorterSide, channels: fit.channels)
+        case .png: try PNGDecoder.decode(buffer)
+        }
+      }
+    }
+    return try raster.get().withPixels { fit.apply($0.oriented(header.orientation), resampler) }
+  }
+
+  private static func open(_ path: String) throws(ImageFault) -> RegularFile {
+    do {
+      let file = try RegularFile(path)
+      guard file.size <= largestFile else { throw ImageFault("its \(file.size) bytes are too many") }
+      return file
+    } catch let error as DatasetError {
+      throw ImageFault(error.problem)
+    } catch let fault as ImageFault {
+      throw fault
+    } catch {
+      throw ImageFault("\(error)")
+    }
+  }
+
+  private static func bytes(of file: RegularFile, _ count: Int) throws(ImageFault) -> [UInt8] {
+    do {
+      return try file.bytes(count: count)
+    } catch {
+      throw ImageFault(error.problem)
+    }
+  }
+
+  private static func parse(_ bytes: [UInt8]) throws(ImageFault) -> ImageHeader {
+    let header: Result<ImageHeader, ImageFault> = bytes.withUnsafeBufferPointer { buffer in
+      Result { () throws(ImageFault) in try ImageHeader(reading: buffer) }
+    }
+    return try header.get()
+  }
+}

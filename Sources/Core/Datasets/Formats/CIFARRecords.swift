@@ -1,0 +1,48 @@
+/// Records of label bytes and 3072 pixel bytes, the red, green and blue planes of 32 x 32: the binary versions of
+/// CIFAR-10 and CIFAR-100 (Krizhevsky 2009).
+struct CIFARRecords {
+  /// Bytes before the pixels, each a label.
+  let labelBytes: Int
+  /// Which of them is taken.
+  let label: Int
+  let classes: Int
+
+  static let shape = ImageShape(channels: 3, height: 32, width: 32)
+
+  private var recordBytes: Int { labelBytes + Self.shape.count }
+
+  /// Reads files one after another, at most `limit` images. Files past the limit are not opened.
+  ///
+  /// Throws a ``DatasetError`` with the path: a file that is not a whole number of records, a label that is too large.
+  func read(_ paths: [String], limit: Int?) throws(DatasetError) -> ImageSet {
+    let limit = limit ?? Int.max
+    var pixels: [UInt8] = []
+    var labels: [Int] = []
+    for path in paths where labels.count < limit {
+      try append(path, limit: limit, &pixels, &labels)
+    }
+    return ImageSet(PixelBuffer(pixels, count: labels.count, Self.shape), labels: labels, classes: classes)
+  }
+
+  private func append(
+    _ path: String, limit: Int, _ pixels: inout [UInt8], _ labels: inout [Int]
+  ) throws(DatasetError) {
+    let file = try RegularFile(path)
+    guard file.size > 0 && file.size % recordBytes == 0 else {
+      throw .wrongSize(path: path, bytes: file.size, recordBytes: recordBytes)
+    }
+    let records = min(file.size / recordBytes, limit - labels.count)
+    try ImageArray.requireMemory(pixels.count + records * recordBytes, path: path)
+    let bytes = try ByteReader(file, path: path).read(records * recordBytes)
+    pixels.reserveCapacity(pixels.count + records * Self.shape.count)
+    for record in 0..<records {
+      let start = record * recordBytes
+      let label = Int(bytes[start + self.label])
+      guard label < classes else {
+        throw .badLabel(path: path, record: record, label: label, classes: classes)
+      }
+      labels.append(label)
+      pixels.append(contentsOf: bytes[start + labelBytes..<start + recordBytes])
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Foundation
+
+/// Images that lie one after another in a file, all of one shape.
+struct ImageArray {
+  let count: Int
+  /// Of each image.
+  let shape: ImageShape
+  let order: PixelView.Order
+
+  /// No image of such a file is larger, in pixels along a side.
+  private static let largestSide = 1 << 14
+
+  init(count: Int, _ shape: ImageShape, _ order: PixelView.Order) {
+    (self.count, self.shape, self.order) = (count, shape, order)
+  }
+
+  /// Makes sense of an array's sides: [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3.
+  ///
+  /// Throws a ``DatasetError`` for anything else; `path` is what it calls the array.
+  init(sides: [Int], path: String) throws(DatasetError) {
+    let (channels, height, width, order): (Int, Int, Int, PixelView.Order)
+    switch sides.dropFirst().map({ $0 }) {
+    case let inner where inner.count == 2: (channels, height, width, order) = (1, inner[0], inner[1], .planar)
+    case let inner where inner.count == 3 && [1, 3].contains(inner[2]):
+      (channels, height, width, order) = (inner[2], inner[0], inner[1], .interleaved)
+    case let inner where inner.count == 3 && [1, 3].contains(inner[0]):
+      (channels, height, width, order) = (inner[0], inner[1], inner[2], .planar)
+    default:
+      throw .malformed(
+        path: path,
+        problem: "has the shape \(sides), where images are [N, H, W], [N, H, W, C] or [N, C, H, W], C 1 or 3")
+    }
+    guard sides[0] > 0, (1...Self.largestSide).contains(height), (1...Self.largestSide).contains(width) else {
+      throw .malformed(path: path, problem: "has the shape \(sides), which are no images")
+    }
+    self.init(count: sides[0], ImageShape(channels: channels, height: height, width: width), order)
+  }
+
+  /// Reads the first images, at most `limit`. Throws a ``DatasetError`` before anything is allocated where the file
+  /// cannot hold them, or the machine cannot.
+  func read(_ reader: ByteReader, limit: Int?) throws(DatasetError) -> PixelBuffer {
+    let count = min(count, limit ?? Int.max)
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: shape.count)
+    try reader.require(overflow ? nil : bytes, for: "\(count) images of \(shape)")
+    try Self.requireMemory(bytes, path: reader.path)
+    if order == .planar { return PixelBuffer(try reader.read(bytes), count: count, shape) }
+    var planar = [UInt8](repeating: 0, count: bytes)
+    for index in 0..<count {
+      let image = try reader.read(shape.count)
+      planar.withUnsafeMutableBufferPointer { planar in
+        image.withUnsafeBufferPointer { image in
+          if let start = planar.baseAddress {
+            PixelView(image, shape, order).copy(into: start + index * shape.count)
+          }
+        }
+      }
+    }
+    return PixelBuffer(planar, count: count, shape)
+  }
+
+  /// Throws where so many bytes are more than this machine's memory.
+  static func requireMemory(_ bytes: Int, path: String) throws(DatasetError) {
+    let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    guard bytes <= memory else { throw .tooLarge(path: path, bytes: bytes, memory: memory) }
+  }
+}
+
+/// The labels of an array of images.
+struct LabelArray {
+  let labels: [Int]
+  /// One more than the largest label.
+  let classes: Int
+
+  /// No data set has more classes.
+  private static let mostClasses = 1 << 20
+
+  /// Throws a ``DatasetError`` unless there is a label of 0 or more for each of `images` images; those past `taken`
+  /// are not used.
+  init(_ labels: [Int], images: Int, taken: Int, path: String) throws(DatasetError) {
+    guard labels.count == images else {
+      throw .malformed(path: path, problem: "has \(labels.count) labels for \(images) images")
+    }
+    if let record = labels.firstIndex(where: { !(0..<Self.mostClasses).contains($0) }) {
+      throw .badLabel(path: path, record: record, label: labels[record], classes: Self.mostClasses)
+    }
+    // Of all: how many classes there are does not depend on how many images are taken.
+    classes = (labels.max() ?? 0) + 1
+    self.labels = Array(labels.prefix(taken))
+  }
+}

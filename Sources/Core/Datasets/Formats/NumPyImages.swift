@@ -1,0 +1,90 @@
+/// Images in NumPy's files: one array (.npy), or named arrays in an archive (.npz), as MedMNIST has them.
+package enum NumPyImages {
+  /// The parts of a data set of MedMNIST.
+  package enum Split: String, Sendable, Hashable, CaseIterable {
+    case train, val, test
+  }
+
+  /// Which arrays of an archive are meant.
+  struct Keys: Sendable, Hashable {
+    let images: String
+    /// Nil where labels are not wanted.
+    let labels: String?
+    /// Whether labels must be there.
+    let needsLabels: Bool
+
+    /// What is not given follows MedMNIST: `train_images`, and `train_labels` if there are such. Labels of the name
+    /// `none` are not wanted.
+    init(_ split: Split, images: String?, labels: String?) {
+      self.images = images ?? "\(split.rawValue)_images"
+      self.labels = labels == "none" ? nil : labels ?? (images == nil ? "\(split.rawValue)_labels" : nil)
+      needsLabels = labels != nil
+    }
+  }
+
+  /// An array of bytes in a file, [N, H, W], [N, H, W, C] or [N, C, H, W]; labels [N] or [N, 1] in another file.
+  static func read(
+    array path: String, labels: String?, limit: Int?
+  ) throws(DatasetError) -> ImageSet {
+    let images = try NumPyArray(ByteReader(opening: path))
+    return try set(
+      images,
+      try labels.map { path throws(DatasetError) in
+        try NumPyArray(ByteReader(opening: path))
+      }, limit: limit
+    ).0
+  }
+
+  /// Arrays of an archive.
+  static func read(archive path: String, _ keys: Keys, limit: Int?) throws(DatasetError) -> ImageSet {
+    let archive = try ZipArchive(opening: path)
+    let member = try find(keys.images, in: archive)
+    let images = try NumPyArray(archive.open(member))
+    var labels: (member: ZipArchive.Member, array: NumPyArray)?
+    if let key = keys.labels, keys.needsLabels || names(archive).contains(key) {
+      let member = try find(key, in: archive)
+      labels = (member, try NumPyArray(archive.open(member)))
+    }
+    let (set, isWhole) = try set(images, labels?.array, limit: limit)
+    if isWhole { try archive.check(member, images.reader) }
+    if let labels { try archive.check(labels.member, labels.array.reader) }
+    return set
+  }
+
+  private static func names(_ archive: ZipArchive) -> [String] {
+    archive.members.map(\.name).filter { $0.hasSuffix(".npy") }.map { String($0.dropLast(4)) }
+  }
+
+  private static func find(_ key: String, in archive: ZipArchive) throws(DatasetError) -> ZipArchive.Member {
+    if let member = archive.members.first(where: { $0.name == key + ".npy" }) { return member }
+    let names = names(archive)
+    let hint = Spelling.nearest(to: key, among: names).map { "; did you mean \($0)?" } ?? "."
+    throw .malformed(
+      path: archive.path,
+      problem: "has no array '\(key)'\(hint) It holds \(Spelling.shortened(names.joined(separator: ", ")))")
+  }
+
+  /// The images with their labels, and whether all of them were taken.
+  private static func set(
+    _ images: NumPyArray, _ labels: NumPyArray?, limit: Int?
+  ) throws(DatasetError) -> (ImageSet, isWhole: Bool) {
+    guard images.isBytes else {
+      throw .malformed(
+        path: images.reader.path, problem: "holds \(images.type), where images are bytes (|u1, numpy.uint8)")
+    }
+    let array = try ImageArray(sides: images.shape, path: images.reader.path)
+    let taken = min(array.count, limit ?? Int.max)
+    var given: LabelArray?
+    if let labels {
+      guard labels.shape.count == 1 || (labels.shape.count == 2 && labels.shape[1] == 1) else {
+        throw .malformed(
+          path: labels.reader.path,
+          problem: "has the shape \(labels.shape), where labels are [N] or [N, 1]; labels=none does without")
+      }
+      given = try LabelArray(
+        labels.integers(), images: array.count, taken: taken, path: labels.reader.path)
+    }
+    let pixels = try array.read(images.reader, limit: limit)
+    return (ImageSet(pixels, labels: given?.labels, classes: given?.classes ?? 0), taken == array.count)
+  }
+}

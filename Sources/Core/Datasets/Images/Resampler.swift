@@ -1,0 +1,90 @@
+/// Resizes images of bytes: bilinear with antialiasing, as ``ResamplingFilter`` defines it, and rounded. An image
+/// that has its size already is copied.
+final class Resampler {
+  private var horizontal = ResamplingFilter(longestSide: 1)
+  private var vertical = ResamplingFilter(longestSide: 1)
+  /// The rows of one channel after the horizontal pass: input height x output width.
+  private var rows: [Float] = []
+
+  /// The bytes [channels, height, width] of an image of 1 or 3 channels.
+  func resize(_ pixels: PixelView, height: Int, width: Int, channels: Int) -> [UInt8] {
+    let own = pixels.channels
+    precondition([1, 3].contains(own) && [1, 3].contains(channels), "\(own) channels to \(channels)")
+    let area = height * width
+    return [UInt8](unsafeUninitializedCapacity: max(own, channels) * area) { buffer, initialised in
+      if let bytes = buffer.baseAddress {
+        if pixels.height == height && pixels.width == width {
+          pixels.copy(into: bytes)
+        } else {
+          resample(pixels, height, width, into: bytes)
+        }
+        if own < channels {
+          for plane in 1..<channels { (bytes + plane * area).update(from: bytes, count: area) }
+        } else if own > channels {
+          Self.reduceToLuma(bytes, area)
+        }
+      }
+      initialised = channels * area
+    }
+  }
+
+  private func resample(
+    _ pixels: PixelView, _ height: Int, _ width: Int, into bytes: UnsafeMutablePointer<UInt8>
+  ) {
+    Self.prepare(&horizontal, from: pixels.width, to: width)
+    Self.prepare(&vertical, from: pixels.height, to: height)
+    let count = pixels.height * width
+    if rows.count < count { rows = [Float](repeating: 0, count: count) }
+    rows.withUnsafeMutableBufferPointer { rows in
+      guard let rows = rows.baseAddress else { return }
+      for channel in 0..<pixels.channels {
+        for y in 0..<pixels.height {
+          narrow(pixels.row(channel, y), step: pixels.columnStride, into: rows + y * width, count: width)
+        }
+        for y in 0..<height {
+          shorten(rows, row: y, width: width, into: bytes + (channel * height + y) * width)
+        }
+      }
+    }
+  }
+
+  /// A filter's memory grows with what it has met.
+  private static func prepare(_ filter: inout ResamplingFilter, from input: Int, to output: Int) {
+    let side = max(input, output)
+    if filter.longestSide < side { filter = ResamplingFilter(longestSide: side) }
+    filter.prepare(from: input, to: output)
+  }
+
+  private func narrow(
+    _ source: UnsafePointer<UInt8>, step: Int, into row: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    for x in 0..<count {
+      let first = source + horizontal.starts[x] * step
+      let weights = horizontal.weights + x * horizontal.taps
+      var sum: Float = 0
+      for tap in 0..<horizontal.counts[x] { sum += Float(first[tap * step]) * weights[tap] }
+      row[x] = sum
+    }
+  }
+
+  private func shorten(
+    _ rows: UnsafePointer<Float>, row y: Int, width: Int, into bytes: UnsafeMutablePointer<UInt8>
+  ) {
+    let first = rows + vertical.starts[y] * width
+    let weights = vertical.weights + y * vertical.taps
+    let count = vertical.counts[y]
+    for x in 0..<width {
+      var sum: Float = 0
+      for tap in 0..<count { sum += first[tap * width + x] * weights[tap] }
+      bytes[x] = UInt8(min(max(sum + 0.5, 0), 255))
+    }
+  }
+
+  /// Leaves in the first plane 0.299·R + 0.587·G + 0.114·B (ITU-R BT.601).
+  private static func reduceToLuma(_ bytes: UnsafeMutablePointer<UInt8>, _ area: Int) {
+    for i in 0..<area {
+      let (r, g, b) = (Int(bytes[i]), Int(bytes[area + i]), Int(bytes[2 * area + i]))
+      bytes[i] = UInt8((299 * r + 587 * g + 114 * b + 500) / 1000)
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import Engine
+import Foundation
+
+/// A picture of images and their augmented views: a row for each image, which stands first in it.
+package struct ContactSheet {
+  /// Views of an image: first and second ones by turns.
+  private static let views = 6
+  /// Small images are drawn with pixels so large that they have about this side.
+  private static let side = 96
+  /// White between the images, in pixels.
+  private static let gap = 4
+
+  private let images: ImageSet
+  private let augmenter: Augmenter
+  private let rows: Int
+  private let seed: UInt64
+
+  /// Of the first `rows` images that `seed` draws. The images are fitted to `fit`, and so are the views.
+  package init(
+    _ images: ImageSet, _ fit: ImageFit, _ settings: AugmentationSettings, rows: Int = 8, seed: UInt64
+  ) {
+    var settings = settings
+    // Normalised images are not to be looked at.
+    (settings.mean, settings.deviation) = ([0], [1])
+    self.images = images.fitted(to: fit)
+    augmenter = Augmenter(settings, size: fit.size, channels: fit.channels)
+    (self.rows, self.seed) = (min(rows, images.count), seed)
+  }
+
+  /// The sheet as a PNG. Throws ``DatasetError/unwritable(path:reason:)`` where it cannot be written.
+  package func write(to path: String) throws(DatasetError) {
+    do {
+      try png().write(to: URL(fileURLWithPath: path))
+    } catch {
+      throw .unwritable(
+        path: path, reason: (error as? ImageFault)?.reason ?? error.localizedDescription)
+    }
+  }
+
+  private func png() throws(ImageFault) -> Data {
+    let (size, channels) = (augmenter.size, augmenter.channels)
+    let zoom = max(Self.side / size, 1)
+    let cell = size * zoom + Self.gap
+    let (height, width) = (rows * cell + Self.gap, (1 + Self.views) * cell + Self.gap)
+    var sheet = [UInt8](repeating: 255, count: channels * height * width)
+    var image = [Float](repeating: 0, count: channels * size * size)
+    let scratch = augmenter.makeScratch(for: images)
+    for (row, index) in chosen.enumerated() {
+      for column in 0...Self.views {
+        image.withUnsafeMutableBufferPointer { buffer in
+          guard let place = buffer.baseAddress else { return }
+          draw(column, of: index, scratch, into: place)
+        }
+        let (top, left) = (Self.gap + row * cell, Self.gap + column * cell)
+        for y in 0..<size * zoom {
+          for x in 0..<size * zoom {
+            for channel in 0..<channels {
+              let value = image[(channel * size + y / zoom) * size + x / zoom]
+              sheet[((top + y) * width + left + x) * channels + channel] =
+                UInt8(min(max(value, 0), 1) * 255 + 0.5)
+            }
+          }
+        }
+      }
+    }
+    return try PNGEncoder.encode(sheet, channels: channels, height: height, width: width)
+  }
+
+  /// The images of the sheet, in their order.
+  private var chosen: [Int] {
+    var random = RandomNumbers(seed, "contact sheet")
+    return Array(0..<images.count).shuffled(using: &random).prefix(rows).sorted()
+  }
+
+  /// Column 0 is the image itself.
+  private func draw(
+    _ column: Int, of index: Int, _ scratch: AugmentationScratch, into place: UnsafeMutablePointer<Float>
+  ) {
+    guard column > 0 else { return augmenter.plain(images, index: index, into: place) }
+    var random = RandomNumbers(seed, "contact sheet view", index, column)
+    augmenter.view(
+      (column - 1) % 2, of: images, index: index, random: &random, into: place, scratch: scratch)
+  }
+}

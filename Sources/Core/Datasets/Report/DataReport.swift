@@ -1,0 +1,56 @@
+import Engine
+
+/// What is in a set of images, counted. The names are those of `fedclient check --json`.
+package struct DataReport: Sendable, Codable {
+  /// The least, the middle and the most of some numbers.
+  package struct Spread: Sendable, Codable, Hashable {
+    /// All 0 for no numbers.
+    package let min, median, max: Int
+
+    init(_ numbers: [Int]) {
+      let sorted = numbers.sorted()
+      min = sorted.first ?? 0
+      median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+      max = sorted.last ?? 0
+    }
+  }
+
+  /// How many images a class has.
+  package struct Class: Sendable, Codable, Hashable {
+    /// The folder's name, or the class's number.
+    package let name: String
+    /// Images.
+    package let count: Int
+  }
+
+  /// A file that is left out, and why.
+  package struct Broken: Sendable, Codable, Hashable {
+    /// Each one line.
+    package let path, reason: String
+  }
+
+  /// Those that can be used as far as their headers tell.
+  package let images: Int
+  /// How many of them have one channel; the others have three.
+  package let grey: Int
+  /// In pixels, as the images were found.
+  package let height, width: Spread
+  /// In their order; empty for unlabelled images.
+  package let classes: [Class]
+  /// What is left out, in the order of the paths.
+  package let broken: [Broken]
+
+  /// Reads every image once.
+  package init(_ set: ImageSet, _ workers: Workers) {
+    broken = set.verify(workers).map { Broken(path: $0.path, reason: $0.reason) }
+    let shapes = (0..<set.count).map { set.foundShape(of: $0) }
+    images = set.count
+    grey = shapes.count { $0.channels == 1 }
+    (height, width) = (Spread(shapes.map(\.height)), Spread(shapes.map(\.width)))
+    var counts = [Int](repeating: 0, count: set.classes)
+    for label in set.labels ?? [] { counts[label] += 1 }
+    classes = counts.enumerated().map { index, count in
+      Class(name: set.classNames?[index] ?? "\(index)", count: count)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Client
+import Commands
+import Datasets
+import Engine
+import Federation
+import Foundation
+
+struct CheckCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Looks at images: what is there, what is broken, and what a plan would take on this machine.",
+    discussion: """
+      Every image is read once. With --plan a few steps of each stage are timed on these images. The sheet is a
+      PNG with a row for each of eight images: the image, and six views of it as training makes them. A data SPEC
+      is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N
+      (docs/data.md).
+      """)
+
+  @Option(help: ArgumentHelp("The images.", valueName: "spec"))
+  var data: String
+
+  @Option(help: ArgumentHelp("A plan, a YAML file (docs/plans.md).", valueName: "file"))
+  var plan: String?
+
+  @Option(help: ArgumentHelp("Where a contact sheet is written, a PNG.", valueName: "file"))
+  var sheet: String?
+
+  @Flag(help: "Refuse images of which a file is broken, instead of counting it.")
+  var strict = false
+
+  @Option(help: "Threads. (default: all cores)")
+  var threads: Int?
+
+  @Option(help: "What a client may have resident, such as 256MB. (default: what the plan says)")
+  var memory: String?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    guard memory.map({ ByteCount($0) != nil }) ?? true else {
+      throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
+    }
+    guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+  }
+
+  func run() async throws {
+    try await reporting("fedclient") {
+      let plan = try plan.map { path throws(CommandFailure) in try readPlan(path) }
+      let report: CheckReport
+      do {
+        report = try await TrainingThread.run("check") { try check(plan) }
+      } catch {
+        throw RunCommand.failure(error)
+      }
+      print(json ? try report.json : report.table, terminator: "")
+      if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
+        .first
+      {
+        throw CommandFailure(.memory, "stage \(problem.0): \(problem.1)")
+      }
+    }
+  }
+
+  private func check(_ plan: Plan?) throws -> CheckReport {
+    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let images = try LocalImages(DataSpec(parsing: data), isStrict: strict)
+    let data = DataReport(images.opened, Workers(threads))
+    if let sheet { try draw(images, plan, data, to: sheet) }
+    guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
+    let fitted = try images.fitted(to: ImageFit(plan.encoder))
+    guard fitted.count >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
+    let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
+    let terminal = Terminal()
+    let stages = (1...plan.stages).map { stage in
+      terminal.draw { ["\(Terminal.bar(Double(stage - 1) / Double(plan.stages)))  timing stage \(stage)"] }
+      return estimate.measure(stage: stage)
+    }
+    terminal.clear()
+    return CheckReport(data: data, stages: stages, sheet: sheet)
+  }
+
+  /// Without a plan the views are of the images' own size, and come about as a plan's defaults say.
+  private func draw(_ images: LocalImages, _ plan: Plan?, _ data: DataReport, to path: String) throws {
+    let side = min(max(min(data.height.median, data.width.median), 8), 224)
+    let fit =
+      plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)
+    let sheet = ContactSheet(
+      try images.fitted(to: fit), fit, plan?.augmentation ?? AugmentationSettings(), seed: plan?.seed ?? 1)
+    try sheet.write(to: path)
+  }
+}

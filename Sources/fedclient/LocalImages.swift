@@ -1,0 +1,32 @@
+import Datasets
+import Synchronization
+
+/// The images of this box, as an encoder wants them.
+final class LocalImages: Sendable {
+  private let spec: DataSpec
+  private let isStrict: Bool
+  private let images: Mutex<ImageSet>
+  private let news = BrokenFileNews()
+
+  /// Opens them before there is a plan: what is wrong with them shows before anything is sent.
+  init(_ spec: DataSpec, isStrict: Bool) throws(DatasetError) {
+    (self.spec, self.isStrict) = (spec, isStrict)
+    images = Mutex(try spec.load(role: .train, strict: isStrict))
+  }
+
+  /// The images as they were found or, later, as an encoder took them last.
+  var opened: ImageSet { images.withLock { $0 } }
+
+  /// The images for an encoder. What was read for none is let go where it does not fit.
+  func fitted(to fit: ImageFit) throws -> ImageSet {
+    return try images.withLock { images in
+      if !spec.serves(images, for: fit) {
+        images = try spec.load(role: .train, for: fit, strict: isStrict)
+      }
+      return images
+    }
+  }
+
+  /// A line about files that were found broken since this was asked before; nil where there are none.
+  var newlyBroken: String? { news.line(opened.broken) }
+}

@@ -1,0 +1,41 @@
+import Client
+import Datasets
+import Engine
+import Federation
+import Testing
+
+@Suite struct TrainingEstimateTests {
+  private func plan(views: Int = 0, strategy: String = "layer-wise") throws -> Plan {
+    try Plan(
+      yaml: """
+        encoder: {image: 16, patch: 4, width: 24, depth: 2, heads: 3}
+        heads: {hidden: 16, output: 8}
+        method: {strategy: \(strategy), roundsPerStage: 4}
+        local: {epochs: 3, batch: 16, views: \(views)}
+        """, file: "plan")
+  }
+
+  private let images = Shapes.generate(count: 40, size: 16, channels: 3, seed: 1, role: .train)
+
+  @Test(arguments: [0, 2])
+  func everyStageHasItsFigures(views: Int) throws {
+    let plan = try plan(views: views)
+    let estimate = TrainingEstimate(plan, images, threads: 1, limit: nil)
+    for index in 1...2 {
+      let figures = estimate.measure(stage: index)
+      #expect(figures.stage == index && figures.rounds == 4 && figures.batch == 16)
+      // Two whole batches of 40 images, three times.
+      #expect(figures.steps == 6)
+      #expect(try #require(figures.secondsPerRound) > 0 && figures.problem == nil)
+      let options = plan.trainingOptions(RoundKey(stage: index, round: 1), images: 40)
+      let trainer = MemoryPlan(plan.stage(index), options, workers: 1).bytes
+      #expect(figures.memoryBytes > trainer, "the process has more than its trainer")
+    }
+  }
+
+  @Test func aStageThatDoesNotFitSaysWhatItNeeds() throws {
+    let figures = TrainingEstimate(try plan(), images, threads: 1, limit: ByteCount("1MB")).measure(stage: 2)
+    #expect(figures.secondsPerRound == nil)
+    #expect(figures.problem?.contains("MB of memory at least") == true)
+  }
+}

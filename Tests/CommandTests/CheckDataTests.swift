@@ -1,0 +1,134 @@
+import Foundation
+import Testing
+
+/// `fedclient check`: what it says of images, and what `--strict` refuses.
+@Suite(.timeLimit(.minutes(1))) struct CheckDataTests {
+  /// A PNG of 2 x 2 white pixels, grey; and one that ends in the midst of its pixels.
+  private static let image = Data(
+    base64Encoded:
+      "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGP4/5/h/38AC/oD/eAlihAAAAAASUVORK5CYII=")
+
+  /// Two classes of three images each.
+  private func folder(_ place: URL) throws -> String {
+    let image = try #require(Self.image)
+    for name in ["cat/1", "cat/2", "cat/3", "dog/1", "dog/2", "dog/3"] {
+      let file = place.appendingPathComponent("images/\(name).png")
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try image.write(to: file)
+    }
+    return place.path("images")
+  }
+
+  private struct Report: Decodable {
+    struct Data: Decodable {
+      struct Broken: Decodable { let path, reason: String }
+      struct Class: Decodable {
+        let name: String
+        let count: Int
+      }
+
+      let images, grey: Int
+      let classes: [Class]
+      let broken: [Broken]
+    }
+
+    struct Stage: Decodable {
+      let stage, rounds, batch, steps, memoryBytes: Int
+      let secondsPerRound: Double?
+      let problem: String?
+    }
+
+    let data: Data
+    let stages: [Stage]
+    let sheet: String?
+  }
+
+  private func report(_ outcome: Command.Outcome) throws -> Report {
+    try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
+  }
+
+  @Test func countsClassesAndWritesASheet() async throws {
+    try await withTemporaryFolder { place in
+      let (images, sheet) = (try folder(place), place.path("sheet.png"))
+      let outcome = try await Command.run(
+        "fedclient", "check", "--data", "folder:\(images)", "--sheet", sheet, "--json")
+      #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
+      let report = try report(outcome)
+      #expect(report.data.images == 6 && report.data.grey == 6 && report.data.broken.isEmpty)
+      #expect(report.data.classes.map(\.name) == ["cat", "dog"])
+      #expect(report.sheet == sheet && report.stages.isEmpty)
+      let file = try Data(contentsOf: URL(fileURLWithPath: sheet))
+      #expect(file.starts(with: [0x89, 0x50, 0x4E, 0x47]))
+      let table = try await Command.run("fedclient", "check", "--data", "folder:\(images)")
+      #expect(table.output.contains("images    6, 6 of them grey\n"), "\(table)")
+      #expect(table.output.contains("dog  3\n") && table.output.contains("broken    none\n"), "\(table)")
+    }
+  }
+
+  @Test func aBrokenFileIsCountedAndNamedOrRefused() async throws {
+    try await withTemporaryFolder { place in
+      let images = try folder(place)
+      let (broken, plan) = (images + "/dog/2.png", try place.plan())
+      try #require(Self.image).dropLast(20).write(to: URL(fileURLWithPath: broken))
+      let outcome = try await Command.run("fedclient", "check", "--data", "folder:\(images)", "--json")
+      #expect(outcome.code == 0)
+      #expect(try report(outcome).data.broken.map(\.path) == [broken])
+      let data = ["--data", "folder:\(images)", "--strict"]
+      for command in [
+        ["fedclient", "check"], ["fedclient", "run", "--server", "127.0.0.1:1", "--name", "a"],
+        ["fedsim", "run", plan, "--clients", "2", "--out", place.path("out")],
+      ] {
+        let refused = try await Command(command[0], command.dropFirst() + data).outcome()
+        #expect(refused.code == 3 && refused.output.isEmpty && refused.lines.count == 1, "\(refused)")
+        #expect(
+          refused.errors.contains("1 broken file is refused: \(broken): "),
+          "\(refused)")
+      }
+    }
+  }
+
+  @Test func aRunLeavesABrokenFileOutAndSaysSo() async throws {
+    try await withTemporaryFolder { place in
+      let images = try folder(place)
+      let broken = images + "/cat/3.png"
+      try Data("no image".utf8).write(to: URL(fileURLWithPath: broken))
+      let outcome = try await Command.run(
+        "fedsim", "run", try place.plan(), "--clients", "2", "--data", "folder:\(images)", "--out",
+        place.path("out"))
+      #expect(outcome.code == 0, "\(outcome)")
+      let line = "1 broken file is left out: \(broken): it is neither JPEG nor PNG"
+      #expect(outcome.lines.count { $0 == line } == 1, "\(outcome)")
+    }
+  }
+
+  @Test func aPlansStagesAreTimed() async throws {
+    try await withTemporaryFolder { place in
+      let plan = try place.plan(rounds: 3)
+      let check = ["check", "--data", "shapes:64", "--plan", plan, "--json"]
+      let report = try report(try await Command("fedclient", check).outcome())
+      #expect(report.stages.map(\.stage) == [1, 2] && report.stages.allSatisfy { $0.rounds == 3 })
+      for stage in report.stages {
+        #expect(stage.memoryBytes > 1_000_000 && (stage.secondsPerRound ?? 0) > 0 && stage.problem == nil)
+        #expect(stage.steps >= 1 && stage.batch <= 64)
+      }
+      let small = try await Command("fedclient", check + ["--memory", "1MB"]).outcome()
+      #expect(small.code == 10 && small.lines.count == 1, "\(small)")
+      #expect(small.errors.contains("stage 1: this stage needs"), "\(small)")
+      #expect(try self.report(small).stages.allSatisfy { $0.secondsPerRound == nil })
+    }
+  }
+
+  @Test func whatCannotBeCheckedIsSaidInOneLine() async throws {
+    for (arguments, code, text) in [
+      (["--data", "folder:/dev/null"], 3, "/dev/null: no such directory"),
+      (["--data", "shapes:8", "--plan", "/nowhere.yaml"], 2, "/nowhere.yaml"),
+      (["--data", "shapes:8", "--sheet", "/dev/null/a.png"], 3, "/dev/null/a.png: cannot be written"),
+      (["--data", "foldr:x"], 3, "did you mean folder?"),
+    ] as [([String], Int32, String)] {
+      let outcome = try await Command("fedclient", ["check"] + arguments).outcome()
+      #expect(outcome.code == code && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
+      #expect(outcome.errors.contains(text), "\(outcome)")
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import CJPEG
+import Datasets
+import Testing
+
+@Suite struct JPEGDecoderTests {
+  private let files = try! TestFiles()
+
+  /// The image of the only file of a folder, for an encoder so large that it is kept as it is.
+  private func image(_ file: [UInt8], channels: Int = 3, size: Int = 64) throws -> ImageSet {
+    try files.write("image.jpg", file)
+    return try ImageFolder(files.path).images(for: ImageFit(size: size, channels: channels), cache: 1 << 20)
+  }
+
+  /// A picture of four plain quarters: at the top red and green, below blue and white; 32 rows, 48 columns.
+  private static let quarters: [UInt8] = (0..<32 * 48).flatMap { place -> [UInt8] in
+    switch (place / 48 < 16, place % 48 < 24) {
+    case (true, true): [250, 10, 10]
+    case (true, false): [10, 250, 10]
+    case (false, true): [10, 10, 250]
+    case (false, false): [245, 245, 245]
+    }
+  }
+
+  /// The colour in the middle of each quarter, row by row: R, G, B or W.
+  private func corners(_ set: ImageSet) -> String {
+    set.withImage(0) { image in
+      let (height, width) = (image.shape.height, image.shape.width)
+      return [(1, 1), (1, 3), (3, 1), (3, 3)].map { y, x in
+        let place = y * height / 4 * width + x * width / 4
+        let colour = (0..<3).map { image.bytes[$0 * height * width + place] > 128 }
+        return [[true, false, false]: "R", [false, true, false]: "G", [false, false, true]: "B"][colour]
+          ?? "W"
+      }.joined()
+    }
+  }
+
+  @Test(arguments: [TJSAMP_444, TJSAMP_422, TJSAMP_420, TJSAMP_440, TJSAMP_411])
+  func coloursComeBackWhateverTheSubsampling(subsampling: TJSAMP) throws {
+    let file = try Make.jpeg(Self.quarters, height: 32, width: 48, subsampling: subsampling)
+    let set = try image(file)
+    #expect(corners(set) == "RGBW")
+    #expect(set.shape(0) == ImageShape(channels: 3, height: 32, width: 48))
+    // Planar, and the interleaved original within what quantisation at the best quality may do.
+    let bytes = set.bytes(0)
+    if subsampling == TJSAMP_444 {
+      for place in 0..<32 * 48 {
+        for channel in 0..<3 {
+          let difference = Int(bytes[channel * 32 * 48 + place]) - Int(Self.quarters[place * 3 + channel])
+          #expect(abs(difference) <= 6, "pixel \(place), channel \(channel)")
+        }
+      }
+    }
+  }
+
+  /// What is seen of stored quarters R G / B W, by EXIF's definition of its eight values.
+  @Test(arguments: [
+    (1, "RGBW"), (2, "GRWB"), (3, "WBGR"), (4, "BWRG"), (5, "RBGW"), (6, "BRWG"), (7, "WGBR"), (8, "GWRB"),
+  ])
+  func theOrientationTurnsTheImage(value: Int, seen: String) throws {
+    let stored = try Make.jpeg(Self.quarters, height: 32, width: 48)
+    for bigEndian in [false, true] {
+      let set = try image(Make.oriented(stored, value, bigEndian: bigEndian))
+      #expect(corners(set) == seen)
+      let isTurned = value >= 5
+      let shape = ImageShape(channels: 3, height: isTurned ? 48 : 32, width: isTurned ? 32 : 48)
+      #expect(set.shape(0) == shape && set.foundShape(of: 0) == shape)
+    }
+  }
+
+  @Test(arguments: [0, 9, 65535])
+  func anOrientationThatThereIsNotIsNone(value: Int) throws {
+    let file = Make.oriented(try Make.jpeg(Self.quarters, height: 32, width: 48), value)
+    #expect(corners(try image(file)) == "RGBW")
+  }
+
+  @Test func aLargeImageIsDecodedSmallAndTurnedAllTheSame() throws {
+    // 16 times as large: of 512 x 768 pixels 32 x 48 are kept for an encoder of 16.
+    let large = (0..<512 * 768).flatMap { place -> ArraySlice<UInt8> in
+      let small = (place / 768 / 16) * 48 + place % 768 / 16
+      return Self.quarters[small * 3..<small * 3 + 3]
+    }
+    let set = try image(Make.oriented(try Make.jpeg(large, height: 512, width: 768), 6), size: 16)
+    #expect(set.foundShape(of: 0) == ImageShape(channels: 3, height: 768, width: 512))
+    #expect(set.shape(0) == ImageShape(channels: 3, height: 48, width: 32))
+    #expect(corners(set) == "BRWG")
+  }
+
+  @Test func greyBecomesColourByRepetition() throws {
+    let ramp = (0..<256).map { UInt8($0) }
+    let set = try image(try Make.jpeg(ramp, height: 16, width: 16, channels: 1))
+    #expect(set.foundShape(of: 0).channels == 1)
+    let bytes = set.bytes(0)
+    #expect(bytes[..<256] == bytes[256..<512] && bytes[..<256] == bytes[512...])
+    #expect(zip(bytes, ramp).allSatisfy { abs(Int($0) - Int($1)) <= 3 })
+  }
+
+  @Test func colourBecomesItsLuma() throws {
+    let set = try image(try Make.jpeg(Self.quarters, height: 32, width: 48), channels: 1)
+    let bytes = set.bytes(0)
+    // Rec. 601: 0.299 R + 0.587 G + 0.114 B.
+    for (place, luma) in [(8 * 48 + 12, 82), (8 * 48 + 36, 151), (24 * 48 + 12, 37), (24 * 48 + 36, 245)] {
+      #expect(abs(Int(bytes[place]) - luma) <= 4, "\(bytes[place]) for \(luma)")
+    }
+  }
+
+  @Test func aProgressiveFileIsTaken() throws {
+    let file = try Make.jpeg(Self.quarters, height: 32, width: 48, flags: TJFLAG_PROGRESSIVE)
+    #expect(corners(try image(file)) == "RGBW")
+  }
+
+  @Test func cmykIsRefusedWithItsReason() throws {
+    let file = try Make.jpeg([UInt8](repeating: 99, count: 8 * 8 * 4), height: 8, width: 8, channels: 4)
+    let error = #expect(throws: DatasetError.self) { try image(file) }
+    #expect(error?.description.contains("image.jpg: it is CMYK") == true, "\(String(describing: error))")
+  }
+
+  /// A header behind more than is read at first.
+  @Test func aHeaderBehindMuchElseIsFound() throws {
+    var file = try Make.jpeg(Self.quarters, height: 32, width: 48)
+    for _ in 0..<4 { file = Make.inserting(marker: 0xE2, [UInt8](repeating: 7, count: 60_000), into: file) }
+    #expect(corners(try image(Make.oriented(file, 3))) == "WBGR")
+    #expect(corners(try image(file)) == "RGBW")
+  }
+
+  @Test func aTruncatedFileIsBrokenAndNotHalfGrey() throws {
+    let file = try Make.jpeg(Make.noise(64 * 64 * 3, seed: 1), height: 64, width: 64)
+    let set = try image(Array(file.prefix(file.count / 2)))
+    #expect(set.count == 1, "its header is whole")
+    #expect(set.bytes(0).allSatisfy { $0 == 128 }, "nothing is left that could take its place")
+    #expect(set.broken.map(\.path) == [files.path + "/image.jpg"])
+  }
+
+  /// 65,500 x 65,500 pixels would be 13 GB.
+  @Test func aHeaderThatPromisesTooMuchIsRefused() throws {
+    var file = try Make.jpeg(Self.quarters, height: 32, width: 48)
+    let frame = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == 0xC0 })
+    file.replaceSubrange(frame + 5..<frame + 9, with: Make.big(65500, 2) + Make.big(65500, 2))
+    let error = #expect(throws: DatasetError.self) { try image(file) }
+    #expect(error?.description.contains("65500 x 65500 pixels are more than") == true)
+  }
+}

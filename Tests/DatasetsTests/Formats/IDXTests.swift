@@ -1,0 +1,66 @@
+import Datasets
+import Testing
+
+@Suite struct IDXTests {
+  private let files = try! TestFiles()
+  private let pixels = Make.noise(3 * 4 * 5, seed: 1)
+
+  private func load(_ rest: String, role: DataRole = .train) throws -> ImageSet {
+    try DataSpec(parsing: "idx:\(files.path)\(rest)").load(role: role)
+  }
+
+  private func refusal(_ images: [UInt8], _ options: String = "") throws -> String {
+    try files.write("x", images)
+    let error = #expect(throws: DatasetError.self) { try load("/x\(options)") }
+    return error?.description ?? ""
+  }
+
+  @Test func filesAreReadGzippedOrPlain() throws {
+    let (images, labels) = (Make.idx([3, 4, 5], pixels), Make.idx([3], [7, 0, 9]))
+    try files.write("x", images)
+    try files.write("x.gz", Make.gzip(images))
+    try files.write("y", Make.gzip(labels))
+    for name in ["x", "x.gz"] {
+      let set = try load("/\(name)?labels=\(files.path)/y")
+      #expect(set.labels == [7, 0, 9] && set.classes == 10)
+      #expect(set.bytes(2) == Array(pixels[40...]))
+      #expect(set.shape(0) == ImageShape(channels: 1, height: 4, width: 5))
+      #expect(try load("/\(name)").labels == nil)
+    }
+    #expect(try load("/x.gz?limit=1").count == 1)
+  }
+
+  @Test func aDirectoryHasFilesForBothRoles() throws {
+    try files.write("d/train-images-idx3-ubyte.gz", Make.gzip(Make.idx([1, 1, 1], [11])))
+    try files.write("d/train-labels-idx1-ubyte.gz", Make.gzip(Make.idx([1], [1])))
+    try files.write("d/t10k-images-idx3-ubyte", Make.idx([1, 1, 1], [22]))
+    try files.write("d/t10k-labels-idx1-ubyte", Make.idx([1], [2]))
+    #expect(try load("/d").bytes(0) == [11])
+    let test = try load("/d", role: .test)
+    #expect(test.bytes(0) == [22] && test.labels == [2])
+  }
+
+  @Test func whatIsWrongIsSaidInOneLine() throws {
+    try files.write("y", Make.idx([2], [7, 0]))
+    let whole = Make.idx([3, 4, 5], pixels)
+    #expect(try refusal(whole, "?labels=\(files.path)/y").hasSuffix("/y: has 2 labels for 3 images"))
+    #expect(try refusal([1, 2, 3, 4, 5]).hasSuffix("/x: is no IDX file"))
+    #expect(
+      try refusal([0, 0, 13, 1, 0, 0, 0, 1]).contains("holds numbers of type 13, where bytes are type 8"))
+    #expect(try refusal(Make.idx([2], [7, 0])).contains("is it labels?"))
+    #expect(try refusal(Array(whole.dropLast())).contains("is too short for 3 images of 1 x 4 x 5"))
+    #expect(try refusal(whole + [0]).contains("goes on after the 76 bytes that its header promises"))
+    #expect(try refusal(Make.idx([0xFFFF_FFFF, 16_000, 16_000], [0])).contains("is too short for"))
+    #expect(try refusal(Make.idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0])).contains("no images"))
+    #expect(try refusal(Make.gzip(Array(whole.dropLast()))).contains("ends after 75 bytes, 1 too early"))
+    #expect(try refusal([0, 0]).contains("is too short"))
+  }
+
+  @Test(.enabled(if: SharedFolder.holds(SharedFolder.fashion), "Fashion-MNIST is not beside the package"))
+  func theRealTestImagesAreBalanced() throws {
+    let set = try DataSpec(parsing: "idx:\(SharedFolder.fashion.path)").load(role: .test)
+    let labels = try #require(set.labels)
+    #expect(set.count == 10_000 && set.shape(0) == ImageShape(channels: 1, height: 28, width: 28))
+    #expect((0..<10).allSatisfy { label in labels.count { $0 == label } == 1000 })
+  }
+}

@@ -1,0 +1,128 @@
+import Datasets
+import Testing
+
+@Suite struct NumPyImagesTests {
+  private let files = try! TestFiles()
+
+  private func load(_ spec: String, role: DataRole = .train) throws -> ImageSet {
+    try DataSpec(parsing: spec).load(role: role)
+  }
+
+  private func npy(_ shape: [Int], _ bytes: [UInt8], type: String = "|u1", fortran: Bool = false) throws
+    -> ImageSet
+  {
+    try files.write("x.npy", Make.npy(shape, bytes, type: type, fortran: fortran))
+    return try load("npy:\(files.path)/x.npy")
+  }
+
+  private func refusal(_ body: () throws -> ImageSet) -> String {
+    let error = #expect(throws: DatasetError.self) { _ = try body() }
+    let description = error?.description ?? ""
+    #expect(!description.contains("\n"))
+    return description
+  }
+
+  @Test func imagesMayHaveTheirChannelsFirstLastOrNot() throws {
+    let bytes = Make.noise(2 * 4 * 5 * 3, seed: 1)
+    let grey = try npy([6, 4, 5], bytes)
+    #expect(grey.count == 6 && grey.bytes(1) == Array(bytes[20..<40]) && grey.channels == 1)
+    let planar = try npy([2, 3, 4, 5], bytes)
+    #expect(planar.bytes(1) == Array(bytes[60...]) && planar.shape(0).width == 5)
+    let interleaved = try npy([2, 4, 5, 3], bytes)
+    #expect(interleaved.channels == 3 && interleaved.shape(0).height == 4)
+    let second = Array(bytes[60...])
+    let planes: [[UInt8]] = (0..<3).map { c in (0..<20).map { second[$0 * 3 + c] } }
+    #expect(interleaved.bytes(1) == planes.flatMap { $0 })
+    #expect(grey.labels == nil)
+  }
+
+  @Test func labelsAreWholeNumbersOfAnyWidth() throws {
+    try files.write("x.npy", Make.npy([3, 1, 1], [1, 2, 3]))
+    for (type, shape, bytes) in [
+      ("|u1", [3], [4, 0, 2]), ("<i8", [3, 1], [4, 0, 2].flatMap { Make.little($0, 8) }),
+      (">i2", [3], [0, 4, 0, 0, 0, 2]), ("|i1", [3], [4, 0, 2]),
+      ("<u4", [3], [4, 0, 2].flatMap { Make.little($0, 4) }),
+    ] as [(String, [Int], [UInt8])] {
+      try files.write("y.npy", Make.npy(shape, bytes, type: type))
+      let set = try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy")
+      #expect(set.labels == [4, 0, 2] && set.classes == 5, "\(type)")
+      #expect(try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy&limit=2").classes == 5)
+    }
+    for (shape, bytes, type, text) in [
+      ([2], [1, 2], "|u1", "has 2 labels for 3 images"), ([3], [1, 255, 0], "|i1", "record 1 has label -1"),
+      ([3], [UInt8](repeating: 0, count: 12), "<f4", "holds <f4, where labels are whole numbers"),
+      ([3, 2], [UInt8](repeating: 0, count: 6), "|u1", "labels=none does without"),
+    ] as [([Int], [UInt8], String, String)] {
+      try files.write("y.npy", Make.npy(shape, bytes, type: type))
+      #expect(refusal { try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy") }.contains(text))
+    }
+  }
+
+  @Test func whatIsNoImagesIsRefused() {
+    #expect(refusal { try npy([2, 2], [1, 2, 3, 4]) }.contains("has the shape [2, 2], where images are"))
+    #expect(refusal { try npy([1, 2, 2, 2], [UInt8](repeating: 0, count: 8)) }.contains("where images are"))
+    #expect(refusal { try npy([0, 2, 2], []) }.contains("which are no images"))
+    #expect(
+      refusal { try npy([1, 2, 2], [UInt8](repeating: 0, count: 16), type: "<f4") }.contains(
+        "images are bytes"))
+    #expect(refusal { try npy([1, 2, 2], [1, 2, 3, 4], fortran: true) }.contains("is stored by columns"))
+    #expect(
+      refusal { try npy([3, 2, 2], [1, 2, 3, 4]) }.contains("is too short for [3, 2, 2] elements of |u1"))
+    #expect(refusal { try npy([1 << 40, 1 << 20, 1 << 20], [1]) }.contains("is too short"))
+    #expect(refusal { try npy([Int.max, 2, 2], [1]) }.contains("is too short"))
+  }
+
+  private func archive(deflated: Bool = true) throws -> String {
+    try files.write(
+      "x.npz",
+      Make.zip(
+        [
+          ("train_images.npy", Make.npy([4, 2, 2], Array(0..<16))),
+          ("train_labels.npy", Make.npy([4, 1], [0, 1, 1, 0])),
+          ("test_images.npy", Make.npy([1, 2, 2], [90, 91, 92, 93])),
+          ("test_labels.npy", Make.npy([1, 1], [1])), ("val_images.npy", Make.npy([1, 2, 2], [7, 7, 7, 7])),
+        ], deflated: deflated))
+  }
+
+  @Test(arguments: [true, false])
+  func anArchiveHasItsSplits(deflated: Bool) throws {
+    let path = try archive(deflated: deflated)
+    let train = try load("npz:\(path)")
+    #expect(train.labels == [0, 1, 1, 0] && train.bytes(3) == [12, 13, 14, 15])
+    #expect(try load("npz:\(path)", role: .test).bytes(0) == [90, 91, 92, 93])
+    let val = try load("npz:\(path)?split=val", role: .test)
+    #expect(val.bytes(0) == [7, 7, 7, 7] && val.labels == nil)
+    #expect(try load("npz:\(path)?labels=none").labels == nil)
+    #expect(try load("npz:\(path)?images=test_images&labels=test_labels").labels == [1])
+    #expect(try load("npz:\(path)?limit=2&skip=1").labels == [1, 1])
+  }
+
+  @Test func anArrayThatIsNotThereIsNamedWithTheNearest() throws {
+    let path = try archive()
+    #expect(
+      refusal { try load("npz:\(path)?images=train_image") }.contains("did you mean train_images? It holds"))
+    #expect(
+      refusal { try load("npz:\(path)?split=val&labels=val_labels") }.contains("has no array 'val_labels'"))
+  }
+
+  /// 4 TB of zeros are promised by a few hundred bytes.
+  @Test func aBombIsRefusedByItsShape() throws {
+    let header = Make.npy([1 << 20, 2048, 2048], [UInt8](repeating: 0, count: 100_000))
+    let path = try files.write("bomb.npz", Make.zip([("train_images.npy", header)]))
+    #expect(refusal { try load("npz:\(path)") }.contains("is too short for [1048576, 2048, 2048] elements"))
+  }
+
+  @Test(.enabled(if: SharedFolder.holds(SharedFolder.medmnist), "MedMNIST is not beside the package"))
+  func pneumoniaMNISTIsWhatItSays() throws {
+    let spec = "npz:\(SharedFolder.medmnist.path)"
+    let counts = try [
+      load(spec).count, load(spec + "?split=val").count, load(spec, role: .test).count,
+    ]
+    #expect(counts == [4708, 524, 624])
+    let test = try load(spec, role: .test)
+    #expect(test.classes == 2 && test.shape(0) == ImageShape(channels: 1, height: 28, width: 28))
+    let colour = try DataSpec(parsing: spec).load(role: .test, for: ImageFit(size: 32, channels: 3))
+    #expect(colour.shape(9) == ImageShape(channels: 3, height: 28, width: 28))
+    #expect(colour.bytes(9) == test.bytes(9) + test.bytes(9) + test.bytes(9))
+  }
+}
