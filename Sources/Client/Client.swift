@@ -41,6 +41,8 @@ package struct Client: Sendable {
   package static let software = "strata/\(Software.version)"
 
   let configuration: Configuration
+  /// Where the client keeps what it needs again.
+  package var state: URL { configuration.state }
   let permits: TrainingPermits
   let observer: @Sendable (ClientEvent) -> Void
   private let images: @Sendable (Plan) throws -> ImageSet

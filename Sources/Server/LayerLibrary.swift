@@ -5,29 +5,29 @@ import Wire
 
 /// The ways to the present version of each layer, for clients that hold an earlier one. The same coded bytes go to
 /// all who hold the same version.
-struct LayerLibrary {
+package struct LayerLibrary {
   /// A difference between two versions of a part, as it travels and is stored.
-  struct Step: Sendable {
-    let part: String
-    let to: Digest
-    let way: LayerWay.Step
-    let bytes: Data
+  package struct Step: Sendable {
+    package let part: String
+    package let to: Digest
+    package let way: LayerWay.Step
+    package let bytes: Data
   }
 
   /// What a round adds, and how many steps of each part stay.
-  struct Changes: Sendable {
-    var steps: [Step] = []
-    var kept: [String: Int] = [:]
+  package struct Changes: Sendable {
+    package var steps: [Step] = []
+    package var kept: [String: Int] = [:]
   }
 
   private let plan: Plan
   /// By part; each step leads to the version that the next one is a difference to.
-  private(set) var chains: [String: [Step]]
+  package private(set) var chains: [String: [Step]]
   /// Coded whole layers that somebody was told of, by version.
   private var wholes: [Digest: Step] = [:]
 
   /// - Parameter steps: of an earlier server, in their order; those that lead nowhere today are left out.
-  init(_ plan: Plan, steps: [Step], to snapshot: Snapshot) {
+  package init(_ plan: Plan, steps: [Step], to snapshot: Snapshot) {
     self.plan = plan
     chains = Dictionary(grouping: steps, by: \.part)
     for version in snapshot.manifest where chains[version.name]?.last?.to != version.digest {
@@ -37,7 +37,9 @@ struct LayerLibrary {
 
   /// Codes what a round has changed. Returns the new global model, which is what every client decodes, and the steps to
   /// it: where the codec is not exact it differs a little from `draft`.
-  mutating func publish(_ draft: Snapshot, after old: Snapshot, _ key: RoundKey) -> (Snapshot, Changes) {
+  package mutating func publish(_ draft: Snapshot, after old: Snapshot, _ key: RoundKey) -> (
+    Snapshot, Changes
+  ) {
     let codec = plan.traffic.layers
     guard codec != .plain else { return (draft, Changes()) }
     var (parts, steps): ([String: Data], [Step]) = ([:], [])
@@ -81,7 +83,9 @@ struct LayerLibrary {
 
   /// The ways to parts of the present model for a client of which it is known that it holds some versions. Who holds none
   /// of a part's gets the whole of it coded, where that is shorter.
-  mutating func ways(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>) -> [LayerWay] {
+  package mutating func ways(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>)
+    -> [LayerWay]
+  {
     guard plan.traffic.layers != .plain else { return [] }
     return parts.compactMap { version in
       guard !held.contains(version.digest) else { return nil }
@@ -105,7 +109,7 @@ struct LayerLibrary {
   }
 
   /// Coded bytes by their digest; nil where they are not known, or not any more.
-  func data(_ digest: Digest) -> Data? {
+  package func data(_ digest: Digest) -> Data? {
     for chain in chains.values { for step in chain where step.way.digest == digest { return step.bytes } }
     return wholes.values.first { $0.way.digest == digest }?.bytes
   }

@@ -84,9 +84,7 @@ import Testing
       damaged[99] ^= 0x80
       try damaged.write(to: folder.appendingPathComponent("\(digest)"))
       #expect(cache.holds(version), "only its length is looked at")
-      let error = #expect(throws: ClientError.self) { try cache.read(version) }
-      guard case .state(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
-      #expect(reason.contains("damaged"))
+      #expect(throws: DamagedLayer.self) { try cache.read(version) }
       #expect(!cache.holds(version))
       #expect(try names(folder).isEmpty)
     }
@@ -94,7 +92,28 @@ import Testing
 
   @Test func aMissingFileIsAnError() async throws {
     try await withCache { (cache, _) throws in
-      #expect(throws: ClientError.self) { try cache.read(version) }
+      #expect(throws: DamagedLayer.self) { try cache.read(version) }
+    }
+  }
+
+  @Test func theLatestVersionIsNamedFirst() async throws {
+    try await withCache { (cache, folder) throws in
+      let digests = (0..<3).map { Digest(of: Data([$0])) }
+      for (age, digest) in digests.enumerated() {
+        let file = folder.appendingPathComponent("\(digest)")
+        try Data([1]).write(to: file)
+        try FileManager.default.setAttributes(
+          [.modificationDate: Date(timeIntervalSince1970: Double(1000 - age))], ofItemAtPath: file.path)
+      }
+      try Data([1]).write(to: folder.appendingPathComponent("\(digests[0]).part"))
+      #expect(cache.versions == digests)
+    }
+  }
+
+  @Test func whatIsMadeHereIsKeptIfItIsWhatItIsSaidToBe() async throws {
+    try await withCache { (cache, folder) throws in
+      #expect(try !cache.keep(Data([1, 2, 3]), as: version) && names(folder).isEmpty)
+      #expect(try cache.keep(weights, as: version) && cache.read(version) == weights)
     }
   }
 

@@ -93,6 +93,8 @@ struct ScriptedSession {
 struct ScriptedServer {
   let listener: Listener
   let events: EventLog<ClientEvent>
+  /// The client's folder.
+  let state: URL
   /// The client's run.
   let running: Task<Void, any Error>
   private let plan: Plan
@@ -126,6 +128,7 @@ struct ScriptedServer {
 
   fileprivate init(_ plan: Plan, _ listener: Listener, _ events: EventLog<ClientEvent>, _ client: Client) {
     (self.plan, self.listener, self.events) = (plan, listener, events)
+    state = client.state
     running = Task { try await client.run() }
   }
 }

@@ -5,7 +5,7 @@ import GRDB
 /// Coded differences between versions of layers.
 extension Store {
   /// Those that are kept, in the order in which they were made.
-  func steps() throws(StoreError) -> [LayerLibrary.Step] {
+  package func steps() throws(StoreError) -> [LayerLibrary.Step] {
     try read { db in
       let rows = try Row.fetchAll(db, sql: "SELECT * FROM steps ORDER BY id")
       return rows.compactMap { row in

@@ -156,7 +156,7 @@ package final class Store: Sendable {
   }
 
   /// The same, with the ways to what it has changed.
-  func commit(
+  package func commit(
     _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes
   ) throws(StoreError) {
     try write { db in

@@ -297,4 +297,32 @@ import Testing
     let reason = String(repeating: "x", count: 200)
     #expect(actions == [.drop(key), .send(.decline(Decline(key: next.key, reason: reason)))])
   }
+
+  @Test func whatCameAsDifferencesIsPutTogetherBeforeTraining() throws {
+    let (stem, block) = (part("stem"), part("blocks.0"))
+    var work = assignment([stem, block])
+    let step = LayerWay.Step(
+      from: Digest(label: "old"), digest: Digest(label: "step"), bytes: 4, codec: .int8)
+    work.ways = [LayerWay(to: block.digest, steps: [step])]
+    let coded = PartVersion(name: "blocks.0", digest: step.digest, bytes: 4)
+    let old = PartVersion(name: "blocks.0", digest: Digest(label: "old"), bytes: 8)
+    var client = try idle()
+    #expect(try client.hear(.assignment(work)) { $0 == stem || $0 == old } == [fetch(coded)])
+    #expect(client.hold(coded) == [.assemble(work)])
+    // What was held was damaged.
+    #expect(client.assemble(work, missing: [block]) == [fetch(block)])
+    #expect(client.hold(block) == [.assemble(work)])
+    #expect(client.assemble(work, missing: []) == [.train(work)])
+    #expect(client.assemble(work, missing: []) == [], "it trains already")
+  }
+
+  @Test func aLayerThatIsDamagedAgainAndAgainIsTheDisksFault() throws {
+    let work = assignment([part("stem")])
+    var client = try training()
+    for _ in 0..<3 {
+      #expect(try client.miss(work) { _ in false } == [fetch(part("stem"))])
+      #expect(client.hold(part("stem")) == [.train(work)])
+    }
+    #expect(throws: UnexpectedMessage.self) { try client.miss(work) { _ in false } }
+  }
 }
