@@ -9,7 +9,8 @@ struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures speed and memory, as ratios taken in one run.",
     subcommands: [
-      BenchStepCommand.self, BenchSuiteCommand.self, BenchRoundCommand.self, BenchRoundServerCommand.self,
+      BenchStepCommand.self, BenchSuiteCommand.self, BenchCodecCommand.self, BenchRoundCommand.self,
+      BenchRoundServerCommand.self,
     ])
 }
 

@@ -6,9 +6,9 @@ import Testing
   @Test(arguments: [
     (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll", "check"]),
     (
-      ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
+      ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
     ),
-    (["fedsim", "bench"], ["step", "suite", "round"]),
+    (["fedsim", "bench"], ["step", "suite", "codec", "round"]),
     (
       ["fedserver", "run"],
       [
@@ -82,7 +82,9 @@ import Testing
         "--json",
       ]
     ),
+    (["fedsim", "traffic"], ["<plan>", "--json"]),
     (["fedsim", "bench", "suite"], []),
+    (["fedsim", "bench", "codec"], ["<plan>", "--json"]),
     (
       ["fedsim", "bench", "round"],
       ["--clients <clients>", "--bytes <bytes>", "--rounds <rounds>", "--json"]

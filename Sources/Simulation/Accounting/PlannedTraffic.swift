@@ -1,12 +1,13 @@
 import Engine
 import Federation
+import Wire
 
-/// Bytes of weights that pass between the server and one client that takes part in every round.
+/// Bytes of weights that pass between the server and one client that takes part in every round, or in some.
 ///
 /// It follows the versions of the model's parts from round to round as server and client do: a round replaces
 /// what it trains, a calibration everything, a stage adds parts; the client downloads the versions that it
 /// does not hold, each once, and uploads what it trained. The messages around the weights
-/// come on top: a few KB a round.
+/// come on top, a few KB a round; coded weights are counted before zlib, which makes them smaller yet.
 package struct PlannedTraffic: Sendable, Hashable, Codable {
   /// What passes in one round.
   package struct Round: Sendable, Hashable, Codable {
@@ -25,34 +26,55 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
 
   /// With depth dropout the blocks are those of the first of as many clients as a cohort has, under the
   /// names that `fedsim run` gives.
-  package init(_ plan: Plan) {
+  ///
+  /// - Parameter dropout: the chance that the client misses a round, drawn from the plan's seed.
+  package init(_ plan: Plan, dropout: Float = 0) {
     var versions = PartVersionNumbers()
     var held: Set<Int> = []
+    // How often each part had changed when the client last got it.
+    var known: [String: Int] = [:]
+    var numbers = RandomNumbers(plan.seed, "missed rounds")
     for index in 1...plan.stages {
       let stage = plan.stage(index)
       let parts = stage.model.parts
       versions.grow(to: stage.model, plan.method)
       let sizes = parts.map { $0.range.count * 4 }
+      let (up, down) = (
+        Self.coded(plan.traffic.codec, plan, stage), Self.coded(plan.traffic.layers, plan, stage)
+      )
       let firstTrained = parts.count - stage.parts.count
       for key in plan.roundKeys(stage: index) {
-        let present = Self.positions(plan, key, of: parts.count, client: 0)
+        let isThere = dropout == 0 || !numbers.chance(dropout)
+        let present = isThere ? Self.positions(plan, key, of: parts.count, client: 0) : []
         var round = Round(key: key)
         for position in present {
+          let (name, changes) = (parts[position].name, versions.changes(of: position))
           if held.insert(versions[position]).inserted {
-            round.bytesDown += sizes[position]
+            // A way of several steps, if that is shorter.
+            let way = known[name].map { (changes - $0) * down[position] } ?? .max
+            round.bytesDown += min(way, sizes[position])
             round.layersDown += 1
           }
-          if position >= firstTrained { round.bytesUp += sizes[position] }
+          known[name] = changes
+          if position >= firstTrained { round.bytesUp += up[position] }
         }
         rounds.append(round)
         // A client throws away what an assignment does not name, as a part that it has or as another.
-        held.formIntersection(parts.indices.map { versions[$0] })
+        if isThere { held.formIntersection(parts.indices.map { versions[$0] }) }
         if plan.isCalibrated(after: key) {
           versions.change(parts.indices)
         } else {
           versions.change(Self.changed(plan, key, of: parts.count).filter { $0 >= firstTrained })
         }
       }
+    }
+  }
+
+  /// Bytes of each part as a codec has them before zlib. What top-k keeps is shared out by size.
+  private static func coded(_ codec: UpdateCodec, _ plan: Plan, _ stage: Stage) -> [Int] {
+    stage.model.parts.map { part in
+      guard codec == .topK else { return UpdateCoding(codec, part, of: stage.model).rawBytes }
+      return Int((Double(part.range.count) * Double(plan.traffic.kept)).rounded(.up)) * 6
     }
   }
 
@@ -78,13 +100,18 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
 private struct PartVersionNumbers {
   private var names: [String] = []
   private var numbers: [Int] = []
+  private var changes: [String: Int] = [:]
   private var last = 0
 
   /// The version of the part at a position.
   subscript(position: Int) -> Int { numbers[position] }
 
+  /// How often the part at a position was replaced so far.
+  func changes(of position: Int) -> Int { changes[names[position], default: 0] }
+
   mutating func change(_ positions: some Sequence<Int>) {
     for position in positions {
+      changes[names[position], default: 0] += 1
       last += 1
       numbers[position] = last
     }

@@ -31,10 +31,8 @@ extension UpdateCoding {
 
   /// The largest values in their places; of two alike the first.
   func largest(_ values: [Float]) -> [UInt8] {
-    var magnitudes = values.map { $0.magnitude.bitPattern }
-    magnitudes.sort(by: >)
-    let least = magnitudes[kept - 1]
-    var ties = magnitudes[..<kept].count { $0 == least }
+    let (least, alike) = leastKept(values)
+    var ties = alike
     var (gaps, chosen): ([UInt32], [Float]) = ([], [])
     var last = -1
     for (index, value) in values.enumerated() where value.magnitude.bitPattern >= least {
@@ -47,6 +45,23 @@ extension UpdateCoding {
       last = index
     }
     return gaps.withUnsafeBytes { Compression.shuffle($0, width: 4) } + Self.halves(chosen)
+  }
+
+  /// The bits of the smallest magnitude that is kept, and how many of those that are as small: found by counting the upper
+  /// halves of all bits, and then the lower ones of those that share the upper half.
+  private func leastKept(_ values: [Float]) -> (bits: UInt32, alike: Int) {
+    var (prefix, mask, rank): (UInt32, UInt32, Int) = (0, 0, kept)
+    for shift in [UInt32(16), 0] {
+      var counts = [Int](repeating: 0, count: 1 << 16)
+      for value in values {
+        let bits = value.magnitude.bitPattern
+        if bits & mask == prefix { counts[Int(bits >> shift & 0xFFFF)] += 1 }
+      }
+      var half = counts.count - 1
+      while rank > counts[half] { (rank, half) = (rank - counts[half], half - 1) }
+      (prefix, mask) = (prefix | UInt32(half) << shift, mask | 0xFFFF << shift)
+    }
+    return (prefix, rank)
   }
 
   /// The kept values in their places, and zeros. Throws ``Failure`` where there is no such place.

@@ -51,8 +51,8 @@ package struct UpdateCoding: Sendable {
     package let description: String
   }
 
-  /// Bytes before zlib.
-  var rawBytes: Int {
+  /// Bytes before zlib, which makes them a few percent to a third less.
+  package var rawBytes: Int {
     switch codec {
     case .plain, .float32: 4 * count
     case .bfloat16: 2 * count
@@ -67,17 +67,20 @@ package struct UpdateCoding: Sendable {
 
   /// Codes an update [count] against its base [count], which plain does without; the seed decides how values are rounded.
   package func encode(_ update: [Float], base: [Float], seed: UInt64) -> Data {
-    precondition(
-      update.count == count && (base.count == count || codec == .plain), "\(update.count) of \(count) values")
+    guard codec != .plain else { return update.withUnsafeBytes { Data($0) } }
+    return compress(numbers(update, base: base, seed: seed))
+  }
+
+  /// What is compressed: the numbers of the difference, by planes.              update [count], base [count]
+  package func numbers(_ update: [Float], base: [Float], seed: UInt64) -> [UInt8] {
+    precondition(update.count == count && base.count == count, "\(update.count) of \(count) values")
     switch codec {
-    case .plain: return update.withUnsafeBytes { Data($0) }
-    case .float32:
+    case .plain, .float32:
       let bits = zip(update, base).map { $0.bitPattern ^ $1.bitPattern }
-      return compress(bits.withUnsafeBytes { Compression.shuffle($0, width: 4) })
-    case .bfloat16: return compress(Self.halves(difference(update, base)))
-    case .int8, .int4:
-      return compress(levels(difference(update, base), seed: UInt32(truncatingIfNeeded: seed)))
-    case .topK: return compress(largest(difference(update, base)))
+      return bits.withUnsafeBytes { Compression.shuffle($0, width: 4) }
+    case .bfloat16: return Self.halves(difference(update, base))
+    case .int8, .int4: return levels(difference(update, base), seed: UInt32(truncatingIfNeeded: seed))
+    case .topK: return largest(difference(update, base))
     }
   }
 
@@ -95,6 +98,12 @@ package struct UpdateCoding: Sendable {
     guard bytes.count <= mostBytes, let raw = Compression.inflate(bytes, count: rawBytes) else {
       throw Failure(description: "\(bytes.count) bytes do not unpack to the \(rawBytes) of \(codec.rawValue)")
     }
+    return try update(of: raw, base: base)
+  }
+
+  /// The update [count] of what was compressed. Throws ``Failure`` where that is none.
+  package func update(of raw: [UInt8], base: [Float]) throws(Failure) -> [Float] {
+    precondition(raw.count == rawBytes && base.count == count, "\(raw.count) bytes of \(rawBytes)")
     if codec == .float32 {
       let bits = Self.numbers(raw[...], as: UInt32.self)
       return zip(bits, base).map { Float(bitPattern: $0 ^ $1.bitPattern) }
