@@ -9,7 +9,13 @@ enum Schema {
     migrator.registerMigration("2 collapse monitors of rounds", migrate: addMonitors)
     migrator.registerMigration("3 cohorts and offers", migrate: addCohorts)
     migrator.registerMigration("4 status", migrate: addStatus)
+    migrator.registerMigration("5 initial weights", migrate: addInitialWeights)
     return migrator
+  }
+
+  /// The digest of the file that a job's encoder starts from; null without one.
+  private static func addInitialWeights(_ db: Database) throws {
+    try db.alter(table: "jobs") { $0.add(column: "initial", .text) }
   }
 
   /// What the server does, as JSON, in its only row.
