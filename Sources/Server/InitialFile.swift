@@ -11,7 +11,8 @@ extension Plan {
     in folder: URL, after stage: Int, _ store: Store, _ job: JobRecord
   ) throws -> InitialWeights? {
     guard let initial, stage < stages else { return nil }
-    let file = URL(fileURLWithPath: initial, relativeTo: folder).path
+    let base = URL(fileURLWithPath: folder.path, isDirectory: true)
+    let file = URL(fileURLWithPath: initial, relativeTo: base).path
     guard let data = FileManager.default.contents(atPath: file) else {
       throw ServerError.initial(
         "\(file): there is no such file, or it cannot be read, and stage \(stage + 1) starts from it")

@@ -16,7 +16,9 @@ struct EncoderFixture {
     for entry in stage.model.layout.entries {
       var random = RandomNumbers(seed, "fixture \(entry.name)")
       let values = parameters[entry.slot].flat
-      for index in 0..<values.count { values[0, index] += random.uniform(-0.1, 0.1) }
+      // Weights in proportion to their inputs, so that no layer makes its output much larger than its input.
+      let bound = entry.shape.count == 1 ? 0.1 : 1 / Float(entry.slot.columns).squareRoot()
+      for index in 0..<values.count { values[0, index] += random.uniform(-bound, bound) }
     }
     checkpoint = EncoderCheckpoint(
       Snapshot(stage, parameters), plan.augmentation,

@@ -73,7 +73,7 @@ import Testing
     ("<<: {seed: 2}", "<<: is not a field of a plan"),
     ("seed: -1", "seed: is '-1'"),
     ("initial: ''", "initial: is ''; must be: "),
-    ("initial: ~", "initial: is empty; must be: none, or a path"),
+    ("initial: ~", "initial: is empty; must be: text of 1"),
     ("initial: [a]", "initial: is a list"), ("initial: \"a\\nb\"", "initial: is 'a b'; control characters"),
     ("seed: 18446744073709551616", "seed: is '18446744073709551616'"),
     ("name: ~", "name: is empty; must be: text of 1 … 100 characters"),
