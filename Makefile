@@ -1,8 +1,9 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo bench check test deb trydeb lint format clean
+.PHONY: help setup build demo bench check test interop deb trydeb lint format clean
 
 SWIFT ?= swift
+PYTHON ?= python3
 # Everything is built in release: numeric code in debug is fifty times slower.
 RELEASE := -c release
 SOURCES := Package.swift Sources Tests
@@ -34,6 +35,11 @@ test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests
 	$(SWIFT) test $(RELEASE) --skip-build --skip '$(TALKING)'
 	$(SWIFT) test $(RELEASE) --skip-build --filter '$(TALKING)'
+
+interop: setup ## Hold exported encoders against onnxruntime and timm, in Python
+	@$(PYTHON) Tests/interop/check_export.py --packages
+	$(SWIFT) build $(RELEASE) --build-tests
+	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.InteropTests'
 
 deb: setup ## Build Debian packages into .build/packages
 	@bash deploy/make-deb.sh

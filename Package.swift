@@ -1,6 +1,6 @@
 // swift-tools-version:6.1
 // Imports go one way, and the targets make the compiler keep it:
-// Engine, Datasets -> Federation, Certificates -> Wire -> Server, Client -> Simulation -> the commands.
+// Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Simulation -> the commands.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -92,6 +92,7 @@ let package = Package(
     library(
       "Datasets", in: "Sources/Core/Datasets", ["Engine", "CJPEG", "CPNG", "CZlib"], vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
+    library("Export", in: "Sources/Core/Export", ["Engine", "Federation"]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["CGlibc", "Wire", "Certificates", "Datasets", grdb]),
@@ -99,20 +100,22 @@ let package = Package(
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
-    command("fedserver", ["Commands", "Server", "Certificates"]),
+    command("fedserver", ["Commands", "Server", "Certificates", "Export"]),
     command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Simulation"]),
 
     tests("Engine"),
     tests("Datasets", ["CJPEG", "CPNG", "CZlib"]),
     tests("Federation"),
+    tests("Export"),
     tests("Certificates"),
     tests("Wire", ["Certificates"]),
     tests("Server", ["Certificates", grdb]),
     tests("Client", ["Certificates"]),
     tests("Simulation", ["fedsim"]),
     .testTarget(
-      name: "CommandTests", dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Wire"],
+      name: "CommandTests",
+      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire"],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

@@ -12,3 +12,6 @@ package func readPlan(_ path: String) throws(CommandFailure) -> Plan {
     throw CommandFailure(.plan, error.description)
   }
 }
+
+/// The folder that a plan's file is in, which its `initial` is relative to.
+package func planFolder(_ path: String) -> URL { URL(fileURLWithPath: path).deletingLastPathComponent() }

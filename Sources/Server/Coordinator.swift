@@ -23,12 +23,13 @@ package actor Coordinator {
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
   private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
 
-  /// Opens the plan's job in the store.
+  /// Opens the plan's job in the store; `folder` is where the plan's file is.
   package init(
-    _ plan: Plan, store: Store, threads: Int, observer: @escaping @Sendable (ServerEvent) -> Void
+    _ plan: Plan, store: Store, folder: URL = .currentDirectory(), threads: Int,
+    observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     calibrator = try Calibrator(plan, threads: threads)
-    leader = try Leader(plan, store: store, at: .zero)
+    leader = try Leader(plan, store: store, folder: folder, at: .zero)
     (self.store, self.observer) = (store, observer)
     start = clock.now
   }

@@ -111,7 +111,9 @@ extension Leader {
       note(.finished)
       return end(.success(()), Goodbye(.finished))
     }
-    if next.stage > round.key.stage { snapshot = plan.grow(snapshot) }
+    if next.stage > round.key.stage { snapshot = plan.grow(snapshot, from: initial) }
+    // The last stage has begun: nothing starts from the file any more.
+    if next.stage == plan.stages { initial = nil }
     previous = late == nil ? nil : before
     try begin(next, late: late, at: now)
   }

@@ -24,6 +24,8 @@ package final class Leader {
   /// Dates of the store's records; a simulation has its own.
   let date: () -> Date
   let job: JobRecord
+  /// What parts of later stages start from; nil where the plan names no file, or no stage is left to begin.
+  var initial: InitialWeights?
   /// The model after the last committed round, grown for the stage under way.
   package internal(set) var snapshot: Snapshot
   /// The result of the round in the making.
@@ -53,13 +55,15 @@ package final class Leader {
   package internal(set) var hasEnded = false
 
   /// Opens the plan's job in the store: at its beginning, in the round that was under way, or after the last
-  /// that was committed. Throws ``StoreError`` or ``ServerError``.
+  /// that was committed. `folder` is where the plan's file is. Throws ``StoreError`` or ``ServerError``.
   package init(
-    _ plan: Plan, store: Store, at now: Duration, date: @escaping () -> Date = Date.init
+    _ plan: Plan, store: Store, folder: URL = .currentDirectory(), at now: Duration,
+    date: @escaping () -> Date = Date.init
   ) throws {
     (self.plan, self.store, self.date) = (plan, store, date)
     job = try store.openJob(plan, at: date())
-    let opening = try Opening(plan, store, job)
+    let opening = try Opening(plan, store, job, folder: folder)
+    initial = opening.initial
     (snapshot, draft) = (opening.snapshot, opening.snapshot)
     library = LayerLibrary(plan, steps: try store.steps(), to: opening.snapshot)
     stageRecord = try store.openStage(

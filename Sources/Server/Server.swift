@@ -12,15 +12,17 @@ package struct Server: Sendable {
   private let doorstep: Doorstep
   private let observer: @Sendable (ServerEvent) -> Void
 
-  /// Opens the store's job and the port, so that what is wrong shows before anything runs.
+  /// Opens the store's job and the port, so that what is wrong shows before anything runs. `folder` is where the
+  /// plan's file is.
   ///
   /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
   package init(
-    _ plan: Plan, store: Store, endpoint: Endpoint, threads: Int, access: Access = Access(),
+    _ plan: Plan, store: Store, folder: URL = .currentDirectory(), endpoint: Endpoint, threads: Int,
+    access: Access = Access(),
     strangers: Doorstep.Limits = Doorstep.Limits(),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
-    coordinator = try Coordinator(plan, store: store, threads: threads, observer: observer)
+    coordinator = try Coordinator(plan, store: store, folder: folder, threads: threads, observer: observer)
     updates = store.updates
     listener = try await Listener(endpoint)
     self.endpoint = listener.endpoint

@@ -60,6 +60,8 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
   case gaveUp(RoundKey, reason: String)
   /// The calibration's images cannot be used.
   case calibrationData(String)
+  /// The file that the plan's encoder starts from cannot be used.
+  case initial(String)
   /// What the database holds does not fit the plan's model.
   case inconsistentStore(String)
 
@@ -67,6 +69,7 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .gaveUp(let key, let reason): "\(key) was given up: \(reason)"
     case .calibrationData(let reason): "calibration data: \(reason)"
+    case .initial(let reason): "initial: \(reason)"
     case .inconsistentStore(let reason): "the database is inconsistent: \(reason)"
     }
   }

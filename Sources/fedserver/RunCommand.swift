@@ -47,7 +47,7 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedserver") {
-      let plan = try readPlan(plan)
+      let (plan, folder) = (try readPlan(plan), planFolder(plan))
       let (log, manager) = (ServerLog(), ServiceManager())
       // What the server keeps is nobody else's business.
       umask(0o077)
@@ -65,7 +65,7 @@ struct RunCommand: AsyncParsableCommand {
         var limits = Doorstep.Limits()
         (limits.perAddress, limits.total) = (strangers, max(limits.total, strangers))
         let server = try await Server(
-          plan, store: try Store(database), endpoint: endpoint,
+          plan, store: try Store(database), folder: folder, endpoint: endpoint,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, access: access, strangers: limits,
           observer: observer)
         let stop = { @Sendable in
@@ -106,6 +106,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as WireError: CommandFailure(.address, error.description)
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
+    case ServerError.initial: CommandFailure(.data, "\(error)")
     case ServerError.inconsistentStore: CommandFailure(.store, "\(error)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)
     default: error

@@ -94,7 +94,10 @@ struct CompareCommand: AsyncParsableCommand {
   }
 
   private func settings() throws -> StrategyComparison.Settings {
-    let plan = try readPlan(plan)
+    let folder = planFolder(plan)
+    var plan = try readPlan(plan)
+    // Every run has a plan's file of its own, in a folder of its own.
+    plan.initial = plan.initial.map { URL(fileURLWithPath: $0, relativeTo: folder).path }
     let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
     do {
       var settings = StrategyComparison.Settings(

@@ -110,6 +110,7 @@ struct RunCommand: AsyncParsableCommand {
         fineTuningEpochs: fineTune, partition: try Partition(parsing: partition),
         out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores))
+      settings.planFolder = planFolder(plan)
       settings.dropout = dropout
       settings.probeEvery = probeEvery
       settings.link = try link.map { text throws(LinkShapeError) in try LinkShape(parsing: text) }
@@ -149,6 +150,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as ExperimentError: CommandFailure(.plan, error.description)
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
+    case ServerError.initial: CommandFailure(.data, "\(error)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)
     case ClientError.memory(let reason): CommandFailure(.memory, reason)
     case let error as ClientError: CommandFailure(.turnedAway, error.description)

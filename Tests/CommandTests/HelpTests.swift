@@ -4,7 +4,8 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll", "check"]),
+    (["fedserver"], ["run", "status", "export", "enroll", "certificate"]),
+    (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
     ),
@@ -17,6 +18,10 @@ import Testing
       ]
     ),
     (["fedserver", "status"], ["--database <file>", "--json"]),
+    (
+      ["fedserver", "export"],
+      ["--database <file>", "--stage <n>", "--round <n>", "--format <format>", "--out <file>"]
+    ),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),

@@ -30,7 +30,15 @@ extension EncoderCheckpoint {
     try Self.check(file.tensors, for: plan.encoder)
     self.init(
       plan.encoder, mean: plan.augmentation.mean, deviation: plan.augmentation.deviation,
-      tensors: file.tensors)
+      origin: try Self.origin(of: file.metadata), tensors: file.tensors)
+  }
+
+  /// Files of others, and older ones, do not say it.
+  private static func origin(of metadata: [String: String]) throws(CheckpointError) -> Origin? {
+    guard metadata[Key.plan] != nil else { return nil }
+    return Origin(
+      plan: try value(Key.plan, metadata), stage: try value(Key.stage, metadata),
+      round: try value(Key.round, metadata))
   }
 
   /// What the metadata say, as a plan that nobody has checked.
@@ -48,7 +56,7 @@ extension EncoderCheckpoint {
     return plan
   }
 
-  private static func value<Value: Decodable>(
+  static func value<Value: Decodable>(
     _ key: String, _ metadata: [String: String]
   ) throws(CheckpointError) -> Value {
     guard let text = metadata[key] else { throw CheckpointError("\(key) is missing from its metadata") }
@@ -112,15 +120,25 @@ extension EncoderCheckpoint {
     let entries = encoder.encoderLayout.entries
     for entry in entries {
       guard let tensor = tensors[entry.name] else { throw CheckpointError("\(entry.name) is missing") }
-      guard tensor.shape == entry.shape else {
-        throw CheckpointError("\(entry.name) is \(tensor.shape), where this encoder has \(entry.shape)")
-      }
-      guard tensor.values.allSatisfy(\.isFinite) else {
-        throw CheckpointError("\(entry.name) holds what is not a finite number")
-      }
+      try check(tensor, for: entry)
     }
+    try check(tensors.keys.filter { !$0.hasPrefix("head.") }, among: entries)
+  }
+
+  /// A tensor must have its parameter's shape, and numbers to compute with.
+  static func check(_ tensor: Safetensors.Tensor, for entry: Layout.Entry) throws(CheckpointError) {
+    guard tensor.shape == entry.shape else {
+      throw CheckpointError("\(entry.name) is \(tensor.shape), where this encoder has \(entry.shape)")
+    }
+    guard tensor.values.allSatisfy(\.isFinite) else {
+      throw CheckpointError("\(entry.name) holds what is not a finite number")
+    }
+  }
+
+  /// Every name must be a parameter's.
+  static func check(_ names: some Sequence<String>, among entries: [Layout.Entry]) throws(CheckpointError) {
     let known = Set(entries.map(\.name))
-    for name in tensors.keys.sorted() where !known.contains(name) && !name.hasPrefix("head.") {
+    for name in names.sorted() where !known.contains(name) {
       throw CheckpointError("\(PlanRefusal.shown(name)) is a tensor that this encoder has no place for")
     }
   }

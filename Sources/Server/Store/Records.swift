@@ -10,6 +10,8 @@ package struct JobRecord: Codable, FetchableRecord, MutablePersistableRecord, Se
   package var plan: String
   package var startedAt: Date
   package var finishedAt: Date?
+  /// Digest of the file that the encoder starts from, once it was read.
+  package var initial: String?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

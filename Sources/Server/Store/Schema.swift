@@ -10,7 +10,13 @@ enum Schema {
     migrator.registerMigration("3 cohorts and offers", migrate: addCohorts)
     migrator.registerMigration("4 status", migrate: addStatus)
     migrator.registerMigration("5 steps between versions of layers", migrate: addSteps)
+    migrator.registerMigration("6 initial weights", migrate: addInitialWeights)
     return migrator
+  }
+
+  /// The digest of the file that a job's encoder starts from; null without one.
+  private static func addInitialWeights(_ db: Database) throws {
+    try db.alter(table: "jobs") { $0.add(column: "initial", .text) }
   }
 
   /// Coded differences, each to the version of its part before it.

@@ -71,7 +71,20 @@ package final class Store: Sendable {
     var job = job
     job.finishedAt = now
     let finished = job
-    try write { try finished.update($0) }
+    try write { try finished.update($0, columns: ["finishedAt"]) }
+  }
+
+  /// Notes the digest of the file that a job's encoder starts from, the first time. Returns what is noted.
+  package func noteInitial(_ digest: Digest, of job: JobRecord) throws(StoreError) -> Digest {
+    try write { db in
+      guard let id = job.id, var job = try JobRecord.fetchOne(db, key: id) else {
+        throw StoreError("job '\(job.name)' is gone")
+      }
+      if let known = job.initial.flatMap(Digest.init) { return known }
+      job.initial = digest.description
+      try job.update(db, columns: ["initial"])
+      return digest
+    }
   }
 
   /// The row of a stage, created where there is none yet.
@@ -207,7 +220,7 @@ package final class Store: Sendable {
     try read { try Self.layers(of: round, in: $0) }
   }
 
-  private static func layers(
+  static func layers(
     of round: RoundRecord, in db: Database
   ) throws -> [(name: String, weights: Data)] {
     let rows = try Row.fetchAll(
@@ -229,12 +242,14 @@ package final class Store: Sendable {
 
   /// The committed rounds of the job in order, each with its stage.
   package func committedRounds() throws(StoreError) -> [(stage: StageRecord, round: RoundRecord)] {
-    try read { db in
-      let stages = try StageRecord.order(Column("number")).fetchAll(db)
-      return try stages.flatMap { stage in
-        try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-          .order(Column("number")).fetchAll(db).map { (stage, $0) }
-      }
+    try read { try Self.committedRounds(in: $0) }
+  }
+
+  static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
+    let stages = try StageRecord.order(Column("number")).fetchAll(db)
+    return try stages.flatMap { stage in
+      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+        .order(Column("number")).fetchAll(db).map { (stage, $0) }
     }
   }
 
@@ -383,35 +398,6 @@ extension Store {
       }
     } catch {
       throw StoreError(StoreError.reason(error))
-    }
-  }
-
-  /// How many updates were refused so far, by reason.
-  static func refusals(_ db: Database) throws -> [String: Int] {
-    let rows = try Row.fetchAll(
-      db, sql: "SELECT refusal, COUNT(*) AS count FROM updates WHERE refusal IS NOT NULL GROUP BY refusal")
-    return Dictionary(uniqueKeysWithValues: rows.map { ($0["refusal"] as String, $0["count"] as Int) })
-  }
-
-  /// What the server of a database does or did last; nil where none has run on it. The database is not
-  /// changed, and may be in use. Throws ``StoreError``, also where there is no such file.
-  package static func status(of path: String) throws(StoreError) -> ServerStatus? {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw StoreError("\(path): there is no such file")
-    }
-    var configuration = Configuration()
-    configuration.readonly = true
-    do {
-      return try DatabaseQueue(path: path, configuration: configuration).read { db in
-        guard try db.tableExists("status"),
-          let text = try String.fetchOne(db, sql: "SELECT status FROM status")
-        else { return nil }
-        var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
-        status.refusals = try refusals(db)
-        return status
-      }
-    } catch {
-      throw StoreError("\(path): \(StoreError.reason(error))")
     }
   }
 }

@@ -37,7 +37,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     for index in 1...plan.stages {
       let stage = plan.stage(index)
       let parts = stage.model.parts
-      versions.grow(to: stage.model, plan.method)
+      versions.grow(to: stage.model, plan)
       let sizes = parts.map { $0.range.count * 4 }
       let (up, down) = (
         Self.coded(plan.traffic.codec, plan, stage), Self.coded(plan.traffic.layers, plan, stage)
@@ -118,16 +118,16 @@ private struct PartVersionNumbers {
   }
 
   /// Starts a stage's model from the one below (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``):
-  /// what both have stays, and with `transfer` a new block is a copy.
-  mutating func grow(to model: Model, _ method: Plan.Method) {
+  /// what both have stays, and with `transfer` a new block is a copy, unless it comes from a file, which is taken
+  /// to hold all.
+  mutating func grow(to model: Model, _ plan: Plan) {
+    let copies = plan.method.initialisation == .transfer && plan.initial == nil
     let old = Dictionary(uniqueKeysWithValues: zip(names, numbers))
     names = model.parts.map(\.name)
     numbers = model.parts.enumerated().map { position, part in
       if let same = old[part.name] { return same }
       let isBlock = (1...model.depth).contains(position)
-      if isBlock, method.initialisation == .transfer,
-        let source = old["blocks.\(position - 1 - method.layersPerStage)"]
-      {
+      if isBlock, copies, let source = old["blocks.\(position - 1 - plan.method.layersPerStage)"] {
         return source
       }
       last += 1

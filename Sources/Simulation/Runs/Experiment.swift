@@ -10,6 +10,8 @@ import Wire
 package struct Experiment: Sendable {
   package struct Settings: Sendable {
     package var plan: Plan
+    /// Where the plan's file is, which its `initial` is relative to.
+    package var planFolder = URL.currentDirectory()
     package var clients: Int
     package var data: DataSpec
     /// Labelled images for the evaluation; none, no evaluation.
@@ -88,11 +90,12 @@ package struct Experiment: Sendable {
     let links = settings.link.map { Links($0, of: plan) }
     let (rounds, log) = RoundLog.observing(links, observer)
     let server = try await Server(
-      plan, store: store, endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: settings.cores,
+      plan, store: store, folder: settings.planFolder, endpoint: Endpoint(host: "127.0.0.1", port: 0),
+      threads: settings.cores,
       observer: rounds)
     let snapshot = try await federate(server, train, parts, links)
     try? FileManager.default.removeItem(at: states)
-    let checkpoint = EncoderCheckpoint(snapshot, plan.augmentation)
+    let checkpoint = try CommittedModel(in: database.path).checkpoint
     let evaluation = try await evaluate(checkpoint, train, test)
     let elapsed = (clock.now - start).seconds
     var summary = Summary(

@@ -38,6 +38,7 @@ import Testing
     var numbers = RandomNumbers(seed: 5)
     var plan = Plan.random(&numbers)
     plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
+    plan.initial = "encoder-76.safetensors"
     plan.augmentation.blurKernel = 79
     plan.local.views = 80
     plan.local.memory = ByteCount(bytes: 80_000_000)

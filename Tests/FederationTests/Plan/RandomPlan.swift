@@ -54,6 +54,8 @@ extension Plan {
         data: numbers.text(upTo: 200), epochs: numbers.int(1...9),
         every: every.randomElement(using: &numbers)!)
     }
+    // The word for no file is none's name.
+    if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }
     plan.local = LocalTraining(
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
       learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),

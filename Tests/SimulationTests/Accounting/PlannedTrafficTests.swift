@@ -49,6 +49,9 @@ import Testing
     plan.method.initialisation = .random
     let block = Self.bytes(plan.stage(1), "blocks.0")
     #expect(PlannedTraffic(plan).bytesDown == calculated + 2 * layers * block)
+    // And so they are where they come from a file.
+    (plan.method.initialisation, plan.initial) = (.transfer, "encoder.safetensors")
+    #expect(PlannedTraffic(plan).bytesDown == calculated + 2 * layers * block)
   }
 
   @Test func otherStrategiesDownloadEverythingEveryRound() {

@@ -58,8 +58,9 @@ package struct Safetensors: Sendable {
     }
   }
 
-  /// Reads a file's bytes. Throws ``FormatError`` where they are not float32 safetensors.
-  package init(parsing data: Data) throws {
+  /// Reads a file's bytes, of its tensors those whose names are wanted. Throws ``FormatError`` where they are not
+  /// float32 safetensors.
+  package init(parsing data: Data, where isWanted: (String) -> Bool = { _ in true }) throws {
     guard data.count >= 8 else {
       throw FormatError(description: "\(data.count) bytes are no safetensors file")
     }
@@ -79,7 +80,7 @@ package struct Safetensors: Sendable {
       }
       metadata = texts
     }
-    for name in object.keys.sorted() where name != Self.metadataKey {
+    for name in object.keys.sorted() where name != Self.metadataKey && isWanted(name) {
       guard let header = object[name] as? [String: Any], let dtype = header["dtype"] as? String,
         let shape = header["shape"] as? [Int], let offsets = header["data_offsets"] as? [Int],
         offsets.count == 2, shape.allSatisfy({ $0 >= 0 && $0 < 1 << 32 })

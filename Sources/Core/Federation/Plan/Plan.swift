@@ -12,6 +12,9 @@ package struct Plan: Sendable, Hashable, Codable {
   package var seed: UInt64
   /// The encoder to grow. No default: it is what the job is about.
   package var encoder: EncoderConfiguration
+  /// A safetensors file whose parts are what the encoder's start from, relative to the plan's file. Only the server
+  /// reads it. Default nil: everything starts as `method.initialisation` says.
+  package var initial: String?
   /// The heads that training needs and throws away.
   package var heads: HeadConfiguration
   /// How the encoder grows, and by which loss.
@@ -27,13 +30,14 @@ package struct Plan: Sendable, Hashable, Codable {
 
   package init(
     name: String = "strata", seed: UInt64 = 1, encoder: EncoderConfiguration,
-    heads: HeadConfiguration = HeadConfiguration(), method: Method = Method(),
+    initial: String? = nil, heads: HeadConfiguration = HeadConfiguration(), method: Method = Method(),
     local: LocalTraining = LocalTraining(), round: RoundRules = RoundRules(),
     traffic: TrafficRules = TrafficRules(), augmentation: AugmentationSettings = AugmentationSettings()
   ) {
     self.name = name
     self.seed = seed
     self.encoder = encoder
+    self.initial = initial
     self.heads = heads
     self.method = method
     self.local = local

@@ -8,6 +8,9 @@ extension PlanField {
       "name", \.name, .text(upTo: PlanLimits.name),
       "What the job is called in reports and in the store."),
     PlanField("seed", \.seed, .seed, "Every random number of the job follows from it."),
+    PlanField(
+      "initial", \.initial, .file,
+      "A safetensors file with timm's names that the encoder starts from, relative to the plan's file."),
   ]
 
   private static let encoder: [PlanField] = [

@@ -60,6 +60,20 @@ extension PlanValue where Value == String {
   }
 }
 
+extension PlanValue where Value == String? {
+  /// A file's path, or the word for nil.
+  static var file: Self {
+    let path = PlanValue<String>.text(upTo: PlanLimits.text)
+    return PlanValue(
+      type: "none, or a path: \(path.type)",
+      read: { node throws(PlanRefusal) in
+        let text = try path.read(node)
+        return text == "none" ? nil : text
+      },
+      write: { $0.map(path.write) ?? "none" })
+  }
+}
+
 extension PlanValue where Value == TimeSpan {
   static func duration(upTo limit: TimeSpan) -> Self {
     scalar("duration 1ms … \(limit)") { text throws(PlanRefusal) in

@@ -1,0 +1,72 @@
+import Federation
+import Foundation
+import GRDB
+
+/// The model as a committed round left it, with the plan of its job.
+package struct CommittedModel: Sendable {
+  package let plan: Plan
+  package let key: RoundKey
+  package let snapshot: Snapshot
+
+  /// Its encoder, heads left out, which knows where it comes from.
+  package var checkpoint: EncoderCheckpoint {
+    EncoderCheckpoint(
+      snapshot, plan.augmentation, origin: .init(plan: plan.name, stage: key.stage, round: key.round))
+  }
+
+  /// Reads a round of the job in a database that may be in use: by default the last one that is committed, of all
+  /// or of a stage. Throws ``StoreError`` where there is no such round.
+  package init(in path: String, stage: Int? = nil, round: Int? = nil) throws(StoreError) {
+    self = try Store.reading(path) { db in
+      guard try db.tableExists("jobs"), let job = try JobRecord.fetchOne(db) else {
+        throw StoreError("no server has run on it yet")
+      }
+      let (stage, record) = try Self.record(stage: stage, round: round, in: db)
+      return try CommittedModel(job, stage, record, try Store.layers(of: record, in: db))
+    }
+  }
+
+  private init(
+    _ job: JobRecord, _ stage: StageRecord, _ round: RoundRecord, _ parts: [(name: String, weights: Data)]
+  ) throws {
+    key = RoundKey(stage: stage.number, round: round.number, attempt: round.attempt)
+    do {
+      plan = try Plan(yaml: job.plan, file: "its plan")
+    } catch {
+      throw StoreError(error.description)
+    }
+    guard let snapshot = plan.snapshot(stage: key.stage, parts) else {
+      throw StoreError("the layers of \(key) are not those of its plan")
+    }
+    self.snapshot = snapshot
+  }
+
+  private static func record(
+    stage: Int?, round: Int?, in db: Database
+  ) throws -> (StageRecord, RoundRecord) {
+    let rounds = try Store.committedRounds(in: db)
+    guard let last = rounds.last else { throw StoreError("no round is committed yet") }
+    let wanted = rounds.last {
+      $0.stage.number == stage ?? $0.stage.number && $0.round.number == round ?? $0.round.number
+    }
+    guard let wanted else {
+      let asked = [stage.map { "stage \($0)" }, round.map { "round \($0)" }].compactMap(\.self)
+      throw StoreError(
+        "\(asked.joined(separator: " ")) is not committed; the last is stage \(last.stage.number) round \(last.round.number)"
+      )
+    }
+    return wanted
+  }
+}
+
+extension Plan {
+  /// The model of a stage from its parts; nil where they are not those of the stage.
+  func snapshot(stage index: Int, _ parts: [(name: String, weights: Data)]) -> Snapshot? {
+    guard (1...stages).contains(index) else { return nil }
+    let stage = stage(index)
+    guard parts.map(\.name) == stage.model.parts.map(\.name),
+      zip(parts, stage.model.parts).allSatisfy({ $0.weights.count == $1.range.count * 4 })
+    else { return nil }
+    return Snapshot(stage, parts: parts.map(\.weights))
+  }
+}

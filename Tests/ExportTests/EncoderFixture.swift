@@ -1,0 +1,31 @@
+import Datasets
+import Engine
+import Federation
+
+/// An encoder of random numbers, none of which is where it would start: 0 and 1 hide mistakes.
+struct EncoderFixture {
+  let checkpoint: EncoderCheckpoint
+
+  init(_ configuration: EncoderConfiguration, depth: Int? = nil, seed: UInt64) {
+    var plan = Plan(
+      name: "fixture", encoder: configuration, heads: HeadConfiguration(hidden: 4, output: 4))
+    plan.method.initialisation = .random
+    let stage = plan.stage(depth ?? configuration.depth)
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: seed)
+    for entry in stage.model.layout.entries {
+      var random = RandomNumbers(seed, "fixture \(entry.name)")
+      let values = parameters[entry.slot].flat
+      // Weights in proportion to their inputs, so that no layer makes its output much larger than its input.
+      let bound = entry.shape.count == 1 ? 0.1 : 1 / Float(entry.slot.columns).squareRoot()
+      for index in 0..<values.count { values[0, index] += random.uniform(-bound, bound) }
+    }
+    checkpoint = EncoderCheckpoint(
+      Snapshot(stage, parameters), plan.augmentation,
+      origin: .init(plan: plan.name, stage: stage.index, round: 1))
+  }
+
+  static let vit = EncoderConfiguration(
+    image: 8, channels: 1, patch: 4, width: 8, depth: 3, heads: 2, mlpRatio: 3)
+  static let resnet = EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
+}

@@ -1,0 +1,65 @@
+import Engine
+import Export
+import Federation
+import Foundation
+import Testing
+
+/// Other software reads the files and computes what the engine computes; `make interop` runs these alone.
+@Suite(
+  .serialized, .timeLimit(.minutes(3)),
+  .enabled(if: Python.hasONNX, "python3 has no onnx and onnxruntime (make interop)"))
+struct InteropTests {
+  @Test(arguments: [
+    ("vit", EncoderFixture.vit, 3), ("vit-unfinished", EncoderFixture.vit, 1),
+    (
+      "vit-tiny",
+      EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3), 12
+    ),
+    (
+      "vit-one-patch", EncoderConfiguration(image: 8, patch: 8, width: 12, depth: 2, heads: 12, mlpRatio: 1),
+      2
+    ),
+    ("resnet", EncoderFixture.resnet, 4), ("resnet-unfinished", EncoderFixture.resnet, 2),
+    (
+      "resnet-18", EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 64, depth: 4, heads: 1),
+      4
+    ),
+    (
+      "resnet-odd",
+      EncoderConfiguration(family: .resnet, image: 9, channels: 1, patch: 1, width: 4, depth: 1, heads: 1), 1
+    ),
+  ])
+  func othersComputeTheSame(name: String, encoder: EncoderConfiguration, depth: Int) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("strata-\(UUID().uuidString)").appendingPathComponent(name)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }
+    let checkpoint = EncoderFixture(encoder, depth: depth, seed: seed).checkpoint
+    for (file, bytes) in [
+      ("encoder.safetensors", try checkpoint.encoded()), ("encoder.onnx", try checkpoint.onnx()),
+      ("expected.safetensors", try expected(checkpoint, seed: seed)),
+    ] { try bytes.write(to: folder.appendingPathComponent(file)) }
+    let (code, output) = try Python.run([folder.path])
+    print("InteropTests: seed \(seed)\n\(output)", terminator: "")
+    #expect(code == 0, "seed \(seed): \(output)")
+  }
+
+  /// Random images and what the engine makes of them.
+  private func expected(_ checkpoint: EncoderCheckpoint, seed: UInt64, count: Int = 5) throws -> Data {
+    let c = checkpoint.configuration
+    var layout = Layout()
+    let encoder = c.makeEncoder(blocks: Array(0..<c.depth), in: &layout)
+    let parameters = Storage(layout)
+    checkpoint.write(into: parameters)
+    var random = RandomNumbers(seed, "images")
+    let images = (0..<count * c.imageSize).map { _ in random.normal() }
+    let result = Representations.of(count, by: encoder, parameters, workers: Workers(1)) { image, _, pixels in
+      for index in 0..<c.imageSize { pixels[index] = images[image * c.imageSize + index] }
+    }
+    var file = Safetensors()
+    file.add("images", .init(shape: [count, c.channels, c.image, c.image], values: images))
+    file.add("representations", .init(shape: [count, c.output], values: result.all.array()))
+    return try file.encoded()
+  }
+}

@@ -1,0 +1,132 @@
+import Engine
+import Export
+import Federation
+import Foundation
+import Testing
+
+/// An ONNX file taken apart by the field numbers of onnx.proto.
+@Suite struct ONNXFileTests {
+  private static let encoders: [(EncoderConfiguration, depth: Int)] = [
+    (EncoderFixture.vit, 3), (EncoderFixture.vit, 1), (EncoderFixture.resnet, 4), (EncoderFixture.resnet, 2),
+  ]
+
+  private func graph(_ checkpoint: EncoderCheckpoint) throws -> (ProtobufReader, ProtobufReader) {
+    let model = try ProtobufReader(checkpoint.onnx())
+    return (model, try #require(try model.messages(7).first))
+  }
+
+  @Test(arguments: encoders) func itSaysWhatItIs(encoder: EncoderConfiguration, depth: Int) throws {
+    let checkpoint = EncoderFixture(encoder, depth: depth, seed: 3).checkpoint
+    let (model, graph) = try graph(checkpoint)
+    #expect(model.integers(1) == [8] && model.texts(2) == ["strata"] && model.texts(3) == [Software.version])
+    let opset = try #require(try model.messages(8).first)
+    #expect(opset.texts(1) == [""] && opset.integers(2) == [17] && model.bytes(8).count == 1)
+    let texts = try model.messages(14).map { ($0.texts(1)[0], $0.texts(2)[0]) }
+    #expect(Dictionary(uniqueKeysWithValues: texts) == (try checkpoint.metadata()))
+    #expect(texts.contains { $0 == ("strata.stage", "\(depth)") })
+    #expect(graph.texts(2) == ["fixture"])
+    let sides = [encoder.channels, encoder.image, encoder.image]
+    try expectPort(graph.messages(11), "image", sides)
+    try expectPort(graph.messages(12), "representation", [encoder.output])
+  }
+
+  /// A float tensor whose first side is open.
+  private func expectPort(_ ports: [ProtobufReader], _ name: String, _ shape: [Int]) throws {
+    let port = try #require(ports.first)
+    #expect(ports.count == 1 && port.texts(1) == [name])
+    let tensor = try #require(try port.messages(2).first?.messages(1).first)
+    #expect(tensor.integers(1) == [1])
+    let sides = try #require(try tensor.messages(2).first?.messages(1))
+    #expect(sides.first?.texts(2) == ["batch"] && sides.first?.integers(1) == [])
+    #expect(sides.dropFirst().flatMap { $0.integers(1) } == shape)
+  }
+
+  /// Every weight is there once, under its own name, bit for bit.
+  @Test(arguments: encoders) func weightsAreTheCheckpoints(encoder: EncoderConfiguration, depth: Int) throws {
+    let checkpoint = EncoderFixture(encoder, depth: depth, seed: 4).checkpoint
+    let (_, graph) = try graph(checkpoint)
+    var weights: [String: ProtobufReader] = [:]
+    for tensor in try graph.messages(5) {
+      let elements = tensor.integers(1).reduce(1, *)
+      let size = tensor.integers(2) == [1] ? 4 : 8
+      #expect(tensor.bytes(9)[0].count == elements * size, "\(tensor.texts(8))")
+      #expect(weights.updateValue(tensor, forKey: tensor.texts(8)[0]) == nil)
+    }
+    for entry in checkpoint.layout.entries {
+      let tensor = try #require(weights[entry.name], "\(entry.name)")
+      let values = try #require(checkpoint.tensors[entry.name]?.values)
+      #expect(tensor.integers(1) == entry.shape && tensor.integers(2) == [1])
+      #expect(tensor.bytes(9)[0] == values.withUnsafeBytes { Data($0) })
+    }
+  }
+
+  /// What a node takes was there before it, no value is made twice, none in vain, and all operators are of
+  /// opset 17.
+  @Test(arguments: encoders) func nodesFollowEachOther(encoder: EncoderConfiguration, depth: Int) throws {
+    let (_, graph) = try graph(EncoderFixture(encoder, depth: depth, seed: 5).checkpoint)
+    var there = Set(try graph.messages(5).flatMap { $0.texts(8) } + ["image"])
+    var unused = there
+    for node in try graph.messages(1) {
+      for input in node.texts(1) {
+        #expect(there.contains(input), "\(node.texts(3)) takes \(input)")
+        unused.remove(input)
+      }
+      #expect(node.texts(2).count == 1)
+      for output in node.texts(2) {
+        #expect(there.insert(output).inserted, "\(output) twice")
+        unused.insert(output)
+      }
+    }
+    #expect(unused == ["representation"])
+  }
+
+  @Test func aTransformersOperationsAreThosePerBlock() throws {
+    let counts = { (depth: Int) throws -> [String: Int] in
+      let (_, graph) = try graph(EncoderFixture(EncoderFixture.vit, depth: depth, seed: 6).checkpoint)
+      return try graph.messages(1).reduce(into: [:]) { $0[$1.texts(4)[0], default: 0] += 1 }
+    }
+    let (one, three) = (try counts(1), try counts(3))
+    let block = [
+      "LayerNormalization": 2, "MatMul": 6, "Softmax": 1, "Erf": 1, "Reshape": 2, "Gather": 3, "Add": 7,
+      "Transpose": 7, "Mul": 3, "Div": 1,
+    ]
+    for (name, count) in block {
+      #expect(three[name, default: 0] - one[name, default: 0] == 2 * count, "\(name)")
+    }
+    #expect(one["LayerNormalization"] == 3 && one["Conv"] == 1)
+    #expect(Set(one.keys) == Set(three.keys))
+  }
+
+  /// An attribute of every node of an operator.
+  private func attributes(_ name: String, of operation: String, in graph: ProtobufReader) throws
+    -> [ProtobufReader]
+  {
+    try graph.messages(1).filter { $0.texts(4) == [operation] }.flatMap { try $0.messages(5) }
+      .filter { $0.texts(1) == [name] }
+  }
+
+  @Test func normalisationsHaveTheEnginesEpsilon() throws {
+    let (_, vit) = try graph(EncoderFixture(EncoderFixture.vit, seed: 7).checkpoint)
+    let epsilons = try attributes("epsilon", of: "LayerNormalization", in: vit)
+    #expect(epsilons.count == 7 && epsilons.allSatisfy { $0.floats(2) == [1e-6] && $0.integers(20) == [1] })
+    let (_, resnet) = try graph(EncoderFixture(EncoderFixture.resnet, seed: 7).checkpoint)
+    let others = try attributes("epsilon", of: "BatchNormalization", in: resnet)
+    #expect(others.count == 20 && others.allSatisfy { $0.floats(2) == [1e-5] })
+    let pads = try attributes("pads", of: "Conv", in: resnet)
+    #expect(pads.filter { $0.integers(8) == [1, 1, 1, 1] }.count == 17)
+    #expect(pads.filter { $0.integers(8) == [0, 0, 0, 0] }.count == 3, "shortcuts")
+  }
+
+  @Test func theSameEncoderIsTheSameFile() throws {
+    let (one, other) = (
+      EncoderFixture(EncoderFixture.vit, seed: 8), EncoderFixture(EncoderFixture.vit, seed: 8)
+    )
+    #expect(try one.checkpoint.onnx() == other.checkpoint.onnx())
+  }
+
+  /// Nothing is allocated for a file that cannot be.
+  @Test func moreThanAFileHoldsIsRefused() {
+    let error = ExportError.tooLarge(bytes: 1 << 32)
+    #expect(error.description.contains("4294967296 bytes") && error.description.contains("2 GiB"))
+  }
+}

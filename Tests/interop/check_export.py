@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Holds an exported encoder against other software.
+
+check_export.py FOLDER      checks FOLDER's encoder.onnx with onnx and onnxruntime, and its encoder.safetensors
+                            with timm (or torchvision) and torch, on the images of expected.safetensors, which
+                            also has the representations that the engine gives them
+check_export.py --packages  says which packages are missing
+
+Exit code 0: everything agrees within 1e-4. 1: something does not. 2: packages are missing.
+"""
+
+import importlib.util
+import json
+import struct
+import sys
+from pathlib import Path
+
+LIMIT = 1e-4
+ONNX = ["numpy", "onnx", "onnxruntime"]
+TIMM = ["numpy", "torch", "torchvision", "timm", "safetensors"]
+
+
+def missing(packages):
+    return [name for name in packages if importlib.util.find_spec(name) is None]
+
+
+def read(path):
+    """A safetensors file's tensors and metadata, with numpy alone."""
+    import numpy
+
+    data = Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    texts = header.pop("__metadata__", {})
+    body = data[8 + length :]
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        tensors[name] = numpy.frombuffer(body[begin:end], "<f4").reshape(entry["shape"])
+    return tensors, texts
+
+
+def check_onnx(folder, images, expected):
+    import onnx
+    import onnxruntime
+
+    path = str(folder / "encoder.onnx")
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)], "opset 17 alone"
+    texts = {prop.key: prop.value for prop in model.metadata_props}
+    assert texts == read(folder / "encoder.safetensors")[1], "both files say the same about themselves"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    # The batch has any size.
+    for count in {1, 2, len(images)}:
+        (rows,) = session.run(["representation"], {"image": images[:count]})
+        assert rows.shape == expected[:count].shape, f"{rows.shape} for {count} images"
+        worst = max(worst, float(abs(rows - expected[:count]).max()))
+    return worst
+
+
+def torch_model(encoder):
+    """The geometry in timm or torchvision; None where neither has it."""
+    from timm.models.vision_transformer import VisionTransformer
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, ResNet
+
+    if encoder["family"] == "vit":
+        return VisionTransformer(
+            img_size=encoder["image"], patch_size=encoder["patch"], in_chans=encoder["channels"],
+            num_classes=0, embed_dim=encoder["width"], depth=encoder["depth"], num_heads=encoder["heads"],
+            mlp_ratio=encoder["mlpRatio"])
+    if encoder["width"] != 64 or encoder["depth"] != 4:
+        return None
+    model = ResNet(BasicBlock, [2, 2, 2, 2])
+    model.conv1 = nn.Conv2d(encoder["channels"], 64, 3, 1, 1, bias=False)
+    model.maxpool, model.fc = nn.Identity(), nn.Identity()
+    return model
+
+
+def check_torch(folder, images, expected):
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    path = folder / "encoder.safetensors"
+    with safe_open(path, "pt") as file:
+        model = torch_model(json.loads(file.metadata()["strata.encoder"]))
+    if model is None:
+        return None
+    model.load_state_dict(load_file(path), strict=True)
+    model.eval()
+    with torch.no_grad():
+        rows = model(torch.from_numpy(images.copy())).numpy()
+    return float(abs(rows - expected).max())
+
+
+def check(folder):
+    tensors, _ = read(folder / "expected.safetensors")
+    images, expected = tensors["images"], tensors["representations"]
+    good = True
+    for name, packages, run in [("onnxruntime", ONNX, check_onnx), ("torch", TIMM, check_torch)]:
+        if lacking := missing(packages):
+            print(f"{folder.name}: {name} skipped, without {', '.join(lacking)}")
+            continue
+        worst = run(folder, images, expected)
+        if worst is None:
+            print(f"{folder.name}: {name} skipped, which has no such encoder")
+            continue
+        print(f"{folder.name}: {name} differs by {worst:.1e} at most")
+        good = good and worst <= LIMIT
+    return good
+
+
+def main():
+    if sys.argv[1:] == ["--packages"]:
+        lacking = missing(sorted(set(ONNX + TIMM)))
+        if lacking:
+            print(f"{sys.executable} lacks {', '.join(lacking)}: pip install {' '.join(lacking)}")
+        sys.exit(2 if lacking else 0)
+    if missing(ONNX):
+        sys.exit(2)
+    sys.exit(0 if all([check(Path(folder)) for folder in sys.argv[1:]]) else 1)
+
+
+if __name__ == "__main__":
+    main()
