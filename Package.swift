@@ -96,7 +96,8 @@ let package = Package(
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["CGlibc", "Wire", "Certificates", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
-    library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
+    library("Pages", in: "Sources/Pages", []),
+    library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
     command("fedserver", ["Commands", "Server", "Certificates"]),
@@ -110,7 +111,9 @@ let package = Package(
     tests("Wire", ["Certificates"]),
     tests("Server", ["Certificates", grdb]),
     tests("Client", ["Certificates"]),
-    tests("Simulation", ["fedsim"]),
+    library("MarkupChecks", in: "Tests/MarkupChecks", []),
+    tests("Pages", ["MarkupChecks"]),
+    tests("Simulation", ["fedsim", "MarkupChecks"]),
     .testTarget(
       name: "CommandTests", dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Wire"],
       path: "Tests/CommandTests", swiftSettings: settings),

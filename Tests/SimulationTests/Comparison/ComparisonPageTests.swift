@@ -1,4 +1,5 @@
 import Foundation
+import MarkupChecks
 import Simulation
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
-import Simulation
+import MarkupChecks
+import Pages
 import Testing
 
 @Suite struct PlotTests {
