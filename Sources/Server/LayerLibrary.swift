@@ -81,7 +81,8 @@ struct LayerLibrary {
 
   /// The ways to parts of the present model for a client of which it is known that it holds some versions. Who holds none
   /// of a part's gets the whole of it coded, where that is shorter.
-  mutating func ways(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>) -> [LayerWay] {
+  mutating func ways(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>) -> [LayerWay]
+  {
     guard plan.traffic.layers != .plain else { return [] }
     return parts.compactMap { version in
       guard !held.contains(version.digest) else { return nil }

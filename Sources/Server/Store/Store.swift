@@ -396,23 +396,7 @@ extension Store {
   /// What the server of a database does or did last; nil where none has run on it. The database is not
   /// changed, and may be in use. Throws ``StoreError``, also where there is no such file.
   package static func status(of path: String) throws(StoreError) -> ServerStatus? {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw StoreError("\(path): there is no such file")
-    }
-    var configuration = Configuration()
-    configuration.readonly = true
-    do {
-      return try DatabaseQueue(path: path, configuration: configuration).read { db in
-        guard try db.tableExists("status"),
-          let text = try String.fetchOne(db, sql: "SELECT status FROM status")
-        else { return nil }
-        var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
-        status.refusals = try refusals(db)
-        return status
-      }
-    } catch {
-      throw StoreError("\(path): \(StoreError.reason(error))")
-    }
+    try History(path).status()
   }
 }
 
