@@ -7,5 +7,7 @@ struct FedServer: AsyncParsableCommand {
     commandName: "fedserver",
     abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
     version: Software.version,
-    subcommands: [RunCommand.self, StatusCommand.self, EnrolCommand.self, CertificateCommand.self])
+    subcommands: [
+      RunCommand.self, StatusCommand.self, ReportCommand.self, EnrolCommand.self, CertificateCommand.self,
+    ])
 }

@@ -4,7 +4,8 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "enroll", "certificate"]), (["fedclient"], ["run", "enroll", "check"]),
+    (["fedserver"], ["run", "status", "report", "enroll", "certificate"]),
+    (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "memory", "conformance", "bench"]
     ),
@@ -13,10 +14,11 @@ import Testing
       ["fedserver", "run"],
       [
         "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
-        "--insecure", "--strangers <n>",
+        "--insecure", "--strangers <n>", "--http <address>",
       ]
     ),
     (["fedserver", "status"], ["--database <file>", "--json"]),
+    (["fedserver", "report"], ["--database <file>", "--out <file>"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),

@@ -1,5 +1,5 @@
 import Foundation
-import MarkupChecks
+import PageChecks
 import Pages
 import Testing
 
