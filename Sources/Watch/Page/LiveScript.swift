@@ -43,8 +43,9 @@ enum LiveScript {
         const answer = await fetch("/", {
           cache: "no-store", headers: tag ? { "If-None-Match": tag } : {}, signal: AbortSignal.timeout(15000)
         });
+        const text = await answer.text();
         if (answer.status === 200) {
-          show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+          show(new DOMParser().parseFromString(text, "text/html"));
           tag = answer.headers.get("ETag");
         } else if (answer.status !== 304) {
           throw new Error(answer.status);

@@ -16,7 +16,7 @@ struct RoundPlots {
           [
             ("clients", { $0.loss }),
             ("calibration", { $0.calibrationLoss }),
-          ]), "Mean of the clients, weighted by their images. It begins anew with each stage."
+          ]), "Mean of the clients, weighted by their images."
       ),
       (monitor("Alignment", \.alignment), "Distance of two views of an image: small where they agree."),
       (
@@ -26,10 +26,6 @@ struct RoundPlots {
       (monitor("Deviation", \.deviation), "0 where all representations are the same, 1 where they spread."),
       (monitor("Effective rank", \.effectiveRank), "In how many directions representations differ."),
       (plot("Duration", .seconds, [("round", { $0.seconds })], startsAtZero: true), "What a round took."),
-      (
-        plot("Updates", .plain, [("admitted", { Double($0.clients) })], startsAtZero: true),
-        "Clients whose updates a round was made of."
-      ),
     ].filter { !$0.0.series.isEmpty }
   }
 
