@@ -1,6 +1,7 @@
 // swift-tools-version:6.1
 // Imports go one way, and the targets make the compiler keep it:
-// Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Simulation -> the commands.
+// Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch, Simulation ->
+// the commands.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -97,10 +98,12 @@ let package = Package(
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["CGlibc", "Wire", "Certificates", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
-    library("Simulation", in: "Sources/Simulation", ["Server", "Client", grdb]),
+    library("Pages", in: "Sources/Pages", []),
+    library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),
+    library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
-    command("fedserver", ["Commands", "Server", "Certificates", "Export"]),
+    command("fedserver", ["Commands", "Server", "Watch", "Certificates", "Export"]),
     command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Simulation"]),
 
@@ -111,11 +114,14 @@ let package = Package(
     tests("Certificates"),
     tests("Wire", ["Certificates"]),
     tests("Server", ["Certificates", grdb]),
+    tests("Watch", ["PageChecks", "Federation", "Server", "Wire"]),
     tests("Client", ["Certificates"]),
-    tests("Simulation", ["fedsim"]),
+    library("PageChecks", in: "Tests/PageChecks", ["Wire"]),
+    tests("Pages", ["PageChecks"]),
+    tests("Simulation", ["fedsim", "PageChecks"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire"],
+      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks"],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

@@ -255,7 +255,9 @@ actor ClientSession {
         }
         sent = connection.traffic.sent
         let steps = self.training?.progress.steps
-        let message = Message.heartbeat(Heartbeat(step: steps?.step, steps: steps?.of))
+        let resident = ProcessMemory.resident
+        let message = Message.heartbeat(
+          Heartbeat(step: steps?.step, steps: steps?.of, memory: resident > 0 ? resident : nil))
         do { try await connection.send(message) } catch { return }
       }
     }

@@ -14,6 +14,8 @@ package actor Coordinator {
   private let start: ContinuousClock.Instant
   private var sessions: [String: Session] = [:]
   private var accounted: [String: (up: Int, down: Int)] = [:]
+  /// The last sign of life of each.
+  private var beats: [String: Heartbeat] = [:]
   private var timer: Task<Void, Never>?
   private var ending: Result<Void, any Error>?
   private var waiter: CheckedContinuation<Void, any Error>?
@@ -36,6 +38,17 @@ package actor Coordinator {
 
   /// The encoder as it is after the last committed round.
   package var current: Snapshot { leader.snapshot }
+
+  /// The clients whose connections are there, by name.
+  func connected() -> [ConnectedClient] {
+    sessions.sorted { $0.key < $1.key }.map { name, session in
+      let counted = accounted[name] ?? (0, 0)
+      return ConnectedClient(
+        name: name, received: session.traffic.received - counted.up,
+        sent: session.traffic.sent - counted.down, silence: session.silence, step: beats[name]?.step,
+        steps: beats[name]?.steps, memory: beats[name]?.memory)
+    }
+  }
 
   /// Returns at once unless the actor is stuck.
   func answer() {}
@@ -93,11 +106,14 @@ extension Coordinator {
     account(client, session)
     sessions[client] = nil
     accounted[client] = nil
+    beats[client] = nil
     observer(.left(client: client, reason: reason))
     perform(leader.leave(client, at: now))
   }
 
   func note(_ heartbeat: Heartbeat, from client: String) {
+    // One that was sent on a connection that has been replaced meanwhile is of no client that is here.
+    if sessions[client] != nil { beats[client] = heartbeat }
     guard let step = heartbeat.step, let steps = heartbeat.steps else { return }
     observer(.progress(client: client, step: step, steps: steps))
   }

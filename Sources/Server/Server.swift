@@ -48,6 +48,9 @@ package struct Server: Sendable {
   /// Returns once the coordinator has answered: it is not stuck.
   package func answer() async { await coordinator.answer() }
 
+  /// The clients whose connections are there, by name.
+  package func connected() async -> [ConnectedClient] { await coordinator.connected() }
+
   private func serve() async {
     await withDiscardingTaskGroup { group in
       while true {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Certificates
 import Commands
+import Federation
 import Foundation
 import Server
+import Watch
 import Wire
 
 struct RunCommand: AsyncParsableCommand {
@@ -37,6 +39,12 @@ struct RunCommand: AsyncParsableCommand {
       "How many connections from one address may not have said yet who they are.", valueName: "n"))
   var strangers: Int = Doorstep.Limits().perAddress
 
+  @Option(
+    help: ArgumentHelp(
+      "Where to show what goes on, HOST:PORT, to whoever can reach it (docs/watching.md); without it nowhere.",
+      valueName: "address"))
+  var http: String?
+
   @Option(help: "Threads for calibration. (default: all cores)")
   var threads: Int?
 
@@ -68,12 +76,17 @@ struct RunCommand: AsyncParsableCommand {
           plan, store: try Store(database), folder: folder, endpoint: endpoint,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, access: access, strangers: limits,
           observer: observer)
+        let watch = try await watch(server, plan)
+        if let watch { log.watched(at: watch.endpoint) }
         let stop = { @Sendable in
           manager.stopping()
           await server.stop()
         }
         let snapshot = try await stoppingOnSignal(stop) {
-          try await manager.watched(isAlive: server.answer) { try await server.run() }
+          try await manager.watched(isAlive: server.answer) {
+            guard let watch else { return try await server.run() }
+            return try await watch.during { try await server.run() }
+          }
         }
         print("encoder \(snapshot.encoderDigest)")
       } catch is CancellationError {
@@ -87,6 +100,11 @@ struct RunCommand: AsyncParsableCommand {
   private func access(_ observer: @escaping @Sendable (ServerEvent) -> Void) throws -> Access {
     guard let tls else { return Access() }
     return try Access(CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)), observer: observer)
+  }
+
+  private func watch(_ server: Server, _ plan: Plan) async throws -> Watch? {
+    guard let http else { return nil }
+    return try await Watch(try Endpoint(parsing: http), plan, database: database, connected: server.connected)
   }
 
   /// What the service manager shows.

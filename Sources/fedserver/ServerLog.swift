@@ -2,12 +2,15 @@ import Commands
 import Foundation
 import Logging
 import Server
+import Wire
 
 /// A server's events as log lines.
 struct ServerLog: Sendable {
   private let logger = makeLogger("fedserver")
 
   func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
+
+  func watched(at endpoint: Endpoint) { logger.notice("to be watched at http://\(endpoint)/") }
 
   func note(_ event: ServerEvent) {
     switch event {

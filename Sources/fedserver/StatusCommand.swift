@@ -38,22 +38,7 @@ struct StatusCommand: AsyncParsableCommand {
   }
 
   private static func text(_ status: ServerStatus) -> String {
-    var lines = [
-      "stage \(status.stage) of \(status.stages), round \(status.round) of \(status.rounds)"
-        + (status.attempt > 1 ? ", attempt \(status.attempt)" : "")
-    ]
-    switch status.phase {
-    case .recruiting:
-      lines.append("waits for clients: \(status.present) of \(status.needed) are here")
-    case .training:
-      lines.append(
-        "\(status.cohort) clients train: \(status.admitted) updates are here, \(status.quorum) are needed")
-    case .aggregating: lines.append("makes one model of \(status.admitted) updates")
-    case .calibrating: lines.append("trains on images of the server's own")
-    case .finished: lines.append("the job is done")
-    case .stopped: lines.append("stopped; the job goes on when the server is started again")
-    case .failed: lines.append("the job was given up")
-    }
+    var lines = [status.place, status.doing]
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {

@@ -4,7 +4,7 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "export", "enroll", "certificate"]),
+    (["fedserver"], ["run", "status", "export", "report", "enroll", "certificate"]),
     (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
@@ -14,7 +14,7 @@ import Testing
       ["fedserver", "run"],
       [
         "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
-        "--insecure", "--strangers <n>",
+        "--insecure", "--strangers <n>", "--http <address>",
       ]
     ),
     (["fedserver", "status"], ["--database <file>", "--json"]),
@@ -22,6 +22,7 @@ import Testing
       ["fedserver", "export"],
       ["--database <file>", "--stage <n>", "--round <n>", "--format <format>", "--out <file>"]
     ),
+    (["fedserver", "report"], ["--database <file>", "--out <file>"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),

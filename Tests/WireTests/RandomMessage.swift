@@ -50,7 +50,9 @@ enum RandomMessage {
     case 9: .release(Release(key: key(&numbers)))
     case 10:
       .heartbeat(
-        numbers.chance(0.5) ? Heartbeat() : Heartbeat(step: count(&numbers), steps: count(&numbers)))
+        numbers.chance(0.5)
+          ? Heartbeat()
+          : Heartbeat(step: count(&numbers), steps: count(&numbers), memory: count(&numbers)))
     case 11: .decline(Decline(key: key(&numbers), reason: text(&numbers)))
     case 12:
       .enrol(EnrolmentRequest(name: text(&numbers), secret: text(&numbers), request: text(&numbers)))

@@ -14,13 +14,6 @@ package struct CPUQuota: Sendable, Hashable, CustomStringConvertible {
   }
 
   package var description: String { "\(percent)%" }
-
-  /// Processor time of all threads of this process so far.
-  package static var used: Duration {
-    var time = timespec()
-    guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return .zero }
-    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-  }
 }
 
 /// The pauses between the steps of a training that keep it within a quota.

@@ -21,7 +21,7 @@ package struct Manners: Sendable {
   /// Whose time the hours are in, and when its days begin.
   package var calendar = Calendar(identifier: .gregorian)
   /// The processor's time of this process so far.
-  package var used: @Sendable () -> Duration = { CPUQuota.used }
+  package var used: @Sendable () -> Duration = { ProcessTime.used }
 
   /// Works at any time, as hard as it can.
   package init() {}

@@ -26,6 +26,14 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
+  /// Its 32 bytes.
+  package var data: Data {
+    let digits = Array(description.utf8)
+    func value(_ digit: UInt8) -> UInt8 { digit <= UInt8(ascii: "9") ? digit - 48 : digit - 87 }
+    return Data(
+      stride(from: 0, to: digits.count, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) })
+  }
+
   package static func < (one: Digest, other: Digest) -> Bool { one.description < other.description }
 }
 

@@ -3,7 +3,7 @@ import Foundation
 /// What a server is doing, as it notes it in its database for whoever asks (`fedserver status`).
 package struct ServerStatus: Sendable, Hashable, Codable {
   /// What a server can be doing.
-  package enum Phase: String, Sendable, Codable {
+  package enum Phase: String, Sendable, Codable, CaseIterable {
     /// Too few clients are here.
     case recruiting
     case training, aggregating, calibrating
@@ -45,5 +45,23 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case .finished, .stopped, .failed: false
     case .recruiting, .training, .aggregating, .calibrating: kill(process, 0) == 0 || errno == EPERM
     }
+  }
+
+  /// What it does, in a few words.
+  package var doing: String {
+    switch phase {
+    case .recruiting: "waits for clients: \(present) of \(needed) are here"
+    case .training: "\(cohort) clients train: \(admitted) updates are here, \(quorum) are needed"
+    case .aggregating: "makes one model of \(admitted) updates"
+    case .calibrating: "trains on images of the server's own"
+    case .finished: "the job is done"
+    case .stopped: "stopped; the job goes on when the server is started again"
+    case .failed: "the job was given up"
+    }
+  }
+
+  /// Where in the job it is, in a few words.
+  package var place: String {
+    "stage \(stage) of \(stages), round \(round) of \(rounds)" + (attempt > 1 ? ", attempt \(attempt)" : "")
   }
 }

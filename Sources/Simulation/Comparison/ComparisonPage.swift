@@ -1,4 +1,5 @@
 import Foundation
+import Pages
 
 /// A comparison as one HTML page that needs nothing beside itself. It is well-formed XML too, so that a parser
 /// can check it.
@@ -16,7 +17,7 @@ package struct ComparisonPage: Sendable {
     <meta name="viewport" content="width=device-width, initial-scale=1"/>
     <title>\(title)</title>
     <style>
-    \(ComparisonStyle.css)
+    \(PageStyle.css)
     </style>
     </head>
     <body>

@@ -1,3 +1,5 @@
+import Pages
+
 /// The charts of the rows that share a loss: what is learnt, and what it costs (LW-FedSSL, arXiv 2401.11647,
 /// Figure 5).
 struct ComparisonPlots {

@@ -1,4 +1,5 @@
 import Foundation
+import Pages
 
 /// A table of figures as text in cells: what compare.txt and the page show.
 package struct ComparisonTable: Sendable {

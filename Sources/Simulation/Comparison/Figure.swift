@@ -1,4 +1,4 @@
-import Foundation
+import Pages
 
 /// What a comparison measures of a variant. The raw values are the keys of compare.json.
 package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresentable {
@@ -38,41 +38,4 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     case .linearProbe, .untrainedProbe, .nearestNeighbours, .fineTuned: .share
     }
   }
-}
-
-/// A unit, and how its numbers are written side by side.
-package enum FigureUnit: Sendable {
-  case bytes
-  case operations
-  case seconds
-  /// 0 … 1, written as per cent.
-  case share
-  /// A number without a unit.
-  case plain
-
-  /// How numbers are written: divided by `divisor`, with so many digits behind the point.
-  package struct Scale: Sendable, Hashable {
-    package let divisor: Double
-    package let name: String
-    package let digits: Int
-
-    package func text(_ value: Double) -> String { String(format: "%.\(digits)f", value / divisor) }
-  }
-
-  /// The scale in which the smallest of some values still shows two digits.
-  package func scale(for values: [Double]) -> Scale {
-    let least = values.filter { $0 > 0 && $0.isFinite }.min() ?? 1
-    switch self {
-    case .share: return Scale(divisor: 0.01, name: "%", digits: 1)
-    case .plain: return Scale(divisor: 1, name: "", digits: 3)
-    case .seconds: return Scale(divisor: 1, name: "s", digits: Self.digits(least))
-    case .bytes, .operations:
-      let prefixes = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")]
-      let (divisor, prefix) = prefixes.first { least >= $0.0 } ?? (1, "")
-      let name = self == .bytes ? "\(prefix)B" : "\(prefix)FLOP"
-      return Scale(divisor: divisor, name: name, digits: divisor == 1 ? 0 : Self.digits(least / divisor))
-    }
-  }
-
-  private static func digits(_ least: Double) -> Int { least < 10 ? 2 : least < 100 ? 1 : 0 }
 }

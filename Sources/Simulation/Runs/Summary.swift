@@ -1,4 +1,5 @@
 import Client
+import Engine
 import Federation
 import Foundation
 import Server

@@ -13,7 +13,7 @@ import Testing
   func refusesWhatIsNone(text: String) { #expect(CPUQuota(text) == nil) }
 
   @Test func countsTheProcessorsTimeOfEveryThread() async throws {
-    let before = CPUQuota.used
+    let before = ProcessTime.used
     try await TrainingThread.run("spinning") {
       // Its own thread's time, so that others who use the processor do not matter.
       func own() -> Int {
@@ -23,7 +23,7 @@ import Testing
       }
       while own() < 20_000_000 {}
     }
-    #expect(CPUQuota.used - before >= .milliseconds(20))
+    #expect(ProcessTime.used - before >= .milliseconds(20))
   }
 
   /// A training as numbers: steps of any length on up to eight cores.

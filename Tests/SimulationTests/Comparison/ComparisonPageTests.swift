@@ -1,4 +1,5 @@
 import Foundation
+import PageChecks
 import Simulation
 import Testing
 

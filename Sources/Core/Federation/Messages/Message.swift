@@ -229,8 +229,12 @@ package struct Release: Sendable, Hashable, Codable {
 package struct Heartbeat: Sendable, Hashable, Codable {
   package var step: Int?
   package var steps: Int?
+  /// Bytes of memory that a client's process has resident, for whoever watches; nil where it does not tell.
+  package var memory: Int?
 
-  package init(step: Int? = nil, steps: Int? = nil) { (self.step, self.steps) = (step, steps) }
+  package init(step: Int? = nil, steps: Int? = nil, memory: Int? = nil) {
+    (self.step, self.steps, self.memory) = (step, steps, memory)
+  }
 }
 
 /// The last words of a connection.

@@ -1,7 +1,7 @@
 /// Text in HTML and SVG.
-enum Markup {
+package enum Markup {
   /// A text with every character that means something in markup written as a reference.
-  static func escape(_ text: String) -> String {
+  package static func escape(_ text: String) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars {
       switch scalar {

@@ -1,7 +1,7 @@
-import Simulation
+import Pages
 import Testing
 
-@Suite struct FigureTests {
+@Suite struct FigureUnitTests {
   @Test(arguments: [
     (FigureUnit.bytes, [118e6, 3385e6], "MB", "118"), (.bytes, [900e3, 2e6], "kB", "900"),
     (.bytes, [12.0], "B", "12"),

@@ -1,5 +1,6 @@
 import Foundation
-import Simulation
+import PageChecks
+import Pages
 import Testing
 
 @Suite struct PlotTests {

@@ -1,7 +1,7 @@
-/// How the page of a comparison looks: by day and by night, on a desk and on a phone.
-enum ComparisonStyle {
-  /// The lines s0, s1 … are those of ``ComparisonVariant/Training`` in order; colours are told apart by dashes too.
-  static let css = """
+/// How pages look: by day and by night, on a desk and on a phone.
+package enum PageStyle {
+  /// The lines s0, s1 … are a plot's styles in order; colours are told apart by dashes too.
+  package static let css = """
     :root {
       color-scheme: light dark;
       --page: #fcfcfb; --text: #1d1d1b; --muted: #5c5b57; --grid: #e4e3df; --rule: #bdbcb6;

@@ -1,0 +1,105 @@
+import Foundation
+import GRDB
+
+/// A server's database as whoever watches reads it: nothing in it is changed, and the server may be at work on it.
+package struct History: Sendable {
+  private let database: DatabaseQueue
+  private let path: String
+
+  /// Opens a database. Throws ``StoreError``, also where there is no such file.
+  package init(_ path: String) throws(StoreError) {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw StoreError("\(path): there is no such file")
+    }
+    var configuration = Configuration()
+    configuration.readonly = true
+    do {
+      database = try DatabaseQueue(path: path, configuration: configuration)
+    } catch {
+      throw StoreError("\(path): \(StoreError.reason(error))")
+    }
+    self.path = path
+  }
+
+  /// What the server does or did last; nil where none has run on it.
+  package func status() throws(StoreError) -> ServerStatus? { try read(Self.status) }
+
+  /// All that is recorded of the job, as of one moment; nil where no server has run on it.
+  package func job() throws(StoreError) -> RecordedJob? {
+    try read { db in
+      guard let status = try Self.status(db), let job = try JobRecord.fetchOne(db) else { return nil }
+      return RecordedJob(
+        job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db))
+    }
+  }
+
+  private func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+    do { return try database.read(body) } catch { throw StoreError("\(path): \(StoreError.reason(error))") }
+  }
+
+  private static func status(_ db: Database) throws -> ServerStatus? {
+    guard try db.tableExists("status"),
+      let text = try String.fetchOne(db, sql: "SELECT status FROM status")
+    else { return nil }
+    var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+    status.refusals = try Store.refusals(db)
+    return status
+  }
+
+  private static func attempts(_ db: Database) throws -> [RecordedJob.Attempt] {
+    let rows = try Row.fetchAll(
+      db,
+      sql: """
+        SELECT rounds.*, stages.number AS stage,
+          (SELECT COUNT(*) FROM updates WHERE roundId = rounds.id AND refusal IS NULL) AS admitted
+        FROM rounds JOIN stages ON stages.id = rounds.stageId
+        ORDER BY stages.number, rounds.number, rounds.attempt
+        """)
+    return try rows.map {
+      RecordedJob.Attempt(stage: $0["stage"], record: try RoundRecord(row: $0), admitted: $0["admitted"])
+    }
+  }
+
+  private static func clients(_ db: Database) throws -> [RecordedJob.Client] {
+    let rows = try Row.fetchAll(
+      db,
+      sql: """
+        SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS refused FROM updates GROUP BY client
+        """)
+    let counts = Dictionary(
+      uniqueKeysWithValues: rows.map {
+        ($0["client"] as String, (updates: $0["updates"] as Int, refused: $0["refused"] as Int))
+      })
+    return try ClientRecord.order(Column("name")).fetchAll(db).map { record in
+      let count = counts[record.name] ?? (0, 0)
+      return RecordedJob.Client(
+        record: record, admitted: count.updates - count.refused, refused: count.refused)
+    }
+  }
+}
+
+/// What a database says of its job.
+package struct RecordedJob: Sendable {
+  /// An attempt at a round, whatever became of it.
+  package struct Attempt: Sendable {
+    /// Counted from 1.
+    package let stage: Int
+    package let record: RoundRecord
+    /// Updates that were admitted to it.
+    package let admitted: Int
+  }
+
+  /// A client, and how many of its updates were admitted and refused.
+  package struct Client: Sendable {
+    package let record: ClientRecord
+    package let admitted: Int
+    package let refused: Int
+  }
+
+  package let job: JobRecord
+  package let status: ServerStatus
+  /// In order of stage, round and attempt.
+  package let attempts: [Attempt]
+  /// By name.
+  package let clients: [Client]
+}

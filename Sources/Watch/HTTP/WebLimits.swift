@@ -1,0 +1,13 @@
+/// Bounds of what a web browser, or somebody who pretends to be one, may take, each with its reason.
+package enum WebLimits {
+  /// Bytes of a request's head: browsers send under 2 KiB.
+  package static let head = 8 << 10
+  /// Seconds of a connection from its beginning to its end: a page is under 200 KB.
+  package static let seconds = 15
+  /// Connections at once. The next takes the place of the oldest: an honest one is over in a moment.
+  package static let connections = 64
+  /// Bytes that are read and thrown away behind an answer, so that it is not lost with its connection.
+  package static let rest = 64 << 10
+  /// Clients that are shown one by one, those first that were heard last; the others only in sums.
+  package static let clients = 200
+}

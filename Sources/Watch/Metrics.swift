@@ -1,0 +1,178 @@
+import Federation
+import Foundation
+import Server
+
+/// An overview in Prometheus's text format, version 0.0.4. Units are base units, and what only grows ends in `_total`.
+package struct Metrics: Sendable {
+  /// One line of a metric: its labels, and its value.
+  private typealias Sample = (labels: [(String, String)], value: Double)
+
+  /// The whole, with a line end behind the last line.
+  package let text: String
+
+  package init(_ overview: Overview, _ process: ProcessUse) {
+    let families =
+      Self.job(overview) + Self.rounds(overview) + Self.lastRound(overview) + Self.updates(overview)
+      + Self.clients(overview) + Self.process(process, overview)
+    text = families.joined()
+  }
+
+  // MARK: - Families
+
+  private static func job(_ overview: Overview) -> [String] {
+    let status = overview.status
+    let phases = ServerStatus.Phase.allCases.map { phase in
+      ([("phase", phase.rawValue)], phase == status.phase ? 1.0 : 0)
+    }
+    return [
+      family("strata_phase", .gauge, "What the server does: 1 for its phase, 0 for all others.", phases),
+      gauge("strata_stage", "The stage under way, counted from 1.", status.stage),
+      gauge("strata_stages", "Stages of the plan.", status.stages),
+      gauge("strata_round", "The round under way, counted from 1 in each stage.", status.round),
+      gauge("strata_stage_rounds", "Rounds of the stage under way.", status.rounds),
+      gauge("strata_planned_rounds", "Rounds of the whole plan.", overview.plannedRounds),
+      gauge("strata_round_attempt", "The attempt at the round under way, counted from 1.", status.attempt),
+      gauge("strata_phase_start_time_seconds", "When the phase began, Unix time.", status.since),
+    ]
+  }
+
+  private static func rounds(_ overview: Overview) -> [String] {
+    let seconds = overview.rounds.compactMap(\.seconds)
+    let name = "strata_round_duration_seconds"
+    return [
+      counter("strata_rounds_committed_total", "Rounds that were committed.", overview.rounds.count),
+      counter("strata_rounds_abandoned_total", "Attempts at rounds that were given up.", overview.abandoned),
+      head(name, .summary, "What committed rounds took.")
+        + line(name + "_sum", [], seconds.reduce(0, +)) + line(name + "_count", [], Double(seconds.count)),
+    ]
+  }
+
+  /// Figures of the last committed round; those that it has not are left out.
+  private static func lastRound(_ overview: Overview) -> [String] {
+    guard let last = overview.rounds.last else { return [] }
+    let monitors = last.monitors
+    let figures: [(String, String, Double?)] = [
+      ("loss", "Mean loss of the clients, weighted by their images", last.loss),
+      ("calibration_loss", "Mean loss of the server's own training", last.calibrationLoss),
+      (
+        "alignment", "Squared distance of two views of an image, 0 to 4",
+        (monitors?.alignment).map(Double.init)
+      ),
+      (
+        "uniformity", "Log of the mean Gaussian potential, 0 at collapse",
+        (monitors?.uniformity).map(Double.init)
+      ),
+      ("deviation", "Deviation of representations, 0 at collapse", (monitors?.deviation).map(Double.init)),
+      (
+        "effective_rank", "Directions in which representations differ",
+        (monitors?.effectiveRank).map(Double.init)
+      ),
+      ("clients", "Clients whose updates were admitted", Double(last.clients)),
+    ]
+    return figures.compactMap { name, help, value in
+      value.map {
+        family("strata_last_round_\(name)", .gauge, "\(help); the last committed round.", [([], $0)])
+      }
+    }
+  }
+
+  private static func updates(_ overview: Overview) -> [String] {
+    let known = Refusal.allCases.map(\.rawValue)
+    let refused = known.map { ([("reason", $0)], Double(overview.refusals[$0] ?? 0)) }
+    return [
+      counter("strata_updates_admitted_total", "Updates that were admitted.", overview.updatesAdmitted),
+      family("strata_updates_refused_total", .counter, "Updates that were refused, by reason.", refused),
+      gauge("strata_round_cohort_clients", "Clients that were asked to train.", overview.status.cohort),
+      gauge("strata_round_admitted_updates", "Updates of the round that are here.", overview.status.admitted),
+      gauge(
+        "strata_round_quorum_updates", "Updates without which it is not committed.", overview.status.quorum),
+    ]
+  }
+
+  private static func clients(_ overview: Overview) -> [String] {
+    let shown = overview.latestClients
+    func each(_ name: String, _ kind: Kind, _ help: String, _ value: (Overview.Client) -> Double?) -> String {
+      let samples = shown.compactMap { client in value(client).map { ([("client", client.name)], $0) } }
+      return samples.isEmpty ? "" : family(name, kind, help, samples)
+    }
+    return [
+      gauge(
+        "strata_clients_connected", "Clients that are connected.",
+        overview.clients.count(where: \.isConnected)),
+      gauge("strata_clients_known", "Clients that have joined at some time.", overview.clients.count),
+      counter(
+        "strata_received_bytes_total", "Bytes from all clients.",
+        overview.clients.reduce(0) { $0 + $1.receivedBytes }),
+      counter(
+        "strata_sent_bytes_total", "Bytes to all clients.", overview.clients.reduce(0) { $0 + $1.sentBytes }),
+      each("strata_client_connected", .gauge, "Whether a client is connected.") { $0.isConnected ? 1 : 0 },
+      each("strata_client_last_contact_timestamp_seconds", .gauge, "When it was last heard, Unix time.") {
+        $0.lastContact.timeIntervalSince1970
+      },
+      each("strata_client_received_bytes_total", .counter, "Bytes from a client.") {
+        Double($0.receivedBytes)
+      },
+      each("strata_client_sent_bytes_total", .counter, "Bytes to a client.") { Double($0.sentBytes) },
+      each("strata_client_resident_memory_bytes", .gauge, "What its process has resident, as it says.") {
+        $0.residentBytes.map(Double.init)
+      },
+      each("strata_client_updates_admitted_total", .counter, "Its updates that were admitted.") {
+        Double($0.admitted)
+      },
+      each("strata_client_updates_refused_total", .counter, "Its updates that were refused.") {
+        Double($0.refused)
+      },
+    ]
+  }
+
+  private static func process(_ process: ProcessUse, _ overview: Overview) -> [String] {
+    [
+      family(
+        "strata_build_info", .gauge, "The server's version; always 1.",
+        [([("version", overview.software)], 1)]),
+      gauge("process_resident_memory_bytes", "Resident memory of the server.", process.residentBytes),
+      family(
+        "process_cpu_seconds_total", .counter, "Processor time of the server, user and system.",
+        [([], process.seconds)]),
+    ]
+  }
+
+  // MARK: - The format
+
+  private enum Kind: String { case gauge, counter, summary }
+
+  private static func gauge(_ name: String, _ help: String, _ value: Int) -> String {
+    family(name, .gauge, help, [([], Double(value))])
+  }
+
+  private static func gauge(_ name: String, _ help: String, _ value: Date) -> String {
+    family(name, .gauge, help, [([], value.timeIntervalSince1970)])
+  }
+
+  private static func counter(_ name: String, _ help: String, _ value: Int) -> String {
+    family(name, .counter, help, [([], Double(value))])
+  }
+
+  private static func family(_ name: String, _ kind: Kind, _ help: String, _ samples: [Sample]) -> String {
+    head(name, kind, help) + samples.map { line(name, $0.labels, $0.value) }.joined()
+  }
+
+  private static func head(_ name: String, _ kind: Kind, _ help: String) -> String {
+    "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
+  }
+
+  private static func line(_ name: String, _ labels: [(String, String)], _ value: Double) -> String {
+    let list = labels.map { "\($0.0)=\"\(escape($0.1))\"" }.joined(separator: ",")
+    return name + (list.isEmpty ? "" : "{\(list)}") + " \(number(value))\n"
+  }
+
+  /// What must be escaped in a label's value.
+  private static func escape(_ text: String) -> String {
+    text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+  }
+
+  private static func number(_ value: Double) -> String {
+    guard value.isFinite else { return value.isNaN ? "NaN" : value > 0 ? "+Inf" : "-Inf" }
+    return Int(exactly: value).map { "\($0)" } ?? "\(value)"
+  }
+}

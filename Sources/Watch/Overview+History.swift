@@ -1,0 +1,95 @@
+import Engine
+import Federation
+import Foundation
+import Server
+
+extension Overview {
+  /// Of what a database says of a job and, where its server is in this process, of who is connected.
+  package init(
+    _ recorded: RecordedJob, _ plan: Plan, connected: [ConnectedClient]? = nil, residentBytes: Int? = nil,
+    at now: Date
+  ) {
+    name = plan.name
+    (strategy, ssl) = (plan.method.strategy.rawValue, plan.method.ssl.rawValue)
+    software = Software.version
+    (startedAt, finishedAt) = (recorded.job.startedAt, recorded.job.finishedAt)
+    status = recorded.status
+    isRunning = recorded.status.isRunning
+    self.residentBytes = residentBytes.map { ($0 >> 20) << 20 }
+    let committed = recorded.attempts.filter { $0.record.outcome == "committed" }
+    stageRounds = (1...plan.stages).map { plan.rounds(stage: $0) }
+    layers = Self.layers(plan, recorded.status, done: committed.map(\.stage))
+    rounds = Self.rounds(committed, stageRounds)
+    abandoned = recorded.attempts.count { $0.record.outcome == "abandoned" }
+    let here = Dictionary(uniqueKeysWithValues: (connected ?? []).map { ($0.name, $0) })
+    let trains = recorded.status.phase == .training
+    clients = recorded.clients.map { Client($0, here[$0.record.name], isTraining: trains, at: now) }
+    updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
+    refusals = recorded.status.refusals ?? [:]
+  }
+
+  /// The plan of a recorded job. Throws ``StoreError`` where this version cannot read it.
+  package static func plan(of recorded: RecordedJob) throws(StoreError) -> Plan {
+    do {
+      return try Plan(yaml: recorded.job.plan, file: "")
+    } catch {
+      throw StoreError("the plan in the database cannot be read: \(error)")
+    }
+  }
+
+  private static func rounds(_ committed: [RecordedJob.Attempt], _ stageRounds: [Int]) -> [Round] {
+    committed.map { attempt in
+      let record = attempt.record
+      return Round(
+        stage: attempt.stage, round: record.number,
+        number: stageRounds.prefix(attempt.stage - 1).reduce(0, +) + record.number, attempt: record.attempt,
+        clients: attempt.admitted, samples: record.samples ?? 0, loss: record.loss.flatMap(finite),
+        calibrationLoss: record.calibrationLoss.flatMap(finite), seconds: record.seconds,
+        monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, finishedAt: record.finishedAt)
+    }
+  }
+
+  /// JSON has no other numbers.
+  private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
+
+  /// - Parameter done: the stages of the committed rounds.
+  private static func layers(_ plan: Plan, _ status: ServerStatus, done: [Int]) -> [Layer] {
+    let stages = (1...plan.stages).map { plan.stage($0) }
+    let whole = stages[stages.count - 1].model
+    let current = min(max(status.stage, 1), stages.count)
+    func layer(_ name: String, _ trains: (Stage) -> Bool) -> Layer {
+      let own = Set(stages.filter(trains).map(\.index))
+      let state: Layer.State =
+        status.phase == .finished
+        ? .frozen : own.contains(current) ? .training : own.allSatisfy { $0 > current } ? .toCome : .frozen
+      return Layer(
+        name: name, state: state, done: done.count { own.contains($0) },
+        rounds: own.reduce(0) { $0 + plan.rounds(stage: $1) })
+    }
+    let blocks = (0..<whole.depth).map { block in
+      layer("blocks.\(block)") { $0.trainedBlocks.contains(block) }
+    }
+    return [layer("stem", \.trainsStem)] + blocks
+  }
+}
+
+extension Overview.Client {
+  init(_ recorded: RecordedJob.Client, _ here: ConnectedClient?, isTraining: Bool, at now: Date) {
+    let record = recorded.record
+    (name, software, samples) = (record.name, record.software, record.samples)
+    isConnected = here != nil
+    let heard = here.map { now.addingTimeInterval(-$0.silence.seconds) } ?? record.lastSeen
+    lastContact = Date(timeIntervalSince1970: heard.timeIntervalSince1970.rounded(.down))
+    (step, steps) = isTraining ? (here?.step, here?.steps) : (nil, nil)
+    residentBytes = here?.memory
+    receivedBytes = record.bytesUp + max(here?.received ?? 0, 0)
+    sentBytes = record.bytesDown + max(here?.sent ?? 0, 0)
+    (admitted, refused) = (recorded.admitted, recorded.refused)
+  }
+
+  /// Never less than it said before: between two readings bytes go from the connection's count to the store's.
+  package mutating func keepUp(with before: Self) {
+    receivedBytes = max(receivedBytes, before.receivedBytes)
+    sentBytes = max(sentBytes, before.sentBytes)
+  }
+}

@@ -1,0 +1,108 @@
+import Engine
+import Federation
+import Foundation
+import Server
+
+/// What there is to see of a job at one moment: the one value behind the page, the API, the metrics and the report.
+///
+/// It holds no secret: neither keys nor codes nor where they are, and no address of a client.
+package struct Overview: Sendable, Hashable, Codable {
+  /// The plan's name, strategy and loss, by their names in the plan.
+  package var name: String
+  package var strategy: String
+  package var ssl: String
+  /// The server's version.
+  package var software: String
+  package var startedAt: Date
+  package var finishedAt: Date?
+  /// What the server does, as it notes it itself.
+  package var status: ServerStatus
+  /// Whether the process that does it is there.
+  package var isRunning: Bool
+  /// Bytes that the server's process has resident, in whole MiB so that it says something new only where something
+  /// changed; nil where it does not run here.
+  package var residentBytes: Int?
+  /// The encoder from below to above.
+  package var layers: [Layer]
+  /// Rounds of each stage by the plan.
+  package var stageRounds: [Int]
+  /// The committed ones in order.
+  package var rounds: [Round]
+  /// Attempts at rounds that came to nothing.
+  package var abandoned: Int
+  package var clients: [Client]
+  /// Updates that were admitted, and those that were refused by reason.
+  package var updatesAdmitted: Int
+  package var refusals: [String: Int]
+
+  /// Rounds of the whole job by the plan.
+  package var plannedRounds: Int { stageRounds.reduce(0, +) }
+}
+
+extension Overview {
+  /// A layer of the finished encoder.
+  package struct Layer: Sendable, Hashable, Codable {
+    /// What can be the matter with a layer.
+    package enum State: String, Sendable, Codable {
+      case frozen, training
+      /// Its stage has not come.
+      case toCome
+    }
+
+    /// As in the encoder's file: `stem`, `blocks.0` …
+    package var name: String
+    package var state: State
+    /// Committed rounds in which it trained, and those of the plan.
+    package var done: Int
+    package var rounds: Int
+  }
+
+  /// A committed round.
+  package struct Round: Sendable, Hashable, Codable {
+    package var stage: Int
+    package var round: Int
+    /// Counted over all stages, from 1.
+    package var number: Int
+    package var attempt: Int
+    /// Clients whose updates it was made of, and their images.
+    package var clients: Int
+    package var samples: Int
+    package var loss: Double?
+    package var calibrationLoss: Double?
+    package var seconds: Double?
+    package var monitors: CollapseMonitors?
+    package var finishedAt: Date?
+  }
+
+  /// A client that has joined at some time.
+  package struct Client: Sendable, Hashable, Codable {
+    package var name: String
+    package var software: String
+    package var isConnected: Bool
+    /// To the second.
+    package var lastContact: Date
+    /// How far its training is; nil where it does not train.
+    package var step: Int?
+    package var steps: Int?
+    /// Bytes that its process has resident, where it tells.
+    package var residentBytes: Int?
+    /// Images behind its latest update.
+    package var samples: Int
+    /// From the client to the server, and back.
+    package var receivedBytes: Int
+    package var sentBytes: Int
+    package var admitted: Int
+    package var refused: Int
+  }
+}
+
+extension Overview {
+  /// The clients that are shown one by one, by name: those that were heard last, where there are many.
+  package var latestClients: [Client] {
+    guard clients.count > WebLimits.clients else { return clients }
+    let latest = clients.sorted {
+      ($0.isConnected ? 1 : 0, $0.lastContact) > ($1.isConnected ? 1 : 0, $1.lastContact)
+    }
+    return latest.prefix(WebLimits.clients).sorted { $0.name < $1.name }
+  }
+}

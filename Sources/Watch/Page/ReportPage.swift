@@ -1,0 +1,53 @@
+import Foundation
+import Pages
+
+/// A whole run as one HTML page that needs nothing beside itself, and no script. It is well-formed XML too.
+package struct ReportPage: Sendable {
+  private let overview: Overview
+  private let plan: String
+
+  /// - Parameter plan: as YAML.
+  package init(_ overview: Overview, plan: String) { (self.overview, self.plan) = (overview, plan) }
+
+  package var html: String {
+    let parts = OverviewParts(overview: overview)
+    let title = Markup.escape("Report: \(overview.name)")
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8"/>
+      <meta name="viewport" content="width=device-width, initial-scale=1"/>
+      <title>\(title)</title>
+      <style>
+      \(PageStyle.css)
+      \(WatchStyle.css)
+      </style>
+      </head>
+      <body>
+      <main>
+      <h1>\(title)</h1>
+      <p class="muted">\(Markup.escape("\(overview.strategy), \(overview.ssl)"))</p>
+      \(parts.doing)
+      \(parts.facts(isRelative: false))
+      <h2>By round</h2>
+      \(parts.plots)
+      <h2>Encoder</h2>
+      \(parts.stack)
+      <h2>Clients</h2>
+      \(parts.clients(isLive: false))
+      <h2>Refused updates</h2>
+      \(parts.refusals)
+      <h2>Rounds</h2>
+      \(parts.rounds(.max))
+      <details>
+      <summary>Plan</summary>
+      <pre>\(Markup.escape(plan))</pre>
+      </details>
+      </main>
+      </body>
+      </html>
+
+      """
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Server
+
+/// What can be asked over HTTP, and nothing that changes anything.
+package struct Site: Sendable {
+  private let observatory: Observatory
+
+  package init(_ observatory: Observatory) { self.observatory = observatory }
+
+  /// The answer to a GET or a HEAD.
+  package func answer(_ request: WebRequest) async -> WebResponse {
+    do {
+      switch request.path {
+      case "/healthz": return await health()
+      case "/":
+        guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+        let page = StatusPage(overview)
+        var response = WebResponse(.ok, "text/html; charset=utf-8", Data(page.html.utf8))
+        response.policy = StatusPage.policy
+        return response
+      case "/metrics":
+        guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+        let text = Metrics(overview, ProcessUse.now).text
+        return WebResponse(.ok, "text/plain; version=0.0.4; charset=utf-8", Data(text.utf8))
+      default: return try await api(request.path)
+      }
+    } catch {
+      // What is wrong with the database is in the server's log, and is nobody else's business.
+      return WebResponse(.failed)
+    }
+  }
+
+  private func api(_ path: String) async throws -> WebResponse {
+    guard ["/api/overview", "/api/rounds", "/api/clients", "/api/layers"].contains(path) else {
+      return WebResponse(.notFound)
+    }
+    guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+    switch path {
+    case "/api/rounds": return try Self.json(overview.rounds)
+    case "/api/clients": return try Self.json(overview.clients)
+    case "/api/layers": return try Self.json(overview.layers)
+    default: return try Self.json(overview)
+    }
+  }
+
+  private func health() async -> WebResponse {
+    let isAlive = await observatory.isAlive()
+    return WebResponse(
+      isAlive ? .ok : .unavailable, Self.jsonType,
+      Data((isAlive ? #"{"status":"ok"}"# : #"{"status":"the coordinator does not answer"}"#).utf8))
+  }
+
+  private static let jsonType = "application/json"
+
+  private static func json(_ value: some Encodable) throws -> WebResponse {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = .iso8601
+    return WebResponse(.ok, jsonType, try encoder.encode(value) + Data("\n".utf8))
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import PageChecks
+import Testing
+import Wire
+
+/// `fedserver run --http` and `fedserver report`, with the daemons as processes of their own.
+@Suite(.timeLimit(.minutes(2))) struct WatchingTests {
+  private func startServer(_ folder: URL, http: String = "127.0.0.1:0") throws -> Command {
+    try Command(
+      "fedserver",
+      [
+        "run", try folder.plan(rounds: 2), "--listen", "127.0.0.1:0", "--database",
+        folder.path("strata.sqlite"), "--http", http,
+      ])
+  }
+
+  private func endpoint(_ server: Command, _ words: String) async throws -> Endpoint {
+    let line = try await server.errors.line(containing: words)
+    let address = try #require(line.components(separatedBy: words).last)
+    return try Endpoint(parsing: address.trimmingCharacters(in: ["/", " "]))
+  }
+
+  /// Two hundred connections that never finish their requests, and rounds that go on.
+  @Test func aCrowdAtThePageDoesNotHarmTheRounds() async throws {
+    try await withTemporaryFolder { folder in
+      let server = try startServer(folder)
+      let peer = WebPeer(try await endpoint(server, "to be watched at http://"))
+      let address = try await endpoint(server, "listening on ")
+      var crowd: [ByteConnection] = []
+      defer { for connection in crowd { connection.close() } }
+      for _ in 0..<200 { crowd.append(try await peer.open(saying: "GET /api/overview HTTP/1.1\r\nA: ")) }
+      let clients = try ["one", "two"].map { name in
+        try Command(
+          "fedclient",
+          [
+            "run", "--server", "\(address)", "--name", name, "--data", "shapes:32", "--state",
+            folder.path(name), "--threads", "1", "--patience", "20s",
+          ])
+      }
+      _ = try await server.errors.line(containing: "stage 1 round 1 is committed")
+      #expect(try await peer.get("/healthz").status == 200)
+      #expect(try await peer.get("/").body.contains("<h1>tiny</h1>"))
+      for client in clients { #expect(try await client.outcome().code == 0) }
+      let outcome = try await server.outcome()
+      #expect(outcome.code == 0 && outcome.errors.contains("the job is done"), "\(outcome)")
+      let report = folder.path("report.html")
+      let written = try await Command.run(
+        "fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", report)
+      #expect(written.code == 0 && written.errors.isEmpty, "\(written)")
+      let found = try MarkupCheck.parse(try String(contentsOfFile: report, encoding: .utf8))
+      #expect(found.text.contains("The job is done.") && found.text.contains("4 of 4"))
+    }
+  }
+
+  @Test func anAddressThatIsTakenIsSaidToBe() async throws {
+    try await withTemporaryFolder { folder in
+      let server = try startServer(folder)
+      let taken = try await endpoint(server, "to be watched at http://")
+      let other = folder.appendingPathComponent("other")
+      try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+      let outcome = try await startServer(other, http: "\(taken)").outcome()
+      #expect(outcome.code == 4 && outcome.errors.contains("the port is in use"), "\(outcome)")
+      server.terminate()
+      #expect(try await server.outcome().code == 0)
+    }
+  }
+
+  @Test func noReportOfNoRun() async throws {
+    try await withTemporaryFolder { folder in
+      func report(_ out: String) async throws -> Command.Outcome {
+        try await Command.run("fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", out)
+      }
+      let missing = try await report(folder.path("report.html"))
+      #expect(
+        missing.code == 7 && missing.lines.count == 1 && missing.errors.contains("there is no such file"))
+      try Data("no database".utf8).write(to: folder.appendingPathComponent("strata.sqlite"))
+      let broken = try await report(folder.path("report.html"))
+      #expect(broken.code == 7 && broken.lines.count == 1, "\(broken)")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("report.html")))
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import Server
+import Testing
+import Watch
+
+@Suite struct OverviewTests {
+  @Test func aRunIsSeenAsItIsRecorded() async throws {
+    try await withMadeRun { run in
+      let overview = try run.overview
+      #expect(overview.name == "made" && overview.plannedRounds == 4 && overview.abandoned == 1)
+      #expect(overview.rounds.map(\.number) == [1, 2] && overview.rounds.map(\.attempt) == [1, 2])
+      #expect(overview.rounds.map(\.loss) == [2.5, 2] && overview.rounds.map(\.clients) == [1, 1])
+      #expect(overview.rounds[1].monitors?.effectiveRank == 4.5)
+      #expect(overview.status.stage == 2 && overview.status.phase == .recruiting)
+      #expect(overview.updatesAdmitted == 2 && overview.refusals == ["notFinite": 1])
+      let client = try #require(overview.clients.first)
+      #expect(client.name == "box-1" && client.admitted == 2 && client.refused == 1 && !client.isConnected)
+      #expect(client.receivedBytes == 1000 && client.sentBytes == 2500 && client.samples == 50)
+    }
+  }
+
+  /// Layer-wise, in the second stage: the stem went with the first layer.
+  @Test func theStackFillsFromBelow() async throws {
+    try await withMadeRun { run in
+      let layers = try run.overview.layers
+      #expect(layers.map(\.name) == ["stem", "blocks.0", "blocks.1"])
+      #expect(layers.map(\.state) == [.frozen, .frozen, .training])
+      #expect(layers.map(\.done) == [2, 2, 0] && layers.map(\.rounds) == [2, 2, 2])
+    }
+  }
+
+  @Test func whatTrainsThroughoutIsNeverFrozenBeforeTheEnd() async throws {
+    try await withMadeRun { run in
+      var plan = run.plan
+      plan.method.strategy = .progressive
+      var overview = Overview(try run.recorded, plan, at: Date())
+      #expect(overview.layers.map(\.state) == [.training, .training, .training])
+      #expect(overview.layers.map(\.rounds) == [4, 4, 2])
+      plan.method.strategy = .endToEnd
+      overview = Overview(try run.recorded, plan, at: Date())
+      #expect(overview.layers.map(\.rounds) == [4, 4, 4] && overview.stageRounds == [4])
+    }
+  }
+
+  @Test func aConnectedClientCountsWhatIsNotStoredYet() async throws {
+    try await withMadeRun { run in
+      let here = ConnectedClient(
+        name: "box-1", received: 40, sent: 60, silence: .seconds(3), step: 1, steps: 9, memory: 5 << 20)
+      let now = Date(timeIntervalSince1970: 1_790_000_100.7)
+      let overview = Overview(try run.recorded, run.plan, connected: [here], at: now)
+      let client = overview.clients[0]
+      #expect(client.isConnected && client.receivedBytes == 1040 && client.sentBytes == 2560)
+      #expect(client.lastContact == Date(timeIntervalSince1970: 1_790_000_097))
+      #expect(client.residentBytes == 5 << 20)
+      #expect(client.step == nil, "nobody trains while the server waits for clients")
+      // Meanwhile they went into the store, and the connection's count began anew.
+      var later = try run.overview.clients[0]
+      later.keepUp(with: client)
+      #expect(later.receivedBytes == 1040 && later.sentBytes == 2560)
+    }
+  }
+
+  @Test func itHoldsNoSecretAndNoAddress() async throws {
+    try await withMadeRun { run in
+      let text = String(decoding: try JSONEncoder().encode(try run.overview), as: UTF8.self)
+      for word in ["127.0.0.1", "/tmp", "sqlite", "key", "code\"", "tls"] {
+        #expect(!text.lowercased().contains(word), "\(word)")
+      }
+    }
+  }
+}

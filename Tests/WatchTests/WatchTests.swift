@@ -1,0 +1,92 @@
+import Foundation
+import PageChecks
+import Server
+import Testing
+import Watch
+import Wire
+
+/// All that a server shows, through real sockets.
+@Suite(.timeLimit(.minutes(1))) struct WatchTests {
+  private func watching(
+    _ run: MadeRun, connected: @escaping @Sendable () async -> [ConnectedClient] = { [] },
+    _ body: @Sendable (WebPeer) async throws -> Void
+  ) async throws {
+    let watch = try await Watch(
+      Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: connected)
+    try await watch.during { try await body(WebPeer(watch.endpoint)) }
+  }
+
+  @Test(arguments: [
+    ("/", "text/html; charset=utf-8", "<h1>made</h1>"),
+    ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "strata_rounds_committed_total 2"),
+    ("/healthz", "application/json", #"{"status":"ok"}"#),
+    ("/api/overview", "application/json", #""plannedRounds"#),
+    ("/api/rounds", "application/json", #""loss":2.5"#),
+    ("/api/clients", "application/json", #""name":"box-2""#),
+    ("/api/layers", "application/json", #""state":"training""#),
+  ])
+  func everyPathHasItsAnswer(path: String, type: String, part: String) async throws {
+    try await withMadeRun { run in
+      try await watching(run) { peer in
+        let answer = try await peer.get(path)
+        #expect(answer.status == 200 && answer.headers["content-type"] == type)
+        #expect(path == "/api/overview" || answer.body.contains(part), "\(answer.body)")
+        if type == "application/json" { _ = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) }
+        // The same is not sent twice; the metrics and what they count of this process are never the same.
+        let again = try await peer.get(path, "If-None-Match: \(answer.headers["etag"] ?? "")")
+        #expect(path == "/metrics" || again.status == 304)
+      }
+    }
+  }
+
+  @Test(arguments: ["/plan", "/api", "/api/", "/../strata.sqlite", "/index.html", "//", "/healthz/"])
+  func thereIsNothingElse(path: String) async throws {
+    try await withMadeRun { run in
+      try await watching(run) { peer in
+        let answer = try await peer.get(path)
+        #expect(answer.status == 404)
+      }
+    }
+  }
+
+  @Test func theOverviewIsReadBackAsItIs() async throws {
+    try await withMadeRun { run in
+      let expected = try run.overview
+      try await watching(run) { peer in
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        let body = try await peer.get("/api/overview").body
+        let overview = try decoder.decode(Overview.self, from: Data(body.utf8))
+        #expect(overview.rounds == expected.rounds && overview.layers == expected.layers)
+        #expect(overview.clients == expected.clients)
+      }
+    }
+  }
+
+  /// A coordinator that is stuck is reported; what is stored is shown all the same.
+  @Test func aCoordinatorThatDoesNotAnswerIsReported() async throws {
+    try await withMadeRun { run in
+      let (never, end) = AsyncStream<Void>.makeStream()
+      defer { end.finish() }
+      let connected: @Sendable () async -> [ConnectedClient] = {
+        for await _ in never {}
+        return []
+      }
+      try await watching(run, connected: connected) { peer in
+        let health = try await peer.get("/healthz")
+        #expect(health.status == 503 && health.body.contains("does not answer"))
+        #expect(try await peer.get("/api/rounds").status == 200)
+      }
+    }
+  }
+
+  @Test func itListensNoMoreWhenTheRunIsOver() async throws {
+    try await withMadeRun { run in
+      let watch = try await Watch(
+        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: { [] })
+      let status = try await watch.during { try await WebPeer(watch.endpoint).get("/healthz").status }
+      #expect(status == 200)
+      await #expect(throws: (any Error).self) { try await WebPeer(watch.endpoint).get("/healthz") }
+    }
+  }
+}
