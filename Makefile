@@ -7,7 +7,7 @@ PYTHON ?= python3
 # Everything is built in release: numeric code in debug is fifty times slower.
 RELEASE := -c release
 SOURCES := Package.swift Sources Tests
-TALKING := ^(Wire|Server|Client|Command)Tests\.
+TALKING := ^(Wire|Server|Client|Watch|Command)Tests\.
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -13,6 +13,8 @@ enum Allocator {
       // What frames are made of is below that, and comes again at once: with the usual 128 KiB each of them was
       // given back and faulted in anew, a fifth of the time that a server spends on a round.
       _ = mallopt(M_TRIM_THRESHOLD, 1 << 20)
+      // Each arena keeps holes of its own, and the usual number is eight for each core.
+      _ = mallopt(M_ARENA_MAX, 2)
     #endif
   }
 }

@@ -33,8 +33,14 @@ import Wire
         #expect(path == "/api/overview" || answer.body.contains(part), "\(answer.body)")
         if type == "application/json" { _ = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) }
         // The same is not sent twice; the metrics and what they count of this process are never the same.
-        let again = try await peer.get(path, "If-None-Match: \(answer.headers["etag"] ?? "")")
-        #expect(path == "/metrics" || again.status == 304)
+        // What changes with the clock may have changed in between, but not every time.
+        var (etag, statuses): (String, [Int]) = (answer.headers["etag"] ?? "", [])
+        for _ in 0..<5 where !statuses.contains(304) {
+          let again = try await peer.get(path, "If-None-Match: \(etag)")
+          etag = again.headers["etag"] ?? etag
+          statuses.append(again.status)
+        }
+        #expect(path == "/metrics" || statuses.contains(304), "\(statuses)")
       }
     }
   }

@@ -7,8 +7,8 @@ package enum WireLimits {
   /// heartbeat never waits longer.
   package static let chunk = 128 << 10
   /// Bytes of an update in a frame where so many clients may send theirs at once: all frames on their way in take
-  /// a server 32 MiB at most, and the smallest are still large beside their heads.
-  package static func chunk(clients: Int) -> Int { min(max((32 << 20) / max(clients, 1), 16 << 10), chunk) }
+  /// a server 16 MiB at most, and the smallest are still large beside their heads.
+  package static func chunk(clients: Int) -> Int { min(max((16 << 20) / max(clients, 1), 16 << 10), chunk) }
   /// Bytes of any other frame: a chunk and its head, or an assignment of 256 blocks, which is under 64 KiB.
   package static let frame = chunk + (64 << 10)
   /// Seconds between signs of life; three times that without a word ends a connection.

@@ -15,6 +15,8 @@ package final class Store: Sendable {
       var configuration = Configuration()
       configuration.prepareDatabase { db in
         // The round that was acknowledged survives a power cut, also on flash that lies about its order.
+        // Of a new database: layers of megabytes are most of it, and are written in a quarter of the calls.
+        try db.execute(sql: "PRAGMA page_size = 16384")
         try db.execute(sql: "PRAGMA journal_mode = WAL")
         try db.execute(sql: "PRAGMA synchronous = FULL")
         // Below the default of 2 MB: blobs of whole layers gain nothing from a larger page cache.
