@@ -45,7 +45,7 @@ struct ExportCommand: AsyncParsableCommand {
     try await reporting("fedserver") {
       let model = try model()
       let checkpoint = model.checkpoint
-      try write(try bytes(of: checkpoint))
+      try writeFile(try bytes(of: checkpoint), to: out)
       let c = checkpoint.configuration
       let round = "stage \(model.key.stage) round \(model.key.round)"
       print("\(out): \(round), depth \(c.depth), \(c.output) numbers an image")
@@ -65,20 +65,6 @@ struct ExportCommand: AsyncParsableCommand {
       return format == .onnx ? try checkpoint.onnx() : try checkpoint.encoded()
     } catch let error as ExportError {
       throw CommandFailure(.data, "\(database): \(error)")
-    }
-  }
-
-  /// Whoever reads the file finds the old one or the whole new one. A folder or a device is never replaced.
-  private func write(_ bytes: Data) throws {
-    let file = URL(fileURLWithPath: out).resolvingSymlinksInPath()
-    let there = try? FileManager.default.attributesOfItem(atPath: file.path)[.type] as? FileAttributeType
-    guard there ?? .typeRegular == .typeRegular else {
-      throw CommandFailure(.store, "\(out): it is there, and is no regular file")
-    }
-    do {
-      try bytes.write(to: file, options: .atomic)
-    } catch {
-      throw CommandFailure(.store, "\(out): \(error.localizedDescription)")
     }
   }
 }

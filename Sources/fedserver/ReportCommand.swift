@@ -17,21 +17,9 @@ struct ReportCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedserver") {
-      let page: ReportPage
-      do {
-        guard let recorded = try History(database).job() else {
-          throw CommandFailure(.store, "\(database): no server has run on it yet")
-        }
-        let plan = try Overview.plan(of: recorded)
-        page = ReportPage(Overview(recorded, plan, at: Date()), plan: recorded.job.plan)
-      } catch let error as StoreError {
-        throw CommandFailure(.store, error.description)
-      }
-      do {
-        try Data(page.html.utf8).write(to: URL(fileURLWithPath: out), options: .atomic)
-      } catch {
-        throw CommandFailure(.store, "\(out): \((error as NSError).localizedDescription)")
-      }
+      let (recorded, overview) = try readJob(database)
+      let page = ReportPage(overview, plan: recorded.job.plan)
+      try writeFile(Data(page.html.utf8), to: out)
     }
   }
 }

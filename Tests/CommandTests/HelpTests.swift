@@ -4,7 +4,7 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "export", "report", "enroll", "certificate"]),
+    (["fedserver"], ["run", "status", "rounds", "clients", "export", "report", "enroll", "certificate"]),
     (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
@@ -23,6 +23,8 @@ import Testing
       ["--database <file>", "--stage <n>", "--round <n>", "--format <format>", "--out <file>"]
     ),
     (["fedserver", "report"], ["--database <file>", "--out <file>"]),
+    (["fedserver", "rounds"], ["--database <file>", "--json"]),
+    (["fedserver", "clients"], ["--database <file>", "--json"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),

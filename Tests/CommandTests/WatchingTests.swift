@@ -46,6 +46,13 @@ import Wire
       for client in clients { #expect(try await client.outcome().code == 0) }
       let outcome = try await server.outcome()
       #expect(outcome.code == 0 && outcome.errors.contains("the job is done"), "\(outcome)")
+      let database = folder.path("strata.sqlite")
+      let rounds = try await Command.run("fedserver", "rounds", "--database", database)
+      #expect(rounds.code == 0 && rounds.output.split(separator: "\n").count == 5, "\(rounds)")
+      let listed = try await Command.run("fedserver", "clients", "--database", database, "--json")
+      let boxes = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
+      #expect(boxes?.map { $0["name"] as? String } == ["one", "two"], "\(listed)")
+      #expect(boxes?.allSatisfy { $0["admitted"] as? Int == 4 } == true, "\(listed)")
       let report = folder.path("report.html")
       let written = try await Command.run(
         "fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", report)
@@ -72,6 +79,10 @@ import Wire
     try await withTemporaryFolder { folder in
       func report(_ out: String) async throws -> Command.Outcome {
         try await Command.run("fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", out)
+      }
+      for list in ["rounds", "clients"] {
+        let none = try await Command.run("fedserver", list, "--database", folder.path("strata.sqlite"))
+        #expect(none.code == 7 && none.lines.count == 1, "\(none)")
       }
       let missing = try await report(folder.path("report.html"))
       #expect(

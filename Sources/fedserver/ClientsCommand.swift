@@ -1,0 +1,43 @@
+import ArgumentParser
+import Commands
+import Foundation
+import Watch
+
+struct ClientsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "clients",
+    abstract: "Lists the clients of a database, whether its server runs or not.",
+    discussion: """
+      Bytes are those at the server's sockets, from the client and to it. Who is connected this moment is on the
+      status page (fedserver run --http).
+      """)
+
+  @Option(help: ArgumentHelp("The server's SQLite file; nothing in it is changed.", valueName: "file"))
+  var database: String
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() async throws {
+    try await reporting("fedserver") {
+      let clients = try readJob(database).overview.clients
+      print(json ? try fedserver.json(clients) : Self.text(clients))
+    }
+  }
+
+  private static func text(_ clients: [Overview.Client]) -> String {
+    let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
+    return table(
+      [
+        ("name", false), ("last contact", false), ("images", true), ("admitted", true), ("refused", true),
+        ("received, MB", true), ("sent, MB", true), ("software", false),
+      ],
+      clients.map { client in
+        [
+          client.name, client.lastContact.formatted(time), "\(client.samples)", "\(client.admitted)",
+          "\(client.refused)", String(format: "%.2f", Double(client.receivedBytes) / 1e6),
+          String(format: "%.2f", Double(client.sentBytes) / 1e6), client.software,
+        ]
+      })
+  }
+}

@@ -1,0 +1,39 @@
+import Commands
+import Foundation
+import Server
+import Watch
+
+/// A database's job as it is at one moment. Throws ``CommandFailure`` where there is none.
+func readJob(_ database: String) throws -> (recorded: RecordedJob, overview: Overview) {
+  do {
+    guard let recorded = try History(database).job() else {
+      throw CommandFailure(.store, "\(database): no server has run on it yet")
+    }
+    return (recorded, Overview(recorded, try Overview.plan(of: recorded), at: Date()))
+  } catch let error as StoreError {
+    throw CommandFailure(.store, error.description)
+  }
+}
+
+/// A value as `--json` prints it: dates in ISO 8601, keys in order.
+func json(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+  encoder.dateEncodingStrategy = .iso8601
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+/// Cells in columns, each as wide as its widest; what is a number stands at the right.
+func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
+  let widths = heads.indices.map { column in
+    ([heads[column].0] + rows.map { $0[column] }).map(\.count).max() ?? 0
+  }
+  return ([heads.map(\.0)] + rows).map { row in
+    let cells = row.indices.map { column in
+      let space = String(repeating: " ", count: widths[column] - row[column].count)
+      return heads[column].isNumber ? space + row[column] : row[column] + space
+    }
+    let line = cells.joined(separator: "  ")
+    return String(line.reversed().drop { $0 == " " }.reversed())
+  }.joined(separator: "\n")
+}
