@@ -21,7 +21,7 @@ struct ClientsCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedserver") {
       let clients = try readJob(database).overview.clients
-      print(json ? try fedserver.json(clients) : Self.text(clients))
+      print(json ? try Commands.json(clients) : Self.text(clients))
     }
   }
 

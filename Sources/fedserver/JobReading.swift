@@ -15,14 +15,6 @@ func readJob(_ database: String) throws -> (recorded: RecordedJob, overview: Ove
   }
 }
 
-/// A value as `--json` prints it: dates in ISO 8601, keys in order.
-func json(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-  encoder.dateEncodingStrategy = .iso8601
-  return String(decoding: try encoder.encode(value), as: UTF8.self)
-}
-
 /// Cells in columns, each as wide as its widest; what is a number stands at the right.
 func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
   let widths = heads.indices.map { column in

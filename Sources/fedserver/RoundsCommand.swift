@@ -18,7 +18,7 @@ struct RoundsCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedserver") {
       let rounds = try readJob(database).overview.rounds
-      print(json ? try fedserver.json(rounds) : Self.text(rounds))
+      print(json ? try Commands.json(rounds) : Self.text(rounds))
     }
   }
 

@@ -32,9 +32,7 @@ struct AccountCommand: AsyncParsableCommand {
     try await reporting("fedsim") {
       let account = Account(try readPlan(plan), images: images)
       guard json else { return print(account.table, terminator: "") }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      print(String(decoding: try encoder.encode(account), as: UTF8.self))
+      print(try Commands.json(account))
     }
   }
 }

@@ -20,11 +20,7 @@ struct BenchCodecCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let rows = try CodecBenchmark(try readPlan(plan)).run()
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return print(String(decoding: try encoder.encode(rows), as: UTF8.self))
-      }
+      if json { return print(try Commands.json(rows)) }
       print("codec      of float32   numbers     coded   decoded  of which numbers, MB/s")
       for row in rows {
         print(

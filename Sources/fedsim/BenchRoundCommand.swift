@@ -37,11 +37,7 @@ struct BenchRoundCommand: AsyncParsableCommand {
       Descriptors.raiseLimit()
       let benchmark = RoundBenchmark(clients: clients, bytes: bytes, rounds: rounds)
       let result = try await benchmark.run { ["bench", "round-server", $0.path, $1.path] }
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return print(String(decoding: try encoder.encode(result), as: UTF8.self))
-      }
+      if json { return print(try Commands.json(result)) }
       print(
         String(
           format:

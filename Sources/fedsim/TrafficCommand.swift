@@ -21,11 +21,7 @@ struct TrafficCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let account = TrafficAccount(try readPlan(plan))
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return print(String(decoding: try encoder.encode(account), as: UTF8.self))
-      }
+      if json { return print(try Commands.json(account)) }
       print("missed  strategy     updates   layers        up, MB  down, MB  of end-to-end   times less")
       for line in account.lines {
         let words = [

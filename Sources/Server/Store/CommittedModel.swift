@@ -17,7 +17,7 @@ package struct CommittedModel: Sendable {
   /// Reads a round of the job in a database that may be in use: by default the last one that is committed, of all
   /// or of a stage. Throws ``StoreError`` where there is no such round.
   package init(in path: String, stage: Int? = nil, round: Int? = nil) throws(StoreError) {
-    self = try Store.reading(path) { db in
+    self = try History(path).read { db in
       guard try db.tableExists("jobs"), let job = try JobRecord.fetchOne(db) else {
         throw StoreError("no server has run on it yet")
       }

@@ -13,6 +13,8 @@ package struct History: Sendable {
     }
     var configuration = Configuration()
     configuration.readonly = true
+    // A server that stops has the file for itself for a moment.
+    configuration.busyMode = .timeout(5)
     do {
       database = try DatabaseQueue(path: path, configuration: configuration)
     } catch {
@@ -33,7 +35,8 @@ package struct History: Sendable {
     }
   }
 
-  private func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+  /// Reads the database as it is at one moment. Throws ``StoreError`` that names the file.
+  func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
     do { return try database.read(body) } catch { throw StoreError("\(path): \(StoreError.reason(error))") }
   }
 

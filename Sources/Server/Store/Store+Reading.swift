@@ -3,26 +3,6 @@ import GRDB
 
 /// What can be asked of a database without changing it, while a server may be using it.
 extension Store {
-  /// Reads a database as it is at one moment. Throws ``StoreError`` that names the file, also where there is none.
-  static func reading<Result>(
-    _ path: String, _ body: (Database) throws -> Result
-  ) throws(StoreError) -> Result {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw StoreError("\(path): there is no such file")
-    }
-    var configuration = Configuration()
-    configuration.readonly = true
-    // A server that stops has the file for itself for a moment.
-    configuration.busyMode = .timeout(5)
-    do {
-      return try DatabaseQueue(path: path, configuration: configuration).read(body)
-    } catch let error as StoreError {
-      throw StoreError("\(path): \(error)")
-    } catch {
-      throw StoreError("\(path): \(StoreError.reason(error))")
-    }
-  }
-
   /// What the server of a database does or did last; nil where none has run on it. Throws ``StoreError``, also
   /// where there is no such file.
   package static func status(of path: String) throws(StoreError) -> ServerStatus? {
