@@ -27,8 +27,15 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   /// A partition that these images and this many clients do not allow.
   case impossibleSplit(partition: String, problem: String)
 
-  /// One line for a user: what is wrong, where, and what would be right.
+  /// One line for a user: what is wrong, where, and what would be right. Whatever stands in it from a file, or in a
+  /// file's name, it stays one line, and nothing for a terminal to obey.
   package var description: String {
+    String(
+      String.UnicodeScalarView(
+        words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+  }
+
+  private var words: String {
     switch self {
     case .badSpecification(let text, let problem):
       "data '\(text)': \(problem); accepted: \(DataSpec.accepted)"
