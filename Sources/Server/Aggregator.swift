@@ -4,17 +4,29 @@ import Foundation
 import Wire
 
 /// Makes one model of a round's admitted updates, part by part, by the plan's rule. It reads them back from
-/// the disk, in client order, and never has more of them in memory than it needs.
+/// the disk, and never has more of them in memory than it needs. Every weight takes them in client order, so the
+/// number of threads changes no bit.
 package struct Aggregator: Sendable {
-  let plan: Plan
-  let snapshot: Snapshot
+  package let plan: Plan
+  package let snapshot: Snapshot
   let key: RoundKey
-  let ledger: Ledger
+  package let ledger: Ledger
   /// A client's update.
-  let open: @Sendable (_ client: String) throws(StoreError) -> UpdateFile
+  package let open: @Sendable (_ client: String) throws(StoreError) -> UpdateFile
 
-  /// Columns of a part that a rule over all clients' values looks at together: 256 KiB a client.
-  private static let columns = 1 << 16
+  /// - Parameter open: gives the bytes of a client's update in the ledger.
+  package init(
+    plan: Plan, snapshot: Snapshot, key: RoundKey, ledger: Ledger,
+    open: @escaping @Sendable (_ client: String) throws(StoreError) -> UpdateFile
+  ) {
+    (self.plan, self.snapshot, self.key, self.ledger, self.open) = (plan, snapshot, key, ledger, open)
+  }
+
+  /// Columns of a part that are looked at together: 128 KiB a client.
+  private static let columns = 32 << 10
+
+  /// Coded updates that are decoded side by side, each of which is in memory as a whole then.
+  private static let mostDecoded = 4
 
   /// A client's update: which parts it holds, and where in its bytes.
   private struct Update {
@@ -27,16 +39,19 @@ package struct Aggregator: Sendable {
     let offsets: [String: Int]
   }
 
-  /// The snapshot with the parts replaced that at least one client trained.
-  package func run() throws -> Snapshot {
-    let updates = updates
+  /// The snapshot with the parts replaced that at least one client trained. Throws ``StoreError`` where an update
+  /// cannot be read, and what ``UpdateCoding`` throws where it cannot be decoded.
+  package func run(threads: Int) throws -> Snapshot {
+    let (updates, workers) = (updates, Workers(threads))
     var parts: [String: Data] = [:]
     switch plan.round.aggregation {
-    case .mean: parts = try means(updates)
-    case .median: parts = try robust(updates) { CoordinateRules.median(of: $0) }
+    case .mean where updates.contains { $0.coding.codec != .plain }:
+      parts = try decodedMeans(updates, workers)
+    case .mean: parts = try means(updates, workers)
+    case .median: parts = try robust(updates, workers) { CoordinateRules.median(of: $0) }
     case .trimmedMean:
       let trim = plan.round.trim
-      parts = try robust(updates) { CoordinateRules.trimmedMean(of: $0, trim: trim) }
+      parts = try robust(updates, workers) { CoordinateRules.trimmedMean(of: $0, trim: trim) }
     }
     return snapshot.replacing(parts: parts)
   }
@@ -55,73 +70,98 @@ package struct Aggregator: Sendable {
     }
   }
 
-  /// Gives the values of some parts to `body`, of each part some at a time, with the part's position and the first one's index
-  /// in it. Of a plain update no more than these are in memory.
-  private func read(_ update: Update, _ body: (UnsafeBufferPointer<Float>, Int, Int) -> Void) throws {
-    let file = try open(update.client)
-    guard update.coding.codec != .plain else {
-      for (position, part) in parts.enumerated() {
-        guard let offset = update.offsets[part.name] else { continue }
-        try file.floats(from: offset, count: part.range.count) { body($0, position, $1) }
-      }
-      return
-    }
-    try decode(file, update).withUnsafeBufferPointer { values in
-      for (position, part) in parts.enumerated() {
-        guard let offset = update.offsets[part.name] else { continue }
-        body(UnsafeBufferPointer(rebasing: values[offset..<offset + part.range.count]), position, 0)
-      }
-    }
-  }
-
-  private func decode(_ file: borrowing UpdateFile, _ update: Update) throws -> [Float] {
-    try update.coding.decode(try file.bytes(), base: snapshot.trainedWeights(keeping: update.kept))
-  }
-
-  /// Some values of an update. Of a plain one they alone are read; any other is decoded as a whole.
-  private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
-    let file = try open(update.client)
-    guard update.coding.codec == .plain else {
-      return Array(try decode(file, update)[first..<first + count])
-    }
-    var values: [Float] = []
-    values.reserveCapacity(count)
-    try file.floats(from: first, count: count) { piece, _ in values += piece }
-    return values
-  }
-
   private var parts: [Model.Part] { snapshot.stage.parts }
 
-  private func means(_ updates: [Update]) throws -> [String: Data] {
-    var sums: [String: WeightedMean] = [:]
-    for part in parts {
-      let samples = updates.filter { $0.offsets[part.name] != nil }.reduce(0) { $0 + $1.samples }
-      if samples > 0 { sums[part.name] = WeightedMean(count: part.range.count, samples: samples) }
-    }
-    for update in updates {
-      try read(update) { values, position, first in
-        sums[parts[position].name]?.fold(values, at: first, samples: update.samples)
+  private func samples(of updates: [Update]) -> Int { updates.reduce(0) { $0 + $1.samples } }
+
+  // MARK: - Rules
+
+  /// Means of plain updates, of which no more than some columns are read at a time.
+  private func means(_ updates: [Update], _ workers: Workers) throws -> [String: Data] {
+    try byColumns(updates, workers) { part, columns, holders in
+      var mean = WeightedMean(count: columns.count, samples: samples(of: holders))
+      for update in holders {
+        let first = (update.offsets[part.name] ?? 0) + columns.lowerBound
+        try open(update.client).floats(from: first, count: columns.count) { values, index in
+          mean.fold(values, at: index, samples: update.samples)
+        }
       }
+      return mean.finish()
     }
-    return sums.mapValues { $0.finish().withUnsafeBytes { Data($0) } }
   }
 
-  /// A rule over all clients' values of a weight, some columns of a part at a time.
-  private func robust(_ updates: [Update], _ rule: ([[Float]]) -> [Float]) throws -> [String: Data] {
+  /// Means where some updates are coded, each of which is decoded once, as a whole.
+  private func decodedMeans(_ updates: [Update], _ workers: Workers) throws -> [String: Data] {
+    var sums: [String: WeightedMean] = [:]
+    for part in parts {
+      let samples = samples(of: updates.filter { $0.offsets[part.name] != nil })
+      if samples > 0 { sums[part.name] = WeightedMean(count: part.range.count, samples: samples) }
+    }
+    let batch = min(workers.count, Self.mostDecoded)
+    for first in stride(from: 0, to: updates.count, by: batch) {
+      let some = updates[first..<min(first + batch, updates.count)]
+      for (update, values) in zip(some, try workers.map(some.count) { try decode(some[first + $0]) }) {
+        values.withUnsafeBufferPointer { values in
+          for part in parts {
+            guard let offset = update.offsets[part.name] else { continue }
+            let own = UnsafeBufferPointer(rebasing: values[offset..<offset + part.range.count])
+            sums[part.name]?.fold(own, samples: update.samples)
+          }
+        }
+      }
+    }
+    return sums.mapValues { $0.finish() }
+  }
+
+  /// A rule over all clients' values of a weight.
+  private func robust(
+    _ updates: [Update], _ workers: Workers, _ rule: @escaping ([[Float]]) -> [Float]
+  ) throws -> [String: Data] {
+    try byColumns(updates, workers) { part, columns, holders in
+      let matrix = try holders.map { update in
+        try values(of: update, (update.offsets[part.name] ?? 0) + columns.lowerBound, count: columns.count)
+      }
+      return rule(matrix).withUnsafeBytes { Data($0) }
+    }
+  }
+
+  /// Makes every part of some columns at a time, with those of the updates that hold it.
+  private func byColumns(
+    _ updates: [Update], _ workers: Workers,
+    _ rule: (_ part: Model.Part, _ columns: Range<Int>, _ holders: [Update]) throws -> Data
+  ) throws -> [String: Data] {
     var result: [String: Data] = [:]
     for part in parts {
       let holders = updates.filter { $0.offsets[part.name] != nil }
       guard !holders.isEmpty else { continue }
-      var data = Data(capacity: part.range.count * 4)
-      for first in stride(from: 0, to: part.range.count, by: Self.columns) {
-        let columns = first..<min(first + Self.columns, part.range.count)
-        let matrix = try holders.map { update in
-          try values(of: update, (update.offsets[part.name] ?? 0) + columns.lowerBound, count: columns.count)
+      let starts = Array(stride(from: 0, to: part.range.count, by: Self.columns))
+      var data = Data(count: 4 * part.range.count)
+      try data.withUnsafeMutableBytes { bytes in
+        nonisolated(unsafe) let bytes = bytes
+        _ = try workers.map(starts.count) { block in
+          let columns = starts[block]..<min(starts[block] + Self.columns, part.range.count)
+          let values = try rule(part, columns, holders)
+          bytes[(4 * columns.lowerBound)..<(4 * columns.upperBound)].copyBytes(from: values)
         }
-        rule(matrix).withUnsafeBytes { data.append(contentsOf: $0) }
       }
       result[part.name] = data
     }
     return result
+  }
+
+  // MARK: - Reading
+
+  private func decode(_ update: Update) throws -> [Float] {
+    try update.coding.decode(
+      try open(update.client).bytes(), base: snapshot.trainedWeights(keeping: update.kept))
+  }
+
+  /// Some values of an update. Of a plain one they alone are read; any other is decoded as a whole.
+  private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
+    guard update.coding.codec == .plain else { return Array(try decode(update)[first..<first + count]) }
+    var values: [Float] = []
+    values.reserveCapacity(count)
+    try open(update.client).floats(from: first, count: count) { piece, _ in values += piece }
+    return values
   }
 }

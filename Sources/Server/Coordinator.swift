@@ -9,6 +9,8 @@ package actor Coordinator {
   private let leader: Leader
   private let calibrator: Calibrator?
   private let store: Store
+  /// Of aggregation and calibration.
+  private let threads: Int
   private let observer: @Sendable (ServerEvent) -> Void
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
@@ -32,7 +34,7 @@ package actor Coordinator {
   ) throws {
     calibrator = try Calibrator(plan, threads: threads)
     leader = try Leader(plan, store: store, folder: folder, at: .zero)
-    (self.store, self.observer) = (store, observer)
+    (self.store, self.threads, self.observer) = (store, threads, observer)
     start = clock.now
   }
 
@@ -103,7 +105,7 @@ extension Coordinator {
   /// A client's connection ended.
   func leave(_ client: String, _ session: Session, reason: String) {
     guard sessions[client] === session else { return }
-    account(client, session)
+    account([client: session])
     sessions[client] = nil
     accounted[client] = nil
     beats[client] = nil
@@ -155,14 +157,19 @@ extension Coordinator {
     perform(leader.judge(offer, isHere: true, fault: fault, from: client, at: now))
   }
 
-  /// Adds to the store what a client's connection has carried since the last time.
-  private func account(_ client: String, _ session: Session) {
-    let (up, down) = (session.traffic.received, session.traffic.sent)
-    let before = accounted[client] ?? (0, 0)
-    guard up > before.up || down > before.down else { return }
-    accounted[client] = (up, down)
+  /// Adds to the store what clients' connections have carried since the last time.
+  private func account(_ sessions: [String: Session]) {
+    var carried: [String: (up: Int, down: Int)] = [:]
+    for (client, session) in sessions {
+      let (up, down) = (session.traffic.received, session.traffic.sent)
+      let before = accounted[client] ?? (0, 0)
+      guard up > before.up || down > before.down else { continue }
+      accounted[client] = (up, down)
+      carried[client] = (up - before.up, down - before.down)
+    }
+    guard !carried.isEmpty else { return }
     do {
-      try store.addTraffic(of: client, up: up - before.up, down: down - before.down, at: Date())
+      try store.addTraffic(carried, at: Date())
     } catch {
       perform(leader.stop(because: error))
     }
@@ -178,8 +185,8 @@ extension Coordinator {
       case .send(let message, let client): sessions[client]?.post(message)
       case .note(let event): note(event)
       case .aggregate(let aggregator):
-        beside {
-          let result = try await TrainingThread.run("aggregation") { try aggregator.run() }
+        beside { [threads] in
+          let result = try await TrainingThread.run("aggregation") { try aggregator.run(threads: threads) }
           return { leader, now in leader.finishAggregation(result, at: now) }
         }
       case .calibrate(let draft, let key): calibrate(draft, key)
@@ -214,9 +221,7 @@ extension Coordinator {
   }
 
   private func note(_ event: ServerEvent) {
-    if case .committed = event {
-      for (client, session) in sessions { account(client, session) }
-    }
+    if case .committed = event { account(sessions) }
     observer(event)
   }
 

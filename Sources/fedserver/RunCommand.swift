@@ -45,7 +45,7 @@ struct RunCommand: AsyncParsableCommand {
       valueName: "address"))
   var http: String?
 
-  @Option(help: "Threads for calibration. (default: all cores)")
+  @Option(help: "Threads for aggregation and calibration. (default: all cores)")
   var threads: Int?
 
   func validate() throws {

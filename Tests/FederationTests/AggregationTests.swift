@@ -9,7 +9,7 @@ import Testing
     for update in updates {
       update.values.withUnsafeBufferPointer { mean.fold($0, samples: update.samples) }
     }
-    return mean.finish()
+    return mean.finish().withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
   }
 
   @Test func weighsByImages() {

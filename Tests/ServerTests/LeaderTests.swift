@@ -34,7 +34,7 @@ import Wire
         case .send(.assignment(let assignment), let name): assignments[name] = assignment
         case .send(.acknowledgement(let acknowledgement), _): verdict = acknowledgement
         case .aggregate(let aggregator):
-          try follow(leader.finishAggregation(try aggregator.run(), at: now))
+          try follow(leader.finishAggregation(try aggregator.run(threads: 2), at: now))
         case .note(let event): notes.append(event)
         case .send(.release, let name): releases.append(name)
         case .send, .calibrate, .end: break

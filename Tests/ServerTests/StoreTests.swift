@@ -203,9 +203,9 @@ import Testing
   @Test func trafficAddsUpOverConnections() async throws {
     try await withStore { store, path in
       try store.join(Hello(name: "a", software: "one"), at: now)
-      try store.addTraffic(of: "a", up: 100, down: 2000, at: now)
+      try store.addTraffic(["a": (up: 100, down: 2000)], at: now)
       try store.join(Hello(name: "a", software: "two"), at: now.addingTimeInterval(60))
-      try store.addTraffic(of: "a", up: 1, down: 5_000_000_000, at: now.addingTimeInterval(70))
+      try store.addTraffic(["a": (up: 1, down: 5_000_000_000)], at: now.addingTimeInterval(70))
       let clients = try Store(path).clients()
       #expect(clients.map(\.name) == ["a"])
       #expect(clients[0].bytesUp == 101 && clients[0].bytesDown == 5_000_002_000)

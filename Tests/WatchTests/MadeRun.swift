@@ -28,7 +28,7 @@ struct MadeRun {
     for client in clients {
       try store.join(Hello(name: client, software: "test/1"), at: start)
     }
-    try store.addTraffic(of: clients[0], up: 1000, down: 2500, at: start.addingTimeInterval(60))
+    try store.addTraffic([clients[0]: (up: 1000, down: 2500)], at: start.addingTimeInterval(60))
     let stage = try store.openStage(1, depth: 1, of: job, at: start)
     let snapshot = plan.firstSnapshot()
     for (round, attempt) in [(1, 1), (2, 1), (2, 2)] {

@@ -5,7 +5,8 @@ import GRDB
 /// What the server must not forget, in one SQLite file. A call that returns has stored; one that cannot
 /// store throws ``StoreError``, and the server stops rather than answer.
 package final class Store: Sendable {
-  private let database: DatabaseQueue
+  let database: DatabaseQueue
+  private let checkpoints: Checkpoints
   /// Where updates rest: beside the database.
   package let updates: UpdateSpool
 
@@ -21,9 +22,12 @@ package final class Store: Sendable {
         try db.execute(sql: "PRAGMA synchronous = FULL")
         // Below the default of 2 MB: blobs of whole layers gain nothing from a larger page cache.
         try db.execute(sql: "PRAGMA cache_size = -1024")
+        // ``Checkpoints`` is beforehand with it, or the disk is slower than the rounds.
+        try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
       }
       database = try DatabaseQueue(path: path, configuration: configuration)
       try Schema.migrator.migrate(database)
+      checkpoints = try Checkpoints(path, configuration)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
@@ -189,6 +193,7 @@ package final class Store: Sendable {
         try layer.insert(db)
       }
     }
+    checkpoints.begin()
     updates.clear(round.id ?? 0)
   }
 
@@ -252,51 +257,6 @@ package final class Store: Sendable {
     return try stages.flatMap { stage in
       try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
         .order(Column("number")).fetchAll(db).map { (stage, $0) }
-    }
-  }
-
-  // MARK: - Clients
-
-  /// Notes that a client has joined.
-  package func join(_ hello: Hello, at now: Date) throws(StoreError) {
-    try write { db in
-      let known = try ClientRecord.fetchOne(db, key: hello.name)
-      var client =
-        known
-        ?? ClientRecord(name: hello.name, software: hello.software, firstSeen: now, lastSeen: now)
-      (client.software, client.lastSeen) = (hello.software, now)
-      try client.save(db)
-    }
-  }
-
-  /// Adds to a client's traffic, in bytes.
-  package func addTraffic(of client: String, up: Int, down: Int, at now: Date) throws(StoreError) {
-    try write { db in
-      try db.execute(
-        sql: """
-          UPDATE clients SET bytesUp = bytesUp + ?, bytesDown = bytesDown + ?, lastSeen = ? WHERE name = ?
-          """, arguments: [up, down, now, client])
-    }
-  }
-
-  package func clients() throws(StoreError) -> [ClientRecord] {
-    try read { try ClientRecord.order(Column("name")).fetchAll($0) }
-  }
-}
-
-extension Store {
-  /// Notes what the server does.
-  package func note(_ status: ServerStatus) throws(StoreError) {
-    do {
-      try database.writeWithoutTransaction { db in
-        // Nothing follows from it after a power cut: it is not worth a wait for the disk.
-        try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
-        try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
-      }
-    } catch {
-      throw StoreError(StoreError.reason(error))
     }
   }
 }

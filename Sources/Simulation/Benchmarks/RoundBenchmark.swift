@@ -97,7 +97,8 @@ package struct RoundBenchmark: Sendable {
     (limits.perAddress, limits.total) = (1 << 16, 1 << 16)
     let server = try await Server(
       plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path),
-      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, strangers: limits)
+      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: ProcessInfo.processInfo.activeProcessorCount,
+      strangers: limits)
     tell("\(listening)\(server.endpoint)")
     _ = try await server.run()
     return ProcessMemory.peak

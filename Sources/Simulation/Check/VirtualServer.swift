@@ -119,7 +119,7 @@ final class VirtualServer {
         consequences.append(
           .later { server, now in
             do {
-              return server.follow(server.leader.finishAggregation(try aggregator.run(), at: now))
+              return server.follow(server.leader.finishAggregation(try aggregator.run(threads: 1), at: now))
             } catch {
               return server.follow(server.leader.stop(because: error))
             }

@@ -117,7 +117,8 @@ enum LossCases {
       }
     }
     var comparison = Comparison()
-    try comparison.compare("out.aggregate", mean.finish(), with: tensors("out.aggregate").values)
+    let aggregate = mean.finish().withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    try comparison.compare("out.aggregate", aggregate, with: tensors("out.aggregate").values)
     return comparison
   }
 

@@ -39,6 +39,18 @@ package final class Workers: Sendable {
 }
 
 extension Workers {
+  /// Results of `body(task)` for every task in 0 ..< tasks, in order. Throws the error of the first task that threw
+  /// one; all are run nevertheless.
+  package func map<Result>(_ tasks: Int, _ body: (_ task: Int) throws -> Result) throws -> [Result] {
+    let results = UnsafeMutableBufferPointer<Swift.Result<Result, any Error>?>.allocate(capacity: tasks)
+    results.initialize(repeating: nil)
+    defer { results.deinitialize().deallocate() }
+    run(tasks) { task, _ in results[task] = Swift.Result { try body(task) } }
+    return try results.map { try $0!.get() }
+  }
+}
+
+extension Workers {
   /// What the threads share, under one lock. A task here is a chunk of images (milliseconds), so a lock
   /// for each costs nothing that can be measured.
   private final class Shared: @unchecked Sendable {

@@ -1,0 +1,30 @@
+import Foundation
+import GRDB
+
+/// Moves what was committed from SQLite's write-ahead log into the database, beside the rounds: of layers of megabytes it
+/// takes the disk longer than a round's own rows.
+final class Checkpoints: Sendable {
+  private let path: String
+  private let database: DatabaseQueue
+  private let queue = OperationQueue()
+
+  /// Bytes of the log from which on it is worth its while.
+  private static let worthwhile = 16 << 20
+
+  /// Opens a connection of its own to the database.
+  init(_ path: String, _ configuration: Configuration) throws {
+    self.path = path
+    database = try DatabaseQueue(path: path, configuration: configuration)
+    queue.maxConcurrentOperationCount = 1
+  }
+
+  /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself.
+  func begin() {
+    var status = stat()
+    guard stat(path + "-wal", &status) == 0, status.st_size >= Self.worthwhile, queue.operationCount == 0
+    else { return }
+    queue.addOperation { [database] in
+      _ = try? database.writeWithoutTransaction { try $0.checkpoint(.passive) }
+    }
+  }
+}

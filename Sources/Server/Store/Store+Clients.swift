@@ -1,0 +1,58 @@
+import Federation
+import Foundation
+import GRDB
+
+/// Who took part, and what their connections carried.
+extension Store {
+  /// Notes that a client has joined.
+  package func join(_ hello: Hello, at now: Date) throws(StoreError) {
+    try write { db in
+      let known = try ClientRecord.fetchOne(db, key: hello.name)
+      var client =
+        known
+        ?? ClientRecord(name: hello.name, software: hello.software, firstSeen: now, lastSeen: now)
+      (client.software, client.lastSeen) = (hello.software, now)
+      try client.save(db)
+    }
+  }
+
+  /// Adds to clients' traffic, in bytes.
+  package func addTraffic(_ traffic: [String: (up: Int, down: Int)], at now: Date) throws(StoreError) {
+    try writeWithoutWaiting { db in
+      for (client, bytes) in traffic {
+        try db.execute(
+          sql: """
+            UPDATE clients SET bytesUp = bytesUp + ?, bytesDown = bytesDown + ?, lastSeen = ? WHERE name = ?
+            """, arguments: [bytes.up, bytes.down, now, client])
+      }
+    }
+  }
+
+  package func clients() throws(StoreError) -> [ClientRecord] {
+    try read { try ClientRecord.order(Column("name")).fetchAll($0) }
+  }
+
+  /// Notes what the server does.
+  package func note(_ status: ServerStatus) throws(StoreError) {
+    try writeWithoutWaiting { db in
+      let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
+      try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
+    }
+  }
+
+  /// Writes what nothing follows from after a power cut: it is on the disk with the next thing that is waited for.
+  private func writeWithoutWaiting(_ body: (Database) throws -> Void) throws(StoreError) {
+    do {
+      try database.writeWithoutTransaction { db in
+        try db.execute(sql: "PRAGMA synchronous = NORMAL")
+        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
+        try db.inTransaction {
+          try body(db)
+          return .commit
+        }
+      }
+    } catch {
+      throw StoreError(StoreError.reason(error))
+    }
+  }
+}
