@@ -132,10 +132,13 @@ package struct FrameDecoder: Sendable {
   /// Makes room for so many bytes: what waits goes to the front, and the buffer grows where that is too little.
   private mutating func makeRoom(_ count: Int) {
     guard buffer.count - end < count else { return }
-    var larger = Data(capacity: pending + count)
-    larger.append(buffer[start..<end])
-    larger.count = pending + count
-    (buffer, start, end) = (larger, 0, pending)
+    // Not zeroed: what is behind `end` is read by nobody.
+    let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: pending + count, alignment: 16)
+    buffer[start..<end].copyBytes(to: larger)
+    buffer = Data(
+      bytesNoCopy: larger.baseAddress!, count: larger.count,
+      deallocator: .custom { start, _ in start.deallocate() })
+    (start, end) = (0, pending)
   }
 }
 

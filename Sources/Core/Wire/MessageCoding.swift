@@ -28,10 +28,12 @@ extension Message {
     case .welcome(let head): try Self.frame(.welcome, head)
     case .assignment(let head): try Self.frame(.assignment, head)
     case .fetch(let head): try Self.frame(.fetch, head)
-    case .layer(let head, let bytes): try Self.frame(.layer, head, bytes)
+    case .layer(let head, let bytes):
+      Self.frame(.layer, PieceHead(digest: head.digest, offset: head.offset, total: head.total), bytes)
     case .offer(let head): try Self.frame(.offer, head)
     case .request(let head): try Self.frame(.request, head)
-    case .update(let head, let bytes): try Self.frame(.update, head, bytes)
+    case .update(let head, let bytes):
+      Self.frame(.update, PieceHead(digest: head.digest, offset: head.offset), bytes)
     case .acknowledgement(let head): try Self.frame(.acknowledgement, head)
     case .release(let head): try Self.frame(.release, head)
     case .heartbeat(let head): try Self.frame(.heartbeat, head)
@@ -53,10 +55,20 @@ extension Message {
     case .welcome: self = .welcome(try Self.head(frame, kind))
     case .assignment: self = .assignment(try Self.head(frame, kind))
     case .fetch: self = .fetch(try Self.head(frame, kind))
-    case .layer: self = .layer(try Self.head(frame, kind), frame.payload)
+    case .layer:
+      if let head = PieceHead(frame.head), let total = head.total {
+        self = .layer(LayerData(digest: head.digest, offset: head.offset, total: total), frame.payload)
+      } else {
+        self = .layer(try Self.head(frame, kind), frame.payload)
+      }
     case .offer: self = .offer(try Self.head(frame, kind))
     case .request: self = .request(try Self.head(frame, kind))
-    case .update: self = .update(try Self.head(frame, kind), frame.payload)
+    case .update:
+      if let head = PieceHead(frame.head) {
+        self = .update(UpdateData(digest: head.digest, offset: head.offset), frame.payload)
+      } else {
+        self = .update(try Self.head(frame, kind), frame.payload)
+      }
     case .acknowledgement: self = .acknowledgement(try Self.head(frame, kind))
     case .release: self = .release(try Self.head(frame, kind))
     case .heartbeat: self = .heartbeat(try Self.head(frame, kind))
@@ -67,13 +79,17 @@ extension Message {
     }
   }
 
-  private static func frame(_ kind: Kind, _ head: some Encodable, _ payload: Data = Data()) throws -> Frame {
+  private static func frame(_ kind: Kind, _ head: PieceHead, _ payload: Data) -> Frame {
+    Frame(kind: kind.rawValue, head: head.encoded, payload: payload)
+  }
+
+  private static func frame(_ kind: Kind, _ head: some Encodable) throws -> Frame {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     // A loss that is not a number must reach the server, which refuses it by its name.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    return Frame(kind: kind.rawValue, head: try encoder.encode(head), payload: payload)
+    return Frame(kind: kind.rawValue, head: try encoder.encode(head))
   }
 
   private static func head<Head: Decodable>(_ frame: Frame, _ kind: Kind) throws(WireError) -> Head {

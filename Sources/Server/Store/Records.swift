@@ -3,7 +3,7 @@ import Foundation
 import GRDB
 
 /// A job: one plan, run once.
-package struct JobRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+package struct JobRecord: StoredRecord, Sendable {
   package static let databaseTableName = "jobs"
   package var id: Int64?
   package var name: String
@@ -17,7 +17,7 @@ package struct JobRecord: Codable, FetchableRecord, MutablePersistableRecord, Se
 }
 
 /// A stage of a job.
-package struct StageRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+package struct StageRecord: StoredRecord, Sendable {
   package static let databaseTableName = "stages"
   package var id: Int64?
   package var jobId: Int64
@@ -32,7 +32,7 @@ package struct StageRecord: Codable, FetchableRecord, MutablePersistableRecord, 
 }
 
 /// An attempt at a round.
-package struct RoundRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+package struct RoundRecord: StoredRecord, Sendable {
   package static let databaseTableName = "rounds"
   package var id: Int64?
   package var stageId: Int64
@@ -76,7 +76,7 @@ extension RoundRecord {
 }
 
 /// A layer as a round left it.
-package struct LayerRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+package struct LayerRecord: StoredRecord, Sendable {
   package static let databaseTableName = "layers"
   package var id: Int64?
   package var roundId: Int64
@@ -88,7 +88,7 @@ package struct LayerRecord: Codable, FetchableRecord, MutablePersistableRecord, 
 }
 
 /// A client that has joined at some time, with its traffic as counted at the socket.
-package struct ClientRecord: Codable, FetchableRecord, PersistableRecord, Sendable {
+package struct ClientRecord: StoredRecord, PersistableRecord, Sendable {
   package static let databaseTableName = "clients"
   package var name: String
   package var software: String
@@ -103,7 +103,7 @@ package struct ClientRecord: Codable, FetchableRecord, PersistableRecord, Sendab
 }
 
 /// An update, admitted or refused.
-package struct UpdateRecord: Codable, FetchableRecord, MutablePersistableRecord, Sendable {
+package struct UpdateRecord: StoredRecord, Sendable {
   package static let databaseTableName = "updates"
   package var id: Int64?
   package var roundId: Int64

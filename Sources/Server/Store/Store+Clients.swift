@@ -23,7 +23,7 @@ extension Store {
         try db.execute(
           sql: """
             UPDATE clients SET bytesUp = bytesUp + ?, bytesDown = bytesDown + ?, lastSeen = ? WHERE name = ?
-            """, arguments: [bytes.up, bytes.down, now, client])
+            """, arguments: [bytes.up, bytes.down, now.stored, client])
       }
     }
   }

@@ -103,7 +103,7 @@ package final class Store: Sendable {
       if let stage = try known.fetchOne(db) { return stage }
       try db.execute(
         sql: "UPDATE stages SET finishedAt = ? WHERE jobId = ? AND finishedAt IS NULL",
-        arguments: [now, jobID])
+        arguments: [now.stored, jobID])
       var stage = StageRecord(jobId: jobID, number: number, depth: depth, startedAt: now)
       try stage.insert(db)
       return stage
@@ -161,7 +161,7 @@ package final class Store: Sendable {
         sql: """
           UPDATE rounds SET outcome = 'abandoned', reason = 'the server stopped', finishedAt = ?
           WHERE stageId = ? AND outcome IS NULL
-          """, arguments: [now, stageID])
+          """, arguments: [now.stored, stageID])
       var round = RoundRecord(
         stageId: stageID, number: key.round, attempt: key.attempt, startedAt: now)
       try round.insert(db)
@@ -183,11 +183,12 @@ package final class Store: Sendable {
       var committed = round
       committed.outcome = "committed"
       try committed.update(db)
+      // A statement that is executed with its arguments copies no bytes of them.
+      let weights = try db.makeStatement(
+        sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)")
       for (position, version) in snapshot.manifest.enumerated() {
         let digest = version.digest.description
-        try db.execute(
-          sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)",
-          arguments: [digest, snapshot.data(version.digest)])
+        try weights.execute(arguments: [digest, snapshot.data(version.digest)])
         var layer = LayerRecord(
           roundId: round.id ?? 0, position: position, name: version.name, digest: digest)
         try layer.insert(db)

@@ -1,0 +1,33 @@
+import Engine
+import Foundation
+import Server
+import Testing
+
+@Suite struct StoredRecordTests {
+  /// The form of GRDB's documentation, as Foundation writes it.
+  private let formatter: DateFormatter = {
+    let formatter = DateFormatter()
+    formatter.dateFormat = "yyyy-MM-dd HH:mm:ss.SSS"
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.timeZone = TimeZone(secondsFromGMT: 0)
+    return formatter
+  }()
+
+  @Test func datesAreWrittenAsAFormatterWritesThem() {
+    let seed = UInt64.random(in: 0..<(1 << 40))
+    var numbers = RandomNumbers(seed)
+    let early = [0, 1, 999, 951_782_400_000, 951_868_799_999, 1_709_164_800_000, -1, -86_400_000]
+    let others = (0..<500).map { _ in Int.random(in: 0..<4_000_000_000_000, using: &numbers) }
+    for milliseconds in early + others {
+      // A little above, where a formatter that cuts off finds the same.
+      let date = Date(timeIntervalSince1970: (Double(milliseconds) + 0.01) / 1000)
+      #expect(date.stored == formatter.string(from: date), "seed \(seed): \(milliseconds)")
+    }
+  }
+
+  @Test func theNearestMillisecondIsWritten() {
+    let start = Date(timeIntervalSince1970: 1_790_000_000)
+    #expect(start.addingTimeInterval(0.000_6).stored == "2026-09-21 14:13:20.001")
+    #expect(start.addingTimeInterval(0.999_6).stored == "2026-09-21 14:13:21.000")
+  }
+}
