@@ -111,7 +111,7 @@ let package = Package(
         "first-steps.md",
       ].map { "Deployment/\($0)" }),
     command("fedclient", ["Commands", "Client", "Certificates"]),
-    command("fedsim", ["Commands", "Simulation"]),
+    command("fedsim", ["Commands", "Server", "Simulation"]),
 
     tests("Engine"),
     tests("Datasets", ["CJPEG", "CPNG", "CZlib"]),

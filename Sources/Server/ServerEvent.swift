@@ -36,6 +36,10 @@ package enum ServerEvent: Sendable {
   case committed(RoundSummary)
   case abandoned(RoundKey, reason: String)
   case finished
+  /// The linear probe of a round: the share of test images whose class it predicts, 0 … 1.
+  case probed(RoundKey, accuracy: Double)
+  /// A probe came to nothing; the rounds go on.
+  case unprobed(reason: String)
 }
 
 /// A committed round.

@@ -69,11 +69,18 @@ package struct Metrics: Sendable {
       ),
       ("clients", "Clients whose updates were admitted", Double(last.clients)),
     ]
-    return figures.compactMap { name, help, value in
-      value.map {
-        family("strata_last_round_\(name)", .gauge, "\(help); the last committed round.", [([], $0)])
-      }
+    let probe = overview.rounds.last { $0.probe != nil }?.probe
+    let probes = probe.map {
+      family(
+        "strata_last_probe_accuracy_ratio", .gauge,
+        "Test images whose class a linear classifier predicts, 0 to 1; the last probe.", [([], $0)])
     }
+    return [probes].compactMap(\.self)
+      + figures.compactMap { name, help, value in
+        value.map {
+          family("strata_last_round_\(name)", .gauge, "\(help); the last committed round.", [([], $0)])
+        }
+      }
   }
 
   private static func updates(_ overview: Overview) -> [String] {

@@ -45,7 +45,8 @@ extension Overview {
         number: stageRounds.prefix(attempt.stage - 1).reduce(0, +) + record.number, attempt: record.attempt,
         clients: attempt.admitted, samples: record.samples ?? 0, loss: record.loss.flatMap(finite),
         calibrationLoss: record.calibrationLoss.flatMap(finite), seconds: record.seconds,
-        monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, finishedAt: record.finishedAt)
+        monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, probe: record.probe.flatMap(finite),
+        finishedAt: record.finishedAt)
     }
   }
 

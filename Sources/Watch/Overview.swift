@@ -71,6 +71,8 @@ extension Overview {
     package var calibrationLoss: Double?
     package var seconds: Double?
     package var monitors: CollapseMonitors?
+    /// The linear probe of the encoder after it: the share of test images whose class is predicted, 0 … 1.
+    package var probe: Double?
     package var finishedAt: Date?
   }
 

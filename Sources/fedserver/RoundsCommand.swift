@@ -27,12 +27,14 @@ struct RoundsCommand: AsyncParsableCommand {
       [
         ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("samples", true),
         ("loss", true), ("calibration", true), ("seconds", true), ("effective rank", true),
+        ("probe", true),
       ],
       rounds.map { round in
         [
           "\(round.stage)", "\(round.round)", "\(round.attempt)", "\(round.clients)", "\(round.samples)",
           number(round.loss, "%.4f"), number(round.calibrationLoss, "%.4f"), number(round.seconds, "%.1f"),
           number(round.monitors.map { Double($0.effectiveRank) }, "%.1f"),
+          number(round.probe.map { 100 * $0 }, "%.1f %%"),
         ]
       })
   }

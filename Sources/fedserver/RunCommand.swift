@@ -56,6 +56,8 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "Threads for aggregation and calibration, 1 to 256. (default: all cores)")
   var threads: Int?
 
+  @OptionGroup(title: "Probe") var probe: ProbeOptions
+
   func validate() throws {
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
     guard (1...100_000).contains(strangers) else { throw ValidationError("--strangers is 1 to 100000") }
@@ -69,9 +71,14 @@ struct RunCommand: AsyncParsableCommand {
       umask(0o077)
       Descriptors.raiseLimit()
       do {
+        let (store, threads) = (
+          try Store(database), threads ?? ProcessInfo.processInfo.activeProcessorCount
+        )
+        let prober = try probe.prober(plan, store, threads: threads, log.note)
         let observer = { @Sendable (event: ServerEvent) in
           log.note(event)
           Self.tell(manager, event)
+          if case .committed = event { prober?.note() }
         }
         let (endpoint, access) = (try Endpoint(parsing: listen), try access(observer))
         guard tls != nil || endpoint.isLoopback || insecure else {
@@ -81,9 +88,8 @@ struct RunCommand: AsyncParsableCommand {
         var limits = Doorstep.Limits()
         (limits.perAddress, limits.total) = (strangers, max(limits.total, strangers))
         let server = try await Server(
-          plan, store: try Store(database), folder: folder, endpoint: endpoint,
-          threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, access: access, strangers: limits,
-          observer: observer)
+          plan, store: store, folder: folder, endpoint: endpoint, threads: threads, access: access,
+          strangers: limits, observer: observer)
         let watch = try await watch(server, plan)
         if let watch { log.watched(at: watch.endpoint) }
         let stop = { @Sendable in
@@ -92,8 +98,11 @@ struct RunCommand: AsyncParsableCommand {
         }
         let snapshot = try await stoppingOnSignal(stop) {
           try await manager.watched(isAlive: server.answer) {
-            guard let watch else { return try await server.run() }
-            return try await watch.during { try await server.run() }
+            try await Self.seen(by: watch) {
+              let snapshot = try await server.run()
+              await prober?.finish()
+              return snapshot
+            }
           }
         }
         print("encoder \(snapshot.encoderDigest)")
@@ -113,6 +122,14 @@ struct RunCommand: AsyncParsableCommand {
   private func watch(_ server: Server, _ plan: Plan) async throws -> Watch? {
     guard let http else { return nil }
     return try await Watch(try Endpoint(parsing: http), plan, database: database, connected: server.connected)
+  }
+
+  /// Runs `body` while whoever watches is answered.
+  private static func seen<Result: Sendable>(
+    by watch: Watch?, _ body: @Sendable () async throws -> Result
+  ) async throws -> Result {
+    guard let watch else { return try await body() }
+    return try await watch.during(body)
   }
 
   /// What the service manager shows.

@@ -45,6 +45,9 @@ struct ServerLog: Sendable {
       logger.notice(
         "stage \(round.stage) round \(round.round) is committed: \(round.clients) clients, \(figures)")
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
+    case .probed(let key, let accuracy):
+      logger.notice("\(key): the linear probe predicts \(String(format: "%.1f %%", 100 * accuracy))")
+    case .unprobed(let reason): logger.warning("no probe was taken: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break
     }

@@ -4,6 +4,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Server
 import Simulation
 
 struct EvaluateCommand: AsyncParsableCommand {

@@ -1,4 +1,5 @@
 import Foundation
+import Server
 import Simulation
 
 /// What `fedsim evaluate` says in the end.

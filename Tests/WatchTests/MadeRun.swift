@@ -51,6 +51,7 @@ struct MadeRun {
         alignment: 0.5, uniformity: -1.5, deviation: 0.75, effectiveRank: 4.5)
       record.finishedAt = start.addingTimeInterval(Double(60 * round))
       try store.commit(record, snapshot)
+      if round == 1 { try store.note(probe: 0.4375, of: record) }
     }
     let leader = try Leader(plan, store: store, at: .zero)
     try store.note(leader.status(since: start, at: .zero, start))

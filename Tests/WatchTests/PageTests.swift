@@ -18,7 +18,7 @@ import Watch
           #expect(!html.contains(word), "\(word)")
         }
         let plots = found.elements.filter { $0.name == "svg" && $0.attributes["role"] == "img" }
-        #expect(plots.count == 6 && plots.allSatisfy { $0.attributes["aria-label"]?.isEmpty == false })
+        #expect(plots.count == 7 && plots.allSatisfy { $0.attributes["aria-label"]?.isEmpty == false })
         let headings = found.elements.filter { $0.name == "th" }
         #expect(!headings.isEmpty && headings.allSatisfy { $0.attributes["scope"] != nil })
         let names = found.elements.compactMap { $0.attributes["id"] }

@@ -53,6 +53,8 @@ package struct RoundRecord: StoredRecord, Sendable {
   package var uniformity: Double?
   package var deviation: Double?
   package var effectiveRank: Double?
+  /// The linear probe of the encoder after it, 0 … 1, where one was taken.
+  package var probe: Double?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

@@ -11,7 +11,13 @@ enum Schema {
     migrator.registerMigration("4 status", migrate: addStatus)
     migrator.registerMigration("5 steps between versions of layers", migrate: addSteps)
     migrator.registerMigration("6 initial weights", migrate: addInitialWeights)
+    migrator.registerMigration("7 probes of rounds", migrate: addProbes)
     return migrator
+  }
+
+  /// The linear probe of a round; null without one.
+  private static func addProbes(_ db: Database) throws {
+    try db.alter(table: "rounds") { $0.add(column: "probe", .double) }
   }
 
   /// The digest of the file that a job's encoder starts from; null without one.

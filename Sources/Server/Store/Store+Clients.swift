@@ -2,7 +2,7 @@ import Federation
 import Foundation
 import GRDB
 
-/// Who took part, and what their connections carried.
+/// Who took part and what their connections carried, and what is worth no wait for the disk.
 extension Store {
   /// Notes that a client has joined.
   package func join(_ hello: Hello, at now: Date) throws(StoreError) {
@@ -37,6 +37,13 @@ extension Store {
     try writeWithoutWaiting { db in
       let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
       try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
+    }
+  }
+
+  /// Notes the linear probe of a committed round, 0 … 1.
+  package func note(probe: Double, of round: RoundRecord) throws(StoreError) {
+    try writeWithoutWaiting {
+      try $0.execute(sql: "UPDATE rounds SET probe = ? WHERE id = ?", arguments: [probe, round.id])
     }
   }
 

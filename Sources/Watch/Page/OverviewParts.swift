@@ -87,7 +87,8 @@ struct OverviewParts {
   /// The last rounds first, at most `count` of them.
   func rounds(_ count: Int, live: String? = nil) -> String {
     let columns = [
-      "loss", "calibration", "alignment", "uniformity", "deviation", "rank", "clients", "images", "time",
+      "loss", "calibration", "alignment", "uniformity", "deviation", "rank", "probe", "clients", "images",
+      "time",
     ]
     let table = OverviewTable(
       columns: columns.map { .init(heading: $0) }, first: "stage, round",
@@ -99,7 +100,8 @@ struct OverviewParts {
             Wording.number(round.monitors?.alignment, digits: 3),
             Wording.number(round.monitors?.uniformity, digits: 3),
             Wording.number(round.monitors?.deviation, digits: 3),
-            Wording.number(round.monitors?.effectiveRank, digits: 1), "\(round.clients)", "\(round.samples)",
+            Wording.number(round.monitors?.effectiveRank, digits: 1), Wording.share(round.probe),
+            "\(round.clients)", "\(round.samples)",
             Wording.seconds(round.seconds),
           ]
         )

@@ -18,6 +18,10 @@ struct RoundPlots {
             ("calibration", { $0.calibrationLoss }),
           ]), "Mean of the clients, weighted by their images."
       ),
+      (
+        plot("Linear probe", .share, [("encoder", { $0.probe })]),
+        "Test images whose class a linear classifier on the encoder predicts."
+      ),
       (monitor("Alignment", \.alignment), "Distance of two views of an image: small where they agree."),
       (
         monitor("Uniformity", \.uniformity),

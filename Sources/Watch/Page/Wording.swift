@@ -20,6 +20,9 @@ enum Wording {
     value.map { String(format: "%.\(digits)f", Double($0)) } ?? none
   }
 
+  /// A share as per cent.
+  static func share(_ value: Double?) -> String { value.map { String(format: "%.1f %%", 100 * $0) } ?? none }
+
   /// A time, in Greenwich's; the page that is watched shows how long ago that was.
   static func time(_ date: Date?, isRelative: Bool = false) -> String {
     guard let date else { return none }

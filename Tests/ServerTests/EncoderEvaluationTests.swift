@@ -2,7 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
-import Simulation
+import Server
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct EncoderEvaluationTests {
@@ -38,12 +38,15 @@ import Testing
   @Test func fineTuningIsDoneWhereItIsAskedFor() throws {
     let checkpoint = checkpoint(Self.vit)
     var steps: [Int] = []
-    let without = try evaluation(epochs: 0).accuracies(of: checkpoint) { step, _ in steps.append(step) }
+    let without = try evaluation(epochs: 0).accuracies(
+      of: checkpoint, progress: { step, _ in steps.append(step) })
     #expect(without.fineTuned == nil && steps.isEmpty)
-    let with = try evaluation(epochs: 2).accuracies(of: checkpoint) { step, all in
-      #expect(all == 2)
-      steps.append(step)
-    }
+    let with = try evaluation(epochs: 2).accuracies(
+      of: checkpoint,
+      progress: { step, all in
+        #expect(all == 2)
+        steps.append(step)
+      })
     #expect(with.fineTuned != nil && steps == [1, 2])
     #expect(with.linearProbe == without.linearProbe)
     #expect(with.nearestNeighbours == without.nearestNeighbours)

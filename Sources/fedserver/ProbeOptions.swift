@@ -1,0 +1,57 @@
+import ArgumentParser
+import Commands
+import Datasets
+import Federation
+import Server
+
+/// Labelled images of the server's own, by which it tells what the encoder is worth while it grows.
+struct ProbeOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Labelled images that a linear classifier is fitted to, on top of the encoder, after committed rounds; no client sees them. (default: no probe)",
+      valueName: "spec"))
+  var probeData: String?
+
+  @Option(help: ArgumentHelp("Labelled images that this classifier is tested on.", valueName: "spec"))
+  var probeTestData: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Rounds from one probe to the next, counted over all stages; the last round always has one.",
+      valueName: "rounds"))
+  var probeEvery: Int = 1
+
+  func validate() throws {
+    guard (probeData == nil) == (probeTestData == nil) else {
+      throw ValidationError("--probe-data and --probe-test-data go together")
+    }
+    guard (1...1_000_000).contains(probeEvery) else { throw ValidationError("--probe-every is 1 to 1000000") }
+  }
+
+  /// Loads the images; nil where no probe is wanted.
+  func prober(
+    _ plan: Plan, _ store: Store, threads: Int, _ observer: @escaping @Sendable (ServerEvent) -> Void
+  ) throws(CommandFailure) -> Prober? {
+    guard let probeData, let probeTestData else { return nil }
+    let train = try images("--probe-data", probeData, .train, plan)
+    let test = try images("--probe-test-data", probeTestData, .test, plan)
+    guard let evaluation = EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
+    else { preconditionFailure("a probe without labels") }
+    return Prober(plan, store, evaluation, every: probeEvery, observer: observer)
+  }
+
+  private func images(
+    _ option: String, _ spec: String, _ role: DataRole, _ plan: Plan
+  ) throws(CommandFailure) -> ImageSet {
+    let images: ImageSet
+    do {
+      images = try DataSpec(parsing: spec).load(role: role, for: ImageFit(plan.encoder), strict: true)
+    } catch {
+      throw CommandFailure(.data, "\(option): \(error.description)")
+    }
+    guard images.labels != nil else {
+      throw CommandFailure(.data, "\(option): \(spec): the images have no labels")
+    }
+    return images
+  }
+}
