@@ -127,7 +127,9 @@ let package = Package(
     tests("Simulation", ["fedsim", "PageChecks"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks"],
+      dependencies: [
+        "fedserver", "fedclient", "fedsim", "Commands", "Federation", "Export", "Wire", "PageChecks",
+      ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

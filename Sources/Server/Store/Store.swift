@@ -26,6 +26,7 @@ package final class Store: Sendable {
         try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
       }
       database = try DatabaseQueue(path: path, configuration: configuration)
+      try database.read(Schema.checkIsKnown)
       try Schema.migrator.migrate(database)
       checkpoints = try Checkpoints(path, configuration)
     } catch {
