@@ -108,7 +108,9 @@ let package = Package(
     command("fedsim", ["Commands", "Simulation"]),
 
     tests("Engine"),
-    tests("Datasets", ["CJPEG", "CPNG", "CZlib"]),
+    // Files of every format that images are found in, made by the tests.
+    library("DataFiles", in: "Tests/DataFiles", ["Engine", "CJPEG", "CPNG", "CZlib"]),
+    tests("Datasets", ["DataFiles", "CJPEG"]),
     tests("Federation"),
     tests("Export"),
     tests("Certificates"),
@@ -121,7 +123,9 @@ let package = Package(
     tests("Simulation", ["fedsim", "PageChecks"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks"],
+      dependencies: [
+        "fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks", "DataFiles",
+      ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

@@ -1,0 +1,35 @@
+import Federation
+import Foundation
+
+extension Plan {
+  /// The same kind of job, trained in moments: two rounds a stage, few and small steps, few weights.
+  var cut: Plan {
+    var plan = self
+    let rounds = plan.method.roundsPerStage
+    if case .list(let list) = rounds { plan.method.roundsPerStage = .list(list.map { min($0, 2) }) }
+    if case .each(let count) = rounds { plan.method.roundsPerStage = .each(min(count, 2)) }
+    plan.encoder.width = plan.encoder.family == .resnet ? 8 : 8 * plan.encoder.heads
+    (plan.heads.hidden, plan.heads.output) = (32, 16)
+    (plan.local.epochs, plan.local.batch) = (1, min(plan.local.batch, 16))
+    return plan
+  }
+
+  /// Cuts the plan in a file. Files that are no plans stay as they are.
+  static func cut(_ file: URL) throws {
+    guard let text = try? String(contentsOf: file, encoding: .utf8),
+      let plan = try? Plan(yaml: text, file: file.path), plan.cut != plan
+    else { return }
+    try Data(plan.cut.yaml().utf8).write(to: file)
+  }
+
+  /// Whether a text is a plan that can be run as it stands.
+  static func isWhole(_ text: String) -> Bool { (try? Plan(yaml: text, file: "")) != nil }
+
+  /// What is wrong with a plan, or with a part of one; nil where nothing is.
+  static func problem(with text: String, file: String) -> String? {
+    let encoder = "encoder: {image: 32, patch: 4, width: 96, depth: 4, heads: 3}\n"
+    let whole = text.contains(/(?m)^encoder:/) ? text : encoder + text
+    do throws(PlanError) { _ = try Plan(yaml: whole, file: file) } catch { return error.description }
+    return nil
+  }
+}
