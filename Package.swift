@@ -36,10 +36,10 @@ func library(
     swiftSettings: settings + vectorDefines + (vectorised ? vectorFlags : []))
 }
 
-func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func command(_ name: String, _ dependencies: [Target.Dependency], embedding files: [String] = []) -> Target {
   .executableTarget(
     name: name, dependencies: dependencies + [arguments],
-    path: "Sources/\(name)", swiftSettings: settings)
+    path: "Sources/\(name)", resources: files.map { .embedInCode($0) }, swiftSettings: settings)
 }
 
 func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
@@ -103,7 +103,13 @@ let package = Package(
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
 
     library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
-    command("fedserver", ["Commands", "Server", "Watch", "Certificates", "Export"]),
+    // What 'fedserver init' writes is deploy's own, by links.
+    command(
+      "fedserver", ["Commands", "Server", "Watch", "Certificates", "Datasets", "Export"],
+      embedding: [
+        "fedserver.service", "fedserver.default", "fedclient.service", "fedclient.default", "first.yaml",
+        "first-steps.md",
+      ].map { "Deployment/\($0)" }),
     command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Simulation"]),
 

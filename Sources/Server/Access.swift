@@ -87,7 +87,7 @@ package final class Access: Sendable {
     }
     do {
       let certificate = try folder.issue(
-        try SigningRequest(pem: request.request), name: request.name, days: Authority.days[.client] ?? 365)
+        try SigningRequest(pem: request.request), name: request.name, days: Certificate.Role.client.days)
       return IssuedCertificate(certificate: certificate.pem)
     } catch {
       throw EnrolmentRefused(description: error.description)

@@ -28,7 +28,7 @@ struct AuthorityCommand: AsyncParsableCommand {
   var name: String = "Strata"
 
   @Option(help: "How long it is valid.")
-  var days: Int = Authority.days[.authority] ?? 3650
+  var days: Int = Certificate.Role.authority.days
 
   func validate() throws {
     try checkName(name)
@@ -58,21 +58,16 @@ struct ServerCertificateCommand: AsyncParsableCommand {
   var host: [String] = []
 
   @Option(help: "How long it is valid.")
-  var days: Int = Authority.days[.server] ?? 730
+  var days: Int = Certificate.Role.server.days
 
   func validate() throws {
-    for host in [name] + host {
-      guard !host.isEmpty, host.utf8.count <= 253, !host.contains(where: { ", \n".contains($0) }) else {
-        throw ValidationError("'\(host)' is not a host name or an address")
-      }
-    }
+    try checkHosts([name] + host)
     try checkDays(days)
   }
 
   func run() async throws {
     try await reporting {
-      let hosts =
-        [name] + host + ["localhost", "127.0.0.1", "::1"].filter { $0 != name && !host.contains($0) }
+      let hosts = withLoopback([name] + host)
       let certificate = try options.folder.createServer(name, hosts: hosts, days: days)
       print("server \(hosts.joined(separator: ", ")), \(until(certificate))")
     }
@@ -92,7 +87,7 @@ struct ClientCertificateCommand: AsyncParsableCommand {
   var out: String
 
   @Option(help: "How long it is valid.")
-  var days: Int = Authority.days[.client] ?? 365
+  var days: Int = Certificate.Role.client.days
 
   func validate() throws {
     try checkName(name)

@@ -26,6 +26,20 @@ func checkName(_ name: String) throws {
   }
 }
 
+/// Throws where a server could not be reached by one of the names or addresses.
+func checkHosts(_ hosts: [String]) throws {
+  for host in hosts {
+    guard !host.isEmpty, host.utf8.count <= 253, !host.contains(where: { ", \n".contains($0) }) else {
+      throw ValidationError("'\(host)' is not a host name or an address")
+    }
+  }
+}
+
+/// What a server's certificate is for: the hosts, and this machine's names for itself.
+func withLoopback(_ hosts: [String]) -> [String] {
+  hosts + ["localhost", "127.0.0.1", "::1"].filter { !hosts.contains($0) }
+}
+
 /// Throws for a lifetime that is none.
 func checkDays(_ days: Int) throws {
   guard (1...7300).contains(days) else { throw ValidationError("--days is 1 to 7300") }

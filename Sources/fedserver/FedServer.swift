@@ -8,7 +8,7 @@ struct FedServer: AsyncParsableCommand {
     abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
     version: Software.version,
     subcommands: [
-      RunCommand.self, StatusCommand.self, RoundsCommand.self, ClientsCommand.self, ExportCommand.self,
-      ReportCommand.self, EnrolCommand.self, CertificateCommand.self,
+      InitCommand.self, RunCommand.self, StatusCommand.self, RoundsCommand.self, ClientsCommand.self,
+      ExportCommand.self, ReportCommand.self, EnrolCommand.self, CertificateCommand.self,
     ])
 }

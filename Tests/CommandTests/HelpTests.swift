@@ -4,7 +4,10 @@ import Testing
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
 @Suite(.timeLimit(.minutes(1))) struct HelpTests {
   @Test(arguments: [
-    (["fedserver"], ["run", "status", "rounds", "clients", "export", "report", "enroll", "certificate"]),
+    (
+      ["fedserver"],
+      ["init", "run", "status", "rounds", "clients", "export", "report", "enroll", "certificate"]
+    ),
     (["fedclient"], ["run", "enroll", "check"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
@@ -17,6 +20,7 @@ import Testing
         "--insecure", "--strangers <n>", "--http <address>",
       ]
     ),
+    (["fedserver", "init"], ["<dir>", "--host <name>", "--client <name>", "--data <spec>"]),
     (["fedserver", "status"], ["--database <file>", "--json"]),
     (
       ["fedserver", "export"],

@@ -6,10 +6,6 @@ package struct Authority: Sendable {
   package let certificate: Certificate
   package let key: PrivateKey
 
-  /// Lifetimes, in days. An authority outlives a federation; a server is renewed by hand every other year; a
-  /// box that is lost is out after a year even if nobody says so.
-  package static let days: [Certificate.Role: Int] = [.authority: 3650, .server: 730, .client: 365]
-
   /// Throws ``CertificateError`` where the key is not the certificate's.
   package init(_ certificate: Certificate, _ key: PrivateKey) throws(CertificateError) {
     guard certificate.belongs(to: key) else {
@@ -109,5 +105,17 @@ package struct Authority: Sendable {
     }
     defer { X509_EXTENSION_free(made) }
     guard X509_add_ext(certificate, made, -1) == 1 else { throw .openSSL("'\(value)' in a certificate") }
+  }
+}
+
+extension Certificate.Role {
+  /// How long a certificate is valid unless something else is said, in days. An authority outlives a federation; a
+  /// server is renewed by hand every other year; a box that is lost is out after a year even if nobody says so.
+  package var days: Int {
+    switch self {
+    case .authority: 3650
+    case .server: 730
+    case .client: 365
+    }
   }
 }
