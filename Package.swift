@@ -130,7 +130,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks", "DataFiles",
+        "fedserver", "fedclient", "fedsim", "Federation", "Commands", "Export", "Wire", "PageChecks",
+        "DataFiles",
       ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]

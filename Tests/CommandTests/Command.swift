@@ -152,6 +152,9 @@ final class LineLog: Sendable {
     }
   }
 
+  /// Whether the other end is closed: its process is gone.
+  var isClosed: Bool { state.withLock { $0.isOver } }
+
   struct Ended: Error {
     let wanted: String
     let got: String

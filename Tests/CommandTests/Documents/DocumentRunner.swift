@@ -5,27 +5,34 @@ import Testing
 /// Runs what a document shows, block by block, as its reader would: in a folder of its own that is also the home, with
 /// the built commands first in the path. Daemons go to the background, and what follows waits until they are ready.
 final class DocumentRunner {
-  private struct Daemon {
+  struct Daemon {
     /// The executable.
     let name: String
     let statement: ShellBlock.Statement
     let command: Command
   }
 
-  private let document: Markdown
-  private let folder: URL
-  private let substitutions: Substitutions
-  private var daemons: [Daemon] = []
+  let document: Markdown
+  let folder: URL
+  let substitutions: Substitutions
+  private let rounds: Int
+  var daemons: [Daemon] = []
+  /// What `fedserver enroll` printed last.
   private var code = ""
   /// What the last statement printed, where the document shows it.
   private var output: String?
 
   /// Puts images and plans into the folder.
-  init(_ document: Markdown, in folder: URL) throws {
+  ///
+  /// - Parameter rounds: of a stage, in the plans that are trained.
+  init(_ document: Markdown, in folder: URL, rounds: Int = 2) throws {
+    self.rounds = rounds
     (self.document, self.folder, substitutions) = (document, folder, Substitutions(folder: folder))
     try DocumentData.write(under: folder)
     let deploy = folder.appendingPathComponent("deploy")
-    try FileManager.default.createDirectory(at: deploy, withIntermediateDirectories: true)
+    for made in [deploy, folder.appendingPathComponent("etc/default")] {
+      try FileManager.default.createDirectory(at: made, withIntermediateDirectories: true)
+    }
     let plans = deploy.appendingPathComponent("plans")
     try FileManager.default.copyItem(at: Repository.root.appendingPathComponent("deploy/plans"), to: plans)
     // The plan that a reader has by then; a document that shows a whole one means that.
@@ -38,14 +45,14 @@ final class DocumentRunner {
     do {
       for part in document.parts { try await run(part) }
     } catch {
-      for daemon in daemons { daemon.command.cut() }
+      cutAll()
       throw error
     }
-    for daemon in daemons { daemon.command.terminate() }
+    for daemon in daemons where !daemon.command.errors.isClosed { daemon.command.terminate() }
     for daemon in daemons { expectGoodEnd(try await daemon.command.outcome(), daemon.statement) }
   }
 
-  private func run(_ part: Markdown.Part) async throws {
+  func run(_ part: Markdown.Part) async throws {
     switch part {
     case .direction(let direction): try await follow(direction)
     case .block(let block) where block.language == "sh":
@@ -63,8 +70,10 @@ final class DocumentRunner {
     guard !UnrunCommand.all.contains(where: { $0.fits(statement) }) else { return }
     let words = statement.commands.first ?? []
     if words.starts(with: ["fedserver", "run"]) || words.starts(with: ["fedclient", "run"]) {
-      return try await start(statement, name: words[0], words)
+      try cutPlans(words)
+      return try await start(words[0], as: statement, try shell("exec " + shown(statement)))
     }
+    if words.first == "systemctl" { return try await control(words, statement) }
     if ["run", "compare", "check"].contains(words.dropFirst().first) { try cutPlans(words) }
     let outcome = try await shell(shown(statement)).outcome()
     try #require(outcome.code == 0, "\(place(statement)): \(outcome)")
@@ -77,61 +86,31 @@ final class DocumentRunner {
     }
   }
 
-  private func shown(_ statement: ShellBlock.Statement) -> String {
+  func shown(_ statement: ShellBlock.Statement) -> String {
     substitutions.applied(to: statement.text, code: code)
   }
 
-  private func cutPlans(_ words: [String]) throws {
+  func cutPlans(_ words: [String]) throws {
     for word in words where word.hasSuffix(".yaml") {
-      try Plan.cut(URL(fileURLWithPath: substitutions.applied(to: word), relativeTo: folder))
+      try Plan.cut(URL(fileURLWithPath: substitutions.applied(to: word), relativeTo: folder), rounds: rounds)
     }
   }
 
   /// A shell in the folder.
-  private func shell(_ text: String, environment: [String: String] = [:]) throws -> Command {
+  func shell(_ text: String, environment: [String: String] = [:]) throws -> Command {
     var environment = environment
     environment["HOME"] = folder.path
     environment["PATH"] = Command.folder.path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/bin")
     return try Command("/bin/sh", ["-c", "cd \"$0\"\n\(text)", folder.path], environment: environment)
   }
 
-  // MARK: - Daemons
-
-  private func start(_ statement: ShellBlock.Statement, name: String, _ words: [String]) async throws {
-    try cutPlans(words)
-    let daemon = Daemon(
-      name: name, statement: statement, command: try shell("exec " + shown(statement)))
-    daemons.append(daemon)
-    let isReady = name == "fedserver" ? "listening on " : "joined the job"
-    do {
-      _ = try await daemon.command.errors.line(containing: isReady)
-    } catch is LineLog.Ended {
-      // Its job may be done already.
-      expectGoodEnd(try await daemon.command.outcome(), statement)
-    }
-  }
-
-  private func follow(_ direction: Markdown.Direction) async throws {
-    let index = try #require(
-      daemons.lastIndex { $0.name == direction.daemon }, "\(document.path): no \(direction.daemon) runs")
-    let daemon = daemons[index]
-    guard direction.verb != "await" else {
-      _ = try await daemon.command.errors.line(containing: direction.words)
-      return
-    }
-    daemons.remove(at: index)
-    direction.verb == "cut" ? daemon.command.cut() : daemon.command.terminate()
-    let outcome = try await daemon.command.outcome()
-    if direction.verb == "stop" { expectGoodEnd(outcome, daemon.statement) }
-  }
-
   // MARK: - Expectations
 
-  private func place(_ statement: ShellBlock.Statement) -> String {
+  func place(_ statement: ShellBlock.Statement) -> String {
     "\(document.path):\(statement.line): \(statement)"
   }
 
-  private func expectGoodEnd(_ outcome: Command.Outcome, _ statement: ShellBlock.Statement) {
+  func expectGoodEnd(_ outcome: Command.Outcome, _ statement: ShellBlock.Statement) {
     #expect(outcome.code == 0, "\(place(statement)): \(outcome)")
   }
 

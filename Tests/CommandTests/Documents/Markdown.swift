@@ -10,6 +10,8 @@ struct Markdown: Sendable, CustomTestStringConvertible {
     let text: String
     /// The line of the opening fence, from 1.
     let line: Int
+    /// The heading of the second level that it stands under.
+    let section: String
   }
 
   /// What a test does at a place in a document, which readers do not see: `<!-- await fedserver: words of its log -->`,
@@ -18,11 +20,20 @@ struct Markdown: Sendable, CustomTestStringConvertible {
     let verb: String
     let daemon: String
     let words: String
+    /// The heading of the second level that it stands under.
+    var section = ""
   }
 
   enum Part: Sendable {
     case block(Block)
     case direction(Direction)
+
+    var section: String {
+      switch self {
+      case .block(let block): block.section
+      case .direction(let direction): direction.section
+      }
+    }
   }
 
   /// A piece of a line that names something.
@@ -40,6 +51,7 @@ struct Markdown: Sendable, CustomTestStringConvertible {
   /// Where links lead, pictures among them.
   private(set) var links: [Mention] = []
   private(set) var headings: [String] = []
+  private var section = ""
 
   var testDescription: String { path }
 
@@ -60,7 +72,8 @@ struct Markdown: Sendable, CustomTestStringConvertible {
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
       if line.hasPrefix("```") {
         if let block = open {
-          parts.append(.block(Block(language: block.language, text: block.text, line: block.line)))
+          parts.append(
+            .block(Block(language: block.language, text: block.text, line: block.line, section: section)))
           open = nil
         } else {
           open = (line.dropFirst(3).trimmingCharacters(in: .whitespaces), index + 1, "")
@@ -77,8 +90,12 @@ struct Markdown: Sendable, CustomTestStringConvertible {
   private mutating func readProse(_ line: Substring, _ number: Int) {
     if let match = line.wholeMatch(of: /<!-- (await|stop|cut) (\w+)(?:: (.*))? -->/) {
       let words = match.3.map { String($0) } ?? ""
-      parts.append(.direction(Direction(verb: String(match.1), daemon: String(match.2), words: words)))
+      parts.append(
+        .direction(
+          Direction(
+            verb: String(match.1), daemon: String(match.2), words: words, section: section)))
     }
+    if line.hasPrefix("## ") { section = String(line.dropFirst(3)) }
     if line.hasPrefix("#") { headings.append(line.drop { $0 == "#" || $0 == " " }.description) }
     spans += line.matches(of: /`([^`]+)`/).map { Mention(text: String($0.1), line: number) }
     let prose = line.replacing(/`[^`]+`/, with: "")

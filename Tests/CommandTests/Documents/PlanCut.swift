@@ -2,12 +2,10 @@ import Federation
 import Foundation
 
 extension Plan {
-  /// The same kind of job, trained in moments: two rounds a stage, few and small steps, few weights.
-  var cut: Plan {
+  /// The same kind of job, trained in moments: few rounds a stage, few and small steps, few weights.
+  func cut(rounds: Int) -> Plan {
     var plan = self
-    let rounds = plan.method.roundsPerStage
-    if case .list(let list) = rounds { plan.method.roundsPerStage = .list(list.map { min($0, 2) }) }
-    if case .each(let count) = rounds { plan.method.roundsPerStage = .each(min(count, 2)) }
+    plan.method.roundsPerStage = .each(rounds)
     plan.encoder.width = plan.encoder.family == .resnet ? 8 : 8 * plan.encoder.heads
     (plan.heads.hidden, plan.heads.output) = (32, 16)
     (plan.local.epochs, plan.local.batch) = (1, min(plan.local.batch, 16))
@@ -15,11 +13,11 @@ extension Plan {
   }
 
   /// Cuts the plan in a file. Files that are no plans stay as they are.
-  static func cut(_ file: URL) throws {
+  static func cut(_ file: URL, rounds: Int) throws {
     guard let text = try? String(contentsOf: file, encoding: .utf8),
-      let plan = try? Plan(yaml: text, file: file.path), plan.cut != plan
+      let plan = try? Plan(yaml: text, file: file.path)
     else { return }
-    try Data(plan.cut.yaml().utf8).write(to: file)
+    try Data(plan.cut(rounds: rounds).yaml().utf8).write(to: file)
   }
 
   /// Whether a text is a plan that can be run as it stands.

@@ -53,7 +53,9 @@ import Testing
     let fields = Set(PlanField.all.map(\.path))
     let sections = Set(fields.compactMap { $0.split(separator: ".").dropLast().first })
     for span in document.spans {
-      if let match = span.text.wholeMatch(of: /([a-z]+)\.([a-zA-Z.]+)(: \S+)?/), sections.contains(match.1) {
+      if let match = span.text.wholeMatch(of: /([a-z]+)\.([a-zA-Z.]+)(: \S+)?/), sections.contains(match.1),
+        !["safetensors", "onnx"].contains(match.2)
+      {
         let field = "\(match.1).\(match.2)"
         let isKnown = fields.contains(field) || fields.contains { $0.hasPrefix(field + ".") }
         #expect(isKnown, "\(path):\(span.line): \(span.text)")

@@ -7,8 +7,10 @@ enum ShellBlock {
     let line: Int
 
     var description: String { text }
-    /// The simple commands in it.
-    var commands: [[String]] { ShellBlock.commands(text) }
+    /// The simple commands in it, whoever gives them.
+    var commands: [[String]] {
+      ShellBlock.commands(text).map { $0.first == "sudo" ? Array($0.dropFirst()) : $0 }
+    }
   }
 
   /// The statements of a block whose text begins behind a line. Lines that end in a backslash go on in the next, and

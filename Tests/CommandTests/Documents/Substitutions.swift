@@ -21,7 +21,7 @@ struct Substitutions: Sendable {
       (#"^sudo "#, "", "the run's folders belong to whoever runs it"),
       (#"^scp -r (\S+) \S+:$"#, "cp -r $1 .", "the box's home is this one, too"),
       (#"\b(shapes:|limit=)\d+"#, "$164", "sizes: as few images as make a batch"),
-      (#"--bytes \d+"#, "--bytes 4096", "sizes: an update of a few weights"),
+      (#"--bytes \d+"#, "--bytes 20000", "sizes: an update of a few weights"),
       (#"--seeds 7,8,9"#, "--seeds 7", "sizes: one seed"),
     ]
   }
