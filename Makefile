@@ -1,6 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo bench check test interop deb trydeb lint format clean
+.PHONY: help setup build man demo bench check test interop deb trydeb lint format clean
 
 SWIFT ?= swift
 PYTHON ?= python3
@@ -17,6 +17,10 @@ setup: ## Install the system libraries that are missing, and check for Swift
 
 build: setup ## Build the commands
 	$(SWIFT) build $(RELEASE)
+
+man: build ## Write manual pages and completions into .build/man and .build/completions
+	$(SWIFT) build $(RELEASE) --product generate-manual
+	@bash deploy/make-man.sh .build/release .build
 
 # The report of an earlier demo goes first: it would pass for the new one if this one failed.
 demo: build ## Run a small federation of four clients; its report goes to runs/demo

@@ -101,15 +101,16 @@ put() { # FROM TO [MODE]
 
 # PACKAGE COMMAND: what every package has.
 put_common() {
-  local root=$stage/debian/$1 doc=$stage/debian/$1/usr/share/doc/$1
+  local root=$stage/debian/$1 doc=$stage/debian/$1/usr/share/doc/$1 share=$stage/debian/$1/usr/share
   put "$bin/$2" "$root/usr/bin/$2" 755
   strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/usr/bin/$2"
   check_is_static "$root/usr/bin/$2"
-  mkdir -p "$doc" "$root/usr/share/man/man1" "$root/DEBIAN"
-  "$bin/generate-manual" "$bin/$2" --date "$(the_date +%F)" --output-directory "$root/usr/share/man/man1"
-  # It writes the empty lines of a discussion as they are, which mdoc does not like.
-  sed -i 's/^$/.Pp/' "$root/usr/share/man/man1/$2.1"
-  gzip -9n "$root/usr/share/man/man1/$2.1"
+  mkdir -p "$doc" "$root/DEBIAN"
+  put "$stage/man/$2.1" "$share/man/man1/$2.1"
+  gzip -9n "$share/man/man1/$2.1"
+  put "$stage/completions/$2.bash" "$share/bash-completion/completions/$2"
+  put "$stage/completions/_$2" "$share/zsh/vendor-completions/_$2"
+  put "$stage/completions/$2.fish" "$share/fish/vendor_completions.d/$2.fish"
   copyright >"$doc/copyright"
   changelog | gzip -9n >"$doc/changelog.Debian.gz"
 }
@@ -173,6 +174,8 @@ umask 022
 rm -rf "$stage"
 mkdir -p "$stage/debian" "$out"
 printf 'Source: strata\n\nPackage: strata\nArchitecture: any\n' >"$stage/debian/control"
+
+DATE=$(the_date +%F) deploy/make-man.sh "$bin" "$stage"
 
 put_common strata-server fedserver
 put_service strata-server fedserver 'write /etc/strata/plan.yaml' /etc/strata

@@ -214,6 +214,9 @@ try_installing() {
     check "$name needs no library of Swift's, and misses none" needs_no_toolchain "$name"
     check "$name --help" helps "$name"
     check "$name has a manual page" has "usr/share/man/man1/$name.1.gz"
+    check "$name has completions for bash" has "usr/share/bash-completion/completions/$name"
+    check "$name has completions for zsh" has "usr/share/zsh/vendor-completions/_$name"
+    check "$name has completions for fish" has "usr/share/fish/vendor_completions.d/$name.fish"
   done
   for name in fedserver fedclient; do
     check "$name.service is enabled" has "etc/systemd/system/multi-user.target.wants/$name.service"

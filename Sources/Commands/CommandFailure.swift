@@ -4,28 +4,36 @@ import Foundation
 /// How a command ends when it cannot do its work: one line and a number (README, exit codes).
 package struct CommandFailure: Error {
   package enum Code: Int32, CaseIterable, Sendable {
-    /// The work was done and failed: a golden case, for example.
+    /// The work was done and failed.
     case failed = 1
-    /// The plan is refused.
     case plan = 2
-    /// Images or an encoder's file cannot be used.
     case data = 3
-    /// The address cannot be listened on.
     case address = 4
-    /// The server cannot be reached.
     case unreachable = 5
-    /// The server turned the client away, or what it said makes no sense.
     case turnedAway = 6
-    /// The database or another file cannot be used.
     case store = 7
-    /// The job was given up.
     case gaveUp = 8
-    /// This build needs instructions that the processor lacks.
     case processor = 9
-    /// A stage does not fit into the memory that this client may have.
     case memory = 10
-    /// Arguments that make no sense together; the same as argument-parser's own.
+    /// The same as argument-parser's own.
     case usage = 64
+
+    /// What `--help`, the manual and the README say of it.
+    package var meaning: String {
+      switch self {
+      case .failed: "the work was done and failed: a golden case, or a seed's federation"
+      case .plan: "the plan is refused; a line for each problem, with its place"
+      case .data: "images or an encoder's file cannot be used: missing, cut off or broken"
+      case .address: "the address cannot be listened on"
+      case .unreachable: "the server cannot be reached"
+      case .turnedAway: "the server turned the client away, or makes no sense"
+      case .store: "the database, or another file or folder, cannot be used"
+      case .gaveUp: "the job was given up: too few updates, as often as the plan allows"
+      case .processor: "this build needs AVX2 and FMA: build with STRATA_BASELINE=1 make build"
+      case .memory: "a stage does not fit into the memory that the client may have"
+      case .usage: "the command line is wrong"
+      }
+    }
   }
 
   package let code: Code

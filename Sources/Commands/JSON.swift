@@ -3,7 +3,7 @@ import Foundation
 /// A value as `--json` prints it: indented, keys in order, dates in ISO 8601.
 package func json(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
-  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   encoder.dateEncodingStrategy = .iso8601
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -3,40 +3,51 @@ import Synchronization
 
 /// Progress for people: lines that stay, and on a terminal a block below them that is redrawn.
 ///
-/// It writes to standard error, so that standard output holds results alone.
+/// It writes to standard error, so that standard output holds results alone. There are no colours, so that
+/// NO_COLOR changes nothing; a terminal that is TERM=dumb gets lines alone.
 package final class Terminal: Sendable {
-  private let isTerminal: Bool
-  private let state = Mutex((height: 0, lastDraw: ContinuousClock.now - .seconds(1)))
+  private struct State {
+    /// Characters of each line of the block.
+    var widths: [Int] = []
+    var lastDraw = ContinuousClock.now - .seconds(1)
+  }
+
+  /// Whether a block can be drawn.
+  package let isInteractive: Bool
+  private let state = Mutex(State())
 
   package init() {
-    isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    isInteractive = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
   }
 
   /// A line that stays.
   package func line(_ text: String) {
     state.withLock { state in
-      write(Self.erase(state.height) + text + "\n")
-      state.height = 0
+      write(Self.erase(state.widths) + text + "\n")
+      state.widths = []
     }
   }
 
-  /// Redraws the block, at most ten times a second; without a terminal it does nothing.
-  package func draw(_ block: () -> [String]) {
-    guard isTerminal else { return }
+  /// Redraws the block, at most ten times a second; without a terminal it does nothing. `block` gets the terminal's
+  /// columns as they are now; what is longer is cut off.
+  package func draw(_ block: (_ columns: Int) -> [String]) {
+    guard isInteractive else { return }
     state.withLock { state in
       guard ContinuousClock.now - state.lastDraw > .milliseconds(100) else { return }
       state.lastDraw = .now
-      let lines = block()
-      write(Self.erase(state.height) + lines.joined(separator: "\n") + "\n")
-      state.height = lines.count
+      let columns = Self.columns
+      // In the last column some terminals begin a new line by themselves.
+      let lines = block(columns).map { $0.prefix(columns - 1) }
+      write(Self.erase(state.widths) + lines.joined(separator: "\n") + "\n")
+      state.widths = lines.map(\.count)
     }
   }
 
   /// Takes the block away.
   package func clear() {
     state.withLock { state in
-      write(Self.erase(state.height))
-      state.height = 0
+      write(Self.erase(state.widths))
+      state.widths = []
     }
   }
 
@@ -54,8 +65,19 @@ package final class Terminal: Sendable {
       ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
   }
 
-  private static func erase(_ height: Int) -> String {
-    height == 0 ? "" : String(repeating: "\u{1B}[1A\u{1B}[2K", count: height) + "\r"
+  /// How wide the terminal is; it may change at any time.
+  private static var columns: Int {
+    var size = winsize()
+    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
+    return isKnown ? Int(size.ws_col) : 80
+  }
+
+  /// Lines of a terminal that became narrower since are broken, and take more rows than were drawn.
+  private static func erase(_ widths: [Int]) -> String {
+    guard !widths.isEmpty else { return "" }
+    let columns = columns
+    let rows = widths.reduce(0) { $0 + max(1, ($1 + columns - 1) / columns) }
+    return String(repeating: "\u{1B}[1A\u{1B}[2K", count: rows) + "\r"
   }
 
   private func write(_ text: String) {

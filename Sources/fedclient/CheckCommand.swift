@@ -11,28 +11,34 @@ struct CheckCommand: AsyncParsableCommand {
     commandName: "check",
     abstract: "Looks at images: what is there, what is broken, and what a plan would take on this machine.",
     discussion: """
-      Every image is read once. With --plan a few steps of each stage are timed on these images. The sheet is a
-      PNG with a row for each of eight images: the image, and six views of it as training makes them. A data SPEC
-      is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N
-      (docs/data.md).
+      Every image is read once. With --plan a few steps of each stage are timed on these images. The sheet has a row \
+      for each of eight images: the image, and six views of it as training makes them. Nothing is sent. For example:
+
+        fedclient check --data folder:/srv/images --plan plan.yaml --sheet sheet.png
+
+      \(CommandHelp.dataSpec)
       """)
 
   @Option(help: ArgumentHelp("The images.", valueName: "spec"))
   var data: String
 
-  @Option(help: ArgumentHelp("A plan, a YAML file (docs/plans.md).", valueName: "file"))
+  @Option(help: ArgumentHelp("A plan, a YAML file (docs/plans.md).", valueName: "file"), completion: .plan)
   var plan: String?
 
-  @Option(help: ArgumentHelp("Where a contact sheet is written, a PNG.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Where a contact sheet is written, a PNG.", valueName: "file"),
+    completion: .file(extensions: ["png"]))
   var sheet: String?
 
   @Flag(help: "Refuse images of which a file is broken, instead of counting it.")
   var strict = false
 
-  @Option(help: "Threads. (default: all cores)")
+  @Option(help: "Threads that read and train, 1 to 256. (default: all cores)")
   var threads: Int?
 
-  @Option(help: "What a client may have resident, such as 256MB. (default: what the plan says)")
+  @Option(
+    help: ArgumentHelp(
+      "What a client may have resident, such as 256MB. (default: what the plan says)", valueName: "bytes"))
   var memory: String?
 
   @Flag(help: "Print one JSON object.")
@@ -54,7 +60,7 @@ struct CheckCommand: AsyncParsableCommand {
       } catch {
         throw RunCommand.failure(error)
       }
-      print(json ? try report.json : report.table, terminator: "")
+      print(json ? try Commands.json(report) : report.table)
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
         .first
       {
@@ -66,18 +72,21 @@ struct CheckCommand: AsyncParsableCommand {
   private func check(_ plan: Plan?) throws -> CheckReport {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let images = try LocalImages(DataSpec(parsing: data), isStrict: strict)
-    let data = DataReport(images.opened, Workers(threads))
+    let (terminal, opened) = (Terminal(), images.opened)
+    let reading = WorkProgress(of: opened.count, "images", on: terminal)
+    let data = DataReport(opened, Workers(threads)) { reading.advance() }
+    reading.end()
     if let sheet { try draw(images, plan, data, to: sheet) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
     let fitted = try images.fitted(to: ImageFit(plan.encoder))
     guard fitted.count >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
-    let terminal = Terminal()
+    let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
     let stages = (1...plan.stages).map { stage in
-      terminal.draw { ["\(Terminal.bar(Double(stage - 1) / Double(plan.stages)))  timing stage \(stage)"] }
+      timing.set(stage - 1, "timing stage \(stage)")
       return estimate.measure(stage: stage)
     }
-    terminal.clear()
+    timing.end()
     return CheckReport(data: data, stages: stages, sheet: sheet)
   }
 

@@ -11,15 +11,6 @@ struct CheckReport: Encodable {
   /// Where the contact sheet is.
   let sheet: String?
 
-  /// One object, on one line.
-  var json: String {
-    get throws {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-    }
-  }
-
   var table: String {
     var lines = [
       line("images", "\(data.images)\(data.grey > 0 ? ", \(data.grey) of them grey" : "")"),
@@ -35,7 +26,7 @@ struct CheckReport: Encodable {
     if data.broken.count > Self.named { lines.append(line("", "and \(data.broken.count - Self.named) more")) }
     if let sheet { lines.append(line("sheet", sheet)) }
     if !stages.isEmpty { lines += [""] + table(stages) }
-    return lines.joined(separator: "\n") + "\n"
+    return lines.joined(separator: "\n")
   }
 
   /// Broken files that are named before the rest is counted.

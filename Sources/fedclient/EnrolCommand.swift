@@ -10,19 +10,22 @@ struct EnrolCommand: AsyncParsableCommand {
     commandName: "enroll",
     abstract: "Fetches this box's certificate with a one-time code.",
     discussion: """
-      The code is what 'fedserver enroll NAME' printed. The key is made here and never leaves the box. Key and
-      certificate go to the folder 'tls' of the client's state, where 'fedclient run' finds them. A box whose
-      certificate will end soon enrolls again, with another code.
+      The code is what 'fedserver enroll NAME' printed, or the file 'code' that 'fedserver init' wrote. The key is \
+      made here and never leaves the box. Key and certificate go to the folder 'tls' of the client's state, where \
+      'fedclient run' finds them. A box whose certificate will end soon enrolls again, with another code. For example:
+
+        fedclient enroll --server coordinator.example:7400 CODE
       """)
 
   @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
   var server: String
 
   @Option(
-    help: ArgumentHelp("The client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
+    help: ArgumentHelp("The client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"),
+    completion: .directory)
   var state: String?
 
-  @Argument(help: "The code.")
+  @Argument(help: "The code, NAME, a dot and seven groups of six.")
   var code: String
 
   func run() async throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Federation
 
 @main
@@ -6,6 +7,12 @@ struct FedClient: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedclient",
     abstract: "Trains for a federation on this machine's images, which never leave it.",
+    discussion: """
+      On a new box: look at the images ('fedclient check'), fetch a certificate ('fedclient enroll'), take part \
+      ('fedclient run').
+
+      \(CommandHelp.exitCodes)
+      """,
     version: Software.version,
     subcommands: [RunCommand.self, EnrolCommand.self, CheckCommand.self])
 }

@@ -13,15 +13,19 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
-      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
-      ?skip=N&limit=N (docs/data.md); 'fedclient check' looks at it. Labels are not used. The state folder keeps
-      the layers that were received.
+      The images stay here, and their labels are not used; weights alone are sent. The state folder keeps the layers \
+      that were received, and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops it in good order; \
+      started again, it goes on. For example:
+
+        fedclient run --server coordinator:7400 --name box-1 --data folder:/srv/images
+
+      \(CommandHelp.dataSpec) 'fedclient check' looks at it.
       """)
 
   @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
   var server: String
 
-  @Option(help: "This client's name, unique in the federation.")
+  @Option(help: "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'.")
   var name: String
 
   @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
@@ -32,22 +36,29 @@ struct RunCommand: AsyncParsableCommand {
   var strict = false
 
   @Option(
-    help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"))
+    help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"),
+    completion: .directory)
   var state: String?
 
-  @Option(help: "Threads of a training. (default: all cores)")
+  @Option(help: "Threads of a training, 1 to 256. (default: all cores)")
   var threads: Int?
 
-  @Option(help: "How long an unreachable server is tried again, such as 30s or 1h.")
+  @Option(
+    help: ArgumentHelp(
+      "How long an unreachable server is tried again, in ms, s, m or h, such as 30s or 1h.",
+      valueName: "time"))
   var patience: String = "10s"
 
-  @Option(help: "What this process may have resident, such as 256MB. (default: what the plan says)")
+  @Option(
+    help: ArgumentHelp(
+      "What this process may have resident, such as 256MB or 1GiB. (default: what the plan says)",
+      valueName: "bytes"))
   var memory: String?
 
   @Option(
     help: ArgumentHelp(
       "The folder of this client's certificate. (default: the state's folder 'tls', if there is one)",
-      valueName: "dir"))
+      valueName: "dir"), completion: .directory)
   var tls: String?
 
   @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")

@@ -9,8 +9,9 @@ struct CertificateCommand: ParsableCommand {
     commandName: "certificate",
     abstract: "Makes, lists and revokes the certificates of a federation.",
     discussion: """
-      First the authority, then the server's certificate. Boxes fetch theirs with 'fedserver enroll'; 'certificate
-      client' makes one here, for a box that cannot. A running server uses new files without a restart.
+      First the authority, then the server's certificate. Boxes fetch theirs with a code of 'fedserver enroll'; \
+      'certificate client' makes one here, for a box that cannot. A running server uses new files without a restart \
+      (docs/security.md). 'fedserver init' makes the first two.
       """,
     subcommands: [
       AuthorityCommand.self, ServerCertificateCommand.self, ClientCertificateCommand.self, RevokeCommand.self,
@@ -20,14 +21,19 @@ struct CertificateCommand: ParsableCommand {
 
 struct AuthorityCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "authority", abstract: "Makes the federation's own certificate authority.")
+    commandName: "authority", abstract: "Makes the federation's own certificate authority.",
+    discussion: """
+      Once for a federation: with another authority all certificates are worth nothing. For example:
+
+        fedserver certificate authority "My federation" --tls tls
+      """)
 
   @OptionGroup var options: CertificateOptions
 
   @Argument(help: "Its name, such as the federation's.")
   var name: String = "Strata"
 
-  @Option(help: "How long it is valid.")
+  @Option(help: "How long it is valid, in days, 1 to 7300.")
   var days: Int = Certificate.Role.authority.days
 
   func validate() throws {
@@ -45,7 +51,13 @@ struct AuthorityCommand: AsyncParsableCommand {
 
 struct ServerCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "server", abstract: "Makes the server's certificate, in place of the one there is.")
+    commandName: "server", abstract: "Makes the server's certificate, in place of the one there is.",
+    discussion: """
+      It holds every name or address that clients reach the server by; localhost, 127.0.0.1 and ::1 are always among \
+      them. For example:
+
+        fedserver certificate server coordinator.example --host 192.0.2.10 --tls tls
+      """)
 
   @OptionGroup var options: CertificateOptions
 
@@ -54,10 +66,10 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Another name or address that clients reach it by; may be given more than once.", valueName: "host"))
+      "Another name or address that clients reach it by. May be given more than once.", valueName: "host"))
   var host: [String] = []
 
-  @Option(help: "How long it is valid.")
+  @Option(help: "How long it is valid, in days, 1 to 7300.")
   var days: Int = Certificate.Role.server.days
 
   func validate() throws {
@@ -76,17 +88,24 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 
 struct ClientCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "client", abstract: "Makes a client's key and certificate here, to be carried to its box.")
+    commandName: "client", abstract: "Makes a client's key and certificate here, to be carried to its box.",
+    discussion: """
+      For a box that cannot reach the server to enroll; 'fedclient run --tls DIR' uses what is carried there. For \
+      example:
+
+        fedserver certificate client box-1 --tls tls --out box-1-tls
+      """)
 
   @OptionGroup var options: CertificateOptions
 
   @Argument(help: "The client's name.")
   var name: String
 
-  @Option(help: ArgumentHelp("Where they go: the folder 'tls' of the client's state.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder to write them into.", valueName: "dir"), completion: .directory)
   var out: String
 
-  @Option(help: "How long it is valid.")
+  @Option(help: "How long it is valid, in days, 1 to 7300.")
   var days: Int = Certificate.Role.client.days
 
   func validate() throws {

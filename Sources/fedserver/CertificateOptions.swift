@@ -6,17 +6,11 @@ import Foundation
 
 /// The folder of the server's certificates.
 struct CertificateOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The folder of the server's certificates.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder of the server's certificates.", valueName: "dir"), completion: .directory)
   var tls: String
 
   var folder: CertificateFolder { CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)) }
-}
-
-/// Runs a command's body; what is wrong with a certificate becomes one line and an exit code.
-func reporting(_ body: () throws -> Void) async throws {
-  try await Commands.reporting("fedserver") {
-    do { try body() } catch let error as CertificateError { throw CommandFailure(.store, error.description) }
-  }
 }
 
 /// Throws where a client could not have the name.
@@ -47,5 +41,8 @@ func checkDays(_ days: Int) throws {
 
 /// Until when a certificate is valid, in words.
 func until(_ certificate: Certificate) -> String {
-  "valid until \(certificate.expires.formatted(.iso8601.year().month().day()))"
+  "valid until \(day(certificate.expires))"
 }
+
+/// A day as 2026-11-24.
+func day(_ date: Date) -> String { date.formatted(.iso8601.year().month().day()) }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Commands
 import Foundation
 import Watch
 
@@ -8,21 +7,16 @@ struct ClientsCommand: AsyncParsableCommand {
     commandName: "clients",
     abstract: "Lists the clients of a database, whether its server runs or not.",
     discussion: """
-      Bytes are those at the server's sockets, from the client and to it. Who is connected this moment is on the
-      status page (fedserver run --http).
+      Images, updates that were admitted and refused, and bytes at the server's sockets, from the client and to it. \
+      Who is connected this moment is on the status page (fedserver run --http). For example:
+
+        fedserver clients --database strata.sqlite --json
       """)
 
-  @Option(help: ArgumentHelp("The server's SQLite file; nothing in it is changed.", valueName: "file"))
-  var database: String
-
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup var question: DatabaseQuestion
 
   func run() async throws {
-    try await reporting("fedserver") {
-      let clients = try readJob(database).overview.clients
-      print(json ? try Commands.json(clients) : Self.text(clients))
-    }
+    try await question.answer(as: Self.text) { try readJob($0).overview.clients }
   }
 
   private static func text(_ clients: [Overview.Client]) -> String {

@@ -7,8 +7,11 @@ struct EnrolCommand: AsyncParsableCommand {
     commandName: "enroll",
     abstract: "Prints a one-time code with which a new box fetches its certificate.",
     discussion: """
-      On the box: fedclient enroll --server HOST:PORT CODE. The code is valid for \(CertificateFolder.enrolmentHours) \
-      hours, for one use. Give it to the box as you would a password.
+      It is valid for \(CertificateFolder.enrolmentHours) hours, for one use; give it to the box as you would a \
+      password. The server has to run when it is used. For example, here and then on the box:
+
+        fedserver enroll box-1 --tls tls
+        fedclient enroll --server coordinator.example:7400 CODE
       """)
 
   @OptionGroup var options: CertificateOptions

@@ -10,9 +10,11 @@ struct ExportCommand: AsyncParsableCommand {
     commandName: "export",
     abstract: "Writes the encoder of a committed round to a file, whether the server runs or not.",
     discussion: """
-      The encoder alone, as deep as it is at that stage, without heads. safetensors has the names of timm's
-      VisionTransformer (of torchvision's ResNet), and starts another job as its plan's 'initial'; onnx is of
-      opset 17. What a file holds: docs/export.md. FILE is replaced where there is one.
+      The encoder alone, as deep as it is at that stage, without heads. safetensors has the names of timm's \
+      VisionTransformer (of torchvision's ResNet), and starts another job as its plan's 'initial'; onnx is of opset \
+      17 (docs/export.md). For example, the last committed round:
+
+        fedserver export --database strata.sqlite --format onnx --out encoder.onnx
       """)
 
   /// What can be written.
@@ -20,19 +22,24 @@ struct ExportCommand: AsyncParsableCommand {
     case safetensors, onnx
   }
 
-  @Option(help: ArgumentHelp("The server's SQLite file.", valueName: "file"))
-  var database: String
+  @OptionGroup var question: DatabaseQuestion
 
-  @Option(help: ArgumentHelp("The stage. (default: that of the last committed round)", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "The stage, counted from 1. (default: that of the last committed round)", valueName: "n"))
   var stage: Int?
 
-  @Option(help: ArgumentHelp("The round of that stage. (default: its last committed one)", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "The round of that stage, counted from 1. (default: its last committed one)", valueName: "n"))
   var round: Int?
 
-  @Option(help: ArgumentHelp("safetensors or onnx.", valueName: "format"))
+  @Option(help: ArgumentHelp("What kind of file is written.", valueName: "format"))
   var format: Format
 
-  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The file to write; one that is there is replaced.", valueName: "file"),
+    completion: .file(extensions: ["safetensors", "onnx"]))
   var out: String
 
   func validate() throws {
@@ -42,29 +49,35 @@ struct ExportCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await reporting("fedserver") {
-      let model = try model()
+    try await question.answer(as: Self.text) { database in
+      let model = try CommittedModel(in: database, stage: stage, round: round)
       let checkpoint = model.checkpoint
       try writeFile(try bytes(of: checkpoint), to: out)
       let c = checkpoint.configuration
-      let round = "stage \(model.key.stage) round \(model.key.round)"
-      print("\(out): \(round), depth \(c.depth), \(c.output) numbers an image")
+      return Written(
+        file: out, format: format.rawValue, stage: model.key.stage, round: model.key.round, depth: c.depth,
+        output: c.output)
     }
   }
 
-  private func model() throws(CommandFailure) -> CommittedModel {
-    do {
-      return try CommittedModel(in: database, stage: stage, round: round)
-    } catch {
-      throw CommandFailure(.store, error.description)
-    }
+  /// What was written.
+  private struct Written: Encodable {
+    let file, format: String
+    let stage, round: Int
+    /// Blocks of the encoder, and numbers that it makes of an image.
+    let depth, output: Int
+  }
+
+  private static func text(_ written: Written) -> String {
+    "\(written.file): stage \(written.stage) round \(written.round), depth \(written.depth), "
+      + "\(written.output) numbers an image"
   }
 
   private func bytes(of checkpoint: EncoderCheckpoint) throws -> Data {
     do {
       return format == .onnx ? try checkpoint.onnx() : try checkpoint.encoded()
     } catch let error as ExportError {
-      throw CommandFailure(.data, "\(database): \(error)")
+      throw CommandFailure(.data, "\(question.database): \(error)")
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Federation
 
 @main
@@ -6,6 +7,11 @@ struct FedServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedserver",
     abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
+    discussion: """
+      A first deployment begins with 'fedserver init first --host NAME --client BOX', which says how to go on.
+
+      \(CommandHelp.exitCodes)
+      """,
     version: Software.version,
     subcommands: [
       InitCommand.self, RunCommand.self, StatusCommand.self, RoundsCommand.self, ClientsCommand.self,

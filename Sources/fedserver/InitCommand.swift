@@ -10,12 +10,10 @@ struct InitCommand: AsyncParsableCommand {
     commandName: "init",
     abstract: "Writes all that a first deployment needs into a new folder.",
     discussion: """
-      A commented plan, certificates, a one-time code for each box, units and settings for systemd, and a README with
-      the commands to give next, which is printed too. For example:
+      A commented plan, certificates, a one-time code for each box, units and settings for systemd, and a README \
+      with the commands to give next, which is printed too. DIR is new or empty; nothing is overwritten. For example:
 
         fedserver init first --host coordinator.example --client box-1 --client box-2
-
-      DIR is new or empty; nothing is overwritten.
       """)
 
   @Argument(help: ArgumentHelp("The folder to write.", valueName: "dir"), completion: .directory)
@@ -23,16 +21,18 @@ struct InitCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A name or address that clients reach the server by, the first of them in their settings; may be given more than once. (default: this machine's name)",
+      "A name or address that clients reach the server by; the first is in their settings. May be given more than once. (default: this machine's name)",
       valueName: "name"))
   var host: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "A box that gets a code and settings of its own; may be given more than once.", valueName: "name"))
+      "A box that gets a code and settings of its own. May be given more than once.", valueName: "name"))
   var client: [String] = []
 
-  @Option(help: ArgumentHelp("The images on a box, for its settings.", valueName: "spec"))
+  @Option(
+    help: ArgumentHelp(
+      "The images on a box, for its settings: KIND:ARGUMENT (docs/data.md).", valueName: "spec"))
   var data: String = "folder:/srv/images"
 
   func validate() throws {

@@ -3,15 +3,15 @@ import Foundation
 import Server
 import Watch
 
-/// A database's job as it is at one moment. Throws ``CommandFailure`` where there is none.
+/// A database's job as it is at one moment. Throws ``CommandFailure`` where there is none, and `StoreError`.
 func readJob(_ database: String) throws -> (recorded: RecordedJob, overview: Overview) {
-  do {
-    guard let recorded = try History(database).job() else {
-      throw CommandFailure(.store, "\(database): no server has run on it yet")
-    }
-    return (recorded, Overview(recorded, try Overview.plan(of: recorded), at: Date()))
-  } catch let error as StoreError {
-    throw CommandFailure(.store, error.description)
+  guard let recorded = try History(database).job() else { throw CommandFailure.noServer(on: database) }
+  return (recorded, Overview(recorded, try Overview.plan(of: recorded), at: Date()))
+}
+
+extension CommandFailure {
+  static func noServer(on database: String) -> CommandFailure {
+    CommandFailure(.store, "\(database): no server has run on it yet")
   }
 }
 

@@ -7,19 +7,30 @@ import Watch
 struct ReportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Writes a whole run as one page, from its database, whether the server runs or not.")
+    abstract: "Writes a whole run as one page, from its database, whether the server runs or not.",
+    discussion: """
+      One HTML file with plots that needs no network (docs/watching.md). For example:
 
-  @Option(help: ArgumentHelp("The server's SQLite file; nothing in it is changed.", valueName: "file"))
+        fedserver report --database strata.sqlite --out report.html
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "The server's SQLite file; nothing in it is changed, and its server may be at work.", valueName: "file"),
+    completion: .file())
   var database: String
 
-  @Option(help: ArgumentHelp("The HTML file to write; one that is there is replaced.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The HTML file to write; one that is there is replaced.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
   var out: String
 
   func run() async throws {
-    try await reporting("fedserver") {
+    try await reporting {
       let (recorded, overview) = try readJob(database)
       let page = ReportPage(overview, plan: recorded.job.plan)
       try writeFile(Data(page.html.utf8), to: out)
+      print("\(out): \(overview.rounds.count) rounds, \(overview.clients.count) clients")
     }
   }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Commands
 import Foundation
 import Watch
 
@@ -7,19 +6,17 @@ struct RoundsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rounds",
     abstract: "Lists the committed rounds of a database, whether its server runs or not.",
-    discussion: "The loss is the mean over the clients' images; attempt 2 and up were tried before.")
+    discussion: """
+      A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
+      server's own images; an attempt of 2 and up was tried before. For example:
 
-  @Option(help: ArgumentHelp("The server's SQLite file; nothing in it is changed.", valueName: "file"))
-  var database: String
+        fedserver rounds --database strata.sqlite
+      """)
 
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup var question: DatabaseQuestion
 
   func run() async throws {
-    try await reporting("fedserver") {
-      let rounds = try readJob(database).overview.rounds
-      print(json ? try Commands.json(rounds) : Self.text(rounds))
-    }
+    try await question.answer(as: Self.text) { try readJob($0).overview.rounds }
   }
 
   private static func text(_ rounds: [Overview.Round]) -> String {

@@ -12,23 +12,30 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Runs a plan to its end.",
     discussion: """
-      The database keeps every round. Started again on the same database, the server goes on with the round
-      that was under way; SIGTERM or SIGINT stops it in good order.
+      Clients connect with 'fedclient run', and the first round begins when enough of them are here. The database \
+      keeps every round: started again on the same database, the server goes on with the round that was under way. \
+      SIGTERM or SIGINT stops it in good order. 'fedserver status' says what it waits for. For example, on \
+      this machine alone, and for other machines with --listen 0.0.0.0:7400 --tls tls besides:
+
+        fedserver run plan.yaml --database strata.sqlite
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: ArgumentHelp("Where to listen, HOST:PORT.", valueName: "address"))
+  @Option(
+    help: ArgumentHelp("Where to listen, HOST:PORT; 0.0.0.0 is every address.", valueName: "address"))
   var listen: String = "127.0.0.1:7400"
 
-  @Option(help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"),
+    completion: .file())
   var database: String
 
   @Option(
     help: ArgumentHelp(
       "The folder of the server's certificates (fedserver certificate); without it nothing is encrypted.",
-      valueName: "dir"))
+      valueName: "dir"), completion: .directory)
   var tls: String?
 
   @Flag(help: "Listen for other machines without TLS: anybody on the way can read and change what travels.")
@@ -36,7 +43,8 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How many connections from one address may not have said yet who they are.", valueName: "n"))
+      "How many connections from one address may not have said yet who they are, 1 to 100000.", valueName: "n"
+    ))
   var strangers: Int = Doorstep.Limits().perAddress
 
   @Option(
@@ -45,7 +53,7 @@ struct RunCommand: AsyncParsableCommand {
       valueName: "address"))
   var http: String?
 
-  @Option(help: "Threads for calibration. (default: all cores)")
+  @Option(help: "Threads for calibration, 1 to 256. (default: all cores)")
   var threads: Int?
 
   func validate() throws {

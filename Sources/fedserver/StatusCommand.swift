@@ -6,35 +6,34 @@ import Server
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Says what a server is doing, from its database, whether it runs or not.")
+    abstract: "Says what a server is doing, from its database, whether it runs or not.",
+    discussion: """
+      The stage and round, what is waited for, how many clients are connected, and why updates were refused. \
+      "running" in the JSON says whether the process is still there. For example:
 
-  @Option(help: ArgumentHelp("The server's SQLite file.", valueName: "file"))
-  var database: String
+        fedserver status --database strata.sqlite
+      """)
 
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup var question: DatabaseQuestion
 
   func run() async throws {
-    try await reporting("fedserver") {
-      do {
-        guard let status = try Store.status(of: database) else {
-          throw CommandFailure(.store, "\(database): no server has run on it yet")
-        }
-        print(json ? try Self.json(status) : Self.text(status))
-      } catch let error as StoreError {
-        throw CommandFailure(.store, error.description)
-      }
+    try await question.answer(as: { Self.text($0.status) }) { database in
+      guard let status = try Store.status(of: database) else { throw CommandFailure.noServer(on: database) }
+      return Answer(status: status)
     }
   }
 
-  private static func json(_ status: ServerStatus) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    encoder.dateEncodingStrategy = .iso8601
-    let object = try JSONSerialization.jsonObject(with: try encoder.encode(status)) as? [String: Any] ?? [:]
-    let whole = object.merging(["running": status.isRunning]) { $1 }
-    let data = try JSONSerialization.data(withJSONObject: whole, options: [.prettyPrinted, .sortedKeys])
-    return String(decoding: data, as: UTF8.self)
+  /// The status, and whether what it says is still true.
+  private struct Answer: Encodable {
+    let status: ServerStatus
+
+    private enum Key: CodingKey { case running }
+
+    func encode(to encoder: any Encoder) throws {
+      try status.encode(to: encoder)
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(status.isRunning, forKey: .running)
+    }
   }
 
   private static func text(_ status: ServerStatus) -> String {

@@ -8,12 +8,14 @@ struct AccountCommand: AsyncParsableCommand {
     commandName: "account",
     abstract: "Computes a plan's traffic, operations and memory, without training.",
     discussion: """
-      Beside the plan's own figures stand those of the other strategies and, for a vision transformer, of other
-      numbers of layers a stage; by the conventions of LW-FedSSL's tables and as this software has them
-      (docs/accounting.md).
+      Beside the plan's own figures stand those of the other strategies and, for a vision transformer, of other \
+      numbers of layers a stage; by the conventions of LW-FedSSL's tables and as this software has them \
+      (docs/accounting.md). For example:
+
+        fedsim account plan.yaml --images 2000
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
   @Option(help: "How many images a client has. (default: one batch)")

@@ -8,10 +8,13 @@ struct BenchCodecCommand: AsyncParsableCommand {
     commandName: "codec",
     abstract: "Times the coding of a plan's updates, as bytes of float32 a second of one core.",
     discussion: """
-      "numbers" makes the numbers of the difference, "coded" compresses them as well; then the same on the way back.
+      "numbers" makes the numbers of the difference, "coded" compresses them as well; then the same on the way back. \
+      For example:
+
+        fedsim bench codec plan.yaml
       """)
 
-  @Argument(help: "The plan, of whose first stage an update is coded.")
+  @Argument(help: "The plan, of whose first stage an update is coded.", completion: .plan)
   var plan: String
 
   @Flag(help: "Print JSON.")

@@ -19,33 +19,38 @@ struct BenchStepCommand: AsyncParsableCommand {
     commandName: "step",
     abstract: "Times optimiser steps of ViT-Tiny against OpenBLAS's own rate.",
     discussion: """
-      GFLOP/s counts the products that are computed, which with --full-last-block are those of every block in
-      full. The reference is OpenBLAS's product of 2048 x 2048
-      x 2048 with the same number of threads, measured in the same run.
+      GFLOP/s counts the products that are computed, which with --full-last-block are those of every block in full. \
+      The reference is OpenBLAS's product of 2048 x 2048 x 2048 with the same number of threads, measured in the same \
+      run. For example:
+
+        fedsim bench step --stage 12 --batch 256 --memory 80MB
       """)
 
-  @Option(help: "layer-wise, progressive or end-to-end.")
+  @Option(help: "Which layers train.")
   var strategy: Strategy = .layerWise
 
   @Option(help: "The stage, 1 to 12; end-to-end has one alone.")
   var stage: Int = 12
 
-  @Option(help: "Images a step.")
+  @Option(help: "Images a step, 2 to 4096.")
   var batch: Int = 128
 
-  @Option(help: "Threads of the engine. (default: all cores)")
+  @Option(help: "Threads of the engine, 1 to 256. (default: all cores)")
   var threads: Int?
 
-  @Option(help: "The self-supervised loss: simclr, mocov3 or byol.")
+  @Option(help: "The self-supervised loss.")
   var ssl: SelfSupervision = .simclr
 
-  @Option(help: "Steps that are timed.")
+  @Option(help: "Steps that are timed, 1 to 1000.")
   var steps: Int = 5
 
   @Option(help: "Images that a worker takes through the encoder at a time.")
   var chunk: Int = 8
 
-  @Option(help: "What the trainer may take, such as 100MB: it computes in slices to stay below.")
+  @Option(
+    help: ArgumentHelp(
+      "What the trainer may take, such as 100MB: it computes in slices to stay below. (default: as much as it wants)",
+      valueName: "bytes"))
   var memory: String?
 
   @Flag(help: "Time the frozen prefix alone.")
@@ -87,12 +92,7 @@ struct BenchStepCommand: AsyncParsableCommand {
     } catch let error as MemoryPlan.TooSmall {
       throw CommandFailure(.memory, error.description)
     }
-    guard !json else {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(result), as: UTF8.self))
-      return
-    }
+    if json { return print(try Commands.json(result)) }
     print(
       "\(result.strategy), \(result.ssl), stage \(result.stage), batch \(result.batch), \(result.threads) threads"
     )

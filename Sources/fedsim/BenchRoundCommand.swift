@@ -8,17 +8,19 @@ struct BenchRoundCommand: AsyncParsableCommand {
     commandName: "round",
     abstract: "Times rounds of clients that do not train, at a real server with a real store.",
     discussion: """
-      Every client gets the whole model in every round and gives it back. The server is a process of its own, whose
-      memory is measured.
+      Every client gets the whole model in every round and gives it back. The server is a process of its own, whose \
+      memory is measured. For example:
+
+        fedsim bench round --clients 100 --rounds 3
       """)
 
-  @Option(help: "Clients, all of which take part in every round.")
+  @Option(help: "Clients, 1 to 10000, all of which take part in every round.")
   var clients: Int = 10
 
-  @Option(help: "Bytes of the model, about.")
+  @Option(help: "Bytes of the model, about, 20000 to 1000000000.")
   var bytes: Int = 4_800_000
 
-  @Option(help: "Rounds.")
+  @Option(help: "Rounds, 1 to 10000.")
   var rounds: Int = 5
 
   @Flag(help: "Print JSON.")

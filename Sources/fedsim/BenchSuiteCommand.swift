@@ -8,8 +8,10 @@ struct BenchSuiteCommand: AsyncParsableCommand {
     commandName: "suite",
     abstract: "Times a set of steps of ViT-Tiny, each in a process of its own, and prints one table.",
     discussion: """
-      Memory is what each process had resident at most. The rate counts the products that are computed; the
-      fraction is of OpenBLAS's product of 2048 x 2048 x 2048 in the same process.
+      Memory is what each process had resident at most. The rate counts the products that are computed; the fraction \
+      is of OpenBLAS's product of 2048 x 2048 x 2048 in the same process. It takes some minutes. For example:
+
+        fedsim bench suite
       """)
 
   /// What is timed, and the options of `bench step` for it.
@@ -26,9 +28,16 @@ struct BenchSuiteCommand: AsyncParsableCommand {
     ("end-to-end, 256", ["--strategy", "end-to-end", "--batch", "256", "--steps", "3"]),
   ]
 
+  @Flag(help: "Print JSON: what 'bench step' measured, by case.")
+  var json = false
+
   func run() async throws {
     try await reporting("fedsim") {
       var results: [String: StepBenchmark.Result] = [:]
+      if json {
+        for (name, options) in Self.cases { results[name] = try await Self.measure(options) }
+        return print(try Commands.json(results))
+      }
       print("case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
       for (name, options) in Self.cases {
         let result = try await Self.measure(options)

@@ -8,17 +8,25 @@ struct CheckCommand: AsyncParsableCommand {
     commandName: "check",
     abstract: "Runs federations under faults and virtual time, and checks what must hold.",
     discussion: """
-      Every seed is a federation of its own: rules, clients, liars, delays, lost connections, partitions and
-      crashes of either side follow from it. Rounds, participation, frames and the SQLite store are the real
-      ones; training is replaced by whole numbers, so that a committed model can be compared to the bit. A seed
-      that fails is printed, and fails again in the same way.
+      Every seed is a federation of its own: rules, clients, liars, delays, lost connections, partitions and crashes \
+      of either side follow from it. Rounds, participation, frames and the SQLite store are the real ones; training \
+      is replaced by whole numbers, so that a committed model can be compared to the bit. A seed that fails is \
+      printed, and fails again in the same way (docs/checking.md). For example:
+
+        fedsim check --seeds 1..10000
+        fedsim check --seeds 4711..4711
       """)
 
   @Option(help: "The seeds, A..B, both included.")
   var seeds: String = "1..1000"
 
-  @Option(help: "Feed the protocol with so many inputs that nobody should send, instead.")
+  @Option(
+    help: ArgumentHelp(
+      "Feed the protocol with so many inputs that nobody should send, instead.", valueName: "inputs"))
   var hostile: Int?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
 
   func validate() throws {
     _ = try range()
@@ -35,9 +43,39 @@ struct CheckCommand: AsyncParsableCommand {
 
   private func feed(_ inputs: Int, seed: UInt64) throws {
     let outcome = try HostileBytes.run(inputs: inputs, seed: seed)
+    if json { return print(try Commands.json(outcome)) }
     print(
       "\(outcome.inputs) inputs from seed \(seed): \(outcome.refused) refused, \(outcome.understood) frames "
         + "understood, at most \(outcome.mostPending) bytes kept")
+  }
+
+  /// What all seeds came to.
+  private struct Tally: Encodable {
+    struct Failure: Encodable {
+      let seed: UInt64
+      let reason: String
+    }
+
+    var seeds = 0
+    var events = 0
+    /// Rounds that were committed, and late updates that were folded in.
+    var rounds = 0
+    var late = 0
+    var failures: [Failure] = []
+
+    /// Counts one in; returns its failure.
+    mutating func add(_ outcome: Check.Outcome) -> Failure? {
+      (seeds, events) = (seeds + 1, events + outcome.events)
+      (rounds, late) = (rounds + outcome.rounds, late + outcome.late)
+      let failure = outcome.failure.map { Failure(seed: outcome.seed, reason: $0) }
+      if let failure { failures.append(failure) }
+      return failure
+    }
+
+    var text: String {
+      "\(seeds) seeds, \(events) events, \(rounds) rounds committed, \(late) late updates folded in, "
+        + "\(failures.count) failed"
+    }
   }
 
   func run() async throws {
@@ -45,22 +83,17 @@ struct CheckCommand: AsyncParsableCommand {
       let range = try range()
       if let hostile { return try feed(hostile, seed: range.lowerBound) }
       let terminal = Terminal()
-      var (rounds, late, events, failures): (Int, Int, Int, [Check.Outcome]) = (0, 0, 0, [])
+      let progress = WorkProgress(of: range.count, "seeds", on: terminal)
+      var tally = Tally()
       for seed in range {
-        let outcome = try Check.run(seed: seed)
-        (rounds, late, events) = (rounds + outcome.rounds, late + outcome.late, events + outcome.events)
-        if let failure = outcome.failure {
-          failures.append(outcome)
-          terminal.line("seed \(seed): \(failure)")
+        if let failure = tally.add(try Check.run(seed: seed)) {
+          terminal.line("seed \(seed): \(failure.reason)")
         }
-        let share = Double(seed - range.lowerBound + 1) / Double(range.count)
-        terminal.draw { ["\(Terminal.bar(share))  seed \(seed), \(failures.count) failed"] }
+        progress.advance("\(tally.failures.count) failed")
       }
-      terminal.clear()
-      print(
-        "\(range.count) seeds, \(events) events, \(rounds) rounds committed, \(late) late updates folded in, "
-          + "\(failures.count) failed")
-      guard failures.isEmpty else { throw ExitCode(1) }
+      progress.end()
+      print(json ? try Commands.json(tally) : tally.text)
+      guard tally.failures.isEmpty else { throw ExitCode(CommandFailure.Code.failed.rawValue) }
     }
   }
 }

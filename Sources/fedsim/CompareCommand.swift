@@ -11,22 +11,31 @@ struct CompareCommand: AsyncParsableCommand {
     commandName: "compare",
     abstract: "Runs a plan under several strategies on the same images and seeds, and compares them.",
     discussion: """
-      Every run is a 'fedsim run' in a process of its own, in DIR/STRATEGY-SSL-SEED; the memory of a client is
-      measured by 'fedsim memory'. A centralised run, one client with all images, is added as a baseline. DIR
-      gets compare.txt, compare.json and compare.html. A run that fails does not stop the others: the table
-      says so, and the exit code is that of the first.
+      Every run is a 'fedsim run' in a process of its own, in DIR/STRATEGY-SSL-SEED; the memory of a client is \
+      measured by 'fedsim memory'. A centralised run, one client with all images, is added as a baseline. DIR gets \
+      compare.txt, compare.json and compare.html. A run that fails does not stop the others: the table says so, and \
+      the exit code is that of the first. For example:
+
+        fedsim compare plan.yaml --data shapes:4000 --test-data shapes:1000 --out all
+
+      \(CommandHelp.dataSpec)
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: "Which strategies, with commas between.", transform: CompareList.strategies)
+  @Option(
+    help: "Which strategies, with commas between. (default: layer-wise,progressive,end-to-end)",
+    completion: .list(Strategy.allCases.map(\.rawValue)), transform: CompareList.strategies)
   var strategies: [Strategy] = Strategy.allCases
 
-  @Option(help: "Which losses: simclr, mocov3, byol. (default: the plan's)", transform: CompareList.losses)
+  @Option(
+    help: "Which losses of simclr, mocov3 and byol, with commas between. (default: the plan's)",
+    completion: .list(SelfSupervision.allCases.map(\.rawValue)), transform: CompareList.losses)
   var ssl: [SelfSupervision]?
 
-  @Option(help: ArgumentHelp("The folder for all that is left behind.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for all that is left behind.", valueName: "dir"), completion: .directory)
   var out: String
 
   @Option(help: ArgumentHelp("The clients' images, as for run.", valueName: "spec"))
@@ -35,10 +44,12 @@ struct CompareCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Labelled images for the evaluation.", valueName: "spec"))
   var testData: String
 
-  @Option(help: "How many clients take part.")
+  @Option(help: "How many clients take part, 1 to 10000.")
   var clients: Int = 4
 
-  @Option(help: "How the images are shared out: even, dirichlet:BETA or shards:K.")
+  @Option(
+    help: "How the images are shared out: even, dirichlet:BETA or shards:K.",
+    completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
   @Option(help: "Seeds, with commas between. (default: the plan's)", transform: CompareList.seeds)
@@ -47,13 +58,16 @@ struct CompareCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Fine-tune each encoder for so many epochs; 0: not.", valueName: "epochs"))
   var fineTune: Int = 0
 
-  @Option(help: "Probe after every so many rounds; 0: only at the end. (default: a tenth of them)")
+  @Option(
+    help: ArgumentHelp(
+      "Probe after every so many rounds; 0: only at the end. (default: a tenth of them)", valueName: "rounds")
+  )
   var probeEvery: Int?
 
   @Option(help: "Cores that the trainings share. (default: all)")
   var cores: Int?
 
-  @Option(help: "Threads of one training.")
+  @Option(help: "Threads of one training, 1 to 256.")
   var threads: Int = 1
 
   @Flag(help: "Go on with an earlier comparison in DIR: what is finished is not run again.")
@@ -75,16 +89,18 @@ struct CompareCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let settings = try settings()
-      let terminal = Terminal()
+      let progress = CompareProgress()
       do {
-        let comparison = try StrategyComparison(settings) { Self.note($0, terminal) }
+        let comparison = try StrategyComparison(settings, observer: progress.note)
+        defer { progress.end() }
         let report = try await stoppingOnSignal({ comparison.stop() }) { try await comparison.run() }
+        progress.end()
         try report.write(to: settings.out)
         print(json ? try report.json() : ComparisonTable.text(of: report), terminator: "")
         if !json { print("\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)") }
         try Self.fail(report)
       } catch is CancellationError {
-        terminal.line("stopped; the same command with --resume goes on")
+        progress.line("stopped; the same command with --resume goes on")
       } catch let error as CommandFailure {
         throw error
       } catch {
@@ -113,16 +129,6 @@ struct CompareCommand: AsyncParsableCommand {
       return settings
     } catch {
       throw CommandFailure(.data, error.description)
-    }
-  }
-
-  private static func note(_ event: StrategyComparison.Event, _ terminal: Terminal) {
-    switch event {
-    case .run(let cell, let index, let count, let isKnown):
-      terminal.line("run \(index) of \(count): \(cell.name)\(isKnown ? ", finished before" : "")")
-    case .line(let line): terminal.line("  \(line)")
-    case .measuring(let variant): terminal.line("memory of a client: \(variant.label)")
-    case .failed(let failure): terminal.line("failed: \(failure)")
     }
   }
 

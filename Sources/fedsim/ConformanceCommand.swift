@@ -8,23 +8,51 @@ struct ConformanceCommand: AsyncParsableCommand {
     commandName: "conformance",
     abstract: "Holds every layer, loss, augmentation and training step against golden numbers.",
     discussion: """
-      DIR holds manifest.json and one safetensors file a case. A line a case names its largest error and its
-      tolerance; the last line counts. The exit code is 1 if any case failed or is not known.
+      DIR holds manifest.json and one safetensors file a case. A line a case names its largest error and its \
+      tolerance; the last line counts. The exit code is 1 if any case failed or is not known. For example:
+
+        fedsim conformance ../shared/golden
       """)
 
-  @Argument(help: "A folder with a manifest.json.")
+  @Argument(help: ArgumentHelp("A folder with a manifest.json.", valueName: "dir"), completion: .directory)
   var directory: String
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  /// What became of a case.
+  private struct Row: Encodable {
+    let name: String
+    let passed: Bool
+    /// The largest error; nil where the case could not be run.
+    let error: Double?
+    let tolerance: Double
+    /// Where the error is, or why there is none.
+    let place: String
+
+    init(_ outcome: Conformance.Outcome) {
+      (name, passed, tolerance) = (outcome.name, outcome.passed, outcome.tolerance)
+      // JSON has no infinity.
+      error = (try? outcome.error.get()).flatMap { $0.isFinite ? $0 : nil }
+      if case .failure(let reason) = outcome.error {
+        place = reason.description
+      } else {
+        place = outcome.place
+      }
+    }
+  }
 
   func run() async throws {
     try await reporting("fedsim") {
       let folder = try folder()
-      var (passed, failed) = (0, 0)
+      var rows: [Row] = []
       for golden in folder.cases {
         let outcome = Conformance.run(golden)
-        print(outcome.line)
-        if outcome.passed { passed += 1 } else { failed += 1 }
+        if !json { print(outcome.line) }
+        rows.append(Row(outcome))
       }
-      print("\(passed) passed, \(failed) failed")
+      let failed = rows.count { !$0.passed }
+      print(json ? try Commands.json(rows) : "\(rows.count - failed) passed, \(failed) failed")
       if failed > 0 { throw ExitCode(CommandFailure.Code.failed.rawValue) }
     }
   }

@@ -11,16 +11,17 @@ struct EvaluateCommand: AsyncParsableCommand {
     commandName: "evaluate",
     abstract: "Evaluates an encoder on labelled images: linear probe, k-NN, fine-tuning.",
     discussion: """
-      ENCODER is an encoder.safetensors of fedsim run, or any safetensors file with the names of timm's
-      VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads must,
-      and its images are normalised by a plan's defaults.
+      ENCODER is an encoder.safetensors of 'fedsim run' or 'fedserver export', or any safetensors file with the names \
+      of timm's VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads \
+      must, and its images are normalised by a plan's defaults. What is computed: docs/method.md, Evaluation. For \
+      example:
 
-      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
-      ?skip=N&limit=N (docs/data.md).
-      What is computed: docs/method.md, Evaluation.
+        fedsim evaluate encoder.safetensors --train cifar10:DIR --test cifar10:DIR
+
+      \(CommandHelp.dataSpec)
       """)
 
-  @Argument(help: "The encoder, a safetensors file.")
+  @Argument(help: "The encoder, a safetensors file.", completion: .file(extensions: ["safetensors"]))
   var encoder: String
 
   @Option(help: ArgumentHelp("Labelled images that classifiers are fitted to.", valueName: "spec"))
@@ -29,19 +30,21 @@ struct EvaluateCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Labelled images that they are tested on.", valueName: "spec"))
   var test: String
 
-  @Option(help: ArgumentHelp("Fine-tune as well.", valueName: "epochs"))
+  @Option(help: ArgumentHelp("Fine-tune as well, for so many epochs; 0: not.", valueName: "epochs"))
   var fineTune: Int = 0
 
   @Option(help: "What fine-tuning draws its random numbers from.")
   var seed: UInt64 = 1
 
-  @Option(help: "Threads of the engine. (default: all cores)")
+  @Option(help: "Threads of the engine, 1 to 256. (default: all cores)")
   var threads: Int?
 
-  @Option(help: "Pixels along each side of an image, where the file does not say.")
+  @Option(
+    help: ArgumentHelp("Side of an image, where the file does not say.", valueName: "pixels"))
   var image: Int?
 
-  @Option(help: "Pixels along each side of a patch, where the file does not say.")
+  @Option(
+    help: ArgumentHelp("Side of a patch, where the file does not say.", valueName: "pixels"))
   var patch: Int?
 
   @Option(help: "Attention heads of a block, where the file does not say.")
@@ -61,9 +64,12 @@ struct EvaluateCommand: AsyncParsableCommand {
       let checkpoint = try checkpoint()
       let evaluation = try evaluation(checkpoint.configuration)
       let terminal = Terminal()
+      let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
       let accuracies = try await TrainingThread.run("evaluation") {
-        evaluation.accuracies(of: checkpoint) { step, steps in
-          terminal.draw { ["\(Terminal.bar(Double(step) / Double(steps)))  fine-tuning, \(step)/\(steps)"] }
+        var tuning: WorkProgress?
+        return evaluation.accuracies(of: checkpoint, image: { images.advance() }) { step, steps in
+          tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
+          tuning?.set(step, "fine-tuning")
         }
       }
       terminal.clear()
@@ -72,7 +78,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       }
       let elapsed = (ContinuousClock.now - start).seconds
       let report = EvaluationReport(accuracies, evaluation, seconds: elapsed)
-      print(json ? try report.json : report.table)
+      print(json ? try Commands.json(report) : report.table)
     }
   }
 

@@ -16,15 +16,6 @@ struct EvaluationReport: Encodable {
     (seed, self.seconds) = (evaluation.seed, seconds)
   }
 
-  /// One object, on one line.
-  var json: String {
-    get throws {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
-  }
-
   var table: String {
     var lines = [
       "images           \(trainImages) to fit, \(testImages) to test",

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Federation
 
 @main
@@ -6,6 +7,12 @@ struct FedSim: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedsim",
     abstract: "Runs a whole federation on one machine, with the real server and real clients.",
+    discussion: """
+      To try a plan before a federation has it: 'fedsim run' trains it here, 'fedsim account' and 'fedsim traffic' \
+      calculate what it takes, 'fedsim compare' holds strategies against each other.
+
+      \(CommandHelp.exitCodes)
+      """,
     version: Software.version,
     subcommands: [
       RunCommand.self, CompareCommand.self, EvaluateCommand.self, CheckCommand.self, AccountCommand.self,

@@ -8,13 +8,15 @@ import Simulation
 struct MemoryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "memory",
-    abstract: "Measures what a client has resident when it trains a stage of a plan, and prints JSON.",
+    abstract: "Measures what a client has resident when it trains a stage of a plan, and prints it as JSON.",
     discussion: """
-      One optimiser step on noise, as a client's process would do it; peakMemoryBytes is what the kernel says
-      was resident at most.
+      One optimiser step on noise, as a client's process would do it; peakMemoryBytes is what the kernel says was \
+      resident at most. For example:
+
+        fedsim memory plan.yaml --stage 1
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
   @Option(help: "The stage, counted from 1.")
@@ -23,7 +25,7 @@ struct MemoryCommand: AsyncParsableCommand {
   @Option(help: "Images of the client, where they are less than a batch. (default: a batch)")
   var images: Int?
 
-  @Option(help: "Threads of the training.")
+  @Option(help: "Threads of the training, 1 to 256.")
   var threads: Int = 1
 
   func validate() throws {
@@ -41,9 +43,7 @@ struct MemoryCommand: AsyncParsableCommand {
         plan, stage: stage, images: images ?? plan.local.batch, threads: threads)
       do {
         let result = try await TrainingThread.run("training") { try measurement.measure() }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        print(String(decoding: try encoder.encode(result), as: UTF8.self))
+        print(try json(result))
       } catch let error as MemoryPlan.TooSmall {
         throw CommandFailure(.memory, "stage \(stage): \(error)")
       }

@@ -13,42 +13,53 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Runs a plan's federation over loopback sockets and evaluates the encoder.",
     discussion: """
-      Server and clients are those of fedserver and fedclient; the clients' trainings wait in a queue for the
-      machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and
-      strata.sqlite.
+      Server and clients are those of fedserver and fedclient; the clients' trainings wait in a queue for the \
+      machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and strata.sqlite, which \
+      'fedserver report' makes a page of. For example:
 
-      A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
-      ?skip=N&limit=N (docs/data.md).
+        fedsim run plan.yaml --data shapes:4000 --test-data shapes:1000 --out mine
+
+      \(CommandHelp.dataSpec)
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: "How many clients take part.")
+  @Option(help: "How many clients take part, 1 to 10000.")
   var clients: Int = 4
 
   @Option(help: ArgumentHelp("The clients' images.", valueName: "spec"))
   var data: String
 
-  @Option(help: ArgumentHelp("Labelled images for the evaluation.", valueName: "spec"))
+  @Option(
+    help: ArgumentHelp("Labelled images for the evaluation. (default: no evaluation)", valueName: "spec"))
   var testData: String?
 
-  @Option(help: ArgumentHelp("Fine-tune as well in the evaluation.", valueName: "epochs"))
+  @Option(
+    help: ArgumentHelp(
+      "Fine-tune as well in the evaluation, for so many epochs; 0: not.", valueName: "epochs"))
   var fineTune: Int = 0
 
-  @Option(help: "How the images are shared out: even, dirichlet:BETA or shards:K.")
+  @Option(
+    help:
+      "How the images are shared out: even, dirichlet:BETA (over labels, the smaller the more uneven) or shards:K (K classes a client).",
+    completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
-  @Option(help: ArgumentHelp("The folder for what the run leaves behind.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for what the run leaves behind.", valueName: "dir"), completion: .directory
+  )
   var out: String
 
   @Option(help: "Cores that the trainings share. (default: all)")
   var cores: Int?
 
-  @Option(help: "Threads of one training.")
+  @Option(help: "Threads of one training, 1 to 256.")
   var threads: Int = 1
 
-  @Option(help: "The chance, 0 to 1, that a client declines a round that it is drawn for.")
+  @Option(
+    help: ArgumentHelp(
+      "The chance, 0 to 1, that a client declines a round that it is drawn for.", valueName: "chance"))
   var dropout: Double = 0
 
   @Option(
@@ -57,7 +68,9 @@ struct RunCommand: AsyncParsableCommand {
       valueName: "link"))
   var link: String?
 
-  @Option(help: "Probe the encoder after every so many rounds too; 0: only at the end.")
+  @Option(
+    help: ArgumentHelp(
+      "Probe the encoder after every so many rounds too; 0: only at the end.", valueName: "rounds"))
   var probeEvery: Int = 0
 
   @Flag(
@@ -66,6 +79,9 @@ struct RunCommand: AsyncParsableCommand {
 
   @Flag(help: "Replace what an earlier run left in DIR.")
   var overwrite = false
+
+  @Flag(help: "Print what summary.json holds instead of the table.")
+  var json = false
 
   func validate() throws {
     guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
@@ -96,6 +112,7 @@ struct RunCommand: AsyncParsableCommand {
         throw Self.failure(error)
       }
       progress.end()
+      if json { return print(try Commands.json(summary)) }
       print(summary.table, terminator: "")
       print("report           \(settings.out.appendingPathComponent("summary.json").relativePath)")
     }

@@ -75,15 +75,14 @@ final class RunProgress: Sendable {
   private func set(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
 
   private func draw() {
-    terminal.draw {
+    terminal.draw { columns in
       let state = state.withLock { $0 }
       let open = state.trainings.values.reduce(0.0) { $0 + Double($1.step) / Double(max($1.steps, 1)) }
       let round = min((Double(state.admitted) + open) / Double(plan.round.cohort), 1)
-      let share = (Double(state.committed) + round) / Double(plan.totalRounds)
-      let elapsed = (ContinuousClock.now - start).seconds
-      let left = share > 0.02 ? ", \(Terminal.clock(elapsed * (1 - share) / share)) left" : ""
-      let percent = String(format: "%3.0f %%", 100 * share)
-      var lines = ["\(Terminal.bar(share)) \(percent)  \(state.now)  \(Terminal.clock(elapsed))\(left)"]
+      let whole = ProgressLine(
+        done: Double(state.committed) + round, total: Double(plan.totalRounds), unit: "rounds",
+        elapsed: (ContinuousClock.now - start).seconds, text: state.now)
+      var lines = [whole.bar(columns: columns)]
       for (name, progress) in state.trainings.sorted(by: { $0.key < $1.key }).prefix(8) {
         let bar = Terminal.bar(Double(progress.step) / Double(max(progress.steps, 1)), width: 16)
         lines.append("  \(name) \(bar) step \(progress.step) of \(progress.steps)")

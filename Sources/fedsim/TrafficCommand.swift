@@ -8,11 +8,14 @@ struct TrafficCommand: AsyncParsableCommand {
     commandName: "traffic",
     abstract: "Computes what a plan sends to and from a client under each codec, without training.",
     discussion: """
-      Beside it stands plain end-to-end training over the same rounds, with the same chance that a round is missed
-      (docs/traffic.md). What zlib saves is left out, and the messages around the weights, a few KB a round.
+      Beside it stands plain end-to-end training over the same rounds, with the same chance that a round is missed \
+      (docs/traffic.md). What zlib saves is left out, and the messages around the weights, a few KB a round. For \
+      example:
+
+        fedsim traffic plan.yaml
       """)
 
-  @Argument(help: "The plan, a YAML file (docs/plans.md).")
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
   @Flag(help: "Print one JSON object.")

@@ -4,7 +4,7 @@ import Foundation
 /// An X.509 certificate.
 package final class Certificate: @unchecked Sendable {
   /// What a certificate is for; TLS libraries check it by the extended key usage.
-  package enum Role: String, Sendable, CaseIterable {
+  package enum Role: String, Sendable, CaseIterable, Encodable {
     case authority, server, client
   }
 

@@ -98,7 +98,7 @@ package struct CertificateFolder: Sendable {
   // MARK: - Books
 
   /// A line of `issued`.
-  package struct Issued: Sendable, Hashable {
+  package struct Issued: Sendable, Hashable, Encodable {
     package let serial: String
     package let role: Certificate.Role
     package let name: String

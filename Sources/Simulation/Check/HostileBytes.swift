@@ -7,7 +7,7 @@ import Wire
 /// with bits turned, spliced, with other lengths, and noise. Whatever comes, it is refused or understood, and
 /// never more than a frame is kept.
 package enum HostileBytes {
-  package struct Outcome: Sendable {
+  package struct Outcome: Sendable, Encodable {
     package let inputs: Int
     /// Inputs that were refused, and frames that were understood all the same.
     package let refused: Int

@@ -32,14 +32,15 @@ package struct EncoderEvaluation: Sendable {
   private var trainLabels: [Int] { train.labels ?? [] }
   private var testLabels: [Int] { test.labels ?? [] }
 
-  /// Takes minutes, on the calling thread; `progress(step, of)` is called after every step of fine-tuning. The
-  /// images must be of the encoder's size.
+  /// Takes minutes, on the calling thread; `image()` is called for every image that the encoder represents, on any
+  /// thread, and `progress(step, of)` after every step of fine-tuning. The images must be of the encoder's size.
   package func accuracies(
-    of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in }
+    of checkpoint: EncoderCheckpoint, image: @Sendable () -> Void = {},
+    progress: (Int, Int) -> Void = { _, _ in }
   ) -> Accuracies {
     let workers = Workers(threads)
-    let x = represent(train, checkpoint, workers)
-    let y = represent(test, checkpoint, workers)
+    let x = represent(train, checkpoint, workers, image)
+    let y = represent(test, checkpoint, workers, image)
     let neighbours = NearestNeighbours().accuracy(
       matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
       classes: classes, workers: workers)
@@ -68,7 +69,8 @@ package struct EncoderEvaluation: Sendable {
   }
 
   private func represent(
-    _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers
+    _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers,
+    _ each: @Sendable () -> Void = {}
   ) -> Storage {
     var layout = Layout()
     let encoder = checkpoint.configuration.makeEncoder(
@@ -78,6 +80,7 @@ package struct EncoderEvaluation: Sendable {
     let augmenter = checkpoint.augmenter
     return Representations.of(images.count, by: encoder, parameters, workers: workers) {
       augmenter.plain(images, index: $0, into: $2)
+      each()
     }
   }
 

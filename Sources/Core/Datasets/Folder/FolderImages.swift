@@ -46,8 +46,11 @@ final class FolderImages: ImageSource {
   }
 
   /// Decodes every file; what is read first stays in the cache.
-  func verify(_ workers: Workers) -> [BrokenFile] {
-    workers.run(count) { index, _ in _ = own(index) }
+  func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile] {
+    workers.run(count) { index, _ in
+      _ = own(index)
+      each()
+    }
     return broken
   }
 

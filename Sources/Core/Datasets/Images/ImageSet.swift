@@ -117,5 +117,7 @@ package struct ImageSet: Sendable {
   }
 
   /// Reads every image of the source once; returns what is broken of them.
-  package func verify(_ workers: Workers) -> [BrokenFile] { source.verify(workers) }
+  package func verify(_ workers: Workers, each: @Sendable () -> Void = {}) -> [BrokenFile] {
+    source.verify(workers, each: each)
+  }
 }

@@ -24,7 +24,7 @@ package protocol ImageSource: Sendable {
   /// The same images for an encoder.
   func fitted(to fit: ImageFit) -> any ImageSource
   /// Reads every image once; returns what is broken of them.
-  func verify(_ workers: Workers) -> [BrokenFile]
+  func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile]
 }
 
 /// Channels, height and width of an image.

@@ -50,5 +50,5 @@ package struct PixelBuffer: ImageSource {
     return PixelBuffer(fitted, count: count, kept, found: found)
   }
 
-  package func verify(_ workers: Workers) -> [BrokenFile] { [] }
+  package func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile] { [] }
 }

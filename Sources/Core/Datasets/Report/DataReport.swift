@@ -40,9 +40,9 @@ package struct DataReport: Sendable, Codable {
   /// What is left out, in the order of the paths.
   package let broken: [Broken]
 
-  /// Reads every image once.
-  package init(_ set: ImageSet, _ workers: Workers) {
-    broken = set.verify(workers).map { Broken(path: $0.path, reason: $0.reason) }
+  /// Reads every image once; `each` is called after one that takes a file to be read, on any thread.
+  package init(_ set: ImageSet, _ workers: Workers, each: @Sendable () -> Void = {}) {
+    broken = set.verify(workers, each: each).map { Broken(path: $0.path, reason: $0.reason) }
     let shapes = (0..<set.count).map { set.foundShape(of: $0) }
     images = set.count
     grey = shapes.count { $0.channels == 1 }

@@ -1,0 +1,45 @@
+import Foundation
+
+/// How far something is, how fast it goes and how long it will take, in a line.
+package struct ProgressLine: Sendable {
+  /// In units of which there are `total`; a part of one counts as that.
+  package let done, total: Double
+  /// What is counted, in the plural.
+  package let unit: String
+  /// Seconds since the beginning.
+  package let elapsed: Double
+  /// What is being done.
+  package let text: String
+
+  package init(done: Double, total: Double, unit: String, elapsed: Double, text: String) {
+    (self.done, self.total, self.unit, self.elapsed, self.text) = (done, total, unit, elapsed, text)
+  }
+
+  private var share: Double { total > 0 ? min(max(done / total, 0), 1) : 1 }
+
+  /// For a terminal of so many columns; what matters most comes first, and a narrow one cuts the rest off.
+  package func bar(columns: Int) -> String {
+    let width = min(max(columns / 4, 4), 24)
+    return "\(Terminal.bar(share, width: width)) \(plain)"
+  }
+
+  package var plain: String {
+    ([String(format: "%3.0f %%", 100 * share)] + pace + [text]).joined(separator: "  ")
+  }
+
+  /// Time left and rate; before anything is known, the time that has passed.
+  private var pace: [String] {
+    // The first hundredth is not typical.
+    guard share > 0.01, elapsed > 0.5 else { return [Terminal.clock(elapsed)] }
+    return ["\(Terminal.clock(elapsed * (1 - share) / share)) left", rate]
+  }
+
+  /// In the unit of time in which the number is above one.
+  private var rate: String {
+    let perSecond = done / elapsed
+    let (number, time) =
+      perSecond >= 1
+      ? (perSecond, "s") : perSecond >= 1.0 / 60 ? (perSecond * 60, "min") : (perSecond * 3600, "h")
+    return String(format: number < 10 ? "%.1f" : "%.0f", number) + " \(unit)/\(time)"
+  }
+}
