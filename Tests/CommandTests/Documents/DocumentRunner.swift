@@ -92,7 +92,9 @@ final class DocumentRunner {
 
   func cutPlans(_ words: [String]) throws {
     for word in words where word.hasSuffix(".yaml") {
-      try Plan.cut(URL(fileURLWithPath: substitutions.applied(to: word), relativeTo: folder), rounds: rounds)
+      let path = substitutions.applied(to: word)
+      let file = path.hasPrefix("/") ? URL(fileURLWithPath: path) : folder.appendingPathComponent(path)
+      #expect(try Plan.cut(file, rounds: rounds), "\(document.path): \(word) is no plan")
     }
   }
 

@@ -63,10 +63,15 @@ import Testing
   }
 
   /// A row for what no document shows any more would hide what comes in its place.
-  @Test func whatIsNotRunIsShownSomewhere() throws {
+  @Test func theRowsOfTheTablesAreOfSomething() throws {
     let statements = try Repository.documents.flatMap { Self.statements(of: try Markdown($0)) }
     for row in UnrunCommand.all {
       #expect(statements.contains { row.fits($0) }, "no document shows \(row.beginning)")
+    }
+    for rule in Substitutions(folder: URL(fileURLWithPath: "/")).table(code: "") {
+      #expect(
+        statements.contains { $0.text.range(of: rule.pattern, options: .regularExpression) != nil },
+        "no document shows \(rule.pattern): \(rule.reason)")
     }
     let spans = try Repository.documents.flatMap { try Markdown($0).spans.map(\.text) }
     for option in UnrunCommand.foreignOptions {

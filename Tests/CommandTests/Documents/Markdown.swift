@@ -70,13 +70,13 @@ struct Markdown: Sendable, CustomTestStringConvertible {
     self.path = path
     var open: (language: String, line: Int, text: String)?
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      if line.hasPrefix("```") {
+      if let fence = line.prefixMatch(of: /\s*```/) {
         if let block = open {
           parts.append(
             .block(Block(language: block.language, text: block.text, line: block.line, section: section)))
           open = nil
         } else {
-          open = (line.dropFirst(3).trimmingCharacters(in: .whitespaces), index + 1, "")
+          open = (line[fence.range.upperBound...].trimmingCharacters(in: .whitespaces), index + 1, "")
         }
       } else if open != nil {
         open?.text += line + "\n"

@@ -12,12 +12,13 @@ extension Plan {
     return plan
   }
 
-  /// Cuts the plan in a file. Files that are no plans stay as they are.
-  static func cut(_ file: URL, rounds: Int) throws {
+  /// Cuts the plan in a file. Returns whether there is one.
+  static func cut(_ file: URL, rounds: Int) throws -> Bool {
     guard let text = try? String(contentsOf: file, encoding: .utf8),
       let plan = try? Plan(yaml: text, file: file.path)
-    else { return }
+    else { return false }
     try Data(plan.cut(rounds: rounds).yaml().utf8).write(to: file)
+    return true
   }
 
   /// Whether a text is a plan that can be run as it stands.

@@ -9,10 +9,11 @@ enum Repository {
     return folder
   }()
 
-  /// What people read: README.md, docs/*.md and deploy/**/README.md, as paths from the root.
+  /// What people read: README.md, CHANGELOG.md, docs/*.md and deploy/**/README.md, as paths from the root.
   static let documents: [String] = {
     let docs = files(under: "docs").filter { $0.hasSuffix(".md") }
-    return ["README.md"] + (docs + files(under: "deploy").filter { $0.hasSuffix("/README.md") }).sorted()
+    return ["README.md", "CHANGELOG.md"]
+      + (docs + files(under: "deploy").filter { $0.hasSuffix("/README.md") }).sorted()
   }()
 
   /// Regular files in a folder and its folders, as paths from the root.

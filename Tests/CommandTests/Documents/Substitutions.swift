@@ -9,7 +9,7 @@ struct Substitutions: Sendable {
   let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
 
   /// Regular expressions, what takes their place, and why. `code` is the last enrolment code that was printed.
-  private func table(code: String) -> [(pattern: String, replacement: String, reason: String)] {
+  func table(code: String) -> [(pattern: String, replacement: String, reason: String)] {
     [
       (
         #"\bcoordinator(\.example)?\b|0\.0\.0\.0|127\.0\.0\.1|192\.0\.2\.10"#, host,
