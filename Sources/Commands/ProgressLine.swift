@@ -27,10 +27,10 @@ package struct ProgressLine: Sendable {
     ([String(format: "%3.0f %%", 100 * share)] + pace + [text]).joined(separator: "  ")
   }
 
-  /// Time left and rate; before anything is known, the time that has passed.
+  /// Time left and rate; before anything is known, and when all is done, the time that has passed.
   private var pace: [String] {
     // The first hundredth is not typical.
-    guard share > 0.01, elapsed > 0.5 else { return [Terminal.clock(elapsed)] }
+    guard share > 0.01, share < 1, elapsed > 0.5 else { return [Terminal.clock(elapsed)] }
     return ["\(Terminal.clock(elapsed * (1 - share) / share)) left", rate]
   }
 

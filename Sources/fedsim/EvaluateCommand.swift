@@ -67,9 +67,11 @@ struct EvaluateCommand: AsyncParsableCommand {
       let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
       let accuracies = try await TrainingThread.run("evaluation") {
         var tuning: WorkProgress?
-        return evaluation.accuracies(of: checkpoint, image: { images.advance() }) { step, steps in
+        return evaluation.accuracies(of: checkpoint) { step, steps in
           tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
           tuning?.set(step, "fine-tuning")
+        } image: {
+          images.advance()
         }
       }
       terminal.clear()

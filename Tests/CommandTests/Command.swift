@@ -34,13 +34,18 @@ struct Command {
   /// Between a pipe and its mark another child could be born.
   private static let births = Mutex(())
 
-  /// Starts an executable of the package, or another by its whole path.
+  /// Starts an executable of the package, or one that is named by its whole path.
   ///
-  /// `environment` comes on top of this process's.
-  init(_ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:]) throws {
+  /// `environment` comes on top of this process's. With `columns` its standard error is a terminal so wide.
+  init(
+    _ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:],
+    columns: Int? = nil
+  ) throws {
     let path = name.hasPrefix("/") ? name : Self.folder.appendingPathComponent(name).path
     let words = [path] + arguments
-    let (process, output, errors) = try Self.births.withLock { _ in try Self.spawn(path, words, environment) }
+    let (process, output, errors) = try Self.births.withLock { _ in
+      try Self.spawn(path, words, environment, columns)
+    }
     (self.output, self.errors) = (LineLog(output), LineLog(errors))
     self.process = process
     ended = Task { await Self.end(of: process) }
@@ -48,9 +53,9 @@ struct Command {
 
   /// The process, and where to read what it says.
   private static func spawn(
-    _ path: String, _ words: [String], _ environment: [String: String]
+    _ path: String, _ words: [String], _ environment: [String: String], _ columns: Int?
   ) throws -> (pid_t, Int32, Int32) {
-    let (output, errors) = (try Channel(), try Channel())
+    let (output, errors) = (try Channel(), try columns.map(Channel.init(columns:)) ?? Channel())
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -80,6 +85,22 @@ struct Command {
       guard pipe(&ends) == 0 else { throw Failure(call: "pipe", number: errno) }
       for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
       (reading, writing) = (ends[0], ends[1])
+    }
+
+    /// A terminal of so many columns.
+    init(columns: Int) throws {
+      // Posix_openpt and its like are not in Foundation: what they do on Linux.
+      let (unlock, openPeer): (UInt, UInt) = (0x4004_5431, 0x5441)
+      var isLocked: Int32 = 0
+      reading = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+      guard reading >= 0, ioctl(reading, unlock, &isLocked) == 0 else {
+        throw Failure(call: "/dev/ptmx", number: errno)
+      }
+      writing = ioctl(reading, openPeer, O_RDWR | O_NOCTTY | O_CLOEXEC)
+      var size = winsize(ws_row: 24, ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
+      guard writing >= 0, ioctl(writing, UInt(TIOCSWINSZ), &size) == 0 else {
+        throw Failure(call: "ioctl", number: errno)
+      }
     }
   }
 

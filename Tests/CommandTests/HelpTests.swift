@@ -1,4 +1,5 @@
 import Federation
+import Foundation
 import Testing
 
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
@@ -24,7 +25,9 @@ import Testing
     (["fedserver", "status"], ["--database <file>", "--json"]),
     (
       ["fedserver", "export"],
-      ["--database <file>", "--stage <n>", "--round <n>", "--format <format>", "--out <file>"]
+      [
+        "--database <file>", "--json", "--stage <n>", "--round <n>", "--format <format>", "--out <file>",
+      ]
     ),
     (["fedserver", "report"], ["--database <file>", "--out <file>"]),
     (["fedserver", "rounds"], ["--database <file>", "--json"]),
@@ -41,12 +44,13 @@ import Testing
       ["<name>", "--tls <dir>", "--out <dir>", "--days <days>"]
     ),
     (["fedserver", "certificate", "revoke"], ["<name>", "--tls <dir>"]),
+    (["fedserver", "certificate", "list"], ["--tls <dir>", "--json"]),
     (["fedclient", "enroll"], ["<code>", "--server <address>", "--state <dir>"]),
     (
       ["fedclient", "run"],
       [
         "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
-        "--patience <patience>", "--memory <memory>", "--tls <dir>", "--insecure", "--strict",
+        "--patience <time>", "--memory <bytes>", "--tls <dir>", "--insecure", "--strict",
         "--nice <n>", "--cpu <percent>", "--hours <ranges>",
         "--bytes-a-day <bytes>", "--pause-on-battery",
       ]
@@ -55,7 +59,7 @@ import Testing
       ["fedclient", "check"],
       [
         "--data <spec>", "--plan <file>", "--sheet <file>", "--strict", "--threads <threads>",
-        "--memory <memory>", "--json",
+        "--memory <bytes>", "--json",
       ]
     ),
     (
@@ -63,14 +67,14 @@ import Testing
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
-        "--dropout <dropout>", "--link <link>", "--strict", "--overwrite", "--probe-every <probe-every>",
+        "--dropout <chance>", "--link <link>", "--strict", "--overwrite", "--probe-every <rounds>", "--json",
       ]
     ),
     (
       ["fedsim", "evaluate"],
       [
         "<encoder>", "--train <spec>", "--test <spec>", "--fine-tune <epochs>", "--seed <seed>",
-        "--threads <threads>", "--image <image>", "--patch <patch>", "--heads <heads>", "--json",
+        "--threads <threads>", "--image <pixels>", "--patch <pixels>", "--heads <heads>", "--json",
       ]
     ),
     (["fedsim", "account"], ["<plan>", "--images <images>", "--json"]),
@@ -79,23 +83,23 @@ import Testing
       [
         "<plan>", "--strategies <strategies>", "--ssl <ssl>", "--out <dir>", "--data <spec>",
         "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
-        "--fine-tune <epochs>", "--probe-every <probe-every>", "--cores <cores>", "--threads <threads>",
+        "--fine-tune <epochs>", "--probe-every <rounds>", "--cores <cores>", "--threads <threads>",
         "--resume", "--json",
       ]
     ),
     (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),
-    (["fedsim", "conformance"], ["<directory>"]),
-    (["fedsim", "check"], ["--seeds <seeds>", "--hostile <hostile>"]),
+    (["fedsim", "conformance"], ["<dir>", "--json"]),
+    (["fedsim", "check"], ["--seeds <seeds>", "--hostile <inputs>", "--json"]),
     (
       ["fedsim", "bench", "step"],
       [
         "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>", "--ssl <ssl>",
-        "--steps <steps>", "--chunk <chunk>", "--memory <memory>", "--prefix-only", "--full-last-block",
+        "--steps <steps>", "--chunk <chunk>", "--memory <bytes>", "--prefix-only", "--full-last-block",
         "--json",
       ]
     ),
     (["fedsim", "traffic"], ["<plan>", "--json"]),
-    (["fedsim", "bench", "suite"], []),
+    (["fedsim", "bench", "suite"], ["--json"]),
     (["fedsim", "bench", "codec"], ["<plan>", "--json"]),
     (
       ["fedsim", "bench", "round"],
@@ -115,6 +119,11 @@ import Testing
     let known = Set((options + ["--version"]).map { $0.prefix { $0 != " " } })
     #expect(Set(named).subtracting(known).isEmpty, "an option that this test does not know")
     #expect(outcome.output.contains("-h, --help"))
+    // A command that does something shows how it is called, on a line that is not broken.
+    let isGroup = outcome.output.contains("SUBCOMMANDS:")
+    let call = "  " + command.joined(separator: " ") + " "
+    let isShown = outcome.output.split(separator: "\n").contains { ($0 + " ").hasPrefix(call) }
+    #expect(isGroup || isShown, "no example in \(outcome.output)")
   }
 
   @Test(arguments: ["fedserver", "fedclient", "fedsim"])
@@ -122,5 +131,43 @@ import Testing
     let outcome = try await Command.run(command, "--version")
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
     #expect(outcome.output == Software.version + "\n")
+  }
+
+  /// The codes are in one table of the sources; `--help` prints it, and the README says the same.
+  @Test(arguments: ["fedserver", "fedclient", "fedsim"])
+  func exitCodesAreThoseOfTheReadme(command: String) async throws {
+    let help = try await Command.run(command, "--help").output
+    let told = help.split(separator: "\n").compactMap { line -> [String]? in
+      guard let match = line.wholeMatch(of: #/  (\d+) +(.+)/#) else { return nil }
+      return [String(match.1), String(match.2)]
+    }
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+    let written = readme.split(separator: "\n").compactMap { line -> [String]? in
+      guard let match = line.wholeMatch(of: /\| (\d+) \| (.+) \|/) else { return nil }
+      return [String(match.1), String(match.2).replacing("`", with: "")]
+    }
+    #expect(told.count == 12 && told == written)
+  }
+
+  @Test(arguments: ["fedserver", "fedclient", "fedsim"])
+  func completionsAreWhatTheShellTakes(command: String) async throws {
+    let outcome = try await Command.run(command, "--generate-completion-script", "bash")
+    #expect(outcome.code == 0, "\(outcome)")
+    try await withTemporaryFolder { folder in
+      let script = folder.path("completion.bash")
+      try Data(outcome.output.utf8).write(to: URL(filePath: script))
+      // As a user would: 'COMMAND r' and the tabulator.
+      let ask = """
+        source "$0"; COMP_LINE="\(command) r" COMP_POINT=${#COMP_LINE} COMP_WORDS=(\(command) r) COMP_CWORD=1
+        "$(complete -p \(command) | sed 's/.* -F \\([^ ]*\\) .*/\\1/')" \(command) r \(command)
+        echo "${COMPREPLY[@]}"
+        """
+      let answer = try await Command("/bin/bash", ["-c", ask, script]).outcome()
+      let expected = ["fedserver": ["run", "rounds", "report"], "fedclient": ["run"], "fedsim": ["run"]]
+      let found = answer.output.split(whereSeparator: \.isWhitespace).map(String.init)
+      #expect(found == expected[command], "\(answer)")
+    }
   }
 }

@@ -77,6 +77,24 @@ import Testing
     }
   }
 
+  @Test func aDatabaseOfANewerVersionIsRefused() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      _ = try Store(path)
+      try DatabaseQueue(path: path).write { db in
+        try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('1000 what is not known yet')")
+      }
+      let errors = [
+        #expect(throws: StoreError.self) { try Store(path) },
+        #expect(throws: StoreError.self) { try History(path) },
+      ]
+      for error in errors {
+        let line = try #require(error?.description)
+        #expect(line.hasPrefix("\(path): a newer version") && !line.contains("\n"), "\(line)")
+      }
+    }
+  }
+
   @Test func aCommitStoresEachVersionOnce() async throws {
     try await withStore { store, path in
       let first = plan.firstSnapshot()

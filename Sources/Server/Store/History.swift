@@ -8,15 +8,18 @@ package struct History: Sendable {
 
   /// Opens a database. Throws ``StoreError``, also where there is no such file.
   package init(_ path: String) throws(StoreError) {
-    guard FileManager.default.fileExists(atPath: path) else {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw StoreError("\(path): there is no such file")
     }
+    guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, and no database") }
     var configuration = Configuration()
     configuration.readonly = true
     // A server that stops has the file for itself for a moment.
     configuration.busyMode = .timeout(5)
     do {
       database = try DatabaseQueue(path: path, configuration: configuration)
+      try database.read(Schema.checkIsKnown)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }

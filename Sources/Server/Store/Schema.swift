@@ -14,6 +14,13 @@ enum Schema {
     return migrator
   }
 
+  /// Throws where a newer version of this software has changed the tables: what they mean is not known here.
+  static func checkIsKnown(_ db: Database) throws {
+    guard try !migrator.hasBeenSuperseded(db) else {
+      throw StoreError("a newer version of this software has written it; use that, or another database")
+    }
+  }
+
   /// The digest of the file that a job's encoder starts from; null without one.
   private static func addInitialWeights(_ db: Database) throws {
     try db.alter(table: "jobs") { $0.add(column: "initial", .text) }

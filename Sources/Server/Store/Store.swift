@@ -23,6 +23,7 @@ package final class Store: Sendable {
         try db.execute(sql: "PRAGMA cache_size = -1024")
       }
       database = try DatabaseQueue(path: path, configuration: configuration)
+      try database.read(Schema.checkIsKnown)
       try Schema.migrator.migrate(database)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")

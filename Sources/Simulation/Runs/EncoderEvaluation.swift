@@ -32,11 +32,11 @@ package struct EncoderEvaluation: Sendable {
   private var trainLabels: [Int] { train.labels ?? [] }
   private var testLabels: [Int] { test.labels ?? [] }
 
-  /// Takes minutes, on the calling thread; `image()` is called for every image that the encoder represents, on any
-  /// thread, and `progress(step, of)` after every step of fine-tuning. The images must be of the encoder's size.
+  /// Takes minutes, on the calling thread; `progress(step, of)` is called after every step of fine-tuning, and
+  /// `image()` for every image that the encoder represents, on any thread. The images must be of the encoder's size.
   package func accuracies(
-    of checkpoint: EncoderCheckpoint, image: @Sendable () -> Void = {},
-    progress: (Int, Int) -> Void = { _, _ in }
+    of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in },
+    image: @Sendable () -> Void = {}
   ) -> Accuracies {
     let workers = Workers(threads)
     let x = represent(train, checkpoint, workers, image)

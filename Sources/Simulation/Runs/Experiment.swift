@@ -192,7 +192,7 @@ package struct Experiment: Sendable {
     return try await TrainingThread.run("evaluation") { [observer, plan] in
       func accuracies(_ checkpoint: EncoderCheckpoint) -> EncoderEvaluation.Accuracies {
         observer(.evaluating)
-        return evaluation.accuracies(of: checkpoint, progress: { observer(.fineTuning(step: $0, of: $1)) })
+        return evaluation.accuracies(of: checkpoint) { observer(.fineTuning(step: $0, of: $1)) }
       }
       return Summary.Evaluation(
         trained: accuracies(checkpoint), untrained: accuracies(plan.untrained()))

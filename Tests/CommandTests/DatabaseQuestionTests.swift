@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+/// What is asked of a server's database: before, beside and after its server, and where there is none.
+@Suite(.timeLimit(.minutes(1))) struct DatabaseQuestionTests {
+  static let commands = ["status", "rounds", "clients", "export", "report"]
+
+  private func ask(_ command: String, _ database: String, _ folder: URL) async throws -> Command.Outcome {
+    let more = [
+      "export": ["--format", "onnx", "--out", folder.path("encoder.onnx"), "--json"],
+      "report": ["--out", folder.path("report.html")],
+    ]
+    let words = [command, "--database", database] + (more[command] ?? ["--json"])
+    return try await Command("fedserver", words).outcome()
+  }
+
+  @Test(arguments: commands) func whatIsNoDatabaseHasOneLine(command: String) async throws {
+    try await withTemporaryFolder { folder in
+      try Data("this is no database".utf8).write(to: folder.appendingPathComponent("text"))
+      try Data().write(to: folder.appendingPathComponent("empty"))
+      try FileManager.default.createDirectory(
+        at: folder.appendingPathComponent("folder"), withIntermediateDirectories: false)
+      for (name, problem) in [
+        ("missing", "there is no such file"), ("text", "file is not a database"),
+        ("folder", "it is a folder"),
+        ("empty", "no server has run on it yet"),
+      ] {
+        let outcome = try await ask(command, folder.path(name), folder)
+        #expect(outcome.code == 7 && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.contains("\(folder.path(name)): \(problem)"), "\(outcome.errors)")
+      }
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+      #expect(left == ["empty", "folder", "text"], "nothing is made")
+    }
+  }
+
+  @Test func answersWhileTheServerWritesAndWhenItIsDone() async throws {
+    try await withTemporaryFolder { folder in
+      let database = folder.path("strata.sqlite")
+      let server = try Command(
+        "fedserver",
+        ["run", try folder.plan(rounds: 4), "--listen", "127.0.0.1:0", "--database", database])
+      _ = try await server.errors.line(containing: "waits for clients")
+      for command in Self.commands where command != "export" {
+        let outcome = try await ask(command, database, folder)
+        #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(command): \(outcome)")
+      }
+      let early = try await ask("export", database, folder)
+      #expect(early.code == 7 && early.lines.count == 1 && early.output.isEmpty, "\(early)")
+      let line = try await server.errors.line(containing: "listening on ")
+      let address = String(try #require(line.split(separator: " ").last))
+      let clients = try ["one", "two"].map { name in
+        try Command(
+          "fedclient",
+          [
+            "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
+            "--threads", "1", "--patience", "20s",
+          ])
+      }
+      // Beside a server that commits, and again when it has ended.
+      _ = try await server.errors.line(containing: "round 1 is committed")
+      for command in Self.commands {
+        let outcome = try await ask(command, database, folder)
+        #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(command): \(outcome)")
+      }
+      for client in clients { #expect(try await client.outcome().code == 0) }
+      #expect(try await server.outcome().code == 0)
+      for command in Self.commands {
+        let outcome = try await ask(command, database, folder)
+        #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(command): \(outcome)")
+        guard command != "report" else { continue }
+        #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) }
+      }
+      let written = try await ask("export", database, folder).output
+      let object = try JSONSerialization.jsonObject(with: Data(written.utf8)) as? [String: Any]
+      #expect(object?["stage"] as? Int == 2 && object?["round"] as? Int == 4, "\(written)")
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+/// Progress as a terminal gets it, and as a file does.
+@Suite(.timeLimit(.minutes(1))) struct TerminalTests {
+  private let words = ["check", "--seeds", "1..60"]
+
+  /// What each row of a terminal holds while a command writes to it: every block as it was drawn.
+  private func drawn(_ text: String) -> [String] {
+    text.split(whereSeparator: \.isNewline).map {
+      String($0).replacing("\u{1B}[1A", with: "").replacing("\u{1B}[2K", with: "")
+    }
+  }
+
+  /// Nothing that moves about or draws; a slow machine gets a line now and then.
+  private func isPlain(_ text: String) -> Bool { !text.contains { "\u{1B}█░".contains($0) } }
+
+  @Test(arguments: [80, 40, 12]) func aBarFitsItsTerminal(columns: Int) async throws {
+    let command = try Command("fedsim", words, environment: ["TERM": "xterm"], columns: columns)
+    let outcome = try await command.outcome()
+    #expect(outcome.code == 0 && outcome.output.hasPrefix("60 seeds, "), "\(outcome)")
+    let rows = drawn(outcome.errors)
+    #expect(rows.contains { $0.contains("█") || $0.contains("░") }, "\(outcome.errors)")
+    for row in rows { #expect(row.count < columns, "\(row)") }
+    // As many rows are taken away as were drawn, and none is coloured.
+    let erased =
+      outcome.errors.split(separator: "\u{1B}[1A\u{1B}[2K", omittingEmptySubsequences: false).count - 1
+    #expect(erased == rows.count { !$0.isEmpty }, "\(outcome.errors)")
+    #expect(outcome.errors.firstMatch(of: /\u{1B}\[[0-9;]*m/) == nil)
+  }
+
+  @Test func aDumbTerminalGetsNoBar() async throws {
+    let command = try Command("fedsim", words, environment: ["TERM": "dumb"], columns: 80)
+    let outcome = try await command.outcome()
+    #expect(outcome.code == 0 && isPlain(outcome.errors), "\(outcome)")
+  }
+
+  @Test func withoutATerminalThereAreLinesAlone() async throws {
+    let outcome = try await Command("fedsim", words + ["--json"]).outcome()
+    #expect(outcome.code == 0 && isPlain(outcome.errors), "\(outcome)")
+    let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+    #expect(object?["seeds"] as? Int == 60 && (object?["failures"] as? [Any])?.isEmpty == true)
+  }
+}
