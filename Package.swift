@@ -114,7 +114,9 @@ let package = Package(
     command("fedsim", ["Commands", "Server", "Simulation"]),
 
     tests("Engine"),
-    tests("Datasets", ["CJPEG", "CPNG", "CZlib"]),
+    // Files of every format that images are found in, made by the tests.
+    library("DataFiles", in: "Tests/DataFiles", ["Engine", "CJPEG", "CPNG", "CZlib"]),
+    tests("Datasets", ["DataFiles", "CJPEG"]),
     tests("Federation"),
     tests("Export"),
     tests("Certificates"),
@@ -128,7 +130,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "fedserver", "fedclient", "fedsim", "Commands", "Federation", "Export", "Wire", "PageChecks",
+        "fedserver", "fedclient", "fedsim", "Federation", "Commands", "Export", "Wire", "PageChecks",
+        "DataFiles",
       ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]

@@ -184,6 +184,7 @@ for plan in deploy/plans/*.yaml; do
   put "$plan" "$stage/debian/strata-server/usr/share/doc/strata-server/examples/${plan##*/}"
 done
 put docs/plans.md "$stage/debian/strata-server/usr/share/doc/strata-server/plans.md"
+put docs/operating.md "$stage/debian/strata-server/usr/share/doc/strata-server/operating.md"
 
 put_common strata-client fedclient
 put docs/data.md "$stage/debian/strata-client/usr/share/doc/strata-client/data.md"

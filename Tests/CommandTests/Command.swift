@@ -28,7 +28,7 @@ struct Command {
   private let ended: Task<Int32, Never>
 
   /// Where this package's executables are: beside the bundle of its tests.
-  private static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+  static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     .deletingLastPathComponent()
 
   /// Between a pipe and its mark another child could be born.
@@ -172,6 +172,9 @@ final class LineLog: Sendable {
       try await wait()
     }
   }
+
+  /// Whether the other end is closed: its process is gone.
+  var isClosed: Bool { state.withLock { $0.isOver } }
 
   struct Ended: Error {
     let wanted: String

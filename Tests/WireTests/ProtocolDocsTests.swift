@@ -22,8 +22,10 @@ import Wire
   }
 
   @Test func theFrameThatItShowsIsTheOneThatIsSent() throws {
-    let example = try #require(
-      text.components(separatedBy: "```\n").first { $0.contains("length of the head\n") })
+    let blocks = text.components(separatedBy: "```text\n").compactMap {
+      $0.components(separatedBy: "```").first
+    }
+    let example = try #require(blocks.first { $0.contains("length of the head\n") })
     var bytes: [UInt8] = []
     for line in example.split(separator: "\n") {
       // What the bytes are stands behind them, and is no hexadecimal number of whole bytes.
@@ -73,18 +75,39 @@ import Wire
 
   /// The order of the weights, part by part, as a client must lay them out.
   @Test func theWeightsStandThereInTheirOrder() throws {
-    let plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
+    var plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
+    plan.method.ssl = .mocov3
     let layout = plan.stage(1).model.layout
     for (part, prefix) in [
       ("stem", ""), ("blocks.i", "blocks.0."), ("norm", "norm."), ("projector", "projector."),
+      ("predictor", "predictor."),
     ] {
       let row = try #require(rows { $0 == "`\(part)`" }.first)
       let documented = row[1].matches(of: /([a-z0-9_.]+) \[/).map { String($0.1) }
       let names = layout.entries.map(\.name).filter { name in
         prefix.isEmpty
-          ? !["blocks.", "norm.", "projector."].contains { name.hasPrefix($0) } : name.hasPrefix(prefix)
+          ? !["blocks.", "norm.", "projector.", "predictor."].contains { name.hasPrefix($0) }
+          : name.hasPrefix(prefix)
       }
       #expect(documented == names.map { String($0.dropFirst(prefix.count)) }, "\(part)")
     }
+  }
+
+  /// A ResNet's, whose parts have what stands there in that order.
+  @Test func theWeightsOfAResNetStandThereInTheirOrder() throws {
+    let plan = Plan(
+      encoder: EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 4, depth: 4, heads: 1))
+    let entries = plan.stage(2).model.layout.entries
+    for (row, part) in [("`stem` of a ResNet", "stem"), ("`adapter.n`", "adapter.2")] {
+      let cells = try #require(rows { $0 == row }.first)
+      let documented = cells[1].matches(of: /([a-z0-9_.]+) \[/).map { String($0.1) }
+      #expect(documented == entries.filter { $0.part == part }.map(\.name), "\(part)")
+    }
+    // Of a layer the names of what a residual block begins its units with.
+    let cells = try #require(rows { $0 == "`blocks.i` of a ResNet" }.first)
+    let units = entries.filter { $0.part == "blocks.1" }.map { $0.name.dropFirst("layer2.0.".count) }
+      .compactMap { $0.wholeMatch(of: /((?:conv|downsample\.)\d)\.weight/).map { String($0.1) } }
+    #expect(units == ["conv1", "conv2", "downsample.0", "downsample.1", "conv1", "conv2"])
+    for unit in units { #expect(cells[1].contains(unit), "\(unit)") }
   }
 }

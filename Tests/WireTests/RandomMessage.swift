@@ -27,7 +27,13 @@ enum RandomMessage {
 
   static func make(kind: Int, _ numbers: inout RandomNumbers) -> Message {
     switch kind {
-    case 0: .hello(Hello(name: text(&numbers), software: text(&numbers)))
+    case 0:
+      .hello(
+        numbers.chance(0.5)
+          ? Hello(name: text(&numbers), software: text(&numbers))
+          : Hello(
+            name: text(&numbers), software: text(&numbers), codecs: UpdateCodec.allCases,
+            layers: [digest(&numbers), digest(&numbers)]))
     case 1: .welcome(welcome(&numbers))
     case 2: .assignment(assignment(&numbers))
     case 3: .fetch(Fetch(digest: digest(&numbers), offset: count(&numbers)))
@@ -80,16 +86,28 @@ enum RandomMessage {
         ? nil
         : CollapseMonitors(
           alignment: numbers.normal(), uniformity: numbers.normal(), deviation: numbers.normal(),
-          effectiveRank: numbers.normal()))
+          effectiveRank: numbers.normal()),
+      codec: UpdateCodec.allCases.randomElement(using: &numbers))
   }
 
   private static func assignment(_ numbers: inout RandomNumbers) -> Assignment {
     let parts = (0..<numbers.below(20)).map { _ in
       PartVersion(name: text(&numbers), digest: digest(&numbers), bytes: count(&numbers))
     }
+    let ways = parts.prefix(numbers.below(3)).map { part in
+      LayerWay(
+        to: part.digest, steps: [step(&numbers, from: digest(&numbers))],
+        whole: numbers.chance(0.5) ? step(&numbers, from: nil) : nil)
+    }
     return Assignment(
       key: key(&numbers), seed: numbers.next() >> 11, deadlineSeconds: Double(numbers.uniform()) * 1e6,
-      parts: parts, trained: parts.dropFirst(numbers.below(5)).map(\.name))
+      parts: parts, trained: parts.dropFirst(numbers.below(5)).map(\.name),
+      others: numbers.chance(0.5) ? [] : [digest(&numbers)],
+      codec: UpdateCodec.allCases.randomElement(using: &numbers), ways: ways)
+  }
+
+  private static func step(_ numbers: inout RandomNumbers, from version: Digest?) -> LayerWay.Step {
+    LayerWay.Step(from: version, digest: digest(&numbers), bytes: count(&numbers), codec: .int8)
   }
 
   private static func welcome(_ numbers: inout RandomNumbers) -> Welcome {

@@ -1,3 +1,4 @@
+import DataFiles
 import CJPEG
 import Datasets
 import Testing

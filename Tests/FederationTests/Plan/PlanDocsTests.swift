@@ -34,6 +34,24 @@ import Testing
     }
   }
 
+  /// As it says of itself: what has a default stands there at its default.
+  @Test func theFullExampleIsThePlanThatLeavesEverythingOut() throws {
+    let text = try String(contentsOf: Self.page, encoding: .utf8)
+    let example = try #require(
+      text.components(separatedBy: "```yaml\n").last?.components(separatedBy: "```").first)
+    var full = try Plan(yaml: example, file: "full")
+    let empty = try Plan(
+      yaml: "encoder: {image: 32, patch: 4, width: 192, depth: 12, heads: 3}", file: "empty")
+    // What is shown of these is an example: a name, and a section that means none where it is left out.
+    #expect(full.method.calibration == Plan.Calibration(data: "shapes:512"))
+    (full.name, full.method.calibration) = (empty.name, nil)
+    #expect(full == empty)
+    // And the units: a field has one, unless it is a word, a share or a file.
+    for field in PlanField.all where field.type.hasPrefix("integer") && field.path != "seed" {
+      #expect(!field.unit.isEmpty, "\(field.path) counts nothing")
+    }
+  }
+
   @Test func readsEveryPlanInDeploy() throws {
     let folder = Self.root.appending(path: "deploy/plans")
     let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)

@@ -1,0 +1,97 @@
+import Foundation
+
+/// The commands with their arguments, as the executables themselves tell them to whoever writes completions.
+struct CommandTree: Sendable {
+  struct Node: Decodable, Sendable {
+    let commandName: String
+    let arguments: [Argument]?
+    let subcommands: [Node]?
+  }
+
+  struct Argument: Decodable, Sendable {
+    enum Kind: String, Decodable { case positional, option, flag }
+    struct Name: Decodable { let name: String }
+
+    let kind: Kind
+    let names: [Name]?
+    let valueName: String?
+    let isOptional: Bool
+    let isRepeating: Bool
+
+    var isWanted: Bool { !isOptional && !isRepeating }
+    var shown: String { names?.last.map { "--\($0.name)" } ?? "<\(valueName ?? "")>" }
+
+    func isNamed(_ word: String) -> Bool {
+      let name = word.drop { $0 == "-" }
+      return names?.contains { $0.name == name } ?? false
+    }
+  }
+
+  static let executables = ["fedserver", "fedclient", "fedsim"]
+
+  private let roots: [String: Node]
+
+  /// Asks the executables.
+  init() async throws {
+    struct Dump: Decodable { let command: Node }
+    var roots: [String: Node] = [:]
+    for name in Self.executables {
+      let dump = try await Command.run(name, "--experimental-dump-help").output
+      roots[name] = try JSONDecoder().decode(Dump.self, from: Data(dump.utf8)).command
+    }
+    self.roots = roots
+  }
+
+  /// What is wrong with a command line, by its words; nil where nothing is. A part of one, as prose has it, may lack
+  /// what must be there, and may have an ellipsis.
+  func problem(with words: [String], isPart: Bool = false) -> String? {
+    guard var node = words.first.flatMap({ roots[$0] }) else { return "no such command" }
+    var rest = words.dropFirst().filter { $0 != "…" }[...]
+    while let word = rest.first, let subcommands = node.subcommands, !subcommands.isEmpty,
+      !word.hasPrefix("-")
+    {
+      guard let next = subcommands.first(where: { $0.commandName == word }) else {
+        return "\(node.commandName) has no subcommand \(word)"
+      }
+      (node, rest) = (next, rest.dropFirst())
+    }
+    if !isPart, node.subcommands?.isEmpty == false { return "\(node.commandName) wants a subcommand" }
+    return problem(of: node, rest, isPart)
+  }
+
+  private func problem(of node: Node, _ words: ArraySlice<String>, _ isPart: Bool) -> String? {
+    let arguments = node.arguments ?? []
+    var (rest, given, plain) = (words, Set<String>(), 0)
+    while let word = rest.popFirst() {
+      guard word.hasPrefix("-"), word != "-" else {
+        plain += 1
+        continue
+      }
+      let parts = word.split(separator: "=", maxSplits: 1)
+      guard let argument = arguments.first(where: { $0.isNamed(String(parts[0])) }) else {
+        return "\(node.commandName) has no \(word)"
+      }
+      given.insert(argument.shown)
+      guard argument.kind == .option, parts.count == 1 else { continue }
+      if rest.popFirst() == nil && !isPart { return "\(word) wants a value" }
+    }
+    let positions = arguments.filter { $0.kind == .positional }
+    guard plain <= positions.count || positions.contains(where: \.isRepeating) else {
+      return "\(node.commandName) takes \(positions.count) plain arguments, not \(plain)"
+    }
+    guard !isPart else { return nil }
+    if plain < positions.count(where: \.isWanted) {
+      return "\(node.commandName) wants \(positions[plain].shown)"
+    }
+    return arguments.first { $0.kind == .option && $0.isWanted && !given.contains($0.shown) }
+      .map { "\(node.commandName) wants \($0.shown)" }
+  }
+
+  /// Whether any command has an option or a flag.
+  func hasOption(_ word: String) -> Bool {
+    func has(_ node: Node) -> Bool {
+      (node.arguments ?? []).contains { $0.isNamed(word) } || (node.subcommands ?? []).contains(where: has)
+    }
+    return roots.values.contains(where: has)
+  }
+}

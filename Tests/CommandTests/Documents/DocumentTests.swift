@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+/// Every command that a document shows does what it is shown for.
+@Suite(.timeLimit(.minutes(3))) struct DocumentTests {
+  private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql"]
+
+  @Test(arguments: Repository.documents)
+  func itsCommandsRunInTheirOrder(path: String) async throws {
+    let document = try Markdown(path)
+    guard document.blocks.contains(where: { $0.language == "sh" }) else { return }
+    try await withTemporaryFolder { try await DocumentRunner(document, in: $0).run() }
+  }
+
+  /// Also of those that are not run, and of those in the midst of a sentence.
+  @Test func itsCommandsAndOptionsExist() async throws {
+    let tree = try await CommandTree()
+    for document in try Repository.documents.map({ try Markdown($0) }) {
+      for statement in Self.statements(of: document) {
+        for words in statement.commands where CommandTree.executables.contains(words[0]) {
+          let problem = tree.problem(with: words)
+          #expect(problem == nil, "\(document.path):\(statement.line): \(statement)")
+        }
+      }
+      for span in document.spans {
+        let place = "\(document.path):\(span.line): \(span.text)"
+        for words in ShellBlock.commands(span.text) {
+          if CommandTree.executables.contains(words[0]) {
+            #expect(tree.problem(with: words, isPart: true) == nil, "\(place)")
+          } else if words[0].hasPrefix("--"), !UnrunCommand.foreignOptions.contains(words[0]) {
+            #expect(tree.hasOption(words[0]), "\(place)")
+          }
+        }
+      }
+    }
+  }
+
+  /// What the Makefile and the services call.
+  @Test func theCommandsOfRecipesAndUnitsExist() async throws {
+    let tree = try await CommandTree()
+    let makefile = try Repository.text("Makefile").replacing("\\\n", with: " ")
+    var lines = makefile.matches(of: /\.build\/release\/(.+)/).map { String($0.1) }
+    for unit in ["deploy/fedserver.service", "deploy/fedclient.service"] {
+      lines += try Repository.text(unit).matches(of: /ExecStart=\/usr\/bin\/(.+?) \$[A-Z_]+\n/).map {
+        String($0.1)
+      }
+    }
+    #expect(lines.count >= 4)
+    for line in lines {
+      for words in ShellBlock.commands(line) { #expect(tree.problem(with: words) == nil, "\(line)") }
+    }
+  }
+
+  /// A block that does not say what it holds would be run by nobody, and so would a command among output.
+  @Test(arguments: Repository.documents)
+  func itsBlocksSayWhatTheyHold(path: String) throws {
+    for block in try Markdown(path).blocks {
+      #expect(Self.languages.contains(block.language), "\(path):\(block.line)")
+      guard block.language == "text" else { continue }
+      let command = block.text.firstMatch(of: /(?m)^(?:\$ |sudo |make |fed(?:server|client|sim) (?!.*:)).*/)
+      #expect(command == nil, "\(path):\(block.line): \(command?.0 ?? "")")
+    }
+  }
+
+  /// A row for what no document shows any more would hide what comes in its place.
+  @Test func theRowsOfTheTablesAreOfSomething() throws {
+    let statements = try Repository.documents.flatMap { Self.statements(of: try Markdown($0)) }
+    for row in UnrunCommand.all {
+      #expect(statements.contains { row.fits($0) }, "no document shows \(row.beginning)")
+    }
+    for rule in Substitutions(folder: URL(fileURLWithPath: "/")).table(code: "") {
+      #expect(
+        statements.contains { $0.text.range(of: rule.pattern, options: .regularExpression) != nil },
+        "no document shows \(rule.pattern): \(rule.reason)")
+    }
+    let spans = try Repository.documents.flatMap { try Markdown($0).spans.map(\.text) }
+    for option in UnrunCommand.foreignOptions {
+      #expect(spans.contains { $0.hasPrefix(option) }, "no document names \(option)")
+    }
+  }
+
+  private static func statements(of document: Markdown) -> [ShellBlock.Statement] {
+    document.blocks.filter { $0.language == "sh" }
+      .flatMap { ShellBlock.statements($0.text, after: $0.line) }
+  }
+}

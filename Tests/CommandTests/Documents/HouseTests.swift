@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+/// The README's plan of the house is the house.
+@Suite struct HouseTests {
+  private let text: String
+
+  init() throws { text = try Repository.text("README.md") }
+
+  /// Folders under Sources and Sources/Core, but for those that hold a header of the system's.
+  @Test func everyRoomIsInTheTable() throws {
+    let files = Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
+    let rooms = Set(
+      files.map { file -> String in
+        let parts = file.split(separator: "/").map(String.init)
+        return parts.prefix(parts[1] == "Core" ? 3 : 2).joined(separator: "/")
+      })
+    let rows = text.matches(of: /(?m)^\| (`Sources\/[^|]+) \|/)
+    let named = Set(
+      rows.flatMap { $0.1.matches(of: /`([^`]+)`/) }
+        .map { $0.1.hasPrefix("Sources/") ? String($0.1) : "Sources/\($0.1)" })
+    #expect(rooms.subtracting(named) == [], "the README lacks them")
+    #expect(named.subtracting(rooms) == [], "there are no such rooms")
+  }
+
+  /// The types to read first, and those where something new would plug in.
+  @Test func everyTypeThatItNamesIsThere() throws {
+    let house = try #require(text.components(separatedBy: "## The house\n").last)
+      .components(separatedBy: "\n## ")[0]
+    let names = Set(house.matches(of: /`([A-Z][A-Za-z]+)(?:\.[A-Z][A-Za-z]+)?`/).map { String($0.1) })
+    #expect(names.count > 10)
+    let sources = try Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
+      .map { try Repository.text($0) }.joined(separator: "\n")
+    let types = Set(
+      sources.matches(of: /\b(?:struct|enum|class|actor|protocol) ([A-Z]\w*)/).map { String($0.1) })
+    #expect(names.subtracting(types).subtracting(["Tests"]) == [])
+  }
+
+  /// What the package is linked with, and what it depends on.
+  @Test func everythingThatItStandsOnIsNamed() throws {
+    let stands = try #require(text.components(separatedBy: "## What it stands on\n").last).lowercased()
+    let package = try Repository.text("Package.swift")
+    let system = package.matches(of: /pkgConfig: "(?:lib)?([a-z]+)"/).map { String($0.1) }
+    let packages = package.matches(of: /\.package\(url: ".*\/([^"\/]+)"/).map { $0.1.lowercased() }
+    #expect(system.count >= 6 && packages.count >= 6)
+    for name in system + packages {
+      let known = ["turbojpeg": "libjpeg-turbo", "deflate": "libdeflate", "png": "libpng"][name] ?? name
+      #expect(stands.contains(known), "\(known)")
+    }
+  }
+}

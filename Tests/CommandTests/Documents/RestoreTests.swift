@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// docs/operating.md's backup, taken from a server at work, is worth something.
+@Suite(.timeLimit(.minutes(2))) struct RestoreTests {
+  private static let rounds = 15
+
+  private let document: Markdown
+
+  init() throws { document = try Markdown("docs/operating.md") }
+
+  /// From nothing until two boxes train.
+  private func begin(_ runner: DocumentRunner) async throws {
+    for part in document.parts where part.section == "A first run by hand" {
+      if case .direction = part { return }
+      try await runner.run(part)
+    }
+  }
+
+  private func wait(for words: String, _ runner: DocumentRunner) async throws {
+    try await runner.follow(.init(verb: "await", daemon: "fedserver", words: words))
+  }
+
+  /// What the last server prints at its end.
+  private func encoder(_ runner: DocumentRunner) async throws -> String {
+    let outcome = try await #require(runner.daemons.last { $0.name == "fedserver" }).command.outcome()
+    #expect(outcome.code == 0, "\(outcome)")
+    return outcome.output
+  }
+
+  @Test func aRestoredJobGoesOnToTheSameEncoder() async throws {
+    let blocks = document.blocks.filter { $0.section == "Backup and restore" && $0.language == "sh" }
+    try #require(blocks.count >= 2)
+    try await withTemporaryFolder { folder in
+      let undisturbed = folder.appendingPathComponent("undisturbed")
+      let disturbed = folder.appendingPathComponent("disturbed")
+      let first = try DocumentRunner(document, in: undisturbed, rounds: Self.rounds)
+      let second = try DocumentRunner(document, in: disturbed, rounds: Self.rounds)
+      defer { for runner in [first, second] { runner.cutAll() } }
+      try await begin(first)
+      let expected = try await encoder(first)
+      #expect(expected.wholeMatch(of: /encoder [0-9a-f]{64}\n/) != nil, "\(expected)")
+      try await begin(second)
+      try await wait(for: "stage 1 round 2 is committed", second)
+      try await second.run(.block(blocks[0]))
+      try await wait(for: "stage 2 round 1 is committed", second)
+      try await second.follow(.init(verb: "cut", daemon: "fedserver", words: ""))
+      try await second.run(.block(blocks[1]))
+      try await wait(for: "going on after stage 1 round", second)
+      #expect(try await encoder(second) == expected)
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import Foundation
+
+/// The one table of what documents say and this machine has otherwise: what stands in a command is replaced before it is
+/// run. Everything else is run as it is shown.
+struct Substitutions: Sendable {
+  /// The folder of one document's run, which is the home of its reader.
+  let folder: URL
+  /// An address of this machine that no other document's run uses, so that all ports are free.
+  let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
+
+  /// Regular expressions, what takes their place, and why. `code` is the last enrolment code that was printed.
+  func table(code: String) -> [(pattern: String, replacement: String, reason: String)] {
+    [
+      (
+        #"\bcoordinator(\.example)?\b|0\.0\.0\.0|127\.0\.0\.1|192\.0\.2\.10"#, host,
+        "all machines are this one"
+      ),
+      (#"(?<![\w.])/(etc|srv|var)/"#, "\(folder.path)/$1/", "the machine's folders are the run's"),
+      (#"\bDIR\b"#, "\(folder.path)/srv/cifar-10", "where somebody has CIFAR-10"),
+      (#"\bCODE\b"#, code, "what fedserver enroll has printed"),
+      (#"^sudo "#, "", "the run's folders belong to whoever runs it"),
+      (#"^scp -r (\S+) \S+:$"#, "cp -r $1 .", "the box's home is this one, too"),
+      (#"\b(shapes:|limit=)\d+"#, "$164", "sizes: as few images as make a batch"),
+      (#"--bytes \d+"#, "--bytes 20000", "sizes: an update of a few weights"),
+      (#"--seeds 7,8,9"#, "--seeds 7", "sizes: one seed"),
+    ]
+  }
+
+  func applied(to text: String, code: String = "") -> String {
+    table(code: code).reduce(text) { text, rule in
+      text.replacingOccurrences(of: rule.pattern, with: rule.replacement, options: .regularExpression)
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/// The one table of commands in documents that no test runs as they stand. Their options are checked all the same,
+/// where they are this project's own.
+struct UnrunCommand: Sendable {
+  /// How the command begins, behind a `sudo `.
+  let beginning: String
+  let reason: String
+  let coveredBy: String
+
+  func fits(_ statement: ShellBlock.Statement) -> Bool {
+    let text = statement.text.hasPrefix("sudo ") ? statement.text.dropFirst(5) : statement.text[...]
+    return text.hasPrefix(beginning)
+  }
+
+  static let all = [
+    UnrunCommand(
+      beginning: "make demo", reason: "builds, and takes minutes",
+      coveredBy: "its recipe is checked like a command; fedsim run is run from README.md"),
+    UnrunCommand(
+      beginning: "make test", reason: "is what runs this", coveredBy: ".ci/run"),
+    UnrunCommand(
+      beginning: "make deb", reason: "builds everything once more, for minutes", coveredBy: "sudo make trydeb"
+    ),
+    UnrunCommand(
+      beginning: "apt install", reason: "needs root, and changes the machine", coveredBy: "sudo make trydeb"),
+    UnrunCommand(
+      beginning: "journalctl", reason: "needs systemd, and does not end", coveredBy: "nothing"),
+  ]
+
+  /// Options of other programs that stand in sentences.
+  static let foreignOptions: Set<String> = []
+}

@@ -1,0 +1,88 @@
+import CJPEG
+import CPNG
+import CZlib
+
+/// Bytes in the formats that images are found in, made here from what is in them.
+package enum Make {
+  struct Failure: Error {
+    let what: String
+  }
+
+  /// A JPEG of [H, W, C] bytes, at the best quality and without subsampling unless told.
+  package static func jpeg(
+    _ pixels: [UInt8], height: Int, width: Int, channels: Int = 3, quality: Int32 = 100,
+    subsampling: TJSAMP = TJSAMP_444, flags: Int32 = 0
+  ) throws -> [UInt8] {
+    let encoder = tjInitCompress()
+    defer { tjDestroy(encoder) }
+    let format = [1: TJPF_GRAY, 3: TJPF_RGB, 4: TJPF_CMYK][channels] ?? TJPF_RGB
+    var (buffer, size): (UnsafeMutablePointer<UInt8>?, UInt) = (nil, 0)
+    let sampling = channels == 1 ? TJSAMP_GRAY : subsampling
+    let status = tjCompress2(
+      encoder, pixels, Int32(width), 0, Int32(height), Int32(format.rawValue), &buffer, &size,
+      Int32(sampling.rawValue), quality, flags)
+    defer { tjFree(buffer) }
+    guard status == 0, let buffer else { throw Failure(what: String(cString: tjGetErrorStr2(encoder))) }
+    return Array(UnsafeBufferPointer(start: buffer, count: Int(size)))
+  }
+
+  /// A JPEG with EXIF's orientation in it, in either order of bytes.
+  package static func oriented(_ jpeg: [UInt8], _ orientation: Int, bigEndian: Bool = false) -> [UInt8] {
+    func number(_ value: Int, _ count: Int) -> [UInt8] {
+      let bytes = (0..<count).map { UInt8(value >> (8 * $0) & 0xFF) }
+      return bigEndian ? bytes.reversed() : bytes
+    }
+    let entry = number(0x0112, 2) + number(3, 2) + number(1, 4) + number(orientation, 2) + [0, 0]
+    let tiff =
+      Array((bigEndian ? "MM" : "II").utf8) + number(42, 2) + number(8, 4) + number(1, 2) + entry
+      + number(0, 4)
+    return inserting(marker: 0xE1, Array("Exif\0\0".utf8) + tiff, into: jpeg)
+  }
+
+  /// A JPEG with another segment behind its start.
+  package static func inserting(marker: UInt8, _ body: [UInt8], into jpeg: [UInt8]) -> [UInt8] {
+    let length = body.count + 2
+    return jpeg[..<2] + [0xFF, marker, UInt8(length >> 8), UInt8(length & 0xFF)] + body + jpeg[2...]
+  }
+
+  /// A PNG of [H, W, C] bytes, C 1 to 4: grey, grey and alpha, colour, colour and alpha.
+  package static func png(_ pixels: [UInt8], height: Int, width: Int, channels: Int = 3) throws -> [UInt8] {
+    try png(pixels, height, width, format: [1: 0, 2: 1, 3: 2, 4: 3][channels] ?? 2, palette: nil)
+  }
+
+  /// A PNG of indices into a palette of [n, 3] bytes.
+  package static func png(indices: [UInt8], palette: [UInt8], height: Int, width: Int) throws -> [UInt8] {
+    try png(
+      indices, height, width, format: UInt32(PNG_FORMAT_FLAG_COLORMAP | PNG_FORMAT_FLAG_COLOR),
+      palette: palette)
+  }
+
+  private static func png(
+    _ pixels: [UInt8], _ height: Int, _ width: Int, format: UInt32, palette: [UInt8]?
+  ) throws -> [UInt8] {
+    var image = png_image()
+    defer { png_image_free(&image) }
+    image.version = UInt32(PNG_IMAGE_VERSION)
+    (image.width, image.height, image.format) = (UInt32(width), UInt32(height), format)
+    image.colormap_entries = UInt32((palette?.count ?? 0) / 3)
+    var size = png_alloc_size_t(pixels.count * 2 + 8192)
+    var file = [UInt8](repeating: 0, count: Int(size))
+    guard png_image_write_to_memory(&image, &file, &size, 0, pixels, 0, palette) != 0 else {
+      throw Failure(what: "PNG")
+    }
+    return Array(file.prefix(Int(size)))
+  }
+
+  /// A PNG put together by hand: what libpng's simplified API does not write.
+  package static func png(
+    height: Int, width: Int, depth: UInt8, colour: UInt8, rows: [UInt8], chunks: [(String, [UInt8])] = []
+  ) -> [UInt8] {
+    let header = big(width, 4) + big(height, 4) + [depth, colour, 0, 0, 0]
+    var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    for (name, body) in [("IHDR", header)] + chunks + [("IDAT", zlib(rows)), ("IEND", [])] {
+      let part = Array(name.utf8) + body
+      file += big(body.count, 4) + part + big(Int(crc32(0, part, UInt32(part.count))), 4)
+    }
+    return file
+  }
+}
