@@ -121,7 +121,7 @@ let package = Package(
     tests("Simulation", ["fedsim", "PageChecks"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks"],
+      dependencies: ["fedserver", "fedclient", "fedsim", "Federation", "Export", "Wire", "PageChecks", yams],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]
 )

@@ -28,17 +28,17 @@ struct Command {
   private let ended: Task<Int32, Never>
 
   /// Where this package's executables are: beside the bundle of its tests.
-  private static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+  static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     .deletingLastPathComponent()
 
   /// Between a pipe and its mark another child could be born.
   private static let births = Mutex(())
 
-  /// Starts an executable of the package.
+  /// Starts an executable of the package, or one of the system by its path.
   ///
   /// `environment` comes on top of this process's.
   init(_ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:]) throws {
-    let path = Self.folder.appendingPathComponent(name).path
+    let path = name.hasPrefix("/") ? name : Self.folder.appendingPathComponent(name).path
     let words = [path] + arguments
     let (process, output, errors) = try Self.births.withLock { _ in try Self.spawn(path, words, environment) }
     (self.output, self.errors) = (LineLog(output), LineLog(errors))

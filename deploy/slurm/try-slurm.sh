@@ -2,6 +2,7 @@
 # Tries the scripts of this folder in a Slurm of one node that is made for it and goes with it: as root, without
 # systemd, in a network and among processes of its own. Every federation must end with the encoder that 'fedsim run'
 # makes of as many clients. Ends at the first thing that is not as it should be, and then leaves its folder behind.
+# With arguments it runs them as a command in such a Slurm instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -29,8 +30,10 @@ install_missing() {
 # Mounts, processes, host name and network of its own, which are gone when it ends, however it ends.
 if [[ ! -v TRYSLURM_INSIDE ]]; then
   install_missing
+  # Nothing here reads what is typed, but a command may.
+  (($# > 0)) || exec </dev/null
   exec unshare --mount --mount-proc --pid --net --uts --fork --kill-child \
-    env TRYSLURM_INSIDE=1 bash deploy/slurm/try-slurm.sh </dev/null
+    env TRYSLURM_INSIDE=1 bash deploy/slurm/try-slurm.sh "$@"
 fi
 
 for program in fedserver fedclient fedsim; do
@@ -214,6 +217,12 @@ configure
 slurmctld
 slurmd
 check 'a Slurm of one node answers' answers
+if (($# > 0)); then
+  code=0
+  "$@" || code=$?
+  rm -rf "$place"
+  exit "$code"
+fi
 try_without_srun
 try_bad_plan
 try_job srun even SLURM_STEP_ID
