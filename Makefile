@@ -1,6 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build man demo bench check test interop deb trydeb lint format clean
+.PHONY: help setup build man demo bench check test interop deb trydeb tryslurm lint format clean
 
 SWIFT ?= swift
 PYTHON ?= python3
@@ -50,6 +50,9 @@ deb: setup ## Build Debian packages into .build/packages
 
 trydeb: ## Try those packages in a Debian of their own, as root: install, run, upgrade, purge
 	@bash deploy/try-deb.sh
+
+tryslurm: ## Try deploy/slurm in a Slurm of one node, as root; needs make build before
+	@bash deploy/slurm/try-slurm.sh
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive $(SOURCES)

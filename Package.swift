@@ -131,7 +131,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "fedserver", "fedclient", "fedsim", "Federation", "Commands", "Export", "Wire", "PageChecks",
-        "DataFiles",
+        "DataFiles", yams,
       ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]

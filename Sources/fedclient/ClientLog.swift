@@ -9,6 +9,10 @@ struct ClientLog: Sendable {
 
   func warn(_ line: String) { logger.warning("\(line)") }
 
+  func shared(_ share: LocalShare, name: String) {
+    logger.notice("\(name): share \(share.share), \(share.partition), by \(share.source)")
+  }
+
   func note(_ event: ClientEvent) {
     switch event {
     case .connected(let endpoint): logger.info("connected to \(endpoint)")

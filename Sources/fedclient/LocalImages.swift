@@ -1,17 +1,21 @@
 import Datasets
+import Federation
 import Synchronization
 
 /// The images of this box, as an encoder wants them.
 final class LocalImages: Sendable {
   private let spec: DataSpec
   private let isStrict: Bool
+  private let share: LocalShare?
   private let images: Mutex<ImageSet>
   private let news = BrokenFileNews()
 
   /// Opens them before there is a plan: what is wrong with them shows before anything is sent.
-  init(_ spec: DataSpec, isStrict: Bool) throws(DatasetError) {
-    (self.spec, self.isStrict) = (spec, isStrict)
-    images = Mutex(try spec.load(role: .train, strict: isStrict))
+  init(_ spec: DataSpec, isStrict: Bool, share: LocalShare? = nil) throws(DatasetError) {
+    (self.spec, self.isStrict, self.share) = (spec, isStrict, share)
+    let all = try spec.load(role: .train, strict: isStrict)
+    try share?.check(all)
+    images = Mutex(all)
   }
 
   /// The images as they were found or, later, as an encoder took them last.
@@ -25,6 +29,12 @@ final class LocalImages: Sendable {
       }
       return images
     }
+  }
+
+  /// The images that this client trains on under a plan.
+  func prepared(for plan: Plan) throws -> ImageSet {
+    let all = try fitted(to: ImageFit(plan.encoder))
+    return try share?.images(of: all, plan) ?? all
   }
 
   /// A line about files that were found broken since this was asked before; nil where there are none.

@@ -20,24 +20,33 @@ struct RunCommand: AsyncParsableCommand {
         fedclient run --server coordinator:7400 --name box-1 --data folder:/srv/images
 
       \(CommandHelp.dataSpec) 'fedclient check' looks at it.
+
+      Under Slurm, MPI or Kubernetes all clients can have one command line, with --partition auto: each is called \
+      NAME-INDEX, and has a folder of that name in --state and in --tls (docs/schedulers.md).
       """)
 
   @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
   var server: String
 
-  @Option(help: "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'.")
-  var name: String
+  @Option(
+    help:
+      "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'. Where images are shared out, what stands before -INDEX. (default there: client)"
+  )
+  var name: String?
 
   @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
   var data: String
+
+  @OptionGroup var sharing: ShareOptions
 
   @Flag(
     help: "Refuse images of which a file is broken, instead of leaving it out; all are read at the start.")
   var strict = false
 
   @Option(
-    help: ArgumentHelp("This client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"),
-    completion: .directory)
+    help: ArgumentHelp(
+      "This client's own folder; where images are shared out, DIR/NAME-INDEX. (default: ~/.local/state/strata/NAME)",
+      valueName: "dir"), completion: .directory)
   var state: String?
 
   @Option(help: "Threads of a training, 1 to 256. (default: all cores)")
@@ -57,7 +66,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The folder of this client's certificate. (default: the state's folder 'tls', if there is one)",
+      "The folder of this client's certificate; where images are shared out, DIR/NAME-INDEX. (default: the state's folder 'tls', if there is one)",
       valueName: "dir"), completion: .directory)
   var tls: String?
 
@@ -70,7 +79,10 @@ struct RunCommand: AsyncParsableCommand {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
     }
-    guard Hello.isValid(name: name) else {
+    guard name != nil || sharing.partition != nil else {
+      throw ValidationError("Missing expected argument '--name <name>'")
+    }
+    guard Hello.isValid(name: name ?? LocalShare.stem) else {
       throw ValidationError("--name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
@@ -83,23 +95,25 @@ struct RunCommand: AsyncParsableCommand {
       umask(0o077)
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
+        let place = try place
         manners.beNice()
         // What is wrong with the images shows before anything is sent.
-        let images = try LocalImages(spec, isStrict: strict)
-        let (endpoint, certificate) = (try Endpoint(parsing: server), certificate)
-        guard certificate != nil || endpoint.isLoopback || insecure else {
+        let images = try LocalImages(spec, isStrict: strict, share: place.share)
+        let endpoint = try Endpoint(parsing: server)
+        guard place.certificate != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
             .usage,
             "\(endpoint) is another machine: enroll this client (fedclient enroll), or give --insecure")
         }
         var configuration = Client.Configuration(
-          server: endpoint, name: name, state: StateFolder.url(state, name: name),
+          server: endpoint, name: place.name, state: place.state,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
-        configuration.certificate = certificate
+        configuration.certificate = place.certificate
         configuration.memory = memory.flatMap { ByteCount($0) }
         configuration.manners = try manners.settings()
         let log = ClientLog()
-        let client = Client(configuration, images: { try images.fitted(to: ImageFit($0.encoder)) }) { event in
+        if let share = place.share { log.shared(share, name: place.name) }
+        let client = Client(configuration, images: { try images.prepared(for: $0) }) { event in
           log.note(event)
           if let line = images.newlyBroken { log.warn(line) }
         }
@@ -121,11 +135,17 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
-  private var certificate: ClientCertificate? {
-    if let tls { return ClientCertificate(URL(fileURLWithPath: tls, isDirectory: true)) }
-    let own = ClientCertificate(
-      StateFolder.url(state, name: name).appendingPathComponent("tls", isDirectory: true))
-    return own.exists && !insecure ? own : nil
+  /// Throws ``CommandFailure``, also where the index makes the name too long.
+  private var place: ClientPlace {
+    get throws(CommandFailure) {
+      let share = try sharing.local(ProcessInfo.processInfo.environment)
+      let place = ClientPlace(
+        name: name, share: share, state: state, tls: tls, usesCertificate: !insecure)
+      guard Hello.isValid(name: place.name) else {
+        throw CommandFailure(.usage, "--name: '\(place.name)' is longer than 64 characters")
+      }
+      return place
+    }
   }
 
   static func failure(_ error: any Error) -> any Error {

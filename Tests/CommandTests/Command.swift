@@ -203,7 +203,9 @@ func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async thr
 
 extension URL {
   /// Writes a plan that trains in milliseconds to this folder, and returns its path.
-  func plan(_ name: String = "plan.yaml", rounds: Int = 1, extra: String = "") throws -> String {
+  func plan(
+    _ name: String = "plan.yaml", rounds: Int = 1, clients: Int = 2, extra: String = ""
+  ) throws -> String {
     let file = appendingPathComponent(name)
     let text = """
       name: tiny
@@ -211,7 +213,7 @@ extension URL {
       heads: {hidden: 32, output: 16}
       method: {roundsPerStage: \(rounds)}
       local: {epochs: 1, batch: 16}
-      round: {cohort: 2, quorum: 2}
+      round: {cohort: \(clients), quorum: \(clients)}
       \(extra)
 
       """

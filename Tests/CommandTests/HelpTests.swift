@@ -49,7 +49,8 @@ import Testing
     (
       ["fedclient", "run"],
       [
-        "--server <address>", "--name <name>", "--data <spec>", "--state <dir>", "--threads <threads>",
+        "--server <address>", "--name <name>", "--data <spec>", "--partition <kind>", "--share <index/count>",
+        "--state <dir>", "--threads <threads>",
         "--patience <time>", "--memory <bytes>", "--tls <dir>", "--insecure", "--strict",
         "--nice <n>", "--cpu <percent>", "--hours <ranges>",
         "--bytes-a-day <bytes>", "--pause-on-battery",

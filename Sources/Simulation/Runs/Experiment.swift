@@ -174,12 +174,8 @@ package struct Experiment: Sendable {
     }
   }
 
-  /// What a run calls its clients. Names sort like numbers, since aggregation goes by them.
-  static func clientName(_ index: Int, of count: Int) -> String {
-    let digits = String(count - 1).count
-    let number = String(index)
-    return "client-" + String(repeating: "0", count: digits - number.count) + number
-  }
+  /// What a run calls its clients.
+  static func clientName(_ index: Int, of count: Int) -> String { Share(index, of: count).name("client") }
 
   private func evaluate(
     _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet?

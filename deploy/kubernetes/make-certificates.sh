@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes an authority, the server's certificate and those of the clients, for deploy/kubernetes:
+#
+#   bash deploy/kubernetes/make-certificates.sh CLIENTS FOLDER
+#
+# FOLDER/authority stays with whoever runs the federation; FOLDER/server and FOLDER/clients are what the two secrets are
+# made of, a file a key. Clients that are there already keep their certificates, so that more can be added.
+set -euo pipefail
+
+readonly clients=${1:?'usage: make-certificates.sh CLIENTS FOLDER'} folder=${2:?'usage: make-certificates.sh CLIENTS FOLDER'}
+[[ $clients =~ ^[1-9][0-9]{0,4}$ ]] || {
+  echo "make-certificates: CLIENTS is '$clients', which is no number of clients" >&2
+  exit 64
+}
+umask 077
+mkdir -p "$folder/server" "$folder/clients"
+
+[[ -e $folder/authority/authority.key ]] || fedserver certificate authority --tls "$folder/authority"
+# The name of the Service is the name that clients know the server by.
+[[ -e $folder/authority/server.key ]] || fedserver certificate server strata-server --tls "$folder/authority"
+cp "$folder"/authority/{authority.crt,server.crt,server.key} "$folder/server"
+# Who is not to come in any more.
+[[ ! -e $folder/authority/revoked ]] || cp "$folder/authority/revoked" "$folder/server"
+
+cp "$folder/authority/authority.crt" "$folder/clients"
+last=$((clients - 1))
+for ((index = 0; index < clients; index++)); do
+  printf -v name 'client-%0*d' ${#last} "$index"
+  [[ ! -e $folder/clients/$name.key ]] || continue
+  fedserver certificate client "$name" --tls "$folder/authority" --out "$folder/$name"
+  mv "$folder/$name/client.crt" "$folder/clients/$name.crt"
+  mv "$folder/$name/client.key" "$folder/clients/$name.key"
+  rm -r "${folder:?}/$name"
+done
