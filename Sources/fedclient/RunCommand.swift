@@ -14,8 +14,8 @@ struct RunCommand: AsyncParsableCommand {
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
       A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in
-      ?skip=N&limit=N (docs/data.md); 'fedclient check' looks at it. Labels are not used in training. The state folder keeps
-      the layers that were received.
+      ?skip=N&limit=N (docs/data.md); 'fedclient check' looks at it. Labels are not used in training. The state
+      folder keeps the layers that were received.
 
       Under Slurm, MPI or Kubernetes all clients can have one command line, with --partition auto: each is called
       NAME-INDEX, and has a folder of that name in --state and in --tls (docs/schedulers.md).
