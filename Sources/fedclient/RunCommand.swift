@@ -1,4 +1,3 @@
-import Engine
 import ArgumentParser
 import Certificates
 import Client

@@ -7,7 +7,8 @@
 # made of, a file a key. Clients that are there already keep their certificates, so that more can be added.
 set -euo pipefail
 
-readonly clients=${1:?'usage: make-certificates.sh CLIENTS FOLDER'} folder=${2:?'usage: make-certificates.sh CLIENTS FOLDER'}
+readonly usage='usage: make-certificates.sh CLIENTS FOLDER'
+readonly clients=${1:?$usage} folder=${2:?$usage}
 [[ $clients =~ ^[1-9][0-9]{0,4}$ ]] || {
   echo "make-certificates: CLIENTS is '$clients', which is no number of clients" >&2
   exit 64
