@@ -3,6 +3,7 @@ import Certificates
 import Client
 import Commands
 import Datasets
+import Engine
 import Federation
 import Foundation
 import Wire
