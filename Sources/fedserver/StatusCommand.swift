@@ -41,7 +41,12 @@ struct StatusCommand: AsyncParsableCommand {
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {
-      if let until = status.until { lines.append("until \(until.formatted(time)) at the latest") }
+      if let until = status.until {
+        // A round that waits for all begins with a quorum after that, and one that waits for a quorum is given up.
+        let isWaiting = status.phase == .recruiting
+        lines.append(
+          (isWaiting ? "waits for so many until " : "at the latest until ") + until.formatted(time))
+      }
       lines.append("\(status.present) clients are connected, process \(status.process)")
     } else if ![.finished, .stopped, .failed].contains(status.phase) {
       lines.append("but the server does not run: process \(status.process) is gone")

@@ -19,6 +19,7 @@ import Testing
       #expect(line.contains("stage 1 round 1"))
       let waiting = try await status(folder)
       #expect(waiting.output.contains("waits for clients: 0 of 2 are here"), "\(waiting)")
+      #expect(waiting.output.contains("\nwaits for so many until "), "\(waiting)")
       let json = try await status(folder, "--json").output
       let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
       #expect(object?["phase"] as? String == "recruiting" && object?["running"] as? Bool == true, "\(json)")
