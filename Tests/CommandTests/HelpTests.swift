@@ -18,7 +18,8 @@ import Testing
       ["fedserver", "run"],
       [
         "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
-        "--insecure", "--strangers <n>", "--http <address>",
+        "--insecure", "--strangers <n>", "--http <address>", "--probe-data <spec>",
+        "--probe-test-data <spec>", "--probe-every <rounds>",
       ]
     ),
     (["fedserver", "init"], ["<dir>", "--host <name>", "--client <name>", "--data <spec>"]),

@@ -87,8 +87,9 @@ struct CommandTree: Sendable {
       .map { "\(node.commandName) wants \($0.shown)" }
   }
 
-  /// Whether any command has an option or a flag.
+  /// Whether any command has an option or a flag, whatever value stands behind it.
   func hasOption(_ word: String) -> Bool {
+    let word = String(word.prefix { $0 != "=" })
     func has(_ node: Node) -> Bool {
       (node.arguments ?? []).contains { $0.isNamed(word) } || (node.subcommands ?? []).contains(where: has)
     }

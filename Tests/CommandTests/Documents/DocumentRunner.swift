@@ -30,14 +30,12 @@ final class DocumentRunner {
     (self.document, self.folder, substitutions) = (document, folder, Substitutions(folder: folder))
     try DocumentData.write(under: folder)
     let deploy = folder.appendingPathComponent("deploy")
-    for made in [deploy, folder.appendingPathComponent("etc/default")] {
-      try FileManager.default.createDirectory(at: made, withIntermediateDirectories: true)
-    }
-    let plans = deploy.appendingPathComponent("plans")
-    try FileManager.default.copyItem(at: Repository.root.appendingPathComponent("deploy/plans"), to: plans)
+    try FileManager.default.createDirectory(
+      at: folder.appendingPathComponent("etc/default"), withIntermediateDirectories: true)
+    try FileManager.default.copyItem(at: Repository.root.appendingPathComponent("deploy"), to: deploy)
     // The plan that a reader has by then; a document that shows a whole one means that.
     try FileManager.default.copyItem(
-      at: plans.appendingPathComponent("demo.yaml"), to: folder.appendingPathComponent("plan.yaml"))
+      at: deploy.appendingPathComponent("plans/demo.yaml"), to: folder.appendingPathComponent("plan.yaml"))
   }
 
   /// Runs the whole document, and ends its daemons.
@@ -86,8 +84,10 @@ final class DocumentRunner {
     }
   }
 
+  /// What a shell is given. Daemons are in the background without its help, which would lose sight of them.
   func shown(_ statement: ShellBlock.Statement) -> String {
-    substitutions.applied(to: statement.text, code: code)
+    substitutions.applied(
+      to: statement.text.replacingOccurrences(of: " &$", with: "", options: .regularExpression), code: code)
   }
 
   func cutPlans(_ words: [String]) throws {
