@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+@Suite(.timeLimit(.minutes(5))) struct ListenerTests {
   private static let hasIPv6 =
     (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
 
@@ -74,5 +74,21 @@ import Wire
     listener.shutDown()
     await #expect(throws: WireError.closed) { try await waiting.value }
     listener.close()
+  }
+
+  /// However the poll loop is busy as they begin to wait and are shut down.
+  @Test func manyThatAreShutDownAtOnceAllNotice() async throws {
+    for _ in 0..<100 {
+      var listeners: [Listener] = []
+      for _ in 0..<10 { listeners.append(try await Listener(Endpoint(host: "127.0.0.1", port: 0))) }
+      await withDiscardingTaskGroup { group in
+        for listener in listeners {
+          group.addTask { _ = try? await listener.accept(limit: 1000) }
+          await Task.yield()
+        }
+        for listener in listeners { listener.shutDown() }
+      }
+      for listener in listeners { listener.close() }
+    }
   }
 }

@@ -10,8 +10,12 @@ enum Network {
   /// One task, so that the first users at once do not prepare the pool twice.
   private static let loading = Task<any AsyncSocketPool, any Error> { try await load() }
 
+  /// A loop of our own. FlyingSocks' shared one is told of each event once, and drops a hang-up on a socket that began
+  /// to wait while the loop did: a listener that was shut down then would wait for ever. This one is told again.
   private static func load() async throws -> any AsyncSocketPool {
-    let pool: some AsyncSocketPool = try await .client
+    let pool: SocketPool<ePoll> = .ePoll(triggering: .level, maxEvents: 64)
+    try await pool.prepare()
+    Task { try await pool.run() }
     return pool
   }
 
