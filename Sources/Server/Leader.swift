@@ -5,7 +5,8 @@ import Foundation
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
 /// simulation runs the same.
 ///
-/// What must survive is stored before an effect that tells of it is returned.
+/// What must survive is stored before an effect that tells of it is returned. An admitted update survives a power cut
+/// too; a commit that one takes is made again of the same updates.
 package final class Leader {
   /// What is to be done, in this order.
   package enum Effect: Sendable {

@@ -63,7 +63,7 @@ final class Session: Sendable {
   // MARK: - Reading
 
   private func read() async {
-    var conversation = Conversation()
+    var (conversation, arrival) = (Conversation(), UpdateArrival())
     var reason = "it closed the connection"
     do {
       try await connection.shakeHands()
@@ -76,7 +76,7 @@ final class Session: Sendable {
           break
         }
         if let identity, access.isRevoked(identity) { throw UnexpectedMessage("a revoked certificate") }
-        try await perform(try conversation.hear(message), identity, &conversation)
+        try await perform(try conversation.hear(message), identity, &conversation, arrival)
       }
     } catch WireError.closed {
       if place.isLost { reason = "it was silent, and others wanted its place" }
@@ -97,7 +97,8 @@ final class Session: Sendable {
   }
 
   private func perform(
-    _ actions: [Conversation.Action], _ identity: PeerIdentity?, _ conversation: inout Conversation
+    _ actions: [Conversation.Action], _ identity: PeerIdentity?, _ conversation: inout Conversation,
+    _ arrival: UpdateArrival
   ) async throws {
     for action in actions {
       if case .join(let hello) = action {
@@ -113,7 +114,7 @@ final class Session: Sendable {
       } else if case .enrol(let request) = action {
         await enrol(request)
       } else if let client = conversation.client {
-        try await perform(action, client, &conversation)
+        try await perform(action, client, &conversation, arrival)
       }
     }
   }
@@ -135,7 +136,8 @@ final class Session: Sendable {
   }
 
   private func perform(
-    _ action: Conversation.Action, _ client: String, _ conversation: inout Conversation
+    _ action: Conversation.Action, _ client: String, _ conversation: inout Conversation,
+    _ arrival: UpdateArrival
   ) async throws {
     switch action {
     case .join, .enrol: break
@@ -147,37 +149,41 @@ final class Session: Sendable {
     case .decline(let decline): await coordinator.take(decline, from: client)
     case .consider(let offer):
       guard await coordinator.consider(offer, from: client) else { return }
-      try await request(offer, from: client, &conversation)
+      try await request(offer, from: client, &conversation, arrival)
     case .write(let bytes, let offset, let offer):
       try updates.write(bytes, at: offset, of: offer, from: client)
+      arrival.take(bytes, at: offset)
     case .finish(let offer, let wasResumed):
-      let fault = try await fault(of: offer, from: client)
+      let fault = try await fault(of: offer, arrival.receipt(of: offer), from: client)
       // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
       if fault == .wrongDigest && wasResumed {
         updates.discard(offer, from: client)
-        return try await request(offer, from: client, &conversation)
+        return try await request(offer, from: client, &conversation, arrival)
       }
       await coordinator.receive(offer, fault: fault, from: client, self)
     }
   }
 
   /// What is wrong with an update that has come; nil where nothing is, and then it would survive a power cut.
-  private func fault(of offer: UpdateOffer, from client: String) async throws -> Refusal? {
+  private func fault(
+    of offer: UpdateOffer, _ receipt: UpdateReceipt?, from client: String
+  ) async throws -> Refusal? {
     guard let check = await coordinator.check(offer, from: client) else { return .wrongRound }
     return try await updates.beside { [updates] in
       let file = try updates.arrived(offer, from: client)
-      if let refusal = try check.refusal(of: file) { return refusal }
+      if let refusal = try check.refusal(of: file, receipt) { return refusal }
       try file.synchronise()
       return nil
     }
   }
 
   private func request(
-    _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation
+    _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation, _ arrival: UpdateArrival
   ) async throws {
+    arrival.begin()
     let (request, actions) = conversation.begin(offer, at: updates.begin(offer, from: client))
     post(request)
-    for action in actions { try await perform(action, client, &conversation) }
+    for action in actions { try await perform(action, client, &conversation, arrival) }
   }
 
   private func answer(_ fetch: Fetch) async throws {

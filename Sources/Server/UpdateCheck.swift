@@ -25,14 +25,19 @@ package struct UpdateCheck: Sendable {
     try refusal(of: updates.arrived(offer, from: client))
   }
 
-  func refusal(of file: borrowing UpdateFile) throws(StoreError) -> Refusal? {
+  /// - Parameter receipt: of these bytes, where they came all at once.
+  func refusal(
+    of file: borrowing UpdateFile, _ receipt: UpdateReceipt? = nil
+  ) throws(StoreError) -> Refusal? {
     guard file.count == offer.bytes else { return .wrongDigest }
+    guard receipt.map({ $0.digest == offer.digest }) ?? true else { return .wrongDigest }
     guard coding.codec == .plain, normLimit == 0, offer.bytes % 4 == 0 else {
       let bytes = try file.bytes()
-      guard Digest(of: bytes) == offer.digest else { return .wrongDigest }
+      guard receipt != nil || Digest(of: bytes) == offer.digest else { return .wrongDigest }
       do throws(Refusal) { _ = try values(bytes) } catch { return error }
       return nil
     }
+    if let areFinite = receipt?.areFinite { return areFinite ? nil : .notFinite }
     var hasher = Hasher256()
     var areFinite = true
     try file.floats(count: offer.bytes / 4) { values, _ in

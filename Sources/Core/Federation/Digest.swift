@@ -74,9 +74,13 @@ package struct Hasher256: ~Copyable {
     precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1)
   }
 
-  package consuming func finish() -> Digest {
+  package consuming func finish() -> Digest { restart() }
+
+  /// The digest of what has come so far; what comes next is of another one.
+  package mutating func restart() -> Digest {
     var bytes = [UInt8](repeating: 0, count: 32)
     precondition(EVP_DigestFinal_ex(context, &bytes, nil) == 1)
+    precondition(EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1)
     return Digest(bytes: bytes)
   }
 }

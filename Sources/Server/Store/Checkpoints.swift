@@ -5,17 +5,27 @@ import GRDB
 /// takes the disk longer than a round's own rows.
 final class Checkpoints: Sendable {
   private let path: String
-  private let database: DatabaseQueue
+  private let configuration: Configuration
   private let queue = OperationQueue()
 
   /// Bytes of the log from which on it is worth its while.
   private static let worthwhile = 16 << 20
 
-  /// Opens a connection of its own to the database.
-  init(_ path: String, _ configuration: Configuration) throws {
-    self.path = path
-    database = try DatabaseQueue(path: path, configuration: configuration)
+  /// - Parameter configuration: of the connections that are opened to the database.
+  init(_ path: String, _ configuration: Configuration) {
+    (self.path, self.configuration) = (path, configuration)
     queue.maxConcurrentOperationCount = 1
+  }
+
+  /// Returns once everything that is in the log by now would survive a power cut. Throws ``StoreError``.
+  @Sendable func writeThrough() throws {
+    let descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC)
+    // Without a log all of it is in the database already.
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    guard fdatasync(descriptor) == 0 else {
+      throw StoreError("\(path)-wal: \(String(cString: strerror(errno)))")
+    }
   }
 
   /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself.
@@ -23,8 +33,9 @@ final class Checkpoints: Sendable {
     var status = stat()
     guard stat(path + "-wal", &status) == 0, status.st_size >= Self.worthwhile, queue.operationCount == 0
     else { return }
-    queue.addOperation { [database] in
-      _ = try? database.writeWithoutTransaction { try $0.checkpoint(.passive) }
+    queue.addOperation { [path, configuration] in
+      let database = try? DatabaseQueue(path: path, configuration: configuration)
+      _ = try? database?.writeWithoutTransaction { try $0.checkpoint(.passive) }
     }
   }
 }

@@ -18,7 +18,7 @@ extension Store {
 
   /// Adds to clients' traffic, in bytes.
   package func addTraffic(_ traffic: [String: (up: Int, down: Int)], at now: Date) throws(StoreError) {
-    try writeWithoutWaiting { db in
+    try write(awaited: false) { db in
       for (client, bytes) in traffic {
         try db.execute(
           sql: """
@@ -34,7 +34,7 @@ extension Store {
 
   /// Notes what the server does.
   package func note(_ status: ServerStatus) throws(StoreError) {
-    try writeWithoutWaiting { db in
+    try write(awaited: false) { db in
       let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
       try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
     }
@@ -42,24 +42,8 @@ extension Store {
 
   /// Notes the linear probe of a committed round, 0 … 1.
   package func note(probe: Double, of round: RoundRecord) throws(StoreError) {
-    try writeWithoutWaiting {
+    try write(awaited: false) {
       try $0.execute(sql: "UPDATE rounds SET probe = ? WHERE id = ?", arguments: [probe, round.id])
-    }
-  }
-
-  /// Writes what nothing follows from after a power cut: it is on the disk with the next thing that is waited for.
-  private func writeWithoutWaiting(_ body: (Database) throws -> Void) throws(StoreError) {
-    do {
-      try database.writeWithoutTransaction { db in
-        try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        try db.inTransaction {
-          try body(db)
-          return .commit
-        }
-      }
-    } catch {
-      throw StoreError(StoreError.reason(error))
     }
   }
 }

@@ -11,9 +11,13 @@ package final class Store: Sendable {
   package let updates: UpdateSpool
 
   /// Opens or creates a database.
-  package init(_ path: String) throws(StoreError) {
+  ///
+  /// - Parameter patience: how long a write waits for somebody else's, in seconds.
+  package init(_ path: String, patience: Int = 5) throws(StoreError) {
     do {
       var configuration = Configuration()
+      // A server before this one, or one that reads, has the file for itself for a moment as it ends.
+      configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
         // The round that was acknowledged survives a power cut, also on flash that lies about its order.
         // Of a new database: layers of megabytes are most of it, and are written in a quarter of the calls.
@@ -28,16 +32,31 @@ package final class Store: Sendable {
       database = try DatabaseQueue(path: path, configuration: configuration)
       try database.read(Schema.checkIsKnown)
       try Schema.migrator.migrate(database)
-      checkpoints = try Checkpoints(path, configuration)
+      try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = \(patience * 1000)") }
+      checkpoints = Checkpoints(path, configuration)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
-  func write<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+  /// Writes in a transaction. Where it is not `awaited`, the disk may have it a little later: with the next write that is,
+  /// or when ``Checkpoints`` has written it through.
+  func write<Result>(
+    awaited: Bool = true, _ body: (Database) throws -> Result
+  ) throws(StoreError) -> Result {
     do {
-      return try database.write(body)
+      guard !awaited else { return try database.write(body) }
+      return try database.writeWithoutTransaction { db in
+        try db.execute(sql: "PRAGMA synchronous = NORMAL")
+        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
+        var result: Result?
+        try db.inTransaction {
+          result = try body(db)
+          return .commit
+        }
+        return result!
+      }
     } catch let error as StoreError {
       throw error
     } catch {
@@ -143,7 +162,8 @@ package final class Store: Sendable {
 
   /// Notes who is asked to train in a round.
   package func setCohort(_ clients: [String], of round: RoundRecord) throws(StoreError) {
-    try write { db in
+    defer { updates.beside(checkpoints.writeThrough) }
+    try write(awaited: false) { db in
       for client in clients {
         try db.execute(
           sql: "INSERT OR IGNORE INTO cohorts (roundId, client) VALUES (?, ?)",
@@ -156,7 +176,7 @@ package final class Store: Sendable {
   package func openRound(_ key: RoundKey, of stage: StageRecord, at now: Date) throws(StoreError)
     -> RoundRecord
   {
-    try write { db in
+    try write(awaited: false) { db in
       let stageID = stage.id ?? 0
       try db.execute(
         sql: """
@@ -176,10 +196,13 @@ package final class Store: Sendable {
   }
 
   /// The same, with the ways to what it has changed.
+  ///
+  /// The disk has it a moment later, and only then are the updates' bytes removed: after a power cut before that, the
+  /// same updates make the same model again.
   package func commit(
     _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes
   ) throws(StoreError) {
-    try write { db in
+    try write(awaited: false) { db in
       try Self.add(changes.steps, keeping: changes.kept, to: db)
       var committed = round
       committed.outcome = "committed"
@@ -195,8 +218,8 @@ package final class Store: Sendable {
         try layer.insert(db)
       }
     }
+    updates.clear(round.id ?? 0, after: checkpoints.writeThrough)
     checkpoints.begin()
-    updates.clear(round.id ?? 0)
   }
 
   package func abandon(_ round: RoundRecord, reason: String) throws(StoreError) {

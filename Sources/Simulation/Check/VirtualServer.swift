@@ -27,7 +27,8 @@ final class VirtualServer {
 
   init(_ plan: Plan, path: String, _ checker: Checker, at now: Duration, date: @escaping () -> Date) throws {
     (self.plan, self.checker) = (plan, checker)
-    store = try Store(path)
+    // Nothing passes while the lock of another is waited for.
+    store = try Store(path, patience: 0)
     job = try store.openJob(plan, at: date())
     leader = try Leader(plan, store: store, at: now, date: date)
   }

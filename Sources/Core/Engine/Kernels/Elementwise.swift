@@ -55,6 +55,16 @@ package enum Elementwise {
     return found == 0
   }
 
+  /// The same of float32 values as they travel, which need not lie where a Float would.
+  package static func areFinite(bytes: UnsafeRawBufferPointer) -> Bool {
+    var found: UInt32 = 0
+    for offset in stride(from: 0, to: bytes.count & ~3, by: 4) {
+      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+      found |= bits & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
+    }
+    return found == 0
+  }
+
   /// y += scale · x, of the same shape.
   package static func add(_ x: Matrix, to y: Matrix, scale: Float = 1) {
     precondition(x.rows == y.rows && x.columns == y.columns)
