@@ -5,7 +5,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ClientSessionTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientSessionTests {
   @Test func aRoundIsFetchedTrainedOfferedAndUploaded() async throws {
     let plan = Plan.tiny()
     try await withClient(plan) { server in

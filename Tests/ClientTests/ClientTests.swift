@@ -5,7 +5,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientTests {
   /// An endpoint that nobody listens on. Its address is its own: of 127.0.0.1 another test could be given the
   /// port meanwhile.
   private func closedPort() async throws -> Endpoint {

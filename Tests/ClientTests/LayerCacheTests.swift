@@ -3,7 +3,7 @@ import Federation
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct LayerCacheTests {
+@Suite(.timeLimit(.minutes(5))) struct LayerCacheTests {
   private let weights = Data((0..<100).map { UInt8($0) })
   private var digest: Digest { Digest(of: weights) }
   private var version: PartVersion { PartVersion(name: "norm", digest: digest, bytes: weights.count) }

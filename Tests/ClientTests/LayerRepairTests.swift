@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// Layers on a client's disk: named in its hello, mended where they are damaged, made of differences.
-@Suite(.timeLimit(.minutes(1))) struct LayerRepairTests {
+@Suite(.timeLimit(.minutes(5))) struct LayerRepairTests {
   private func layers(_ server: ScriptedServer) -> URL { server.state.appendingPathComponent("layers") }
 
   /// Leads the client through a round of a snapshot and returns what it has fetched.

@@ -2,7 +2,7 @@ import Client
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct TrainingPermitsTests {
+@Suite(.timeLimit(.minutes(5))) struct TrainingPermitsTests {
   @Test(arguments: [1, 3]) func neverMoreThanSoManyAtOnce(count: Int) async {
     let permits = TrainingPermits(count)
     let room = Room()

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct AccountCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct AccountCommandTests {
   @Test func printsATableOrAnObject() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan()

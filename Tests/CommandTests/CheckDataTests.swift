@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `fedclient check`: what it says of images, and what `--strict` refuses.
-@Suite(.timeLimit(.minutes(1))) struct CheckDataTests {
+@Suite(.timeLimit(.minutes(5))) struct CheckDataTests {
   /// A PNG of 2 x 2 white pixels, grey; and one that ends in the midst of its pixels.
   private static let image = Data(
     base64Encoded:

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct CompareTests {
+@Suite(.timeLimit(.minutes(5))) struct CompareTests {
   private func arguments(_ folder: URL, _ more: String...) throws -> [String] {
     [
       "compare", try folder.plan(), "--strategies", "layer-wise,end-to-end", "--clients", "2", "--data",

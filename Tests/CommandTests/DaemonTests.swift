@@ -3,7 +3,7 @@ import Testing
 import Wire
 
 /// The two daemons as processes of their own.
-@Suite(.timeLimit(.minutes(1))) struct DaemonTests {
+@Suite(.timeLimit(.minutes(5))) struct DaemonTests {
   private func startServer(_ folder: URL, rounds: Int, listen: String = "127.0.0.1:0") throws -> Command {
     try Command(
       "fedserver",

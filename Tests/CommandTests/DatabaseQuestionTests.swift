@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What is asked of a server's database: before, beside and after its server, and where there is none.
-@Suite(.timeLimit(.minutes(1))) struct DatabaseQuestionTests {
+@Suite(.timeLimit(.minutes(5))) struct DatabaseQuestionTests {
   static let commands = ["status", "rounds", "clients", "export", "report"]
 
   private func ask(_ command: String, _ database: String, _ folder: URL) async throws -> Command.Outcome {

@@ -2,7 +2,7 @@ import Engine
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct EvaluateCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct EvaluateCommandTests {
   /// Runs a federation whose encoder is then evaluated.
   private func withRun(
     _ extra: [String] = [], _ body: (_ encoder: String, _ folder: URL) async throws -> Void

@@ -3,7 +3,7 @@ import Testing
 import Wire
 
 /// Bad input gets one clear line and a numbered exit code.
-@Suite(.timeLimit(.minutes(1))) struct ExitCodeTests {
+@Suite(.timeLimit(.minutes(5))) struct ExitCodeTests {
   private func expect(
     _ outcome: Command.Outcome, _ code: Int32, _ texts: String..., from command: String,
     at location: SourceLocation = #_sourceLocation

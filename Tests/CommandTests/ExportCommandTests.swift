@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `fedserver export`, from finished runs and beside a server.
-@Suite(.timeLimit(.minutes(1))) struct ExportCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct ExportCommandTests {
   private func export(_ database: String, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["export", "--database", database] + more).outcome()
   }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// `fedserver init`: a folder with which a federation begins.
-@Suite(.timeLimit(.minutes(1))) struct FirstDeploymentTests {
+@Suite(.timeLimit(.minutes(5))) struct FirstDeploymentTests {
   private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
   private func mode(_ path: String) throws -> Int {

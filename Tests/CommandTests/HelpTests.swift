@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
-@Suite(.timeLimit(.minutes(1))) struct HelpTests {
+@Suite(.timeLimit(.minutes(5))) struct HelpTests {
   @Test(arguments: [
     (
       ["fedserver"],

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// A plan's `initial`, by the commands.
-@Suite(.timeLimit(.minutes(1))) struct InitialCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct InitialCommandTests {
   private func run(_ plan: String, _ folder: URL, out: String) async throws -> Command.Outcome {
     try await Command.run(
       "fedsim", "run", plan, "--clients", "2", "--data", "shapes:32", "--out", folder.path(out))

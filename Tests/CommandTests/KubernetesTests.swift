@@ -6,7 +6,7 @@ import Wire
 
 /// The containers' own command lines, with the environment and the files that Kubernetes gives them: there is no
 /// Kubernetes in it.
-@Suite(.timeLimit(.minutes(2))) struct KubernetesTests {
+@Suite(.timeLimit(.minutes(5))) struct KubernetesTests {
   private let server: KubernetesManifests.Container
   private let identity: KubernetesManifests.Container
   private let client: KubernetesManifests.Container

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The options of docs/manners.md, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(1))) struct MannersTests {
+@Suite(.timeLimit(.minutes(5))) struct MannersTests {
   private func startServer(_ folder: URL, cohort: Int, quorum: Int, epochs: Int = 1) async throws -> (
     Command, String
   ) {

@@ -3,7 +3,7 @@ import Testing
 import Wire
 
 /// `fedserver run --probe-data`, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(2))) struct ProbeCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct ProbeCommandTests {
   private func server(_ folder: URL, _ options: String...) throws -> Command {
     try Command(
       "fedserver",

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Either daemon is killed at any moment, again and again, and nothing is lost or done twice.
-@Suite(.timeLimit(.minutes(3))) struct ResumeTests {
+@Suite(.timeLimit(.minutes(5))) struct ResumeTests {
   private static let rounds = 100
   private static let kills = 25
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The daemons under a service manager, which is a socket here.
-@Suite(.timeLimit(.minutes(1))) struct ServiceManagerTests {
+@Suite(.timeLimit(.minutes(5))) struct ServiceManagerTests {
   /// A datagram socket at a path, and what came there.
   private final class Manager: Sendable {
     let path: String

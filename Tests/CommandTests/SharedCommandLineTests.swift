@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Clients with one command line, which differ by what a scheduler gives them.
-@Suite(.timeLimit(.minutes(1))) struct SharedCommandLineTests {
+@Suite(.timeLimit(.minutes(5))) struct SharedCommandLineTests {
   /// How the task of an index is started.
   struct Launch: Sendable, CustomTestStringConvertible {
     let kind: String

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `fedserver status` beside a server, and after it.
-@Suite(.timeLimit(.minutes(1))) struct StatusTests {
+@Suite(.timeLimit(.minutes(5))) struct StatusTests {
   private func status(_ folder: URL, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["status", "--database", folder.path("strata.sqlite")] + more).outcome()
   }

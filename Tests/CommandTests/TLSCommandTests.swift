@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Certificates, enrolment and TLS between real processes.
-@Suite(.timeLimit(.minutes(1))) struct TLSCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSCommandTests {
   private func server(_ folder: URL, _ words: String...) async throws -> Command.Outcome {
     try await Command("fedserver", words + ["--tls", folder.path("tls")]).outcome()
   }

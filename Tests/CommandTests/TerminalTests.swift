@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Progress as a terminal gets it, and as a file does.
-@Suite(.timeLimit(.minutes(1))) struct TerminalTests {
+@Suite(.timeLimit(.minutes(5))) struct TerminalTests {
   private let words = ["check", "--seeds", "1..60"]
 
   /// What each row of a terminal holds while a command writes to it: every block as it was drawn.

@@ -4,7 +4,7 @@ import Testing
 import Wire
 
 /// `fedserver run --http` and `fedserver report`, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(2))) struct WatchingTests {
+@Suite(.timeLimit(.minutes(5))) struct WatchingTests {
   private func startServer(_ folder: URL, http: String = "127.0.0.1:0") throws -> Command {
     try Command(
       "fedserver",

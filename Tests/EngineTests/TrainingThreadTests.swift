@@ -23,7 +23,7 @@ struct TrainingThreadTests {
 
   /// More trainings than the machine has cores block at once: on the threads that tasks share they would
   /// wait for each other for ever.
-  @Test(.timeLimit(.minutes(1))) func everyTrainingHasAThreadOfItsOwn() async throws {
+  @Test(.timeLimit(.minutes(5))) func everyTrainingHasAThreadOfItsOwn() async throws {
     let count = 4 * ProcessInfo.processInfo.activeProcessorCount
     let barrier = Barrier(count)
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -6,7 +6,7 @@ import Testing
 
 /// Other software reads the files and computes what the engine computes; `make interop` runs these alone.
 @Suite(
-  .serialized, .timeLimit(.minutes(3)),
+  .serialized, .timeLimit(.minutes(5)),
   .enabled(if: Python.hasONNX, "python3 has no onnx and onnxruntime (make interop)"))
 struct InteropTests {
   @Test(arguments: [

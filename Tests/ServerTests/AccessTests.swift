@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// A real server whose clients need certificates.
-@Suite(.timeLimit(.minutes(1))) struct AccessTests {
+@Suite(.timeLimit(.minutes(5))) struct AccessTests {
   /// A server with its authority, and what is needed to meet it.
   private struct Guarded {
     let server: RunningServer

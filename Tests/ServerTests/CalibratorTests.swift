@@ -5,7 +5,7 @@ import Server
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct CalibratorTests {
+@Suite(.timeLimit(.minutes(5))) struct CalibratorTests {
   private func run(_ calibration: Plan.Calibration?) async throws -> (Snapshot, [RoundRecord]) {
     var plan = Plan.tiny(cohort: 1, rounds: .each(2))
     plan.method.calibration = calibration

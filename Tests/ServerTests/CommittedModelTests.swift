@@ -5,7 +5,7 @@ import GRDB
 import Server
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct CommittedModelTests {
+@Suite(.timeLimit(.minutes(5))) struct CommittedModelTests {
   private let plan = Plan.tiny(rounds: .list([2, 1]))
 
   /// Two rounds of stage 1 and one of stage 2, each another model; the store stays open.

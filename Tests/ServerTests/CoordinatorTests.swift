@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct CoordinatorTests {
+@Suite(.timeLimit(.minutes(5))) struct CoordinatorTests {
   private static let names = ["a", "b", "c"]
   private static let samples = ["a": 10, "b": 30, "c": 5]
   private static let constants: [String: Float] = ["a": 0.25, "b": -1, "c": 3]

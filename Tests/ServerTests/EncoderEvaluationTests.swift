@@ -5,7 +5,7 @@ import Foundation
 import Server
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct EncoderEvaluationTests {
+@Suite(.timeLimit(.minutes(5))) struct EncoderEvaluationTests {
   private static let vit = EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 2, heads: 3)
   private static let resnet = EncoderConfiguration(
     family: .resnet, image: 16, patch: 1, width: 4, depth: 2, heads: 1)

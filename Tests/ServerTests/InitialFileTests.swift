@@ -5,7 +5,7 @@ import Server
 import Testing
 
 /// A plan's `initial`, from the file to the models of the stages.
-@Suite(.timeLimit(.minutes(1))) struct InitialFileTests {
+@Suite(.timeLimit(.minutes(5))) struct InitialFileTests {
   private static let name = "start.safetensors"
 
   private func plan(_ strategy: Strategy = .layerWise) -> Plan {

@@ -4,7 +4,7 @@ import Foundation
 import Server
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct OpeningTests {
+@Suite(.timeLimit(.minutes(5))) struct OpeningTests {
   @Test func roundsFollowEachOtherToTheLast() {
     let plan = Plan.tiny(rounds: .list([2, 3]))
     var keys = [RoundKey(stage: 1, round: 1)]

@@ -5,7 +5,7 @@ import Foundation
 import Server
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ProberTests {
+@Suite(.timeLimit(.minutes(5))) struct ProberTests {
   private let now = Date(timeIntervalSince1970: 1_790_000_000)
 
   private func evaluation(_ plan: Plan) throws -> EncoderEvaluation {

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// Updates that are not admitted, at a real server.
-@Suite(.timeLimit(.minutes(1))) struct RefusalTests {
+@Suite(.timeLimit(.minutes(5))) struct RefusalTests {
   /// Nine are drawn and one is left out; each of them misbehaves in its own way, and the quorum is met.
   @Test func eachFaultIsRefusedByItsNameAndTheRoundCommits() async throws {
     var plan = Plan.tiny(cohort: 9, quorum: 2)

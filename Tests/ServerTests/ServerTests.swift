@@ -4,7 +4,7 @@ import Server
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ServerTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerTests {
   @Test func aPortInUseIsSaidBeforeAnythingRuns() async throws {
     try await withServer(Plan.tiny()) { server, _ in
       try await withTemporaryFolder { folder in

@@ -5,7 +5,7 @@ import Server
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct SessionTests {
+@Suite(.timeLimit(.minutes(5))) struct SessionTests {
   private static let seed: UInt64 = 11
 
   /// What peers send that are none, by what is wrong with it.

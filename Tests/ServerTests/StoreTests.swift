@@ -5,7 +5,7 @@ import GRDB
 import Server
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct StoreTests {
+@Suite(.timeLimit(.minutes(5))) struct StoreTests {
   private let now = Date(timeIntervalSince1970: 1_700_000_000)
   private let plan = Plan.tiny()
 

@@ -1,7 +1,7 @@
 import Testing
 import Watch
 
-@Suite(.timeLimit(.minutes(1))) struct QuestionTests {
+@Suite(.timeLimit(.minutes(5))) struct QuestionTests {
   private actor Stuck {
     private(set) var asked = 0
     private var waiting: CheckedContinuation<Int, Never>?

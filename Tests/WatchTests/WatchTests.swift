@@ -6,7 +6,7 @@ import Watch
 import Wire
 
 /// All that a server shows, through real sockets.
-@Suite(.timeLimit(.minutes(1))) struct WatchTests {
+@Suite(.timeLimit(.minutes(5))) struct WatchTests {
   private func watching(
     _ run: MadeRun, connected: @escaping @Sendable () async -> [ConnectedClient] = { [] },
     _ body: @Sendable (WebPeer) async throws -> Void

@@ -5,7 +5,7 @@ import Watch
 import Wire
 
 /// Through real sockets.
-@Suite(.timeLimit(.minutes(1))) struct WebServerTests {
+@Suite(.timeLimit(.minutes(5))) struct WebServerTests {
   private func serving(_ body: (WebPeer) async throws -> Void) async throws {
     let server = try await WebServer(Endpoint(host: "127.0.0.1", port: 0)) { request in
       WebResponse(.ok, "text/plain; charset=utf-8", Data("you asked for \(request.path)".utf8))

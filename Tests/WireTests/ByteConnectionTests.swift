@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ByteConnectionTests {
+@Suite(.timeLimit(.minutes(5))) struct ByteConnectionTests {
   /// Runs `body` with both ends of a connection, which are closed afterwards.
   private func withPair(
     limits: SocketLimits? = nil,

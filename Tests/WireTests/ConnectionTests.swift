@@ -23,7 +23,7 @@ private struct Pair {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
   private static let (senders, messages, payload) = (6, 8, 200_000)
 
   /// The message number `index` of a sender: its payload says whose it is, from the first byte to the last.

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct FrameTests {
+@Suite(.timeLimit(.minutes(5))) struct FrameTests {
   /// `update` with a head of two bytes and a payload of two, byte by byte as docs/protocol.md has it.
   private static let example: [UInt8] = [
     0x00, 0x00, 0x00, 0x0E,  // 14 bytes follow

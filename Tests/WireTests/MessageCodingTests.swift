@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct MessageCodingTests {
+@Suite(.timeLimit(.minutes(5))) struct MessageCodingTests {
   @Test(arguments: 0..<RandomMessage.kinds)
   func anyMessageComesBackEqual(kind: Int) throws {
     for seed in UInt64(0)..<100 {

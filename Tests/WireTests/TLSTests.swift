@@ -5,7 +5,7 @@ import Testing
 import Wire
 
 /// Connections under TLS over the loopback interface, with real certificates.
-@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSTests {
   private let authority: Authority
   private let server: TLSContext
 

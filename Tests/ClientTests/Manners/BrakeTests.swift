@@ -2,7 +2,7 @@ import Client
 import Engine
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct BrakeTests {
+@Suite(.timeLimit(.minutes(5))) struct BrakeTests {
   @Test func aHeldBrakeIsWaitedForUntilItIsLetGo() async throws {
     let brake = Brake()
     let order = EventLog<String>()

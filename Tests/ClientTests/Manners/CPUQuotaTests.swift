@@ -3,7 +3,7 @@ import Engine
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct CPUQuotaTests {
+@Suite(.timeLimit(.minutes(5))) struct CPUQuotaTests {
   @Test(arguments: [("1%", 1), ("50%", 50), ("100%", 100), ("0200%", 200), ("25600%", 25600)])
   func readsPercent(text: String, percent: Int) { #expect(CPUQuota(text)?.percent == percent) }
 

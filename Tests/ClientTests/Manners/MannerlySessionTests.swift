@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 /// A client's connection when the box has manners (ClientSession+Manners).
-@Suite(.timeLimit(.minutes(1))) struct MannerlySessionTests {
+@Suite(.timeLimit(.minutes(5))) struct MannerlySessionTests {
   /// Sends a round and answers its fetches; what follows is the training.
   private func assign(_ session: ScriptedSession, _ snapshot: Snapshot, fetches: Bool = true, round: Int = 1)
     async throws -> Assignment

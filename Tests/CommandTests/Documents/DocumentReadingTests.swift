@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What reads the documents sees what is wrong with them.
-@Suite(.timeLimit(.minutes(1))) struct DocumentReadingTests {
+@Suite(.timeLimit(.minutes(5))) struct DocumentReadingTests {
   @Test func aBlockIsReadAsAShellReadsIt() {
     let block = """
       # a comment

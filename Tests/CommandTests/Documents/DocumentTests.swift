@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Every command that a document shows does what it is shown for.
-@Suite(.timeLimit(.minutes(3))) struct DocumentTests {
+@Suite(.timeLimit(.minutes(5))) struct DocumentTests {
   private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql"]
 
   @Test(arguments: Repository.documents)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// docs/operating.md's backup, taken from a server at work, is worth something.
-@Suite(.timeLimit(.minutes(2))) struct RestoreTests {
+@Suite(.timeLimit(.minutes(5))) struct RestoreTests {
   private static let rounds = 15
 
   private let document: Markdown

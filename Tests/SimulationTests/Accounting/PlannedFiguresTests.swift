@@ -5,7 +5,7 @@ import Foundation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct PlannedFiguresTests {
+@Suite(.timeLimit(.minutes(5))) struct PlannedFiguresTests {
   /// Weights enough that the messages around them do not count.
   private static func plan(
     _ strategy: Strategy, calibration: Plan.Calibration.Interval? = nil, activeBlocks: Int = 0,

@@ -3,7 +3,7 @@ import Federation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RoundCostTests {
+@Suite(.timeLimit(.minutes(5))) struct RoundCostTests {
   /// Calculated bytes against those at the socket, which are the same and a little framing.
   @Test(arguments: Strategy.allCases) func trafficIsWhatTravels(strategy: Strategy) async throws {
     let plan = Plan.tiny(strategy, rounds: 2)

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Real comparisons of tiny plans, each run in a process of its own.
-@Suite(.timeLimit(.minutes(2))) struct StrategyComparisonTests {
+@Suite(.timeLimit(.minutes(5))) struct StrategyComparisonTests {
   /// What a comparison did, in order.
   private final class Log: Sendable {
     private let list = Mutex<[String]>([])

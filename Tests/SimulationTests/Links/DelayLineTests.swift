@@ -2,7 +2,7 @@ import Foundation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DelayLineTests {
+@Suite(.timeLimit(.minutes(5))) struct DelayLineTests {
   private func piece(_ bytes: Int) -> DelayLine.Piece {
     DelayLine.Piece(bytes: Data(repeating: UInt8(bytes), count: bytes), arrival: .now)
   }

@@ -4,7 +4,7 @@ import Simulation
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct LinkRelayTests {
+@Suite(.timeLimit(.minutes(5))) struct LinkRelayTests {
   /// Runs `body` with a link, and the listener at its far end.
   private func withRelay(
     _ link: String, seed: UInt64 = 1, _ body: (LinkRelay, Listener) async throws -> Void

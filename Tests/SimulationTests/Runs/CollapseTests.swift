@@ -4,7 +4,7 @@ import Foundation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct CollapseTests {
+@Suite(.timeLimit(.minutes(5))) struct CollapseTests {
   /// BYOL without a moving average, at a rate and a decay that leave nothing of what was learned.
   private static var collapsing: Plan {
     var plan = Plan(

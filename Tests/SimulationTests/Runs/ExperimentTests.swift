@@ -5,7 +5,7 @@ import Foundation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ExperimentTests {
+@Suite(.timeLimit(.minutes(5))) struct ExperimentTests {
   @Test func theSameSeedGivesTheSameEncoder() async throws {
     let plan = Plan.tiny(rounds: 2)
     let first = try await TinyRun.summary(plan)

@@ -4,7 +4,7 @@ import Simulation
 import Testing
 
 /// Whole runs whose clients sit behind links.
-@Suite(.timeLimit(.minutes(1))) struct LinkRunTests {
+@Suite(.timeLimit(.minutes(5))) struct LinkRunTests {
   private func run(_ plan: Plan, link: String?) async throws -> (Summary, json: [String: Any]) {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }

@@ -5,7 +5,7 @@ import Simulation
 import Testing
 
 /// Each option of the method is a field of the plan, and does what it says.
-@Suite(.timeLimit(.minutes(2))) struct MethodOptionTests {
+@Suite(.timeLimit(.minutes(5))) struct MethodOptionTests {
   /// Four blocks, two rounds of each stage.
   private static func plan(_ strategy: Strategy = .layerWise, _ change: (inout Plan) -> Void = { _ in })
     -> Plan

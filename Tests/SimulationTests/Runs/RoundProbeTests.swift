@@ -4,7 +4,7 @@ import Foundation
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RoundProbeTests {
+@Suite(.timeLimit(.minutes(5))) struct RoundProbeTests {
   private func summary(every interval: Int, testData: Bool = true) async throws -> Summary {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }

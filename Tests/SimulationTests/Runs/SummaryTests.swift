@@ -6,7 +6,7 @@ import Server
 import Simulation
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SummaryTests {
+@Suite(.timeLimit(.minutes(5))) struct SummaryTests {
   @Test func theFolderHoldsWhatTheContractSays() async throws {
     try await TinyRun.run(.tiny(), probe: true) { summary, out in
       let names = try FileManager.default.contentsOfDirectory(atPath: out.path)

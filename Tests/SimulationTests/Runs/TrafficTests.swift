@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 /// What travels, against what the method says must.
-@Suite(.timeLimit(.minutes(1))) struct TrafficTests {
+@Suite(.timeLimit(.minutes(5))) struct TrafficTests {
   /// Bytes of one client's messages beside the weights themselves: an upper bound, message by message.
   private static func framing(up plan: Plan) throws -> Int {
     let rounds = plan.totalRounds

@@ -5,7 +5,7 @@ import Simulation
 import Testing
 
 /// Whole runs of the same plan under each codec.
-@Suite(.timeLimit(.minutes(2))) struct UpdateCodecTests {
+@Suite(.timeLimit(.minutes(5))) struct UpdateCodecTests {
   @Test func whatTravelsGetsSmallerAndWhatIsExactChangesNoBit() async throws {
     var (digests, bytes): ([UpdateCodec: String], [UpdateCodec: Int]) = ([:], [:])
     for codec in UpdateCodec.allCases {
