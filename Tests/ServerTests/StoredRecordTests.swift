@@ -22,8 +22,15 @@ import Testing
       // A little above, where a formatter that cuts off finds the same.
       let date = Date(timeIntervalSince1970: (Double(milliseconds) + 0.01) / 1000)
       #expect(date.stored == formatter.string(from: date), "seed \(seed): \(milliseconds)")
+      #expect(Date(stored: date.stored)?.stored == date.stored, "seed \(seed): \(milliseconds)")
     }
   }
+
+  @Test(arguments: [
+    "", "2026-11-24", "2026-11-24 09:30:00", "2026-11-24 09:30:00.1255", "2026-02-30 09:30:00.125",
+    "2026-11-24 24:30:00.125", "2026-11-24T09:30:00.125", "2026-11-2x 09:30:00.125", "٢026-11-24 09:30:00.12",
+  ])
+  func whatIsNoDateIsNotReadAsOne(text: String) { #expect(Date(stored: text) == nil) }
 
   @Test func theNearestMillisecondIsWritten() {
     let start = Date(timeIntervalSince1970: 1_790_000_000)

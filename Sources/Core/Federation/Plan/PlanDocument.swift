@@ -8,7 +8,9 @@ enum PlanDocument {
     }
     let root: Node?
     do {
-      root = try Yams.compose(yaml: text)
+      // What kind of value a scalar is follows from its field. Yams' own rules for that are regular expressions, which
+      // take megabytes of ICU's tables into a process.
+      root = try Yams.compose(yaml: text, .basic)
     } catch {
       throw PlanError(file: file, problems: problems(error, in: text))
     }
