@@ -185,8 +185,12 @@ extension Coordinator {
       case .send(let message, let client): sessions[client]?.post(message)
       case .note(let event): note(event)
       case .aggregate(let aggregator):
+        // The model before goes with it, to make room for the copy that SQLite makes of each layer.
+        let aggregator = Handover(aggregator)
         beside { [threads] in
-          let result = try await TrainingThread.run("aggregation") { try aggregator.run(threads: threads) }
+          let result = try await TrainingThread.run("aggregation") {
+            try aggregator.take().run(threads: threads)
+          }
           return { leader, now in leader.finishAggregation(result, at: now) }
         }
       case .calibrate(let draft, let key): calibrate(draft, key)

@@ -91,10 +91,12 @@ extension Leader {
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
     roundRecord.monitors = round.ledger.monitors
-    let (late, before) = (round.stragglers, snapshot)
+    let late = round.stragglers
+    previous = late == nil ? nil : snapshot
     let (published, changes) = library.publish(draft, after: snapshot, round.key)
-    try store.commit(roundRecord, published, changes)
+    // Where the store fails, nobody asks for a model any more.
     snapshot = published
+    try store.commit(roundRecord, published, changes)
     // What no way begins at any more is not worth remembering of anybody.
     let known = library.known.union(snapshot.manifest.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }
@@ -114,7 +116,6 @@ extension Leader {
     if next.stage > round.key.stage { snapshot = plan.grow(snapshot, from: initial) }
     // The last stage has begun: nothing starts from the file any more.
     if next.stage == plan.stages { initial = nil }
-    previous = late == nil ? nil : before
     try begin(next, late: late, at: now)
   }
 

@@ -5,8 +5,8 @@ import Foundation
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
 /// simulation runs the same.
 ///
-/// What must survive is stored before an effect that tells of it is returned. An admitted update survives a power cut
-/// too; a commit that one takes is made again of the same updates.
+/// What must survive is stored before an effect that tells of it is returned. A committed round survives a power cut
+/// too; an admitted update does a second later, and is asked for again where it did not.
 package final class Leader {
   /// What is to be done, in this order.
   package enum Effect: Sendable {
@@ -140,14 +140,15 @@ package final class Leader {
   ) -> Round {
     // Between two stages the layers that train are others: nothing can be folded there.
     let isLast = key.round == plan.rounds(stage: key.stage)
+    let model = snapshot.outline
     return Round(
       key, rules: plan.round, needed: needed, calibrates: plan.isCalibrated(after: key),
       expecting: { client in
         let kept = plan.keptBlocks(key, client: client)
-        let bytes = snapshot.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
+        let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
         let coding = plan.coding(plan.traffic.codec, key.stage, keeping: kept)
         return Round.Expectation(
-          base: Snapshot.base(of: snapshot.manifest(keeping: kept)),
+          base: Snapshot.base(of: model.manifest(keeping: kept)),
           sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
       },
       seed: plan.seed, present: present, resting: resting, late: late,

@@ -20,7 +20,7 @@ package struct Snapshot: Sendable {
   package let stage: Stage
   /// In layout order.
   package let manifest: [PartVersion]
-  private let weights: [Digest: Data]
+  private var weights: [Digest: Data]
 
   /// Copies all parameters of the stage's model.
   package init(_ stage: Stage, _ parameters: borrowing Storage) {
@@ -42,6 +42,13 @@ package struct Snapshot: Sendable {
       weights[digest] = data
     }
     (self.manifest, self.weights) = (manifest, weights)
+  }
+
+  /// The same versions without their weights, for whoever outlives those.
+  package var outline: Snapshot {
+    var outline = self
+    outline.weights = [:]
+    return outline
   }
 
   /// The weights of a version; nil if this snapshot has none such.
