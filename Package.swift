@@ -96,7 +96,7 @@ let package = Package(
     library("Export", in: "Sources/Core/Export", ["Engine", "Federation"]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
-    library("Server", in: "Sources/Server", ["CGlibc", "Wire", "Certificates", "Datasets", grdb]),
+    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Pages", in: "Sources/Pages", []),
     library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),

@@ -164,16 +164,13 @@ final class Session: Sendable {
     }
   }
 
-  /// What is wrong with an update that has come; nil where nothing is, and then it would survive a power cut.
+  /// What is wrong with an update that has come; nil where nothing is.
   private func fault(
     of offer: UpdateOffer, _ receipt: UpdateReceipt?, from client: String
   ) async throws -> Refusal? {
     guard let check = await coordinator.check(offer, from: client) else { return .wrongRound }
     return try await updates.beside { [updates] in
-      let file = try updates.arrived(offer, from: client)
-      if let refusal = try check.refusal(of: file, receipt) { return refusal }
-      try file.synchronise()
-      return nil
+      try check.refusal(of: updates.arrived(offer, from: client), receipt)
     }
   }
 

@@ -17,17 +17,6 @@ final class Checkpoints: Sendable {
     queue.maxConcurrentOperationCount = 1
   }
 
-  /// Returns once everything that is in the log by now would survive a power cut. Throws ``StoreError``.
-  @Sendable func writeThrough() throws {
-    let descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC)
-    // Without a log all of it is in the database already.
-    guard descriptor >= 0 else { return }
-    defer { close(descriptor) }
-    guard fdatasync(descriptor) == 0 else {
-      throw StoreError("\(path)-wal: \(String(cString: strerror(errno)))")
-    }
-  }
-
   /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself.
   func begin() {
     var status = stat()

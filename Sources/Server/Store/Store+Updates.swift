@@ -8,8 +8,7 @@ extension Store {
   package func admit(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
-    // The row comes last: where it is, the bytes are too. What its transaction writes through to the disk, the
-    // new name before it is written through as well.
+    // The row comes last: where it is, the bytes are too, but for a power cut.
     try updates.admit(offer, from: client, to: round.id ?? 0)
     try add(offer, from: client, to: round, refusal: nil, at: now)
   }
@@ -33,7 +32,7 @@ extension Store {
   private func add(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, refusal: Refusal?, at now: Date
   ) throws(StoreError) {
-    try write { db in
+    try write(awaited: false) { db in
       var update = UpdateRecord(
         roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples, steps: offer.steps,
         loss: offer.loss.isFinite ? Double(offer.loss) : nil, bytes: offer.bytes,
@@ -45,6 +44,7 @@ extension Store {
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
+    settling.note(refusal == nil ? updates.admitted(client, round.id ?? 0) : nil)
   }
 
   /// Takes back that an update was admitted: its bytes are damaged or gone.

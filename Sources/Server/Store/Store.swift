@@ -7,6 +7,7 @@ import GRDB
 package final class Store: Sendable {
   let database: DatabaseQueue
   private let checkpoints: Checkpoints
+  let settling: Settling
   /// Where updates rest: beside the database.
   package let updates: UpdateSpool
 
@@ -19,7 +20,7 @@ package final class Store: Sendable {
       // A server before this one, or one that reads, has the file for itself for a moment as it ends.
       configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
-        // The round that was acknowledged survives a power cut, also on flash that lies about its order.
+        // The round that was committed survives a power cut, also on flash that lies about its order.
         // Of a new database: layers of megabytes are most of it, and are written in a quarter of the calls.
         try db.execute(sql: "PRAGMA page_size = 16384")
         try db.execute(sql: "PRAGMA journal_mode = WAL")
@@ -34,14 +35,15 @@ package final class Store: Sendable {
       try Schema.migrator.migrate(database)
       try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = \(patience * 1000)") }
       checkpoints = Checkpoints(path, configuration)
+      settling = Settling(path)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
-  /// Writes in a transaction. Where it is not `awaited`, the disk may have it a little later: with the next write that is,
-  /// or when ``Checkpoints`` has written it through.
+  /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or with what is
+  /// ``Settling``.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {
@@ -162,7 +164,6 @@ package final class Store: Sendable {
 
   /// Notes who is asked to train in a round.
   package func setCohort(_ clients: [String], of round: RoundRecord) throws(StoreError) {
-    defer { updates.beside(checkpoints.writeThrough) }
     try write(awaited: false) { db in
       for client in clients {
         try db.execute(
@@ -170,6 +171,7 @@ package final class Store: Sendable {
           arguments: [round.id, client])
       }
     }
+    settling.note()
   }
 
   /// Starts an attempt at a round; one that was left unfinished gives way to it.
@@ -195,14 +197,11 @@ package final class Store: Sendable {
     try commit(round, snapshot, LayerLibrary.Changes())
   }
 
-  /// The same, with the ways to what it has changed.
-  ///
-  /// The disk has it a moment later, and only then are the updates' bytes removed: after a power cut before that, the
-  /// same updates make the same model again.
+  /// The same, with the ways to what it has changed. It survives a power cut from now on.
   package func commit(
     _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes
   ) throws(StoreError) {
-    try write(awaited: false) { db in
+    try write { db in
       try Self.add(changes.steps, keeping: changes.kept, to: db)
       var committed = round
       committed.outcome = "committed"
@@ -218,7 +217,7 @@ package final class Store: Sendable {
         try layer.insert(db)
       }
     }
-    updates.clear(round.id ?? 0, after: checkpoints.writeThrough)
+    updates.clear(round.id ?? 0)
     checkpoints.begin()
   }
 

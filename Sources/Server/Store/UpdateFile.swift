@@ -1,10 +1,6 @@
 import Federation
 import Foundation
 
-#if canImport(Glibc)
-  import CGlibc
-#endif
-
 /// An update in a file. It is read in pieces, so that it need not be in memory as a whole.
 package struct UpdateFile: ~Copyable {
   private let path: String
@@ -51,11 +47,6 @@ package struct UpdateFile: ~Copyable {
       guard count > 0 else { throw failure(errno) }
       done += count
     }
-    #if canImport(Glibc)
-      // The disk begins at once, and has little left to do when the whole is to be safe.
-      _ = sync_file_range(
-        descriptor, off_t(offset), off_t(bytes.count), STRATA_SYNC_FILE_RANGE_WRITE)
-    #endif
   }
 
   /// Returns once the bytes would survive a power cut.

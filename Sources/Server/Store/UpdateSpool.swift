@@ -76,7 +76,8 @@ package struct UpdateSpool: Sendable {
 
   // MARK: - Admitted
 
-  private func admitted(_ client: String, _ round: Int64) -> URL {
+  /// Where a client's admitted update of a round is.
+  func admitted(_ client: String, _ round: Int64) -> URL {
     admitted.appendingPathComponent("\(round).\(client)")
   }
 
@@ -92,9 +93,7 @@ package struct UpdateSpool: Sendable {
   func admit(_ bytes: Data, from client: String, to round: Int64) throws(StoreError) {
     let path = admitted(client, round)
     unlink(path.path)
-    let file = try UpdateFile(creating: path)
-    try file.write(bytes, at: 0)
-    try file.synchronise()
+    try UpdateFile(creating: path).write(bytes, at: 0)
   }
 
   /// A client's update of a round. Throws ``StoreError`` where there is none.
@@ -105,17 +104,10 @@ package struct UpdateSpool: Sendable {
   /// Removes the updates of every round but this one.
   func clear(but round: Int64) { remove { !$0.hasPrefix("\(round).") } }
 
-  /// Removes the updates of a round that is over, where `safe` throws nothing. Nothing waits for that: it can take as long
-  /// as the disk is busy. What stays is removed when the next server starts.
-  func clear(_ round: Int64, after safe: @escaping @Sendable () throws -> Void = {}) {
-    beside { [self] in
-      try safe()
-      remove { $0.hasPrefix("\(round).") }
-    }
+  /// Removes the updates of a round that is over. Nothing waits for that: it can take as long as the disk is busy.
+  func clear(_ round: Int64) {
+    queue.addOperation { [self] in remove { $0.hasPrefix("\(round).") } }
   }
-
-  /// Does something on a thread that may wait; what it throws changes nothing for anybody.
-  func beside(_ work: @escaping @Sendable () throws -> Void) { queue.addOperation { try? work() } }
 
   private func remove(_ isOver: (String) -> Bool) {
     for name in Self.names(in: admitted) where isOver(name) {

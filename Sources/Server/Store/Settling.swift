@@ -1,0 +1,37 @@
+import Foundation
+import Synchronization
+
+/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile. What is
+/// gone again by then, as the updates of a short round are, the disk is spared.
+final class Settling: Sendable {
+  private let log: URL
+  private let waiting = Mutex((files: [URL](), isBegun: false))
+  private let queue = DispatchQueue(label: "settling")
+
+  /// How long a power cut may take back what was written, plus the time that the disk takes.
+  private static let delay = DispatchTimeInterval.seconds(1)
+
+  /// - Parameter database: the path of the database, whose log is written through.
+  init(_ database: String) { log = URL(fileURLWithPath: database + "-wal") }
+
+  /// Something was written: to the database, and to a file where there is one.
+  func note(_ file: URL? = nil) {
+    let begins = waiting.withLock { waiting in
+      if let file { waiting.files.append(file) }
+      defer { waiting.isBegun = true }
+      return !waiting.isBegun
+    }
+    if begins { queue.asyncAfter(deadline: .now() + Self.delay) { [self] in settle() } }
+  }
+
+  /// What cannot be written through is noticed where it is read: by its digest, or by SQLite.
+  private func settle() {
+    let files = waiting.withLock { waiting in
+      defer { waiting = ([], false) }
+      return waiting.files
+    }
+    for file in files { try? UpdateFile(file).synchronise() }
+    // Last: a row whose bytes are missing costs more than bytes whose row is.
+    try? UpdateFile(log).synchronise()
+  }
+}
