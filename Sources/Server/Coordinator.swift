@@ -16,6 +16,8 @@ package actor Coordinator {
   private let start: ContinuousClock.Instant
   private var sessions: [String: Session] = [:]
   private var accounted: [String: (up: Int, down: Int)] = [:]
+  /// What was fetched since the last aggregation began.
+  private var layers: [Digest: OutgoingLayer] = [:]
   /// The last sign of life of each.
   private var beats: [String: Heartbeat] = [:]
   private var timer: Task<Void, Never>?
@@ -134,8 +136,12 @@ extension Coordinator {
     perform(leader.take(decline, from: client, at: now))
   }
 
-  /// The weights of a version of the round's model; nil if it has none such.
-  func weights(_ digest: Digest) -> Data? { leader.weights(digest) }
+  /// A version of a layer of the round's model, or a way to it; nil if there is none such.
+  func layer(_ digest: Digest) -> OutgoingLayer? {
+    if let layer = layers[digest] { return layer }
+    layers[digest] = leader.weights(digest).map { OutgoingLayer(digest, $0) }
+    return layers[digest]
+  }
 
   /// Judges an offered update by what is known without its bytes. Returns whether they are wanted; if not,
   /// the verdict is on its way.
@@ -186,6 +192,7 @@ extension Coordinator {
       case .note(let event): note(event)
       case .aggregate(let aggregator):
         // The model before goes with it, to make room for the copy that SQLite makes of each layer.
+        layers = [:]
         let aggregator = Handover(aggregator)
         beside { [threads] in
           let result = try await TrainingThread.run("aggregation") {

@@ -21,7 +21,7 @@ final class Session: Sendable {
   /// What waits to be written. A layer is cut into pieces only as it is written.
   private enum Outgoing: Sendable {
     case message(Message)
-    case layer(Fetch, Data)
+    case layer(OutgoingLayer, from: Int)
   }
 
   /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
@@ -150,11 +150,10 @@ final class Session: Sendable {
     case .consider(let offer):
       guard await coordinator.consider(offer, from: client) else { return }
       try await request(offer, from: client, &conversation, arrival)
-    case .write(let bytes, let offset, let offer):
-      try updates.write(bytes, at: offset, of: offer, from: client)
-      arrival.take(bytes, at: offset)
+    case .write(let bytes, let offset, _):
+      try arrival.take(bytes, at: offset)
     case .finish(let offer, let wasResumed):
-      let fault = try await fault(of: offer, arrival.receipt(of: offer), from: client)
+      let fault = try await fault(of: offer, arrival.finish(offer), from: client)
       // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
       if fault == .wrongDigest && wasResumed {
         updates.discard(offer, from: client)
@@ -177,26 +176,26 @@ final class Session: Sendable {
   private func request(
     _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation, _ arrival: UpdateArrival
   ) async throws {
-    arrival.begin()
     let (request, actions) = conversation.begin(offer, at: updates.begin(offer, from: client))
+    arrival.begin(in: try updates.open(offer, from: client))
     post(request)
     for action in actions { try await perform(action, client, &conversation, arrival) }
   }
 
   private func answer(_ fetch: Fetch) async throws {
-    guard let weights = await coordinator.weights(fetch.digest) else {
+    guard let layer = await coordinator.layer(fetch.digest) else {
       // The round has moved on meanwhile; the next assignment names what to fetch.
       return
     }
-    guard fetch.offset >= 0, fetch.offset <= weights.count else {
-      throw UnexpectedMessage("a fetch from offset \(fetch.offset) of \(weights.count)")
+    guard fetch.offset >= 0, fetch.offset <= layer.bytes.count else {
+      throw UnexpectedMessage("a fetch from offset \(fetch.offset) of \(layer.bytes.count)")
     }
     let waiting = waitingLayers.withLock {
       $0 += 1
       return $0
     }
     guard waiting <= Self.mostWaitingLayers else { throw UnexpectedMessage("\(waiting) fetches at once") }
-    queue.yield(.layer(fetch, weights))
+    queue.yield(.layer(layer, from: fetch.offset))
   }
 
   // MARK: - Writing
@@ -211,9 +210,9 @@ final class Session: Sendable {
           // The client closes when it has read this; one that does not is not waited for.
           try? await Task.sleep(for: .seconds(5))
           return await connection.shutDown()
-        case .layer(let fetch, let weights):
+        case .layer(let layer, let first):
           waitingLayers.withLock { $0 -= 1 }
-          for piece in LayerData.pieces(of: weights, fetch) { try await connection.send(piece) }
+          for offset in layer.offsets(from: first) { try await connection.send(layer.frame(at: offset)) }
         }
       } catch {
         return
@@ -234,20 +233,6 @@ final class Session: Sendable {
         heard.withLock { $0.last = .now }
       }
       try? await Task.sleep(until: heard.withLock { $0.last + $0.silence }, clock: .continuous)
-    }
-  }
-}
-
-extension LayerData {
-  /// A layer from the fetch's offset on, in pieces, so that a heartbeat never waits behind the whole.
-  package static func pieces(of weights: Data, _ fetch: Fetch) -> some Sequence<Message> {
-    let starts =
-      fetch.offset == weights.count
-      ? [fetch.offset] : Array(stride(from: fetch.offset, to: weights.count, by: WireLimits.chunk))
-    return starts.lazy.map { offset -> Message in
-      let end = min(offset + WireLimits.chunk, weights.count)
-      let piece = weights[(weights.startIndex + offset)..<(weights.startIndex + end)]
-      return .layer(LayerData(digest: fetch.digest, offset: offset, total: weights.count), piece)
     }
   }
 }

@@ -9,21 +9,25 @@ package struct UpdateReceipt: Sendable, Hashable {
   package let areFinite: Bool?
 }
 
-/// An update on its way in, as one connection takes it.
+/// An update on its way into a file, as one connection takes it.
 package final class UpdateArrival {
+  private var file: UpdateFile?
   private var hasher = Hasher256()
   private var (count, areFinite): (Int, Bool?) = (0, true)
 
   package init() {}
 
   /// Another update, or this one again, comes from the beginning or from somewhere in its midst.
-  package func begin() {
+  package func begin(in file: consuming UpdateFile) {
+    self.file = consume file
     _ = hasher.restart()
     (count, areFinite) = (0, true)
   }
 
-  /// Takes a piece. One that is not the next to those before it is of an update that began earlier.
-  package func take(_ bytes: Data, at offset: Int) {
+  /// Takes a piece, which is in the file then. One that is not the next to those before it is of an update that began
+  /// earlier. Throws ``StoreError`` where it cannot be written.
+  package func take(_ bytes: Data, at offset: Int) throws(StoreError) {
+    try file?.write(bytes, at: offset)
     guard offset == count else { return }
     count += bytes.count
     bytes.withUnsafeBytes { bytes in
@@ -34,8 +38,9 @@ package final class UpdateArrival {
     }
   }
 
-  /// What is known of an update that has come; nil where some of its bytes came on another connection.
-  package func receipt(of offer: UpdateOffer) -> UpdateReceipt? {
+  /// Nothing more comes. Returns what is known of the update; nil where some of its bytes came on another connection.
+  package func finish(_ offer: UpdateOffer) -> UpdateReceipt? {
+    file = nil
     guard count == offer.bytes else { return nil }
     return UpdateReceipt(digest: hasher.restart(), areFinite: areFinite)
   }

@@ -35,7 +35,7 @@ import Testing
           steps: 1, loss: 1, seconds: 1, codec: codec == .plain ? nil : codec)
         let name = "client-\(client)"
         _ = spool.begin(offer, from: name)
-        try spool.write(bytes, at: 0, of: offer, from: name)
+        try spool.open(offer, from: name).write(bytes, at: 0)
         ledger.admit(offer, from: name)
         offers[name] = offer
         updates.append(try coding.decode(bytes, base: base))

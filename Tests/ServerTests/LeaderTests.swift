@@ -72,7 +72,7 @@ import Wire
       var fault: Refusal?
       if isHere {
         _ = store.updates.begin(offer, from: name)
-        try store.updates.write(bytes, at: 0, of: offer, from: name)
+        try store.updates.open(offer, from: name).write(bytes, at: 0)
         fault = try #require(leader.check(offer, from: name)).refusal(in: store.updates, from: name)
       }
       return try #require(

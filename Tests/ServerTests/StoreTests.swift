@@ -136,7 +136,7 @@ import Testing
   )
     throws
   {
-    try store.updates.write(bytes, at: 0, of: offer, from: name)
+    try store.updates.open(offer, from: name).write(bytes, at: 0)
     try store.admit(offer, from: name, to: round, at: now)
   }
 
@@ -150,7 +150,7 @@ import Testing
       for name in ["a", "b", "c"] { try store.join(Hello(name: name, software: "test"), at: now) }
       let bytes = Data([1, 2, 3, 4])
       try admit(offer(bytes), bytes, from: "a", round, store)
-      try store.updates.write(bytes, at: 0, of: offer(bytes), from: "b")
+      try store.updates.open(offer(bytes), from: "b").write(bytes, at: 0)
       try store.refuse(offer(bytes, loss: .nan), from: "b", to: round, .notFinite, at: now)
       try admit(offer(bytes, samples: 7), bytes, from: "c", round, store)
       #expect(try store.update(of: "a", in: round).bytes() == bytes)

@@ -17,12 +17,12 @@ import Testing
       let offer = offer(bytes)
       let spool = try UpdateSpool(folder.appendingPathComponent("spool"))
       #expect(spool.begin(offer, from: "a") == 0)
-      try spool.write(bytes.prefix(40), at: 0, of: offer, from: "a")
+      try spool.open(offer, from: "a").write(bytes.prefix(40), at: 0)
       // Also for another server on the same files.
       let again = try UpdateSpool(folder.appendingPathComponent("spool"))
       #expect(again.begin(offer, from: "b") == 0)
       #expect(again.begin(offer, from: "a") == 40)
-      try again.write(bytes.dropFirst(40), at: 40, of: offer, from: "a")
+      try again.open(offer, from: "a").write(bytes.dropFirst(40), at: 40)
       #expect(try again.arrived(offer, from: "a").bytes() == bytes)
       again.discard(offer, from: "a")
       #expect(!again.holds(offer, from: "a") && again.begin(offer, from: "a") == 0)
@@ -33,8 +33,8 @@ import Testing
     try await withTemporaryFolder { folder in
       let spool = try UpdateSpool(folder)
       let (old, new) = (offer(Data([1, 2, 3, 4])), offer(Data([5, 6, 7, 8])))
-      try spool.write(Data([1, 2]), at: 0, of: old, from: "a")
-      try spool.write(Data([1]), at: 0, of: old, from: "b.a")
+      try spool.open(old, from: "a").write(Data([1, 2]), at: 0)
+      try spool.open(old, from: "b.a").write(Data([1]), at: 0)
       #expect(spool.begin(new, from: "a") == 0)
       #expect(spool.begin(old, from: "a") == 0)
       #expect(spool.begin(old, from: "b.a") == 1, "another client's stays")
@@ -46,7 +46,7 @@ import Testing
       let place = folder.appendingPathComponent("spool")
       let spool = try UpdateSpool(place)
       let offer = offer(Data([1, 2, 3, 4]))
-      try spool.write(Data([1, 2]), at: 0, of: offer, from: "a")
+      try spool.open(offer, from: "a").write(Data([1, 2]), at: 0)
       let files = try FileManager.default.contentsOfDirectory(atPath: place.path)
       for path in [place.path] + files.map({ place.appendingPathComponent($0).path }) {
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int

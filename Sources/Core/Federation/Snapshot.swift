@@ -31,17 +31,20 @@ package struct Snapshot: Sendable {
 
   /// From the weights of every part, in layout order.
   package init(_ stage: Stage, parts: [Data]) {
-    precondition(parts.count == stage.model.parts.count)
-    self.stage = stage
-    var manifest: [PartVersion] = []
-    var weights: [Digest: Data] = [:]
-    for (part, data) in zip(stage.model.parts, parts) {
-      precondition(data.count == part.range.count * 4, "\(part.name) of \(data.count) bytes")
-      let digest = Digest(of: data)
-      manifest.append(PartVersion(name: part.name, digest: digest, bytes: data.count))
-      weights[digest] = data
+    self.init(stage, versions: parts.map { (Digest(of: $0), $0) })
+  }
+
+  private init(_ stage: Stage, versions: [(digest: Digest, weights: Data)]) {
+    precondition(versions.count == stage.model.parts.count)
+    for (part, version) in zip(stage.model.parts, versions) {
+      let count = version.weights.count
+      precondition(count == part.range.count * 4, "\(part.name) of \(count) bytes")
     }
-    (self.manifest, self.weights) = (manifest, weights)
+    self.stage = stage
+    manifest = zip(stage.model.parts, versions).map { part, version in
+      PartVersion(name: part.name, digest: version.digest, bytes: version.weights.count)
+    }
+    weights = Dictionary(versions.map { ($0.digest, $0.weights) }) { first, _ in first }
   }
 
   /// The same versions without their weights, for whoever outlives those.
@@ -120,7 +123,12 @@ package struct Snapshot: Sendable {
 
   /// The snapshot with some parts replaced, by name.
   package func replacing(parts new: [String: Data]) -> Snapshot {
-    Snapshot(stage, parts: manifest.map { new[$0.name] ?? weights[$0.digest] ?? Data() })
+    Snapshot(
+      stage,
+      versions: manifest.map { version in
+        // What stays, frozen layers above all, has its digest already.
+        new[version.name].map { (Digest(of: $0), $0) } ?? (version.digest, weights[version.digest] ?? Data())
+      })
   }
 
   /// The snapshot after a round: the range that the stage trains is replaced.

@@ -106,15 +106,16 @@ package actor Connection {
   }
 
   /// Sends a message, after those that wait already.
-  package func send(_ message: Message) async throws(WireError) {
-    let pieces: [Data]
-    do { pieces = try message.frame().pieces() } catch { throw .malformed("\(error)") }
+  package func send(_ message: Message) async throws(WireError) { try await send(OutgoingFrame(message)) }
+
+  /// Sends what many are sent.
+  package func send(_ frame: OutgoingFrame) async throws(WireError) {
     await takeTurn()
     defer { passTurn() }
-    let count = pieces.reduce(0) { $0 + $1.count }
+    let count = frame.count
     var sent = 0
     while sent < count {
-      sent += try await waiting { () throws(StreamError) in try stream.write(pieces, behind: sent) }
+      sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
     }
   }
 

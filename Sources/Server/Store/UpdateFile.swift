@@ -37,7 +37,8 @@ package struct UpdateFile: ~Copyable {
     }
   }
 
-  func write(_ bytes: Data, at offset: Int) throws(StoreError) {
+  /// Puts bytes to their place. Throws ``StoreError``.
+  package func write(_ bytes: Data, at offset: Int) throws(StoreError) {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes {

@@ -28,14 +28,14 @@ package struct UpdateSpool: Sendable {
   // MARK: - On their way in
 
   private func arriving(_ client: String, _ digest: Digest) -> URL {
-    folder.appendingPathComponent("\(digest.description.prefix(32)).\(client)")
+    Self.file("\(digest.description.prefix(32)).\(client)", in: folder)
   }
 
   /// Bytes of an offered update that are here already; what is here of the client's other updates is removed.
   package func begin(_ offer: UpdateOffer, from client: String) -> Int {
     let own = arriving(client, offer.digest)
     for name in Self.names(in: folder) where name.dropFirst(33) == client && name != own.lastPathComponent {
-      try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+      try? FileManager.default.removeItem(at: Self.file(name, in: folder))
     }
     let size = (try? UpdateFile(own).count) ?? 0
     guard size <= offer.bytes else {
@@ -45,11 +45,9 @@ package struct UpdateSpool: Sendable {
     return size
   }
 
-  /// Puts a piece to its place. Throws ``StoreError`` where it cannot be written.
-  package func write(_ bytes: Data, at offset: Int, of offer: UpdateOffer, from client: String)
-    throws(StoreError)
-  {
-    try UpdateFile(creating: arriving(client, offer.digest)).write(bytes, at: offset)
+  /// Where the update's bytes go. Throws ``StoreError`` where they cannot be written.
+  package func open(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
+    try UpdateFile(creating: arriving(client, offer.digest))
   }
 
   /// The update as far as it has come. Throws ``StoreError`` where nothing has.
@@ -78,7 +76,7 @@ package struct UpdateSpool: Sendable {
 
   /// Where a client's admitted update of a round is.
   func admitted(_ client: String, _ round: Int64) -> URL {
-    admitted.appendingPathComponent("\(round).\(client)")
+    Self.file("\(round).\(client)", in: admitted)
   }
 
   /// Counts an update that has come among those of a round. Throws ``StoreError``.
@@ -111,8 +109,13 @@ package struct UpdateSpool: Sendable {
 
   private func remove(_ isOver: (String) -> Bool) {
     for name in Self.names(in: admitted) where isOver(name) {
-      unlink(admitted.appendingPathComponent(name).path)
+      unlink(Self.file(name, in: admitted).path)
     }
+  }
+
+  /// Without a look at the disk for whether it is a folder: hundreds are opened as a round is aggregated.
+  private static func file(_ name: String, in folder: URL) -> URL {
+    folder.appending(component: name, directoryHint: .notDirectory)
   }
 
   private static func names(in folder: URL) -> [String] {

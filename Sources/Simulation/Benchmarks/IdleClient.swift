@@ -12,19 +12,51 @@ struct IdleClient: Sendable {
 
   /// What all such clients send in a round: one number, as often as the model has weights.
   final class Updates: Sendable {
-    typealias Update = (bytes: Data, digest: Digest)
-    private let count: Int
-    private let latest = Mutex<(round: Int, update: Update)?>(nil)
+    /// As it travels: its frames are made once, and sent by all.
+    struct Update: Sendable {
+      let round: Int
+      let digest: Digest
+      let frames: [OutgoingFrame]
+    }
 
-    /// For models of so many bytes.
-    init(bytes: Int) { count = bytes / 4 }
+    /// Of an update.
+    let bytes: Int
+    private let clients: Int
+    /// Bytes that the server wants in a frame.
+    private let chunk: Int
+    private let latest: Mutex<(bytes: Data, update: Update?)>
+    /// Verdicts that have come in the latest round.
+    private let verdicts = Mutex(0)
 
-    subscript(round: Int) -> Update {
-      latest.withLock { latest in
-        if let latest, latest.round == round { return latest.update }
-        let bytes = [Float](repeating: Float(round), count: count).withUnsafeBytes { Data($0) }
-        let update = (bytes, Digest(of: bytes))
-        latest = (round, update)
+    /// For models of so many bytes, and so many clients.
+    init(bytes: Int, clients: Int) {
+      (self.bytes, self.clients, chunk) = (bytes, clients, WireLimits.chunk(clients: clients))
+      latest = Mutex((Data(count: bytes), nil))
+    }
+
+    /// A verdict has come. The last of a round makes the next one's update, while the server has its own work: as training
+    /// would, that keeps no other client waiting.
+    func finish(_ round: Int) throws {
+      let isLast = verdicts.withLock { verdicts in
+        verdicts = (verdicts + 1) % clients
+        return verdicts == 0
+      }
+      if isLast { _ = try update(round + 1) }
+    }
+
+    func update(_ round: Int) throws -> Update {
+      try latest.withLock { latest in
+        if let update = latest.update, update.round == round { return update }
+        // The frames let go of the bytes, which are written anew in their place.
+        latest.update = nil
+        latest.bytes.withUnsafeMutableBytes { $0.bindMemory(to: Float.self).update(repeating: Float(round)) }
+        let (bytes, digest) = (latest.bytes, Digest(of: latest.bytes))
+        let frames = try stride(from: 0, to: bytes.count, by: chunk).map { start in
+          let piece = bytes[start..<min(start + chunk, bytes.count)]
+          return try OutgoingFrame(.update(UpdateData(digest: digest, offset: start), piece))
+        }
+        let update = Update(round: round, digest: digest, frames: frames)
+        latest.update = update
         return update
       }
     }
@@ -49,28 +81,24 @@ struct IdleClient: Sendable {
   /// Takes part to the job's end. Throws where the server does not take what it offers.
   func run() async throws -> Times {
     let connection = try await Connection.connect(to: server, limit: WireLimits.frame)
-    var (times, chunk, missing): (Times, Int, Int) = (Times(), WireLimits.chunk, 0)
+    var (times, missing) = (Times(), 0)
     var assignment: Assignment?
     try await connection.send(.hello(Hello(name: name, software: "bench")))
     while true {
       switch try await connection.receive() {
-      case .welcome(let welcome): chunk = welcome.chunkBytes
       case .assignment(let next):
         times.first = times.first ?? .now
         (assignment, missing) = (next, next.parts.reduce(0) { $0 + $1.bytes })
         for part in next.parts { try await connection.send(.fetch(Fetch(digest: part.digest))) }
       case .layer(_, let bytes):
         missing -= bytes.count
-        if missing == 0, let assignment { try await connection.send(.offer(offer(assignment))) }
+        if missing == 0, let assignment { try await connection.send(.offer(try offer(assignment))) }
       case .request(let request):
-        let bytes = updates[request.key.round].bytes
-        for start in stride(from: request.offset, to: bytes.count, by: chunk) {
-          let piece = bytes[start..<min(start + chunk, bytes.count)]
-          try await connection.send(.update(UpdateData(digest: request.digest, offset: start), piece))
-        }
+        for frame in try updates.update(request.key.round).frames { try await connection.send(frame) }
       case .acknowledgement(let verdict):
         if let refusal = verdict.refusal { throw WireError.malformed(refusal.explanation) }
         times.last = .now
+        try updates.finish(verdict.key.round)
       case .goodbye:
         await connection.close()
         return times
@@ -79,10 +107,10 @@ struct IdleClient: Sendable {
     }
   }
 
-  private func offer(_ assignment: Assignment) -> UpdateOffer {
-    let update = updates[assignment.key.round]
+  private func offer(_ assignment: Assignment) throws -> UpdateOffer {
+    let update = try updates.update(assignment.key.round)
     return UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: update.digest,
-      bytes: update.bytes.count, samples: 100, steps: 1, loss: 1, seconds: 0)
+      bytes: updates.bytes, samples: 100, steps: 1, loss: 1, seconds: 0)
   }
 }

@@ -70,7 +70,7 @@ package struct RoundBenchmark: Sendable {
     var first = addresses.makeAsyncIterator()
     guard let text = await first.next() else { throw CancellationError() }
     let endpoint = try Endpoint(parsing: text)
-    let updates = IdleClient.Updates(bytes: modelBytes)
+    let updates = IdleClient.Updates(bytes: modelBytes, clients: clients)
     let times = try await withThrowingTaskGroup(of: IdleClient.Times.self) { group in
       for number in 0..<clients {
         group.addTask {

@@ -72,7 +72,8 @@ final class VirtualServer {
     case .serve(let fetch):
       guard let weights = leader.weights(fetch.digest) else { return [] }
       guard (0...weights.count).contains(fetch.offset) else { throw UnexpectedMessage("a fetch") }
-      return LayerData.pieces(of: weights, fetch).map { .send($0, link: link) }
+      let layer = OutgoingLayer(fetch.digest, weights)
+      return layer.offsets(from: fetch.offset).map { .send(layer.message(at: $0), link: link) }
     case .decline(let decline): return follow(leader.take(decline, from: client, at: now))
     case .consider(let offer):
       guard leader.wants(offer, from: client) else {
@@ -80,7 +81,7 @@ final class VirtualServer {
       }
       return try request(offer, client, link, at: now)
     case .write(let bytes, let offset, let offer):
-      try store.updates.write(bytes, at: offset, of: offer, from: client)
+      try store.updates.open(offer, from: client).write(bytes, at: offset)
       return []
     case .finish(let offer, let wasResumed):
       let check = leader.check(offer, from: client)

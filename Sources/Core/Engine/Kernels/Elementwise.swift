@@ -49,20 +49,29 @@ package enum Elementwise {
 
   /// Whether no value is infinite or none at all.                     values [L]
   package static func areFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
-    // Without a way out of the loop, which goes over whole vectors so.
-    var found: UInt32 = 0
-    for value in values { found |= value.bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0 }
-    return found == 0
+    areFinite(bytes: UnsafeRawBufferPointer(values))
   }
 
-  /// The same of float32 values as they travel, which need not lie where a Float would.
+  /// The same of float32 values as they travel, which need not lie where a Float would; bytes behind the last whole value
+  /// are passed over.
   package static func areFinite(bytes: UnsafeRawBufferPointer) -> Bool {
-    var found: UInt32 = 0
-    for offset in stride(from: 0, to: bytes.count & ~3, by: 4) {
-      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
-      found |= bits & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
+    guard let start = bytes.baseAddress else { return true }
+    let values = bytes.count / 4
+    // Where the exponent is all ones, and nowhere else, this carries into the sign's bit.
+    let (exponent, one): (UInt32, UInt32) = (0x7F80_0000, 0x0080_0000)
+    var found = SIMD16<UInt32>.zero
+    var index = 0
+    while index &+ 16 <= values {
+      let bits = start.loadUnaligned(fromByteOffset: 4 &* index, as: SIMD16<UInt32>.self)
+      found |= (bits & exponent) &+ one
+      index &+= 16
     }
-    return found == 0
+    var last: UInt32 = 0
+    while index < values {
+      last |= (start.loadUnaligned(fromByteOffset: 4 &* index, as: UInt32.self) & exponent) &+ one
+      index &+= 1
+    }
+    return (0..<16).reduce(last) { $0 | found[$1] } >> 31 == 0
   }
 
   /// y += scale · x, of the same shape.
