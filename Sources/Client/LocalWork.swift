@@ -70,10 +70,11 @@ struct LocalWork: Sendable {
       return goesOn && !progress.isStopped
     }
     guard !progress.isStopped else { return nil }
+    let samples = try readable()
     let bytes = try encode(trainer.parameters[stage.range].array(), base: base, stage, assignment)
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-      bytes: bytes.count, samples: images.count, steps: summary.steps, loss: summary.loss,
+      bytes: bytes.count, samples: samples, steps: summary.steps, loss: summary.loss,
       seconds: (clock.now - start).seconds,
       monitors: trainer.monitors, codec: assignment.codec)
     return Update(offer: offer, bytes: bytes)
@@ -94,6 +95,17 @@ struct LocalWork: Sendable {
     let sent = try coding.decode(bytes, base: base)
     try feedback.propose(zip(wanted, sent).map { $0 - $1 }, stage: stage.index)
     return bytes
+  }
+
+  /// How many of the images could be read, by which the update counts. Throws ``ClientError/data(_:)`` where they are too
+  /// few to train on: that shows where their files are read, and not before.
+  private func readable() throws(ClientError) -> Int {
+    let readable = images.count - images.unreadable
+    guard readable >= 2 else {
+      let reason = BrokenFile.summary(images.broken) ?? "the others are broken"
+      throw .data("\(readable) of \(images.count) images can be read, and two are needed: \(reason)")
+    }
+    return readable
   }
 
   private var threads: Int { configuration.threads }

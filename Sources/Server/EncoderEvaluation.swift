@@ -21,11 +21,22 @@ package struct EncoderEvaluation: Sendable {
   package let seed: UInt64
   package let threads: Int
 
-  /// Nil where images have no labels.
-  package init?(train: ImageSet, test: ImageSet, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int) {
-    guard train.labels != nil, test.labels != nil else { return nil }
-    (self.train, self.test, self.fineTuningEpochs) = (train, test, fineTuningEpochs)
-    (self.seed, self.threads) = (seed, threads)
+  /// Throws a ``DatasetError`` where images have no labels, or none can be read. Those that cannot are left out: each is
+  /// tried.
+  package init(
+    train: ImageSet, test: ImageSet, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int
+  ) throws(DatasetError) {
+    try Self.requireLabels(train, test)
+    let workers = Workers(threads)
+    (self.train, self.test) = (train.readable(workers), test.readable(workers))
+    for images in [self.train, self.test] where images.count == 0 { throw .broken(images.broken) }
+    (self.fineTuningEpochs, self.seed, self.threads) = (fineTuningEpochs, seed, threads)
+  }
+
+  /// Throws a ``DatasetError`` where these cannot evaluate anything, as far as can be told without reading them.
+  package static func requireLabels(_ train: ImageSet, _ test: ImageSet) throws(DatasetError) {
+    guard train.labels != nil, test.labels != nil else { throw .unlabelled(for: "an evaluation") }
+    try test.requireClasses(of: train)
   }
 
   private var classes: Int { max(train.classes, test.classes) }

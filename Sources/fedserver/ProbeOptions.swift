@@ -35,8 +35,12 @@ struct ProbeOptions: ParsableArguments {
     guard let probeData, let probeTestData else { return nil }
     let train = try images("--probe-data", probeData, .train, plan)
     let test = try images("--probe-test-data", probeTestData, .test, plan)
-    guard let evaluation = EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
-    else { preconditionFailure("a probe without labels") }
+    let evaluation: EncoderEvaluation
+    do {
+      evaluation = try EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
+    } catch {
+      throw CommandFailure(.data, "--probe-data: \(error.description)")
+    }
     return Prober(plan, store, evaluation, every: probeEvery, observer: observer)
   }
 

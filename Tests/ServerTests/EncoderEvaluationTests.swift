@@ -18,12 +18,10 @@ import Testing
   }
 
   private func evaluation(epochs: Int, seed: UInt64 = 1, threads: Int = 1) throws -> EncoderEvaluation {
-    try #require(
-      EncoderEvaluation(
-        train: DataSpec(parsing: "shapes:60").load(role: .train, for: ImageFit(size: 16, channels: 3)),
-        test: DataSpec(parsing: "shapes:50").load(role: .test, for: ImageFit(size: 16, channels: 3)),
-        fineTuningEpochs: epochs,
-        seed: seed, threads: threads))
+    try EncoderEvaluation(
+      train: DataSpec(parsing: "shapes:60").load(role: .train, for: ImageFit(size: 16, channels: 3)),
+      test: DataSpec(parsing: "shapes:50").load(role: .test, for: ImageFit(size: 16, channels: 3)),
+      fineTuningEpochs: epochs, seed: seed, threads: threads)
   }
 
   @Test(arguments: [vit, resnet]) func threadsDoNotChangeAFigure(encoder: EncoderConfiguration) throws {
@@ -55,7 +53,8 @@ import Testing
   @Test func imagesWithoutLabelsCannotEvaluate() throws {
     let images = ImageSet(pixels: .init(repeating: 0, count: 3 * 16 * 16), count: 1, channels: 3, size: 16)
     let labelled = try DataSpec(parsing: "shapes:4").load(role: .train, for: ImageFit(size: 16, channels: 3))
-    #expect(EncoderEvaluation(train: images, test: labelled, seed: 1, threads: 1) == nil)
-    #expect(EncoderEvaluation(train: labelled, test: images, seed: 1, threads: 1) == nil)
+    let refusal = DatasetError.unlabelled(for: "an evaluation")
+    #expect(throws: refusal) { try EncoderEvaluation(train: images, test: labelled, seed: 1, threads: 1) }
+    #expect(throws: refusal) { try EncoderEvaluation(train: labelled, test: images, seed: 1, threads: 1) }
   }
 }

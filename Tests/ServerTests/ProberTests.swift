@@ -10,10 +10,9 @@ import Testing
 
   private func evaluation(_ plan: Plan) throws -> EncoderEvaluation {
     let fit = ImageFit(plan.encoder)
-    return try #require(
-      EncoderEvaluation(
-        train: DataSpec(parsing: "shapes:40?channels=1").load(role: .train, for: fit),
-        test: DataSpec(parsing: "shapes:30?channels=1").load(role: .test, for: fit), seed: 7, threads: 2))
+    return try EncoderEvaluation(
+      train: DataSpec(parsing: "shapes:40?channels=1").load(role: .train, for: fit),
+      test: DataSpec(parsing: "shapes:30?channels=1").load(role: .test, for: fit), seed: 7, threads: 2)
   }
 
   /// Commits a round whose weights are those that the plan begins with, under another seed each time.

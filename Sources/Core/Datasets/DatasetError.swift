@@ -20,6 +20,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case tooLarge(path: String, bytes: Int, memory: Int)
   /// Images that cannot be read, where all must be.
   case broken([BrokenFile])
+  /// Images without labels, where those are needed for what is named.
+  case unlabelled(for: String)
   /// Labels of training and of test images that do not mean the same.
   case differentClasses(train: [String], test: [String])
   /// A partition such as `dirichlet:0.5` that cannot be understood.
@@ -60,6 +62,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
         + "take some of them with limit=N"
     case .broken(let files):
       BrokenFile.refusal(files)
+    case .unlabelled(let purpose):
+      "\(purpose) needs labels, and the images have none"
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) are not the test images' (\(Self.list(test)))"
     case .badPartition(let text, let problem):

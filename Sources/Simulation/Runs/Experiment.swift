@@ -114,7 +114,7 @@ package struct Experiment: Sendable {
     let fit = ImageFit(plan.encoder)
     let train = try settings.data.load(role: .train, for: fit, strict: settings.isStrict)
     let test = try settings.testData?.load(role: .test, for: fit, strict: settings.isStrict)
-    try test?.requireClasses(of: train)
+    if let test { try EncoderEvaluation.requireLabels(train, test) }
     return (train, test)
   }
 
@@ -180,12 +180,11 @@ package struct Experiment: Sendable {
   private func evaluate(
     _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet?
   ) async throws -> Summary.Evaluation? {
-    guard let test,
-      let evaluation = EncoderEvaluation(
+    guard let test else { return nil }
+    return try await TrainingThread.run("evaluation") { [observer, plan, settings] in
+      let evaluation = try EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
         threads: settings.cores)
-    else { return nil }
-    return try await TrainingThread.run("evaluation") { [observer, plan] in
       func accuracies(_ checkpoint: EncoderCheckpoint) -> EncoderEvaluation.Accuracies {
         observer(.evaluating)
         return evaluation.accuracies(of: checkpoint) { observer(.fineTuning(step: $0, of: $1)) }
@@ -198,13 +197,12 @@ package struct Experiment: Sendable {
   private func probeRounds(
     of store: Store, _ train: ImageSet, _ test: ImageSet?
   ) async throws -> [RoundProbe]? {
-    guard settings.probeEvery > 0, let test,
-      let evaluation = EncoderEvaluation(
-        train: train, test: test, seed: plan.seed, threads: settings.cores)
-    else { return nil }
+    guard settings.probeEvery > 0, let test else { return nil }
     observer(.evaluating)
-    return try await TrainingThread.run("evaluation") { [plan, interval = settings.probeEvery] in
-      try RoundProbe.all(of: store, plan, every: interval) {
+    return try await TrainingThread.run("evaluation") { [plan, settings] in
+      let evaluation = try EncoderEvaluation(
+        train: train, test: test, seed: plan.seed, threads: settings.cores)
+      return try RoundProbe.all(of: store, plan, every: settings.probeEvery) {
         evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation))
       }
     }

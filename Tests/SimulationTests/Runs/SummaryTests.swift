@@ -76,11 +76,10 @@ import Testing
       #expect(checkpoint.configuration == plan.encoder)
       #expect(checkpoint.mean == plan.augmentation.mean)
       #expect(checkpoint.deviation == plan.augmentation.deviation)
-      let evaluation = try #require(
-        EncoderEvaluation(
-          train: DataSpec(parsing: "shapes:32").load(role: .train, for: ImageFit(size: 16, channels: 3)),
-          test: DataSpec(parsing: "shapes:30").load(role: .test, for: ImageFit(size: 16, channels: 3)),
-          seed: 1, threads: 2))
+      let evaluation = try EncoderEvaluation(
+        train: DataSpec(parsing: "shapes:32").load(role: .train, for: ImageFit(size: 16, channels: 3)),
+        test: DataSpec(parsing: "shapes:30").load(role: .test, for: ImageFit(size: 16, channels: 3)),
+        seed: 1, threads: 2)
       #expect(evaluation.accuracies(of: checkpoint) == summary.evaluation?.trained)
     }
   }

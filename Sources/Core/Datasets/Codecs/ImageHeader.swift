@@ -16,24 +16,49 @@ struct ImageHeader: Sendable, Hashable {
   /// As it is to be seen.
   let shape: ImageShape
   let orientation: Orientation
+  /// Bytes that the decoder holds of each of the image's pixels at once; 0 where it goes over them row by row, at any
+  /// scale.
+  let bytesHeld: Int
 
   /// Larger images would take more memory to decode than a small machine has: 64 million pixels.
   static let largestArea = 1 << 26
+  /// The smallest scale is one to so many, along each side.
+  static let largestDivisor = 8
 
   /// Of an image that is stored at `height` x `width`. Throws where nobody should try to decode it.
   init(
-    _ format: Format, channels: Int, height: Int, width: Int, _ orientation: Orientation = .topLeft
+    _ format: Format, channels: Int, height: Int, width: Int, bytesHeld: Int,
+    _ orientation: Orientation = .topLeft
   ) throws(ImageFault) {
     guard height > 0, width > 0 else { throw ImageFault("it has no pixels") }
-    let (area, overflow) = height.multipliedReportingOverflow(by: width)
-    guard !overflow, area <= Self.largestArea else {
-      throw ImageFault("\(width) x \(height) pixels are more than \(Self.largestArea)")
-    }
-    self.format = format
-    self.orientation = orientation
+    let divisor = bytesHeld > 0 ? 1 : Self.largestDivisor
+    try Self.requireArea(height: height, width: width, divisor)
+    (self.format, self.orientation, self.bytesHeld) = (format, orientation, bytesHeld)
     shape = ImageShape(
       channels: channels, height: orientation.swapsAxes ? width : height,
       width: orientation.swapsAxes ? height : width)
+  }
+
+  /// Throws where so many pixels are too many at a scale of one to `divisor`.
+  static func requireArea(height: Int, width: Int, _ divisor: Int) throws(ImageFault) {
+    let (rows, columns) = ((height + divisor - 1) / divisor, (width + divisor - 1) / divisor)
+    let (area, overflow) = rows.multipliedReportingOverflow(by: columns)
+    guard overflow || area > largestArea else { return }
+    let scale = divisor == 1 ? "" : ", at a scale of 1/\(divisor) too"
+    throw ImageFault("\(width) x \(height) pixels are more than \(largestArea)\(scale)")
+  }
+
+  /// The scale 1, 1/2, 1/4 or 1/8 at which the shorter side is just at least `shorterSide`, as far as the format has
+  /// scales.
+  func divisor(shorterSide: Int) -> Int {
+    guard format == .jpeg else { return 1 }
+    return [8, 4, 2].first { (shape.shorterSide + $0 - 1) / $0 >= shorterSide } ?? 1
+  }
+
+  /// Bytes that decoding takes at most, beside the file's own.
+  func decodingBytes(shorterSide: Int) -> Int {
+    let (area, divisor) = (shape.height * shape.width, divisor(shorterSide: shorterSide))
+    return area * bytesHeld + (format == .jpeg ? 3 * area / (divisor * divisor) : 0)
   }
 
   /// Reads the header of a file of either format, of which `bytes` is the beginning.

@@ -17,9 +17,11 @@ enum JPEGDecoder {
     guard colours != TJCS_CMYK.rawValue, colours != TJCS_YCCK.rawValue else {
       throw ImageFault("it is CMYK, whose colours are not known without its profile")
     }
+    let channels = colours == TJCS_GRAY.rawValue ? 1 : 3
+    // Of a progressive one all coefficients, of two bytes each.
     return try ImageHeader(
-      .jpeg, channels: colours == TJCS_GRAY.rawValue ? 1 : 3, height: Int(height), width: Int(width),
-      EXIF.orientation(ofJPEG: bytes))
+      .jpeg, channels: channels, height: Int(height), width: Int(width),
+      bytesHeld: JPEGSegments.areProgressive(bytes) ? 2 * channels : 0, EXIF.orientation(ofJPEG: bytes))
   }
 
   /// Decodes at the smallest of the scales 1, 1/2, 1/4 and 1/8 whose shorter side is at least `shorterSide`;
@@ -32,7 +34,8 @@ enum JPEGDecoder {
     let stored = header.orientation.swapsAxes
     let (height, width) =
       stored ? (header.shape.width, header.shape.height) : (header.shape.height, header.shape.width)
-    let divisor = [8, 4, 2].first { (min(height, width) + $0 - 1) / $0 >= shorterSide } ?? 1
+    let divisor = header.divisor(shorterSide: shorterSide)
+    try ImageHeader.requireArea(height: height, width: width, divisor)
     let shape = ImageShape(
       channels: min(channels, header.shape.channels), height: (height + divisor - 1) / divisor,
       width: (width + divisor - 1) / divisor)

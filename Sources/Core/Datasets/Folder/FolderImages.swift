@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Synchronization
 
 /// A folder's images, decoded when they are asked for.
@@ -10,6 +11,7 @@ final class FolderImages: ImageSource {
   private let folder: ImageFolder
   private let fit: ImageFit
   private let cache: ImageCache
+  private let room = DecodingRoom()
   private let state: Mutex<State>
 
   private struct State {
@@ -27,10 +29,13 @@ final class FolderImages: ImageSource {
   var channels: Int { fit.channels }
   var longestSide: Int { fit.longestSide }
   var broken: [BrokenFile] { state.withLock { $0.broken.sorted { $0.path < $1.path } } }
+  var unreadable: Set<Int> { state.withLock { $0.unreadable } }
 
   var spareBytes: Int {
     let all = folder.files.reduce(0) { $0 + fit.kept(of: $1.shape).shape.count }
+    let largest = folder.files.lazy.map { $0.decodingBytes(for: self.fit) }.max() ?? 0
     return max(min(all, cache.limit) - cache.bytes, 0)
+      + DecodingRoom.most(ProcessInfo.processInfo.activeProcessorCount, largest: largest)
   }
 
   func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result {
@@ -45,13 +50,12 @@ final class FolderImages: ImageSource {
     FolderImages(folder, fit, cache: ImageCache(limit: cache.limit))
   }
 
-  /// Decodes every file; what is read first stays in the cache.
-  func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile] {
-    workers.run(count) { index, _ in
-      _ = own(index)
+  /// Decodes the files; what is read first stays in the cache.
+  func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void) {
+    workers.run(indices.count) { index, _ in
+      _ = own(indices[index])
       each()
     }
-    return broken
   }
 
   private func image(_ index: Int) -> DecodedImage {
@@ -71,7 +75,9 @@ final class FolderImages: ImageSource {
     if let image = cache[index] { return image }
     guard state.withLock({ !$0.unreadable.contains(index) }) else { return nil }
     do {
-      let image = try ImageFile.decode(folder.path(index), for: fit, Resampler())
+      let image = try room.with(folder.files[index].decodingBytes(for: fit)) { () throws(ImageFault) in
+        try ImageFile.decode(folder.path(index), for: fit, Resampler())
+      }
       cache.insert(image, at: index)
       return image
     } catch {

@@ -9,6 +9,8 @@ struct FolderListing {
   private(set) var files: [String] = []
   /// The folders at the top, in their order, whether there are images in them or not.
   private(set) var topFolders: [String] = []
+  /// What nobody can look into or open.
+  private(set) var broken: [BrokenFile] = []
 
   private let root: String
   private var visited: Set<Identity> = []
@@ -29,22 +31,21 @@ struct FolderListing {
     case other
   }
 
-  /// Throws a ``DatasetError`` for a folder that is missing, cannot be read or holds no images.
+  /// Throws a ``DatasetError`` for a folder that is missing, cannot be read or holds nothing that could be images.
   init(_ path: String) throws(DatasetError) {
     root = path
     guard case .folder(let identity) = Self.kind(of: path) else { throw .missingDirectory(path: path) }
     visited.insert(identity)
     try descend("")
-    guard !files.isEmpty else { throw .noFiles(path: path, pattern: "*.jpg, *.jpeg or *.png") }
+    guard !files.isEmpty || !broken.isEmpty else { throw .noFiles(path: path, pattern: "*.jpg, *.jpeg or *.png") }
   }
 
   private mutating func descend(_ folder: String) throws(DatasetError) {
     let path = folder.isEmpty ? root : root + "/" + folder
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path)
-    } catch {
-      throw .unreadable(path: path, reason: error.localizedDescription)
+    guard let names = names(in: path) else {
+      let reason = String(cString: strerror(errno))
+      guard !folder.isEmpty else { throw .unreadable(path: path, reason: reason) }
+      return broken.append(BrokenFile(path: path, reason: reason))
     }
     for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
       let relative = folder.isEmpty ? name : folder + "/" + name
@@ -60,6 +61,29 @@ struct FolderListing {
       case .file, .other: break
       }
     }
+  }
+
+  /// What is in a folder; nil where it cannot be read, and `errno` says why. A name that is no text has no path that
+  /// could be opened later: what might be images is noted as broken.
+  private mutating func names(in path: String) -> [String]? {
+    guard let stream = opendir(path) else { return nil }
+    defer { closedir(stream) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(stream) {
+      let (name, isText) = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+        let bytes = bytes.prefix { $0 != 0 }
+        return (String(decoding: bytes, as: UTF8.self), String(validating: bytes, as: UTF8.self) != nil)
+      }
+      let mayBeFolder = [DT_DIR, DT_LNK, DT_UNKNOWN].contains(Int(entry.pointee.d_type))
+      if isText {
+        names.append(name)
+      } else if mayBeFolder || Self.isImage(name) {
+        broken.append(BrokenFile(path: path + "/" + name, reason: "its name is not UTF-8"))
+      }
+      errno = 0
+    }
+    return errno == 0 ? names : nil
   }
 
   private static func isImage(_ name: String) -> Bool {

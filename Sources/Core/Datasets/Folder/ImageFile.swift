@@ -5,15 +5,15 @@ enum ImageFile {
   /// No image that would be decoded has a larger file.
   private static let largestFile = 1 << 28
 
-  /// Reads what the file says of its image.
-  static func header(_ path: String) throws(ImageFault) -> ImageHeader {
+  /// Reads what the file says of its image, and how many bytes it has.
+  static func header(_ path: String) throws(ImageFault) -> (header: ImageHeader, bytes: Int) {
     let file = try open(path)
     let beginning = try bytes(of: file, headerBytes)
     do {
-      return try parse(beginning)
+      return (try parse(beginning), file.size)
     } catch  where beginning.count < file.size {
       // A thumbnail or a profile may stand before it.
-      return try parse(try bytes(of: file, file.size))
+      return (try parse(try bytes(of: file, file.size)), file.size)
     }
   }
 

@@ -14,8 +14,17 @@ package struct ImageFolder: Sendable {
   struct File: Sendable {
     /// From the folder on.
     let name: String
-    let shape: ImageShape
+    let header: ImageHeader
+    /// Of the file.
+    let bytes: Int
     let label: Int
+
+    var shape: ImageShape { header.shape }
+
+    /// Bytes that are taken while the file is decoded for an encoder.
+    func decodingBytes(for fit: ImageFit) -> Int {
+      bytes + header.decodingBytes(shorterSide: fit.largestShorterSide)
+    }
   }
 
   let root: String
@@ -38,17 +47,18 @@ package struct ImageFolder: Sendable {
     let names = labels == Labels.none || stray != nil ? nil : listing.topFolders
     let numbers = Dictionary(uniqueKeysWithValues: (names ?? []).enumerated().map { ($1, $0) })
     var files: [File] = []
-    var broken: [BrokenFile] = []
+    var broken = listing.broken
     for name in listing.files {
       guard files.count < limit ?? Int.max else { break }
       let folder = name.prefix { $0 != "/" }
       do {
-        let shape = try ImageFile.header("\(root)/\(name)").shape
-        files.append(File(name: name, shape: shape, label: numbers[String(folder)] ?? 0))
+        let (header, bytes) = try ImageFile.header("\(root)/\(name)")
+        files.append(File(name: name, header: header, bytes: bytes, label: numbers[String(folder)] ?? 0))
       } catch {
         broken.append(BrokenFile(path: "\(root)/\(name)", reason: error.reason))
       }
     }
+    broken.sort { $0.path < $1.path }
     guard !files.isEmpty else {
       throw .malformed(path: root, problem: BrokenFile.summary(broken) ?? "no image is taken")
     }

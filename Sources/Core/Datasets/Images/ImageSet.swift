@@ -116,8 +116,24 @@ package struct ImageSet: Sendable {
     throw .differentClasses(train: names, test: classNames)
   }
 
-  /// Reads every image of the source once; returns what is broken of them.
+  /// How many of the images turned out so far to be unreadable. Others are given in their place, which must count once
+  /// where it matters how many there are.
+  package var unreadable: Int {
+    let unreadable = source.unreadable
+    return order.map { order in order.count { unreadable.contains($0) } } ?? unreadable.count
+  }
+
+  /// Reads every image once; returns what is broken of all that they come from.
   package func verify(_ workers: Workers, each: @Sendable () -> Void = {}) -> [BrokenFile] {
-    source.verify(workers, each: each)
+    source.verify(order ?? Array(0..<count), workers, each: each)
+    return source.broken
+  }
+
+  /// The images that can be read: each is tried.
+  package func readable(_ workers: Workers, each: @Sendable () -> Void = {}) -> ImageSet {
+    _ = verify(workers, each: each)
+    let unreadable = source.unreadable
+    guard !unreadable.isEmpty else { return self }
+    return subset((0..<count).filter { !unreadable.contains(order?[$0] ?? $0) })
   }
 }

@@ -12,6 +12,8 @@ package protocol ImageSource: Sendable {
   var longestSide: Int { get }
   /// What could not be read so far, in the order of the paths.
   var broken: [BrokenFile] { get }
+  /// Images that turned out so far to be none, and in whose place others are given.
+  var unreadable: Set<Int> { get }
   /// By how many bytes its memory may still grow.
   var spareBytes: Int { get }
 
@@ -23,8 +25,8 @@ package protocol ImageSource: Sendable {
   func isFitted(to fit: ImageFit) -> Bool
   /// The same images for an encoder.
   func fitted(to fit: ImageFit) -> any ImageSource
-  /// Reads every image once; returns what is broken of them.
-  func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile]
+  /// Reads the images at `indices` once, so that it is known which of them are broken.
+  func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void)
 }
 
 /// Channels, height and width of an image.

@@ -26,6 +26,7 @@ package struct PixelBuffer: ImageSource {
   package var channels: Int { shape.channels }
   package var longestSide: Int { shape.longerSide }
   package var broken: [BrokenFile] { [] }
+  package var unreadable: Set<Int> { [] }
   package var spareBytes: Int { 0 }
 
   package func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result {
@@ -50,5 +51,5 @@ package struct PixelBuffer: ImageSource {
     return PixelBuffer(fitted, count: count, kept, found: found)
   }
 
-  package func verify(_ workers: Workers, each: @Sendable () -> Void) -> [BrokenFile] { [] }
+  package func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void) {}
 }

@@ -29,7 +29,7 @@ package struct DataReport: Sendable, Codable {
     package let path, reason: String
   }
 
-  /// Those that can be used as far as their headers tell.
+  /// Those that can be used.
   package let images: Int
   /// How many of them have one channel; the others have three.
   package let grey: Int
@@ -42,7 +42,8 @@ package struct DataReport: Sendable, Codable {
 
   /// Reads every image once; `each` is called after one that takes a file to be read, on any thread.
   package init(_ set: ImageSet, _ workers: Workers, each: @Sendable () -> Void = {}) {
-    broken = set.verify(workers, each: each).map { Broken(path: $0.path, reason: $0.reason) }
+    let set = set.readable(workers, each: each)
+    broken = set.broken.map { Broken(path: Spelling.harmless($0.path), reason: Spelling.harmless($0.reason)) }
     let shapes = (0..<set.count).map { set.foundShape(of: $0) }
     images = set.count
     grey = shapes.count { $0.channels == 1 }
@@ -50,7 +51,7 @@ package struct DataReport: Sendable, Codable {
     var counts = [Int](repeating: 0, count: set.classes)
     for label in set.labels ?? [] { counts[label] += 1 }
     classes = counts.enumerated().map { index, count in
-      Class(name: set.classNames?[index] ?? "\(index)", count: count)
+      Class(name: set.classNames.map { Spelling.harmless($0[index]) } ?? "\(index)", count: count)
     }
   }
 }
