@@ -123,7 +123,7 @@ let package = Package(
     tests("Wire", ["Certificates"]),
     tests("Server", ["Certificates", grdb]),
     tests("Watch", ["PageChecks", "Federation", "Server", "Wire"]),
-    tests("Client", ["Certificates"]),
+    tests("Client", ["Certificates", "DataFiles"]),
     library("PageChecks", in: "Tests/PageChecks", ["Wire"]),
     tests("Pages", ["PageChecks"]),
     tests("Simulation", ["fedsim", "PageChecks"]),

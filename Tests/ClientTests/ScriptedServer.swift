@@ -135,13 +135,14 @@ struct ScriptedServer {
 
 /// Runs `body` beside a client of eight images with a folder of its own.
 func withClient<Result>(
-  _ plan: Plan, images: Int = 8, patience: Duration = .seconds(10), manners: Manners = Manners(),
+  _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = .seconds(10),
+  manners: Manners = Manners(),
   _ body: (ScriptedServer) async throws -> Result
 ) async throws -> Result {
   try await withTemporaryFolder { folder in
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     let events = EventLog<ClientEvent>()
-    let set = Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
+    let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
     configuration.manners = manners

@@ -131,12 +131,37 @@ import Testing
     #expect(set.broken.map(\.path) == [files.path + "/image.jpg"])
   }
 
-  /// 65,500 x 65,500 pixels would be 13 GB.
-  @Test func aHeaderThatPromisesTooMuchIsRefused() throws {
-    var file = try Make.jpeg(Self.quarters, height: 32, width: 48)
-    let frame = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == 0xC0 })
-    file.replaceSubrange(frame + 5..<frame + 9, with: Make.big(65500, 2) + Make.big(65500, 2))
+  /// A file whose header says that it is larger.
+  private func claiming(_ height: Int, _ width: Int, progressive: Bool = false) throws -> [UInt8] {
+    var file = try Make.jpeg(
+      Self.quarters, height: 32, width: 48, flags: progressive ? TJFLAG_PROGRESSIVE : 0)
+    let marker: UInt8 = progressive ? 0xC2 : 0xC0
+    let frame = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == marker })
+    file.replaceSubrange(frame + 5..<frame + 9, with: Make.big(height, 2) + Make.big(width, 2))
+    return file
+  }
+
+  /// 65,500 x 65,500 pixels would be 13 GB; of a progressive file all of 12,000 x 9,000 are held at once.
+  @Test(arguments: [(65500, 65500, false), (9000, 12000, true)])
+  func aHeaderThatPromisesTooMuchIsRefused(height: Int, width: Int, progressive: Bool) throws {
+    let file = try claiming(height, width, progressive: progressive)
     let error = #expect(throws: DatasetError.self) { try image(file) }
-    #expect(error?.description.contains("65500 x 65500 pixels are more than") == true)
+    #expect(error?.description.contains("\(width) x \(height) pixels are more than") == true)
+  }
+
+  /// A telephone's photograph is decoded at an eighth, row by row, unless the encoder is enormous.
+  @Test func aLargePhotographIsTaken() throws {
+    let (height, width) = (9000, 12000)
+    let set = try image(try Make.jpeg(try plain(height, width), height: height, width: width, channels: 1))
+    #expect(set.foundShape(of: 0) == ImageShape(channels: 1, height: height, width: width))
+    #expect(set.spareBytes < 64 << 20, "\(set.spareBytes)")
+    #expect(set.bytes(0).allSatisfy { (99...101).contains($0) } && set.broken.isEmpty)
+    let enormous = try image(try claiming(height, width), size: 8192)
+    _ = enormous.bytes(0)
+    #expect(enormous.broken.first?.reason == "12000 x 9000 pixels are more than 67108864")
+  }
+
+  private func plain(_ height: Int, _ width: Int) throws -> [UInt8] {
+    [UInt8](repeating: 100, count: height * width)
   }
 }

@@ -62,6 +62,9 @@ import Testing
     #expect(try image(colour).bytes(0) == [255, 255, 0, 255, 0, 255])
     let grey = try Make.png([0, 255, 77, 0], height: 1, width: 2, channels: 2)
     #expect(try image(grey, channels: 1).bytes(0) == [0, 255])
+    // Half of it: the bytes are mixed, and not the amounts of light behind them.
+    let half = try Make.png([200, 100, 0, 128], height: 1, width: 1, channels: 4)
+    #expect(try image(half).bytes(0) == [227, 177, 127])
     // A colour that stands for transparency.
     let keyed = Make.png(
       height: 1, width: 2, depth: 8, colour: 0, rows: [0, 5, 9], chunks: [("tRNS", [0, 5])])

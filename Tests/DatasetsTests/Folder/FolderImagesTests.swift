@@ -50,12 +50,28 @@ import Testing
     let file = try Data(contentsOf: URL(fileURLWithPath: files.path + "/7.png"))
     try files.write("7.png", Array(file.dropLast(20)))
     let set = try images()
-    #expect(set.count == 20 && set.broken.isEmpty)
+    #expect(set.count == 20 && set.broken.isEmpty && set.unreadable == 0)
     #expect(set.verify(Workers(4)).map(\.path) == [files.path + "/7.png"])
+    #expect(set.unreadable == 1)
     let error = #expect(throws: DatasetError.self) {
       try DataSpec(parsing: "folder:\(files.path)").load(role: .train, strict: true)
     }
     #expect(error?.description.contains("1 broken file is refused: \(files.path)/7.png: ") == true)
+  }
+
+  /// What is not asked for is not read.
+  @Test func aSubsetsReadableImagesAreItsOwn() throws {
+    for red in 10...29 { try put("\(red).png", UInt8(red)) }
+    for name in ["12", "17", "25"] {
+      let file = try Data(contentsOf: URL(fileURLWithPath: files.path + "/\(name).png"))
+      try files.write("\(name).png", Array(file.dropLast(20)))
+    }
+    let set = try images()
+    let some = set.subset([2, 3, 7, 3, 4])
+    let readable = some.readable(Workers(2))
+    #expect((0..<readable.count).map { red(readable, $0) } == [13, 13, 14])
+    #expect(some.unreadable == 2 && readable.unreadable == 0 && set.unreadable == 2)
+    #expect(set.readable(Workers(2)).count == 17)
   }
 
   /// The cache decides when a file is read, and nothing else.
@@ -75,9 +91,11 @@ import Testing
     for red in 0..<40 { try put("\(red).png", UInt8(red)) }
     // 48 bytes an image: 15 for good, and 5 at a time.
     let set = try images(cache: "960B")
-    #expect(set.spareBytes == 960)
+    let before = set.spareBytes
     for index in 0..<40 { _ = red(set, index) }
-    #expect(set.spareBytes == 0)
+    #expect(before - set.spareBytes == 960)
+    // What stays is what decoding takes: some 100 bytes of a file, and 48 of its pixels, on each core.
+    #expect((48...1000 * ProcessInfo.processInfo.activeProcessorCount).contains(set.spareBytes))
     // What is kept needs no file.
     try FileManager.default.removeItem(atPath: files.path)
     for index in 0..<40 { _ = red(set, index) }

@@ -54,6 +54,27 @@ import Testing
     #expect(reds(try load()) == [1])
   }
 
+  /// Bytes of another encoding than UTF-8 are no text that could be opened again, and are no secret.
+  @Test func namesThatAreNoTextAreBroken() throws {
+    try put("a/1.png", 1)
+    func make(_ name: [UInt8], isFolder: Bool = false) {
+      let path = Array("\(files.path)/".utf8) + name + [0]
+      path.withUnsafeBytes { path in
+        let path = path.assumingMemoryBound(to: CChar.self).baseAddress!
+        if isFolder { mkdir(path, 0o700) } else { close(open(path, O_WRONLY | O_CREAT, 0o600)) }
+      }
+    }
+    make(Array("a/caf".utf8) + [0xE9] + Array(".png".utf8))
+    make([0xFF], isFolder: true)
+    make(Array("a/no image ".utf8) + [0xE9])
+    let set = try load()
+    #expect(reds(set) == [1] && set.labels == [0])
+    #expect(set.broken.map(\.reason) == ["its name is not UTF-8", "its name is not UTF-8"])
+    #expect(set.broken.first?.path == "\(files.path)/a/caf\u{FFFD}.png")
+    let error = #expect(throws: DatasetError.self) { try load(strict: true) }
+    #expect(error?.description.contains("2 broken files are refused") == true)
+  }
+
   @Test func linksAreFollowedAndCirclesEnd() throws {
     try put("a/1.png", 1)
     let outside = try TestFiles()

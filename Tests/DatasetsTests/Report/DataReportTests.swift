@@ -21,11 +21,23 @@ import Testing
     try files.write("dog/5.png", Array(whole.dropLast(40)))
     let set = try DataSpec(parsing: "folder:\(files.path)").load(role: .train)
     let report = DataReport(set, Workers(2))
-    #expect(report.images == 4 && report.grey == 1)
+    #expect(report.images == 3 && report.grey == 1, "the one whose header alone is whole is not counted")
     #expect(report.height.min == 10 && report.height.median == 20 && report.height.max == 30)
     #expect(report.width.min == 10 && report.width.median == 20 && report.width.max == 25)
-    #expect(report.classes.map(\.name) == ["cat", "dog"] && report.classes.map(\.count) == [2, 2])
+    #expect(report.classes.map(\.name) == ["cat", "dog"] && report.classes.map(\.count) == [2, 1])
     #expect(report.broken.map(\.path) == ["\(files.path)/dog/4.png", "\(files.path)/dog/5.png"])
+  }
+
+  /// A name cannot break the line that it stands in, or tell a terminal what to do.
+  @Test func namesAreHarmless() throws {
+    let files = try TestFiles()
+    let file = try Make.png(Make.noise(12, seed: 1), height: 2, width: 2)
+    try files.write("new\nline/1.png", file)
+    try files.write("\u{1B}[31mred/2.png", file)
+    try files.write("\u{1B}[31mred/3\n.png", [1])
+    let report = DataReport(try DataSpec(parsing: "folder:\(files.path)").load(role: .train), Workers(1))
+    #expect(report.classes.map(\.name) == [" [31mred", "new line"])
+    #expect(report.broken.map(\.path) == ["\(files.path)/ [31mred/3 .png"])
   }
 
   @Test func classesWithoutNamesHaveNumbers() {

@@ -22,8 +22,9 @@ struct ImageHeader: Sendable, Hashable {
 
   /// Larger images would take more memory to decode than a small machine has: 64 million pixels.
   static let largestArea = 1 << 26
-  /// The smallest scale is one to so many, along each side.
-  static let largestDivisor = 8
+  /// Larger ones would take more time, even where only a few rows are held at once: 256 million pixels. A telephone's
+  /// camera has up to 200.
+  static let largestAreaByRows = 1 << 28
 
   /// Of an image that is stored at `height` x `width`. Throws where nobody should try to decode it.
   init(
@@ -31,21 +32,18 @@ struct ImageHeader: Sendable, Hashable {
     _ orientation: Orientation = .topLeft
   ) throws(ImageFault) {
     guard height > 0, width > 0 else { throw ImageFault("it has no pixels") }
-    let divisor = bytesHeld > 0 ? 1 : Self.largestDivisor
-    try Self.requireArea(height: height, width: width, divisor)
+    try Self.require(height: height, width: width, bytesHeld > 0 ? Self.largestArea : Self.largestAreaByRows)
     (self.format, self.orientation, self.bytesHeld) = (format, orientation, bytesHeld)
     shape = ImageShape(
       channels: channels, height: orientation.swapsAxes ? width : height,
       width: orientation.swapsAxes ? height : width)
   }
 
-  /// Throws where so many pixels are too many at a scale of one to `divisor`.
-  static func requireArea(height: Int, width: Int, _ divisor: Int) throws(ImageFault) {
-    let (rows, columns) = ((height + divisor - 1) / divisor, (width + divisor - 1) / divisor)
-    let (area, overflow) = rows.multipliedReportingOverflow(by: columns)
-    guard overflow || area > largestArea else { return }
-    let scale = divisor == 1 ? "" : ", at a scale of 1/\(divisor) too"
-    throw ImageFault("\(width) x \(height) pixels are more than \(largestArea)\(scale)")
+  /// Throws where so many pixels are more than `most`.
+  static func require(height: Int, width: Int, _ most: Int = largestArea) throws(ImageFault) {
+    let (area, overflow) = height.multipliedReportingOverflow(by: width)
+    guard overflow || area > most else { return }
+    throw ImageFault("\(width) x \(height) pixels are more than \(most)")
   }
 
   /// The scale 1, 1/2, 1/4 or 1/8 at which the shorter side is just at least `shorterSide`, as far as the format has

@@ -35,10 +35,10 @@ enum JPEGDecoder {
     let (height, width) =
       stored ? (header.shape.width, header.shape.height) : (header.shape.height, header.shape.width)
     let divisor = header.divisor(shorterSide: shorterSide)
-    try ImageHeader.requireArea(height: height, width: width, divisor)
     let shape = ImageShape(
       channels: min(channels, header.shape.channels), height: (height + divisor - 1) / divisor,
       width: (width + divisor - 1) / divisor)
+    try ImageHeader.require(height: shape.height, width: shape.width)
     var status: Int32 = 0
     let pixels = [UInt8](unsafeUninitializedCapacity: shape.count) { buffer, initialised in
       // What a decoder that gives up leaves out must be something.

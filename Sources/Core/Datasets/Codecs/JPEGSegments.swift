@@ -24,7 +24,9 @@ struct JPEGSegments: IteratorProtocol {
   static func areProgressive(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var segments = JPEGSegments(bytes)
     while let segment = segments.next() {
-      guard (0xC0...0xCF).contains(segment.marker), ![0xC4, 0xC8, 0xCC].contains(segment.marker) else { continue }
+      guard (0xC0...0xCF).contains(segment.marker), ![0xC4, 0xC8, 0xCC].contains(segment.marker) else {
+        continue
+      }
       return segment.marker & 0b11 == 0b10
     }
     return false

@@ -37,7 +37,9 @@ struct FolderListing {
     guard case .folder(let identity) = Self.kind(of: path) else { throw .missingDirectory(path: path) }
     visited.insert(identity)
     try descend("")
-    guard !files.isEmpty || !broken.isEmpty else { throw .noFiles(path: path, pattern: "*.jpg, *.jpeg or *.png") }
+    guard !files.isEmpty || !broken.isEmpty else {
+      throw .noFiles(path: path, pattern: "*.jpg, *.jpeg or *.png")
+    }
   }
 
   private mutating func descend(_ folder: String) throws(DatasetError) {

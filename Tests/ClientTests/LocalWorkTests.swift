@@ -1,0 +1,54 @@
+import Client
+import DataFiles
+import Datasets
+import Federation
+import Foundation
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(5))) struct LocalWorkTests {
+  /// A folder of eight images, of which the last so many have a whole header and nothing behind it.
+  private func images(cutOff: Int) throws -> (files: TestFiles, ImageSet) {
+    let files = try TestFiles()
+    for index in 0..<8 {
+      let file = try Make.png(Make.noise(64, seed: UInt64(index)), height: 8, width: 8, channels: 1)
+      try files.write("\(index).png", index < 8 - cutOff ? file : Array(file.dropLast(30)))
+    }
+    let spec = try DataSpec(parsing: "folder:\(files.path)")
+    return (files, try spec.load(role: .train, for: ImageFit(size: 8, channels: 1)))
+  }
+
+  /// Others take the places of images that cannot be read; they must not weigh in the mean for those.
+  @Test func anUpdateCountsByTheImagesThatCouldBeRead() async throws {
+    let (files, set) = try images(cutOff: 3)
+    let plan = Plan.tiny()
+    defer { withExtendedLifetime(files) {} }
+    try await withClient(plan, of: set) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      guard case .offer(let offer) = try await session.serve(snapshot).1 else {
+        throw Unexpected("no offer")
+      }
+      #expect(offer.samples == 5)
+      try await server.finish(session)
+    }
+  }
+
+  @Test func aClientThatCanReadNextToNothingEnds() async throws {
+    let (files, set) = try images(cutOff: 7)
+    let plan = Plan.tiny()
+    defer { withExtendedLifetime(files) {} }
+    try await withClient(plan, of: set) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      // The layers are fetched, and no offer follows.
+      await #expect(throws: WireError.self) { while true { _ = try await session.serve(snapshot) } }
+      let error = await #expect(throws: ClientError.self) { try await server.running.value }
+      guard case .data(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+      #expect(
+        reason.hasPrefix("1 of 8 images can be read, and two are needed: 7 broken files are left out"))
+    }
+  }
+}
