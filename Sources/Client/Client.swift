@@ -22,7 +22,7 @@ package struct Client: Sendable {
     /// What may be resident; nil leaves it to the plan.
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
-    package var declines: @Sendable (RoundKey) -> String? = { _ in nil }
+    package var declines: @Sendable (RoundKey) -> Objection? = { _ in nil }
     /// What it spares the box that it lives on.
     package var manners = Manners()
     /// The pauses before a server that is away is tried again.

@@ -4,9 +4,9 @@ import Foundation
 /// How a connection minds the box's manners.
 extension ClientSession {
   /// Why this client will not train as it is asked to; nil where it will, and for any other message.
-  func objection(to message: Message) throws(ClientError) -> String? {
+  func objection(to message: Message) throws(ClientError) -> Objection? {
     guard case .assignment(let assignment) = message else { return nil }
-    if let reason = client.configuration.declines(assignment.key) { return reason }
+    if let objection = client.configuration.declines(assignment.key) { return objection }
     let manners = client.configuration.manners
     guard meter != nil else { return manners.objection(needed: 0, spent: 0) }
     let day = manners.day
@@ -45,7 +45,7 @@ extension ClientSession {
   private func mind(_ manners: Manners) async throws {
     mindPower()
     try countBytes()
-    if let reason = manners.closed { try await perform(participation.withdraw(reason)) }
+    if let objection = manners.closed { try await perform(participation.withdraw(objection)) }
   }
 
   private func countBytes() throws(ClientError) {

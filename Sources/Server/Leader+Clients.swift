@@ -9,6 +9,7 @@ extension Leader {
     returning {
       try store.join(hello, at: date())
       present.insert(hello.name)
+      away[hello.name] = nil
       let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
       // Who knows no codec is told of no ways.
@@ -41,10 +42,16 @@ extension Leader {
       } else {
         guard decline.key == round.key, round.decline(client) else { return }
       }
+      if let seconds = decline.seconds {
+        away[client] = now + .seconds(min(max(seconds, 1), Self.longestAbsence))
+      }
       note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
       proceed(at: now)
     }
   }
+
+  /// Seconds after which a client is asked again, whatever it said: its day is over, or its clock was wrong.
+  private static let longestAbsence = 86_400
 
   /// Whether an offered update's bytes are wanted, by what is known without them. Where they are, nothing is
   /// done: the caller knows what it has of them already, and asks for the rest.

@@ -30,13 +30,15 @@ extension Leader {
     do { try perform(round.advance(to: now), at: now) } catch { return fail(error) }
     guard !hasEnded else { return }
     if case .recruiting = round.phase {
-      note(.recruiting(round.key, present: present.count, needed: max(plan.round.roster, plan.round.cohort)))
+      note(
+        .recruiting(round.key, present: round.available, needed: max(plan.round.roster, plan.round.cohort)))
     }
   }
 
   func perform(_ actions: [Round.Action], at now: Duration) throws {
     // A cohort is stored before any member of it is told.
     if actions.contains(where: { if case .assign = $0 { true } else { false } }) {
+      roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
       try store.setCohort(round.cohort, of: roundRecord)
     }
     for action in actions {
@@ -86,7 +88,7 @@ extension Leader {
     let finished = date()
     roundRecord.finishedAt = finished
     restsPass()
-    roundRecord.seconds = finished.timeIntervalSince(roundRecord.startedAt)
+    roundRecord.seconds = finished.timeIntervalSince(roundRecord.startedAt) - (roundRecord.waited ?? 0)
     roundRecord.loss = round.ledger.loss.map { Double($0) }
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
@@ -124,17 +126,24 @@ extension Leader {
     roundRecord.finishedAt = date()
     try store.abandon(roundRecord, reason: reason)
     note(.abandoned(round.key, reason: reason))
+    // Boxes that have something else to do are waited for, as those are that are not there: that is no failure.
+    if case .quorumOutOfReach = abandonment, round.cohort.contains(where: { away[$0] ?? .zero > now }) {
+      return try begin(round.key.nextAttempt, waitsSince: round.waitsSince, at: now)
+    }
     failures += 1
     guard failures < plan.round.attempts else { throw ServerError.gaveUp(round.key, reason: reason) }
     try begin(round.key.nextAttempt, at: now)
   }
 
-  private func begin(_ key: RoundKey, late: Latecomers? = nil, at now: Duration) throws {
+  private func begin(
+    _ key: RoundKey, late: Latecomers? = nil, waitsSince: Duration? = nil, at now: Duration
+  ) throws {
+    away = away.filter { $0.value > now }
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, present: present, resting: Set(rests.keys),
-      late: late, at: now)
+      key, plan, snapshot, needed: plan.round.cohort, present: present, away: away,
+      resting: Set(rests.keys), late: late, waitsSince: waitsSince, at: now)
     let waiting = held
     held = []
     for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }

@@ -15,6 +15,7 @@ extension Leader {
     return ServerStatus(
       phase: phase, stage: round.key.stage, stages: plan.stages, round: round.key.round,
       rounds: plan.rounds(stage: round.key.stage), attempt: round.key.attempt, present: present.count,
+      away: present.count - round.available,
       needed: round.clientsNeeded, cohort: round.cohort.count, admitted: round.ledger.admitted.count,
       quorum: plan.round.quorum, since: since,
       until: deadline.map { date.addingTimeInterval(($0 - now).seconds) }, process: getpid())

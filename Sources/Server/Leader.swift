@@ -51,6 +51,8 @@ package final class Leader {
   /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
   var refusals: [String: Int] = [:]
   var rests: [String: Int] = [:]
+  /// Clients that declined, and until when they will not train.
+  var away: [String: Duration] = [:]
   /// Effects that have not been returned yet.
   var effects: [Effect] = []
   package internal(set) var hasEnded = false
@@ -136,7 +138,8 @@ package final class Leader {
 
   static func makeRound(
     _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: Set<String>,
-    resting: Set<String> = [], late: Latecomers? = nil, at now: Duration
+    away: [String: Duration] = [:], resting: Set<String> = [], late: Latecomers? = nil,
+    waitsSince: Duration? = nil, at now: Duration
   ) -> Round {
     // Between two stages the layers that train are others: nothing can be folded there.
     let isLast = key.round == plan.rounds(stage: key.stage)
@@ -151,7 +154,7 @@ package final class Leader {
           base: Snapshot.base(of: model.manifest(keeping: kept)),
           sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
       },
-      seed: plan.seed, present: present, resting: resting, late: late,
-      waitsForStragglers: plan.round.late == .fold && !isLast, at: now)
+      seed: plan.seed, present: present, away: away, resting: resting, late: late,
+      waitsForStragglers: plan.round.late == .fold && !isLast, waitsSince: waitsSince, at: now)
   }
 }

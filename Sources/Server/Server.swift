@@ -10,6 +10,7 @@ package struct Server: Sendable {
   private let updates: UpdateSpool
   private let access: Access
   private let doorstep: Doorstep
+  private let lock: DatabaseLock
   private let observer: @Sendable (ServerEvent) -> Void
 
   /// Opens the store's job and the port, so that what is wrong shows before anything runs. `folder` is where the
@@ -22,6 +23,7 @@ package struct Server: Sendable {
     strangers: Doorstep.Limits = Doorstep.Limits(),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
+    lock = try DatabaseLock(store.path)
     coordinator = try Coordinator(plan, store: store, folder: folder, threads: threads, observer: observer)
     updates = store.updates
     listener = try await Listener(endpoint)
@@ -31,6 +33,7 @@ package struct Server: Sendable {
 
   /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
   package func run() async throws -> Snapshot {
+    defer { lock.release() }
     observer(.listening(endpoint))
     async let serving: Void = serve()
     let ending: Result<Void, any Error>

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Synchronization
 import Testing
 import Wire
 
@@ -11,7 +12,7 @@ import Wire
   private struct Led {
     let leader: Leader
     let store: Store
-    private(set) var assignments: [String: Assignment] = [:]
+    var assignments: [String: Assignment] = [:]
     private(set) var notes: [ServerEvent] = []
     private(set) var releases: [String] = []
     var now = Duration.zero
@@ -142,6 +143,71 @@ import Wire
         #expect(try led.submit("a", distance: 0.1) == nil)
         #expect(led.assignments["b"] != nil)
       }
+    }
+  }
+
+  /// A box has its hours every day: as often as it declines, the job goes on when it is there again.
+  @Test func boxesThatDeclineAreWaitedFor() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
+      plan.round.patience = .hours(168)
+      var led = try Led(plan, folder, ["a", "b"])
+      for day in 0..<5 {
+        let key = try #require(led.assignments["b"]).key
+        #expect(key.attempt == day + 1 && led.assignments["a"]?.key == key)
+        led.assignments = [:]
+        let decline = Decline(key: key, reason: "outside its hours", seconds: 36_000)
+        try led.follow(led.leader.take(decline, from: "b", at: led.now))
+        #expect(led.assignments.isEmpty && led.releases.count == day + 1, "a need not go on")
+        let status = led.leader.status(since: Date(), at: led.now, Date())
+        #expect(status.doing == "waits for clients: 2 of 2 are here, 1 of which does not train now")
+        try led.wait(.seconds(35_999))
+        #expect(led.assignments.isEmpty)
+        try led.wait(.seconds(1))
+      }
+      #expect(try led.submit("a", distance: 0.1) == nil)
+      #expect(try led.submit("b", distance: 0.1) == nil)
+      #expect(led.leader.round.key == RoundKey(stage: 2, round: 1))
+    }
+  }
+
+  /// A decline that is about one round alone says nothing about the next attempt at it.
+  @Test func whoDeclinesARoundIsAskedForTheNextAttempt() async throws {
+    try await withTemporaryFolder { folder in
+      var led = try Led(Plan.tiny(cohort: 2, quorum: 2, attempts: 2), folder, ["a", "b"])
+      for attempt in 1...2 {
+        let key = try #require(led.assignments["b"]).key
+        #expect(key.attempt == attempt)
+        try led.follow(led.leader.take(Decline(key: key, reason: "no"), from: "b", at: led.now))
+      }
+      #expect(led.leader.hasEnded, "two attempts are all that the plan allows")
+    }
+  }
+
+  /// What a round takes is what it takes its clients, however long it waited for them.
+  @Test func waitingIsNotPartOfARoundsLength() async throws {
+    try await withTemporaryFolder { folder in
+      let date = Mutex(Date(timeIntervalSince1970: 1_790_000_000))
+      let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
+      let plan = Plan.tiny(cohort: 1)
+      let leader = try Leader(plan, store: store, at: .zero) { date.withLock { $0 } }
+      _ = leader.advance(at: .zero)
+      date.withLock { $0 += 3600 }
+      let effects = leader.join(Hello(name: "a", software: "test"), at: .seconds(3600))
+      let assignment = try #require(
+        effects.lazy.compactMap { if case .send(.assignment(let one), _) = $0 { one } else { nil } }.first)
+      date.withLock { $0 += 12 }
+      let bytes = Data(count: leader.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
+      let offer = UpdateOffer(
+        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+        bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
+      try store.updates.open(offer, from: "a").write(bytes, at: 0)
+      for effect in leader.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(3612)) {
+        guard case .aggregate(let aggregator) = effect else { continue }
+        _ = leader.finishAggregation(try aggregator.run(threads: 1), at: .seconds(3612))
+      }
+      let round = try #require(try store.committedRounds().first?.round)
+      #expect(round.seconds == 12 && round.waited == 3600)
     }
   }
 

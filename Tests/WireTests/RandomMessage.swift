@@ -59,7 +59,10 @@ enum RandomMessage {
         numbers.chance(0.5)
           ? Heartbeat()
           : Heartbeat(step: count(&numbers), steps: count(&numbers), memory: count(&numbers)))
-    case 11: .decline(Decline(key: key(&numbers), reason: text(&numbers)))
+    case 11:
+      .decline(
+        Decline(
+          key: key(&numbers), reason: text(&numbers), seconds: numbers.chance(0.5) ? count(&numbers) : nil))
     case 12:
       .enrol(EnrolmentRequest(name: text(&numbers), secret: text(&numbers), request: text(&numbers)))
     case 13: .certificate(IssuedCertificate(certificate: text(&numbers)))

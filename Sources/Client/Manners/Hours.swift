@@ -58,6 +58,17 @@ package struct Hours: Sendable, Hashable {
   }
 }
 
+extension Hours {
+  /// Seconds from a date until the next minute of the hours begins; 0 where it is within them. Where clocks change
+  /// meanwhile it is an hour off.
+  package func seconds(from date: Date, in calendar: Calendar) -> Int {
+    let time = calendar.dateComponents([.hour, .minute, .second], from: date)
+    let minute = 60 * (time.hour ?? 0) + (time.minute ?? 0)
+    let minutes = (0..<1440).first { contains(minute: (minute + $0) % 1440) } ?? 0
+    return max(60 * minutes - (minutes > 0 ? time.second ?? 0 : 0), 0)
+  }
+}
+
 extension Hours: CustomStringConvertible {
   /// As they are written, with two digits for each number.
   package var description: String {

@@ -33,20 +33,33 @@ package struct Manners: Sendable {
   package var day: String { DailyBytes.day(of: now(), in: calendar) }
 
   /// Why nothing may be done at this time of the day; nil where it may.
-  package var closed: String? {
-    guard let hours, !hours.contains(now(), in: calendar) else { return nil }
-    return "outside its hours, \(hours)"
+  package var closed: Objection? {
+    let now = now()
+    guard let hours, !hours.contains(now, in: calendar) else { return nil }
+    return Objection("outside its hours, \(hours)", seconds: hours.seconds(from: now, in: calendar))
   }
 
   /// Whether training is to rest, since the box runs on its battery.
   package var isOnBattery: Bool { power?.isOnBattery ?? false }
 
   /// Why a round is not taken that needs so many bytes, where so many were spent today; nil where it is.
-  package func objection(needed: Int, spent: Int) -> String? {
+  package func objection(needed: Int, spent: Int) -> Objection? {
     if let closed { return closed }
-    if isOnBattery { return Self.onBattery }
+    if isOnBattery { return Objection(Self.onBattery, seconds: Self.onBatterySeconds) }
     guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
-    return "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day"
+    return Objection(
+      "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day",
+      seconds: secondsOfDayLeft)
+  }
+
+  /// Nobody knows when power comes back: to ask so often costs a few kilobytes.
+  private static let onBatterySeconds = 300
+
+  /// Seconds until the next day begins.
+  private var secondsOfDayLeft: Int {
+    let now = now()
+    guard let day = calendar.dateInterval(of: .day, for: now) else { return 3600 }
+    return Int(day.end.timeIntervalSince(now).rounded(.up))
   }
 
   static let onBattery = "on battery"

@@ -13,6 +13,7 @@ package struct History: Sendable {
       throw StoreError("\(path): there is no such file")
     }
     guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, and no database") }
+    guard access(path, R_OK) == 0 else { throw StoreError("\(path): \(String(cString: strerror(errno)))") }
     var configuration = Configuration()
     configuration.readonly = true
     // A server that stops has the file for itself for a moment.
@@ -21,18 +22,36 @@ package struct History: Sendable {
       database = try DatabaseQueue(path: path, configuration: configuration)
       try database.read(Schema.checkIsKnown)
     } catch {
-      throw StoreError("\(path): \(StoreError.reason(error))")
+      throw Self.failure(path, error)
     }
     self.path = path
   }
 
+  /// SQLite wants to write beside what it reads: what processes tell each other of the log.
+  private static func failure(_ path: String, _ error: any Error) -> StoreError {
+    let folder = (path as NSString).deletingLastPathComponent
+    guard let error = error as? DatabaseError,
+      [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode),
+      access(folder.isEmpty ? "." : folder, W_OK) != 0
+    else { return StoreError("\(path): \(StoreError.reason(error))") }
+    return StoreError(
+      "\(path): SQLite cannot read it in a folder that it may not write to; copy it, and its -wal if there is one, to one that it may"
+    )
+  }
+
   /// What the server does or did last; nil where none has run on it.
-  package func status() throws(StoreError) -> ServerStatus? { try read(Self.status) }
+  package func status() throws(StoreError) -> ServerStatus? {
+    let isAtWork = DatabaseLock.isHeld(of: path)
+    return try read { try Self.status($0, isAtWork) }
+  }
 
   /// All that is recorded of the job, as of one moment; nil where no server has run on it.
   package func job() throws(StoreError) -> RecordedJob? {
-    try read { db in
-      guard let status = try Self.status(db), let job = try JobRecord.fetchOne(db) else { return nil }
+    let isAtWork = DatabaseLock.isHeld(of: path)
+    return try read { db in
+      guard let status = try Self.status(db, isAtWork), let job = try JobRecord.fetchOne(db) else {
+        return nil
+      }
       return RecordedJob(
         job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db))
     }
@@ -40,15 +59,15 @@ package struct History: Sendable {
 
   /// Reads the database as it is at one moment. Throws ``StoreError`` that names the file.
   func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
-    do { return try database.read(body) } catch { throw StoreError("\(path): \(StoreError.reason(error))") }
+    do { return try database.read(body) } catch { throw Self.failure(path, error) }
   }
 
-  private static func status(_ db: Database) throws -> ServerStatus? {
+  private static func status(_ db: Database, _ isAtWork: Bool?) throws -> ServerStatus? {
     guard try db.tableExists("status"),
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
     var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
-    status.refusals = try Store.refusals(db)
+    (status.refusals, status.isAtWork) = (try Store.refusals(db), isAtWork)
     return status
   }
 

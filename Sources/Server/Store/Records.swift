@@ -47,6 +47,7 @@ package struct RoundRecord: StoredRecord, Sendable {
   /// The clients' mean losses, weighted by their samples.
   package var loss: Double?
   package var samples: Int?
+  /// From the moment when clients were asked to train to the commit.
   package var seconds: Double?
   package var calibrationLoss: Double?
   package var alignment: Double?
@@ -55,6 +56,8 @@ package struct RoundRecord: StoredRecord, Sendable {
   package var effectiveRank: Double?
   /// The linear probe of the encoder after it, 0 … 1, where one was taken.
   package var probe: Double?
+  /// Seconds before that, in which it waited for clients; nil while it waits.
+  package var waited: Double?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

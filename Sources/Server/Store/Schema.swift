@@ -12,7 +12,13 @@ enum Schema {
     migrator.registerMigration("5 steps between versions of layers", migrate: addSteps)
     migrator.registerMigration("6 initial weights", migrate: addInitialWeights)
     migrator.registerMigration("7 probes of rounds", migrate: addProbes)
+    migrator.registerMigration("8 what rounds waited", migrate: addWaits)
     return migrator
+  }
+
+  /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.
+  private static func addWaits(_ db: Database) throws {
+    try db.alter(table: "rounds") { $0.add(column: "waited", .double) }
   }
 
   /// The linear probe of a round; null without one.

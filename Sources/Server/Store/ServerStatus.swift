@@ -25,6 +25,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var attempt: Int
   /// Clients that are connected.
   package var present: Int
+  /// How many of them said that they will not train for now; nil of an earlier version.
+  package var away: Int?
   /// Clients without which a round does not begin: all that the plan wants at first, later the quorum.
   package var needed: Int
   /// Clients that were asked to train, and whose updates are admitted.
@@ -39,24 +41,43 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   /// Updates that were refused so far, by reason; counted when it is read.
   package var refusals: [String: Int]?
 
-  /// Whether the process that wrote this is still there.
+  /// Whether a server has the database's lock; told when it is read, and nil where whoever reads may not know.
+  package var isAtWork: Bool?
+
+  /// What is stored, and told to programs.
+  private enum CodingKeys: String, CodingKey {
+    case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
+      until
+    case process, refusals
+  }
+
+  /// Whether the server that wrote this is still there, as far as can be told.
   package var isRunning: Bool {
     switch phase {
     case .finished, .stopped, .failed: false
-    case .recruiting, .training, .aggregating, .calibrating: kill(process, 0) == 0 || errno == EPERM
+    case .recruiting, .training, .aggregating, .calibrating:
+      isAtWork ?? (kill(process, 0) == 0 || errno == EPERM)
     }
   }
 
   /// What it does, in a few words.
   package var doing: String {
     switch phase {
-    case .recruiting: "waits for clients: \(present) of \(needed) are here"
+    case .recruiting: "waits for clients: \(present) of \(needed) are here\(absence)"
     case .training: "\(cohort) clients train: \(admitted) updates are here, \(quorum) are needed"
     case .aggregating: "makes one model of \(admitted) updates"
     case .calibrating: "trains on images of the server's own"
     case .finished: "the job is done"
     case .stopped: "stopped; the job goes on when the server is started again"
     case .failed: "the job was given up"
+    }
+  }
+
+  private var absence: String {
+    switch away ?? 0 {
+    case 0: ""
+    case 1: ", 1 of which does not train now"
+    case let away: ", \(away) of which do not train now"
     }
   }
 

@@ -6,6 +6,8 @@ import GRDB
 /// store throws ``StoreError``, and the server stops rather than answer.
 package final class Store: Sendable {
   let database: DatabaseQueue
+  /// Of the database's file.
+  let path: String
   private let checkpoints: Checkpoints
   let settling: Settling
   /// Where updates rest: beside the database.
@@ -15,6 +17,7 @@ package final class Store: Sendable {
   ///
   /// - Parameter patience: how long a write waits for somebody else's, in seconds.
   package init(_ path: String, patience: Int = 5) throws(StoreError) {
+    self.path = path
     do {
       var configuration = Configuration()
       // A server before this one, or one that reads, has the file for itself for a moment as it ends.
@@ -162,9 +165,11 @@ package final class Store: Sendable {
     }
   }
 
-  /// Notes who is asked to train in a round.
+  /// Notes who is asked to train in a round, and how long it has waited for them.
   package func setCohort(_ clients: [String], of round: RoundRecord) throws(StoreError) {
     try write(awaited: false) { db in
+      try db.execute(
+        sql: "UPDATE rounds SET waited = ? WHERE id = ?", arguments: [round.waited, round.id])
       for client in clients {
         try db.execute(
           sql: "INSERT OR IGNORE INTO cohorts (roundId, client) VALUES (?, ?)",

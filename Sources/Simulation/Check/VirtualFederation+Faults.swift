@@ -4,13 +4,18 @@ import Wire
 
 /// What goes wrong, and its end.
 extension VirtualFederation {
+  /// Of a client whose hours are over, and which may know for how long.
+  private func objection() -> Objection {
+    Objection("check", seconds: moods.chance(0.5) ? 1 + moods.below(900) : nil)
+  }
+
   func fault() {
     guard isFaulty else { return }
     let open = links.indices.filter { !links[$0].isCut }
     if moods.chance(0.15) {
       // Somebody's hours are over in the midst of it.
       let client = clients[moods.below(clients.count)]
-      if let link = client.link { perform(client.participation.withdraw("check"), client, link) }
+      if let link = client.link { perform(client.participation.withdraw(objection()), client, link) }
     }
     switch random.below(10) {
     case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }

@@ -166,7 +166,7 @@ package struct Experiment: Sendable {
       configuration.declines = { [seed = plan.seed, dropout = settings.dropout] key in
         var random = RandomNumbers(
           RandomNumbers.derive(seed, "dropout \(name)", [key.stage, key.round, key.attempt]))
-        return Double(random.uniform()) < dropout ? "it drops out" : nil
+        return Double(random.uniform()) < dropout ? Objection("it drops out") : nil
       }
     }
     return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in

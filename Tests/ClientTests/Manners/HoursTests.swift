@@ -64,6 +64,20 @@ import Testing
     }
   }
 
+  /// The server asks again after that.
+  @Test(arguments: [
+    ("22:00-06:00", 12, 0, 0, 36_000), ("22:00-06:00", 21, 59, 30, 30), ("22:00-06:00", 6, 0, 1, 57_599),
+    ("22:00-06:00", 23, 0, 7, 0), ("12:30-13:30,18:00-19:00", 13, 30, 0, 16_200),
+  ])
+  func secondsUntilTheyBegin(text: String, hour: Int, minute: Int, second: Int, wait: Int) throws {
+    var calendar = Calendar(identifier: .gregorian)
+    calendar.timeZone = try #require(TimeZone(identifier: "UTC"))
+    let date = try #require(
+      calendar.date(
+        from: DateComponents(year: 2026, month: 11, day: 25, hour: hour, minute: minute, second: second)))
+    #expect(try Hours(text).seconds(from: date, in: calendar) == wait)
+  }
+
   @Test func areThoseOfTheBoxsClock() throws {
     var berlin = Calendar(identifier: .gregorian)
     berlin.timeZone = try #require(TimeZone(identifier: "Europe/Berlin"))

@@ -57,7 +57,7 @@ import Wire
       try await session.send(.assignment(assignment))
       #expect(
         try await decline(session)
-          == Decline(key: assignment.key, reason: "outside its hours, 22:00-06:00"))
+          == Decline(key: assignment.key, reason: "outside its hours, 22:00-06:00", seconds: 36_000))
       clock.set(hour: 23)
       try await session.send(.assignment(Assignment(snapshot, round: 2)))
       let made = try offer(try await session.serve(snapshot).1)

@@ -41,7 +41,8 @@ final class FakeClock: Sendable {
     let clock = FakeClock(hour: 21)
     var manners = clock.manners
     manners.hours = try Hours("22:00-06:00,12:30-13:30")
-    #expect(manners.objection(needed: 0, spent: 0) == "outside its hours, 22:00-06:00,12:30-13:30")
+    #expect(manners.objection(needed: 0, spent: 0)?.reason == "outside its hours, 22:00-06:00,12:30-13:30")
+    #expect(manners.closed?.seconds == 3600)
     #expect(manners.closed == manners.objection(needed: 0, spent: 0))
     for (hour, isOpen) in [(22, true), (29, true), (30, false)] {
       clock.set(hour: hour)
@@ -55,7 +56,7 @@ final class FakeClock: Sendable {
     #expect(manners.objection(needed: 150_000_000, spent: 50_000_000) == nil)
     #expect(
       manners.objection(needed: 150_000_000, spent: 50_000_001)
-        == "it needs 150.0 MB and has spent 50.0 MB of 200MB a day")
+        == Objection("it needs 150.0 MB and has spent 50.0 MB of 200MB a day", seconds: 86_400))
     #expect(manners.objection(needed: 0, spent: 200_000_001) != nil)
   }
 
@@ -72,7 +73,7 @@ final class FakeClock: Sendable {
       try FakePower(folder: folder).laptop(isOnBattery: true)
       #expect(!manners.isOnBattery && manners.objection(needed: 0, spent: 0) == nil, "nobody asked for it")
       manners.power = PowerSupply(folder)
-      #expect(manners.isOnBattery && manners.objection(needed: 0, spent: 0) == "on battery")
+      #expect(manners.isOnBattery && manners.objection(needed: 0, spent: 0)?.reason == "on battery")
       try FakePower(folder: folder).laptop(isOnBattery: false)
       #expect(!manners.isOnBattery && manners.objection(needed: 0, spent: 0) == nil)
     }

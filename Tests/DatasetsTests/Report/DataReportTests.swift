@@ -23,7 +23,7 @@ import Testing
     let report = DataReport(set, Workers(2))
     #expect(report.images == 3 && report.grey == 1, "the one whose header alone is whole is not counted")
     #expect(report.height.min == 10 && report.height.median == 20 && report.height.max == 30)
-    #expect(report.width.min == 10 && report.width.median == 20 && report.width.max == 25)
+    #expect(report.width.min == 20 && report.width.median == 20 && report.width.max == 25)
     #expect(report.classes.map(\.name) == ["cat", "dog"] && report.classes.map(\.count) == [2, 1])
     #expect(report.broken.map(\.path) == ["\(files.path)/dog/4.png", "\(files.path)/dog/5.png"])
   }

@@ -242,8 +242,9 @@ import Testing
   @Test func declinesWhatItWillNotTrain() throws {
     var client = try idle()
     let work = assignment([part("stem")])
-    let actions = try client.hear(.assignment(work), holds: { _ in true }, declines: { _ in "on battery" })
-    #expect(actions == [.send(.decline(Decline(key: key, reason: "on battery")))])
+    let actions = try client.hear(
+      .assignment(work), holds: { _ in true }, declines: { _ in Objection("on battery", seconds: 300) })
+    #expect(actions == [.send(.decline(Decline(key: key, reason: "on battery", seconds: 300)))])
     #expect(client.phase == .idle && client.key == nil)
     // The next round may suit it better.
     #expect(try client.hear(.assignment(work)) { _ in true } == [.train(work)])
@@ -255,9 +256,9 @@ import Testing
     _ = try fetching.hear(.assignment(assignment([part("stem")]))) { _ in false }
     for var client in [fetching, try training(), try offering().0] {
       let decline = Message.decline(Decline(key: key, reason: "night is over"))
-      #expect(client.withdraw("night is over") == [.halt(key), .send(decline)])
+      #expect(client.withdraw(Objection("night is over")) == [.halt(key), .send(decline)])
       #expect(client.phase == .idle && client.key == nil)
-      #expect(client.withdraw("night is over") == [], "it is said once")
+      #expect(client.withdraw(Objection("night is over")) == [], "it is said once")
       // What was on its way meanwhile is no surprise, and nothing follows from it.
       let offer = UpdateOffer.example(key: key)
       let request = UpdateRequest(key: key, digest: offer.digest)
@@ -278,7 +279,7 @@ import Testing
     _ = try over.hear(.goodbye(Goodbye(.stopping))) { _ in true }
     for var client in [Participation(), try idle(), over] {
       let phase = client.phase
-      #expect(client.withdraw("night is over") == [] && client.phase == phase)
+      #expect(client.withdraw(Objection("night is over")) == [] && client.phase == phase)
     }
   }
 
@@ -286,14 +287,17 @@ import Testing
     var client = try training()
     let reason = String(repeating: "x", count: 200)
     #expect(
-      client.withdraw(reason + "y") == [.halt(key), .send(.decline(Decline(key: key, reason: reason)))])
+      client.withdraw(Objection(reason + "y")) == [
+        .halt(key), .send(.decline(Decline(key: key, reason: reason))),
+      ])
   }
 
   @Test func declinesDuringOtherWork() throws {
     var client = try training()
     let next = assignment([part("stem")], key: RoundKey(stage: 1, round: 3))
     let actions = try client.hear(
-      .assignment(next), holds: { _ in true }, declines: { _ in String(repeating: "x", count: 999) })
+      .assignment(next), holds: { _ in true },
+      declines: { _ in Objection(String(repeating: "x", count: 999)) })
     let reason = String(repeating: "x", count: 200)
     #expect(actions == [.drop(key), .send(.decline(Decline(key: next.key, reason: reason)))])
   }

@@ -41,6 +41,39 @@ import Testing
     #expect(round.advance(to: deadline + .seconds(1)) == assignments(["a", "b"], .seconds(121)))
   }
 
+  /// Who said that it will not train is not asked before its time, and nobody waits for it where the others are enough.
+  @Test func whoIsAwayIsAskedLater() {
+    let rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
+    let away = ["a": Duration.seconds(500), "b": .seconds(40), "x": .seconds(7)]
+    var round = Round.example(rules: rules, present: ["a", "b", "c"], away: away)
+    #expect(round.advance(to: .zero) == [] && round.available == 1)
+    #expect(round.nextDeadline == .seconds(40), "x is not here")
+    let late = Duration.seconds(40)
+    #expect(round.advance(to: late) == assignments(["b", "c"], late + deadline))
+
+    var other = Round.example(rules: rules, present: ["a", "b", "c"], away: ["a": .seconds(500)])
+    #expect(other.advance(to: .zero) == assignments(["b", "c"], deadline), "all three are here")
+  }
+
+  @Test func whoIsAwayAndComesBackIsThere() {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: ["a", "b"], away: ["a": .seconds(500)])
+    #expect(round.advance(to: .seconds(1)) == [])
+    round.leave("a")
+    _ = round.join("a")
+    #expect(round.advance(to: .seconds(2)) == assignments(["a", "b"], .seconds(2) + deadline))
+  }
+
+  /// An attempt after one that nobody wanted waits as if it had begun with that.
+  @Test func patienceGoesOnOverAttempts() {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
+    let away = ["a": Duration.seconds(5000)]
+    var round = Round.example(
+      rules: rules, present: ["a", "b"], away: away, waitsSince: .seconds(100), at: .seconds(400))
+    #expect(round.advance(to: .seconds(699)) == [] && round.nextDeadline == .seconds(700))
+    #expect(round.advance(to: .seconds(700)) == [.abandon(.tooFewClients(present: 1))])
+  }
+
   @Test func theCohortDoesNotDependOnTheOrderOfJoining() {
     let clients = (0..<12).map { "c\($0)" }
     for seed in UInt64(0)..<50 {

@@ -186,8 +186,12 @@ package struct Decline: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// For the log, at most 200 characters.
   package var reason: String
+  /// For how long the client would decline other rounds too, as far as it knows; nil where this is about one alone.
+  package var seconds: Int?
 
-  package init(key: RoundKey, reason: String) { (self.key, self.reason) = (key, reason) }
+  package init(key: RoundKey, reason: String, seconds: Int? = nil) {
+    (self.key, self.reason, self.seconds) = (key, reason, seconds)
+  }
 }
 
 /// Asks for the bytes of an offered update, from an offset on.

@@ -63,8 +63,12 @@ package struct Round: Sendable {
   private let seed: UInt64
   private let expected: @Sendable (String) -> Expectation
   private let needed: Int
-  private let began: Duration
+  /// Since when clients are waited for: since its beginning, or that of an attempt before it, which failed because
+  /// clients did not want to train.
+  package let waitsSince: Duration
   private var present: Set<String>
+  /// Clients that said until when they will not train; they may be connected.
+  private var away: [String: Duration]
   private let resting: Set<String>
   /// Who may still bring what it has trained for the round before.
   package private(set) var late: Latecomers?
@@ -96,20 +100,22 @@ package struct Round: Sendable {
   ///   - needed: clients that must be present before it starts; after the deadline a quorum is enough.
   ///   - expected: what the update of a client must look like.
   ///   - present: clients that are connected as it begins.
+  ///   - away: clients that will not train, and until when; they are not drawn before.
   ///   - resting: clients that are not drawn while the others make a quorum.
   ///   - late: who still trains for the round before.
   ///   - waitsForStragglers: whether whoever trains when it is over may go on, for the next round.
+  ///   - waitsSince: since when clients are waited for; nil: since it begins.
   ///   - now: the time at which it begins.
   package init(
     _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool,
     expecting expected: @escaping @Sendable (_ client: String) -> Expectation, seed: UInt64,
-    present: some Sequence<String>, resting: Set<String> = [], late: Latecomers? = nil,
-    waitsForStragglers: Bool = false, at now: Duration
+    present: some Sequence<String>, away: [String: Duration] = [:], resting: Set<String> = [],
+    late: Latecomers? = nil, waitsForStragglers: Bool = false, waitsSince: Duration? = nil, at now: Duration
   ) {
+    (self.away, self.waitsSince, latest) = (away, waitsSince ?? now, now)
     (self.resting, self.late, self.waitsForStragglers) = (resting, late, waitsForStragglers)
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
-    (began, latest) = (now, now)
   }
 
   /// The members of the cohort, in name order; empty before it is drawn.
@@ -119,8 +125,9 @@ package struct Round: Sendable {
   package var nextDeadline: Duration? {
     switch phase {
     case .recruiting:
-      // After the deadline a quorum is enough; at last nobody is waited for any more.
-      [began + rules.deadline.duration, began + rules.patience.duration].filter { $0 > latest }.min()
+      // After the deadline a quorum is enough; at last nobody is waited for any more. Meanwhile some come back.
+      ([waitsSince + rules.deadline.duration, waitsSince + rules.patience.duration]
+        + present.compactMap { away[$0] }).filter { $0 > latest }.min()
     case .training(let deadline): returnDeadline > latest ? min(returnDeadline, deadline) : deadline
     case .aggregating, .calibrating, .closed: nil
     }
@@ -138,7 +145,14 @@ package struct Round: Sendable {
 
   /// Clients without which it does not begin, as long as it is not late.
   package var clientsNeeded: Int {
-    latest >= began + rules.deadline.duration ? rules.quorum : max(needed, rules.cohort)
+    latest >= waitsSince + rules.deadline.duration ? rules.quorum : max(needed, rules.cohort)
+  }
+
+  /// Clients that are connected, and would train as far as is known.
+  package var available: Int { available(at: latest).count }
+
+  private func available(at now: Duration) -> Set<String> {
+    present.filter { away[$0].map { $0 <= now } ?? true }
   }
 
   /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
@@ -168,6 +182,7 @@ package struct Round: Sendable {
   /// A client is connected; a member of the cohort that comes back gets its assignment again.
   package mutating func join(_ client: String) -> [Action] {
     present.insert(client)
+    away[client] = nil
     guard case .training(let deadline) = phase, case .gone? = members[client] else { return [] }
     members[client] = .assigned
     return [.assign(client: client, deadline: deadline)]
@@ -295,14 +310,16 @@ package struct Round: Sendable {
   }
 
   private mutating func startTraining(at now: Duration) -> (phase: Phase, actions: [Action])? {
-    let waitedEnough = now >= began + rules.deadline.duration
-    guard present.count >= (waitedEnough ? rules.quorum : max(needed, rules.cohort)) else {
-      guard now >= began + rules.patience.duration else { return nil }
-      let reason = Abandonment.tooFewClients(present: present.count)
+    let waitedEnough = now >= waitsSince + rules.deadline.duration
+    let available = available(at: now)
+    // Who is here and will not train is not waited for where the others are a quorum.
+    guard waitedEnough || present.count >= max(needed, rules.cohort), available.count >= rules.quorum else {
+      guard now >= waitsSince + rules.patience.duration else { return nil }
+      let reason = Abandonment.tooFewClients(present: available.count)
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
     let deadline = now + rules.deadline.duration
-    let candidates = present.subtracting(ledger.admitted.keys)
+    let candidates = available.subtracting(ledger.admitted.keys)
     // Who rests, or still works on something else, is asked only where the others are no quorum.
     let free = candidates.subtracting(resting).subtracting(late?.clients ?? [])
     let drawn = Cohort.draw(

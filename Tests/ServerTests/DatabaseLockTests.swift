@@ -1,0 +1,59 @@
+import Federation
+import Foundation
+import Server
+import Testing
+import Wire
+
+@Suite struct DatabaseLockTests {
+  @Test func oneServerHasIt() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      _ = try Store(path)
+      #expect(DatabaseLock.isHeld(of: path) == false)
+      let lock = try DatabaseLock(path)
+      #expect(DatabaseLock.isHeld(of: path) == true)
+      let error = #expect(throws: StoreError.self) { try DatabaseLock(path) }
+      #expect(error?.description == "\(path): another server is at work on it, process \(getpid())")
+      // Whoever asks, and goes, takes nothing away.
+      #expect(DatabaseLock.isHeld(of: path) == true)
+      lock.release()
+      #expect(DatabaseLock.isHeld(of: path) == false)
+      withExtendedLifetime(try DatabaseLock(path)) {}
+    }
+  }
+
+  /// The second would admit updates to the rounds of the first.
+  @Test func aSecondServerIsRefused() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let plan = Plan.tiny(cohort: 1)
+      try await withServer(plan, path) { server in
+        await #expect(throws: StoreError.self) {
+          try await Server(
+            plan, store: try Store(path), endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1)
+        }
+        #expect(DatabaseLock.isHeld(of: path) == true)
+        await server.stop()
+        _ = try? await server.result()
+      }
+      #expect(DatabaseLock.isHeld(of: path) == false)
+    }
+  }
+
+  /// A copy says what the server did, and not that one is at work on it.
+  @Test func aCopyIsNobodysWork() async throws {
+    try await withTemporaryFolder { folder in
+      let (path, copy) = (folder.appendingPathComponent("a").path, folder.appendingPathComponent("b").path)
+      let store = try Store(path)
+      let leader = try Leader(Plan.tiny(), store: store, at: .zero)
+      _ = leader.advance(at: .zero)
+      let lock = try DatabaseLock(path)
+      try store.note(leader.status(since: Date(), at: .zero, Date()))
+      for file in ["", "-wal"] { try FileManager.default.copyItem(atPath: path + file, toPath: copy + file) }
+      #expect(try Store.status(of: path)?.isRunning == true)
+      #expect(try Store.status(of: copy)?.isRunning == false)
+      lock.release()
+      #expect(try Store.status(of: path)?.isRunning == false, "its process is there still")
+    }
+  }
+}
