@@ -63,14 +63,67 @@ import Testing
     #expect(refusal { try npy([2, 2], [1, 2, 3, 4]) }.contains("has the shape [2, 2], where images are"))
     #expect(refusal { try npy([1, 2, 2, 2], [UInt8](repeating: 0, count: 8)) }.contains("where images are"))
     #expect(refusal { try npy([0, 2, 2], []) }.contains("which are no images"))
-    #expect(
-      refusal { try npy([1, 2, 2], [UInt8](repeating: 0, count: 16), type: "<f4") }.contains(
-        "images are bytes"))
-    #expect(refusal { try npy([1, 2, 2], [1, 2, 3, 4], fortran: true) }.contains("is stored by columns"))
+    for type in ["|b1", "<f2", "<c8", "|S4"] {
+      let bytes = [UInt8](repeating: 0, count: 64)
+      #expect(
+        refusal { try npy([1, 2, 2], bytes, type: type) }.contains("holds \(type), where images are bytes"))
+    }
+    #expect(refusal { try npy([1, 2, 2], [1, 2, 3, 4, 5]) }.contains("goes on after the"))
     #expect(
       refusal { try npy([3, 2, 2], [1, 2, 3, 4]) }.contains("is too short for [3, 2, 2] elements of |u1"))
     #expect(refusal { try npy([1 << 40, 1 << 20, 1 << 20], [1]) }.contains("is too short"))
     #expect(refusal { try npy([Int.max, 2, 2], [1]) }.contains("is too short"))
+  }
+
+  /// The same pixels however they are stored.
+  @Test(arguments: ["|u1", "<u2", ">i4", "<i8", ">u8", "<f4", ">f4", "<f8", ">f8"])
+  func numbersOfAnyTypeAreBytes(type: String) throws {
+    let pixels: [UInt8] = [0, 1, 127, 128, 254, 255, 7, 9]
+    let width = try #require(Int(type.suffix(1)))
+    let stored = pixels.flatMap { pixel -> [UInt8] in
+      let little =
+        switch type.suffix(2) {
+        case "f4": Make.little(Int((Float(pixel) / 255).bitPattern), 4)
+        case "f8": Make.little(Int((Double(pixel) / 255).bitPattern), 8)
+        default: Make.little(Int(pixel), width)
+        }
+      return type.hasPrefix(">") ? little.reversed() : little
+    }
+    let set = try npy([2, 2, 2], stored, type: type)
+    #expect(set.bytes(0) + set.bytes(1) == pixels)
+    #expect(try load("npy:\(files.path)/x.npy?limit=1").bytes(0) == Array(pixels.prefix(4)))
+  }
+
+  @Test func numbersThatAreNoBytesAreNamed() {
+    func floats(_ values: Float...) -> [UInt8] { values.flatMap { Make.little(Int($0.bitPattern), 4) } }
+    for (bytes, type, text) in [
+      (floats(0, 1, 254, 0), "<f4", "element 2 is 254.0, where an image's floats are 0 to 1"),
+      (floats(0, .nan, 0, 0), "<f4", "element 1 is nan, where"),
+      (floats(-0.5, 0, 0, 0), "<f4", "element 0 is -0.5"),
+      ([1, 2, 3, 255], "|i1", "element 3 is -1, where an image's whole numbers are 0 to 255"),
+      ([0, 0, 0, 1, 0, 0, 0, 0], "<u2", "element 1 is 256"),
+    ] as [([UInt8], String, String)] {
+      #expect(refusal { try npy([1, 2, 2], bytes, type: type) }.contains(text))
+    }
+  }
+
+  /// By columns, as Fortran has them: the first side's index changes fastest.
+  @Test func columnsBecomeRows() throws {
+    let (sides, bytes) = ([2, 3, 4, 3], Make.noise(72, seed: 3))
+    var columns = [UInt8](repeating: 0, count: 72)
+    for n in 0..<2 {
+      for y in 0..<3 {
+        for x in 0..<4 {
+          for c in 0..<3 { columns[n + 2 * (y + 3 * (x + 4 * c))] = bytes[((n * 3 + y) * 4 + x) * 3 + c] }
+        }
+      }
+    }
+    let expected = try npy(sides, bytes)
+    let (first, second) = (expected.bytes(0), expected.bytes(1))
+    let set = try npy(sides, columns, fortran: true)
+    #expect(set.bytes(0) == first && set.bytes(1) == second)
+    #expect(try load("npy:\(files.path)/x.npy?skip=1").bytes(0) == second)
+    #expect(try load("npy:\(files.path)/x.npy?limit=1").bytes(0) == first)
   }
 
   private func archive(deflated: Bool = true) throws -> String {

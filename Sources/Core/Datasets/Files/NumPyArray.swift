@@ -5,6 +5,8 @@ struct NumPyArray {
   /// How an element is stored: `|u1`, `<i8` …
   let type: String
   let shape: [Int]
+  /// Whether the first index changes fastest, as in Fortran, and not the last.
+  let isByColumns: Bool
   let reader: ByteReader
 
   /// No header of a plain array is longer.
@@ -25,9 +27,7 @@ struct NumPyArray {
     guard let type = Self.text("descr", in: header), let shape = Self.shape(in: header) else {
       throw damage("its header cannot be understood: \(Spelling.shortened(header))")
     }
-    guard Self.value("fortran_order", in: header)?.hasPrefix("False") == true else {
-      throw damage("is stored by columns (fortran_order); save it with numpy.ascontiguousarray")
-    }
+    isByColumns = Self.value("fortran_order", in: header)?.hasPrefix("True") == true
     (self.type, self.shape) = (type, shape)
     try reader.require(count.flatMap { Self.product([$0, width]) }, for: "\(shape) elements of \(type)")
   }
@@ -38,25 +38,16 @@ struct NumPyArray {
   /// Bytes of an element.
   private var width: Int { Int(type.drop { !$0.isNumber }) ?? 1 }
 
-  /// Whether its elements are bytes.
-  var isBytes: Bool { ["|u1", "<u1", ">u1", "=u1", "u1"].contains(type) }
+  /// Nil where its elements are no plain numbers.
+  var element: NumPyElement? { NumPyElement(type) }
 
   /// All elements of an array of whole numbers or truth values.
   func integers() throws(DatasetError) -> [Int] {
-    guard let kind = type.drop(while: { "<>=|".contains($0) }).first, "iub".contains(kind),
-      [1, 2, 4, 8].contains(width), let count
-    else { throw .malformed(path: reader.path, problem: "holds \(type), where labels are whole numbers") }
-    let (bytes, width) = (try reader.read(count * width), width)
-    let isBig = type.hasPrefix(">")
-    return (0..<count).map { index in
-      var value: UInt64 = 0
-      for place in 0..<width {
-        let byte = bytes[index * width + (isBig ? width - 1 - place : place)]
-        value |= UInt64(byte) << (8 * UInt64(place))
-      }
-      let unused = UInt64(64 - 8 * width)
-      return kind == "i" ? Int(Int64(bitPattern: value << unused) >> Int64(unused)) : Int(clamping: value)
+    guard let element, element.kind != .float, let count else {
+      throw .malformed(path: reader.path, problem: "holds \(type), where labels are whole numbers")
     }
+    let bytes = try reader.read(count * element.width)
+    return (0..<count).map { element.integer(bytes, at: $0 * element.width) }
   }
 
   // MARK: - The header, the text of a Python dictionary

@@ -42,11 +42,20 @@ struct ImageArray {
     let count = min(count, limit ?? Int.max)
     let (bytes, overflow) = count.multipliedReportingOverflow(by: shape.count)
     try reader.require(overflow ? nil : bytes, for: "\(count) images of \(shape)")
-    try Self.requireMemory(bytes, path: reader.path)
-    if order == .planar { return PixelBuffer(try reader.read(bytes), count: count, shape) }
+    return try read(limit: limit, path: reader.path) { count throws(DatasetError) in try reader.read(count) }
+  }
+
+  /// The same of bytes that `next` gives, so many at a time; that there are enough is known.
+  func read(
+    limit: Int?, path: String, _ next: (Int) throws(DatasetError) -> [UInt8]
+  ) throws(DatasetError) -> PixelBuffer {
+    let count = min(count, limit ?? Int.max)
+    let bytes = count * shape.count
+    try Self.requireMemory(bytes, path: path)
+    if order == .planar { return PixelBuffer(try next(bytes), count: count, shape) }
     var planar = [UInt8](repeating: 0, count: bytes)
     for index in 0..<count {
-      let image = try reader.read(shape.count)
+      let image = try next(shape.count)
       planar.withUnsafeMutableBufferPointer { planar in
         image.withUnsafeBufferPointer { image in
           if let start = planar.baseAddress {

@@ -22,17 +22,16 @@ package enum NumPyImages {
     }
   }
 
-  /// An array of bytes in a file, [N, H, W], [N, H, W, C] or [N, C, H, W]; labels [N] or [N, 1] in another file.
+  /// An array in a file, [N, H, W], [N, H, W, C] or [N, C, H, W]; labels [N] or [N, 1] in another file.
   static func read(
     array path: String, labels: String?, limit: Int?
   ) throws(DatasetError) -> ImageSet {
     let images = try NumPyArray(ByteReader(opening: path))
-    return try set(
-      images,
-      try labels.map { path throws(DatasetError) in
-        try NumPyArray(ByteReader(opening: path))
-      }, limit: limit
-    ).0
+    let labels = try labels.map { path throws(DatasetError) in try NumPyArray(ByteReader(opening: path)) }
+    let (set, isWhole) = try set(images, labels, limit: limit)
+    if isWhole { try images.reader.finish() }
+    try labels?.reader.finish()
+    return set
   }
 
   /// Arrays of an archive.
@@ -68,10 +67,7 @@ package enum NumPyImages {
   private static func set(
     _ images: NumPyArray, _ labels: NumPyArray?, limit: Int?
   ) throws(DatasetError) -> (ImageSet, isWhole: Bool) {
-    guard images.isBytes else {
-      throw .malformed(
-        path: images.reader.path, problem: "holds \(images.type), where images are bytes (|u1, numpy.uint8)")
-    }
+    let pixels = try NumPyPixels(images)
     let array = try ImageArray(sides: images.shape, path: images.reader.path)
     let taken = min(array.count, limit ?? Int.max)
     var given: LabelArray?
@@ -84,7 +80,7 @@ package enum NumPyImages {
       given = try LabelArray(
         labels.integers(), images: array.count, taken: taken, path: labels.reader.path)
     }
-    let pixels = try array.read(images.reader, limit: limit)
-    return (ImageSet(pixels, labels: given?.labels, classes: given?.classes ?? 0), taken == array.count)
+    let buffer = try array.read(limit: limit, path: images.reader.path, pixels.next)
+    return (ImageSet(buffer, labels: given?.labels, classes: given?.classes ?? 0), taken == array.count)
   }
 }
