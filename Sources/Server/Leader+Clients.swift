@@ -43,7 +43,8 @@ extension Leader {
         guard decline.key == round.key, round.decline(client) else { return }
       }
       if let seconds = decline.seconds {
-        away[client] = now + .seconds(min(max(seconds, 1), Self.longestAbsence))
+        let until = now + .seconds(min(max(seconds, 1), Self.longestAbsence))
+        away[client] = (String(decline.reason.prefix(200)), until)
       }
       note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
       proceed(at: now)

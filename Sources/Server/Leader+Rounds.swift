@@ -127,7 +127,7 @@ extension Leader {
     try store.abandon(roundRecord, reason: reason)
     note(.abandoned(round.key, reason: reason))
     // Boxes that have something else to do are waited for, as those are that are not there: that is no failure.
-    if case .quorumOutOfReach = abandonment, round.cohort.contains(where: { away[$0] ?? .zero > now }) {
+    if case .quorumOutOfReach = abandonment, round.cohort.contains(where: { away[$0] != nil }) {
       return try begin(round.key.nextAttempt, waitsSince: round.waitsSince, at: now)
     }
     failures += 1
@@ -138,11 +138,11 @@ extension Leader {
   private func begin(
     _ key: RoundKey, late: Latecomers? = nil, waitsSince: Duration? = nil, at now: Duration
   ) throws {
-    away = away.filter { $0.value > now }
+    away = away.filter { $0.value.until > now }
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, present: present, away: away,
+      key, plan, snapshot, needed: plan.round.cohort, present: present, away: away.mapValues(\.until),
       resting: Set(rests.keys), late: late, waitsSince: waitsSince, at: now)
     let waiting = held
     held = []

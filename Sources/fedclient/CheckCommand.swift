@@ -76,10 +76,13 @@ struct CheckCommand: AsyncParsableCommand {
     let reading = WorkProgress(of: opened.count, "images", on: terminal)
     let data = DataReport(opened, Workers(threads)) { reading.advance() }
     reading.end()
+    guard data.images > 0 else {
+      throw CommandFailure(.data, BrokenFile.summary(opened.broken) ?? "there are no images")
+    }
     if let sheet { try draw(images, plan, data, to: sheet) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
     let fitted = try images.fitted(to: ImageFit(plan.encoder))
-    guard fitted.count >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
+    guard data.images >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
     let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
     let stages = (1...plan.stages).map { stage in

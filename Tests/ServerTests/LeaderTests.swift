@@ -122,13 +122,16 @@ import Wire
       plan.round.normLimit = 0.5
       var led = try Led(plan, folder, ["a", "b", "c"])
       var asked: [Bool] = []
+      var told: [Int?] = []
       for round in 1...10 {
         asked.append(led.assignments["c"] != nil)
+        told.append(led.leader.status(since: Date(), at: led.now, Date()).notAsked?.first?.rounds)
         // The one that lies comes first: the round goes on without it, as soon as the others are there.
         if led.assignments["c"] != nil { #expect(try led.submit("c", distance: 2) == .overNorm) }
         for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.001) == nil, "round \(round)") }
       }
       #expect(asked == [true, true, true, false, false, false, false, true, true, true])
+      #expect(told == [nil, nil, nil, 4, 3, 2, 1, nil, nil, nil])
       #expect(led.notes.contains { if case .rests("c", 5) = $0 { true } else { false } })
     }
   }
@@ -161,6 +164,8 @@ import Wire
         #expect(led.assignments.isEmpty && led.releases.count == day + 1, "a need not go on")
         let status = led.leader.status(since: Date(), at: led.now, Date())
         #expect(status.doing == "waits for clients: 2 of 2 are here, 1 of which does not train now")
+        #expect(
+          status.notAsked?.map(\.client) == ["b"] && status.notAsked?.first?.reason == "outside its hours")
         try led.wait(.seconds(35_999))
         #expect(led.assignments.isEmpty)
         try led.wait(.seconds(1))

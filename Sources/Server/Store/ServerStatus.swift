@@ -15,6 +15,19 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case failed
   }
 
+  /// Why a client that is connected is not asked to train.
+  package struct Silence: Sendable, Hashable, Codable {
+    package var client: String
+    package var reason: String
+    /// When it is asked again; nil where that is counted in rounds.
+    package var until: Date?
+    /// Committed rounds after which it is asked again.
+    package var rounds: Int?
+  }
+
+  /// More of them would make a note of what the server does a long one.
+  static let mostSilences = 100
+
   package var phase: Phase
   /// Counted from 1.
   package var stage: Int
@@ -38,6 +51,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var until: Date?
   /// The process.
   package var process: Int32
+  /// Clients that are connected and are not asked for now, by name, so many at most; nil without any.
+  package var notAsked: [Silence]?
   /// Updates that were refused so far, by reason; counted when it is read.
   package var refusals: [String: Int]?
 
@@ -48,7 +63,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
       until
-    case process, refusals
+    case process, notAsked, refusals
   }
 
   /// Whether the server that wrote this is still there, as far as can be told.
