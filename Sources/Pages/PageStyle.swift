@@ -25,7 +25,7 @@ package enum PageStyle {
     thead th { color: var(--muted); font-weight: 600; white-space: normal; vertical-align: bottom; }
     thead th, thead td { background: var(--page); }
     tbody th { text-align: left; font-weight: 600; max-width: 180px; overflow: hidden; text-overflow: ellipsis; }
-    tbody th, thead :first-child { position: sticky; left: 0; z-index: 1; background: var(--page); }
+    tbody th, thead tr > :first-child { position: sticky; left: 0; z-index: 1; background: var(--page); }
     .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
     figure { margin: 0; min-width: 0; }
     .plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
@@ -70,7 +70,7 @@ package enum PageStyle {
       th, td { padding: 2pt 4pt; }
       td.text, tbody th { white-space: normal; overflow-wrap: anywhere; }
       tbody th { min-width: 0; max-width: 40mm; overflow: visible; }
-      tbody th, thead :first-child { position: static; background: none; }
+      tbody th, thead tr > :first-child { position: static; background: none; }
       tr, figure, .notes p { break-inside: avoid; }
       .plots { grid-template-columns: 1fr 1fr; gap: 4mm 8mm; }
       .plot { width: auto; max-width: 100%; height: 66mm; }

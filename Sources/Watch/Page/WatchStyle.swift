@@ -38,8 +38,8 @@ enum WatchStyle {
     .rows4 { grid-row: span 4; }
     #board { margin-top: 20px; align-items: start; }
     .box { max-height: 440px; overflow-y: auto; }
-    .box thead th { position: sticky; top: 0; z-index: 1; }
-    .box thead th:first-child { z-index: 2; }
+    .box thead th { position: sticky; top: 0; z-index: 2; }
+    .box thead th:first-child { z-index: 3; }
     .contact { min-width: 6.5em; }
     .steps { min-width: 14.5em; }
     .size { min-width: 5.5em; }
