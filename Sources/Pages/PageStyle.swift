@@ -20,16 +20,18 @@ package enum PageStyle {
     h2 { font-size: 1.15rem; margin: 28px 0 8px; }
     p { margin: 8px 0; overflow-wrap: anywhere; }
     .scroll { overflow-x: auto; }
-    table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.94rem; }
-    th, td { padding: 5px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
+    table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; font-size: 0.94rem; }
+    th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
     thead th { color: var(--muted); font-weight: 600; white-space: normal; vertical-align: bottom; }
-    tbody th { text-align: left; font-weight: 600; position: sticky; left: 0; background: var(--page); }
-    thead td { position: sticky; left: 0; background: var(--page); }
+    thead th, thead td { background: var(--page); }
+    tbody th { text-align: left; font-weight: 600; max-width: 180px; overflow: hidden; text-overflow: ellipsis; }
+    tbody th, thead tr > :first-child { position: sticky; left: 0; z-index: 1; background: var(--page); }
     .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
     figure { margin: 0; min-width: 0; }
     .plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
     .plot text { fill: var(--text); }
     .plot .title { font-size: 14px; font-weight: 600; }
+    .plot .last { font-weight: 400; fill: var(--muted); }
     .plot .tick { fill: var(--muted); }
     .plot .end { text-anchor: end; }
     .plot .middle { text-anchor: middle; }
@@ -51,7 +53,29 @@ package enum PageStyle {
     pre { overflow-x: auto; padding: 12px; border: 1px solid var(--grid); font-size: 0.85rem; }
     @media (max-width: 600px) {
       th, td { padding: 5px 8px; }
-      tbody th { white-space: normal; min-width: 96px; max-width: 128px; }
+      tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 96px; max-width: 128px; }
+    }
+    @page { size: A4 landscape; margin: 12mm; }
+    @media print {
+      :root {
+        color-scheme: light;
+        --page: #ffffff; --text: #1d1d1b; --muted: #5c5b57; --grid: #e4e3df; --rule: #bdbcb6;
+        --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8;
+      }
+      body { font-size: 10pt; }
+      main { max-width: none; padding: 0; }
+      h2 { break-after: avoid; }
+      .scroll, pre { overflow: visible; }
+      table { width: 100%; font-size: 8pt; }
+      th, td { padding: 2pt 4pt; }
+      td.text, tbody th { white-space: normal; overflow-wrap: anywhere; }
+      tbody th { min-width: 0; max-width: 40mm; overflow: visible; }
+      tbody th, thead tr > :first-child { position: static; background: none; }
+      tr, figure, .notes p { break-inside: avoid; }
+      .plots { grid-template-columns: 1fr 1fr; gap: 4mm 8mm; }
+      .plot { width: auto; max-width: 100%; height: 66mm; }
+      pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8pt; }
+      details::details-content { display: block; content-visibility: visible; }
     }
     """
 }

@@ -35,6 +35,8 @@ package struct Plot: Sendable {
   /// The last round of each stage, counted over all; the last one's is the run's end.
   package var stageEnds: [Int]
   package var series: [Series]
+  /// Whether each series' last value is written, beside the title or its name.
+  package var showsLast = false
 
   package init(
     _ title: String, unit: FigureUnit, line: Line, startsAtZero: Bool, rounds: Int, stageEnds: [Int],
@@ -55,14 +57,14 @@ package struct Plot: Sendable {
     let scale = unit.scale(for: values.filter { $0 > 0 }.max().map { [$0] } ?? [])
     let axis = PlotAxis(
       covering: values.map { $0 / scale.divisor }, count: 5, startsAtZero: startsAtZero)
-    let legend = legendEntries()
+    let legend = legendEntries(scale)
     let height = Self.frame.bottom + 48 + legend.height
     let label = Markup.escape("\(title) by round: \(series.map(\.name).joined(separator: ", "))")
     let heading = scale.name.isEmpty ? title : "\(title), \(scale.name)"
     var body = [
       "<svg class=\"plot\" viewBox=\"0 0 \(Self.number(Self.width)) \(Self.number(height))\" role=\"img\" "
         + "aria-label=\"\(label)\">",
-      Self.text(heading, 4, 16, "title"),
+      Self.text(heading, 4, 16, "title", beside: series.count == 1 ? last(of: series[0], scale) : nil),
     ]
     body += grid(axis) + stages()
     for series in series { body.append(path(of: series, axis, scale)) }
@@ -130,7 +132,7 @@ package struct Plot: Sendable {
     if line == .marked || series.points.count == 1 {
       for (point, place) in zip(series.points, places) {
         let value = Markup.escape(
-          "\(series.name), round \(Int(point.x)): \(scale.text(point.y)) \(scale.name)")
+          "\(series.name), round \(Int(point.x)): \(scale.text(point.y))\u{A0}\(scale.name)")
         markup += "<circle cx=\"\(Self.number(place.0))\" cy=\"\(Self.number(place.1))\" r=\"3\">"
         markup += "<title>\(value)</title></circle>"
       }
@@ -138,22 +140,28 @@ package struct Plot: Sendable {
     return markup + "</g>"
   }
 
-  /// The series' lines with their names, in as many rows as it takes.
-  private func legendEntries() -> (markup: [String], height: Double) {
+  private func last(of series: Series, _ scale: FigureUnit.Scale) -> String? {
+    showsLast ? series.points.last.map { scale.text($0.y) } : nil
+  }
+
+  /// The series' lines with their names, in as many rows as it takes. One alone is what the title says.
+  private func legendEntries(_ scale: FigureUnit.Scale) -> (markup: [String], height: Double) {
+    guard series.count > 1 else { return ([], 0) }
     var markup: [String] = []
     var (left, row) = (4.0, 0.0)
     for series in series {
+      let last = last(of: series, scale)
       // A character of a page's font at 12 pixels is up to 6.6 wide.
-      let width = 25 + 6.6 * Double(series.name.count) + 8
+      let width = 25 + 6.6 * Double(series.name.count + (last.map { $0.count + 1 } ?? 0)) + 8
       if left + width > Self.width, left > 4 { (left, row) = (4, row + 1) }
       let place = Self.frame.bottom + 56 + row * Self.legendLine
       markup.append(
         "<g class=\"s\(series.style)\"><polyline points=\"\(Self.number(left)),\(Self.number(place - 4)) "
           + "\(Self.number(left + 20)),\(Self.number(place - 4))\"/></g>")
-      markup.append(Self.text(series.name, left + 25, place, "name"))
+      markup.append(Self.text(series.name, left + 25, place, "name", beside: last))
       left += width
     }
-    return (markup, series.isEmpty ? 0 : (row + 1) * Self.legendLine)
+    return (markup, (row + 1) * Self.legendLine)
   }
 
   // MARK: - Elements
@@ -165,8 +173,13 @@ package struct Plot: Sendable {
       + "y2=\"\(number(y2))\"/>"
   }
 
-  private static func text(_ text: String, _ x: Double, _ y: Double, _ style: String) -> String {
-    "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\">\(Markup.escape(text))</text>"
+  /// - Parameter beside: what stands behind it, in another weight.
+  private static func text(
+    _ text: String, _ x: Double, _ y: Double, _ style: String, beside: String? = nil
+  ) -> String {
+    let more = beside.map { "\u{A0} <tspan class=\"last\">\(Markup.escape($0))</tspan>" } ?? ""
+    return
+      "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\">\(Markup.escape(text))\(more)</text>"
   }
 
   private static func number(_ value: Double) -> String { String(format: "%.1f", value) }

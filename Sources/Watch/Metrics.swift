@@ -142,6 +142,9 @@ package struct Metrics: Sendable {
         "process_cpu_seconds_total", .counter, "Processor time of the server, user and system.",
         [([], process.seconds)]),
     ]
+      + (process.startedAt.map {
+        [gauge("process_start_time_seconds", "When the server's process began, Unix time.", $0)]
+      } ?? [])
   }
 
   // MARK: - The format

@@ -39,6 +39,12 @@ package actor Observatory {
     return try await task.value
   }
 
+  /// What is asked for from now on is no older than this moment.
+  package func lookAnew() async {
+    if let looking { _ = try? await looking.value }
+    next = nil
+  }
+
   private func look() async throws -> Overview? {
     defer { looking = nil }
     let start = clock.now

@@ -20,7 +20,9 @@ extension Overview {
     stageRounds = (1...plan.stages).map { plan.rounds(stage: $0) }
     layers = Self.layers(plan, recorded.status, done: committed.map(\.stage))
     rounds = Self.rounds(committed, stageRounds)
-    abandoned = recorded.attempts.count { $0.record.outcome == "abandoned" }
+    let given = recorded.attempts.filter { $0.record.outcome == "abandoned" }
+    abandoned = given.count
+    abandonments = given.compactMap(Abandonment.init)
     let here = Dictionary(uniqueKeysWithValues: (connected ?? []).map { ($0.name, $0) })
     let trains = recorded.status.phase == .training
     clients = recorded.clients.map { Client($0, here[$0.record.name], isTraining: trains, at: now) }
@@ -71,6 +73,15 @@ extension Overview {
       layer("blocks.\(block)") { $0.trainedBlocks.contains(block) }
     }
     return [layer("stem", \.trainsStem)] + blocks
+  }
+}
+
+extension Overview.Abandonment {
+  /// Nil where no reason was noted.
+  init?(_ attempt: RecordedJob.Attempt) {
+    guard let reason = attempt.record.reason else { return nil }
+    (stage, round, self.attempt) = (attempt.stage, attempt.record.number, attempt.record.attempt)
+    (self.reason, finishedAt) = (reason, attempt.record.finishedAt)
   }
 }
 

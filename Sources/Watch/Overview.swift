@@ -30,6 +30,8 @@ package struct Overview: Sendable, Hashable, Codable {
   package var rounds: [Round]
   /// Attempts at rounds that came to nothing.
   package var abandoned: Int
+  /// They in order, as far as they say why.
+  package var abandonments: [Abandonment]
   package var clients: [Client]
   /// Updates that were admitted, and those that were refused by reason.
   package var updatesAdmitted: Int
@@ -37,6 +39,17 @@ package struct Overview: Sendable, Hashable, Codable {
 
   /// Rounds of the whole job by the plan.
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
+
+  /// Whether nothing goes on any more, in good order or not.
+  package var isOver: Bool { [.finished, .stopped, .failed].contains(status.phase) || !isRunning }
+
+  /// Why the job was given up; nil where it was not, or for a reason that is in the server's log only.
+  package var failure: String? {
+    guard status.phase == .failed, let last = abandonments.last,
+      (last.stage, last.round, last.attempt) == (status.stage, status.round, status.attempt)
+    else { return nil }
+    return last.reason
+  }
 }
 
 extension Overview {
@@ -73,6 +86,16 @@ extension Overview {
     package var monitors: CollapseMonitors?
     /// The linear probe of the encoder after it: the share of test images whose class is predicted, 0 … 1.
     package var probe: Double?
+    package var finishedAt: Date?
+  }
+
+  /// An attempt at a round that came to nothing.
+  package struct Abandonment: Sendable, Hashable, Codable {
+    package var stage: Int
+    package var round: Int
+    package var attempt: Int
+    /// In a few words, for people.
+    package var reason: String
     package var finishedAt: Date?
   }
 

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 
 /// What this process has used, for the metrics that Prometheus has for every process.
 package struct ProcessUse: Sendable {
@@ -6,13 +7,16 @@ package struct ProcessUse: Sendable {
   package var residentBytes: Int
   /// Processor time, in seconds, of all threads.
   package var seconds: Double
+  /// When it began; nil where the kernel does not tell.
+  package var startedAt: Date?
 
-  package init(residentBytes: Int, seconds: Double) {
-    (self.residentBytes, self.seconds) = (residentBytes, seconds)
+  package init(residentBytes: Int, seconds: Double, startedAt: Date? = nil) {
+    (self.residentBytes, self.seconds, self.startedAt) = (residentBytes, seconds, startedAt)
   }
 
   /// As the kernel says now.
   package static var now: ProcessUse {
-    ProcessUse(residentBytes: ProcessMemory.resident, seconds: ProcessTime.used.seconds)
+    ProcessUse(
+      residentBytes: ProcessMemory.resident, seconds: ProcessTime.used.seconds, startedAt: ProcessTime.start)
   }
 }

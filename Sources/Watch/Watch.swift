@@ -9,6 +9,8 @@ package struct Watch: Sendable {
   /// Where it listens, with the port that was chosen.
   package let endpoint: Endpoint
   private let web: WebServer
+  private let observatory: Observatory
+  private let audience = Audience()
 
   /// Listens. Throws ``WireError/address(_:reason:)``, or ``StoreError`` where the database cannot be read.
   ///
@@ -19,16 +21,37 @@ package struct Watch: Sendable {
     _ endpoint: Endpoint, _ plan: Plan, database: String,
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) async throws {
-    let site = Site(Observatory(try History(database), plan, connected: connected))
-    web = try await WebServer(endpoint, answer: site.answer)
+    observatory = Observatory(try History(database), plan, connected: connected)
+    web = try await WebServer(endpoint) { [site = Site(observatory), audience = audience] request in
+      let heard = audience.comes(with: request)
+      var response = await site.answer(request)
+      response.isSent = heard
+      return response
+    }
     self.endpoint = web.endpoint
   }
 
-  /// Answers while `body` runs.
+  /// Answers while `body` runs, and then until those who look regularly have heard how it ended: some seconds at most,
+  /// fewer where it ended because it was cancelled, and none where nobody looks.
   package func during<Result: Sendable>(_ body: @Sendable () async throws -> Result) async rethrows -> Result
   {
     async let _: Void = web.run()
     defer { web.shutDown() }
-    return try await body()
+    do {
+      let result = try await body()
+      await sayFarewell(within: WebLimits.farewell)
+      return result
+    } catch {
+      await sayFarewell(within: error is CancellationError ? WebLimits.hastyFarewell : WebLimits.farewell)
+      throw error
+    }
+  }
+
+  /// Waits for nobody any more, where `body` has ended already.
+  package func hurry() { audience.hurry() }
+
+  private func sayFarewell(within patience: Duration) async {
+    await observatory.lookAnew()
+    await audience.leaves(by: audience.end(within: patience))
   }
 }

@@ -94,6 +94,7 @@ struct RunCommand: AsyncParsableCommand {
         if let watch { log.watched(at: watch.endpoint) }
         let stop = { @Sendable in
           manager.stopping()
+          watch?.hurry()
           await server.stop()
         }
         let snapshot = try await stoppingOnSignal(stop) {
@@ -124,7 +125,7 @@ struct RunCommand: AsyncParsableCommand {
     return try await Watch(try Endpoint(parsing: http), plan, database: database, connected: server.connected)
   }
 
-  /// Runs `body` while whoever watches is answered.
+  /// Runs `body` while whoever watches is answered, and hears how it ended.
   private static func seen<Result: Sendable>(
     by watch: Watch?, _ body: @Sendable () async throws -> Result
   ) async throws -> Result {

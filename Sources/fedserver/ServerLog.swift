@@ -10,7 +10,12 @@ struct ServerLog: Sendable {
 
   func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
 
-  func watched(at endpoint: Endpoint) { logger.notice("to be watched at http://\(endpoint)/") }
+  func watched(at endpoint: Endpoint) {
+    if !endpoint.isLoopback {
+      logger.warning("the status page is plain HTTP; anybody who reaches \(endpoint.host) can read it")
+    }
+    logger.notice("to be watched at http://\(endpoint)/")
+  }
 
   func note(_ event: ServerEvent) {
     switch event {

@@ -42,7 +42,7 @@ import Wire
       var health: Int?
       for _ in 0..<10 where health == nil { health = try? await peer.get("/healthz").status }
       #expect(health == 200)
-      #expect(try await peer.get("/").body.contains("<h1>tiny</h1>"))
+      #expect(try await peer.get("/").body.contains(">tiny</h1>"))
       for client in clients { #expect(try await client.outcome().code == 0) }
       let outcome = try await server.outcome()
       #expect(outcome.code == 0 && outcome.errors.contains("the job is done"), "\(outcome)")
@@ -58,7 +58,7 @@ import Wire
         "fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", report)
       #expect(written.code == 0 && written.errors.isEmpty, "\(written)")
       let found = try MarkupCheck.parse(try String(contentsOfFile: report, encoding: .utf8))
-      #expect(found.text.contains("The job is done.") && found.text.contains("4 of 4"))
+      #expect(found.text.contains("The job is done.") && found.text.contains("4 of\u{A0}4"))
     }
   }
 
@@ -70,6 +70,36 @@ import Wire
       try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
       let outcome = try await startServer(other, http: "\(taken)").outcome()
       #expect(outcome.code == 4 && outcome.errors.contains("the port is in use"), "\(outcome)")
+      server.terminate()
+      #expect(try await server.outcome().code == 0)
+    }
+  }
+
+  /// An open page asks on, and the server goes when it has been told.
+  @Test func anOpenPageHearsThatTheServerStops() async throws {
+    try await withTemporaryFolder { folder in
+      let server = try startServer(folder)
+      let peer = WebPeer(try await endpoint(server, "to be watched at http://"))
+      #expect(try await peer.get("/", "Strata-Page: it").body.contains("data-over=\"no\""))
+      let start = ContinuousClock.now
+      server.terminate()
+      var isTold = false
+      while !isTold, let page = try? await peer.get("/", "Strata-Page: it") {
+        isTold = page.body.contains(">Stopped<")
+      }
+      // After a signal it waits no longer than it may, and this machine may be slower than that.
+      #expect(isTold || ContinuousClock.now - start > .seconds(5))
+      let outcome = try await server.outcome()
+      #expect(outcome.code == 0 && !outcome.errors.contains("plain HTTP"), "\(outcome)")
+    }
+  }
+
+  @Test func aPageForAllIsWarnedOf() async throws {
+    try await withTemporaryFolder { folder in
+      let server = try startServer(folder, http: "0.0.0.0:0")
+      let line = try await server.errors.line(containing: "the status page is plain HTTP")
+      #expect(line.contains("warning") && line.contains("anybody who reaches 0.0.0.0 can read it"))
+      _ = try await endpoint(server, "to be watched at http://")
       server.terminate()
       #expect(try await server.outcome().code == 0)
     }

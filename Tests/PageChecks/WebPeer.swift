@@ -22,7 +22,7 @@ package struct WebPeer: Sendable {
 
   /// Asks for a path.
   package func get(_ path: String, _ headers: String...) async throws -> Answer {
-    let lines = ["GET \(path) HTTP/1.1", "Host: here"] + headers
+    let lines = ["GET \(path) HTTP/1.1", "Host: \(endpoint)"] + headers
     return try await say(lines.joined(separator: "\r\n") + "\r\n\r\n")
   }
 

@@ -37,6 +37,19 @@ import Testing
     }
   }
 
+  /// What the title says already needs no legend, and the last value can be read without measuring.
+  @Test func aSeriesAloneHasItsLastValueBesideTheTitle() throws {
+    var plot = plot([Plot.Series("clients", style: 0, points: [(1, 3), (2, 2.5)])])
+    #expect(try MarkupCheck.parse(plot.svg).count("tspan") == 0)
+    plot.showsLast = true
+    let found = try MarkupCheck.parse(plot.svg)
+    #expect(found.count("polyline") == 1 && found.text.contains("Loss\u{A0} 2.500"))
+    plot.series.append(Plot.Series("calibration", style: 1, points: [(1, 4)]))
+    let two = try MarkupCheck.parse(plot.svg)
+    #expect(two.count("polyline") == 4 && !two.text.contains("Loss\u{A0}"))
+    #expect(two.text.contains("clients\u{A0} 2.500") && two.text.contains("calibration\u{A0} 4.000"))
+  }
+
   @Test func awkwardValuesLeaveItWellFormed() throws {
     for points: [(x: Double, y: Double)] in [
       [], [(1, 3)], [(1, .nan), (2, .infinity), (3, 1)], [(1, 5), (2, 5)], [(1, 0), (2, 0)],

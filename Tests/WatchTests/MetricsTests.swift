@@ -67,7 +67,9 @@ import Watch
 
   @Test func theValuesAreTheRuns() async throws {
     try await withMadeRun { run in
-      let metrics = Metrics(try run.overview, ProcessUse(residentBytes: 7 << 20, seconds: 1.25))
+      let use = ProcessUse(
+        residentBytes: 7 << 20, seconds: 1.25, startedAt: Date(timeIntervalSince1970: 1_790_000_000.25))
+      let metrics = Metrics(try run.overview, use)
       let families = try families(metrics.text)
       func value(_ name: String, _ labels: [String: String] = [:], of family: String? = nil) -> Double? {
         families[family ?? name]?.samples.first { $0.name == name && $0.labels == labels }?.value
@@ -81,7 +83,16 @@ import Watch
       #expect(value("strata_updates_refused_total", ["reason": "overNorm"]) == 0, "known before it happens")
       #expect(value("strata_last_round_loss") == 2 && value("strata_last_round_effective_rank") == 4.5)
       #expect(value("process_resident_memory_bytes") == Double(7 << 20))
+      #expect(value("process_start_time_seconds") == 1_790_000_000.25)
     }
+  }
+
+  /// The same at every scrape, or Prometheus takes the process for a new one.
+  @Test func thisProcessBeganOnceAndNotLongAgo() throws {
+    let start = try #require(ProcessUse.now.startedAt)
+    #expect(start == ProcessUse.now.startedAt)
+    // Of the machine's start the kernel tells whole seconds.
+    #expect((-2...86_400).contains(Date().timeIntervalSince(start)))
   }
 
   @Test func asManyClientsAsMayBeHaveLinesOfTheirOwn() async throws {

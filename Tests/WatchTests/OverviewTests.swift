@@ -8,6 +8,8 @@ import Watch
     try await withMadeRun { run in
       let overview = try run.overview
       #expect(overview.name == "made" && overview.plannedRounds == 4 && overview.abandoned == 1)
+      let attempt = try #require(overview.abandonments.first)
+      #expect((attempt.stage, attempt.round, attempt.attempt) == (1, 2, 1) && attempt.reason == "made up")
       #expect(overview.rounds.map(\.number) == [1, 2] && overview.rounds.map(\.attempt) == [1, 2])
       #expect(overview.rounds.map(\.loss) == [2.5, 2] && overview.rounds.map(\.clients) == [1, 1])
       #expect(overview.rounds[1].monitors?.effectiveRank == 4.5)

@@ -1,6 +1,7 @@
 import Federation
 import Foundation
 import PageChecks
+import Server
 import Testing
 import Watch
 
@@ -13,7 +14,7 @@ import Watch
       let overview = try run.overview
       for html in [StatusPage(overview).html, ReportPage(overview, plan: run.plan.yaml()).html] {
         let found = try MarkupCheck.parse(html)
-        #expect(found.count("h1") == 1 && found.count("table") == 2 && found.count("ol") == 1)
+        #expect(found.count("h1") == 1 && found.count("table") == 3 && found.count("ol") == 1)
         for word in ["http:", "https:", " src=", "url(", "@import", " style=", " onclick="] {
           #expect(!html.contains(word), "\(word)")
         }
@@ -34,7 +35,7 @@ import Watch
       #expect(layers == ["layer frozen", "layer frozen", "layer training"])
       let bars = found.elements.filter { $0.name == "rect" }.map { $0.attributes["width"] }
       #expect(bars == ["100.0", "100.0", "0.0"])
-      #expect(found.text.contains("in training, 0 of 2 rounds"))
+      #expect(found.text.contains("in training, 0 of 2\u{A0}rounds"))
     }
   }
 
@@ -73,6 +74,140 @@ import Watch
       (overview.rounds, overview.clients, overview.refusals) = ([], [], [:])
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       #expect(found.text.contains("No round is committed yet."))
+      #expect(found.text.contains("No client has joined yet."))
+      // When it is over nothing is "yet" to come.
+      overview.status.phase = .failed
+      let report = try MarkupCheck.parse(ReportPage(overview, plan: "").html)
+      #expect(
+        report.text.contains("No round was committed.") && report.text.contains("No client has joined."))
+      #expect(!report.text.contains("yet") && !report.text.contains("in training"))
+    }
+  }
+
+  /// How a job ended is told apart at once, and why it was given up is said.
+  @Test func everyEndHasItsHeadline() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      overview.status.until = Date(timeIntervalSince1970: 1_790_000_500)
+      #expect(StatusPage(overview).html.contains("data-over=\"no\""))
+      #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains("This phase ends at the latest"))
+      (overview.status.stage, overview.status.round, overview.status.attempt) = (1, 2, 1)
+      for (phase, words) in [
+        (ServerStatus.Phase.finished, "Finished The job is done."),
+        (.failed, "Given up Stage 1 of 2, round 2 of 2: made up."),
+        (.stopped, "Stopped Stage 1 of 2, round 2 of 2; the job goes on when the server is started again."),
+      ] {
+        overview.status.phase = phase
+        for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
+          let found = try MarkupCheck.parse(html)
+          #expect(found.text.contains(words), "\(phase)")
+          #expect(!found.text.contains("at the latest") && !found.text.contains("in training"))
+          #expect(found.elements.contains { $0.attributes["class"] == "state \(phase.rawValue)" })
+        }
+        #expect(StatusPage(overview).html.contains("data-over=\"yes\""))
+      }
+      overview.status.round = 1
+      overview.status.phase = .failed
+      #expect(overview.failure == nil, "that attempt is another")
+    }
+  }
+
+  @Test func aCohortThatIsNotHereIsNotSaidToTrain() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      overview.status.phase = .training
+      (overview.status.cohort, overview.status.admitted, overview.status.quorum) = (5, 2, 4)
+      for (present, words) in [
+        (0, "5 clients were asked to train, none is connected: 2 updates are here, 4 are needed."),
+        (1, "5 clients were asked to train, one is connected: 2 updates are here, 4 are needed."),
+        (3, "5 clients train: 2 updates are here, 4 are needed."),
+      ] {
+        overview.status.present = present
+        #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains(words), "\(present)")
+      }
+    }
+  }
+
+  @Test func attemptsThatWereGivenUpSayWhy() async throws {
+    try await withMadeRun { run in
+      let overview = try run.overview
+      for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
+        #expect(html.contains("title=\"1, 2\">1, 2</th><td>1</td><td class=\"text reason\">made up</td>"))
+      }
+    }
+  }
+
+  /// The page has a bound; the report is the whole.
+  @Test func theReportListsEveryClient() async throws {
+    let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
+    try await withMadeRun(clients: names) { run in
+      let overview = try run.overview
+      let report = ReportPage(overview, plan: "").html
+      for name in names { #expect(report.contains(">\(name)</th>"), "\(name)") }
+      let page = StatusPage(overview).html
+      #expect(page.components(separatedBy: ">box-").count - 1 == WebLimits.clients)
+      #expect(try MarkupCheck.parse(page).text.contains("20\u{A0}more clients"))
+    }
+  }
+
+  /// On paper nothing scrolls and nothing can be opened.
+  @Test func onPaperNothingIsHidden() async throws {
+    try await withMadeRun { run in
+      let html = ReportPage(try run.overview, plan: run.plan.yaml()).html
+      let details = try MarkupCheck.parse(html).elements.filter { $0.name == "details" }
+      #expect(details.count == 1 && details.allSatisfy { $0.attributes["open"] != nil })
+      let print = try #require(html.components(separatedBy: "@media print {").dropFirst().first)
+      for rule in [".scroll, pre { overflow: visible; }", "tr, figure, .notes p { break-inside: avoid; }"] {
+        #expect(print.contains(rule), "\(rule)")
+      }
+    }
+  }
+
+  /// An open page takes over another job's name with all else that it shows.
+  @Test func whatANextJobChangesIsLive() async throws {
+    try await withMadeRun { run in
+      let found = try MarkupCheck.parse(StatusPage(try run.overview).html)
+      let live = found.elements.filter { $0.attributes["data-live"] != nil }.compactMap {
+        $0.attributes["id"]
+      }
+      let all = [
+        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "refusals",
+      ]
+      #expect(live == all)
+    }
+  }
+
+  /// "118" on one line and "MB" on the next would be read as another number.
+  @Test func numbersKeepTheirUnits() async throws {
+    try await withMadeRun { run in
+      let overview = try run.overview
+      for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
+        #expect(try MarkupCheck.parse(html).text.firstMatch(of: /\d (s|%|[kMG]?B|UTC)\b/) == nil)
+      }
+    }
+  }
+
+  @Test func theFirstStagesPlotsEndWithIt() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      func borders() throws -> Int {
+        try MarkupCheck.parse(StatusPage(overview).html).elements.count { $0.attributes["class"] == "border" }
+      }
+      #expect(try borders() == 7, "one between the two stages of each plot")
+      overview.status.stage = 1
+      #expect(try borders() == 0)
+    }
+  }
+
+  @Test func theCaptionSaysWhatIsPlotted() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      #expect(
+        StatusPage(overview).html.contains("<figcaption>Mean of the clients, weighted by their images."))
+      overview.rounds[0].calibrationLoss = 3
+      let html = StatusPage(overview).html
+      #expect(html.contains("and of the calibration on the server&#39;s own."))
+      #expect(html.contains("calibration\u{A0} <tspan class=\"last\">3.000</tspan>"))
     }
   }
 }

@@ -17,7 +17,7 @@ import Wire
   }
 
   @Test(arguments: [
-    ("/", "text/html; charset=utf-8", "<h1>made</h1>"),
+    ("/", "text/html; charset=utf-8", ">made</h1>"),
     ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "strata_rounds_committed_total 2"),
     ("/healthz", "application/json", #"{"status":"ok"}"#),
     ("/api/overview", "application/json", #""plannedRounds"#),
@@ -35,8 +35,9 @@ import Wire
         // The same is not sent twice; the metrics and what they count of this process are never the same.
         // What changes with the clock may have changed in between, but not every time.
         var (etag, statuses): (String, [Int]) = (answer.headers["etag"] ?? "", [])
-        for _ in 0..<5 where !statuses.contains(304) {
-          let again = try await peer.get(path, "If-None-Match: \(etag)")
+        for asker in 0..<5 where !statuses.contains(304) {
+          // Somebody who comes again would be waited for at the end.
+          let again = try await peer.get(path, "If-None-Match: \(etag)", "User-Agent: \(asker)")
           etag = again.headers["etag"] ?? etag
           statuses.append(again.status)
         }
@@ -93,6 +94,34 @@ import Wire
       let status = try await watch.during { try await WebPeer(watch.endpoint).get("/healthz").status }
       #expect(status == 200)
       await #expect(throws: (any Error).self) { try await WebPeer(watch.endpoint).get("/healthz") }
+    }
+  }
+
+  /// An open page asks until it is told that the job is over, and only then the server goes.
+  @Test(arguments: [ServerStatus.Phase.finished, .failed])
+  func anOpenPageHearsOfTheEnd(phase: ServerStatus.Phase) async throws {
+    try await withMadeRun { run in
+      let watch = try await Watch(
+        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: { [] })
+      let peer = WebPeer(watch.endpoint)
+      let word = phase == .finished ? "Finished" : "Given up"
+      let (ends, end) = AsyncStream<Void>.makeStream()
+      async let heard = {
+        for await _ in ends {}
+        while let page = try? await peer.get("/", "Strata-Page: it") {
+          if page.body.contains(">\(word)<") { return true }
+        }
+        return false
+      }()
+      try await watch.during {
+        #expect(try await peer.get("/", "Strata-Page: it").body.contains("data-over=\"no\""))
+        var status = try run.recorded.status
+        status.phase = phase
+        try Store(run.path).note(status)
+        end.finish()
+      }
+      #expect(await heard)
+      await #expect(throws: (any Error).self) { try await peer.get("/") }
     }
   }
 }

@@ -19,7 +19,7 @@ import Watch
       // One that has all that there can be.
       overview.rounds[1].calibrationLoss = 1
       overview.clients[0].residentBytes = 1
-      let metrics = Metrics(overview, ProcessUse(residentBytes: 1, seconds: 1)).text
+      let metrics = Metrics(overview, ProcessUse(residentBytes: 1, seconds: 1, startedAt: Date())).text
       let names = Set(metrics.matches(of: /# TYPE (\S+)/).map { String($0.1) })
       #expect(documented == names)
     }
@@ -29,6 +29,9 @@ import Watch
     #expect(text.contains("\(WebLimits.connections) connections are served at once"))
     #expect(
       text.contains("a connection has \(WebLimits.seconds) seconds, a request \(WebLimits.head >> 10) KiB"))
+    #expect(
+      text.contains("waits \(WebLimits.farewell.components.seconds) seconds at most")
+        && text.contains("\(WebLimits.hastyFarewell.components.seconds) after a signal"))
     #expect(text.contains("At most \(WebLimits.clients) clients have lines of their own"))
   }
 }

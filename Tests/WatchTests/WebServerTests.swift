@@ -6,8 +6,8 @@ import Wire
 
 /// Through real sockets.
 @Suite(.timeLimit(.minutes(5))) struct WebServerTests {
-  private func serving(_ body: (WebPeer) async throws -> Void) async throws {
-    let server = try await WebServer(Endpoint(host: "127.0.0.1", port: 0)) { request in
+  private func serving(on host: String = "127.0.0.1", _ body: (WebPeer) async throws -> Void) async throws {
+    let server = try await WebServer(Endpoint(host: host, port: 0)) { request in
       WebResponse(.ok, "text/plain; charset=utf-8", Data("you asked for \(request.path)".utf8))
     }
     async let _: Void = server.run()
@@ -24,7 +24,7 @@ import Wire
       #expect(answer.headers["content-security-policy"]?.hasPrefix("default-src 'none'") == true)
       #expect(answer.headers["access-control-allow-origin"] == nil, "other pages may not read it")
       #expect(answer.headers["date"]?.wholeMatch(of: /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/) != nil)
-      let head = try await peer.say("HEAD /a HTTP/1.1\r\n\r\n")
+      let head = try await peer.say("HEAD /a HTTP/1.1\r\nHost: localhost\r\n\r\n")
       #expect(head.status == 200 && head.body.isEmpty && head.headers["content-length"] == "16")
     }
   }
@@ -41,7 +41,7 @@ import Wire
   @Test(arguments: ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"])
   func nothingButLookingIsAllowed(method: String) async throws {
     try await serving { peer in
-      let answer = try await peer.say("\(method) / HTTP/1.1\r\n\r\n")
+      let answer = try await peer.say("\(method) / HTTP/1.1\r\nHost: localhost\r\n\r\n")
       #expect(answer.status == 405 && answer.headers["allow"] == "GET, HEAD")
     }
   }
@@ -54,7 +54,26 @@ import Wire
       // More than is read behind it, so that the answer must survive the bytes that nobody wants.
       #expect(try await peer.say(long + String(repeating: "b", count: 40_000)).status == 431)
       #expect(try await peer.say("hello\r\n\r\n").status == 400)
-      #expect(try await peer.say("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").status == 413)
+      #expect(
+        try await peer.say("POST / HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 3\r\n\r\nabc").status == 413)
+    }
+  }
+
+  /// A page from elsewhere whose name was made to lead here would otherwise be allowed to read the answer.
+  @Test func onALoopbackAddressOnlyItsOwnNamesAreAnswered() async throws {
+    try await serving { peer in
+      for host in ["127.0.0.1", "localhost:9", "[::1]:8080"] {
+        #expect(try await peer.say("GET /a HTTP/1.1\r\nHost: \(host)\r\n\r\n").status == 200)
+      }
+      let rebound = try await peer.say("GET /a HTTP/1.1\r\nHost: 127.evil.example:8080\r\n\r\n")
+      #expect(rebound.status == 421 && !rebound.body.contains("/a"))
+      #expect(try await peer.say("GET /a HTTP/1.1\r\n\r\n").status == 400)
+      #expect(try await peer.say("GET /a HTTP/1.0\r\n\r\n").status == 200)
+    }
+    // Whoever may come from anywhere calls the server as he likes.
+    try await serving(on: "0.0.0.0") { peer in
+      let answer = try await peer.say("GET /a HTTP/1.1\r\nHost: strata.example\r\n\r\n")
+      #expect(answer.status == 200)
     }
   }
 

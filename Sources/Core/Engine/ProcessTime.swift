@@ -8,4 +8,18 @@ package enum ProcessTime {
     guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return .zero }
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
+
+  /// When this process began, to a hundredth of a second; nil where the kernel does not tell.
+  package static let start: Date? = {
+    guard let process = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+      let machine = try? String(contentsOfFile: "/proc/stat", encoding: .utf8),
+      let boot = machine.split(separator: "\n").first(where: { $0.hasPrefix("btime ") })
+    else { return nil }
+    // The name before the other fields may hold anything, also brackets. The start is the 22nd (proc_pid_stat(5)).
+    let fields = process[(process.lastIndex(of: ")") ?? process.startIndex)...].split(separator: " ")
+    guard fields.count > 20, let ticks = Double(fields[20]), let booted = Double(boot.dropFirst(6)) else {
+      return nil
+    }
+    return Date(timeIntervalSince1970: booted + ticks / Double(sysconf(Int32(_SC_CLK_TCK))))
+  }()
 }

@@ -10,4 +10,12 @@ package enum WebLimits {
   package static let rest = 64 << 10
   /// Clients that are shown one by one, those first that were heard last; the others only in sums.
   package static let clients = 200
+  /// How long an open page waits before it asks again.
+  package static let pagePause = Duration.seconds(2)
+  /// How much later than expected somebody who looks regularly may be and not have gone: a page has a second try.
+  package static let lateness = Duration.seconds(3)
+  /// How long those who look regularly are waited for after the job's end, so that they hear of it; and after a signal,
+  /// where somebody waits for the server to be gone.
+  package static let farewell = Duration.seconds(20)
+  package static let hastyFarewell = Duration.seconds(5)
 }

@@ -24,14 +24,20 @@ package struct WebRequest: Sendable, Hashable {
     guard words.count == 3, words[2] == "HTTP/1.1" || words[2] == "HTTP/1.0", words[1].hasPrefix("/"),
       !words[0].isEmpty, words[0].allSatisfy({ $0.isASCII && $0.isLetter })
     else { throw .malformed }
-    var headers: [String: String] = [:]
+    var (headers, hosts): ([String: String], Int) = ([:], 0)
     for line in lines.dropFirst() {
       guard let colon = line.firstIndex(of: ":"), colon > line.startIndex,
         line[..<colon].allSatisfy({ $0.isASCII && !$0.isWhitespace })
       else { throw .malformed }
       let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
-      headers[line[..<colon].lowercased()] = value
+      let name = line[..<colon].lowercased()
+      headers[name] = value
+      hosts += name == "host" ? 1 : 0
     }
+    // What a request is for must be said once (RFC 9112, section 3.2).
+    guard hosts == 1 || hosts == 0 && words[2] == "HTTP/1.0",
+      headers["host"].map({ WebHost($0) != nil }) ?? true
+    else { throw .malformed }
     guard headers["transfer-encoding"] == nil, ["0", nil].contains(headers["content-length"]) else {
       throw .hasBody
     }
@@ -39,6 +45,9 @@ package struct WebRequest: Sendable, Hashable {
     path = String(words[1].prefix { $0 != "?" })
     self.headers = headers
   }
+
+  /// Whom it is for; nil where an old browser does not say.
+  package var host: WebHost? { headers["host"].flatMap(WebHost.init) }
 
   /// Whether the asker has the version with this tag already.
   package func holds(_ tag: String) -> Bool {

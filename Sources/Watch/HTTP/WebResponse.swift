@@ -11,6 +11,8 @@ package struct WebResponse: Sendable {
     case notFound = 404
     case notAllowed = 405
     case hasBody = 413
+    /// Meant for a host that this is not.
+    case misdirected = 421
     case headTooLong = 431
     case failed = 500
     case unavailable = 503
@@ -23,6 +25,7 @@ package struct WebResponse: Sendable {
       case .notFound: "Not Found"
       case .notAllowed: "Method Not Allowed"
       case .hasBody: "Content Too Large"
+      case .misdirected: "Misdirected Request"
       case .headTooLong: "Request Header Fields Too Large"
       case .failed: "Internal Server Error"
       case .unavailable: "Service Unavailable"
@@ -36,6 +39,8 @@ package struct WebResponse: Sendable {
   package var body: Data
   /// What a page may load: nothing, where it is none.
   package var policy = "default-src 'none'; frame-ancestors 'none'"
+  /// Called when it is on its way.
+  package var isSent: @Sendable () -> Void = {}
 
   package init(_ status: Status, _ type: String, _ body: Data) {
     (self.status, self.type, self.body) = (status, type, body)

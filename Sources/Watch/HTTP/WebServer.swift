@@ -80,14 +80,11 @@ package struct WebServer: Sendable {
   }
 
   private func talk(_ connection: ByteConnection) async throws {
-    let bytes: Data
-    if let head = try await head(connection) {
-      bytes = await response(to: head)
-    } else {
-      bytes = WebResponse(.headTooLong).bytes(to: nil, at: Date())
-    }
-    try await connection.write(bytes)
+    var (request, response): (WebRequest?, WebResponse) = (nil, WebResponse(.headTooLong))
+    if let head = try await head(connection) { (request, response) = await self.response(to: head) }
+    try await connection.write(response.bytes(to: request, at: Date()))
     connection.finish()
+    response.isSent()
     // To close with something unread would take the answer back.
     var rest = 0
     while rest < WebLimits.rest { rest += try await connection.read(atMost: 4096).bytes.count }
@@ -107,16 +104,20 @@ package struct WebServer: Sendable {
     return nil
   }
 
-  private func response(to head: Data) async -> Data {
+  private func response(to head: Data) async -> (WebRequest?, WebResponse) {
     let request: WebRequest
     do {
       request = try WebRequest(head)
     } catch {
-      return WebResponse(error == .hasBody ? .hasBody : .malformed).bytes(to: nil, at: Date())
+      return (nil, WebResponse(error == .hasBody ? .hasBody : .malformed))
+    }
+    // Where only this machine can come in, a browser that says another name was led here by that name's owner.
+    guard !endpoint.isLoopback || request.host?.isLoopback ?? true else {
+      return (request, WebResponse(.misdirected))
     }
     guard request.method == "GET" || request.method == "HEAD" else {
-      return WebResponse(.notAllowed).bytes(to: request, at: Date())
+      return (request, WebResponse(.notAllowed))
     }
-    return await answer(request).bytes(to: request, at: Date())
+    return (request, await answer(request))
   }
 }

@@ -4,6 +4,8 @@ import Pages
 /// The encoder as a stack of layers, each filled as far as its rounds are done.
 struct LayerStack {
   let layers: [Overview.Layer]
+  /// Whether nothing trains any more.
+  var isOver = false
 
   var html: String {
     """
@@ -13,12 +15,15 @@ struct LayerStack {
     """
   }
 
+  /// How many plots, one under another, are as high as so many layers.
+  static func rows(_ layers: Int) -> Int { min(max(layers, 1) / 8 + 1, 4) }
+
   private func item(_ layer: Overview.Layer) -> String {
     let state =
       switch layer.state {
       case .frozen: "frozen"
-      case .training: "in training"
-      case .toCome: "to come"
+      case .training: isOver ? "unfinished" : "in training"
+      case .toCome: isOver ? "not begun" : "to come"
       }
     return """
       <li class="layer \(layer.state.rawValue)">\(Self.bar(layer.done, of: layer.rounds))\

@@ -5,21 +5,24 @@
 enum LiveScript {
   static let text = """
     "use strict";
-    const pause = 2000;
+    const pause = \(WebLimits.pagePause.seconds * 1000);
+    const me = Math.random().toString(36).slice(2);
     const shown = new Map();
+    const job = document.getElementById("job");
     const line = document.getElementById("connection");
     let tag = null, timer = 0, shift = 0, heard = Date.now(), asking = false;
     const parts = (page) => page.querySelectorAll("[data-live]");
     const span = (seconds) => {
       for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
-        if (seconds >= 2 * size) return Math.round(seconds / size) + " " + unit;
+        if (seconds >= 2 * size) return Math.round(seconds / size) + "\\u00a0" + unit;
       }
-      return Math.max(0, Math.round(seconds)) + " s";
+      return Math.max(0, Math.round(seconds)) + "\\u00a0s";
     };
     const ago = () => {
-      for (const time of document.querySelectorAll("time[data-ago]")) {
-        const seconds = (Date.now() - shift - Date.parse(time.dateTime)) / 1000;
-        time.textContent = seconds >= 0 ? span(seconds) + " ago" : "in " + span(-seconds);
+      for (const time of document.querySelectorAll("time[data-ago], time[data-until]")) {
+        const seconds = (heard - shift - Date.parse(time.dateTime)) / 1000;
+        if ("ago" in time.dataset) time.textContent = span(seconds) + "\\u00a0ago";
+        else time.textContent = seconds >= 0 ? "at any moment" : "in\\u00a0" + span(-seconds);
       }
     };
     const show = (page) => {
@@ -30,10 +33,12 @@ enum LiveScript {
         here.innerHTML = part.innerHTML;
       }
       document.title = page.title;
+      job.dataset.over = page.getElementById("job").dataset.over;
     };
-    const say = (text, isAway) => {
+    const say = (text, isGone) => {
       if (line.textContent !== text) line.textContent = text;
-      line.classList.toggle("away", isAway);
+      job.classList.toggle("gone", isGone);
+      line.classList.toggle("away", isGone ? job.dataset.over === "no" : false);
     };
     const look = async () => {
       if (asking) return;
@@ -41,7 +46,8 @@ enum LiveScript {
       clearTimeout(timer);
       try {
         const answer = await fetch("/", {
-          cache: "no-store", headers: tag ? { "If-None-Match": tag } : {}, signal: AbortSignal.timeout(15000)
+          cache: "no-store", signal: AbortSignal.timeout(15000),
+          headers: tag ? { "Strata-Page": me, "If-None-Match": tag } : { "Strata-Page": me }
         });
         const text = await answer.text();
         if (answer.status === 200) {
@@ -52,11 +58,14 @@ enum LiveScript {
         }
         heard = Date.now();
         shift = heard - Date.parse(answer.headers.get("Date"));
+        ago();
         say("Live", false);
       } catch (error) {
-        say("No answer for " + span((Date.now() - heard) / 1000) + "; this is what was last heard", true);
+        // As of the last answer: what goes on since is not known, and no time is counted any further.
+        const then = new Date(heard - shift).toISOString().slice(0, 19).replace("T", " ") + "\\u00a0UTC";
+        say(job.dataset.over === "yes" ? "The server has ended; this is its last state, of " + then
+          : "No answer since " + then + "; this is what was last heard", true);
       }
-      ago();
       asking = false;
       if (!document.hidden) timer = setTimeout(look, pause);
     };

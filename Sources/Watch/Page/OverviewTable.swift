@@ -6,28 +6,41 @@ struct OverviewTable {
     let heading: String
     /// Whether it holds words, which stand on the left.
     var isText = false
+    /// A class of its cells besides.
+    var style = ""
+
+    var mark: String {
+      let classes = [isText ? "text" : "", style].filter { !$0.isEmpty }
+      return classes.isEmpty ? "" : " class=\"\(classes.joined(separator: " "))\""
+    }
   }
 
   /// The columns behind the first.
   let columns: [Column]
   let first: String
-  /// Markup, a cell a column, the name's before them.
+  /// A name that is text, and cells that are markup, one a column.
   let rows: [(name: String, cells: [String])]
+  /// What is said where there are no rows.
+  let none: String
 
-  /// - Parameter live: the identifier of the rows, where they change on a page that is watched.
-  func html(_ label: String, live: String? = nil) -> String {
-    let head = columns.map { column in
-      "<th scope=\"col\"\(column.isText ? " class=\"text\"" : "")>\(Markup.escape(column.heading))</th>"
+  /// - Parameters:
+  ///   - live: the identifier of the rows, where they change on a page that is watched.
+  ///   - isBox: whether it has a limited height, and scrolls by itself.
+  func html(_ label: String, live: String? = nil, isBox: Bool = false) -> String {
+    let head = columns.map { "<th scope=\"col\"\($0.mark)>\(Markup.escape($0.heading))</th>" }
+    var lines = rows.map { row in
+      let cells = zip(columns, row.cells).map { "<td\($0.mark)>\($1)</td>" }
+      let name = Markup.escape(row.name)
+      return "<tr><th scope=\"row\" title=\"\(name)\">\(name)</th>\(cells.joined())</tr>"
     }
-    let lines = rows.map { row in
-      let cells = zip(columns, row.cells).map { column, cell in
-        "<td\(column.isText ? " class=\"text\"" : "")>\(cell)</td>"
-      }
-      return "<tr><th scope=\"row\">\(row.name)</th>\(cells.joined())</tr>"
+    if lines.isEmpty {
+      lines = [
+        "<tr><td class=\"text muted\" colspan=\"\(columns.count + 1)\">\(Markup.escape(none))</td></tr>"
+      ]
     }
     let mark = live.map { " id=\"\($0)\" data-live=\"\"" } ?? ""
     return """
-      <div class="scroll" tabindex="0" role="region" aria-label="\(Markup.escape(label))">
+      <div class="scroll\(isBox ? " box" : "")" tabindex="0" role="region" aria-label="\(Markup.escape(label))">
       <table>
       <thead><tr><th scope="col" class="text">\(Markup.escape(first))</th>\(head.joined())</tr></thead>
       <tbody\(mark)>

@@ -27,20 +27,24 @@ package struct ReportPage: Sendable {
       <body>
       <main>
       <h1>\(title)</h1>
-      <p class="muted">\(Markup.escape("\(overview.strategy), \(overview.ssl)"))</p>
-      \(parts.doing)
-      \(parts.facts(isRelative: false))
+      <p class="muted">\(parts.method)</p>
+      \(parts.headline)
+      \(parts.facts(isLive: false))
       <h2>By round</h2>
-      \(parts.plots)
+      <div class="plots">
+      \(parts.plots.figures)
+      </div>
       <h2>Encoder</h2>
       \(parts.stack)
       <h2>Clients</h2>
-      \(parts.clients(isLive: false))
+      \(parts.clients.whole)
       <h2>Refused updates</h2>
       \(parts.refusals)
+      <h2>Attempts given up</h2>
+      \(parts.rounds.abandoned(.max))
       <h2>Rounds</h2>
-      \(parts.rounds(.max))
-      <details>
+      \(parts.rounds.committed(.max))
+      <details open="">
       <summary>Plan</summary>
       <pre>\(Markup.escape(plan))</pre>
       </details>

@@ -16,7 +16,7 @@ struct RoundPlots {
           [
             ("clients", { $0.loss }),
             ("calibration", { $0.calibrationLoss }),
-          ]), "Mean of the clients, weighted by their images."
+          ]), lossCaption
       ),
       (
         plot("Linear probe", .share, [("encoder", { $0.probe })]),
@@ -33,12 +33,24 @@ struct RoundPlots {
     ].filter { !$0.0.series.isEmpty }
   }
 
-  var html: String {
-    guard !overview.rounds.isEmpty else { return "<p class=\"muted\">No round is committed yet.</p>" }
-    let figures = all.map { plot, caption in
+  /// Calibration has a line where the plan wants any.
+  private var lossCaption: String {
+    let clients = "of the clients, weighted by their images"
+    return overview.rounds.contains { $0.calibrationLoss != nil }
+      ? "Means: \(clients), and of the calibration on the server's own." : "Mean \(clients)."
+  }
+
+  /// A figure for each, one after another.
+  var figures: String {
+    guard !overview.rounds.isEmpty else { return "<p class=\"muted\">\(Self.none(overview))</p>" }
+    return all.map { plot, caption in
       "<figure>\n\(plot.svg)\n<figcaption>\(Markup.escape(caption))</figcaption>\n</figure>"
-    }
-    return "<div class=\"plots\">\n\(figures.joined(separator: "\n"))\n</div>"
+    }.joined(separator: "\n")
+  }
+
+  /// What is said where there is no round.
+  static func none(_ overview: Overview) -> String {
+    overview.isOver ? "No round was committed." : "No round is committed yet."
   }
 
   private func monitor(_ title: String, _ value: KeyPath<CollapseMonitors, Float>) -> Plot {
@@ -54,14 +66,17 @@ struct RoundPlots {
         line.0, style: style,
         points: overview.rounds.compactMap { round in line.1(round).map { (Double(round.number), $0) } })
     }
+    // The stages so far: with those to come the points would crowd at the left.
     var (ends, sum) = ([Int](), 0)
-    for rounds in overview.stageRounds {
+    for rounds in overview.stageRounds.prefix(max(overview.status.stage, overview.rounds.last?.stage ?? 1)) {
       sum += rounds
       ends.append(sum)
     }
-    return Plot(
+    var plot = Plot(
       title, unit: unit, line: overview.rounds.count <= Self.mostMarks ? .marked : .straight,
-      startsAtZero: startsAtZero, rounds: overview.plannedRounds, stageEnds: ends,
+      startsAtZero: startsAtZero, rounds: sum, stageEnds: ends,
       series: series.filter { !$0.points.isEmpty })
+    plot.showsLast = true
+    return plot
   }
 }

@@ -6,8 +6,9 @@ import Pages
 package struct StatusPage: Sendable {
   private let overview: Overview
 
-  /// Rounds in the table; the plots have them all.
+  /// Lines of the tables; the plots have all rounds, the report has all.
   private static let rounds = 12
+  private static let abandonments = 5
 
   package init(_ overview: Overview) { self.overview = overview }
 
@@ -28,30 +29,31 @@ package struct StatusPage: Sendable {
       <meta charset="utf-8"/>
       <meta name="viewport" content="width=device-width, initial-scale=1"/>
       <link rel="icon" href="data:,"/>
-      <title>\(Markup.escape("\(overview.name): \(overview.status.place)"))</title>
+      <title>\(Markup.escape("\(overview.name): \(Headline(overview: overview).title)"))</title>
       <style>\(Self.style)</style>
       </head>
       <body>
-      <main>
-      <h1>\(Markup.escape(overview.name))</h1>
+      <main id="job" data-over="\(overview.isOver ? "yes" : "no")">
+      <h1 id="name" data-live="">\(Markup.escape(overview.name))</h1>
       <p class="connection" id="connection" role="status">As of the page's loading</p>
       <div id="now" data-live="">
-      \(parts.doing)
-      \(parts.facts(isRelative: true))
+      \(parts.headline)
+      \(parts.facts(isLive: true))
       </div>
+      <div class="plots" id="board" data-live="">
+      <section class="encoder rows\(LayerStack.rows(overview.layers.count))">
       <h2>Encoder</h2>
-      <p class="muted">\(Markup.escape("\(overview.strategy), \(overview.ssl)"))</p>
-      <div id="stack" data-live="">
+      <p class="muted">\(parts.method)</p>
       \(parts.stack)
+      </section>
+      \(parts.plots.figures)
       </div>
       <h2>Clients</h2>
-      \(parts.clients(isLive: true))
-      <h2>By round</h2>
-      <div id="plots" data-live="">
-      \(parts.plots)
-      </div>
+      \(parts.clients.live)
       <h2>Last rounds</h2>
-      \(parts.rounds(Self.rounds, live: "rounds"))
+      \(parts.rounds.committed(Self.rounds, live: "rounds"))
+      <h2>Attempts given up lately</h2>
+      \(parts.rounds.abandoned(Self.abandonments, live: "abandonments"))
       <h2>Refused updates</h2>
       <div id="refusals" data-live="">
       \(parts.refusals)

@@ -7,10 +7,15 @@ enum WatchStyle {
     }
     .doing { font-size: 1.15rem; margin: 4px 0; }
     .doing strong { font-weight: 600; }
+    .doing .state { margin-right: 6px; padding: 1px 10px; border: 1px solid; border-radius: 4px; }
+    .doing .finished { color: var(--s2); }
+    .doing .failed { color: var(--training); }
+    .doing .stopped { color: var(--muted); }
     .muted { color: var(--muted); }
     .connection { font-size: 0.9rem; color: var(--muted); }
     .connection.away { color: var(--training); font-weight: 600; }
-    .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 150px), 1fr)); gap: 10px 20px;
+    .gone :is(.facts, .plots, .scroll, ul) { opacity: 0.7; filter: grayscale(1); }
+    .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 160px), 1fr)); gap: 10px 20px;
       margin: 14px 0; }
     .facts div { border-top: 1px solid var(--grid); padding-top: 4px; }
     .facts dt { color: var(--muted); font-size: 0.86rem; }
@@ -26,6 +31,19 @@ enum WatchStyle {
     .layer.training { border-color: var(--training); }
     .layer.training rect { fill: var(--training); }
     .layer.toCome { border-style: dashed; background: none; }
+    .encoder { min-width: 0; }
+    .encoder h2 { margin: 0; font-size: 1rem; }
+    .rows2 { grid-row: span 2; }
+    .rows3 { grid-row: span 3; }
+    .rows4 { grid-row: span 4; }
+    #board { margin-top: 20px; align-items: start; }
+    .box { max-height: 440px; overflow-y: auto; }
+    .box thead th { position: sticky; top: 0; z-index: 2; }
+    .box thead th:first-child { z-index: 3; }
+    .contact { min-width: 6.5em; }
+    .steps { min-width: 14.5em; }
+    .size { min-width: 5.5em; }
+    td.reason { white-space: normal; min-width: 220px; }
     figcaption { color: var(--muted); font-size: 0.86rem; }
     td.text, th.text { text-align: left; }
     .bar { display: inline-block; width: 64px; height: 8px; margin-right: 8px; background: var(--grid); }
@@ -33,6 +51,18 @@ enum WatchStyle {
     @media (max-width: 600px) {
       .facts { grid-template-columns: repeat(2, 1fr); }
       main { padding: 12px; }
+      .encoder { grid-row: auto; }
+      tbody th { white-space: nowrap; }
+    }
+    @media print {
+      :root { --frozen: #1f6fd1; --training: #c2410c; --well: #efeeea; }
+      .facts { grid-template-columns: repeat(6, 1fr); }
+      .facts div, .layer { break-inside: avoid; }
+      .encoder { grid-row: auto; break-inside: avoid; }
+      .box { max-height: none; overflow: visible; }
+      .box thead th { position: static; }
+      .contact, .steps, .size { min-width: 0; }
+      .connection, main + script { display: none; }
     }
     """
 }

@@ -1,19 +1,21 @@
 import Foundation
 import Pages
 
-/// Numbers and times as markup. What is missing is a dash.
+/// Numbers and times as markup. What is missing is a dash; a number and its unit stay on one line.
 enum Wording {
   static let none = "<span class=\"muted\">–</span>"
+  /// A space at which no line ends.
+  static let space = "\u{A0}"
 
   static func bytes(_ count: Int?) -> String {
     guard let count else { return none }
     let scale = FigureUnit.bytes.scale(for: [Double(count)])
-    return "\(scale.text(Double(count))) \(scale.name)"
+    return scale.text(Double(count)) + space + scale.name
   }
 
   static func seconds(_ value: Double?) -> String {
     guard let value, value.isFinite else { return none }
-    return "\(FigureUnit.seconds.scale(for: [value]).text(value)) s"
+    return FigureUnit.seconds.scale(for: [value]).text(value) + space + "s"
   }
 
   static func number(_ value: (some BinaryFloatingPoint)?, digits: Int = 4) -> String {
@@ -21,16 +23,32 @@ enum Wording {
   }
 
   /// A share as per cent.
-  static func share(_ value: Double?) -> String { value.map { String(format: "%.1f %%", 100 * $0) } ?? none }
+  static func share(_ value: Double?) -> String {
+    value.map { String(format: "%.1f", 100 * $0) + space + "%" } ?? none
+  }
 
-  /// A time, in Greenwich's; the page that is watched shows how long ago that was.
-  static func time(_ date: Date?, isRelative: Bool = false) -> String {
+  /// How the page that is watched shows a time.
+  enum Kind: String {
+    /// As it is, in Greenwich's.
+    case absolute = ""
+    /// How long ago it was.
+    case ago = " data-ago=\"\""
+    /// How long it is until then.
+    case until = " data-until=\"\""
+  }
+
+  static func time(_ date: Date?, _ kind: Kind = .absolute) -> String {
     guard let date else { return none }
     let machine = date.formatted(.iso8601)
     let people = date.formatted(.iso8601.dateTimeSeparator(.space).timeZoneSeparator(.omitted)).dropLast()
-    return "<time datetime=\"\(machine)\"\(isRelative ? " data-ago=\"\"" : "")>\(people) UTC</time>"
+    return "<time datetime=\"\(machine)\"\(kind.rawValue)>\(people)\(space)UTC</time>"
   }
 
   /// "1 client", "2 clients".
-  static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+  static func count(_ number: Int, _ noun: String) -> String {
+    "\(number)\(space)\(noun)\(number == 1 ? "" : "s")"
+  }
+
+  /// A sentence of some words.
+  static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() + "." }
 }
