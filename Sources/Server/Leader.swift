@@ -128,7 +128,14 @@ package final class Leader {
 
   func send(_ message: Message, to client: String) { effects.append(.send(message, to: client)) }
   func note(_ event: ServerEvent) { effects.append(.note(event)) }
-  func fail(_ error: any Error) { end(.failure(error), Goodbye(.failed, "\(error)")) }
+
+  /// What is wrong with the server's disk is for its operator to mend; clients come back, and are told no more of it.
+  func fail(_ error: any Error) {
+    let goodbye =
+      error is StoreError
+      ? Goodbye(.stopping, "the server cannot use its database") : Goodbye(.failed, "\(error)")
+    end(.failure(error), goodbye)
+  }
 
   func end(_ result: Result<Void, any Error>, _ goodbye: Goodbye) {
     guard !hasEnded else { return }

@@ -216,6 +216,18 @@ import Wire
     }
   }
 
+  /// A full disk is the operator's to mend: clients come back, and hear nothing of tables and paths.
+  @Test func clientsComeBackToAServerWithABrokenDatabase() async throws {
+    try await withTemporaryFolder { folder in
+      let led = try Led(Plan.tiny(), folder, ["a"])
+      let error = StoreError("strata.sqlite: database or disk is full")
+      let goodbyes = led.leader.stop(because: error).compactMap { effect in
+        if case .end(.failure(let why), let goodbye) = effect, why is StoreError { goodbye } else { nil }
+      }
+      #expect(goodbyes == [Goodbye(.stopping, "the server cannot use its database")])
+    }
+  }
+
   /// Rest is a punishment for clients, not for the job.
   @Test func theRestingAreAskedWhereTheOthersAreNoQuorum() async throws {
     try await withTemporaryFolder { folder in

@@ -8,6 +8,8 @@ import Watch
 struct MadeRun {
   let plan: Plan
   let path: String
+  /// As long as it is held, a server is at work.
+  let lock: DatabaseLock
 
   /// Two stages of two rounds: the first is done, and one attempt at its second round came to nothing.
   ///
@@ -23,6 +25,7 @@ struct MadeRun {
     self.plan = plan
     path = folder.appendingPathComponent("strata.sqlite").path
     let store = try Store(path)
+    lock = try DatabaseLock(path)
     let start = Date(timeIntervalSince1970: 1_790_000_000)
     let job = try store.openJob(plan, at: start)
     for client in clients {

@@ -65,7 +65,7 @@ package final class Store: Sendable {
     } catch let error as StoreError {
       throw error
     } catch {
-      throw StoreError(StoreError.reason(error))
+      throw StoreError("\(path): \(StoreError.reason(error))")
     }
   }
 
@@ -75,7 +75,7 @@ package final class Store: Sendable {
     } catch let error as StoreError {
       throw error
     } catch {
-      throw StoreError(StoreError.reason(error))
+      throw StoreError("\(path): \(StoreError.reason(error))")
     }
   }
 
