@@ -106,6 +106,9 @@ package struct Metrics: Sendable {
       gauge(
         "strata_clients_connected", "Clients that are connected.",
         overview.clients.count(where: \.isConnected)),
+      gauge(
+        "strata_clients_not_asked", "Clients that are connected and are not asked to train for now.",
+        overview.status.notAsked?.count ?? 0),
       gauge("strata_clients_known", "Clients that have joined at some time.", overview.clients.count),
       counter(
         "strata_received_bytes_total", "Bytes from all clients.",

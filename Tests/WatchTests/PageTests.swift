@@ -84,6 +84,23 @@ import Watch
     }
   }
 
+  /// A client that is here and idle has its reason.
+  @Test func whoIsNotAskedIsSaidToBeSo() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      overview.clients[0].isConnected = true
+      overview.clients[1].isConnected = true
+      overview.status.notAsked = [
+        ServerStatus.Silence(client: "box-1", reason: "its updates were <refused>", rounds: 1)
+      ]
+      let found = try MarkupCheck.parse(StatusPage(overview).html)
+      let titles = found.elements.compactMap { $0.attributes["title"] }
+      #expect(titles.contains("its updates were <refused>; asked again after 1 round"))
+      #expect(found.text.contains("not asked"))
+      #expect(Metrics(overview, ProcessUse.now).text.contains("\nstrata_clients_not_asked 1\n"))
+    }
+  }
+
   /// How a job ended is told apart at once, and why it was given up is said.
   @Test func everyEndHasItsHeadline() async throws {
     try await withMadeRun { run in

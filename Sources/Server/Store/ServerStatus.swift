@@ -23,6 +23,17 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     package var until: Date?
     /// Committed rounds after which it is asked again.
     package var rounds: Int?
+
+    package init(client: String, reason: String, until: Date? = nil, rounds: Int? = nil) {
+      (self.client, self.reason, self.until, self.rounds) = (client, reason, until, rounds)
+    }
+
+    /// Why, and when it is asked again, in a few words.
+    package var explanation: String {
+      if let rounds { return "\(reason); asked again after \(rounds) \(rounds == 1 ? "round" : "rounds")" }
+      let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
+      return until.map { "\(reason); asked again at \($0.formatted(time))" } ?? reason
+    }
   }
 
   /// More of them would make a note of what the server does a long one.

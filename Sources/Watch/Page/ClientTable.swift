@@ -11,7 +11,7 @@ struct ClientTable {
   /// were heard last.
   var live: String {
     let columns: [Column] = [
-      (.init(heading: "state", isText: true), { $0.isConnected ? "connected" : "away" }),
+      (.init(heading: "state", isText: true), state),
       (
         .init(heading: "last contact", isText: true, style: "contact"),
         { Wording.time($0.lastContact, .ago) }
@@ -52,6 +52,15 @@ struct ClientTable {
       columns: columns.map(\.0), first: "client",
       rows: clients.map { client in (client.name, columns.map { $0.1(client) }) },
       none: overview.isOver ? "No client has joined." : "No client has joined yet.")
+  }
+
+  /// Whether it is here and, where it is not asked to train, why.
+  private func state(_ client: Overview.Client) -> String {
+    guard client.isConnected else { return "away" }
+    guard let silence = overview.status.notAsked?.first(where: { $0.client == client.name }) else {
+      return "connected"
+    }
+    return "<span title=\"\(Markup.escape(silence.explanation))\">not asked</span>"
   }
 
   private static func progress(_ client: Overview.Client) -> String {
