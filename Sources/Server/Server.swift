@@ -32,6 +32,8 @@ package struct Server: Sendable {
   /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
   package func run() async throws -> Snapshot {
     observer(.listening(endpoint))
+    let watch = Task { [access] in await access.watchEndings() }
+    defer { watch.cancel() }
     async let serving: Void = serve()
     let ending: Result<Void, any Error>
     do { ending = .success(try await coordinator.run()) } catch { ending = .failure(error) }
