@@ -114,6 +114,7 @@ import Testing
       let key = try text("\(first)/tls/authority.key")
       for (path, problem) in [
         (first, "not empty"), ("\(first)/plan.yaml", "no folder"), (folder.path("a/b"), "no folder"),
+        ("/proc/first", ": No such file or directory"),
       ] {
         let refused = try await Command.run("fedserver", "init", path)
         #expect(refused.code == 7 && refused.lines.count == 1 && refused.output.isEmpty, "\(refused)")
