@@ -99,6 +99,12 @@ put() { # FROM TO [MODE]
   install -D --mode="${3:-644}" "$1" "$2"
 }
 
+# FOLDER: README.md and docs, with what they link to, where their links expect each other; --help names them so, too.
+put_documents() {
+  local file
+  for file in README.md docs/*.{md,png,svg} deploy/{slurm,kubernetes}/README.md; do put "$file" "$1/$file"; done
+}
+
 # PACKAGE COMMAND: what every package has.
 put_common() {
   local root=$stage/debian/$1 doc=$stage/debian/$1/usr/share/doc/$1 share=$stage/debian/$1/usr/share
@@ -111,6 +117,7 @@ put_common() {
   put "$stage/completions/$2.bash" "$share/bash-completion/completions/$2"
   put "$stage/completions/_$2" "$share/zsh/vendor-completions/_$2"
   put "$stage/completions/$2.fish" "$share/fish/vendor_completions.d/$2.fish"
+  put_documents "$doc"
   copyright >"$doc/copyright"
   changelog | gzip -9n >"$doc/changelog.Debian.gz"
 }
@@ -183,11 +190,8 @@ mkdir "$stage/debian/strata-server/etc/strata"
 for plan in deploy/plans/*.yaml; do
   put "$plan" "$stage/debian/strata-server/usr/share/doc/strata-server/examples/${plan##*/}"
 done
-put docs/plans.md "$stage/debian/strata-server/usr/share/doc/strata-server/plans.md"
-put docs/operating.md "$stage/debian/strata-server/usr/share/doc/strata-server/operating.md"
 
 put_common strata-client fedclient
-put docs/data.md "$stage/debian/strata-client/usr/share/doc/strata-client/data.md"
 put_service strata-client fedclient 'fill in /etc/default/fedclient' ''
 
 put_common strata-sim fedsim

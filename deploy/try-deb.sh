@@ -127,6 +127,19 @@ verifies() {
   fi
 }
 
+# Every file that a document of a package links to is there.
+links_lead() {
+  local folder=$root/usr/share/doc/$1 file link
+  for file in "$folder"/README.md "$folder"/docs/*.md; do
+    while read -r link; do
+      [[ -f $(dirname "$file")/$link ]] || {
+        echo "$file: $link" >&2
+        return 1
+      }
+    done < <(grep --only-matching --perl-regexp '\]\((?!http)\K[^)#]+' "$file")
+  done
+}
+
 helps() { inside "$1" --help | grep --quiet "^USAGE: $1"; }
 
 # SERVICE STATE: the unit's own command line, with its settings and folder, in the background; its words go to a log.
@@ -217,6 +230,9 @@ try_installing() {
     check "$name has completions for bash" has "usr/share/bash-completion/completions/$name"
     check "$name has completions for zsh" has "usr/share/zsh/vendor-completions/_$name"
     check "$name has completions for fish" has "usr/share/fish/vendor_completions.d/$name.fish"
+  done
+  for name in "${names[@]}"; do
+    check "the documents of $name are there, and their links lead somewhere" links_lead "$name"
   done
   for name in fedserver fedclient; do
     check "$name.service is enabled" has "etc/systemd/system/multi-user.target.wants/$name.service"

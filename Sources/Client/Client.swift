@@ -66,6 +66,7 @@ package struct Client: Sendable {
     var lastContact = clock.now
     var backoff = configuration.backoff
     while true {
+      let failure: ClientError
       let reason: String
       var wasWelcomed = false
       do {
@@ -88,10 +89,15 @@ package struct Client: Sendable {
         case .stopping:
           let detail = try served.ending.get().detail
           reason = detail.isEmpty ? "it stops" : detail
+          failure = .connection(reason)
         }
       } catch WireError.closed where !wasWelcomed && configuration.certificate == nil {
         reason = "the connection is closed; the server may want TLS (fedclient enroll)"
+        failure = .connection(reason)
       } catch let error as WireError {
+        failure = ClientError(error)
+        // What this client shows will be refused again.
+        if case .certificate = failure { throw failure }
         reason = error.description
       }
       // A cancelled connection looks like a broken one.
@@ -99,7 +105,7 @@ package struct Client: Sendable {
       observer(.disconnected(reason: reason))
       let pause = backoff.next()
       guard clock.now + pause < lastContact + configuration.patience else {
-        throw ClientError.connection(reason)
+        throw failure
       }
       try await clock.sleep(for: pause)
     }
@@ -108,8 +114,18 @@ package struct Client: Sendable {
   private var tls: TLSContext? {
     get throws(ClientError) {
       guard let certificate = configuration.certificate else { return nil }
+      let identity: Identity
+      do { identity = try certificate.identity } catch { throw .state(error.description) }
+      let now = Date()
+      // The server would say so, too, but in an alert that does not always arrive.
+      guard identity.certificate.expires >= now else {
+        let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
+        throw .certificate(
+          "\(end) \(identity.certificate.expires.day); enrol again, unless this box's clock is wrong: it says \(now.minute)"
+        )
+      }
       do {
-        return try TLSContext(client: try certificate.identity, host: configuration.server.host)
+        return try TLSContext(client: identity, host: configuration.server.host)
       } catch {
         throw .state(error.description)
       }

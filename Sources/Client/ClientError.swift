@@ -8,6 +8,10 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
   case data(String)
   /// The server cannot be reached, or stays away.
   case connection(String)
+  /// The server that answers is not believed: its certificate is not the right one.
+  case distrusted(String)
+  /// The client's own certificate is not good any more.
+  case certificate(String)
   /// The server turned the client away, or gave the job up.
   case turnedAway(String)
   /// The server says what makes no sense.
@@ -21,10 +25,22 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .data(let reason): reason
     case .connection(let reason): "the server cannot be reached: \(reason)"
+    case .distrusted(let reason), .certificate(let reason): reason
     case .turnedAway(let reason): "the server turned this client away: \(reason)"
     case .server(let reason): "the server makes no sense: \(reason)"
     case .memory(let reason): reason
     case .state(let reason): reason
+    }
+  }
+}
+
+extension ClientError {
+  /// What it means that a connection failed.
+  init(_ error: WireError) {
+    switch error {
+    case .tls(.refused(let reason)): self = .certificate(reason)
+    case .tls(.distrusted(let reason)): self = .distrusted(reason)
+    default: self = .connection(error.description)
     }
   }
 }

@@ -10,13 +10,16 @@ package struct Enrolment: Sendable {
 
   package init(_ code: EnrolmentCode, at server: Endpoint) { (self.code, self.server) = (code, server) }
 
-  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``.
+  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this box alone
+  /// can know to be wrong shows before the code is used.
   package func run(into folder: ClientCertificate) async throws(ClientError) -> Certificate {
     do {
       let key = try PrivateKey()
+      try folder.draft(key)
+      defer { folder.dropDraft() }
       let request = try SigningRequest(name: code.name, key: key)
       let connection = try await Connection.connect(
-        to: server, limit: WireLimits.frameBeforeHello, tls: try TLSContext(pin: code.pin))
+        to: server, limit: WireLimits.frameBeforeHello, tls: try TLSContext(pin: code.pin, host: server.host))
       defer { Task { await connection.close() } }
       try await connection.send(
         .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
@@ -29,7 +32,7 @@ package struct Enrolment: Sendable {
     } catch let error as ClientError {
       throw error
     } catch let error as WireError {
-      throw .connection(error.description)
+      throw ClientError(error)
     } catch {
       throw .state("\(error)")
     }

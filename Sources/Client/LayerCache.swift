@@ -1,3 +1,4 @@
+import Datasets
 import Federation
 import Foundation
 
@@ -13,7 +14,7 @@ package struct LayerCache: Sendable {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
-      throw .state("\(folder.path): \(error.localizedDescription)")
+      throw .state("\(folder.path): \(error.systemWords)")
     }
   }
 
@@ -60,7 +61,7 @@ package struct LayerCache: Sendable {
     } catch let error as ClientError {
       throw error
     } catch {
-      throw .state("\(part.path): \(error.localizedDescription)")
+      throw .state("\(part.path): \(error.systemWords)")
     }
   }
 
@@ -86,7 +87,7 @@ package struct LayerCache: Sendable {
     do {
       try bytes.write(to: file(version.digest), options: .atomic)
     } catch {
-      throw .state("\(file(version.digest).path): \(error.localizedDescription)")
+      throw .state("\(file(version.digest).path): \(error.systemWords)")
     }
     return true
   }

@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -87,7 +88,7 @@ package final class ViewCache {
     do {
       try JSONEncoder().encode(contents).write(to: note, options: .atomic)
     } catch {
-      throw .state("\(note.path): \(error.localizedDescription)")
+      throw .state("\(note.path): \(error.systemWords)")
     }
   }
 

@@ -13,9 +13,9 @@ package final class Access: Sendable {
     var revocationStamp: [String] = []
   }
 
-  private let folder: CertificateFolder?
+  let folder: CertificateFolder?
   private let state = Mutex(State())
-  private let observer: @Sendable (ServerEvent) -> Void
+  let observer: @Sendable (ServerEvent) -> Void
 
   /// Everybody may come: for connections that never leave the machine, or a network that is trusted.
   package init() { (folder, observer) = (nil, { _ in }) }
@@ -57,19 +57,21 @@ package final class Access: Sendable {
     guard folder != nil else { return nil }
     guard let identity else { return "no certificate was shown; fedclient enroll fetches one" }
     guard identity.name == name else { return "the certificate is that of \(identity.name), not of \(name)" }
-    return isRevoked(identity) ? "the certificate is revoked" : nil
+    return objection(to: identity)
   }
 
-  /// Whether a certificate that was good when its connection began is not any more.
-  func isRevoked(_ identity: PeerIdentity) -> Bool {
-    guard let folder else { return false }
+  /// Why a certificate that was good when its connection began is not any more; nil where it is.
+  func objection(to identity: PeerIdentity) -> String? {
+    guard let folder else { return nil }
     let stamp = folder.revocationStamp
-    return state.withLock { state in
+    let isRevoked = state.withLock { state in
       if stamp != state.revocationStamp {
         (state.revoked, state.revocationStamp) = (folder.revokedSerials, stamp)
       }
-      return state.revoked.contains(identity.serial) || identity.expires < Date()
+      return state.revoked.contains(identity.serial)
     }
+    if isRevoked { return "the certificate is revoked" }
+    return identity.expires < Date() ? "the certificate ended on \(identity.expires.day); enrol again" : nil
   }
 
   /// Why a new box gets no certificate.
@@ -83,7 +85,10 @@ package final class Access: Sendable {
       throw EnrolmentRefused(description: "certificates are not issued here")
     }
     guard Hello.isValid(name: request.name), folder.redeem(request.secret, for: request.name) else {
-      throw EnrolmentRefused(description: "the code is not valid, or was used already")
+      throw EnrolmentRefused(
+        description:
+          "the code is mistyped, was used already or withdrawn, or is older than \(CertificateFolder.enrolmentHours) hours"
+      )
     }
     do {
       let certificate = try folder.issue(

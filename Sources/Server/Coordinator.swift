@@ -1,3 +1,4 @@
+import Certificates
 import Engine
 import Federation
 import Foundation
@@ -127,7 +128,7 @@ extension Coordinator {
   /// Says so where a client's certificate will end soon.
   func note(_ identity: PeerIdentity) {
     let days = Int(identity.expires.timeIntervalSinceNow / 86_400)
-    if days < 30 { observer(.expires(client: identity.name, days: days)) }
+    if days < Certificate.warningDays { observer(.expires(client: identity.name, days: days)) }
   }
 
   func noteTurnedAway(_ peer: String, reason: String) { observer(.turnedAway(peer: peer, reason: reason)) }

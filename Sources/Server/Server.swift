@@ -35,6 +35,8 @@ package struct Server: Sendable {
   package func run() async throws -> Snapshot {
     defer { lock.release() }
     observer(.listening(endpoint))
+    let watch = Task { [access] in await access.watchEndings() }
+    defer { watch.cancel() }
     async let serving: Void = serve()
     let ending: Result<Void, any Error>
     do { ending = .success(try await coordinator.run()) } catch { ending = .failure(error) }

@@ -22,6 +22,8 @@ package enum ServerEvent: Sendable {
   case enrolled(client: String, peer: String)
   /// A client's certificate will not be valid for long.
   case expires(client: String, days: Int)
+  /// A certificate of the server's own will not be valid for long, or is not any more.
+  case ending(EndingCertificate)
   /// A connection that was never a client's, or that broke the protocol.
   case turnedAway(peer: String, reason: String)
   case recruiting(RoundKey, present: Int, needed: Int)

@@ -75,7 +75,7 @@ final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        if let identity, access.isRevoked(identity) { throw UnexpectedMessage("a revoked certificate") }
+        if let identity, let objection = access.objection(to: identity) { throw UnexpectedMessage(objection) }
         try await perform(try conversation.hear(message), identity, &conversation, arrival)
       }
     } catch WireError.closed {
@@ -83,8 +83,8 @@ final class Session: Sendable {
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)
-    } catch WireError.tls(let why) {
-      reason = "TLS: \(why)"
+    } catch WireError.tls(let failure) {
+      reason = failure.description
     } catch {
       reason = "\(error)"
       try? await connection.send(.goodbye(Goodbye(.protocolError, reason)))

@@ -38,8 +38,8 @@ struct EnrolCommand: AsyncParsableCommand {
       do {
         let enrolment = Enrolment(code, at: try Endpoint(parsing: server))
         let certificate = try await enrolment.run(into: folder)
-        let day = certificate.expires.formatted(.iso8601.year().month().day())
-        print("\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(day)")
+        let end = certificate.expires.day
+        print("\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(end)")
       } catch {
         throw RunCommand.failure(error)
       }

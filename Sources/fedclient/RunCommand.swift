@@ -54,9 +54,9 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How long an unreachable server is tried again, in ms, s, m or h, such as 30s or 1h.",
+      "How long an unreachable server is tried again, in ms, s, m or h, such as 30s or 720h.",
       valueName: "time"))
-  var patience: String = "10s"
+  var patience: String = "10m"
 
   @Option(
     help: ArgumentHelp(
@@ -155,7 +155,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as WireError: CommandFailure(.unreachable, error.description)
     case ClientError.data(let reason): CommandFailure(.data, reason)
     case ClientError.memory(let reason): CommandFailure(.memory, reason)
-    case ClientError.connection: CommandFailure(.unreachable, "\(error)")
+    case ClientError.connection, ClientError.distrusted: CommandFailure(.unreachable, "\(error)")
     case ClientError.state: CommandFailure(.store, "\(error)")
     case is ClientError: CommandFailure(.turnedAway, "\(error)")
     default: error

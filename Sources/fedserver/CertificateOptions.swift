@@ -31,7 +31,7 @@ func checkHosts(_ hosts: [String]) throws {
 
 /// What a server's certificate is for: the hosts, and this machine's names for itself.
 func withLoopback(_ hosts: [String]) -> [String] {
-  hosts + ["localhost", "127.0.0.1", "::1"].filter { !hosts.contains($0) }
+  hosts + Certificate.loopback.filter { !hosts.contains($0) }
 }
 
 /// Throws for a lifetime that is none.
@@ -41,8 +41,5 @@ func checkDays(_ days: Int) throws {
 
 /// Until when a certificate is valid, in words.
 func until(_ certificate: Certificate) -> String {
-  "valid until \(day(certificate.expires))"
+  "valid until \(certificate.expires.day)"
 }
-
-/// A day as 2026-11-24.
-func day(_ date: Date) -> String { date.formatted(.iso8601.year().month().day()) }

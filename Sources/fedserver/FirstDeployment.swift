@@ -1,4 +1,5 @@
 import Certificates
+import Federation
 import Foundation
 import Wire
 
@@ -18,8 +19,10 @@ struct FirstDeployment {
 
   /// What to do next, with the literal commands.
   var steps: String {
+    let name = clients.first ?? "NAME"
     let known = [
-      "address": address, "data": data, "name": clients.first ?? "NAME",
+      "address": address, "data": data, "name": name,
+      "example": name == "NAME" ? "with the box's name for NAME" : "here NAME is \(name)",
       "hours": "\(CertificateFolder.enrolmentHours)",
     ]
     return known.reduce(Self.text(PackageResources.first_steps_md)) {
@@ -51,7 +54,9 @@ struct FirstDeployment {
 
   private var plan: String {
     let text = Self.text(PackageResources.first_yaml)
-    return clients.isEmpty ? text : Self.filled(text, ["  cohort: ": "\(clients.count)"])
+    guard !clients.isEmpty else { return text }
+    let quorum = Plan.RoundRules(cohort: clients.count).quorum
+    return Self.filled(text, ["  cohort: ": "\(clients.count)", "  #quorum: ": "\(quorum)"])
   }
 
   private var serverSettings: String {

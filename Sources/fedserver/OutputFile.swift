@@ -1,4 +1,5 @@
 import Commands
+import Datasets
 import Foundation
 
 /// Writes a file: whoever reads it finds the old one or the whole new one. A folder or a device is never replaced.
@@ -12,6 +13,6 @@ func writeFile(_ bytes: Data, to out: String) throws(CommandFailure) {
   do {
     try bytes.write(to: file, options: .atomic)
   } catch {
-    throw CommandFailure(.store, "\(out): \(error.localizedDescription)")
+    throw CommandFailure(.store, "\(out): \(error.systemWords)")
   }
 }

@@ -6,7 +6,7 @@ import Foundation
 struct RevokeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "revoke",
-    abstract: "Revokes all certificates of a client.",
+    abstract: "Revokes all certificates of a client, and the codes it has not used.",
     discussion: """
       A running server ends its connection within ten seconds; a new code lets it in again. For example:
 
@@ -20,18 +20,30 @@ struct RevokeCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let count = try options.folder.revoke(name)
-      guard count > 0 else { throw CertificateError("\(name) has no certificate that is not revoked") }
-      print("\(count) of \(name) revoked")
+      let revoked = try options.folder.revoke(name)
+      let parts = [
+        Self.count(revoked.certificates, "certificate"), Self.count(revoked.codes, "unused code"),
+      ]
+      .compactMap { $0 }
+      guard !parts.isEmpty else {
+        throw CertificateError("\(name) has no certificate that is not revoked, and no unused code")
+      }
+      print("\(parts.joined(separator: " and ")) of \(name) revoked")
     }
+  }
+
+  private static func count(_ number: Int, _ what: String) -> String? {
+    number == 0 ? nil : "\(number) \(what)\(number == 1 ? "" : "s")"
   }
 }
 
 struct CertificateListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the certificates that were issued.",
+    commandName: "list",
+    abstract: "Lists the certificates that were issued, and the codes that were not used.",
     discussion: """
-      Serial number, role, name, and until when each is valid, or that it is revoked or expired. For example:
+      Serial number, role, name, and until when each is valid, or that it is revoked or expired; behind them the \
+      codes with which boxes can still enroll, each with its name and its end. For example:
 
         fedserver certificate list --tls tls
       """)
@@ -43,14 +55,22 @@ struct CertificateListCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let issued = options.folder.issued
-      if json { return print(try Commands.json(issued)) }
-      for one in issued { print("\(one.serial)  \(one.role.rawValue)  \(one.name)  \(Self.state(one))") }
+      let books = Books(certificates: options.folder.issued, codes: options.folder.openCodes())
+      if json { return print(try Commands.json(books)) }
+      for one in books.certificates {
+        print("\(one.serial)  \(one.role.rawValue)  \(one.name)  \(Self.state(one))")
+      }
+      for code in books.codes { print("unused code  \(code.name)  good until \(code.expires.minute)") }
     }
+  }
+
+  private struct Books: Encodable {
+    let certificates: [CertificateFolder.Issued]
+    let codes: [CertificateFolder.OpenCode]
   }
 
   private static func state(_ one: CertificateFolder.Issued) -> String {
     if one.isRevoked { return "revoked" }
-    return one.expires < Date() ? "expired" : "valid until \(day(one.expires))"
+    return one.expires < Date() ? "expired" : "valid until \(one.expires.day)"
   }
 }

@@ -34,6 +34,8 @@ struct ServerLog: Sendable {
     case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")
     case .expires(let client, let days):
       logger.warning("the certificate of \(client) is valid for \(days) more days")
+    case .ending(let certificate):
+      logger.log(level: certificate.days < 0 ? .error : .warning, "\(certificate)")
     case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
     case .recruiting(let key, let present, let needed):
       logger.info("\(key) waits for clients: \(present) of \(needed) are here")

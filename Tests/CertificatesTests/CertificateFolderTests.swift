@@ -41,10 +41,10 @@ import Testing
       let place = ClientCertificate(url.appendingPathComponent("c"))
       let serials = try ["a", "a", "b"].map { try folder.createClient($0, days: 1, in: place).serial }
       let stamp = folder.revocationStamp
-      #expect(try folder.revoke("a") == 2)
+      #expect(try folder.revoke("a").certificates == 2)
       #expect(folder.revokedSerials == Set(serials.prefix(2)))
       #expect(folder.revocationStamp != stamp)
-      #expect(try folder.revoke("a") == 0)
+      #expect(try folder.revoke("a").certificates == 0)
       // A new certificate of the same name is good.
       let new = try folder.createClient("a", days: 1, in: place)
       #expect(!folder.revokedSerials.contains(new.serial))
@@ -62,6 +62,24 @@ import Testing
       #expect(!folder.redeem(code.secret, for: "box", now: now), "used")
       let late = try folder.enrol("box", now: now)
       #expect(!folder.redeem(late.secret, for: "box", now: now.addingTimeInterval(48 * 3600 + 1)))
+    }
+  }
+
+  /// A box that is lost before it has enrolled has a code alone.
+  @Test func revokingANameWithdrawsItsCodesAndNobodyElses() throws {
+    try withFolder { folder, _ in
+      let now = Date()
+      let old = try folder.enrol("a", now: now.addingTimeInterval(-49 * 3600))
+      let (first, second, other) = (try folder.enrol("a"), try folder.enrol("a"), try folder.enrol("b"))
+      #expect(folder.openCodes().map(\.name) == ["a", "a", "b"])
+      let end = try #require(folder.openCodes().first).expires
+      #expect(abs(end.timeIntervalSince(now) - 48 * 3600) < 60)
+      let revoked = try folder.revoke("a")
+      #expect(revoked.codes == 2 && revoked.certificates == 0, "the third was not good any more")
+      for code in [old, first, second] { #expect(!folder.redeem(code.secret, for: "a")) }
+      #expect(folder.openCodes().map(\.name) == ["b"])
+      #expect(folder.redeem(other.secret, for: "b"))
+      #expect(folder.openCodes().isEmpty)
     }
   }
 

@@ -1,3 +1,4 @@
+import Certificates
 import Client
 import Datasets
 import Federation
@@ -35,6 +36,24 @@ import Wire
       #expect(reason.contains("\(endpoint)"))
       // It pauses 100 ms and then 200 ms; the next pause would be beyond its patience.
       #expect(elapsed >= .milliseconds(300) && elapsed < .seconds(10), "\(elapsed)")
+    }
+  }
+
+  /// The server would refuse it, and not always be heard.
+  @Test func aClientWhoseCertificateHasEndedDoesNotConnect() async throws {
+    let endpoint = try await closedPort()
+    try await withTemporaryFolder { folder in
+      let authority = CertificateFolder(folder.appendingPathComponent("server"))
+      _ = try authority.createAuthority("test", days: 1)
+      let own = ClientCertificate(folder.appendingPathComponent("own"))
+      let certificate = try authority.createClient("a", days: -1, in: own)
+      var configuration = Client.Configuration(server: endpoint, name: "a", state: folder)
+      configuration.certificate = own
+      let client = Client(configuration, images: { _ in throw Unexpected("images") })
+      let error = await #expect(throws: ClientError.self) { try await client.run() }
+      guard case .certificate(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
+      let words = "the certificate of a in \(own.path) ended on \(certificate.expires.day); enrol again"
+      #expect(reason.hasPrefix(words), "\(reason)")
     }
   }
 

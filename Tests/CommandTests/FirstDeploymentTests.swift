@@ -81,6 +81,8 @@ import Testing
         ])
       let plan = try Plan(yaml: text("\(first)/plan.yaml"), file: "plan.yaml")
       #expect(plan.round.cohort == 2 && plan.round.quorum == 2, "as many as there are clients")
+      #expect(try text("\(first)/plan.yaml").contains("\n  #quorum: 2\n"), "what it is if left out")
+      #expect(made.output.contains("(here NAME is a)"))
       let list = try await Command.run("fedserver", "certificate", "list", "--tls", "\(first)/tls")
       #expect(list.output.contains("server  coordinator.example  valid until"), "\(list)")
     }
@@ -104,12 +106,15 @@ import Testing
       let first = folder.path("first")
       try FileManager.default.createDirectory(atPath: first, withIntermediateDirectories: false)
       let before = try FileManager.default.attributesOfItem(atPath: first)[.systemFileNumber] as? Int
-      #expect(try await Command.run("fedserver", "init", first).code == 0, "an empty folder will do")
+      let made = try await Command.run("fedserver", "init", first)
+      #expect(made.code == 0, "an empty folder will do")
+      #expect(made.output.contains("(with the box's name for NAME)"), "\(made)")
       let after = try FileManager.default.attributesOfItem(atPath: first)[.systemFileNumber] as? Int
       #expect(before == after, "somebody may be in it")
       let key = try text("\(first)/tls/authority.key")
       for (path, problem) in [
         (first, "not empty"), ("\(first)/plan.yaml", "no folder"), (folder.path("a/b"), "no folder"),
+        ("/proc/first", ": No such file or directory"),
       ] {
         let refused = try await Command.run("fedserver", "init", path)
         #expect(refused.code == 7 && refused.lines.count == 1 && refused.output.isEmpty, "\(refused)")

@@ -46,9 +46,58 @@ import Testing
       let mode = try FileManager.default.attributesOfItem(atPath: folder.path("strata.sqlite"))
       #expect((mode[.posixPermissions] as? Int ?? 0o777) & 0o077 == 0)
       let revoked = try await server(folder, "certificate", "revoke", "one")
-      #expect(revoked.code == 0)
+      #expect(revoked.code == 0 && revoked.output == "1 certificate of one revoked\n", "\(revoked)")
       let list = try await server(folder, "certificate", "list").output.split(separator: "\n")
       #expect(list.count == 3 && list.count { $0.hasSuffix("one  revoked") } == 1, "\(list)")
+    }
+  }
+
+  @Test func aCodeThatWasNotUsedIsListedAndRevoked() async throws {
+    try await withTemporaryFolder { folder in
+      #expect(try await server(folder, "certificate", "authority").code == 0)
+      #expect(try await server(folder, "enroll", "lost").code == 0)
+      let list = try await server(folder, "certificate", "list")
+      #expect(
+        list.output.contains(/unused code  lost  good until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n/), "\(list)")
+      let revoked = try await server(folder, "certificate", "revoke", "lost")
+      #expect(revoked.code == 0 && revoked.output == "1 unused code of lost revoked\n", "\(revoked)")
+      #expect(try await server(folder, "certificate", "list").output.isEmpty)
+      let again = try await server(folder, "certificate", "revoke", "lost")
+      #expect(again.code == 7 && again.lines.count == 1, "\(again)")
+    }
+  }
+
+  /// What the box alone can know to be wrong, and a server that it could not reach afterwards.
+  @Test func aCodeOutlivesAnEnrolmentThatCouldNotBeKept() async throws {
+    try await withTemporaryFolder { folder in
+      #expect(try await server(folder, "certificate", "authority").code == 0)
+      #expect(try await server(folder, "certificate", "server", "strata.example").code == 0)
+      let code = try await server(folder, "enroll", "one").output.trimmingCharacters(in: .newlines)
+      let daemon = try Command(
+        "fedserver",
+        [
+          "run", try folder.plan(rounds: 1), "--listen", "0.0.0.0:0", "--database",
+          folder.path("strata.sqlite"), "--tls", folder.path("tls"),
+        ])
+      defer { daemon.cut() }
+      let line = try await daemon.errors.line(containing: "listening on ")
+      let port = try #require(line.split(separator: ":").last)
+      func enrol(_ host: String, _ state: String) async throws -> Command.Outcome {
+        try await Command.run("fedclient", "enroll", "--server", "\(host):\(port)", "--state", state, code)
+      }
+      // Root may write everywhere but below a file.
+      let file = folder.path("strata.sqlite")
+      let unwritable = try await enrol("127.0.0.1", "\(file)/state")
+      #expect(unwritable.code == 7, "\(unwritable)")
+      #expect(unwritable.errors == "fedclient: \(file)/state: Not a directory\n", "\(unwritable)")
+      let elsewhere = try await enrol("127.0.0.2", folder.path("one"))
+      #expect(elsewhere.code == 5 && elsewhere.lines.count == 1, "\(elsewhere)")
+      #expect(
+        elsewhere.errors.hasPrefix(
+          "fedclient: the server's certificate is for strata.example, localhost, 127.0.0.1, ::1, not for 127.0.0.2"
+        ), "\(elsewhere)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("one/tls")).isEmpty)
+      #expect(try await enrol("127.0.0.1", folder.path("one")).code == 0)
     }
   }
 

@@ -66,7 +66,8 @@ import Wire
     try await withGuarded { guarded in
       let pin = EnrolmentCode.pin(of: try guarded.folder.authorityCertificate)
       let connection = try await Connection.connect(
-        to: guarded.server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: pin))
+        to: guarded.server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: pin, host: "127.0.0.1")
+      )
       try await connection.send(.hello(Hello(name: "one", software: "test")))
       #expect(refusal(try await connection.receive())?.contains("no certificate") == true)
       await connection.close()
@@ -78,7 +79,7 @@ import Wire
     try await withGuarded { guarded in
       let one = try guarded.certify("one")
       let (connection, _) = try await guarded.greet("one", as: one)
-      #expect(try guarded.folder.revoke("one") == 1)
+      #expect(try guarded.folder.revoke("one").certificates == 1)
       try await connection.send(.heartbeat(Heartbeat()))
       guard case .goodbye(let goodbye) = try await connection.receive() else {
         throw Unexpected("no goodbye")
@@ -116,7 +117,8 @@ import Wire
       let code = try guarded.folder.enrol("box")
       func enrol(_ code: EnrolmentCode, name: String) async throws -> Message {
         let connection = try await Connection.connect(
-          to: guarded.server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: code.pin))
+          to: guarded.server.endpoint, limit: WireLimits.frame,
+          tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
         let request = try SigningRequest(name: "whatever", key: try PrivateKey())
         try await connection.send(
           .enrol(EnrolmentRequest(name: name, secret: code.secret, request: request.pem)))
@@ -132,6 +134,22 @@ import Wire
       #expect(certificate.name == "box", "not what the request says")
       #expect(certificate.isSigned(by: try guarded.folder.authorityCertificate))
       #expect(refusal(try await enrol(code, name: "box")) != nil, "a second time")
+    }
+  }
+
+  @Test func aRevokedNamesCodeFetchesNothing() async throws {
+    try await withGuarded { guarded in
+      let code = try guarded.folder.enrol("box")
+      #expect(try guarded.folder.revoke("box").codes == 1)
+      let connection = try await Connection.connect(
+        to: guarded.server.endpoint, limit: WireLimits.frame,
+        tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
+      let request = try SigningRequest(name: "box", key: try PrivateKey())
+      try await connection.send(
+        .enrol(EnrolmentRequest(name: "box", secret: code.secret, request: request.pem)))
+      #expect(refusal(try await connection.receive())?.contains("withdrawn") == true)
+      await connection.close()
+      #expect(guarded.folder.issued.allSatisfy { $0.name != "box" })
     }
   }
 

@@ -84,6 +84,11 @@ import Wire
     return meeting
   }
 
+  /// Why a peer's certificate is not believed; nil where that is not what went wrong.
+  private func distrust(_ error: WireError?) -> String? {
+    if case .tls(.distrusted(let reason))? = error { reason } else { nil }
+  }
+
   @Test func messagesTravelAndTheServerKnowsWhoSpeaks() async throws {
     let payload = Data((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     let message = Message.layer(
@@ -99,7 +104,7 @@ import Wire
   }
 
   @Test func aClientWithoutACertificateIsNobody() async throws {
-    let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate))
+    let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
     let meeting = try await meet(server, pinned)
     #expect(meeting.heard == .heartbeat(Heartbeat()) && meeting.identity == nil)
   }
@@ -122,7 +127,38 @@ import Wire
 
   @Test func anExpiredCertificateDoesNotGetIn() async throws {
     let meeting = try await meet(server, try client("box-1", days: -1))
-    #expect(meeting.serverError == .tls("certificate has expired") && meeting.heard == nil)
+    let reason = try #require(distrust(meeting.serverError), "\(meeting)")
+    let day = Date(timeIntervalSinceNow: -86_400).day
+    #expect(reason.hasPrefix("the certificate of box-1 ended on \(day): it has to enrol again"), "\(reason)")
+    #expect(meeting.heard == nil)
+  }
+
+  /// The client's first words cross the server's alert, and may fail before it is read.
+  @Test func whoIsRefusedIsToldWhyEveryTime() async throws {
+    let expired = try client("box-1", days: -1)
+    for _ in 0..<50 {
+      let meeting = try await meet(server, expired)
+      #expect(
+        meeting.clientError
+          == .tls(.refused("the server refuses this box's certificate: it has ended; enrol again")),
+        "\(meeting)")
+    }
+  }
+
+  @Test func anExpiredServerIsNotBelievedAndSaysSo() async throws {
+    let hosts = ["127.0.0.1"]
+    let expired = try TLSContext(
+      server: try Self.identity(.server, authority, "server", hosts, days: -1))
+    let meeting = try await meet(expired, try client("box-1"))
+    let day = Date(timeIntervalSinceNow: -86_400).day
+    let reason = try #require(distrust(meeting.clientError), "\(meeting)")
+    #expect(reason.hasPrefix("the server's certificate ended on \(day), or this box's clock is wrong"))
+    let refusal = "the box refuses this server's certificate: by the box's clock it has ended, on \(day)"
+    #expect(meeting.serverError == .tls(.refused(refusal)))
+    // A new box would not get further afterwards.
+    let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
+    let early = try #require(distrust(try await meet(expired, pinned).clientError))
+    #expect(early.hasPrefix("the server's certificate ended on \(day)"), "\(early)")
   }
 
   /// A box that is taken cannot pass for the server.
@@ -137,21 +173,36 @@ import Wire
 
   @Test func aServerOfAnotherNameIsNotTheOne() async throws {
     let elsewhere = try Self.server(authority, ["strata.example", "127.0.0.2"])
-    let meeting = try await meet(elsewhere, try client("box-1"))
-    #expect(meeting.clientError == .tls("IP address mismatch"))
+    let words = """
+      the server's certificate is for strata.example, 127.0.0.2, not for 127.0.0.1: fedserver certificate server \
+      server --host strata.example --host 127.0.0.2 --host 127.0.0.1 --tls DIR
+      """
+    let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
+    for context in [try client("box-1"), pinned] {
+      let meeting = try await meet(elsewhere, context)
+      #expect(meeting.clientError == .tls(.distrusted(words)) && meeting.heard == nil)
+    }
   }
 
   @Test func aServerOfAnotherAuthorityIsNotTheOne() async throws {
     let other = try Self.server(try Authority(creating: "test", days: 1), ["127.0.0.1"])
-    #expect(try await meet(other, try client("box-1")).heard == nil)
+    let refused = try await meet(other, try client("box-1"))
+    #expect(refused.heard == nil)
+    let words = "the server's certificate is another authority's than this box's: enrol again"
+    #expect(refused.clientError == .tls(.distrusted(words)))
+    let fault = "the box knows another authority; it has to enrol again"
+    #expect(refused.serverError == .tls(.refused("the box refuses this server's certificate: \(fault)")))
     // Neither for a new box, which knows the authority by its pin alone.
-    let meeting = try await meet(other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate)))
-    #expect(meeting.clientError == .tls("this is not the server that the code is for"))
+    let meeting = try await meet(
+      other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1"))
+    #expect(
+      meeting.clientError
+        == .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")))
   }
 
   @Test func withoutTLSOnOneSideNothingIsSaid() async throws {
     let plain = try await meet(server, nil)
-    #expect(plain.serverError == .tls("wrong version number") && plain.clientError == .closed)
+    #expect(plain.serverError == .tls(.broken("wrong version number")) && plain.clientError == .closed)
     let secret = try await meet(nil, try client("box-1"))
     #expect(secret.heard == nil && secret.serverError != nil)
   }

@@ -14,6 +14,12 @@ package final class Certificate: @unchecked Sendable {
   /// Takes a certificate over.
   package init(owning pointer: OpaquePointer) { self.pointer = pointer }
 
+  /// Shares a certificate with its other owners.
+  package init(sharing pointer: OpaquePointer) {
+    X509_up_ref(pointer)
+    self.pointer = pointer
+  }
+
   /// Reads a PEM. Throws ``CertificateError``.
   package convenience init(pem: String) throws(CertificateError) {
     guard let pointer = PEM.read(pem, { PEM_read_bio_X509($0, nil, nil, nil) }) else {
@@ -46,9 +52,17 @@ package final class Certificate: @unchecked Sendable {
   }
 
   /// When it is not valid any more.
-  package var expires: Date {
+  package var expires: Date { Self.date(X509_get0_notAfter(pointer)) ?? .distantPast }
+
+  /// Days before a certificate's end from which on it is spoken of.
+  package static let warningDays = 30
+
+  /// Before when it is not valid.
+  package var begins: Date { Self.date(X509_get0_notBefore(pointer)) ?? .distantFuture }
+
+  private static func date(_ time: UnsafePointer<ASN1_TIME>?) -> Date? {
     var parts = tm()
-    guard ASN1_TIME_to_tm(X509_get0_notAfter(pointer), &parts) == 1 else { return .distantPast }
+    guard ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
     return Date(timeIntervalSince1970: TimeInterval(timegm(&parts)))
   }
 
@@ -64,10 +78,8 @@ package final class Certificate: @unchecked Sendable {
     X509_verify(pointer, X509_get0_pubkey(authority.pointer)) == 1
   }
 
-  /// Whether a server may show it, now.
-  package var isForServers: Bool {
-    X509_check_purpose(pointer, X509_PURPOSE_SSL_SERVER, 0) == 1 && expires > Date()
-  }
+  /// Whether it was made for a server, whatever its dates.
+  package var isForServers: Bool { X509_check_purpose(pointer, X509_PURPOSE_SSL_SERVER, 0) == 1 }
 
   /// Whether it was made for a key.
   package func belongs(to key: PrivateKey) -> Bool { X509_check_private_key(pointer, key.pointer) == 1 }

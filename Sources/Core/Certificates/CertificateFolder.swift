@@ -124,11 +124,20 @@ package struct CertificateFolder: Sendable {
   /// Changes when something was revoked.
   package var revocationStamp: [String] { files.stamp(["revoked"]) }
 
-  /// Revokes all certificates of a client. Returns how many; throws ``CertificateError``.
-  package func revoke(_ name: String) throws(CertificateError) -> Int {
+  /// What was taken from a client.
+  package struct Revoked: Sendable, Hashable {
+    package let certificates: Int
+    /// Codes that were given out for it and could still be used.
+    package let codes: Int
+  }
+
+  /// Revokes all certificates of a client, and withdraws its codes. Returns how many; throws ``CertificateError``.
+  package func revoke(_ name: String) throws(CertificateError) -> Revoked {
+    // First the codes: none becomes a certificate behind the back of what follows.
+    let codes = try withdrawCodes(of: name)
     let open = issued.filter { $0.name == name && $0.role == .client && !$0.isRevoked }
     for certificate in open { try files.append("\(certificate.serial) \(name)", to: "revoked") }
-    return open.count
+    return Revoked(certificates: open.count, codes: codes)
   }
 
   private func record(_ certificate: Certificate, _ role: Certificate.Role) throws(CertificateError) {

@@ -11,6 +11,18 @@ package struct ClientCertificate: Sendable {
   /// Whether there is anything in it.
   package var exists: Bool { files.exists("client.crt") }
 
+  /// Writes a new key beside what is there, so that it is certain before anything is asked for that a certificate for
+  /// it can be kept. Throws ``CertificateError``, which names the file.
+  package func draft(_ key: PrivateKey) throws(CertificateError) {
+    try files.create()
+    try files.write(key.pem, to: Self.draft)
+  }
+
+  /// Removes the key that ``draft(_:)`` wrote.
+  package func dropDraft() { _ = try? files.remove(Self.draft) }
+
+  private static let draft = "client.key.new"
+
   /// Throws ``CertificateError``.
   package func keep(
     key: PrivateKey, certificate: Certificate, authority: Certificate

@@ -22,11 +22,40 @@ extension CertificateFolder {
   /// Uses a code up. Returns whether it was valid for the name: whoever uses it second is refused.
   package func redeem(_ secret: String, for name: String, now: Date = Date()) -> Bool {
     let file = Self.file(secret)
-    guard let words = enrolments.lines(file).first, words.count == 2, words[0] == name,
-      let until = TimeInterval(words[1])
-    else { return false }
+    guard let code = code(file), code.name == name else { return false }
     // Of two at once only one can remove it.
-    return unlink(enrolments.url(file).path) == 0 && now.timeIntervalSince1970 <= until
+    return (try? enrolments.remove(file)) == true && now <= code.expires
+  }
+
+  /// A code that was given out and can still be used.
+  package struct OpenCode: Sendable, Hashable, Encodable {
+    package let name: String
+    /// When it is not good any more.
+    package let expires: Date
+  }
+
+  /// Codes that can still be used, by name and then by how long.
+  package func openCodes(now: Date = Date()) -> [OpenCode] {
+    enrolments.names.compactMap(code).filter { $0.expires >= now }
+      .sorted { ($0.name, $0.expires) < ($1.name, $1.expires) }
+  }
+
+  /// Makes all codes of a client worthless. Returns how many could still be used; throws ``CertificateError``.
+  func withdrawCodes(of name: String, now: Date = Date()) throws(CertificateError) -> Int {
+    var count = 0
+    for file in enrolments.names {
+      guard let code = code(file), code.name == name else { continue }
+      // One that was used in this moment has become a certificate.
+      if try enrolments.remove(file), code.expires >= now { count += 1 }
+    }
+    return count
+  }
+
+  /// What stands in the file of a code; nil where it is none.
+  private func code(_ file: String) -> OpenCode? {
+    guard let words = enrolments.lines(file).first, words.count == 2, let until = TimeInterval(words[1])
+    else { return nil }
+    return OpenCode(name: words[0], expires: Date(timeIntervalSince1970: until))
   }
 
   private static func file(_ secret: String) -> String {

@@ -9,45 +9,66 @@ struct KeyFiles: Sendable {
 
   func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: url(name).path) }
 
+  /// The files' names, hidden ones left out; none where there is no folder.
+  var names: [String] {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return all.filter { !$0.hasPrefix(".") }
+  }
+
   /// Makes the folder, for its owner alone. Throws ``CertificateError``.
-  func create() throws(CertificateError) {
+  func create() throws(CertificateError) { try Self.make(folder) }
+
+  /// Makes a folder with those it lies in. Each belongs to whom the one above belongs to.
+  private static func make(_ folder: URL) throws(CertificateError) {
     guard !FileManager.default.fileExists(atPath: folder.path) else { return }
-    do {
-      try FileManager.default.createDirectory(
-        at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw CertificateError("\(folder.path): \(error.localizedDescription)")
+    let above = folder.deletingLastPathComponent()
+    if above.path != folder.path { try make(above) }
+    guard mkdir(folder.path, 0o700) == 0 else {
+      // Somebody else may have made it meanwhile.
+      if errno == EEXIST { return }
+      throw .system(folder)
     }
-    give(folder.path, to: folder.deletingLastPathComponent())
+    give(folder.path, to: above)
   }
 
   /// Throws ``CertificateError``, which names the file.
   func read(_ name: String) throws(CertificateError) -> String {
-    do {
-      return try String(contentsOf: url(name), encoding: .utf8)
-    } catch {
-      let isMissing = (error as? CocoaError)?.code == .fileReadNoSuchFile
-      throw CertificateError(
-        "\(url(name).path): \(isMissing ? "there is no such file" : error.localizedDescription)")
+    let descriptor = open(url(name).path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw errno == ENOENT
+        ? CertificateError("\(url(name).path): there is no such file") : .system(url(name))
     }
+    defer { close(descriptor) }
+    var (bytes, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 14))
+    while true {
+      let count = Foundation.read(descriptor, &buffer, buffer.count)
+      if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+      if count > 0 { bytes += buffer.prefix(count) } else if errno != EINTR { throw .system(url(name)) }
+    }
+  }
+
+  /// Removes a file. Returns whether it was there; throws ``CertificateError`` where it cannot be removed.
+  func remove(_ name: String) throws(CertificateError) -> Bool {
+    if unlink(url(name).path) == 0 { return true }
+    guard errno == ENOENT else { throw .system(url(name)) }
+    return false
   }
 
   /// Writes a whole file or nothing. Throws ``CertificateError``.
   func write(_ text: String, to name: String) throws(CertificateError) {
     let draft = url(".\(name).\(getpid())")
     let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    guard descriptor >= 0 else {
-      throw CertificateError("\(draft.path): \(String(cString: strerror(errno)))")
-    }
+    guard descriptor >= 0 else { throw .system(url(name)) }
     let bytes = Array(text.utf8)
     let written = Foundation.write(descriptor, bytes, bytes.count)
     let isSafe = written == bytes.count && fsync(descriptor) == 0
+    let fault = errno
     close(descriptor)
-    give(draft.path, to: folder)
+    Self.give(draft.path, to: folder)
     guard isSafe, rename(draft.path, url(name).path) == 0 else {
-      let reason = String(cString: strerror(errno))
+      let error = CertificateError.system(url(name), isSafe ? errno : fault)
       unlink(draft.path)
-      throw CertificateError("\(url(name).path): \(reason)")
+      throw error
     }
   }
 
@@ -55,12 +76,12 @@ struct KeyFiles: Sendable {
   func append(_ line: String, to name: String) throws(CertificateError) {
     let path = url(name).path
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-    guard descriptor >= 0 else { throw CertificateError("\(path): \(String(cString: strerror(errno)))") }
+    guard descriptor >= 0 else { throw .system(url(name)) }
     defer { close(descriptor) }
-    give(path, to: folder)
+    Self.give(path, to: folder)
     let bytes = Array("\(line)\n".utf8)
     guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
-      throw CertificateError("\(path): \(String(cString: strerror(errno)))")
+      throw .system(url(name))
     }
   }
 
@@ -79,7 +100,7 @@ struct KeyFiles: Sendable {
     }
   }
 
-  private func give(_ path: String, to folder: URL) {
+  private static func give(_ path: String, to folder: URL) {
     var status = stat()
     guard stat(folder.path, &status) == 0 else { return }
     // Without the right to do so it is its maker's, who then is its user too.

@@ -20,7 +20,7 @@ enum StreamError: Error {
   case blocked(Socket.Event)
   case closed
   /// TLS ended it, and why.
-  case tls(String)
+  case tls(TLSFailure)
 }
 
 /// A socket without TLS.

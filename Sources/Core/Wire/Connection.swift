@@ -68,7 +68,7 @@ package actor Connection {
       try await connection.shakeHands()
     } catch {
       await connection.close()
-      throw error == .closed ? .tls("\(endpoint) does not answer in TLS") : error
+      throw error == .closed ? .tls(.broken("\(endpoint) does not answer in TLS")) : error
     }
     return connection
   }
@@ -115,7 +115,13 @@ package actor Connection {
     let count = frame.count
     var sent = 0
     while sent < count {
-      sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
+      do {
+        sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
+      } catch {
+        // Whoever was refused may have said more than was taken, and was told why meanwhile.
+        guard error == .closed, !isShutDown, let farewell = tls?.farewell else { throw error }
+        throw .tls(farewell)
+      }
     }
   }
 
@@ -137,6 +143,7 @@ package actor Connection {
 
   /// Does something with the stream, as often as the socket must be waited for.
   private func waiting<Result>(_ body: () throws(StreamError) -> Result) async throws(WireError) -> Result {
+    var isGone = false
     while true {
       guard !isShutDown else { throw .closed }
       defer { traffic.set(stream.counts) }
@@ -145,9 +152,11 @@ package actor Connection {
       } catch {
         switch error {
         case .blocked(let event):
-          do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { throw .closed }
+          // The peer's last words come with its end, and are there to be read.
+          guard !isGone else { throw .closed }
+          do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { isGone = true }
         case .closed: throw .closed
-        case .tls(let reason): throw .tls(reason)
+        case .tls(let failure): throw .tls(failure)
         }
       }
     }

@@ -13,7 +13,7 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The peer closed the connection, or it broke.
   case closed
   /// TLS failed, and why: a certificate that is refused, or a peer that speaks something else.
-  case tls(String)
+  case tls(TLSFailure)
   /// Nothing was heard for so long.
   case silence(seconds: Double)
   /// An address that cannot be used, and why.
@@ -28,7 +28,7 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
     case .unknownKind(let kind): "a frame of the unknown kind \(kind)"
     case .badHead(let kind, let reason): "a \(kind) with an unreadable head: \(reason)"
     case .closed: "the connection is closed"
-    case .tls(let reason): "TLS: \(reason)"
+    case .tls(let failure): failure.description
     case .silence(let seconds): "nothing was heard for \(Int(seconds)) s"
     case .address(let address, let reason): "\(address): \(reason)"
     }

@@ -20,7 +20,7 @@ enum DataDirectory {
       do {
         names = try FileManager.default.contentsOfDirectory(atPath: directory)
       } catch {
-        throw .unreadable(path: directory, reason: error.localizedDescription)
+        throw .unreadable(path: directory, reason: error.systemWords)
       }
       let wanted = names.filter(isWanted)
       if !wanted.isEmpty { return wanted.sorted().map { directory + "/" + $0 } }

@@ -36,10 +36,10 @@ package final class TLSContext: @unchecked Sendable {
     try believe(authority, SSL_VERIFY_PEER)
   }
 
-  /// For a box that has no certificate yet, and knows its server's authority by a pin alone.
-  /// Throws ``CertificateError``.
-  package convenience init(pin: String) throws(CertificateError) {
-    try self.init(TLS_client_method(), host: nil, pin: pin)
+  /// For a box that has no certificate yet, and knows its server's authority by a pin alone. The name or address
+  /// that it reaches the server under must be in the server's certificate. Throws ``CertificateError``.
+  package convenience init(pin: String, host: String) throws(CertificateError) {
+    try self.init(TLS_client_method(), host: host, pin: pin)
     // The pin is checked after the handshake, before a byte is sent.
     SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
   }
@@ -73,7 +73,7 @@ package final class TLSContext: @unchecked Sendable {
     guard X509_STORE_add_cert(SSL_CTX_get_cert_store(pointer), authority.pointer) == 1 else {
       throw CertificateError("the authority's certificate cannot be used")
     }
-    SSL_CTX_set_verify(pointer, mode, nil)
+    SSL_CTX_set_verify(pointer, mode, TLSStream.note)
     // The authority's certificate is not asked for who may call itself one.
     SSL_CTX_set_verify_depth(pointer, 1)
   }

@@ -8,15 +8,19 @@ final class TLSStream: ByteStream {
   private let session: OpaquePointer
   private let context: TLSContext
   private let isServer: Bool
+  /// What the handshake holds against the peer's certificate.
+  private var distrust: Distrust?
 
   /// The socket stays its owner's.
   init(_ context: TLSContext, _ socket: Socket, isServer: Bool) throws(StreamError) {
     guard let session = SSL_new(context.pointer), SSL_set_fd(session, socket.file.rawValue) == 1 else {
-      throw .tls("no memory for a session")
+      throw .tls(.broken("no memory for a session"))
     }
     (self.session, self.context, self.isServer) = (session, context, isServer)
+    // For `note`, which is called from within this stream's own calls alone.
+    SSL_set_ex_data(session, 0, Unmanaged.passUnretained(self).toOpaque())
     if isServer { SSL_set_accept_state(session) } else { SSL_set_connect_state(session) }
-    if let host = context.host {
+    if let host = context.host, context.pin == nil {
       // An address is compared with addresses, a name with names.
       let parameters = SSL_get0_param(session)
       if X509_VERIFY_PARAM_set1_ip_asc(parameters, host) != 1 { SSL_set1_host(session, host) }
@@ -44,24 +48,45 @@ final class TLSStream: ByteStream {
     return PeerIdentity(name: certificate.name, serial: certificate.serial, expires: certificate.expires)
   }
 
+  /// OpenSSL asks it for each certificate of a peer: keeps what is wrong, which is gone after a handshake that failed,
+  /// and changes nothing.
+  static let note: @convention(c) (Int32, OpaquePointer?) -> Int32 = { verdict, store in
+    guard verdict != 1, let store,
+      let session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+      let owner = SSL_get_ex_data(OpaquePointer(session), 0),
+      let leaf = X509_STORE_CTX_get0_cert(store)
+    else { return verdict }
+    let wrong = X509_STORE_CTX_get_current_cert(store) ?? leaf
+    Unmanaged<TLSStream>.fromOpaque(owner).takeUnretainedValue().distrust = Distrust(
+      error: X509_STORE_CTX_get_error(store), certificate: Certificate(sharing: wrong),
+      leaf: Certificate(sharing: leaf))
+    return verdict
+  }
+
   /// The authority that the peer has shown, where a pin was checked.
   private(set) var pinned: Certificate?
 
   /// An unknown server shows its authority, which must be the pinned one and have signed its certificate.
   private func check(_ pin: String) throws(StreamError) {
     guard let leaf = SSL_get1_peer_certificate(session).map(Certificate.init(owning:)) else {
-      throw .tls("the server shows no certificate")
+      throw .tls(.distrusted("the server shows no certificate"))
     }
     let chain = SSL_get_peer_cert_chain(session)
-    let shown = (0..<max(OPENSSL_sk_num(chain), 0)).compactMap { index -> Certificate? in
-      guard let pointer = OPENSSL_sk_value(chain, index) else { return nil }
-      let certificate = OpaquePointer(pointer)
-      X509_up_ref(certificate)
-      return Certificate(owning: certificate)
+    let shown = (0..<max(OPENSSL_sk_num(chain), 0)).compactMap { index in
+      OPENSSL_sk_value(chain, index).map { Certificate(sharing: OpaquePointer($0)) }
     }
     guard let authority = shown.first(where: { EnrolmentCode.pin(of: $0) == pin }),
       leaf.isSigned(by: authority), leaf.isForServers
-    else { throw .tls("this is not the server that the code is for") }
+    else { throw .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")) }
+    // What would keep the box out afterwards shows while its code is still good.
+    for certificate in [leaf, authority] {
+      let now = Date()
+      guard certificate.begins > now || certificate.expires < now else { continue }
+      let error = certificate.begins > now ? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED
+      throw .tls(
+        Distrust(error: error, certificate: certificate, leaf: leaf).failure(host: nil, isServer: false))
+    }
+    if let host = context.host, !leaf.isFor(host) { throw .tls(.distrusted(Distrust.mismatch(leaf, host))) }
     pinned = authority
   }
 
@@ -83,24 +108,34 @@ final class TLSStream: ByteStream {
     return Int(result)
   }
 
+  /// Why the peer has ended the connection, where it has said so; for when nothing can be written any more.
+  var farewell: TLSFailure? {
+    ERR_clear_error()
+    var byte: UInt8 = 0
+    let result = SSL_peek(session, &byte, 1)
+    guard result <= 0, case .tls(let failure) = failure(result) else { return nil }
+    return failure
+  }
+
   private func failure(_ result: Int32) -> StreamError {
     switch SSL_get_error(session, result) {
     case SSL_ERROR_WANT_READ: return .blocked(.read)
     case SSL_ERROR_WANT_WRITE: return .blocked(.write)
     case SSL_ERROR_ZERO_RETURN, SSL_ERROR_SYSCALL: return .closed
     default:
-      let verdict = SSL_get_verify_result(session)
-      if verdict != Int(X509_V_OK) && context.pin == nil {
-        return .tls(String(cString: X509_verify_cert_error_string(verdict)))
-      }
+      if let distrust { return .tls(distrust.failure(host: context.host, isServer: isServer)) }
       let code = ERR_peek_last_error()
+      if let refusal = TLSFailure.alert(code, own: own, isServer: isServer) { return .tls(refusal) }
       guard code != 0, let reason = ERR_reason_error_string(code).map(String.init(cString:)) else {
         return .closed
       }
       // A peer that is gone without a word, which TCP's end alone would say as well.
-      return reason == "unexpected eof while reading" ? .closed : .tls(reason)
+      return reason == "unexpected eof while reading" ? .closed : .tls(.broken(reason))
     }
   }
+
+  /// The certificate that is shown to the peer.
+  private var own: Certificate? { SSL_get_certificate(session).map(Certificate.init(sharing:)) }
 }
 
 /// Who a peer is, by its certificate.

@@ -1,0 +1,130 @@
+import CSSL
+import Certificates
+import Federation
+import Foundation
+
+/// Why TLS came to nothing, in words that say what to do.
+package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
+  /// The peer refuses the certificate that it was shown.
+  case refused(String)
+  /// The certificate that the peer has shown is not believed.
+  case distrusted(String)
+  /// Anything else, such as a peer that does not speak TLS.
+  case broken(String)
+
+  package var description: String {
+    switch self {
+    case .refused(let reason), .distrusted(let reason): reason
+    case .broken(let reason): "TLS: \(reason)"
+    }
+  }
+}
+
+// MARK: - What the peer says of the certificate that it was shown
+
+extension TLSFailure {
+  /// Alerts that are about a certificate (RFC 8446, 6.2).
+  private enum Alert: Int32 {
+    case badCertificate = 42
+    case unsupportedCertificate, certificateRevoked, certificateExpired, certificateUnknown
+    case unknownAuthority = 48
+    case certificateRequired = 116
+  }
+
+  /// The failure of which an error of OpenSSL tells; nil where the peer has not refused a certificate.
+  ///
+  /// - Parameter own: the certificate that was shown, where there is one.
+  static func alert(_ error: UInt, own: Certificate?, isServer: Bool) -> TLSFailure? {
+    guard let alert = Alert(rawValue: ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) else { return nil }
+    let reason = isServer ? serversFault(alert, own) : clientsFault(alert)
+    return .refused(
+      isServer
+        ? "the box refuses this server's certificate: \(reason)"
+        : "the server refuses this box's certificate: \(reason)")
+  }
+
+  private static func clientsFault(_ alert: Alert) -> String {
+    switch alert {
+    case .certificateExpired: "it has ended; enrol again"
+    case .certificateRevoked: "it is revoked; enrol again"
+    case .unknownAuthority: "it is another authority's; enrol again"
+    case .badCertificate, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
+      "it is not valid there; set both clocks right, or enrol again"
+    }
+  }
+
+  private static func serversFault(_ alert: Alert, _ own: Certificate?) -> String {
+    let end = own.map { ", on \($0.expires.day)" } ?? ""
+    let hosts = own.map { " (\($0.hosts.joined(separator: ", ")))" } ?? ""
+    return switch alert {
+    case .certificateExpired: "by the box's clock it has ended\(end)"
+    case .unknownAuthority: "the box knows another authority; it has to enrol again"
+    case .badCertificate: "the box reaches it by a name that is not in it\(hosts), or has a wrong clock"
+    case .certificateRevoked, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
+      "it is none for a server"
+    }
+  }
+}
+
+// MARK: - What is wrong with the certificate that the peer has shown
+
+/// What OpenSSL holds against a certificate.
+struct Distrust {
+  /// X509_V_ERR_…
+  let error: Int32
+  /// The certificate that is wrong: the peer's own, or its authority's.
+  let certificate: Certificate
+  /// The peer's own.
+  let leaf: Certificate
+
+  private static let otherAuthority: Set = [
+    X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+    X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_CERT_SIGNATURE_FAILURE,
+  ]
+
+  /// In words, for a client that wanted to reach `host`, or for a server.
+  func failure(host: String?, isServer: Bool) -> TLSFailure {
+    .distrusted(isServer ? clientsFault : serversFault(host ?? ""))
+  }
+
+  private func serversFault(_ host: String) -> String {
+    let whose =
+      certificate.serial == leaf.serial ? "server's certificate" : "server's authority's certificate"
+    let clock = "or this box's clock is wrong: it says \(Date().minute)"
+    return switch error {
+    case X509_V_ERR_CERT_HAS_EXPIRED: "the \(whose) ended on \(certificate.expires.day), \(clock)"
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      "the \(whose) is not valid before \(certificate.begins.minute), \(clock)"
+    case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: Self.mismatch(leaf, host)
+    case _ where Self.otherAuthority.contains(error):
+      "the server's certificate is another authority's than this box's: enrol again"
+    default: "the \(whose) is not believed: \(words)"
+    }
+  }
+
+  private var clientsFault: String {
+    // What a stranger's certificate calls itself is not for a log, unless a client could have that name.
+    let name = Hello.isValid(name: leaf.name) ? "the certificate of \(leaf.name)" : "its certificate"
+    let clock = "or this machine's clock is wrong: it says \(Date().minute)"
+    return switch error {
+    case X509_V_ERR_CERT_HAS_EXPIRED where certificate.serial == leaf.serial:
+      "\(name) ended on \(certificate.expires.day): it has to enrol again, \(clock)"
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      "the authority's certificate ended on \(certificate.expires.day), \(clock)"
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      "\(name) is not valid before \(certificate.begins.minute), \(clock)"
+    case _ where Self.otherAuthority.contains(error): "\(name) is another authority's: it has to enrol again"
+    default: "\(name) is not believed: \(words)"
+    }
+  }
+
+  private var words: String { String(cString: X509_verify_cert_error_string(Int(error))) }
+
+  /// What is said where a server's certificate has not the name that it is called by, with what gives it that name.
+  static func mismatch(_ leaf: Certificate, _ host: String) -> String {
+    let options = (leaf.otherHosts + [host]).map { " --host \($0)" }.joined()
+    return "the server's certificate is for \(leaf.hosts.joined(separator: ", ")), not for \(host): "
+      + "fedserver certificate server \(leaf.name)\(options) --tls DIR"
+  }
+}

@@ -1,0 +1,63 @@
+import Certificates
+import Foundation
+
+/// A certificate of the server's own that ends soon or has ended: then no box connects any more.
+package struct EndingCertificate: Sendable, CustomStringConvertible {
+  /// The server's, or the authority's.
+  package let role: Certificate.Role
+  package let expires: Date
+  /// Whole days until then; negative where it has ended.
+  package let days: Int
+  /// What to do about it.
+  private let remedy: String
+
+  package var description: String {
+    let isServers = role == .server
+    if days < 0 {
+      let what = isServers ? "this server's certificate ended on" : "the authority's certificate ended on"
+      return "\(what) \(expires.day), and no box gets in; \(remedy)"
+    }
+    let what = isServers ? "this server's certificate ends in" : "the authority's certificate ends in"
+    return "\(what) \(days) days, on \(expires.day); \(remedy)"
+  }
+
+  /// Nil where it is valid for long.
+  fileprivate init?(_ role: Certificate.Role, _ certificate: Certificate, remedy: String, now: Date) {
+    let days = Int((certificate.expires.timeIntervalSince(now) / 86_400).rounded(.down))
+    guard days < Certificate.warningDays else { return nil }
+    (self.role, self.days, self.remedy) = (role, days, remedy)
+    expires = certificate.expires
+  }
+}
+
+extension Access {
+  /// Those of the server's own certificates that end soon or have ended.
+  func endings(now: Date = Date()) -> [EndingCertificate] {
+    // What cannot be read is a failure of its own, at the next connection.
+    guard let folder, let identity = try? folder.server else { return [] }
+    let server = EndingCertificate(
+      .server, identity.certificate, remedy: folder.renewal(of: identity), now: now)
+    let authority = EndingCertificate(
+      .authority, identity.authority,
+      remedy: "make another authority, and let every box enrol again (docs/operating.md, a lost authority)",
+      now: now)
+    return [authority, server].compactMap { $0 }
+  }
+
+  /// Tells of them, now and every day, until its task is cancelled.
+  package func watchEndings() async {
+    repeat {
+      for ending in endings() { observer(.ending(ending)) }
+      try? await Task.sleep(for: .seconds(86_400))
+    } while !Task.isCancelled
+  }
+}
+
+extension CertificateFolder {
+  /// The command that makes the server's certificate anew, for all that it is reached by.
+  fileprivate func renewal(of identity: Identity) -> String {
+    let name = identity.certificate.name
+    let hosts = identity.certificate.otherHosts.map { " --host \($0)" }.joined()
+    return "renew it: fedserver certificate server \(name)\(hosts) --tls \(path)"
+  }
+}
