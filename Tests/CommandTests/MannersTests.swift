@@ -48,8 +48,8 @@ import Testing
       let round = "stage 2 round 1"
       #expect(outcomes[0].errors.contains("\(round): trained"), "\(outcomes[0])")
       #expect(!outcomes[0].errors.contains("declined"), "\(outcomes[0])")
-      let lines = outcomes.map { $0.lines.filter { $0.contains("\(round): declined: ") } }
-      #expect(lines.map(\.count) == [0, 1, 1], "one line a decline: \(outcomes)")
+      let lines = outcomes.map { $0.lines.filter { $0.contains(": declined: ") } }
+      #expect(lines.map(\.count) == [0, 1, 1], "for how long was said, and nobody asks again: \(outcomes)")
       #expect(lines[1].first?.hasSuffix("outside its hours, \(hours)") == true, "\(lines)")
       #expect(lines[2].first?.hasSuffix("of 3KB a day") == true, "\(lines)")
       let outcome = try await server.outcome()
