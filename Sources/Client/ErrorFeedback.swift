@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 
 /// What earlier updates left out of what was learnt, kept on the client's disk and added to the next one (error
@@ -24,7 +25,7 @@ package struct ErrorFeedback: Sendable {
     do {
       try values.withUnsafeBytes { Data($0) }.write(to: proposal(stage), options: .atomic)
     } catch {
-      throw .state("\(proposal(stage).path): \(error.localizedDescription)")
+      throw .state("\(proposal(stage).path): \(error.systemReason)")
     }
   }
 

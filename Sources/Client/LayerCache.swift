@@ -13,7 +13,7 @@ package struct LayerCache: Sendable {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
-      throw .state("\(folder.path): \(error.localizedDescription)")
+      throw .state("\(folder.path): \(error.systemReason)")
     }
   }
 
@@ -60,7 +60,7 @@ package struct LayerCache: Sendable {
     } catch let error as ClientError {
       throw error
     } catch {
-      throw .state("\(part.path): \(error.localizedDescription)")
+      throw .state("\(part.path): \(error.systemReason)")
     }
   }
 
@@ -86,7 +86,7 @@ package struct LayerCache: Sendable {
     do {
       try bytes.write(to: file(version.digest), options: .atomic)
     } catch {
-      throw .state("\(file(version.digest).path): \(error.localizedDescription)")
+      throw .state("\(file(version.digest).path): \(error.systemReason)")
     }
     return true
   }

@@ -20,7 +20,7 @@ struct UpdateShelf: Sendable {
       try update.bytes.write(to: bytes, options: .atomic)
       try JSONEncoder().encode(update.offer).write(to: head, options: .atomic)
     } catch {
-      throw .state("\(folder.path): \(error.localizedDescription)")
+      throw .state("\(folder.path): \(error.systemReason)")
     }
   }
 

@@ -87,7 +87,7 @@ package final class ViewCache {
     do {
       try JSONEncoder().encode(contents).write(to: note, options: .atomic)
     } catch {
-      throw .state("\(note.path): \(error.localizedDescription)")
+      throw .state("\(note.path): \(error.systemReason)")
     }
   }
 

@@ -1,4 +1,5 @@
 import Commands
+import Federation
 import Foundation
 
 /// A folder that is there with all its files, or not at all.
@@ -19,7 +20,7 @@ struct StagedFolder {
       guard isFolder.boolValue else { throw CommandFailure(.store, "\(path): it is there, and is no folder") }
       let names: [String]
       do { names = try FileManager.default.contentsOfDirectory(atPath: folder.path) } catch {
-        throw CommandFailure(.store, "\(path): \(error.localizedDescription)")
+        throw CommandFailure(.store, "\(path): \(error.systemReason)")
       }
       guard names.isEmpty else {
         throw CommandFailure(.store, "\(path) is not empty, and nothing is overwritten; name a new folder")
@@ -41,7 +42,7 @@ struct StagedFolder {
       try body(stage)
       if isNew { try FileManager.default.moveItem(at: stage, to: folder) } else { try moveEntries() }
     } catch let error as CocoaError {
-      throw CommandFailure(.store, "\(folder.path): \(error.localizedDescription)")
+      throw CommandFailure(.store, "\(folder.path): \(error.systemReason)")
     }
   }
 

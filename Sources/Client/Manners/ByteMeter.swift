@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import Wire
 
@@ -43,7 +44,7 @@ package struct ByteMeter: Sendable {
     do {
       try encoder.encode(bytes).write(to: file, options: .atomic)
     } catch {
-      throw .state("\(file.path): \(error.localizedDescription)")
+      throw .state("\(file.path): \(error.systemReason)")
     }
     unsaved = 0
   }

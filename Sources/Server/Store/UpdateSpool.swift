@@ -21,7 +21,7 @@ package struct UpdateSpool: Sendable {
       // What stands above it was made with it, or is from before.
       try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path)
     } catch {
-      throw StoreError("\(folder.path): \(error.localizedDescription)")
+      throw StoreError("\(folder.path): \(error.systemReason)")
     }
   }
 
