@@ -19,9 +19,17 @@ package struct Watch: Sendable {
     _ endpoint: Endpoint, _ plan: Plan, database: String,
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) async throws {
+    try self.init(try await Listener(endpoint), plan, database: database, connected: connected)
+  }
+
+  /// The same at a port that is open. Throws ``StoreError``.
+  package init(
+    _ listener: Listener, _ plan: Plan, database: String,
+    connected: @escaping @Sendable () async -> [ConnectedClient]
+  ) throws {
     let site = Site(Observatory(try History(database), plan, connected: connected))
-    web = try await WebServer(endpoint, answer: site.answer)
-    self.endpoint = web.endpoint
+    web = WebServer(listener, answer: site.answer)
+    endpoint = web.endpoint
   }
 
   /// Answers while `body` runs.
