@@ -102,7 +102,7 @@ let package = Package(
     library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
 
-    library("Commands", in: "Sources/Commands", ["Wire", "CGlibc", arguments, logging, signals]),
+    library("Commands", in: "Sources/Commands", ["Wire", "Datasets", "CGlibc", arguments, logging, signals]),
     // What 'fedserver init' writes is deploy's own, by links.
     command(
       "fedserver", ["Commands", "Server", "Watch", "Certificates", "Datasets", "Export"],

@@ -17,14 +17,13 @@ package struct Enrolment: Sendable {
       let key = try PrivateKey()
       try folder.draft(key)
       defer { folder.dropDraft() }
-      let request = try SigningRequest(name: code.name, key: key)
       let connection = try await Connection.connect(
         to: server, limit: WireLimits.frameBeforeHello, tls: try TLSContext(pin: code.pin, host: server.host))
-      defer { Task { await connection.close() } }
-      try await connection.send(
-        .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
-      let certificate = try Self.certificate(try await connection.receive())
-      guard let authority = await connection.pinned else { throw ClientError.server("no authority") }
+      let answer: Result<(Certificate, authority: Certificate), any Error>
+      do { answer = .success(try await ask(for: key, on: connection)) } catch { answer = .failure(error) }
+      // It is waited for: the process may end next, and take OpenSSL away beneath it.
+      await connection.close()
+      let (certificate, authority) = try answer.get()
       // Checks that the certificate is for this key, and the authority's.
       let identity = try Identity(certificate: certificate, key: key, authority: authority)
       try folder.keep(key: key, certificate: identity.certificate, authority: authority)
@@ -36,6 +35,18 @@ package struct Enrolment: Sendable {
     } catch {
       throw .state("\(error)")
     }
+  }
+
+  /// The certificate for a key, and that of the authority that has signed it.
+  private func ask(
+    for key: PrivateKey, on connection: Connection
+  ) async throws -> (Certificate, authority: Certificate) {
+    let request = try SigningRequest(name: code.name, key: key)
+    try await connection.send(
+      .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
+    let certificate = try Self.certificate(try await connection.receive())
+    guard let authority = await connection.pinned else { throw ClientError.server("no authority") }
+    return (certificate, authority)
   }
 
   private static func certificate(_ answer: Message) throws -> Certificate {

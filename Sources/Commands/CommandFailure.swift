@@ -17,6 +17,9 @@ package struct CommandFailure: Error {
     case memory = 10
     /// The same as argument-parser's own.
     case usage = 64
+    /// The codes that a shell has for a process that a signal ended.
+    case interrupted = 130
+    case terminated = 143
 
     /// What `--help`, the manual and the README say of it.
     package var meaning: String {
@@ -32,6 +35,8 @@ package struct CommandFailure: Error {
       case .processor: "this build needs AVX2 and FMA: build with STRATA_BASELINE=1 make build"
       case .memory: "a stage does not fit into the memory that the client may have"
       case .usage: "the command line is wrong"
+      case .interrupted: "stopped by SIGINT (Ctrl-C) before there was a result"
+      case .terminated: "stopped by SIGTERM before there was a result"
       }
     }
   }

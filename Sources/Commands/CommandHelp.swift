@@ -6,12 +6,13 @@ package enum CommandHelp {
     (docs/data.md).
     """
 
-  /// Every exit code with its meaning, a line each; `make man` finds them below this heading.
-  package static let exitCodes = """
-    Exit codes:
-    \(([(0, "done, or stopped in good order by a signal")] + CommandFailure.Code.allCases.map { ($0.rawValue, $0.meaning) })
-      .map { line($0.0, $0.1) }.joined(separator: "\n"))
-    """
+  /// A command's exit codes with their meaning, a line each; `make man` finds them below this heading.
+  package static func exitCodes(_ codes: CommandFailure.Code...) -> String {
+    let known = CommandFailure.Code.allCases.filter(codes.contains).map { ($0.rawValue, $0.meaning) }
+    return (["Exit codes:"] + ([(0, success)] + known).map(line)).joined(separator: "\n")
+  }
+
+  private static let success = "done, or a server or client stopped in good order by a signal"
 
   private static func line(_ code: Int32, _ meaning: String) -> String {
     "  \(code)\(String(repeating: " ", count: 4 - "\(code)".count))\(meaning)"

@@ -17,13 +17,17 @@ package struct ProgressLine: Sendable {
 
   private var share: Double { total > 0 ? min(max(done / total, 0), 1) : 1 }
 
-  /// For a terminal of so many columns; what matters most comes first, and a narrow one cuts the rest off.
+  /// For a terminal of so many columns. A narrow one has first no rate, then no time left; what is too long even so is
+  /// cut off at its end.
   package func bar(columns: Int) -> String {
-    let width = min(max(columns / 4, 4), 24)
-    return "\(Terminal.bar(share, width: width)) \(plain)"
+    let bar = Terminal.bar(share, width: min(max(columns / 4, 4), 24))
+    let lines = [2, 1, 0].map { "\(bar) \(line(pace.prefix($0)))" }
+    return lines.first { $0.count < columns } ?? lines[2]
   }
 
-  package var plain: String {
+  package var plain: String { line(pace[...]) }
+
+  private func line(_ pace: ArraySlice<String>) -> String {
     ([String(format: "%3.0f %%", 100 * share)] + pace + [text]).joined(separator: "  ")
   }
 

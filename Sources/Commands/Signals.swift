@@ -1,10 +1,47 @@
 import Foundation
+import Synchronization
 import UnixSignals
 
 /// Runs `body`; at the first SIGINT or SIGTERM `stop` is called, and `body` is expected to end soon. A second
 /// SIGINT ends the process at once, a second SIGTERM changes nothing.
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+  try await stoppingOnSignal({ _ in await stop() }, body)
+}
+
+/// Runs work that is worth nothing before its end: at the first SIGINT or SIGTERM its task is cancelled. Once it has
+/// ended, `undo` is called, the line `last` takes the place of what `terminal` shows, and the process ends with the
+/// signal's code.
+package func resultUnlessStopped<Result: Sendable>(
+  _ command: String, on terminal: Terminal = Terminal(), last: String = "stopped",
+  undo: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+  let stop = StopSignal()
+  let work = Task { try await body() }
+  do {
+    return try await stoppingOnSignal({ signal in
+      stop.code.withLock { $0 = signal == .sigint ? .interrupted : .terminated }
+      work.cancel()
+    }) { try await work.value }
+  } catch {
+    guard let code = stop.code.withLock({ $0 }) else { throw error }
+    undo()
+    terminal.end("\(command): \(last)")
+    fflush(nil)
+    // Threads that were left to themselves must not meet what an ordinary end takes away beneath them.
+    _exit(code.rawValue)
+  }
+}
+
+/// The code of the signal that came, where one did.
+private final class StopSignal: Sendable {
+  let code = Mutex<CommandFailure.Code?>(nil)
+}
+
+private func stoppingOnSignal<Result: Sendable>(
+  _ stop: @escaping @Sendable (UnixSignal) async -> Void,
+  _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   // The trap is set before the body starts: a signal that comes early is not lost.
   let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
@@ -14,7 +51,7 @@ package func stoppingOnSignal<Result: Sendable>(
       for await signal in signals {
         // Whoever asks once more at the keyboard does not want to wait; a service manager's repetition is none.
         if isStopping && signal == .sigint { _exit(130) }
-        if !isStopping { await stop() }
+        if !isStopping { await stop(signal) }
         isStopping = true
       }
       return nil

@@ -10,6 +10,7 @@ package final class Terminal: Sendable {
     /// Characters of each line of the block.
     var widths: [Int] = []
     var lastDraw = ContinuousClock.now - .seconds(1)
+    var isOver = false
   }
 
   /// Whether a block can be drawn.
@@ -33,7 +34,7 @@ package final class Terminal: Sendable {
   package func draw(_ block: (_ columns: Int) -> [String]) {
     guard isInteractive else { return }
     state.withLock { state in
-      guard ContinuousClock.now - state.lastDraw > .milliseconds(100) else { return }
+      guard !state.isOver, ContinuousClock.now - state.lastDraw > .milliseconds(100) else { return }
       state.lastDraw = .now
       let columns = Self.columns
       // In the last column some terminals begin a new line by themselves.
@@ -41,6 +42,12 @@ package final class Terminal: Sendable {
       write(Self.erase(state.widths) + lines.joined(separator: "\n") + "\n")
       state.widths = lines.map(\.count)
     }
+  }
+
+  /// The last line, in the block's place; nothing is drawn after it.
+  package func end(_ text: String) {
+    state.withLock { $0.isOver = true }
+    line(text)
   }
 
   /// Takes the block away.
@@ -65,12 +72,14 @@ package final class Terminal: Sendable {
       ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
   }
 
-  /// How wide the terminal is; it may change at any time.
-  private static var columns: Int {
+  /// How wide the terminal is that a descriptor leads to, which may change at any time; nil where it is none, or does
+  /// not tell.
+  package static func columns(of descriptor: Int32) -> Int? {
     var size = winsize()
-    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
-    return isKnown ? Int(size.ws_col) : 80
+    return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : nil
   }
+
+  private static var columns: Int { columns(of: STDERR_FILENO) ?? 80 }
 
   /// Lines of a terminal that became narrower since are broken, and take more rows than were drawn.
   private static func erase(_ widths: [Int]) -> String {

@@ -10,18 +10,8 @@ extension Plan {
   func initialWeights(
     in folder: URL, after stage: Int, _ store: Store, _ job: JobRecord
   ) throws -> InitialWeights? {
-    guard let initial, stage < stages else { return nil }
-    let base = URL(fileURLWithPath: folder.path, isDirectory: true)
-    let file = URL(fileURLWithPath: initial, relativeTo: base).path
-    guard let data = FileManager.default.contents(atPath: file) else {
-      throw ServerError.initial(
-        "\(file): there is no such file, or it cannot be read, and stage \(stage + 1) starts from it")
-    }
-    let weights: InitialWeights
-    do {
-      weights = try InitialWeights(parsing: data, for: encoder)
-    } catch {
-      throw ServerError.initial("\(file): \(error)")
+    guard stage < stages, let (weights, file) = try openInitial(in: folder, before: stage + 1) else {
+      return nil
     }
     let noted = try store.noteInitial(weights.digest, of: job)
     guard noted == weights.digest else {
@@ -30,5 +20,31 @@ extension Plan {
       )
     }
     return weights
+  }
+
+  /// Opens the files that the plan names, as a job that begins needs them, so that what is wrong with them shows before
+  /// there is a database. `folder` is the plan's own. Throws ``ServerError``.
+  package func checkFiles(in folder: URL) throws(ServerError) {
+    _ = try openInitial(in: folder, before: 1)
+    _ = try Calibrator(self, threads: 1)
+  }
+
+  /// The plan's initial weights and the path of their file; nil where the plan names none. `stage` is the next one to
+  /// begin.
+  private func openInitial(
+    in folder: URL, before stage: Int
+  ) throws(ServerError) -> (weights: InitialWeights, file: String)? {
+    guard let initial else { return nil }
+    let base = URL(fileURLWithPath: folder.path, isDirectory: true)
+    let file = URL(fileURLWithPath: initial, relativeTo: base).path
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw .initial(
+        "\(file): there is no such file, or it cannot be read, and stage \(stage) starts from it")
+    }
+    do {
+      return (try InitialWeights(parsing: data, for: encoder), file)
+    } catch {
+      throw .initial("\(file): \(error)")
+    }
   }
 }

@@ -13,7 +13,7 @@ package struct Server: Sendable {
   private let lock: DatabaseLock
   private let observer: @Sendable (ServerEvent) -> Void
 
-  /// Opens the store's job and the port, so that what is wrong shows before anything runs. `folder` is where the
+  /// Opens the port and the store's job, so that what is wrong shows before anything runs. `folder` is where the
   /// plan's file is.
   ///
   /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
@@ -23,11 +23,27 @@ package struct Server: Sendable {
     strangers: Doorstep.Limits = Doorstep.Limits(),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
-    lock = try DatabaseLock(store.path)
-    coordinator = try Coordinator(plan, store: store, folder: folder, threads: threads, observer: observer)
+    try self.init(
+      plan, store: store, folder: folder, listener: try await Listener(endpoint), threads: threads,
+      access: access, strangers: strangers, observer: observer)
+  }
+
+  /// Opens the store's job, to be served at a port that is open; where that fails the port is closed.
+  ///
+  /// Throws ``StoreError`` or ``ServerError``.
+  package init(
+    _ plan: Plan, store: Store, folder: URL, listener: Listener, threads: Int, access: Access,
+    strangers: Doorstep.Limits, observer: @escaping @Sendable (ServerEvent) -> Void
+  ) throws {
+    do {
+      lock = try DatabaseLock(store.path)
+      coordinator = try Coordinator(plan, store: store, folder: folder, threads: threads, observer: observer)
+    } catch {
+      listener.close()
+      throw error
+    }
     updates = store.updates
-    listener = try await Listener(endpoint)
-    self.endpoint = listener.endpoint
+    (self.listener, endpoint) = (listener, listener.endpoint)
     (self.access, doorstep, self.observer) = (access, Doorstep(strangers), observer)
   }
 

@@ -23,9 +23,11 @@ extension Overview {
     let given = recorded.attempts.filter { $0.record.outcome == "abandoned" }
     abandoned = given.count
     abandonments = given.compactMap(Abandonment.init)
-    let here = Dictionary(uniqueKeysWithValues: (connected ?? []).map { ($0.name, $0) })
+    let here = connected.map { Dictionary(uniqueKeysWithValues: $0.map { ($0.name, $0) }) }
     let trains = recorded.status.phase == .training
-    clients = recorded.clients.map { Client($0, here[$0.record.name], isTraining: trains, at: now) }
+    clients = recorded.clients.map { client in
+      Client(client, here?[client.record.name], isKnown: here != nil, isTraining: trains, at: now)
+    }
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
     refusals = recorded.status.refusals ?? [:]
   }
@@ -86,10 +88,13 @@ extension Overview.Abandonment {
 }
 
 extension Overview.Client {
-  init(_ recorded: RecordedJob.Client, _ here: ConnectedClient?, isTraining: Bool, at now: Date) {
+  /// - Parameter isKnown: whether the server was asked who is connected.
+  init(
+    _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool, isTraining: Bool, at now: Date
+  ) {
     let record = recorded.record
     (name, software, samples) = (record.name, record.software, record.samples)
-    isConnected = here != nil
+    connection = isKnown ? here != nil : nil
     let heard = here.map { now.addingTimeInterval(-$0.silence.seconds) } ?? record.lastSeen
     lastContact = Date(timeIntervalSince1970: heard.timeIntervalSince1970.rounded(.down))
     (step, steps) = isTraining ? (here?.step, here?.steps) : (nil, nil)

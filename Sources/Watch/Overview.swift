@@ -103,7 +103,8 @@ extension Overview {
   package struct Client: Sendable, Hashable, Codable {
     package var name: String
     package var software: String
-    package var isConnected: Bool
+    /// Whether it is connected; nil where its server was not asked, as when a database is read.
+    package var connection: Bool?
     /// To the second.
     package var lastContact: Date
     /// How far its training is; nil where it does not train.
@@ -118,6 +119,16 @@ extension Overview {
     package var sentBytes: Int
     package var admitted: Int
     package var refused: Int
+
+    /// Whether it is known to be connected.
+    package var isConnected: Bool { connection ?? false }
+
+    private enum CodingKeys: String, CodingKey {
+      case connection = "isConnected"
+      case name, software, lastContact, step, steps, residentBytes, samples, receivedBytes, sentBytes,
+        admitted
+      case refused
+    }
   }
 }
 

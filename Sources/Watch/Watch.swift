@@ -21,14 +21,22 @@ package struct Watch: Sendable {
     _ endpoint: Endpoint, _ plan: Plan, database: String,
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) async throws {
+    try self.init(try await Listener(endpoint), plan, database: database, connected: connected)
+  }
+
+  /// The same at a port that is open. Throws ``StoreError``.
+  package init(
+    _ listener: Listener, _ plan: Plan, database: String,
+    connected: @escaping @Sendable () async -> [ConnectedClient]
+  ) throws {
     observatory = Observatory(try History(database), plan, connected: connected)
-    web = try await WebServer(endpoint) { [site = Site(observatory), audience = audience] request in
+    web = WebServer(listener) { [site = Site(observatory), audience = audience] request in
       let heard = audience.comes(with: request)
       var response = await site.answer(request)
       response.isSent = heard
       return response
     }
-    self.endpoint = web.endpoint
+    endpoint = web.endpoint
   }
 
   /// Answers while `body` runs, and then until those who look regularly have heard how it ended: some seconds at most,

@@ -10,6 +10,7 @@ struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
     abstract: "Looks at images: what is there, what is broken, and what a plan would take on this machine.",
+    usage: "fedclient check [<options>] --data <spec>",
     discussion: """
       Every image is read once. With --plan a few steps of each stage are timed on these images. The sheet has a row \
       for each of eight images: the image, and six views of it as training makes them. Nothing is sent. For example:
@@ -54,11 +55,13 @@ struct CheckCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedclient") {
       let plan = try plan.map { path throws(CommandFailure) in try readPlan(path) }
-      let report: CheckReport
-      do {
-        report = try await TrainingThread.run("check") { try check(plan) }
-      } catch {
-        throw RunCommand.failure(error)
+      let (place, terminal) = (try sheet.map { path in try OutputFile(path) }, Terminal())
+      let report = try await resultUnlessStopped("fedclient", on: terminal) {
+        do {
+          return try await TrainingThread.abandonable("check") { try check(plan, place, terminal) }
+        } catch {
+          throw RunCommand.failure(error)
+        }
       }
       print(json ? try Commands.json(report) : report.table)
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
@@ -69,17 +72,17 @@ struct CheckCommand: AsyncParsableCommand {
     }
   }
 
-  private func check(_ plan: Plan?) throws -> CheckReport {
+  private func check(_ plan: Plan?, _ place: OutputFile?, _ terminal: Terminal) throws -> CheckReport {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let images = try LocalImages(DataSpec(parsing: data), isStrict: strict)
-    let (terminal, opened) = (Terminal(), images.opened)
+    let opened = images.opened
     let reading = WorkProgress(of: opened.count, "images", on: terminal)
     let data = DataReport(opened, Workers(threads)) { reading.advance() }
     reading.end()
     guard data.images > 0 else {
       throw CommandFailure(.data, BrokenFile.summary(opened.broken) ?? "there are no images")
     }
-    if let sheet { try draw(images, plan, data, to: sheet) }
+    if let place { try draw(images, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
     let fitted = try images.fitted(to: ImageFit(plan.encoder))
     guard data.images >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
@@ -94,12 +97,12 @@ struct CheckCommand: AsyncParsableCommand {
   }
 
   /// Without a plan the views are of the images' own size, and come about as a plan's defaults say.
-  private func draw(_ images: LocalImages, _ plan: Plan?, _ data: DataReport, to path: String) throws {
+  private func draw(_ images: LocalImages, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
       plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)
     let sheet = ContactSheet(
       try images.fitted(to: fit), fit, plan?.augmentation ?? AugmentationSettings(), seed: plan?.seed ?? 1)
-    try sheet.write(to: path)
+    try place.write { path in try sheet.write(to: path) }
   }
 }

@@ -28,6 +28,12 @@ struct EnrolCommand: AsyncParsableCommand {
   @Argument(help: "The code, NAME, a dot and seven groups of six.")
   var code: String
 
+  private var endpoint: Endpoint {
+    get throws { try address(server, of: "--server", example: "coordinator:7400") }
+  }
+
+  func validate() throws { _ = try endpoint }
+
   func run() async throws {
     try await reporting("fedclient") {
       guard let code = EnrolmentCode(code) else {
@@ -36,7 +42,7 @@ struct EnrolCommand: AsyncParsableCommand {
       let folder = ClientCertificate(
         StateFolder.url(state, name: code.name).appendingPathComponent("tls", isDirectory: true))
       do {
-        let enrolment = Enrolment(code, at: try Endpoint(parsing: server))
+        let enrolment = Enrolment(code, at: try endpoint)
         let certificate = try await enrolment.run(into: folder)
         let end = certificate.expires.day
         print("\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(end)")

@@ -11,8 +11,15 @@ struct FedClient: AsyncParsableCommand {
       On a new box: look at the images ('fedclient check'), fetch a certificate ('fedclient enroll'), take part \
       ('fedclient run').
 
-      \(CommandHelp.exitCodes)
+      \(codes)
       """,
     version: Software.version,
     subcommands: [RunCommand.self, EnrolCommand.self, CheckCommand.self])
+
+  /// How its commands can end.
+  private static let codes = CommandHelp.exitCodes(
+    .plan, .data, .unreachable, .turnedAway,
+    .store, .processor, .memory, .usage, .interrupted, .terminated)
+
+  static func main() async { await start() }
 }

@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
       that were received, and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops it in good order; \
       started again, it goes on. For example:
 
-        fedclient run --server coordinator:7400 --name box-1 --data folder:/srv/images
+        fedclient run --server coordinator:7400 --name box-1 --data folder:images
 
       \(CommandHelp.dataSpec) 'fedclient check' looks at it.
 
@@ -86,7 +86,12 @@ struct RunCommand: AsyncParsableCommand {
       throw ValidationError("--name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
+    _ = try endpoint
     do { _ = try TimeSpan(patience) } catch { throw ValidationError("--patience \(error.reason)") }
+  }
+
+  private var endpoint: Endpoint {
+    get throws { try address(server, of: "--server", example: "coordinator:7400") }
   }
 
   func run() async throws {
@@ -99,7 +104,7 @@ struct RunCommand: AsyncParsableCommand {
         manners.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
-        let endpoint = try Endpoint(parsing: server)
+        let endpoint = try endpoint
         guard place.certificate != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
             .usage,

@@ -52,6 +52,7 @@ struct AuthorityCommand: AsyncParsableCommand {
 struct ServerCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "server", abstract: "Makes the server's certificate, in place of the one there is.",
+    usage: "fedserver certificate server [<options>] --tls <dir> <name>",
     discussion: """
       It holds every name or address that clients reach the server by; localhost, 127.0.0.1 and ::1 are always among \
       them. For example:
@@ -89,6 +90,7 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 struct ClientCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "client", abstract: "Makes a client's key and certificate here, to be carried to its box.",
+    usage: "fedserver certificate client [<options>] --tls <dir> --out <dir> <name>",
     discussion: """
       For a box that cannot reach the server to enroll; 'fedclient run --tls DIR' uses what is carried there. For \
       example:

@@ -1,13 +1,14 @@
 import ArgumentParser
 import Commands
 import Foundation
+import Server
 
 /// What every command has that answers from a database: the file, and whether people or programs read the answer.
 struct DatabaseQuestion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The server's SQLite file; nothing in it is changed, and its server may be at work.", valueName: "file"),
-    completion: .file())
+    completion: .database)
   var database: String
 
   @Flag(help: "Print JSON.")
@@ -18,8 +19,15 @@ struct DatabaseQuestion: ParsableArguments {
     as text: (Answer) -> String, _ read: (_ database: String) throws -> Answer
   ) async throws {
     try await reporting {
-      let answer = try read(database)
+      let answer = try reading(database) { try read(database) }
       print(json ? try Commands.json(answer) : text(answer))
     }
+  }
+}
+
+/// Reads from a database. Throws ``CommandFailure`` where it is not to be read.
+func reading<Answer>(_ database: String, _ read: () throws -> Answer) throws -> Answer {
+  do { return try read() } catch let error as StoreError {
+    throw DatabasePlace.problem(error, reading: database)
   }
 }

@@ -9,6 +9,10 @@ struct ExportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Writes the encoder of a committed round to a file, whether the server runs or not.",
+    usage: """
+      fedserver export [<options>] --database <file>
+                              --format <format> --out <file>
+      """,
     discussion: """
       The encoder alone, as deep as it is at that stage, without heads. safetensors has the names of timm's \
       VisionTransformer (of torchvision's ResNet), and starts another job as its plan's 'initial'; onnx is of opset \
@@ -50,9 +54,10 @@ struct ExportCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await question.answer(as: Self.text) { database in
+      let file = try OutputFile(out, notIn: database)
       let model = try CommittedModel(in: database, stage: stage, round: round)
       let checkpoint = model.checkpoint
-      try writeFile(try bytes(of: checkpoint), to: out)
+      try file.write(try bytes(of: checkpoint))
       let c = checkpoint.configuration
       return Written(
         file: out, format: format.rawValue, stage: model.key.stage, round: model.key.round, depth: c.depth,

@@ -10,11 +10,13 @@ struct FedServer: AsyncParsableCommand {
     discussion: """
       A first deployment begins with 'fedserver init first --host NAME --client BOX', which says how to go on.
 
-      \(CommandHelp.exitCodes)
+      \(CommandHelp.exitCodes(.plan, .data, .address, .store, .gaveUp, .processor, .usage))
       """,
     version: Software.version,
     subcommands: [
       InitCommand.self, RunCommand.self, StatusCommand.self, RoundsCommand.self, ClientsCommand.self,
       ExportCommand.self, ReportCommand.self, EnrolCommand.self, CertificateCommand.self,
     ])
+
+  static func main() async { await start() }
 }

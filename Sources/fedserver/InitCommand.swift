@@ -9,6 +9,7 @@ struct InitCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init",
     abstract: "Writes all that a first deployment needs into a new folder.",
+    usage: "fedserver init [<options>] <dir>",
     discussion: """
       A commented plan, certificates, a one-time code for each box, units and settings for systemd, and a README \
       with the commands to give next, which is printed too. DIR is new or empty; nothing is overwritten. For example:

@@ -17,31 +17,33 @@ struct ProbeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Rounds from one probe to the next, counted over all stages; the last round always has one.",
+      "Rounds from one probe to the next, counted over all stages; the last round always has one. (default: 1)",
       valueName: "rounds"))
-  var probeEvery: Int = 1
+  var probeEvery: Int?
 
   func validate() throws {
     guard (probeData == nil) == (probeTestData == nil) else {
       throw ValidationError("--probe-data and --probe-test-data go together")
     }
-    guard (1...1_000_000).contains(probeEvery) else { throw ValidationError("--probe-every is 1 to 1000000") }
+    guard probeEvery == nil || probeData != nil else {
+      throw ValidationError("--probe-every needs --probe-data")
+    }
+    guard (1...1_000_000).contains(interval) else { throw ValidationError("--probe-every is 1 to 1000000") }
   }
 
+  /// Rounds from one probe to the next.
+  var interval: Int { probeEvery ?? 1 }
+
   /// Loads the images; nil where no probe is wanted.
-  func prober(
-    _ plan: Plan, _ store: Store, threads: Int, _ observer: @escaping @Sendable (ServerEvent) -> Void
-  ) throws(CommandFailure) -> Prober? {
+  func evaluation(_ plan: Plan, threads: Int) throws(CommandFailure) -> EncoderEvaluation? {
     guard let probeData, let probeTestData else { return nil }
     let train = try images("--probe-data", probeData, .train, plan)
     let test = try images("--probe-test-data", probeTestData, .test, plan)
-    let evaluation: EncoderEvaluation
     do {
-      evaluation = try EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
+      return try EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
     } catch {
       throw CommandFailure(.data, "--probe-data: \(error.description)")
     }
-    return Prober(plan, store, evaluation, every: probeEvery, observer: observer)
   }
 
   private func images(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Federation
 import Foundation
 import Server
 import Watch
@@ -17,7 +18,7 @@ struct ReportCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The server's SQLite file; nothing in it is changed, and its server may be at work.", valueName: "file"),
-    completion: .file())
+    completion: .database)
   var database: String
 
   @Option(
@@ -27,10 +28,12 @@ struct ReportCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let (recorded, overview) = try readJob(database)
+      let file = try OutputFile(out, notIn: database)
+      let (recorded, overview) = try reading(database) { try readJob(database) }
       let page = ReportPage(overview, plan: recorded.job.plan)
-      try writeFile(Data(page.html.utf8), to: out)
-      print("\(out): \(overview.rounds.count) rounds, \(overview.clients.count) clients")
+      try file.write(Data(page.html.utf8))
+      print(
+        "\(out): \(counted(overview.rounds.count, "round")), \(counted(overview.clients.count, "client"))")
     }
   }
 }

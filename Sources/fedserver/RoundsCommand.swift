@@ -1,5 +1,7 @@
 import ArgumentParser
+import Commands
 import Foundation
+import Server
 import Watch
 
 struct RoundsCommand: AsyncParsableCommand {
@@ -8,15 +10,57 @@ struct RoundsCommand: AsyncParsableCommand {
     abstract: "Lists the committed rounds of a database, whether its server runs or not.",
     discussion: """
       A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
-      server's own images; an attempt of 2 and up was tried before. For example:
+      server's own images; an attempt of 2 and up was tried before. --all has the attempts that were abandoned too, \
+      with the reason. For example:
 
         fedserver rounds --database strata.sqlite
       """)
 
   @OptionGroup var question: DatabaseQuestion
 
+  @Flag(help: "List every attempt: abandoned ones with the reason, and the one under way.")
+  var all = false
+
   func run() async throws {
-    try await question.answer(as: Self.text) { try readJob($0).overview.rounds }
+    if all {
+      try await question.answer(as: Self.text) { try readJob($0).recorded.attempts.map(Attempt.init) }
+    } else {
+      try await question.answer(as: Self.text) { try readJob($0).overview.rounds }
+    }
+  }
+
+  /// An attempt at a round, whatever became of it.
+  private struct Attempt: Encodable {
+    let stage, round, attempt: Int
+    /// `committed` or `abandoned`; nil while it is under way.
+    let outcome: String?
+    /// Why it was abandoned.
+    let reason: String?
+    /// Clients whose updates were admitted.
+    let clients: Int
+    let startedAt: Date
+    let finishedAt: Date?
+
+    init(_ attempt: RecordedJob.Attempt) {
+      let record = attempt.record
+      (stage, round, self.attempt) = (attempt.stage, record.number, record.attempt)
+      (outcome, reason, clients) = (record.outcome, record.reason, attempt.admitted)
+      (startedAt, finishedAt) = (record.startedAt, record.finishedAt)
+    }
+  }
+
+  private static func text(_ attempts: [Attempt]) -> String {
+    table(
+      [
+        ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("outcome", false),
+        ("reason", false),
+      ],
+      attempts.map { attempt in
+        [
+          "\(attempt.stage)", "\(attempt.round)", "\(attempt.attempt)", "\(attempt.clients)",
+          attempt.outcome ?? "under way", attempt.reason ?? "-",
+        ]
+      })
   }
 
   private static func text(_ rounds: [Overview.Round]) -> String {

@@ -11,6 +11,7 @@ struct RunCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Runs a plan to its end.",
+    usage: "fedserver run [<options>] <plan> --database <file>",
     discussion: """
       Clients connect with 'fedclient run', and the first round begins when enough of them are here. The database \
       keeps every round: started again on the same database, the server goes on with the round that was under way. \
@@ -29,7 +30,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"),
-    completion: .file())
+    completion: .database)
   var database: String
 
   @Option(
@@ -61,6 +62,16 @@ struct RunCommand: AsyncParsableCommand {
   func validate() throws {
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
     guard (1...100_000).contains(strangers) else { throw ValidationError("--strangers is 1 to 100000") }
+    _ = (try endpoint, try page)
+  }
+
+  private var endpoint: Endpoint {
+    get throws { try address(listen, of: "--listen", example: "127.0.0.1:7400") }
+  }
+
+  /// Where the page is.
+  private var page: Endpoint? {
+    get throws { try http.map { try address($0, of: "--http", example: "127.0.0.1:8080") } }
   }
 
   func run() async throws {
@@ -71,26 +82,39 @@ struct RunCommand: AsyncParsableCommand {
       umask(0o077)
       Descriptors.raiseLimit()
       do {
-        let (store, threads) = (
-          try Store(database), threads ?? ProcessInfo.processInfo.activeProcessorCount
-        )
-        let prober = try probe.prober(plan, store, threads: threads, log.note)
-        let observer = { @Sendable (event: ServerEvent) in
-          log.note(event)
-          Self.tell(manager, event)
-          if case .committed = event { prober?.note() }
-        }
-        let (endpoint, access) = (try Endpoint(parsing: listen), try access(observer))
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let (endpoint, page) = (try endpoint, try page)
         guard tls != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
             .usage, "\(endpoint) can be reached from other machines: give --tls DIR, or --insecure")
         }
+        // What cannot be leaves no database behind: all that is named is opened before one is made.
+        try DatabasePlace.requireUsable(database)
+        let tell = { @Sendable (event: ServerEvent) in
+          log.note(event)
+          Self.tell(manager, event)
+        }
+        let access = try access(tell)
+        let listener = try await Listener(endpoint)
+        let pageListener: Listener? = if let page { try await Listener(page) } else { nil }
+        let evaluation = try probe.evaluation(plan, threads: threads)
+        if !FileManager.default.fileExists(atPath: database) { try plan.checkFiles(in: folder) }
+        let store = try Store(database)
+        let prober = evaluation.map {
+          Prober(plan, store, $0, every: probe.interval, observer: log.note)
+        }
+        let observer = { @Sendable (event: ServerEvent) in
+          tell(event)
+          if case .committed = event { prober?.note() }
+        }
         var limits = Doorstep.Limits()
         (limits.perAddress, limits.total) = (strangers, max(limits.total, strangers))
-        let server = try await Server(
-          plan, store: store, folder: folder, endpoint: endpoint, threads: threads, access: access,
+        let server = try Server(
+          plan, store: store, folder: folder, listener: listener, threads: threads, access: access,
           strangers: limits, observer: observer)
-        let watch = try await watch(server, plan)
+        let watch = try pageListener.map {
+          try Watch($0, plan, database: database, connected: server.connected)
+        }
         if let watch { log.watched(at: watch.endpoint) }
         let stop = { @Sendable in
           manager.stopping()
@@ -118,11 +142,6 @@ struct RunCommand: AsyncParsableCommand {
   private func access(_ observer: @escaping @Sendable (ServerEvent) -> Void) throws -> Access {
     guard let tls else { return Access() }
     return try Access(CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)), observer: observer)
-  }
-
-  private func watch(_ server: Server, _ plan: Plan) async throws -> Watch? {
-    guard let http else { return nil }
-    return try await Watch(try Endpoint(parsing: http), plan, database: database, connected: server.connected)
   }
 
   /// Runs `body` while whoever watches is answered, and hears how it ended.

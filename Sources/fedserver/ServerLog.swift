@@ -1,12 +1,15 @@
 import Commands
+import Federation
 import Foundation
 import Logging
 import Server
+import Synchronization
 import Wire
 
 /// A server's events as log lines.
 struct ServerLog: Sendable {
   private let logger = makeLogger("fedserver")
+  private let waiting = LastLine()
 
   func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
 
@@ -22,7 +25,7 @@ struct ServerLog: Sendable {
     case .listening(let endpoint): logger.notice("listening on \(endpoint)")
     case .resumed(let key): logger.notice("going on after \(key)")
     case .continued(let key, let admitted):
-      logger.notice("\(key) goes on with \(admitted) updates that were admitted")
+      logger.notice("\(key) goes on with \(counted(admitted, "update")) admitted before")
     case .lost(let client):
       logger.warning("the admitted update of \(client) is damaged or gone; it is asked again")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
@@ -33,30 +36,45 @@ struct ServerLog: Sendable {
     case .reloaded(let reason?): logger.error("the old certificates stay in use: \(reason)")
     case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")
     case .expires(let client, let days):
-      logger.warning("the certificate of \(client) is valid for \(days) more days")
+      logger.warning(
+        "the certificate of \(client) is valid for \(days == 1 ? "1 more day" : "\(days) more days")")
     case .ending(let certificate):
       logger.log(level: certificate.days < 0 ? .error : .warning, "\(certificate)")
     case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
     case .recruiting(let key, let present, let needed):
-      logger.info("\(key) waits for clients: \(present) of \(needed) are here")
+      let line = "\(key) waits for clients: \(present) of \(needed) are here"
+      if waiting.isNew(line) { logger.info("\(line)") }
     case .assigned(let key, let client): logger.info("\(key) is assigned to \(client)")
     case .admitted(let key, let client, let offer):
       logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
     case .refused(let key, let client, let refusal):
       logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
     case .rests(let client, let rounds):
-      logger.warning("\(client) was refused too often and is not asked for \(rounds) rounds")
+      logger.warning("\(client) was refused too often and is not asked for \(counted(rounds, "round"))")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
       let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
       logger.notice(
-        "stage \(round.stage) round \(round.round) is committed: \(round.clients) clients, \(figures)")
+        "stage \(round.stage) round \(round.round) is committed: \(counted(round.clients, "client")), \(figures)"
+      )
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
     case .probed(let key, let accuracy):
       logger.notice("\(key): the linear probe predicts \(String(format: "%.1f %%", 100 * accuracy))")
     case .unprobed(let reason): logger.warning("no probe was taken: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break
+    }
+  }
+}
+
+/// A line of a kind that is worth a place in a log only where it is not the one before.
+private final class LastLine: Sendable {
+  private let line = Mutex("")
+
+  func isNew(_ text: String) -> Bool {
+    line.withLock { line in
+      defer { line = text }
+      return line != text
     }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Federation
 import Foundation
 import Server
 
@@ -8,8 +9,8 @@ struct StatusCommand: AsyncParsableCommand {
     commandName: "status",
     abstract: "Says what a server is doing, from its database, whether it runs or not.",
     discussion: """
-      The stage and round, what is waited for, how many clients are connected, and why updates were refused. \
-      "running" in the JSON says whether the process is still there. For example:
+      The stage and round, what is waited for, how many clients are connected, why updates were refused, and of a job \
+      that was given up why. "running" in the JSON says whether the process is still there. For example:
 
         fedserver status --database strata.sqlite
       """)
@@ -17,27 +18,34 @@ struct StatusCommand: AsyncParsableCommand {
   @OptionGroup var question: DatabaseQuestion
 
   func run() async throws {
-    try await question.answer(as: { Self.text($0.status) }) { database in
-      guard let status = try Store.status(of: database) else { throw CommandFailure.noServer(on: database) }
-      return Answer(status: status)
+    try await question.answer(as: Self.text) { database in
+      let history = try History(database)
+      guard let status = try history.status() else { throw CommandFailure.noServer(on: database) }
+      let abandoned = status.phase == .failed ? try history.job()?.attempts.last?.record.reason : nil
+      return Answer(status: status, reason: abandoned)
     }
   }
 
   /// The status, and whether what it says is still true.
   private struct Answer: Encodable {
     let status: ServerStatus
+    /// Why the last attempt was abandoned, where the job was given up.
+    let reason: String?
 
-    private enum Key: CodingKey { case running }
+    private enum Key: CodingKey { case running, reason }
 
     func encode(to encoder: any Encoder) throws {
       try status.encode(to: encoder)
       var container = encoder.container(keyedBy: Key.self)
       try container.encode(status.isRunning, forKey: .running)
+      try container.encodeIfPresent(reason, forKey: .reason)
     }
   }
 
-  private static func text(_ status: ServerStatus) -> String {
+  private static func text(_ answer: Answer) -> String {
+    let status = answer.status
     var lines = [status.place, status.doing]
+    if let reason = answer.reason { lines.append("the last attempt was abandoned: \(reason)") }
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {
@@ -47,10 +55,14 @@ struct StatusCommand: AsyncParsableCommand {
         lines.append(
           (isWaiting ? "waits for so many until " : "at the latest until ") + until.formatted(time))
       }
-      lines.append("\(status.present) clients are connected, process \(status.process)")
+      lines.append(
+        "\(counted(status.present, "client")) \(status.present == 1 ? "is" : "are") connected, process \(status.process)"
+      )
+      lines += (status.notAsked ?? []).map { "\($0.client) is not asked: \($0.explanation)" }
     } else if ![.finished, .stopped, .failed].contains(status.phase) {
       lines.append("but the server does not run: process \(status.process) is gone")
     }
+    if status.phase == .failed { lines.append("start the server again to go on with this round") }
     let refusals = (status.refusals ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     if !refusals.isEmpty { lines.append("updates refused so far: \(refusals.joined(separator: ", "))") }
     return lines.joined(separator: "\n")

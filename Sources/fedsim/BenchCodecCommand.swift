@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Engine
 import Foundation
 import Simulation
 
@@ -22,7 +23,10 @@ struct BenchCodecCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      let rows = try CodecBenchmark(try readPlan(plan)).run()
+      let plan = try readPlan(plan)
+      let rows = try await resultUnlessStopped("fedsim") {
+        try await TrainingThread.abandonable("benchmark") { try CodecBenchmark(plan).run() }
+      }
       if json { return print(try Commands.json(rows)) }
       print("codec      of float32   numbers     coded   decoded  of which numbers, MB/s")
       for row in rows {

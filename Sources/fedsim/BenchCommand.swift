@@ -18,6 +18,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "step",
     abstract: "Times optimiser steps of ViT-Tiny against OpenBLAS's own rate.",
+    usage: "fedsim bench step [<options>]",
     discussion: """
       GFLOP/s counts the products that are computed, which with --full-last-block are those of every block in full. \
       The reference is OpenBLAS's product of 2048 x 2048 x 2048 with the same number of threads, measured in the same \
@@ -88,7 +89,9 @@ struct BenchStepCommand: AsyncParsableCommand {
     let ready = benchmark
     let result: StepBenchmark.Result
     do {
-      result = try await TrainingThread.run("benchmark") { try ready.run() }
+      result = try await resultUnlessStopped("fedsim") {
+        try await TrainingThread.abandonable("benchmark") { try ready.run() }
+      }
     } catch let error as MemoryPlan.TooSmall {
       throw CommandFailure(.memory, error.description)
     }

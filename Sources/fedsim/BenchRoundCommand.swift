@@ -7,6 +7,7 @@ struct BenchRoundCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "round",
     abstract: "Times rounds of clients that do not train, at a real server with a real store.",
+    usage: "fedsim bench round [<options>]",
     discussion: """
       Every client gets the whole model in every round and gives it back. The server is a process of its own, whose \
       memory is measured. For example:
@@ -38,7 +39,9 @@ struct BenchRoundCommand: AsyncParsableCommand {
     try await reporting("fedsim") {
       Descriptors.raiseLimit()
       let benchmark = RoundBenchmark(clients: clients, bytes: bytes, rounds: rounds)
-      let result = try await benchmark.run { ["bench", "round-server", $0.path, $1.path] }
+      let result = try await resultUnlessStopped("fedsim") {
+        try await benchmark.run { ["bench", "round-server", $0.path, $1.path] }
+      }
       if json { return print(try Commands.json(result)) }
       print(
         String(

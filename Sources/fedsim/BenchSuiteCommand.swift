@@ -33,26 +33,32 @@ struct BenchSuiteCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      var results: [String: StepBenchmark.Result] = [:]
-      if json {
-        for (name, options) in Self.cases { results[name] = try await Self.measure(options) }
-        return print(try Commands.json(results))
-      }
-      print("case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
-      for (name, options) in Self.cases {
-        let result = try await Self.measure(options)
-        results[name] = result
-        let label = name.padding(toLength: 38, withPad: " ", startingAt: 0)
-        print(
-          label
-            + String(
-              format: "%8.3f  %8.3f  %7.1f  %6.1f  %8.2f  %9.0f", result.stepSeconds.min,
-              result.stepSeconds.median, result.gflops, result.sgemmGflops, result.fraction,
-              Double(result.peakMemoryBytes) / 1e6))
-      }
+      let results = try await resultUnlessStopped("fedsim") { [json] in try await Self.run(isShown: !json) }
+      if json { return print(try Commands.json(results)) }
       Self.compare(results, batch: 128)
       Self.compare(results, batch: 256)
     }
+  }
+
+  /// Times all cases, one after the other; `isShown`: each is a line of the table as it comes.
+  private static func run(isShown: Bool) async throws -> [String: StepBenchmark.Result] {
+    if isShown {
+      print("case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
+    }
+    var results: [String: StepBenchmark.Result] = [:]
+    for (name, options) in cases {
+      let result = try await measure(options)
+      results[name] = result
+      if isShown { print(line(name, result)) }
+    }
+    return results
+  }
+
+  private static func line(_ name: String, _ result: StepBenchmark.Result) -> String {
+    name.padding(toLength: 38, withPad: " ", startingAt: 0)
+      + String(
+        format: "%8.3f  %8.3f  %7.1f  %6.1f  %8.2f  %9.0f", result.stepSeconds.min, result.stepSeconds.median,
+        result.gflops, result.sgemmGflops, result.fraction, Double(result.peakMemoryBytes) / 1e6)
   }
 
   private static func compare(_ results: [String: StepBenchmark.Result], batch: Int) {
@@ -67,18 +73,12 @@ struct BenchSuiteCommand: AsyncParsableCommand {
 
   /// Runs `bench step` with the options in a process of its own, so that its memory is its own.
   private static func measure(_ options: [String]) async throws -> StepBenchmark.Result {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = ["bench", "step", "--json"] + options
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let output = pipe.fileHandleForReading.allBytes()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
+    let process = OwnProcess(URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
+    let outcome = try await process.run(["bench", "step", "--json"] + options, keepingOutput: true)
+    guard outcome.code == 0 else {
       throw CommandFailure(
-        .failed, "bench step \(options.joined(separator: " ")) ended with \(process.terminationStatus)")
+        .failed, "bench step \(options.joined(separator: " ")) ended with \(outcome.code)")
     }
-    return try JSONDecoder().decode(StepBenchmark.Result.self, from: output)
+    return try JSONDecoder().decode(StepBenchmark.Result.self, from: outcome.output)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Engine
 import Foundation
 import Simulation
 
@@ -41,8 +42,10 @@ struct CheckCommand: AsyncParsableCommand {
     return first...last
   }
 
-  private func feed(_ inputs: Int, seed: UInt64) throws {
-    let outcome = try HostileBytes.run(inputs: inputs, seed: seed)
+  private func feed(_ inputs: Int, seed: UInt64) async throws {
+    let outcome = try await resultUnlessStopped("fedsim") {
+      try await TrainingThread.abandonable("inputs") { try HostileBytes.run(inputs: inputs, seed: seed) }
+    }
     if json { return print(try Commands.json(outcome)) }
     print(
       "\(outcome.inputs) inputs from seed \(seed): \(outcome.refused) refused, \(outcome.understood) frames "
@@ -81,19 +84,29 @@ struct CheckCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let range = try range()
-      if let hostile { return try feed(hostile, seed: range.lowerBound) }
+      if let hostile { return try await feed(hostile, seed: range.lowerBound) }
       let terminal = Terminal()
-      let progress = WorkProgress(of: range.count, "seeds", on: terminal)
-      var tally = Tally()
-      for seed in range {
-        if let failure = tally.add(try Check.run(seed: seed)) {
-          terminal.line("seed \(seed): \(failure.reason)")
-        }
-        progress.advance("\(tally.failures.count) failed")
+      let tally = try await resultUnlessStopped("fedsim", on: terminal) {
+        try await Self.run(range, on: terminal)
       }
-      progress.end()
       print(json ? try Commands.json(tally) : tally.text)
       guard tally.failures.isEmpty else { throw ExitCode(CommandFailure.Code.failed.rawValue) }
     }
+  }
+
+  private static func run(_ seeds: ClosedRange<UInt64>, on terminal: Terminal) async throws -> Tally {
+    let progress = WorkProgress(of: seeds.count, "seeds", on: terminal)
+    var tally = Tally()
+    for seed in seeds {
+      // On a machine with one core nobody would hear of a signal otherwise.
+      await Task.yield()
+      try Task.checkCancellation()
+      if let failure = tally.add(try Check.run(seed: seed)) {
+        terminal.line("seed \(seed): \(failure.reason)")
+      }
+      progress.advance("\(tally.failures.count) failed")
+    }
+    progress.end()
+    return tally
   }
 }

@@ -10,6 +10,10 @@ struct CompareCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract: "Runs a plan under several strategies on the same images and seeds, and compares them.",
+    usage: """
+      fedsim compare [<options>] <plan> --out <dir>
+                            --data <spec> --test-data <spec>
+      """,
     discussion: """
       Every run is a 'fedsim run' in a process of its own, in DIR/STRATEGY-SSL-SEED; the memory of a client is \
       measured by 'fedsim memory'. A centralised run, one client with all images, is added as a baseline. DIR gets \
@@ -90,22 +94,25 @@ struct CompareCommand: AsyncParsableCommand {
     try await reporting("fedsim") {
       let settings = try settings()
       let progress = CompareProgress()
-      do {
-        let comparison = try StrategyComparison(settings, observer: progress.note)
-        defer { progress.end() }
-        let report = try await stoppingOnSignal({ comparison.stop() }) { try await comparison.run() }
-        progress.end()
-        try report.write(to: settings.out)
-        print(json ? try report.json() : ComparisonTable.text(of: report), terminator: "")
-        if !json { print("\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)") }
-        try Self.fail(report)
-      } catch is CancellationError {
-        progress.line("stopped; the same command with --resume goes on")
-      } catch let error as CommandFailure {
-        throw error
-      } catch {
-        throw Self.failure(error)
+      let report = try await resultUnlessStopped(
+        "fedsim", on: progress.terminal, last: "stopped; the same command with --resume goes on"
+      ) {
+        do {
+          let comparison = try StrategyComparison(settings, observer: progress.note)
+          progress.begin(comparison.cells)
+          let report = try await comparison.run()
+          try report.write(to: settings.out)
+          progress.end()
+          return report
+        } catch {
+          progress.end()
+          throw Self.failure(error)
+        }
       }
+      let columns = Terminal.columns(of: STDOUT_FILENO)
+      print(json ? try report.json() : ComparisonTable.text(of: report, columns: columns), terminator: "")
+      if !json { print("\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)") }
+      try Self.fail(report)
     }
   }
 
@@ -146,7 +153,7 @@ struct CompareCommand: AsyncParsableCommand {
     case let error as DatasetError: CommandFailure(.data, error.description)
     case ComparisonError.plan(let reason): CommandFailure(.plan, reason)
     case let error as ComparisonError: CommandFailure(.store, error.description)
-    default: CommandFailure(.store, error.localizedDescription)
+    default: CommandFailure(.store, error.systemWords)
     }
   }
 }

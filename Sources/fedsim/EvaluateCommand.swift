@@ -11,6 +11,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Evaluates an encoder on labelled images: linear probe, k-NN, fine-tuning.",
+    usage: "fedsim evaluate [<options>] <encoder> --train <spec> --test <spec>",
     discussion: """
       ENCODER is an encoder.safetensors of 'fedsim run' or 'fedserver export', or any safetensors file with the names \
       of timm's VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads \
@@ -61,28 +62,29 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      let start = ContinuousClock.now
-      let checkpoint = try checkpoint()
-      let evaluation = try evaluation(checkpoint.configuration)
       let terminal = Terminal()
-      let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
-      let accuracies = try await TrainingThread.run("evaluation") {
-        var tuning: WorkProgress?
-        return evaluation.accuracies(of: checkpoint) { step, steps in
-          tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
-          tuning?.set(step, "fine-tuning")
-        } image: {
-          images.advance()
-        }
+      let report = try await resultUnlessStopped("fedsim", on: terminal) {
+        try await TrainingThread.abandonable("evaluation") { try evaluate(on: terminal) }
       }
-      terminal.clear()
-      if let line = BrokenFile.summary(evaluation.train.broken + evaluation.test.broken) {
-        terminal.line(line)
-      }
-      let elapsed = (ContinuousClock.now - start).seconds
-      let report = EvaluationReport(accuracies, evaluation, seconds: elapsed)
       print(json ? try Commands.json(report) : report.table)
     }
+  }
+
+  private func evaluate(on terminal: Terminal) throws -> EvaluationReport {
+    let start = ContinuousClock.now
+    let checkpoint = try checkpoint()
+    let evaluation = try evaluation(checkpoint.configuration)
+    let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
+    var tuning: WorkProgress?
+    let accuracies = evaluation.accuracies(of: checkpoint) { step, steps in
+      tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
+      tuning?.set(step, "fine-tuning")
+    } image: {
+      images.advance()
+    }
+    terminal.clear()
+    if let line = BrokenFile.summary(evaluation.train.broken + evaluation.test.broken) { terminal.line(line) }
+    return EvaluationReport(accuracies, evaluation, seconds: (ContinuousClock.now - start).seconds)
   }
 
   private func checkpoint() throws(CommandFailure) -> EncoderCheckpoint {

@@ -11,7 +11,7 @@ struct FedSim: AsyncParsableCommand {
       To try a plan before a federation has it: 'fedsim run' trains it here, 'fedsim account' and 'fedsim traffic' \
       calculate what it takes, 'fedsim compare' holds strategies against each other.
 
-      \(CommandHelp.exitCodes)
+      \(codes)
       """,
     version: Software.version,
     subcommands: [
@@ -19,4 +19,11 @@ struct FedSim: AsyncParsableCommand {
       TrafficCommand.self,
       ConformanceCommand.self, MemoryCommand.self, BenchCommand.self,
     ])
+
+  /// How its commands can end.
+  private static let codes = CommandHelp.exitCodes(
+    .failed, .plan, .data, .address, .turnedAway,
+    .store, .gaveUp, .processor, .memory, .usage, .interrupted, .terminated)
+
+  static func main() async { await start() }
 }

@@ -9,6 +9,7 @@ struct MemoryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "memory",
     abstract: "Measures what a client has resident when it trains a stage of a plan, and prints it as JSON.",
+    usage: "fedsim memory [<options>] <plan> --stage <stage>",
     discussion: """
       One optimiser step on noise, as a client's process would do it; peakMemoryBytes is what the kernel says was \
       resident at most. For example:

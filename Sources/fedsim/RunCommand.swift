@@ -101,15 +101,18 @@ struct RunCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       Descriptors.raiseLimit()
-      let settings = try settings()
-      try prepareFolder(settings.out)
+      let folder = try RunFolder(out, overwrites: overwrite)
+      let settings = try settings(in: folder)
       let progress = RunProgress(settings.plan)
-      let summary: Summary
-      do {
-        summary = try await Experiment(settings, observer: progress.note).run()
-      } catch {
-        progress.end()
-        throw Self.failure(error)
+      let summary = try await resultUnlessStopped(
+        "fedsim", on: progress.terminal, last: "stopped; nothing of the run is kept", undo: folder.giveUp
+      ) {
+        do {
+          return try await Experiment(settings, observer: progress.note).run(preparing: folder.take)
+        } catch {
+          progress.end()
+          throw Self.failure(error)
+        }
       }
       progress.end()
       if json { return print(try Commands.json(summary)) }
@@ -118,15 +121,14 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
-  private func settings() throws -> Experiment.Settings {
+  private func settings(in folder: RunFolder) throws -> Experiment.Settings {
     do {
       let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
       var settings = Experiment.Settings(
         plan: try readPlan(plan), clients: clients, data: try DataSpec(parsing: data),
         testData: try testData.map { text throws(DatasetError) in try DataSpec(parsing: text) },
         fineTuningEpochs: fineTune, partition: try Partition(parsing: partition),
-        out: URL(fileURLWithPath: out, isDirectory: true),
-        cores: cores, threads: min(threads, cores))
+        out: folder.url, cores: cores, threads: min(threads, cores))
       settings.planFolder = planFolder(plan)
       settings.dropout = dropout
       settings.probeEvery = probeEvery
@@ -137,27 +139,6 @@ struct RunCommand: AsyncParsableCommand {
       throw CommandFailure(.data, error.description)
     } catch let error as LinkShapeError {
       throw CommandFailure(.usage, error.description)
-    }
-  }
-
-  /// An earlier run's files are never mixed with this one's, nor lost unasked.
-  private func prepareFolder(_ folder: URL) throws {
-    let files = ["strata.sqlite", "strata.sqlite-wal", "strata.sqlite-shm", "summary.json", "report.txt"]
-    let names = files + ["encoder.safetensors", "clients"]
-    for name in names {
-      let path = folder.appendingPathComponent(name).path
-      guard FileManager.default.fileExists(atPath: path) else { continue }
-      guard overwrite else {
-        throw CommandFailure(.store, "\(out) holds an earlier run; name another --out, or add --overwrite")
-      }
-      do { try FileManager.default.removeItem(atPath: path) } catch {
-        throw CommandFailure(.store, "\(path): \(error.localizedDescription)")
-      }
-    }
-    do {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    } catch {
-      throw CommandFailure(.store, "\(out): \(error.localizedDescription)")
     }
   }
 
@@ -172,7 +153,8 @@ struct RunCommand: AsyncParsableCommand {
     case ClientError.memory(let reason): CommandFailure(.memory, reason)
     case let error as ClientError: CommandFailure(.turnedAway, error.description)
     case let error as WireError: CommandFailure(.address, error.description)
-    default: CommandFailure(.store, "\(error.localizedDescription)")
+    case is CommandFailure: error
+    default: CommandFailure(.store, error.systemWords)
     }
   }
 }

@@ -17,7 +17,7 @@ final class RunProgress: Sendable {
   }
 
   private let plan: Plan
-  private let terminal = Terminal()
+  let terminal = Terminal()
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
@@ -29,7 +29,7 @@ final class RunProgress: Sendable {
     case .client(let name, let event): note(name, event)
     case .evaluating: set { $0.now = "evaluating the encoder" }
     case .broken(let line): terminal.line(line)
-    case .fineTuning(let step, let steps): set { $0.now = "fine-tuning the encoder, \(step)/\(steps)" }
+    case .fineTuning(let step, let steps): set { $0.now = "fine-tuning, step \(step) of \(steps)" }
     }
     draw()
   }
@@ -40,7 +40,8 @@ final class RunProgress: Sendable {
     switch event {
     case .assigned(let key, _): set { $0.now = "\(key)" }
     case .admitted: set { $0.admitted += 1 }
-    case .calibrating(let key, let step, let steps): set { $0.now = "\(key), calibrating \(step)/\(steps)" }
+    case .calibrating(let key, let step, let steps):
+      set { $0.now = "step \(step) of \(steps), calibration of \(key)" }
     case .declined: set { $0.admitted += 1 }
     case .refused(let key, let client, let refusal):
       terminal.line("\(key): the update of \(client) is refused, \(refusal.explanation)")
@@ -57,11 +58,7 @@ final class RunProgress: Sendable {
       $0.committed += 1
       $0.admitted = 0
     }
-    let calibration = round.calibrationLoss.map { String(format: ", calibrated at %.4f", $0) } ?? ""
-    terminal.line(
-      String(
-        format: "stage %d/%d round %d/%d  loss %.4f%@  %d clients  %.1f s", round.stage, plan.stages,
-        round.round, plan.rounds(stage: round.stage), round.loss, calibration, round.clients, round.seconds))
+    terminal.line(round.line(of: plan))
   }
 
   private func note(_ name: String, _ event: ClientEvent) {
@@ -84,10 +81,17 @@ final class RunProgress: Sendable {
         elapsed: (ContinuousClock.now - start).seconds, text: state.now)
       var lines = [whole.bar(columns: columns)]
       for (name, progress) in state.trainings.sorted(by: { $0.key < $1.key }).prefix(8) {
-        let bar = Terminal.bar(Double(progress.step) / Double(max(progress.steps, 1)), width: 16)
-        lines.append("  \(name) \(bar) step \(progress.step) of \(progress.steps)")
+        lines.append(Self.line(name, progress.step, of: progress.steps, columns: columns))
       }
       return lines
     }
+  }
+
+  /// A training under way. Where there is little room its bar is short, or left out, and not the count of its steps.
+  private static func line(_ name: String, _ step: Int, of steps: Int, columns: Int) -> String {
+    let count = "step \(step) of \(steps)"
+    let room = columns - 1 - "  \(name)  \(count)".count
+    let bar = room < 4 ? "" : Terminal.bar(Double(step) / Double(max(steps, 1)), width: min(room, 16)) + " "
+    return "  \(name) \(bar)\(count)"
   }
 }

@@ -66,6 +66,22 @@ import Testing
     }
   }
 
+  /// The sheet replaces a regular file, and nothing else, which shows before an image is read.
+  @Test func aSheetIsNotWrittenThroughALink() async throws {
+    try await withTemporaryFolder { place in
+      try Data("kept".utf8).write(to: place.appendingPathComponent("target"))
+      #expect(symlink(place.path("target"), place.path("link")) == 0)
+      #expect(mkfifo(place.path("fifo"), 0o600) == 0)
+      for name in ["link", "fifo", "none/sheet"] {
+        let outcome = try await Command.run(
+          "fedclient", "check", "--data", "folder:\(place.path("nowhere"))", "--sheet", place.path(name))
+        #expect(outcome.code == 7 && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.hasPrefix("fedclient: \(place.path(name)): it"), "\(outcome.errors)")
+      }
+      #expect(try String(contentsOfFile: place.path("target"), encoding: .utf8) == "kept")
+    }
+  }
+
   @Test func aBrokenFileIsCountedAndNamedOrRefused() async throws {
     try await withTemporaryFolder { place in
       let images = try folder(place)
@@ -123,7 +139,7 @@ import Testing
     for (arguments, code, text) in [
       (["--data", "folder:/dev/null"], 3, "/dev/null: no such directory"),
       (["--data", "shapes:8", "--plan", "/nowhere.yaml"], 2, "/nowhere.yaml"),
-      (["--data", "shapes:8", "--sheet", "/dev/null/a.png"], 3, "/dev/null/a.png: cannot be written"),
+      (["--data", "shapes:8", "--sheet", "/dev/null/a.png"], 7, "/dev/null/a.png: Not a directory"),
       (["--data", "foldr:x"], 3, "did you mean folder?"),
     ] as [([String], Int32, String)] {
       let outcome = try await Command("fedclient", ["check"] + arguments).outcome()

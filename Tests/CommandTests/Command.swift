@@ -165,8 +165,9 @@ final class LineLog: Sendable {
   func line(containing text: String) async throws -> String {
     while true {
       let (bytes, isOver) = state.withLock { ($0.bytes, $0.isOver) }
+      // A terminal's lines end in two characters, which are one for Swift.
       let whole = String(decoding: bytes, as: UTF8.self).split(
-        separator: "\n", omittingEmptySubsequences: false)
+        omittingEmptySubsequences: false, whereSeparator: \.isNewline)
       if let line = whole.dropLast().first(where: { $0.contains(text) }) { return String(line) }
       guard !isOver else { throw Ended(wanted: text, got: String(decoding: bytes, as: UTF8.self)) }
       try await wait()

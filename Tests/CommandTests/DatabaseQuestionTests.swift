@@ -71,9 +71,43 @@ import Testing
         guard command != "report" else { continue }
         #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) }
       }
+      let listed = try await ask("clients", database, folder).output
+      #expect(listed.contains("\"lastContact\"") && !listed.contains("isConnected"), "nobody was asked")
       let written = try await ask("export", database, folder).output
       let object = try JSONSerialization.jsonObject(with: Data(written.utf8)) as? [String: Any]
       #expect(object?["stage"] as? Int == 2 && object?["round"] as? Int == 4, "\(written)")
+    }
+  }
+
+  /// A job that nobody came to: why, how it goes on, and which attempts there were.
+  @Test func aJobThatWasGivenUpSaysWhy() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = try folder.plan()
+      let text = try String(contentsOfFile: plan, encoding: .utf8).replacing(
+        "quorum: 2", with: "quorum: 2, deadline: 200ms, patience: 400ms, attempts: 2")
+      try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
+      let database = folder.path("strata.sqlite")
+      let server = try await Command.run(
+        "fedserver", "run", plan, "--listen", "127.0.0.1:0", "--database", database)
+      #expect(server.code == 8, "\(server)")
+      let waits = server.lines.filter { $0.contains("waits for clients") }.map { $0.drop { $0 != " " } }
+      #expect(!waits.isEmpty && Set(waits).count == waits.count, "a line is there twice: \(waits)")
+
+      let reason = "only 0 clients came in time for a quorum of 2"
+      let status = try await Command.run("fedserver", "status", "--database", database).output
+      #expect(status.contains("the job was given up\nthe last attempt was abandoned: \(reason)"), "\(status)")
+      #expect(status.contains("start the server again to go on"), "\(status)")
+      let json = try await ask("status", database, folder).output
+      let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+      #expect((object?["reason"] as? String)?.hasPrefix(reason) == true, "\(json)")
+
+      #expect(try await ask("rounds", database, folder).output == "[\n\n]\n")
+      let all = try await Command.run("fedserver", "rounds", "--database", database, "--all", "--json").output
+      let attempts = try #require(try JSONSerialization.jsonObject(with: Data(all.utf8)) as? [[String: Any]])
+      #expect(attempts.map { $0["attempt"] as? Int } == [1, 2], "\(all)")
+      #expect(attempts.allSatisfy { $0["outcome"] as? String == "abandoned" }, "\(all)")
+      let table = try await Command.run("fedserver", "rounds", "--database", database, "--all").output
+      #expect(table.split(separator: "\n").count == 3 && table.contains("abandoned  \(reason)"), "\(table)")
     }
   }
 }

@@ -45,7 +45,7 @@ import Wire
       let outcome = try await Command.run(
         "fedsim", "run", try folder.plan(), "--clients", "1", "--data", "shapes:64", "--out",
         folder.path("out"))
-      expect(outcome, 2, "cohort is 2", "1 clients", from: "fedsim")
+      expect(outcome, 2, "cohort is 2, but there is 1 client", from: "fedsim")
     }
   }
 
@@ -129,16 +129,108 @@ import Wire
         "fedserver", "run", try folder.plan(), "--listen", "\(listener.endpoint)", "--database",
         folder.path("db"))
       expect(outcome, 4, "\(listener.endpoint)", "in use", from: "fedserver")
+      let page = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--http", "\(listener.endpoint)",
+        "--database", folder.path("db"))
+      expect(page, 4, "\(listener.endpoint)", "in use", from: "fedserver")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
     }
     listener.shutDown()
     listener.close()
   }
 
-  @Test func anAddressThatIsNone() async throws {
+  @Test(arguments: [
+    (
+      ["fedserver", "run", "PLAN", "--listen", "7400", "--database", "DB"], "--listen: '7400': ",
+      "127.0.0.1:7400"
+    ),
+    (
+      ["fedserver", "run", "PLAN", "--listen", ":99999", "--database", "DB"], "--listen: ':99999': the port ",
+      "127.0.0.1:7400"
+    ),
+    (
+      ["fedserver", "run", "PLAN", "--http", "8080", "--database", "DB"], "--http: '8080': ", "127.0.0.1:8080"
+    ),
+    (
+      ["fedclient", "run", "--server", "box", "--name", "a", "--data", "shapes:16"], "--server: 'box': ",
+      ":7400"
+    ),
+    (["fedclient", "enroll", "--server", "box", "CODE"], "--server: 'box': ", ":7400"),
+  ])
+  func anAddressThatIsNone(words: [String], problem: String, example: String) async throws {
+    try await withTemporaryFolder { folder in
+      let known = ["PLAN": try folder.plan(), "DB": folder.path("db")]
+      let outcome = try await Command(words[0], words.dropFirst().map { known[$0] ?? $0 }).outcome()
+      let line = outcome.lines.first ?? ""
+      #expect(
+        outcome.code == 64 && line.hasPrefix("Error: \(problem)") && line.hasSuffix(example), "\(outcome)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
+    }
+  }
+
+  /// What a command line gets wrong leaves no database behind.
+  @Test(arguments: [
+    (["--listen", "0.0.0.0:0"], 64, "--tls"), (["--tls", "none"], 7, "none/server.crt"),
+    (["--probe-every", "3"], 64, "--probe-every needs --probe-data"),
+  ])
+  func aServerThatCannotBegin(options: [String], code: Int, problem: String) async throws {
+    try await withTemporaryFolder { folder in
+      let words = ["run", try folder.plan(), "--database", folder.path("db")] + options
+      let outcome = try await Command("fedserver", words).outcome()
+      #expect(outcome.code == code && outcome.lines.first?.contains(problem) == true, "\(outcome)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
+    }
+  }
+
+  @Test func calibrationImagesOfNoKindAreAMistakeOfThePlan() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = try folder.plan(extra: "# More:\nlocal2: 1")
+      let text = try String(contentsOfFile: plan, encoding: .utf8)
+        .replacing("local2: 1", with: "").replacing(
+          "{roundsPerStage: 1}", with: "{roundsPerStage: 1, calibration: {data: 'nope:1'}}")
+      try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
+      let outcome = try await Command.run("fedserver", "run", plan, "--database", folder.path("db"))
+      expect(outcome, 2, "\(plan):4: method.calibration.data: is 'nope:1'", from: "fedserver")
+    }
+  }
+
+  @Test func aDatabaseThatIsAFolder() async throws {
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(
-        "fedserver", "run", try folder.plan(), "--listen", "7400", "--database", folder.path("db"))
-      expect(outcome, 4, "HOST:PORT", from: "fedserver")
+        "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path)
+      expect(outcome, 7, "\(folder.path): it is a folder, and no database", from: "fedserver")
+      let nowhere = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path("none/db")
+      )
+      expect(nowhere, 7, "its folder \(folder.path("none")): No such file or directory", from: "fedserver")
+    }
+  }
+
+  /// Root may do anything, and would see none of it.
+  @Test(.enabled(if: geteuid() != 0)) func aDatabaseOfSomebodyElse() async throws {
+    try await withTemporaryFolder { folder in
+      try Data().write(to: folder.appendingPathComponent("db"))
+      #expect(chmod(folder.path("db"), 0) == 0)
+      let server = try await Command.run(
+        "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path("db"))
+      expect(server, 7, "no permission to read and write it", from: "fedserver")
+      let status = try await Command.run("fedserver", "status", "--database", folder.path("db"))
+      expect(status, 7, "no permission to read it", from: "fedserver")
+    }
+  }
+
+  @Test func aDatabaseOfAnotherPlan() async throws {
+    try await withTemporaryFolder { folder in
+      let run = ["--listen", "127.0.0.1:0", "--database", folder.path("db")]
+      let server = try Command("fedserver", ["run", try folder.plan()] + run)
+      _ = try await server.errors.line(containing: "waits for clients")
+      server.terminate()
+      _ = try await server.outcome()
+      let other = try await Command("fedserver", ["run", try folder.plan("other.yaml", rounds: 3)] + run)
+        .outcome()
+      expect(
+        other, 7, "the database belongs to the plan 'tiny', which is not this one: ",
+        "method.roundsPerStage: 1 there, 3 here", from: "fedserver")
     }
   }
 
@@ -217,6 +309,20 @@ import Wire
     let outcome = try await Command(command, ["run"] + complete[command]! + ["--frobnicate"]).outcome()
     #expect(outcome.code == 64, "\(outcome)")
     #expect(outcome.lines.first?.contains("--frobnicate") == true, "\(outcome.errors)")
+  }
+
+  /// Not that the option is missing that was meant.
+  @Test func aMistypedOption() async throws {
+    let outcome = try await Command.run("fedserver", "status", "--databse", "x", "--json")
+    #expect(outcome.code == 64 && outcome.output.isEmpty, "\(outcome)")
+    #expect(
+      outcome.lines == [
+        "Error: Unknown option '--databse'. Did you mean '--database'?",
+        "Usage: fedserver status --database <file> [--json]",
+        "  See 'fedserver status --help' for more information.",
+      ])
+    let missing = try await Command.run("fedserver", "status", "--json")
+    #expect(missing.code == 64 && missing.errors.hasPrefix("Error: Missing expected argument '--database"))
   }
 
   @Test(arguments: [

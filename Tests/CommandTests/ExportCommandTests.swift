@@ -103,7 +103,8 @@ import Testing
         ([folder.path("plan.yaml"), "--out", out], "plan.yaml: "),
         ([database, "--out", out, "--stage", "3"], "stage 3 is not committed; the last is stage 2 round 1"),
         ([database, "--out", out, "--stage", "1", "--round", "9"], "stage 1 round 9 is not committed"),
-        ([database, "--out", folder.path("none/encoder")], "none/encoder: "),
+        ([database, "--out", folder.path("none/encoder")], "/none: No such file or directory"),
+        ([database, "--out", database], "it belongs to the database"),
         ([database, "--out", folder.path], "\(folder.path): it is there, and is no regular file"),
         ([database, "--out", folder.path("fifo")], "fifo: it is there, and is no regular file"),
       ] {
@@ -115,6 +116,9 @@ import Testing
       }
       #expect(!FileManager.default.fileExists(atPath: out))
       #expect(FileManager.default.fileExists(atPath: folder.path("fifo")), "it is still there")
+      let report = try await Command.run("fedserver", "report", "--database", database, "--out", database)
+      #expect(report.code == 7 && report.lines.count == 1 && report.output.isEmpty, "\(report)")
+      #expect(try await Command.run("fedserver", "status", "--database", database).code == 0)
     }
   }
 

@@ -39,7 +39,9 @@ import Testing
       func expectRefusal(_ text: String) async throws {
         let server = try await Command.run(
           "fedserver", "run", plan, "--listen", "127.0.0.1:0", "--database", folder.path("db"))
-        let simulation = try await run(plan, folder, out: UUID().uuidString)
+        let simulation = try await run(plan, folder, out: "out")
+        let made = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(Set(made).isSubset(of: ["plan.yaml", "start.safetensors"]), "\(made)")
         for (outcome, command) in [(server, "fedserver"), (simulation, "fedsim")] {
           #expect(outcome.code == 3 && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
           let line = outcome.lines.first ?? ""
@@ -52,6 +54,9 @@ import Testing
       file.add("norm.weight", .init(shape: [8], values: .init(repeating: 1, count: 8)))
       try file.encoded().write(to: folder.appendingPathComponent("start.safetensors"))
       try await expectRefusal("norm.weight is [8], where this encoder has [24]")
+      try Data("This is no encoder, but a text.".utf8).write(
+        to: folder.appendingPathComponent("start.safetensors"))
+      try await expectRefusal("it is no safetensors file")
       try Data(count: 3).write(to: folder.appendingPathComponent("start.safetensors"))
       try await expectRefusal("3 bytes are no safetensors file")
     }

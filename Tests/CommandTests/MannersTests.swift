@@ -53,7 +53,7 @@ import Testing
       #expect(lines[1].first?.hasSuffix("outside its hours, \(hours)") == true, "\(lines)")
       #expect(lines[2].first?.hasSuffix("of 3KB a day") == true, "\(lines)")
       let outcome = try await server.outcome()
-      #expect(outcome.code == 0 && outcome.errors.contains("\(round) is committed: 1 clients"), "\(outcome)")
+      #expect(outcome.code == 0 && outcome.errors.contains("\(round) is committed: 1 client,"), "\(outcome)")
       #expect(outcome.errors.contains("asleep declines: outside its hours, \(hours)"), "\(outcome)")
       // What was said is counted all the same, and only where there is a cap.
       let counts = try Data(contentsOf: URL(fileURLWithPath: folder.path("frugal/bytes.json")))

@@ -18,6 +18,17 @@ import Testing
     #expect(line(done, of: total, after: seconds).plain == expected)
   }
 
+  /// What counts is there as long as it has room.
+  @Test(arguments: [
+    (80, " 45 %  0:37 left  15 seeds/s  450 of 1000, 2 failed"),
+    (60, " 45 %  0:37 left  450 of 1000, 2 failed"),
+    (44, " 45 %  450 of 1000, 2 failed"), (20, " 45 %  450 of 1000, 2 failed"),
+  ])
+  func aNarrowTerminalGetsNoRateAndThenNoTime(columns: Int, expected: String) {
+    let line = ProgressLine(done: 450, total: 1000, unit: "seeds", elapsed: 30, text: "450 of 1000, 2 failed")
+    #expect(line.bar(columns: columns).drop { "█░".contains($0) } == " " + expected)
+  }
+
   @Test func nothingToDoIsDone() {
     #expect(line(0, of: 0, after: 1).plain.hasPrefix("100 %"))
   }

@@ -29,6 +29,25 @@ import Testing
     #expect(outcome.errors.firstMatch(of: /\u{1B}\[[0-9;]*m/) == nil)
   }
 
+  /// Of a run, each training's steps.
+  @Test func stepsAreCountedOnANarrowTerminal() async throws {
+    try await withTemporaryFolder { folder in
+      let run = try Command(
+        "fedsim",
+        [
+          "run", try folder.plan(rounds: 3), "--clients", "2", "--data", "shapes:640", "--out",
+          folder.path("out"),
+        ], environment: ["TERM": "xterm"], columns: 40)
+      let outcome = try await run.outcome()
+      #expect(outcome.code == 0, "\(outcome)")
+      let trainings = drawn(outcome.errors).filter { $0.hasPrefix("  client-") }
+      #expect(!trainings.isEmpty)
+      for row in trainings {
+        #expect(row.wholeMatch(of: #/  client-\d+ [█░]+ step \d+ of 20/#) != nil && row.count < 40, "\(row)")
+      }
+    }
+  }
+
   @Test func aDumbTerminalGetsNoBar() async throws {
     let command = try Command("fedsim", words, environment: ["TERM": "dumb"], columns: 80)
     let outcome = try await command.outcome()

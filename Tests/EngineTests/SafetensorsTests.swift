@@ -111,6 +111,30 @@ import Testing
     #expect(throws: Safetensors.FormatError.self) { try Safetensors(parsing: Self.file(header, data: 8)) }
   }
 
+  /// By the format every byte of the data is one tensor's, also of those that nobody wants.
+  @Test(arguments: [
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "bytes 4 to 8 of its data are no tensor's"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, "bytes 0 to 4 of its data are no tensor's"),
+    (
+      #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}"#,
+      "b: its bytes are those of a too"
+    ),
+    ("{}", "bytes 0 to 8 of its data are no tensor's"),
+  ])
+  func bytesOfNoTensorOrOfTwoAreRefused(header: String, problem: String) {
+    let error = #expect(throws: Safetensors.FormatError.self) {
+      try Safetensors(parsing: Self.file(header, data: 8)) { $0 == "a" }
+    }
+    #expect(error?.description == problem)
+  }
+
+  @Test func textIsSaidToBeNoSafetensorsFile() {
+    let error = #expect(throws: Safetensors.FormatError.self) {
+      try Safetensors(parsing: Data("This is a text, and longer than eight bytes.".utf8))
+    }
+    #expect(error?.description == "it is no safetensors file")
+  }
+
   @Test func hugeHeadersAndDeepOnesAreRefused() {
     for length: UInt64 in [.max, 1 << 63, 1 << 40, 9] {
       let data = withUnsafeBytes(of: length.littleEndian) { Data($0) } + Data("{}      ".utf8)

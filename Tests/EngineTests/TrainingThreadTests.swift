@@ -34,6 +34,34 @@ struct TrainingThreadTests {
     }
   }
 
+  /// The thread goes on, and nobody waits for it.
+  @Test(.timeLimit(.minutes(5))) func aCancelledTaskLeavesItsThread() async throws {
+    let (begins, ends) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let task = Task {
+      try await TrainingThread.abandonable("a training") {
+        begins.signal()
+        ends.wait()
+        return 1
+      }
+    }
+    await withCheckedContinuation { continuation in
+      Thread {
+        begins.wait()
+        continuation.resume()
+      }.start()
+    }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { _ = try await task.value }
+    ends.signal()
+    let late = Task {
+      while !Task.isCancelled { await Task.yield() }
+      return try await TrainingThread.abandonable("never begun") { 1 }
+    }
+    late.cancel()
+    await #expect(throws: CancellationError.self) { _ = try await late.value }
+    #expect(try await TrainingThread.abandonable("a training") { 2 } == 2)
+  }
+
   @Test func passesFailuresOn() async {
     await #expect(throws: Failure.self) {
       try await TrainingThread.run("a failure") { throw Failure() }

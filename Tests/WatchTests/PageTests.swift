@@ -88,8 +88,8 @@ import Watch
   @Test func whoIsNotAskedIsSaidToBeSo() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
-      overview.clients[0].isConnected = true
-      overview.clients[1].isConnected = true
+      overview.clients[0].connection = true
+      overview.clients[1].connection = true
       overview.status.notAsked = [
         ServerStatus.Silence(client: "box-1", reason: "its updates were <refused>", rounds: 1)
       ]

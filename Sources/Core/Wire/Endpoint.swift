@@ -11,7 +11,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
   /// Throws ``WireError/address(_:reason:)`` for a text of another form.
   package init(parsing text: String) throws(WireError) {
     guard let colon = text.lastIndex(of: ":") else {
-      throw .address(text, reason: "a HOST:PORT is wanted, such as 127.0.0.1:7400")
+      throw .address(text, reason: "a HOST:PORT is wanted")
     }
     var host = text[..<colon]
     if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }

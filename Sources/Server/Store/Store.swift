@@ -87,8 +87,11 @@ package final class Store: Sendable {
     return try write { db in
       if let job = try JobRecord.fetchOne(db) {
         // An older version of this software may have known fewer fields.
-        guard job.plan == text || (try? Plan(yaml: job.plan, file: "")) == plan else {
-          throw StoreError("the database belongs to the plan '\(job.name)', which is not this one")
+        let known = job.plan == text ? plan : try? Plan(yaml: job.plan, file: "")
+        guard known == plan else {
+          let differences = known.map { plan.differences(from: $0).prefix(3) } ?? []
+          let list = differences.isEmpty ? "" : ": " + differences.joined(separator: "; ")
+          throw StoreError("the database belongs to the plan '\(job.name)', which is not this one\(list)")
         }
         return job
       }

@@ -1,3 +1,4 @@
+import Datasets
 import Federation
 import Foundation
 
@@ -21,7 +22,7 @@ package struct UpdateSpool: Sendable {
       // What stands above it was made with it, or is from before.
       try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path)
     } catch {
-      throw StoreError("\(folder.path): \(error.localizedDescription)")
+      throw StoreError("\(folder.path): \(error.systemWords)")
     }
   }
 

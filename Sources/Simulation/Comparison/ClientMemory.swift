@@ -44,9 +44,7 @@ struct ClientMemory {
       let outcome = try await process.run(
         [
           "memory", planFile.path, "--stage", "\(stage)", "--images", "\(images)", "--threads", "\(threads)",
-        ], keepingOutput: true
-      ) { _ in }
-      if process.isStopped { throw CancellationError() }
+        ], keepingOutput: true)
       guard outcome.code == 0 else {
         throw Failure(stage: stage, code: outcome.code, reason: outcome.reason)
       }

@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import Pages
 
@@ -69,13 +70,26 @@ package struct ComparisonTable: Sendable {
 
 extension ComparisonTable {
   /// Columns under their headings, the first to the left and all others to the right.
-  package var text: String {
+  ///
+  /// Where a terminal has fewer `columns` of characters than they need, they are shared out over tables below each
+  /// other, each with the first.
+  package func text(columns limit: Int? = nil) -> String {
     let rows = [[""] + headings] + lines.map { [$0.label] + $0.cells }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      let cells = row.enumerated().map { column, cell in
-        let space = String(repeating: " ", count: widths[column] - cell.count)
-        return column == 0 ? cell + space : space + cell
+    var parts: [[Int]] = [[]]
+    for column in widths.indices.dropFirst() {
+      let width = (parts[parts.count - 1] + [column]).reduce(widths[0]) { $0 + 2 + widths[$1] }
+      if let limit, width >= limit, parts[parts.count - 1] != [] { parts.append([]) }
+      parts[parts.count - 1].append(column)
+    }
+    return parts.map { Self.text(rows, [0] + $0, widths) }.joined(separator: "\n")
+  }
+
+  private static func text(_ rows: [[String]], _ columns: [Int], _ widths: [Int]) -> String {
+    rows.map { row in
+      let cells = columns.map { column in
+        let space = String(repeating: " ", count: widths[column] - row[column].count)
+        return column == 0 ? row[column] + space : space + row[column]
       }
       var line = cells.joined(separator: "  ")
       while line.last == " " { line.removeLast() }
@@ -83,20 +97,37 @@ extension ComparisonTable {
     }.joined()
   }
 
-  /// A comparison as compare.txt has it.
-  package static func text(of report: ComparisonReport) -> String {
+  /// A comparison as compare.txt has it, or as a terminal of so many columns shows it.
+  package static func text(of report: ComparisonReport, columns: Int? = nil) -> String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
-    var text = "\(report.name): \(report.clients) clients, \(report.data), \(report.partition), "
+    var text = "\(report.name): \(counted(report.clients, "client")), \(report.data), \(report.partition), "
     text += report.seeds.count == 1 ? "seed \(seeds)\n\n" : "seeds \(seeds), mean ± standard deviation\n\n"
-    text += figures(of: report).text
+    text += figures(of: report).text(columns: columns)
     if let ratios = ratios(of: report) {
-      text += "\nratios to end-to-end with the same loss\n\n\(ratios.text)"
+      text += "\nratios to end-to-end with the same loss\n\n\(ratios.text(columns: columns))"
     }
     if !report.failures.isEmpty {
       text += "\nfailed\n\n"
       for failure in report.failures { text += "\(failure.description)\n" }
     }
-    return text + "\n" + notes.map { "\($0)\n" }.joined()
+    return text + "\n" + notes.map { broken($0, columns) + "\n" }.joined()
+  }
+
+  /// A text in lines of less than so many columns.
+  private static func broken(_ text: String, _ columns: Int?) -> String {
+    guard let columns else { return text }
+    var lines = [""]
+    for word in text.split(separator: " ") {
+      let line = lines[lines.count - 1]
+      if line.isEmpty {
+        lines[lines.count - 1] = String(word)
+      } else if line.count + 1 + word.count < columns {
+        lines[lines.count - 1] += " \(word)"
+      } else {
+        lines.append("  \(word)")
+      }
+    }
+    return lines.joined(separator: "\n")
   }
 
   /// What the figures are, for the foot of a table.

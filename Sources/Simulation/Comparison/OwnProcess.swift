@@ -4,14 +4,14 @@ import Synchronization
 
 /// Runs this program again, in processes of their own and one at a time: what such a process had resident is
 /// its alone, and its failure too.
-final class OwnProcess: Sendable {
+package final class OwnProcess: Sendable {
   private let executable: URL
   private let state = Mutex((process: pid_t(0), isStopped: false))
 
-  struct Outcome: Sendable {
+  package struct Outcome: Sendable {
     /// The exit code; a signal that ended it counts as a negative one.
-    let code: Int32
-    let output: Data
+    package let code: Int32
+    package let output: Data
     /// What it said on standard error about its end: a command's own message, or its last words.
     let message: String
 
@@ -19,12 +19,10 @@ final class OwnProcess: Sendable {
     var reason: String { code < 0 ? "it was ended by signal \(-code)" : message }
   }
 
-  init(_ executable: URL) { self.executable = executable }
-
-  var isStopped: Bool { state.withLock { $0.isStopped } }
+  package init(_ executable: URL) { self.executable = executable }
 
   /// Ends the process under way, and lets no other start.
-  func stop() {
+  private func stop() {
     state.withLock {
       $0.isStopped = true
       // The signals that ask a process to stop may be blocked in a child of one that handles them itself.
@@ -33,8 +31,26 @@ final class OwnProcess: Sendable {
   }
 
   /// Runs it to its end; `line` is given what it says on standard error, line by line as it comes. Standard
-  /// output is kept if it is wanted, and must then fit into a pipe.
-  func run(
+  /// output is kept if it is wanted, and must then fit into a pipe. Where the task is cancelled the process is ended,
+  /// and this throws a `CancellationError`.
+  package func run(
+    _ arguments: [String], keepingOutput: Bool, line: @escaping @Sendable (String) -> Void = { _ in }
+  ) async throws -> Outcome {
+    let outcome = try await withTaskCancellationHandler {
+      try await start(arguments, keepingOutput: keepingOutput, line: line)
+    } onCancel: {
+      stop()
+    }
+    try Task.checkCancellation()
+    // A signal of the keyboard goes to every process of the terminal, and may reach the other one first.
+    guard !Self.stopped.contains(outcome.code) else { throw CancellationError() }
+    return outcome
+  }
+
+  /// How a process ends that was stopped at the keyboard: by itself, or by the signal.
+  private static let stopped: Set<Int32> = [130, -SIGINT]
+
+  private func start(
     _ arguments: [String], keepingOutput: Bool, line: @escaping @Sendable (String) -> Void
   ) async throws -> Outcome {
     try await TrainingThread.run("process") { [self] in

@@ -30,7 +30,8 @@ package struct StrategyComparison: Sendable {
     variants = settings.ssl.flatMap { ssl in trainings.map { ComparisonVariant($0, ssl) } }
     guard settings.plan.round.cohort <= settings.clients else {
       throw .plan(
-        "the plan's cohort is \(settings.plan.round.cohort), but there are \(settings.clients) clients")
+        "the plan's cohort is \(settings.plan.round.cohort), but there \(settings.clients == 1 ? "is" : "are") \(counted(settings.clients, "client"))"
+      )
     }
     var cells: [ComparisonCell] = []
     for seed in settings.seeds {
@@ -55,10 +56,8 @@ package struct StrategyComparison: Sendable {
     }
   }
 
-  /// Ends what is running; ``run()`` throws a CancellationError.
-  package func stop() { process.stop() }
-
-  /// Runs what is not finished yet, and measures. A run that fails is a line of the report.
+  /// Runs what is not finished yet, and measures. A run that fails is a line of the report. Where the task is
+  /// cancelled, what is running is ended and this throws a `CancellationError`.
   package func run() async throws -> ComparisonReport {
     let images = try images()
     try prepareFolder()
@@ -119,7 +118,7 @@ package struct StrategyComparison: Sendable {
     do {
       try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
     } catch {
-      throw ComparisonError.folder("\(settings.out.relativePath): \(error.localizedDescription)")
+      throw ComparisonError.folder("\(settings.out.relativePath): \(error.systemWords)")
     }
   }
 
@@ -130,7 +129,6 @@ package struct StrategyComparison: Sendable {
     let outcome = try await process.run(try cell.prepare(), keepingOutput: false) { [observer] line in
       observer(.line(line))
     }
-    if process.isStopped { throw CancellationError() }
     guard outcome.code == 0 else {
       throw ComparisonReport.Failure(name: cell.name, code: outcome.code, reason: outcome.reason)
     }

@@ -62,7 +62,8 @@ package struct Experiment: Sendable {
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ExperimentError) {
     guard settings.plan.round.cohort <= settings.clients else {
       throw .setting(
-        "the plan's cohort is \(settings.plan.round.cohort), but there are \(settings.clients) clients")
+        "the plan's cohort is \(settings.plan.round.cohort), but there \(settings.clients == 1 ? "is" : "are") \(counted(settings.clients, "client"))"
+      )
     }
     var plan = settings.plan
     // Every client must have joined before the first cohort is drawn: so a run can be repeated.
@@ -75,16 +76,21 @@ package struct Experiment: Sendable {
   private var states: URL { settings.out.appendingPathComponent("clients") }
 
   /// Runs the federation to its end, evaluates the encoder and writes the folder's files.
-  package func run() async throws -> Summary {
+  ///
+  /// `prepare` is called once all that the settings and the plan name has been opened, and before anything is made. A
+  /// task that is cancelled ends soon, with threads of its own still at work, and leaves the folder as it is then.
+  package func run(preparing prepare: () throws -> Void = {}) async throws -> Summary {
     let clock = ContinuousClock()
     let start = clock.now
-    let (train, test) = try load()
+    let (train, test) = try await TrainingThread.abandonable("images") { try load() }
     let news = BrokenFileNews()
     func tellBroken() {
       if let line = news.line(train.broken + (test?.broken ?? [])) { observer(.broken(line)) }
     }
     tellBroken()
     let parts = try settings.partition.split(train, clients: settings.clients, seed: plan.seed)
+    try Task.checkCancellation()
+    try prepare()
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
     let store = try Store(database.path)
     let links = settings.link.map { Links($0, of: plan) }
@@ -115,6 +121,7 @@ package struct Experiment: Sendable {
     let train = try settings.data.load(role: .train, for: fit, strict: settings.isStrict)
     let test = try settings.testData?.load(role: .test, for: fit, strict: settings.isStrict)
     if let test { try EncoderEvaluation.requireLabels(train, test) }
+    try plan.checkFiles(in: settings.planFolder)
     return (train, test)
   }
 
@@ -181,7 +188,7 @@ package struct Experiment: Sendable {
     _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet?
   ) async throws -> Summary.Evaluation? {
     guard let test else { return nil }
-    return try await TrainingThread.run("evaluation") { [observer, plan, settings] in
+    return try await TrainingThread.abandonable("evaluation") { [observer, plan, settings] in
       let evaluation = try EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
         threads: settings.cores)
@@ -199,7 +206,7 @@ package struct Experiment: Sendable {
   ) async throws -> [RoundProbe]? {
     guard settings.probeEvery > 0, let test else { return nil }
     observer(.evaluating)
-    return try await TrainingThread.run("evaluation") { [plan, settings] in
+    return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
       let evaluation = try EncoderEvaluation(
         train: train, test: test, seed: plan.seed, threads: settings.cores)
       return try RoundProbe.all(of: store, plan, every: settings.probeEvery) {

@@ -75,13 +75,15 @@ package struct Summary: Sendable, Codable {
 
   /// The run as a table for a terminal.
   package var table: String {
-    var lines = ["\(name): \(strategy), \(ssl), \(clients.count) clients", ""]
-    lines.append("stage  round      loss  clients  samples  seconds" + (link == nil ? "" : "  network  cuts"))
+    var lines = ["\(name): \(strategy), \(ssl), \(counted(clients.count, "client"))", ""]
+    lines.append(
+      "stage  round      loss  clients  samples  seconds" + (link == nil ? "" : "  network  cuts")
+        + (probes == nil ? "" : "   probe"))
     for round in rounds {
       lines.append(
         String(
           format: "%5d  %5d  %8.4f  %7d  %7d  %7.1f", round.stage, round.round, round.loss, round.clients,
-          round.samples, round.seconds) + (link?.columns(of: round) ?? ""))
+          round.samples, round.seconds) + (link?.columns(of: round) ?? "") + probe(of: round))
     }
     let (up, down) = clients.reduce((0, 0)) { ($0.0 + $1.bytesUp, $0.1 + $1.bytesDown) }
     let count = max(clients.count, 1)
@@ -92,9 +94,13 @@ package struct Summary: Sendable, Codable {
     if let monitors = rounds.last?.monitors {
       lines.append(
         String(
-          format: "%@ uniformity %.2f, deviation %.2f, effective rank %.1f, alignment %.2f",
-          collapsed ? "COLLAPSED       " : "no collapse     ", monitors.uniformity, monitors.deviation,
-          monitors.effectiveRank, monitors.alignment))
+          format: "%@ effective rank %.1f, deviation %.2f",
+          collapsed ? "COLLAPSED       " : "no collapse     ",
+          monitors.effectiveRank, monitors.deviation))
+      lines.append(
+        String(
+          format: "                 uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
+      )
     }
     lines += evaluation?.lines ?? []
     lines.append(
@@ -102,6 +108,12 @@ package struct Summary: Sendable, Codable {
     )
     lines.append("encoder          \(encoderDigest.prefix(16))…")
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What the table says of the linear probe after a round.
+  private func probe(of round: RoundSummary) -> String {
+    probes?.first { ($0.stage, $0.round) == (round.stage, round.round) }
+      .map { String(format: "  %4.1f %%", 100 * $0.linearProbe) } ?? ""
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }

@@ -19,8 +19,13 @@ package struct WebServer: Sendable {
   package init(
     _ endpoint: Endpoint, answer: @escaping @Sendable (WebRequest) async -> WebResponse
   ) async throws(WireError) {
-    listener = try await Listener(endpoint)
-    self.endpoint = listener.endpoint
+    self.init(try await Listener(endpoint), answer: answer)
+  }
+
+  /// The same at a port that is open.
+  package init(_ listener: Listener, answer: @escaping @Sendable (WebRequest) async -> WebResponse) {
+    self.listener = listener
+    endpoint = listener.endpoint
     self.answer = answer
     var limits = Doorstep.Limits()
     (limits.total, limits.perAddress) = (WebLimits.connections, .max)

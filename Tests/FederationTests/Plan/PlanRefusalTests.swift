@@ -15,6 +15,19 @@ import Testing
     ("name: a\nb: \u{1}", "plan.yaml:2: is not YAML: control characters are not allowed"),
     ("seed: 1\nname: a\nname: b", "plan.yaml:2: name: is given more than once, first here"),
     ("seed: 1\nseed: 2\nseed: 3", "plan.yaml:1: seed: is given more than once, first here"),
+    ("method: {temperature: 1, temperature: 2}", "plan.yaml:1: method.temperature: is given more than once"),
+    (
+      "method:\n  ssl: byol\nlocal:\n  epochs: 1\n  epochs: 2",
+      "plan.yaml:4: local.epochs: is given more than"
+    ),
+    (
+      "method:\n  calibration:\n    epochs: 1\n    epochs: 1\nlocal: {epochs: 1}",
+      "plan.yaml:3: method.calibration.epochs: is given more than once"
+    ),
+    (
+      "method: {calibration: {}, calibration: {}}", "plan.yaml:1: method.calibration: is given more than once"
+    ),
+    ("local: {speed: 1, speed: 2}", "plan.yaml:1: speed: is given more than once"),
   ])
   func refusesWhatIsNoPlan(text: String, complaint: String) throws {
     let lines = complaints(text)
@@ -44,9 +57,12 @@ import Testing
     ("method: {calibration: none}", "method.calibration: is 'none'; must be a mapping"),
     ("method: {calibration: {}}", "method.calibration.data: is missing"),
     ("method: {calibration: {epochs: 2}}", "method.calibration.data: is missing"),
-    ("method: {calibration: {data: x, every: 0}}", "method.calibration.every: is '0'"),
-    ("method: {calibration: {data: x, every: week}}", "method.calibration.every: is 'week'"),
+    ("method: {calibration: {data: 'shapes:8', every: 0}}", "method.calibration.every: is '0'"),
+    ("method: {calibration: {data: 'shapes:8', every: week}}", "method.calibration.every: is 'week'"),
     ("method: {calibration: {data: ''}}", "method.calibration.data: is ''"),
+    ("method: {calibration: {data: 'nope:1'}}", "method.calibration.data: is 'nope:1': "),
+    ("method: {calibration: {data: 5}}", "method.calibration.data: is '5': not of the form"),
+    ("round: {epochs: 1}", "round.epochs: is not a field of a plan; did you mean local.epochs?"),
     ("heads: {bias: 1}", "heads.bias: is '1'; must be: true or false"),
     ("heads: [1]", "heads: is a list; must be a mapping"),
     ("local: {batch: 65537}", "local.batch: is '65537'; must be: integer 2 … 65536"),

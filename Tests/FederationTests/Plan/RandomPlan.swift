@@ -51,7 +51,8 @@ extension Plan {
     if Bool.random(using: &numbers) {
       let every = [Calibration.Interval.round, .stage, .rounds(numbers.int(1...9))]
       plan.method.calibration = Calibration(
-        data: numbers.text(upTo: 200), epochs: numbers.int(1...9),
+        data: "folder:" + numbers.text(upTo: 200).filter { !"?&".contains($0) } + "d",
+        epochs: numbers.int(1...9),
         every: every.randomElement(using: &numbers)!)
     }
     // The word for no file is none's name.

@@ -81,10 +81,24 @@ import Testing
   }
 
   @Test func columnsStandUnderTheirHeadings() throws {
-    let text = ComparisonTable.figures(of: try MadeComparison.whole()).text
+    let text = ComparisonTable.figures(of: try MadeComparison.whole()).text()
     let lines = text.split(separator: "\n")
     #expect(lines.count == 4 && Set(lines.map(\.count)).count == 1, "\(text)")
     #expect(!text.contains(" \n"))
+  }
+
+  /// Every figure is there, whole and below its heading, in several tables.
+  @Test(arguments: [100, 80, 60]) func aNarrowTerminalGetsSeveralTables(columns: Int) throws {
+    let report = try MadeComparison.whole()
+    let table = ComparisonTable.figures(of: report)
+    let text = table.text(columns: columns)
+    #expect(text.split(separator: "\n").allSatisfy { $0.count < columns }, "\(text)")
+    let parts = text.components(separatedBy: "\n\n")
+    #expect(parts.count > 1 && parts.allSatisfy { $0.contains("layer-wise, simclr") }, "\(text)")
+    for heading in table.headings { #expect(text.components(separatedBy: heading).count == 2, "\(heading)") }
+    for cell in table.lines.flatMap(\.cells) { #expect(text.contains(cell), "\(cell)") }
+    let notes = ComparisonTable.text(of: report, columns: columns).components(separatedBy: "\nMemory: ")
+    #expect(notes.count == 2 && notes[1].split(separator: "\n").allSatisfy { $0.count < columns })
   }
 
   @Test func meansByRound() throws {

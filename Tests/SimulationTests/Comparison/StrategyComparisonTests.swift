@@ -130,7 +130,7 @@ import Testing
       while !FileManager.default.fileExists(atPath: folder.appendingPathComponent("strata.sqlite").path) {
         try await Task.sleep(for: .milliseconds(10))
       }
-      comparison.stop()
+      running.cancel()
       await #expect(throws: CancellationError.self) { _ = try await running.value }
       #expect(comparison.cells.allSatisfy { $0.record == nil })
       (settings.plan, settings.resumes) = (.tiny(), true)

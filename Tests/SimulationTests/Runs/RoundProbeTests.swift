@@ -19,6 +19,8 @@ import Testing
     let probes = try #require(summary.probes)
     #expect(probes.map { [$0.stage, $0.round] } == [[1, 2], [2, 1], [2, 3]])
     #expect(probes.last?.linearProbe == summary.probe?.trained, "the last round's is that of the result")
+    let probed = summary.table.split(separator: "\n").filter { $0.hasSuffix(" %") && $0.hasPrefix("    ") }
+    #expect(probed.count == 3, "\(summary.table)")
     #expect(try await self.summary(every: 4).probes?.map(\.round) == [1, 3])
   }
 

@@ -4,7 +4,9 @@ extension Error {
   /// What the system says where a file or folder cannot be used, such as `Permission denied`: Foundation's own words
   /// name neither the cause nor the file.
   package var systemWords: String {
-    guard let number = Self.number(of: self as NSError) else { return localizedDescription }
+    guard let number = Self.number(of: self as NSError) else {
+      return self is CocoaError ? localizedDescription : "\(self)"
+    }
     return String(cString: strerror(number))
   }
 

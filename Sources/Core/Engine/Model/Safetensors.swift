@@ -24,6 +24,9 @@ package struct Safetensors: Sendable {
   /// Texts by name.
   package var metadata: [String: String] = [:]
 
+  /// Bytes that a header has at most, by the format's own library.
+  private static let longestHeader = 100_000_000
+
   /// Where the header holds them.
   private static let metadataKey = "__metadata__"
 
@@ -67,10 +70,15 @@ package struct Safetensors: Sendable {
     let data = Data(data)
     let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
     guard length <= UInt64(data.count - 8) else {
-      throw FormatError(description: "a header of \(length) bytes in a file of \(data.count)")
+      // What is no header's length is text, or some other format.
+      throw FormatError(
+        description: length > Self.longestHeader
+          ? "it is no safetensors file"
+          : "it is cut off: a header of \(length) bytes in a file of \(data.count)")
     }
     let body = 8 + Int(length)
     let size = data.count - body
+    var ranges: [(name: String, bytes: Range<Int>)] = []
     guard let object = try? JSONSerialization.jsonObject(with: data[8..<body]) as? [String: Any] else {
       throw FormatError(description: "the header is not a JSON object")
     }
@@ -80,18 +88,22 @@ package struct Safetensors: Sendable {
       }
       metadata = texts
     }
-    for name in object.keys.sorted() where name != Self.metadataKey && isWanted(name) {
+    for name in object.keys.sorted() where name != Self.metadataKey {
       guard let header = object[name] as? [String: Any], let dtype = header["dtype"] as? String,
         let shape = header["shape"] as? [Int], let offsets = header["data_offsets"] as? [Int],
         offsets.count == 2, shape.allSatisfy({ $0 >= 0 && $0 < 1 << 32 })
       else { throw FormatError(description: "\(name): its entry has no dtype, shape and offsets") }
-      guard dtype == "F32" else { throw FormatError(description: "\(name): \(dtype) instead of F32") }
       guard offsets[1] <= size else {
         throw FormatError(
           description: "it is cut off: \(name) ends at byte \(offsets[1]) of its data, which has \(size)")
       }
-      guard let count = Self.count(shape), offsets[0] >= 0, offsets[0] <= offsets[1],
-        offsets[1] - offsets[0] == 4 * count
+      guard offsets[0] >= 0, offsets[0] <= offsets[1] else {
+        throw FormatError(description: "\(name): offsets \(offsets)")
+      }
+      ranges.append((name, offsets[0]..<offsets[1]))
+      guard isWanted(name) else { continue }
+      guard dtype == "F32" else { throw FormatError(description: "\(name): \(dtype) instead of F32") }
+      guard let count = Self.count(shape), offsets[1] - offsets[0] == 4 * count
       else { throw FormatError(description: "\(name): offsets \(offsets) for shape \(shape)") }
       let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
         data.withUnsafeBytes {
@@ -101,6 +113,27 @@ package struct Safetensors: Sendable {
         initialized = count
       }
       add(name, Tensor(shape: shape, values: values))
+    }
+    try Self.check(ranges, fill: size)
+  }
+
+  /// Every byte of the data is one tensor's, as the format asks: what is too much or twice there belongs to another
+  /// file, or to a file that was written wrongly.
+  private static func check(_ ranges: [(name: String, bytes: Range<Int>)], fill size: Int) throws {
+    var (end, last) = (0, "")
+    for (name, bytes) in ranges.sorted(by: {
+      ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
+    }) {
+      guard bytes.lowerBound >= end else {
+        throw FormatError(description: "\(name): its bytes are those of \(last) too")
+      }
+      guard bytes.lowerBound == end else {
+        throw FormatError(description: "bytes \(end) to \(bytes.lowerBound) of its data are no tensor's")
+      }
+      (end, last) = (bytes.upperBound, name)
+    }
+    guard end == size else {
+      throw FormatError(description: "bytes \(end) to \(size) of its data are no tensor's")
     }
   }
 

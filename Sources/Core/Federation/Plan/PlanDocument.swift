@@ -38,10 +38,27 @@ enum PlanDocument {
     case .duplicatedKeysInMapping(let keys, let context):
       return keys.map { key in
         PlanError.Problem(
-          line: max(1, context.mark.line), field: key, reason: "is given more than once, first here")
+          line: max(1, context.mark.line), field: path(of: key, at: context.mark, in: text),
+          reason: "is given more than once, first here")
       }
     default:
       return problem(1, "\(error)")
     }
+  }
+
+  /// The whole path of a field or section that stands at a mark: of those of its name the one whose section was named
+  /// last before it. There is no tree to look into where a key is there twice.
+  private static func path(of key: String, at mark: Mark, in text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard mark.column > 1, lines.indices.contains(mark.line - 1) else { return key }
+    let before =
+      lines[..<(mark.line - 1)].joined(separator: "\n") + "\n" + lines[mark.line - 1].prefix(mark.column - 1)
+    let sections = Set(PlanField.all.map(\.section))
+    let paths = PlanField.all.map(\.path) + sections
+    let known = paths.filter { $0.hasSuffix(".\(key)") }.map { path in
+      let section = path.split(separator: ".").dropLast().last ?? ""
+      return (path, before.ranges(of: "\(section):").last?.lowerBound ?? before.startIndex)
+    }
+    return known.max { $0.1 < $1.1 }?.0 ?? key
   }
 }

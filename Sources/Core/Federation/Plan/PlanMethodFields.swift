@@ -32,7 +32,7 @@ extension PlanField {
 
   static let calibration: [PlanField] = [
     PlanField(
-      "method.calibration.data", \.method.calibrationFields.data, .text(upTo: PlanLimits.text), or: .required,
+      "method.calibration.data", \.method.calibrationFields.data, .dataSpec, or: .required,
       "The server's own images, as a data SPEC such as `shapes:512`."),
     PlanField(
       "method.calibration.epochs", \.method.calibrationFields.epochs, .integer(1...PlanLimits.epochs),

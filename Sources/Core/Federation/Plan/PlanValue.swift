@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Yams
 
@@ -57,6 +58,28 @@ extension PlanValue where Value == String {
       }
       return (1...limit).contains(text.count) ? text : nil
     }
+  }
+}
+
+extension PlanValue where Value == String {
+  /// A data SPEC, which is understood but not opened: that is for whoever has the images.
+  static var dataSpec: Self {
+    let text = text(upTo: PlanLimits.text)
+    return PlanValue(
+      type: text.type,
+      read: { node throws(PlanRefusal) in
+        let spec = try text.read(node)
+        do throws(DatasetError) {
+          _ = try DataSpec(parsing: spec)
+        } catch {
+          guard case .badSpecification(_, let problem) = error else {
+            throw PlanRefusal("is no data: \(error)")
+          }
+          throw PlanRefusal("is \(PlanRefusal.shown(spec)): \(problem); accepted: \(DataSpec.accepted)")
+        }
+        return spec
+      },
+      write: text.write)
   }
 }
 

@@ -1,0 +1,76 @@
+import Datasets
+import Federation
+import Foundation
+
+/// A file that a command writes: whoever reads it finds the old one or the whole new one, and only a regular file is
+/// ever replaced.
+package struct OutputFile: Sendable {
+  private let path: String
+  private let folder: String
+  /// Of the file that is replaced.
+  private let mode: mode_t?
+
+  /// Makes sure that something may be written there, before there is anything to write. Throws ``CommandFailure`` with
+  /// the path.
+  ///
+  /// - Parameter database: what the command reads; neither it nor what belongs to it is written over.
+  package init(_ path: String, notIn database: String? = nil) throws(CommandFailure) {
+    func refuse(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
+    self.path = path
+    folder = Self.folder(of: path)
+    guard !path.isEmpty, !path.hasSuffix("/") else { throw refuse("it names no file") }
+    guard FileIdentity(folder) != nil else {
+      throw refuse("its folder \(folder): \(String(cString: strerror(errno)))")
+    }
+    var status = stat()
+    if lstat(path, &status) == 0 {
+      let kind = status.st_mode & S_IFMT
+      guard kind != S_IFLNK else { throw refuse("it is a symbolic link, and nothing is written through one") }
+      guard kind == S_IFREG else { throw refuse("it is there, and is no regular file") }
+      mode = status.st_mode & 0o777
+    } else {
+      guard errno == ENOENT else { throw refuse(String(cString: strerror(errno))) }
+      mode = nil
+    }
+    if let database, DatabaseFamily(database).holds(path, in: folder) {
+      throw refuse("it belongs to the database \(database), which would be lost")
+    }
+    guard !Self.isDatabase(path) else { throw refuse("a database is there, and is not replaced") }
+  }
+
+  /// Writes it. Throws ``CommandFailure`` with the path.
+  package func write(_ bytes: Data) throws(CommandFailure) {
+    try write { try bytes.write(to: URL(fileURLWithPath: $0)) }
+  }
+
+  /// Puts it in its place as `make` writes it to the path that it is given. Throws ``CommandFailure`` with the path.
+  package func write(_ make: (_ path: String) throws -> Void) throws(CommandFailure) {
+    let draft = "\(folder)/.strata-\(UUID().uuidString)"
+    do {
+      let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { throw Self.lastError }
+      defer { close(descriptor) }
+      try make(draft)
+      if let mode, fchmod(descriptor, mode) != 0 { throw Self.lastError }
+      guard fsync(descriptor) == 0, rename(draft, path) == 0 else { throw Self.lastError }
+    } catch {
+      unlink(draft)
+      throw error as? CommandFailure ?? CommandFailure(.store, "\(path): \(error.systemWords)")
+    }
+  }
+
+  private static var lastError: POSIXError { POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+
+  /// The folder that a path's last part is in.
+  static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// Whether a file begins as those of SQLite do.
+  private static func isDatabase(_ path: String) -> Bool {
+    guard let file = FileHandle(forReadingAtPath: path) else { return false }
+    defer { try? file.close() }
+    return (try? file.read(upToCount: 15)) == Data("SQLite format 3".utf8)
+  }
+}

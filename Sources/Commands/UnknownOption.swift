@@ -1,0 +1,64 @@
+import ArgumentParser
+import Datasets
+import Foundation
+
+/// An option that a command does not have, where the parser complains of what is missing instead.
+struct UnknownOption {
+  /// What is said of it, in the parser's own words.
+  let message: String
+  /// How the command is called, as the parser shows it below an error.
+  let usage: String
+
+  /// Nil where every option is one of the command's. `root` is the executable's.
+  init?(among words: [String], of root: any ParsableCommand.Type) {
+    var (command, names, rest) = (root, [root._commandName], words[...])
+    while let word = rest.first,
+      let next = command.configuration.subcommands.first(where: { $0._commandName == word })
+    {
+      (command, rest) = (next, rest.dropFirst())
+      names.append(word)
+    }
+    let help = root.helpMessage(for: command, columns: 1000)
+    let known = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) })
+    // What stands behind two dashes alone is no option.
+    let options = rest.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != "=" } }
+    guard let unknown = options.first(where: { !known.contains(String($0)) }) else { return nil }
+    let name = Spelling.shortened(String(unknown))
+    let meant = Spelling.nearest(to: name, among: known.sorted(), by: { $0 })
+    message = "Unknown option '\(name)'" + (meant.map { ". Did you mean '\($0)'?" } ?? "")
+    let call = names.joined(separator: " ")
+    usage =
+      "Usage: \(Self.plain(root.usageString(for: command)))\n  See '\(call) --help' for more information."
+  }
+}
+
+extension UnknownOption {
+  /// Where a command's configuration says how it is called, the parser says that alone.
+  private static func plain(_ usage: String) -> String {
+    usage.hasPrefix("Usage: ") ? String(usage.dropFirst("Usage: ".count)) : usage
+  }
+}
+
+extension AsyncParsableCommand {
+  /// Runs the command that this process was started for. Of a command line that lacks something and has an option that
+  /// does not exist, the latter is told: it is a slip of the pen for the former.
+  package static func start() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      let words = Array(CommandLine.arguments.dropFirst())
+      if message(for: error).hasPrefix("Missing expected argument"),
+        let unknown = UnknownOption(among: words, of: Self.self)
+      {
+        FileHandle.standardError.write(Data("Error: \(unknown.message)\n\(unknown.usage)\n".utf8))
+        exit(withError: ExitCode(CommandFailure.Code.usage.rawValue))
+      }
+      exit(withError: error)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Commands
+import Foundation
+import Testing
+
+/// Where a command may write its file, and what stays as it is.
+@Suite struct OutputFileTests {
+  private func refusal(_ path: String, notIn database: String? = nil) -> String? {
+    do throws(CommandFailure) {
+      _ = try OutputFile(path, notIn: database)
+      return nil
+    } catch {
+      #expect(error.code == .store)
+      return error.message
+    }
+  }
+
+  @Test func theOldFileIsReplacedAndKeepsItsPermissions() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.path("out")
+      try OutputFile(path).write(Data("old".utf8))
+      #expect(chmod(path, 0o640) == 0)
+      try OutputFile(path).write(Data("new".utf8))
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
+      #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o640)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out"])
+    }
+  }
+
+  @Test func whatCannotBeMadeLeavesTheOldFile() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.path("out")
+      try OutputFile(path).write(Data("old".utf8))
+      let file = try OutputFile(path)
+      let failure = #expect(throws: CommandFailure.self) {
+        try file.write { _ in throw POSIXError(.ENOSPC) }
+      }
+      #expect(failure?.message == "\(path): No space left on device")
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "old")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out"])
+    }
+  }
+
+  @Test func onlyARegularFileIsReplaced() async throws {
+    try await withTemporaryFolder { folder in
+      try Data("kept".utf8).write(to: folder.appendingPathComponent("target"))
+      #expect(symlink(folder.path("target"), folder.path("link")) == 0)
+      #expect(symlink(folder.path("nowhere"), folder.path("dangling")) == 0)
+      #expect(mkfifo(folder.path("fifo"), 0o600) == 0)
+      for (name, problem) in [
+        ("link", "it is a symbolic link"), ("dangling", "it is a symbolic link"),
+        ("fifo", "it is there, and is no regular file"), ("", "it names no file"),
+        ("none/out", "its folder \(folder.path("none")): No such file or directory"),
+        ("target/out", "Not a directory"),
+      ] {
+        let path = name.isEmpty ? folder.path + "/" : folder.path(name)
+        #expect(refusal(path)?.hasPrefix("\(path): \(problem)") == true, "\(refusal(path) ?? "taken")")
+      }
+      #expect(refusal("/dev/null") == "/dev/null: it is there, and is no regular file")
+      #expect(refusal(folder.path) == "\(folder.path): it is there, and is no regular file")
+    }
+  }
+
+  /// By its own name, by another name of the same file, and by names that are not taken yet.
+  @Test func aDatabaseAndWhatBelongsToItStay() async throws {
+    try await withTemporaryFolder { folder in
+      let database = folder.path("strata.sqlite")
+      try Data("not like SQLite".utf8).write(to: URL(fileURLWithPath: database))
+      try FileManager.default.createDirectory(
+        atPath: folder.path("strata.sqlite-spool"), withIntermediateDirectories: false)
+      #expect(link(database, folder.path("hard")) == 0)
+      #expect(symlink(database, folder.path("link")) == 0)
+      for name in [
+        "strata.sqlite", "hard", "strata.sqlite-wal", "strata.sqlite-shm", "strata.sqlite-journal",
+        "strata.sqlite-spool/update", "../\(folder.lastPathComponent)/strata.sqlite-wal",
+      ] {
+        for given in [database, folder.path("link")] {
+          let problem = refusal("\(folder.path)/\(name)", notIn: given)
+          #expect(
+            problem?.hasSuffix("it belongs to the database \(given), which would be lost") == true, "\(name)")
+        }
+      }
+      #expect(refusal(folder.path("report.html"), notIn: database) == nil)
+      // Somebody else's is none of the command's business, and is still no file to lose.
+      try Data("SQLite format 3\0 and more".utf8).write(to: folder.appendingPathComponent("other"))
+      #expect(
+        refusal(folder.path("other")) == "\(folder.path("other")): a database is there, and is not replaced")
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// Commands with a result that a signal stops before they have one.
+@Suite(.timeLimit(.minutes(5))) struct StoppedCommandTests {
+  private static let signals = [(SIGINT, Int32(130)), (SIGTERM, Int32(143))]
+
+  private func stop(_ command: Command, _ signal: Int32) async throws -> Command.Outcome {
+    kill(command.process, signal)
+    return try await command.outcome()
+  }
+
+  /// What stays on a terminal: the last row, with all that is drawn taken away before it.
+  private func last(_ outcome: Command.Outcome) -> String? {
+    outcome.errors.replacing("\r\n", with: "\n").split(separator: "\n").last.map {
+      String($0.split(separator: "\r").last ?? "")
+    }
+  }
+
+  @Test(arguments: signals) func aStoppedRunLeavesNothing(signal: Int32, code: Int32) async throws {
+    try await withTemporaryFolder { folder in
+      let run = ["--clients", "2", "--data", "shapes:64", "--out", folder.path("runs/mine")]
+      let long = try Command("fedsim", ["run", try folder.plan(rounds: 1000)] + run)
+      _ = try await long.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      #expect(FileManager.default.fileExists(atPath: folder.path("runs/mine/strata.sqlite")))
+      let outcome = try await stop(long, signal)
+      #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome)")
+      #expect(outcome.lines.last == "fedsim: stopped; nothing of the run is kept")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("runs/mine")))
+      let again = try await Command("fedsim", ["run", try folder.plan()] + run).outcome()
+      #expect(again.code == 0, "\(again)")
+    }
+  }
+
+  /// What was in the folder before, and is none of the run's, stays.
+  @Test func aStoppedRunTakesNothingElseAway() async throws {
+    try await withTemporaryFolder { folder in
+      let run = try Command(
+        "fedsim",
+        [
+          "run", try folder.plan(rounds: 1000), "--clients", "2", "--data", "shapes:64", "--out", folder.path,
+        ])
+      _ = try await run.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      #expect(try await stop(run, SIGTERM).code == 143)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
+    }
+  }
+
+  @Test(arguments: signals) func aStoppedCheckTakesItsBarAway(signal: Int32, code: Int32) async throws {
+    let check = try Command(
+      "fedsim", ["check", "--seeds", "1..1000000"], environment: ["TERM": "xterm"], columns: 80)
+    _ = try await check.errors.line(containing: "of 1000000, 0 failed")
+    let outcome = try await stop(check, signal)
+    #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome)")
+    #expect(last(outcome) == "fedsim: stopped", "\(outcome.errors.suffix(200))")
+  }
+
+  @Test func aStoppedLookAtImagesTakesItsBarAway() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = folder.path("large.yaml")
+      let text = "encoder: {image: 32, patch: 4, width: 192, depth: 12, heads: 3}\nlocal: {batch: 128}\n"
+      try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
+      let check = try Command(
+        "fedclient", ["check", "--data", "shapes:256", "--plan", plan], environment: ["TERM": "xterm"],
+        columns: 80)
+      _ = try await check.errors.line(containing: "timing stage")
+      let outcome = try await stop(check, SIGTERM)
+      #expect(outcome.code == 143 && outcome.output.isEmpty, "\(outcome)")
+      #expect(last(outcome) == "fedclient: stopped", "\(outcome.errors.suffix(200))")
+    }
+  }
+
+  @Test func aStoppedComparisonGoesOnLater() async throws {
+    try await withTemporaryFolder { folder in
+      let words = [
+        "--strategies", "layer-wise", "--clients", "2", "--data", "shapes:64", "--test-data", "shapes:30",
+        "--out",
+        folder.path("out"),
+      ]
+      let long = try Command("fedsim", ["compare", try folder.plan(rounds: 1000)] + words)
+      _ = try await long.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      let outcome = try await stop(long, SIGTERM)
+      #expect(outcome.code == 143 && outcome.output.isEmpty, "\(outcome)")
+      #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume goes on")
+      let again = try await Command("fedsim", ["compare", try folder.plan()] + words + ["--resume"]).outcome()
+      #expect(again.code == 0, "\(again)")
+    }
+  }
+}
