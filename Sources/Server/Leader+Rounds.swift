@@ -156,7 +156,8 @@ extension Round.Abandonment {
   func reason(quorum: Int) -> String {
     switch self {
     case .deadlinePassed(let admitted): "the deadline passed with \(admitted) of \(quorum) updates"
-    case .tooFewClients(let present): "only \(present) clients came in time for a quorum of \(quorum)"
+    case .tooFewClients(let present):
+      "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
       "\(admitted) updates were admitted and too many refused or declined for a quorum of \(quorum)"
     }

@@ -24,8 +24,9 @@ enum DatabasePlace {
     if access(path, R_OK) != 0, errno == EACCES {
       return CommandFailure(.store, "\(path): no permission to read it")
     }
-    let isClosed = error.description.hasSuffix("unable to open database file")
-    return isClosed && access(folder, W_OK | X_OK) != 0
+    let isBarred = ["unable to open database file", "attempt to write a readonly database"]
+      .contains { error.description.hasSuffix($0) }
+    return isBarred && access(folder, W_OK | X_OK) != 0
       ? noPlace(for: path, in: folder) : CommandFailure(.store, error.description)
   }
 

@@ -30,7 +30,7 @@ final class CompareProgress: Sendable {
     switch event {
     case .run(let cell, let index, let count, let isKnown):
       line("run \(index) of \(count): \(cell.name)\(isKnown ? ", finished before" : "")")
-      begin(isKnown ? 0 : cell.plan.totalRounds, "run \(index) of \(count), \(cell.name)")
+      begin(isKnown ? 0 : cell.plan.totalRounds, "run \(index) of \(count)")
     case .line(let text):
       line("  \(text)")
       guard RoundSummary.isLine(text) else { break }

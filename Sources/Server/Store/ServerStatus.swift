@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 
 /// What a server is doing, as it notes it in its database for whoever asks (`fedserver status`).
@@ -90,8 +91,10 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var doing: String {
     switch phase {
     case .recruiting: "waits for clients: \(present) of \(needed) are here\(absence)"
-    case .training: "\(cohort) clients train: \(admitted) updates are here, \(quorum) are needed"
-    case .aggregating: "makes one model of \(admitted) updates"
+    case .training:
+      "\(counted(cohort, "client")) \(cohort == 1 ? "trains" : "train"): \(counted(admitted, "update")) "
+        + "\(admitted == 1 ? "is" : "are") here, \(quorum) \(quorum == 1 ? "is" : "are") needed"
+    case .aggregating: "makes one model of \(counted(admitted, "update"))"
     case .calibrating: "trains on images of the server's own"
     case .finished: "the job is done"
     case .stopped: "stopped; the job goes on when the server is started again"

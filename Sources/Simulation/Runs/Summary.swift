@@ -99,7 +99,7 @@ package struct Summary: Sendable, Codable {
           monitors.effectiveRank, monitors.deviation))
       lines.append(
         String(
-          format: "                 uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
+          format: "monitors         uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
       )
     }
     lines += evaluation?.lines ?? []
