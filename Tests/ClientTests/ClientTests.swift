@@ -35,7 +35,7 @@ import Wire
       guard case .connection(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
       #expect(reason.contains("\(endpoint)"))
       // It pauses 100 ms and then 200 ms; the next pause would be beyond its patience.
-      #expect(elapsed >= .milliseconds(300) && elapsed < .seconds(10), "\(elapsed)")
+      #expect(elapsed >= .milliseconds(300), "\(elapsed)")
     }
   }
 
