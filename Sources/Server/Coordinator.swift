@@ -207,6 +207,10 @@ extension Coordinator {
     }
     setTimer()
     noteStatus()
+    guard let ending else { return }
+    // Not before the store says so: the process may be gone a moment later.
+    waiter?.resume(with: ending)
+    waiter = nil
   }
 
   /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
@@ -276,7 +280,5 @@ extension Coordinator {
     guard ending == nil else { return }
     ending = result
     for session in sessions.values { session.post(.goodbye(goodbye)) }
-    waiter?.resume(with: result)
-    waiter = nil
   }
 }
