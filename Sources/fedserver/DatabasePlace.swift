@@ -1,6 +1,5 @@
 import Commands
 import Foundation
-import Server
 
 /// What keeps a database from being used, in words: SQLite has one message for all of it.
 enum DatabasePlace {
@@ -16,18 +15,6 @@ enum DatabasePlace {
     }
     // What belongs to it is beside it, even while it is only read.
     guard access(folder, W_OK | X_OK) == 0 else { throw noPlace(for: path, in: folder) }
-  }
-
-  /// What is wrong where a database could not be read; the error itself where permissions are not what it is.
-  static func problem(_ error: StoreError, reading path: String) -> CommandFailure {
-    let folder = folder(of: path)
-    if access(path, R_OK) != 0, errno == EACCES {
-      return CommandFailure(.store, "\(path): no permission to read it")
-    }
-    let isBarred = ["unable to open database file", "attempt to write a readonly database"]
-      .contains { error.description.hasSuffix($0) }
-    return isBarred && access(folder, W_OK | X_OK) != 0
-      ? noPlace(for: path, in: folder) : CommandFailure(.store, error.description)
   }
 
   private static func noPlace(for path: String, in folder: String) -> CommandFailure {

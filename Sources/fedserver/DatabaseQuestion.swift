@@ -28,6 +28,6 @@ struct DatabaseQuestion: ParsableArguments {
 /// Reads from a database. Throws ``CommandFailure`` where it is not to be read.
 func reading<Answer>(_ database: String, _ read: () throws -> Answer) throws -> Answer {
   do { return try read() } catch let error as StoreError {
-    throw DatabasePlace.problem(error, reading: database)
+    throw CommandFailure(.store, error.description)
   }
 }

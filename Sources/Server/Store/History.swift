@@ -13,7 +13,10 @@ package struct History: Sendable {
       throw StoreError("\(path): there is no such file")
     }
     guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, and no database") }
-    guard access(path, R_OK) == 0 else { throw StoreError("\(path): \(String(cString: strerror(errno)))") }
+    guard access(path, R_OK) == 0 else {
+      let reason = errno == EACCES ? "no permission to read it" : String(cString: strerror(errno))
+      throw StoreError("\(path): \(reason)")
+    }
     var configuration = Configuration()
     configuration.readonly = true
     // A server that stops has the file for itself for a moment.
