@@ -62,6 +62,8 @@ extension Leader {
 
   private func assign(_ client: String, deadline: Duration, at now: Duration) {
     let kept = plan.keptBlocks(round.key, client: client)
+    // It is asked again: what it said before is over.
+    away[client] = nil
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
       deadlineSeconds: (deadline - now).seconds, parts: snapshot.manifest(keeping: kept),

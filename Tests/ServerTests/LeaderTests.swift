@@ -176,6 +176,22 @@ import Wire
     }
   }
 
+  /// Who came back and then failed has failed: what it declined before is over.
+  @Test func aRefusalAfterADeclineIsAFailure() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b"])
+      let key = try #require(led.assignments["b"]).key
+      try led.follow(
+        led.leader.take(Decline(key: key, reason: "on battery", seconds: 10), from: "b", at: led.now))
+      try led.wait(.seconds(10))
+      #expect(led.assignments["b"]?.key == key.nextAttempt && !led.leader.hasEnded)
+      #expect(try led.submit("b", distance: 2) == .overNorm)
+      #expect(led.leader.hasEnded, "one attempt is all that the plan allows")
+    }
+  }
+
   /// A decline that is about one round alone says nothing about the next attempt at it.
   @Test func whoDeclinesARoundIsAskedForTheNextAttempt() async throws {
     try await withTemporaryFolder { folder in
