@@ -18,31 +18,31 @@ import Wire
     return (files, try spec.load(role: .train, for: ImageFit(size: 8, channels: 1)))
   }
 
+  /// Gives a client with such images a round, and what the client then does to `body`.
+  private func withRound(
+    cutOff: Int, _ body: (ScriptedServer, ScriptedSession, Snapshot) async throws -> Void
+  ) async throws {
+    let (files, set) = try images(cutOff: cutOff)
+    defer { withExtendedLifetime(files) {} }
+    let plan = Plan.tiny()
+    try await withClient(plan, of: set) { server in
+      let (session, snapshot) = (try await server.welcome(), plan.snapshot())
+      try await session.send(.assignment(Assignment(snapshot)))
+      try await body(server, session, snapshot)
+    }
+  }
+
   /// Others take the places of images that cannot be read; they must not weigh in the mean for those.
   @Test func anUpdateCountsByTheImagesThatCouldBeRead() async throws {
-    let (files, set) = try images(cutOff: 3)
-    let plan = Plan.tiny()
-    defer { withExtendedLifetime(files) {} }
-    try await withClient(plan, of: set) { server in
-      let session = try await server.welcome()
-      let snapshot = plan.snapshot()
-      try await session.send(.assignment(Assignment(snapshot)))
-      guard case .offer(let offer) = try await session.serve(snapshot).1 else {
-        throw Unexpected("no offer")
-      }
+    try await withRound(cutOff: 3) { server, session, snapshot in
+      guard case .offer(let offer) = try await session.serve(snapshot).1 else { throw Unexpected("no offer") }
       #expect(offer.samples == 5)
       try await server.finish(session)
     }
   }
 
   @Test func aClientThatCanReadNextToNothingEnds() async throws {
-    let (files, set) = try images(cutOff: 7)
-    let plan = Plan.tiny()
-    defer { withExtendedLifetime(files) {} }
-    try await withClient(plan, of: set) { server in
-      let session = try await server.welcome()
-      let snapshot = plan.snapshot()
-      try await session.send(.assignment(Assignment(snapshot)))
+    try await withRound(cutOff: 7) { server, session, snapshot in
       // The layers are fetched, and no offer follows.
       await #expect(throws: WireError.self) { while true { _ = try await session.serve(snapshot) } }
       let error = await #expect(throws: ClientError.self) { try await server.running.value }

@@ -65,7 +65,7 @@ extension Hours {
     let time = calendar.dateComponents([.hour, .minute, .second], from: date)
     let minute = 60 * (time.hour ?? 0) + (time.minute ?? 0)
     let minutes = (0..<1440).first { contains(minute: (minute + $0) % 1440) } ?? 0
-    return max(60 * minutes - (minutes > 0 ? time.second ?? 0 : 0), 0)
+    return minutes > 0 ? 60 * minutes - (time.second ?? 0) : 0
   }
 }
 

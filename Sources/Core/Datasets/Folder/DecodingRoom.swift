@@ -13,7 +13,7 @@ package final class DecodingRoom: Sendable {
 
   /// What so many decoders take side by side at most, of which none wants more than `largest`.
   package static func most(_ decoders: Int, largest: Int) -> Int {
-    min(max(bytes, largest), largest.multipliedReportingOverflow(by: decoders).partialValue)
+    min(max(bytes, largest), largest * decoders)
   }
 
   /// Decodes where that takes so many bytes.
