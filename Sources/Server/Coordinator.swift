@@ -7,18 +7,21 @@ import Wire
 /// The server's one actor: it gives its ``Leader`` what happens on sockets and on the clock, and does what the
 /// leader says. What takes long (averaging, calibration) goes on beside it.
 package actor Coordinator {
+  nonisolated let runtime: any ServerRuntime
+  nonisolated let updates: UpdateSpool
   private let leader: Leader
-  private let calibrator: Calibrator?
+  private let calibration: Calibration?
   private let store: Store
   /// Of aggregation and calibration.
   private let threads: Int
   private let observer: @Sendable (ServerEvent) -> Void
-  private let clock = ContinuousClock()
-  private let start: ContinuousClock.Instant
+  private let start: Duration
   private var sessions: [String: Session] = [:]
   private var accounted: [String: (up: Int, down: Int)] = [:]
   /// What was fetched since the last aggregation began.
   private var layers: [Digest: OutgoingLayer] = [:]
+  private var offenders = Offenders()
+  private var arrivals = Arrivals()
   /// The last sign of life of each.
   private var beats: [String: Heartbeat] = [:]
   private var timer: Task<Void, Never>?
@@ -30,15 +33,26 @@ package actor Coordinator {
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
   private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
 
-  /// Opens the plan's job in the store; `folder` is where the plan's file is.
+  /// Trains an aggregated model on the server's images. `progress` gets step and steps.
+  package typealias Calibration =
+    @Sendable (Snapshot, RoundKey, _ progress: @escaping @Sendable (Int, Int) -> Void) async throws
+    -> (Snapshot, loss: Float)
+
+  /// Opens the plan's job in the store.
+  ///
+  /// - Parameters:
+  ///   - folder: where the plan's file is.
+  ///   - runtime: clock, tasks and threads.
+  ///   - calibration: nil: with the plan's images, where it names some.
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), threads: Int,
+    runtime: any ServerRuntime = SystemRuntime(), calibration: Calibration? = nil,
     observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
-    calibrator = try Calibrator(plan, threads: threads)
-    leader = try Leader(plan, store: store, folder: folder, at: .zero)
+    self.calibration = try calibration ?? Calibrator(plan, threads: threads).map { $0.calibrate }
+    leader = try Leader(plan, store: store, folder: folder, at: .zero, date: { runtime.date })
     (self.store, self.threads, self.observer) = (store, threads, observer)
-    start = clock.now
+    (self.runtime, start, updates) = (runtime, runtime.now, store.updates)
   }
 
   /// The encoder as it is after the last committed round.
@@ -71,7 +85,13 @@ package actor Coordinator {
   /// Ends the job's run here because something failed beside it.
   func stop(because error: any Error) { perform(leader.stop(because: error)) }
 
-  private var now: Duration { clock.now - start }
+  private var now: Duration { runtime.now - start }
+
+  /// Every message of a client passes here. Throws ``ConnectionReplaced`` where its connection is not the client's any
+  /// more: another has taken its name, and what still comes is of nobody who is here.
+  private func require(_ session: Session, isOf client: String) throws(ConnectionReplaced) {
+    guard sessions[client] === session else { throw ConnectionReplaced() }
+  }
 }
 
 // MARK: - Clients
@@ -85,14 +105,27 @@ extension Coordinator {
     guard Hello.isValid(name: hello.name) else {
       return Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
+    if let rest = offenders.rest(of: hello.name, at: now) {
+      return Goodbye(.refused, "this client said too much in vain; it may come back in \(rest) s")
+    }
     if let other = sessions[hello.name] {
       guard other.silence > Self.halfOpenSilence else {
         // It may be the same box, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
       // The box was cut off without a word and is back before its old connection has timed out.
-      other.post(.goodbye(Goodbye(.refused, "another connection has taken the name \(hello.name)")))
+      other.replace(by: Goodbye(.refused, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
+    }
+    guard arrivals.take(hello.name, at: now, connected: sessions) else {
+      return Goodbye(.stopping, "the client \(hello.name) comes back too often; once a second is enough")
+    }
+    do {
+      guard try store.hasRoom(for: hello.name) else {
+        return Goodbye(.refused, "the database has as many clients as it takes")
+      }
+    } catch {
+      perform(leader.stop(because: error))
     }
     switch ending {
     case .success: return Goodbye(.finished)
@@ -116,9 +149,15 @@ extension Coordinator {
     perform(leader.leave(client, at: now))
   }
 
-  func note(_ heartbeat: Heartbeat, from client: String) {
-    // One that was sent on a connection that has been replaced meanwhile is of no client that is here.
-    if sessions[client] != nil { beats[client] = heartbeat }
+  /// A client is turned away for a while: it said too much that led to nothing.
+  func rest(_ client: String, _ session: Session) {
+    guard sessions[client] === session else { return }
+    offenders.add(client, at: now)
+  }
+
+  func note(_ heartbeat: Heartbeat, from client: String, _ session: Session) throws(ConnectionReplaced) {
+    try require(session, isOf: client)
+    beats[client] = heartbeat
     guard let step = heartbeat.step, let steps = heartbeat.steps else { return }
     observer(.progress(client: client, step: step, steps: steps))
   }
@@ -133,8 +172,14 @@ extension Coordinator {
 
   func noteTurnedAway(_ peer: String, reason: String) { observer(.turnedAway(peer: peer, reason: reason)) }
 
-  func take(_ decline: Decline, from client: String) {
-    perform(leader.take(decline, from: client, at: now))
+  /// Returns whether the client was asked to do what it declines.
+  func take(
+    _ decline: Decline, from client: String, _ session: Session
+  ) throws(ConnectionReplaced) -> Bool {
+    try require(session, isOf: client)
+    let effects = leader.take(decline, from: client, at: now)
+    perform(effects)
+    return !effects.isEmpty
   }
 
   /// A version of a layer of the round's model, or a way to it; nil if there is none such.
@@ -146,21 +191,29 @@ extension Coordinator {
 
   /// Judges an offered update by what is known without its bytes. Returns whether they are wanted; if not,
   /// the verdict is on its way.
-  func consider(_ offer: UpdateOffer, from client: String) -> Bool {
+  func consider(
+    _ offer: UpdateOffer, from client: String, _ session: Session
+  ) throws(ConnectionReplaced) -> Bool {
+    try require(session, isOf: client)
     if leader.wants(offer, from: client) { return true }
     perform(leader.judge(offer, isHere: false, fault: nil, from: client, at: now))
     return false
   }
 
   /// What an update's bytes must be; nil where its round is over.
-  func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
-    leader.check(offer, from: client)
+  func check(
+    _ offer: UpdateOffer, from client: String, _ session: Session
+  ) throws(ConnectionReplaced) -> UpdateCheck? {
+    try require(session, isOf: client)
+    return leader.check(offer, from: client)
   }
 
   /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
-  /// once it is stored. What came on a connection that another has replaced is passed over.
-  func receive(_ offer: UpdateOffer, fault: Refusal?, from client: String, _ session: Session) {
-    guard sessions[client] === session else { return }
+  /// once it is stored.
+  func receive(
+    _ offer: UpdateOffer, fault: Refusal?, from client: String, _ session: Session
+  ) throws(ConnectionReplaced) {
+    try require(session, isOf: client)
     perform(leader.judge(offer, isHere: true, fault: fault, from: client, at: now))
   }
 
@@ -176,10 +229,48 @@ extension Coordinator {
     }
     guard !carried.isEmpty else { return }
     do {
-      try store.addTraffic(carried, at: Date())
+      try store.addTraffic(carried, at: runtime.date)
     } catch {
       perform(leader.stop(because: error))
     }
+  }
+}
+
+/// Clients that were turned away because they went on with what leads to nothing, and for how long: longer each time.
+private struct Offenders {
+  private var rests: [String: (until: Duration, length: Duration)] = [:]
+
+  private static let (shortest, longest) = (Duration.seconds(60), Duration.seconds(3600))
+  /// Names that are remembered; where none is proved, they are the offender's choice.
+  private static let mostNames = 1024
+
+  mutating func add(_ client: String, at now: Duration) {
+    let length = rests[client].map { min($0.length * 2, Self.longest) } ?? Self.shortest
+    rests[client] = (now + length, length)
+    if rests.count > Self.mostNames, let first = rests.min(by: { $0.value.until < $1.value.until }) {
+      rests[first.key] = nil
+    }
+  }
+
+  /// Seconds for which a client is still turned away; nil where it may come.
+  mutating func rest(of client: String, at now: Duration) -> Int? {
+    guard let rest = rests[client] else { return nil }
+    // After as long again without an offence it is forgotten.
+    if now > rest.until + rest.length { rests[client] = nil }
+    return now < rest.until ? Int((rest.until - now).seconds.rounded(.up)) : nil
+  }
+}
+
+/// How often clients come back: each arrival costs lines in the log and a write to the database.
+private struct Arrivals {
+  private var buckets: [String: TokenBucket] = [:]
+
+  private static let mostNames = 4096
+
+  /// Returns whether a client may come now.
+  mutating func take(_ client: String, at now: Duration, connected: [String: Session]) -> Bool {
+    if buckets.count > Self.mostNames { buckets = buckets.filter { connected[$0.key] != nil } }
+    return buckets[client, default: TokenBucket(60, every: .seconds(1), at: now)].takeIfThere(at: now)
   }
 }
 
@@ -195,8 +286,8 @@ extension Coordinator {
         // The model before goes with it, to make room for the copy that SQLite makes of each layer.
         layers = [:]
         let aggregator = Handover(aggregator)
-        beside { [threads] in
-          let result = try await TrainingThread.run("aggregation") {
+        beside { [threads, runtime] in
+          let result = try await runtime.compute("aggregation") {
             try aggregator.take().run(threads: threads)
           }
           return { leader, now in leader.finishAggregation(result, at: now) }
@@ -216,7 +307,7 @@ extension Coordinator {
   /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
   /// the job itself does not need it.
   private func noteStatus() {
-    var next = leader.status(since: status?.since ?? Date(), at: now, Date())
+    var next = leader.status(since: status?.since ?? runtime.date, at: now, runtime.date)
     switch ending {
     case .success: next.phase = .finished
     case .failure(is CancellationError): next.phase = .stopped
@@ -226,7 +317,7 @@ extension Coordinator {
     let isNew =
       (next.phase, next.stage, next.round, next.attempt)
       != (status?.phase, status?.stage ?? 0, status?.round ?? 0, status?.attempt ?? 0)
-    if isNew { next.since = Date() }
+    if isNew { next.since = runtime.date }
     // The clock alone, which moves the end of a phase by less than a second, is nothing to write.
     if !isNew, let until = next.until, let old = status?.until, abs(until.timeIntervalSince(old)) < 1 {
       next.until = old
@@ -242,9 +333,9 @@ extension Coordinator {
   }
 
   private func calibrate(_ draft: Snapshot, _ key: RoundKey) {
-    guard let calibrator else { return }
+    guard let calibration else { return }
     beside { [observer] in
-      let (result, loss) = try await calibrator.calibrate(draft, key) { step, steps in
+      let (result, loss) = try await calibration(draft, key) { step, steps in
         observer(.calibrating(key, step: step, steps: steps))
       }
       return { leader, now in leader.finishCalibration(result, loss: loss, at: now) }
@@ -255,30 +346,32 @@ extension Coordinator {
   private func beside(
     _ work: @escaping @Sendable () async throws -> @Sendable (Leader, Duration) -> [Leader.Effect]
   ) {
-    Task {
-      do {
-        let finish = try await work()
-        self.perform(finish(self.leader, self.now))
-      } catch {
-        self.perform(self.leader.stop(because: error))
-      }
+    runtime.start {
+      do { await self.finish(try await work()) } catch { await self.stop(because: error) }
     }
   }
+
+  private func finish(_ finish: @Sendable (Leader, Duration) -> [Leader.Effect]) {
+    perform(finish(leader, now))
+  }
+
+  private func advance() { perform(leader.advance(at: now)) }
 
   /// Wakes the leader when time alone would change something.
   private func setTimer() {
     timer?.cancel()
     guard let deadline = leader.nextDeadline else { return }
-    let instant = start + deadline
-    timer = Task { [clock] in
-      do { try await clock.sleep(until: instant) } catch { return }
-      self.perform(self.leader.advance(at: self.now))
+    let time = start + deadline
+    timer = runtime.start { [runtime] in
+      do { try await runtime.sleep(until: time) } catch { return }
+      await self.advance()
     }
   }
 
   private func end(_ result: Result<Void, any Error>, _ goodbye: Goodbye) {
     guard ending == nil else { return }
     ending = result
-    for session in sessions.values { session.post(.goodbye(goodbye)) }
+    // In an order that does not change from one run to the next, as all that follows from it.
+    for (_, session) in sessions.sorted(by: { $0.key < $1.key }) { session.post(.goodbye(goodbye)) }
   }
 }

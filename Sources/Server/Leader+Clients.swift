@@ -29,6 +29,7 @@ extension Leader {
   package func leave(_ client: String, at now: Duration) -> [Effect] {
     returning {
       present.remove(client)
+      forget(client)
       round.leave(client)
       proceed(at: now)
     }
@@ -119,8 +120,13 @@ extension Leader {
   private func refuse(
     _ offer: UpdateOffer, from client: String, _ refusal: Refusal, at now: Duration
   ) throws {
-    try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
-    note(.refused(offer.key, client: client, refusal))
+    rejections[client, default: 0] += 1
+    if rejections[client, default: 0] <= Self.mostRecorded {
+      try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
+      note(.refused(offer.key, client: client, refusal))
+    } else {
+      store.updates.discard(offer, from: client)
+    }
     if offer.key == round.key {
       round.refuse(client)
       countRefusal(client)

@@ -141,6 +141,7 @@ extension Leader {
     _ key: RoundKey, late: Latecomers? = nil, waitsSince: Duration? = nil, at now: Duration
   ) throws {
     away = away.filter { $0.value.until > now }
+    rejections = [:]
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(

@@ -51,6 +51,8 @@ package final class Leader {
   /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
   var refusals: [String: Int] = [:]
   var rests: [String: Int] = [:]
+  /// Rejected offers of the round by client: the first are recorded, all are counted.
+  var rejections: [String: Int] = [:]
   /// Clients that declined, why, and until when they will not train.
   var away: [String: (reason: String, until: Duration)] = [:]
   /// Effects that have not been returned yet.

@@ -7,7 +7,6 @@ package struct Server: Sendable {
   package let endpoint: Endpoint
   private let listener: Listener
   private let coordinator: Coordinator
-  private let updates: UpdateSpool
   private let access: Access
   private let doorstep: Doorstep
   private let lock: DatabaseLock
@@ -42,7 +41,6 @@ package struct Server: Sendable {
       listener.close()
       throw error
     }
-    updates = store.updates
     (self.listener, endpoint) = (listener, listener.endpoint)
     (self.access, doorstep, self.observer) = (access, Doorstep(strangers), observer)
   }
@@ -80,7 +78,7 @@ package struct Server: Sendable {
             limit: WireLimits.frameBeforeHello, tls: { [access] in access.context })
           switch doorstep.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
           case .welcome(let place, let evicted):
-            group.addTask { await Session(connection, coordinator, updates, access, place).run() }
+            group.addTask { await Session(connection, coordinator, access, place).run() }
             // However fast strangers come, no more of them are held than there are places.
             await evicted?.ended()
           case .full(let reason):

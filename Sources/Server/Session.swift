@@ -4,19 +4,31 @@ import Synchronization
 import Wire
 
 /// One connection at the server: reads what the client says, writes what is queued for it.
-final class Session: Sendable {
-  private let connection: Connection
+package final class Session: Sendable {
+  private let connection: any MessageConnection
   private let coordinator: Coordinator
+  private let runtime: any ServerRuntime
   private let updates: UpdateSpool
   private let access: Access
   private let place: Doorstep.Place
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
-  /// Layers that wait in the queue.
-  private let waitingLayers = Mutex(0)
-  /// When the client was last heard, and how long it may be silent: less before its hello.
-  private let heard = Mutex(
-    (last: ContinuousClock.now, silence: Duration.seconds(WireLimits.helloSeconds), isKnown: false))
+  private let state: Mutex<State>
+
+  private struct State {
+    /// When the client was last heard, and how long it may be silent: less before its hello.
+    var heard: Duration
+    var silence = Duration.seconds(WireLimits.helloSeconds)
+    var isKnown = false
+    /// Messages and layers that wait to be written, and whether one is on its way.
+    var messages = 0
+    var layers = 0
+    var isWriting = false
+    /// Another connection has this one's name: nothing that still comes here is acted on.
+    var isReplaced = false
+    /// Why this side ends the connection.
+    var reason: String?
+  }
 
   /// What waits to be written. A layer is cut into pieces only as it is written.
   private enum Outgoing: Sendable {
@@ -25,29 +37,48 @@ final class Session: Sendable {
   }
 
   /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
-  private static let mostWaitingLayers = 1024
+  static let mostWaitingLayers = 1024
+  /// Messages that wait for a client at most: it is sent a few in a round.
+  private static let mostWaitingMessages = 256
+  /// How long a client has to close the connection after a goodbye.
+  private static let farewell = Duration.seconds(5)
 
   /// - Parameter place: the connection's on the doorstep, which it gives back as soon as it is known.
-  init(
-    _ connection: Connection, _ coordinator: Coordinator, _ updates: UpdateSpool, _ access: Access,
-    _ place: Doorstep.Place
+  package init(
+    _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access, _ place: Doorstep.Place
   ) {
-    (self.connection, self.coordinator, self.updates) = (connection, coordinator, updates)
-    (self.access, self.place) = (access, place)
+    (self.connection, self.coordinator, self.access) = (connection, coordinator, access)
+    (self.place, runtime, updates) = (place, coordinator.runtime, coordinator.updates)
     (outbox, queue) = AsyncStream.makeStream()
+    state = Mutex(State(heard: coordinator.runtime.now))
   }
 
   var peer: String { connection.peer }
   var traffic: Traffic { connection.traffic }
 
-  /// Queues a message; a goodbye is the last.
-  func post(_ message: Message) { queue.yield(.message(message)) }
+  /// Queues a message; a goodbye is the last. A client that does not read what it is sent is hung up on.
+  func post(_ message: Message) {
+    let waiting = state.withLock { state in
+      state.messages += 1
+      return state.messages
+    }
+    guard waiting <= Self.mostWaitingMessages else {
+      return hangUp("it does not read: \(Self.mostWaitingMessages) messages wait for it")
+    }
+    queue.yield(.message(message))
+  }
 
   /// How long nothing was heard.
-  var silence: Duration { ContinuousClock.now - heard.withLock { $0.last } }
+  var silence: Duration { runtime.now - state.withLock { $0.heard } }
+
+  /// Another connection has taken the client's name. From now on nothing that comes here is acted on.
+  func replace(by goodbye: Goodbye) {
+    state.withLock { $0.isReplaced = true }
+    post(.goodbye(goodbye))
+  }
 
   /// Serves the connection to its end.
-  func run() async {
+  package func run() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.write() }
       group.addTask { await self.watch() }
@@ -60,26 +91,54 @@ final class Session: Sendable {
     place.finish()
   }
 
+  private func hangUp(_ reason: String) {
+    let isFirst = state.withLock { state in
+      defer { state.reason = state.reason ?? reason }
+      return state.reason == nil
+    }
+    if isFirst { runtime.start { [connection] in await connection.shutDown() } }
+  }
+
   // MARK: - Reading
 
   private func read() async {
     var (conversation, arrival) = (Conversation(), UpdateArrival())
+    var limiter = MessageLimiter(at: runtime.now)
     var reason = "it closed the connection"
     do {
       try await connection.shakeHands()
       let identity = await connection.identity
       while true {
         let message = try await connection.receive()
-        heard.withLock { $0.last = .now }
+        let now = runtime.now
+        let isReplaced = state.withLock { state in
+          if state.isKnown { state.heard = now }
+          return state.isReplaced
+        }
+        // Its goodbye is on its way.
+        if isReplaced { continue }
         if case .goodbye(let goodbye) = message {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
         if let identity, let objection = access.objection(to: identity) { throw UnexpectedMessage(objection) }
-        try await perform(try conversation.hear(message), identity, &conversation, arrival)
+        let pause = limiter.pause(before: message, at: now)
+        if pause > .zero { try await runtime.sleep(until: now + pause) }
+        try await perform(
+          try conversation.hear(message), identity, &conversation, arrival, &limiter)
       }
     } catch WireError.closed {
-      if place.isLost { reason = "it was silent, and others wanted its place" }
+      if let ending = state.withLock({ $0.reason }) {
+        reason = ending
+      } else if place.isLost {
+        reason = "it was silent, and others wanted its place"
+      }
+    } catch is ConnectionReplaced {
+      reason = "another connection has its name"
+    } catch let error as TooManyInVain {
+      reason = error.description
+      if let client = conversation.client { await coordinator.rest(client, self) }
+      try? await connection.send(.goodbye(Goodbye(.refused, reason)))
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)
@@ -98,7 +157,7 @@ final class Session: Sendable {
 
   private func perform(
     _ actions: [Conversation.Action], _ identity: PeerIdentity?, _ conversation: inout Conversation,
-    _ arrival: UpdateArrival
+    _ arrival: UpdateArrival, _ limiter: inout MessageLimiter
   ) async throws {
     for action in actions {
       if case .join(let hello) = action {
@@ -108,13 +167,16 @@ final class Session: Sendable {
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
-        heard.withLock { ($0.silence, $0.isKnown) = (.seconds(3 * WireLimits.heartbeatSeconds), true) }
+        let now = runtime.now
+        state.withLock {
+          ($0.silence, $0.isKnown, $0.heard) = (.seconds(3 * WireLimits.heartbeatSeconds), true, now)
+        }
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
         await enrol(request)
       } else if let client = conversation.client {
-        try await perform(action, client, &conversation, arrival)
+        try await perform(action, client, &conversation, arrival, &limiter)
       }
     }
   }
@@ -137,19 +199,25 @@ final class Session: Sendable {
 
   private func perform(
     _ action: Conversation.Action, _ client: String, _ conversation: inout Conversation,
-    _ arrival: UpdateArrival
+    _ arrival: UpdateArrival, _ limiter: inout MessageLimiter
   ) async throws {
     switch action {
     case .join, .enrol: break
     case .heartbeat(let heartbeat):
-      await coordinator.note(heartbeat, from: client)
+      try await coordinator.note(heartbeat, from: client, self)
       // Not behind the layers in the queue: the client counts on an answer.
       try await connection.send(.heartbeat(Heartbeat()))
-    case .serve(let fetch): try await answer(fetch)
-    case .decline(let decline): await coordinator.take(decline, from: client)
+    case .serve(let fetch):
+      if try await answer(fetch) { return }
+      try limiter.noteVain(at: runtime.now)
+    case .decline(let decline):
+      if try await coordinator.take(decline, from: client, self) { return }
+      try limiter.noteVain(at: runtime.now)
     case .consider(let offer):
-      guard await coordinator.consider(offer, from: client) else { return }
-      try await request(offer, from: client, &conversation, arrival)
+      guard try await coordinator.consider(offer, from: client, self) else {
+        return try limiter.noteVain(at: runtime.now)
+      }
+      try await request(offer, from: client, &conversation, arrival, &limiter)
     case .write(let bytes, let offset, _):
       try arrival.take(bytes, at: offset)
     case .finish(let offer, let wasResumed):
@@ -157,9 +225,10 @@ final class Session: Sendable {
       // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
       if fault == .wrongDigest && wasResumed {
         updates.discard(offer, from: client)
-        return try await request(offer, from: client, &conversation, arrival)
+        return try await request(offer, from: client, &conversation, arrival, &limiter)
       }
-      await coordinator.receive(offer, fault: fault, from: client, self)
+      try await coordinator.receive(offer, fault: fault, from: client, self)
+      if fault != nil { try limiter.noteVain(at: runtime.now) }
     }
   }
 
@@ -167,51 +236,57 @@ final class Session: Sendable {
   private func fault(
     of offer: UpdateOffer, _ receipt: UpdateReceipt?, from client: String
   ) async throws -> Refusal? {
-    guard let check = await coordinator.check(offer, from: client) else { return .wrongRound }
-    return try await updates.beside { [updates] in
-      try check.refusal(of: updates.arrived(offer, from: client), receipt)
+    guard let check = try await coordinator.check(offer, from: client, self) else { return .wrongRound }
+    return try await runtime.access { [updates] in
+      // A connection that has taken the client's name may have taken its file too.
+      guard updates.holds(offer, from: client) else { return .wrongDigest }
+      return try check.refusal(of: updates.arrived(offer, from: client), receipt)
     }
   }
 
   private func request(
-    _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation, _ arrival: UpdateArrival
+    _ offer: UpdateOffer, from client: String, _ conversation: inout Conversation, _ arrival: UpdateArrival,
+    _ limiter: inout MessageLimiter
   ) async throws {
     let (request, actions) = conversation.begin(offer, at: updates.begin(offer, from: client))
     arrival.begin(in: try updates.open(offer, from: client))
     post(request)
-    for action in actions { try await perform(action, client, &conversation, arrival) }
+    for action in actions { try await perform(action, client, &conversation, arrival, &limiter) }
   }
 
-  private func answer(_ fetch: Fetch) async throws {
-    guard let layer = await coordinator.layer(fetch.digest) else {
-      // The round has moved on meanwhile; the next assignment names what to fetch.
-      return
-    }
+  /// Returns whether there is what was asked for. Where there is not, the round has moved on meanwhile: the next
+  /// assignment names what to fetch.
+  private func answer(_ fetch: Fetch) async throws -> Bool {
+    guard let layer = await coordinator.layer(fetch.digest) else { return false }
     guard fetch.offset >= 0, fetch.offset <= layer.bytes.count else {
       throw UnexpectedMessage("a fetch from offset \(fetch.offset) of \(layer.bytes.count)")
     }
-    let waiting = waitingLayers.withLock {
-      $0 += 1
-      return $0
+    let waiting = state.withLock { state in
+      state.layers += 1
+      return state.layers
     }
     guard waiting <= Self.mostWaitingLayers else { throw UnexpectedMessage("\(waiting) fetches at once") }
     queue.yield(.layer(layer, from: fetch.offset))
+    return true
   }
 
   // MARK: - Writing
 
   private func write() async {
     for await outgoing in outbox {
+      state.withLock { $0.isWriting = true }
+      defer { state.withLock { $0.isWriting = false } }
       do {
         switch outgoing {
         case .message(let message):
+          state.withLock { $0.messages -= 1 }
           try await connection.send(message)
           guard case .goodbye = message else { continue }
           // The client closes when it has read this; one that does not is not waited for.
-          try? await Task.sleep(for: .seconds(5))
+          try? await runtime.sleep(until: runtime.now + Self.farewell)
           return await connection.shutDown()
         case .layer(let layer, let first):
-          waitingLayers.withLock { $0 -= 1 }
+          state.withLock { $0.layers -= 1 }
           for offset in layer.offsets(from: first) { try await connection.send(layer.frame(at: offset)) }
         }
       } catch {
@@ -220,19 +295,39 @@ final class Session: Sendable {
     }
   }
 
-  /// Ends a connection on which nothing is heard. A client's bytes are a sign of life also where they are not a whole
-  /// message yet: a piece of an update can take a slow link longer than the silence that is allowed.
+  // MARK: - Watching
+
+  /// How often a client's silence is looked at: so often in the time that it may be silent.
+  private static let looks = 12
+
+  /// Ends a connection on which nothing is heard, or on which nothing can be written. Bytes are a sign of life also
+  /// where they are not a whole message yet: a piece of an update can take a slow link longer than the silence that is
+  /// allowed.
   private func watch() async {
-    var received = 0
+    var (received, sent) = (traffic.received, traffic.sent)
+    var wrote = runtime.now
     while !Task.isCancelled {
-      let (last, silence, isKnown) = heard.withLock { $0 }
-      if ContinuousClock.now >= last + silence {
-        // A stranger has its seconds, however slowly it speaks.
-        guard isKnown, connection.traffic.received > received else { return await connection.shutDown() }
-        received = connection.traffic.received
-        heard.withLock { $0.last = .now }
+      let (now, totals) = (runtime.now, (traffic.received, traffic.sent))
+      let (heard, silence, isWriting) = state.withLock { state in
+        // An unauthenticated peer has its seconds, however slowly it speaks.
+        if state.isKnown && totals.0 > received { state.heard = now }
+        return (state.heard, state.silence, state.isWriting)
       }
-      try? await Task.sleep(until: heard.withLock { $0.last + $0.silence }, clock: .continuous)
+      if totals.1 > sent || !isWriting { wrote = now }
+      (received, sent) = totals
+      // A look is late by its interval at most; noticed is noticed in time.
+      let limit = silence - silence / Self.looks
+      if now - heard >= limit {
+        return hangUp("it was silent for \(Int(silence.seconds)) s")
+      }
+      if now - wrote >= limit {
+        return hangUp("it has not read what it was sent for \(Int(silence.seconds)) s")
+      }
+      let next = min(now + silence / Self.looks, min(heard, wrote) + limit)
+      do { try await runtime.sleep(until: next) } catch { return }
     }
   }
 }
+
+/// A connection whose client is connected by another one meanwhile: nothing that came on it is acted on.
+struct ConnectionReplaced: Error {}

@@ -44,7 +44,7 @@ struct CheckCommand: AsyncParsableCommand {
 
   private func feed(_ inputs: Int, seed: UInt64) async throws {
     let outcome = try await resultUnlessStopped("fedsim") {
-      try await TrainingThread.abandonable("inputs") { try HostileBytes.run(inputs: inputs, seed: seed) }
+      try await HostileBytes.run(inputs: inputs, seed: seed)
     }
     if json { return print(try Commands.json(outcome)) }
     print(
@@ -98,10 +98,8 @@ struct CheckCommand: AsyncParsableCommand {
     let progress = WorkProgress(of: seeds.count, "seeds", on: terminal)
     var tally = Tally()
     for seed in seeds {
-      // On a machine with one core nobody would hear of a signal otherwise.
-      await Task.yield()
       try Task.checkCancellation()
-      if let failure = tally.add(try Check.run(seed: seed)) {
+      if let failure = tally.add(try await Check.run(seed: seed)) {
         terminal.line("seed \(seed): \(failure.reason)")
       }
       progress.advance("\(tally.failures.count) failed")

@@ -4,9 +4,21 @@ import GRDB
 
 /// Who took part and what their connections carried, and what is worth no wait for the disk.
 extension Store {
+  /// Clients that a database remembers: where no certificate proves a name, names are whatever a peer says.
+  private static let mostClients = 100_000
+
+  /// Whether a client of a name may join: it is known, or there is room for another.
+  func hasRoom(for name: String) throws(StoreError) -> Bool {
+    try read { db in
+      if try ClientRecord.exists(db, key: name) { return true }
+      return try ClientRecord.fetchCount(db) < Self.mostClients
+    }
+  }
+
   /// Notes that a client has joined.
   package func join(_ hello: Hello, at now: Date) throws(StoreError) {
-    try write { db in
+    // No answer waits for the disk: a client whose row a power cut takes says hello again after it.
+    try write(awaited: false) { db in
       let known = try ClientRecord.fetchOne(db, key: hello.name)
       var client =
         known

@@ -45,6 +45,9 @@ package final class Store: Sendable {
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
+  /// Lets go of the file: whatever is asked for from now on throws.
+  package func close() { try? database.close() }
+
   /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or with what is
   /// ``Settling``.
   func write<Result>(

@@ -8,7 +8,7 @@ import Foundation
 package struct UpdateSpool: Sendable {
   private let folder: URL
   private let admitted: URL
-  /// What waits for the disk, a few at a time: the threads that carry messages do not.
+  /// What nothing waits for: the threads that carry messages do not wait for the disk.
   private let queue = OperationQueue()
 
   /// Opens the spool in a folder, which is created. Throws ``StoreError``.
@@ -54,13 +54,6 @@ package struct UpdateSpool: Sendable {
   /// The update as far as it has come. Throws ``StoreError`` where nothing has.
   package func arrived(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
     try UpdateFile(arriving(client, offer.digest))
-  }
-
-  /// Does what takes its time with files on a thread that may wait.
-  func beside<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-      queue.addOperation { continuation.resume(with: Swift.Result { try work() }) }
-    }
   }
 
   /// Whether something of an update has come.

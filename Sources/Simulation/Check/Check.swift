@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// Runs federations under faults (``VirtualFederation``), one a seed.
@@ -16,7 +17,14 @@ package enum Check {
   /// Runs the federation of one seed, in a folder that is gone afterwards; `frame` gets every frame that is
   /// sent.
   @discardableResult
-  package static func run(seed: UInt64, frame: @escaping (Data) -> Void = { _ in }) throws -> Outcome {
+  package static func run(
+    seed: UInt64, frame: @escaping @Sendable (Data) -> Void = { _ in }
+  ) async throws -> Outcome {
+    // The server's tasks run on this one thread, which must not be in the midst of another task.
+    try await TrainingThread.run("seed \(seed)") { try federation(seed, frame) }
+  }
+
+  private static func federation(_ seed: UInt64, _ frame: @escaping (Data) -> Void) throws -> Outcome {
     let folder = Self.temporary.appendingPathComponent("strata-check-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -66,14 +66,20 @@ final class Checker {
   }
 
   /// A round was committed: in order, by a quorum, with all that were told so, and as the oracle has it.
-  func commit(_ store: Store, _ job: JobRecord) {
-    guard let last = try? store.lastCommitted(of: job) else { return require(false, "nothing is committed") }
+  func commit(_ store: Store) {
+    guard let job = try? store.openJob(plan, at: Date()), let last = try? store.lastCommitted(of: job) else {
+      return require(false, "nothing is committed")
+    }
     let key = RoundKey(stage: last.stage.number, round: last.round.number, attempt: last.round.attempt)
     let expected = lastCommitted.map { plan.round(after: $0) } ?? RoundKey(stage: 1, round: 1)
     require(
       expected?.stage == key.stage && expected?.round == key.round,
       "\(key) is committed instead of \(expected.map { "\($0)" } ?? "nothing")")
     lastCommitted = RoundKey(stage: key.stage, round: key.round)
+    let rejected = ((try? store.updates(of: last.round)) ?? []).filter { $0.refusal != nil }
+    for (client, rows) in Dictionary(grouping: rejected, by: \.client) {
+      require(rows.count <= Leader.mostRecorded, "\(key) has \(rows.count) rejections of \(client)")
+    }
     let counted = (try? store.admitted(key)) ?? [:]
     committed[key] = Set(counted.keys)
     require(counted.count >= plan.round.quorum, "\(key) is committed by \(counted.count) clients")

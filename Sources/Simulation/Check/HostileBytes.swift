@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Synchronization
 import Wire
 
 /// Feeds both sides of the protocol with bytes that nobody should send: messages of real federations, cut off,
@@ -17,9 +18,13 @@ package enum HostileBytes {
   }
 
   /// Runs so many inputs; the same seed makes the same ones.
-  package static func run(inputs: Int, seed: UInt64) throws -> Outcome {
+  package static func run(inputs: Int, seed: UInt64) async throws -> Outcome {
+    let corpus = try await corpus(seed)
+    return try await TrainingThread.abandonable("inputs") { feed(inputs, of: corpus, seed: seed) }
+  }
+
+  private static func feed(_ inputs: Int, of corpus: [Data], seed: UInt64) -> Outcome {
     var random = RandomNumbers(seed, "hostile bytes")
-    let corpus = try corpus(seed)
     var (refused, understood, most) = (0, 0, 0)
     for _ in 0..<inputs {
       let bytes = mutate(corpus, &random)
@@ -44,12 +49,12 @@ package enum HostileBytes {
   }
 
   /// Frames that federations of some seeds send.
-  private static func corpus(_ seed: UInt64) throws -> [Data] {
-    var frames: [Data] = []
+  private static func corpus(_ seed: UInt64) async throws -> [Data] {
+    let frames = Mutex([Data]())
     for offset in 0..<8 as Range<UInt64> {
-      try Check.run(seed: seed &+ offset) { frames.append($0) }
+      try await Check.run(seed: seed &+ offset) { frame in frames.withLock { $0.append(frame) } }
     }
-    return frames
+    return frames.withLock { $0 }
   }
 
   private static func mutate(_ corpus: [Data], _ random: inout RandomNumbers) -> Data {

@@ -36,6 +36,9 @@ final class VirtualClient {
   /// The last update that was judged, which a liar may offer again.
   var lastOffer: (offer: UpdateOffer, bytes: Data)?
   var link: Int?
+  var lastHeard = Duration.zero
+  /// Offers other bytes than those that it sends, once.
+  var isLying = false
   var isUp = true
   /// Counts restarts, so that what an earlier life planned does not happen.
   var life = 0
@@ -86,7 +89,10 @@ final class VirtualClient {
       key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
       samples: character == .boaster ? 1 << 40 : samples, steps: 1, loss: 1, seconds: 1,
       codec: assignment.codec)
-    if character == .wrongBytes { return (offer, Data(count: bytes.count)) }
+    if character == .wrongBytes || isLying {
+      isLying = false
+      return (offer, Data(count: bytes.count))
+    }
     return (offer, bytes)
   }
 

@@ -17,6 +17,7 @@ extension VirtualFederation {
       let client = clients[moods.below(clients.count)]
       if let link = client.link { perform(client.participation.withdraw(objection()), client, link) }
     }
+    misbehave(open)
     switch random.below(10) {
     case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
     case 4:
@@ -39,6 +40,40 @@ extension VirtualFederation {
       }
     }
     agenda.note(.fault, at: now + draw(1, 40))
+  }
+
+  /// Faults that the server must notice by itself.
+  private func misbehave(_ open: [Int]) {
+    if moods.chance(0.1), let link = open.randomElement(using: &moods), !links[link].isDark {
+      // Nothing arrives any more, and no side is told. Its last look may be a moment late.
+      links[link].isDark = true
+      agenda.note(
+        .noticed(link: link, serverLife: serverLife), at: now + Self.heartbeat * 3 + .milliseconds(1))
+    }
+    let client = clients[moods.below(clients.count)]
+    if client.character != .honest, moods.chance(0.1), let link = client.link {
+      // Somebody offers again and again what is not wanted.
+      let key = RoundKey(stage: 1, round: 1 + moods.below(1000), attempt: 1)
+      let digest = Digest(of: Data())
+      let offer = UpdateOffer(
+        key: key, base: digest, digest: digest, bytes: 1, samples: 1, steps: 1, loss: 1, seconds: 1)
+      for _ in 0..<200 { send(.offer(offer), on: link, toServer: true) }
+    }
+  }
+
+  /// A client that uploads keeps its last bytes back, comes again on another connection, where it offers something else,
+  /// and only then sends the rest on the first. Returns whether it does.
+  func keepsBack(_ rest: UpdateData, _ bytes: Data, _ client: VirtualClient, _ link: Int) -> Bool {
+    guard isFaulty, moods.chance(0.03),
+      let frame = try? Message.update(rest, bytes).frame().encoded()
+    else { return false }
+    let seconds = { [self] in Duration.milliseconds(17_000 + moods.below(9000)) }
+    client.link = nil
+    client.participation = Participation()
+    (client.shelf, client.isLying) = (nil, true)
+    agenda.note(.connect(client: client.number, life: client.life), at: now + seconds())
+    agenda.note(.bytes(frame, link: link, toServer: true), at: now + seconds() + .seconds(2))
+    return true
   }
 
   func crash(_ client: VirtualClient) {

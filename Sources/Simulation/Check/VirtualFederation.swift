@@ -13,8 +13,12 @@ final class VirtualFederation {
     case loss(link: Int, atServer: Bool)
     case connect(client: Int, life: Int)
     case trained(client: Int, life: Int, Assignment)
-    case wakeServer(life: Int)
-    case later(life: Int, (VirtualServer, Duration) -> [VirtualServer.Consequence])
+    /// A task of the server's sleeps no more.
+    case wake(sleeper: Int, life: Int)
+    /// A client says that it is alive, and hangs up where the server did not for too long.
+    case beat(client: Int, link: Int)
+    /// By now both sides have noticed that a link is dark.
+    case noticed(link: Int, serverLife: Int)
     case startServer
     case startClient(Int)
     case fault
@@ -121,35 +125,36 @@ extension VirtualFederation {
     case .bytes(let bytes, let link, let toServer): arrive(bytes, link, toServer: toServer)
     case .loss(let link, let atServer):
       if atServer {
-        callServer { $0.lose(link, at: now) }
+        server?.lose(link)
       } else {
         disconnect(clients[links[link].client], link)
       }
     case .connect(let client, let life): connect(clients[client], life)
     case .trained(let client, let life, let assignment): finish(clients[client], life, assignment)
-    case .wakeServer(let life): if life == serverLife { callServer { $0.advance(at: now) } }
-    case .later(let life, let work): if life == serverLife { callServer { work($0, now) } }
+    case .wake(let sleeper, let life): if life == serverLife { server?.wake(sleeper) }
+    case .beat(let client, let link): beat(clients[client], link)
+    case .noticed(let link, let life):
+      checker.require(
+        life != serverLife || server?.holds(link) != true,
+        "the server has not noticed that link \(link) is silent")
     case .startServer: startServer()
     case .startClient(let number): clients[number].isUp = true
     case .fault: fault()
     case .heal: heal()
     }
+    letServerWork()
   }
 
   func arrive(_ bytes: Data, _ link: Int, toServer: Bool) {
-    guard !links[link].isCut else { return }
-    let messages: [Message]
-    do {
-      messages = try links[link].receive(bytes, toServer: toServer)
-    } catch {
-      return checker.require(false, "a frame that was sent is not understood: \(error)")
+    guard !links[link].isCut, !links[link].isDark else { return }
+    guard !toServer else {
+      server?.arrive(bytes, on: link)
+      return
     }
-    for message in messages {
-      if toServer {
-        callServer { $0.hear(message, on: link, at: now) }
-      } else {
-        hear(message, clients[links[link].client], link)
-      }
+    do {
+      for message in try links[link].receive(bytes) { hear(message, clients[links[link].client], link) }
+    } catch {
+      checker.require(false, "a frame that was sent is not understood: \(error)")
     }
   }
 
@@ -158,6 +163,11 @@ extension VirtualFederation {
     guard let bytes = try? message.frame().encoded() else {
       return checker.require(false, "\(message.name) cannot be encoded")
     }
+    send(bytes, on: link, toServer: toServer)
+  }
+
+  func send(_ bytes: Data, on link: Int, toServer: Bool) {
+    guard !links[link].isCut, !links[link].isDark else { return }
     observer(bytes)
     // A stream may be cut anywhere.
     let split = random.below(bytes.count)
@@ -182,54 +192,54 @@ extension VirtualFederation {
   func startServer() {
     guard server == nil, !isDone else { return }
     serverLife += 1
+    let life = serverLife
+    let world = VirtualRuntime.World(
+      now: { [unowned self] in now }, date: { [unowned self] in start.addingTimeInterval(now.seconds) },
+      wake: { [unowned self] in agenda.note(.wake(sleeper: $0, life: life), at: max($1, now)) },
+      computing: { [unowned self] in draw(0.01, 5) }, accessing: { [unowned self] in draw(0.001, 0.5) })
     do {
-      let virtual = { [start] (now: Duration) in start.addingTimeInterval(now.seconds) }
-      server = try VirtualServer(
-        plan, path: path, checker, at: now, date: { [unowned self] in virtual(self.now) })
-    } catch {
-      return checker.require(false, "the server does not start: \(error)")
-    }
-    callServer { $0.advance(at: now) }
-  }
-
-  /// Lets the server work, and does what follows; it may crash before that, and at any point of what follows.
-  func callServer(_ work: (VirtualServer) -> [VirtualServer.Consequence]) {
-    guard let server else { return }
-    if isFaulty && random.chance(0.002) { return crashServer() }
-    // Now and then nothing can be stored, as when a disk is full.
-    let lock = isFaulty && random.chance(0.003) ? StoreLock(path) : nil
-    let consequences = work(server)
-    lock?.release()
-    let crashAt = isFaulty && random.chance(0.004) ? random.below(consequences.count + 1) : nil
-    for (index, consequence) in consequences.enumerated() {
-      if index == crashAt { return crashServer() }
-      follow(consequence)
-    }
-    guard let server = self.server else { return }
-    if let deadline = server.leader.nextDeadline {
-      agenda.note(.wakeServer(life: serverLife), at: max(deadline, now))
-    }
-  }
-
-  func follow(_ consequence: VirtualServer.Consequence) {
-    switch consequence {
-    case .send(let message, let link): send(message, on: link, toServer: false)
-    case .hangUp(let link): cut(link)
-    case .later(let work): agenda.note(.later(life: serverLife, work), at: now + draw(0.01, 5))
-    case .ended:
-      if server?.isDone == true {
-        isDone = true
-      } else {
-        // It gave the job up, or its store failed: whoever runs it starts it again.
-        crashServer()
+      server = try VirtualServer(plan, path: path, world) { [unowned self] event, store in
+        // What a crashed server still thinks is of no consequence.
+        if life == serverLife && server != nil { note(event, store) }
       }
+    } catch {
+      checker.require(false, "the server does not start: \(error)")
     }
+  }
+
+  private func note(_ event: ServerEvent, _ store: Store) {
+    switch event {
+    case .admitted(let key, let client, _): checker.admit(key, client)
+    case .folded(let key, let client, let offer): checker.fold(offer.key, into: key, client)
+    case .committed: checker.commit(store)
+    default: break
+    }
+  }
+
+  /// Lets the server do what it is ready to do; it may crash before each of its steps.
+  private func letServerWork() {
+    guard let server else { return }
+    // Now and then nothing can be stored, as when a disk is full.
+    let lock = isFaulty && random.chance(0.001) ? StoreLock(path) : nil
+    repeat {
+      if isFaulty && random.chance(0.0002) {
+        lock?.release()
+        return crashServer()
+      }
+    } while server.step()
+    lock?.release()
+    guard let ending = server.ending else { return }
+    if case .success = ending { isDone = true }
+    // It gave the job up, or its store failed: its operator starts it again.
+    crashServer()
   }
 
   func crashServer() {
-    guard server != nil else { return }
+    guard let crashed = server else { return }
     server = nil
+    crashed.crash()
     for link in links.indices where !links[link].isCut { cut(link) }
+    guard !isDone else { return }
     agenda.note(.startServer, at: now + draw(0.1, isFaulty ? 40 : 1))
   }
 }
@@ -246,10 +256,35 @@ extension VirtualFederation {
     links.append(VirtualLink(client: client.number))
     client.link = link
     client.participation = Participation()
-    server.accept(link)
+    client.lastHeard = now
+    server.accept(
+      link,
+      VirtualConnection(
+        peer: client.name,
+        sending: { [unowned self] message, bytes in
+          if case .acknowledgement(let verdict) = message, verdict.refusal == nil, let server = self.server {
+            checker.acknowledge(verdict.key, to: client.name, server.store)
+          }
+          send(bytes, on: link, toServer: false)
+        }, closing: { [unowned self] in cut(link) }))
+    agenda.note(.beat(client: client.number, link: link), at: now + Self.heartbeat)
     perform(
       client.participation.greet(name: client.name, software: "check", codecs: UpdateCoding.all), client, link
     )
+  }
+
+  static let heartbeat = Duration.seconds(WireLimits.heartbeatSeconds)
+
+  private func beat(_ client: VirtualClient, _ link: Int) {
+    guard client.link == link else { return }
+    guard now - client.lastHeard < Self.heartbeat * 3 else {
+      // A cut that this side notices at once.
+      links[link].cut()
+      agenda.note(.loss(link: link, atServer: true), at: now + draw(0.01, 1))
+      return disconnect(client, link)
+    }
+    send(.heartbeat(Heartbeat()), on: link, toServer: true)
+    agenda.note(.beat(client: client.number, link: link), at: now + Self.heartbeat)
   }
 
   func disconnect(_ client: VirtualClient, _ link: Int) {
@@ -263,6 +298,7 @@ extension VirtualFederation {
 
   func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
+    client.lastHeard = now
     if case .acknowledgement(let verdict) = message, verdict.refusal == nil {
       checker.hear(verdict.key, client)
     }
@@ -328,9 +364,9 @@ extension VirtualFederation {
     var offset = offset
     while offset < bytes.count {
       let end = min(offset + 1 + random.below(bytes.count), bytes.count)
-      send(
-        .update(UpdateData(digest: offer.digest, offset: offset), Data(bytes[offset..<end])), on: link,
-        toServer: true)
+      let (head, piece) = (UpdateData(digest: offer.digest, offset: offset), Data(bytes[offset..<end]))
+      if end == bytes.count, keepsBack(head, piece, client, link) { return }
+      send(.update(head, piece), on: link, toServer: true)
       offset = end
     }
   }

@@ -6,10 +6,11 @@ import Wire
 struct VirtualLink {
   let client: Int
   private(set) var isCut = false
+  /// Nothing arrives any more, and neither side is told.
+  var isDark = false
   /// When the latest bytes so far arrive, by direction: nothing overtakes what was sent before.
   private var latest: [Bool: Duration] = [:]
-  var toServer = FrameDecoder(limit: WireLimits.frameBeforeHello)
-  var toClient = FrameDecoder(limit: WireLimits.frame)
+  private var toClient = FrameDecoder(limit: WireLimits.frame)
 
   init(client: Int) { self.client = client }
 
@@ -22,16 +23,11 @@ struct VirtualLink {
     return time
   }
 
-  /// The messages that are whole once these bytes have arrived.
-  mutating func receive(_ bytes: Data, toServer: Bool) throws -> [Message] {
+  /// The messages to the client that are whole once these bytes have arrived.
+  mutating func receive(_ bytes: Data) throws -> [Message] {
     var messages: [Message] = []
-    if toServer {
-      self.toServer.append(bytes)
-      while let frame = try self.toServer.next() { messages.append(try Message(frame)) }
-    } else {
-      toClient.append(bytes)
-      while let frame = try toClient.next() { messages.append(try Message(frame)) }
-    }
+    toClient.append(bytes)
+    while let frame = try toClient.next() { messages.append(try Message(frame)) }
     return messages
   }
 }

@@ -4,11 +4,11 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct CheckTests {
   /// Other seeds each time; those that fail are printed, and fail again with `fedsim check --seeds N..N`.
-  @Test func federationsSurviveTheirFaults() throws {
+  @Test func federationsSurviveTheirFaults() async throws {
     let first = UInt64.random(in: 0...1_000_000_000)
     var (rounds, late) = (0, 0)
     for seed in first..<first + 300 {
-      let outcome = try Check.run(seed: seed)
+      let outcome = try await Check.run(seed: seed)
       (rounds, late) = (rounds + outcome.rounds, late + outcome.late)
       if let failure = outcome.failure { Issue.record("seed \(seed): \(failure)") }
     }
@@ -16,9 +16,9 @@ import Testing
     #expect(rounds > 300, "hardly anything was committed from seed \(first) on")
   }
 
-  @Test func aSeedIsRepeatedExactly() throws {
+  @Test func aSeedIsRepeatedExactly() async throws {
     for seed in [3, 77, 1234] as [UInt64] {
-      let (one, other) = (try Check.run(seed: seed), try Check.run(seed: seed))
+      let (one, other) = (try await Check.run(seed: seed), try await Check.run(seed: seed))
       #expect(one.rounds == other.rounds && one.events == other.events, "seed \(seed)")
     }
   }

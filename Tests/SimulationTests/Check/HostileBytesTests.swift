@@ -4,10 +4,10 @@ import Wire
 
 @Suite(.timeLimit(.minutes(5))) struct HostileBytesTests {
   /// Other inputs each time; a trap would end the process, and the seed stands in the log before.
-  @Test func nothingTrapsAndNothingGrows() throws {
+  @Test func nothingTrapsAndNothingGrows() async throws {
     let seed = UInt64.random(in: 0...1_000_000_000)
     print("hostile bytes from seed \(seed)")
-    let outcome = try HostileBytes.run(inputs: 50_000, seed: seed)
+    let outcome = try await HostileBytes.run(inputs: 50_000, seed: seed)
     #expect(outcome.refused > 10_000 && outcome.understood > 5_000, "\(outcome), seed \(seed)")
     #expect(outcome.mostPending < 2 * WireLimits.frame + 8, "\(outcome), seed \(seed)")
   }

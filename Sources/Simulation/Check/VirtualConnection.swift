@@ -1,0 +1,79 @@
+import Certificates
+import Federation
+import Foundation
+import Wire
+
+/// The server's end of a link, on the one thread of its ``VirtualRuntime``.
+final class VirtualConnection: MessageConnection, @unchecked Sendable {
+  let traffic = Traffic()
+  let peer: String
+  let isSecret = false
+  private(set) var isClosed = false
+  private var decoder = FrameDecoder(limit: WireLimits.frameBeforeHello)
+  private var reader: CheckedContinuation<Void, Never>?
+  private let sending: (Message, Data) -> Void
+  private let closing: () -> Void
+  private var (received, sent) = (0, 0)
+
+  /// - Parameters:
+  ///   - sending: gets what the server sends, before and after it is a frame.
+  ///   - closing: is told when the server ends the connection.
+  init(peer: String, sending: @escaping (Message, Data) -> Void, closing: @escaping () -> Void) {
+    (self.peer, self.sending, self.closing) = (peer, sending, closing)
+  }
+
+  var identity: PeerIdentity? { get async { nil } }
+
+  /// Bytes come from the client.
+  func arrive(_ bytes: Data) {
+    guard !isClosed else { return }
+    decoder.append(bytes)
+    received += bytes.count
+    traffic.set((received, sent))
+    wakeReader()
+  }
+
+  /// The server notices that the connection is gone.
+  func lose() {
+    isClosed = true
+    wakeReader()
+  }
+
+  func shakeHands() async throws(WireError) {}
+
+  func receive() async throws(WireError) -> Message {
+    while true {
+      guard !isClosed else { throw .closed }
+      if let frame = try decoder.next() { return try Message(frame) }
+      await withCheckedContinuation { reader = $0 }
+    }
+  }
+
+  func send(_ message: Message) async throws(WireError) { try await send(OutgoingFrame(message)) }
+
+  func send(_ frame: OutgoingFrame) async throws(WireError) {
+    guard !isClosed else { throw .closed }
+    let bytes = frame.pieces.reduce(into: Data()) { $0 += $1 }
+    var decoder = FrameDecoder(limit: WireLimits.frame)
+    decoder.append(bytes)
+    guard let whole = try decoder.next() else { throw .malformed("half a frame") }
+    sent += bytes.count
+    traffic.set((received, sent))
+    sending(try Message(whole), bytes)
+  }
+
+  func setLimit(_ bytes: Int) async { decoder.limit = bytes }
+
+  func shutDown() async {
+    guard !isClosed else { return }
+    lose()
+    closing()
+  }
+
+  func close() async { await shutDown() }
+
+  private func wakeReader() {
+    reader?.resume()
+    reader = nil
+  }
+}
