@@ -38,7 +38,7 @@ package struct TokenBucket: Sendable {
 
 /// How often a client may say what costs the server something. One that speaks more often is read more slowly, and one
 /// that goes on with what leads to nothing is turned away.
-struct MessageLimiter {
+package struct MessageLimiter {
   private var heartbeats: TokenBucket
   private var fetches: TokenBucket
   private var others: TokenBucket
@@ -46,8 +46,8 @@ struct MessageLimiter {
 
   /// Messages in vain before a client is turned away, where they come faster than one in ``vainInterval``: an honest
   /// client has one or two in a round that it was late for.
-  static let mostInVain = 32
-  static let vainInterval = Duration.seconds(10)
+  package static let mostInVain = 32
+  package static let vainInterval = Duration.seconds(10)
 
   init(at now: Duration) {
     // A client says where it is a few times a second at most.

@@ -37,9 +37,9 @@ package final class Session: Sendable {
   }
 
   /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
-  static let mostWaitingLayers = 1024
+  package static let mostWaitingLayers = 1024
   /// Messages that wait for a client at most: it is sent a few in a round.
-  private static let mostWaitingMessages = 256
+  package static let mostWaitingMessages = 256
   /// How long a client has to close the connection after a goodbye.
   private static let farewell = Duration.seconds(5)
 
@@ -121,7 +121,9 @@ package final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        if let identity, let objection = access.objection(to: identity) { throw UnexpectedMessage(objection) }
+        if let identity, let objection = access.objection(to: identity) {
+          throw AccessEnded(reason: objection)
+        }
         let pause = limiter.pause(before: message, at: now)
         if pause > .zero { try await runtime.sleep(until: now + pause) }
         try await perform(
@@ -135,6 +137,9 @@ package final class Session: Sendable {
       }
     } catch is ConnectionReplaced {
       reason = "another connection has its name"
+    } catch let error as AccessEnded {
+      reason = error.reason
+      try? await connection.send(.goodbye(Goodbye(.refused, reason)))
     } catch let error as TooManyInVain {
       reason = error.description
       if let client = conversation.client { await coordinator.rest(client, self) }
@@ -327,6 +332,11 @@ package final class Session: Sendable {
       do { try await runtime.sleep(until: next) } catch { return }
     }
   }
+}
+
+/// A certificate that was good when its connection began is not any more.
+private struct AccessEnded: Error {
+  let reason: String
 }
 
 /// A connection whose client is connected by another one meanwhile: nothing that came on it is acted on.

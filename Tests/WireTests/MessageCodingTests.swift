@@ -26,6 +26,22 @@ import Wire
     #expect(Array(try Message.heartbeat(Heartbeat(step: 3, steps: 10)).frame().encoded()) == bytes)
   }
 
+  /// As docs/protocol.md has it: the JSON decoder would take other encodings too.
+  @Test(arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian, .utf32])
+  func aHeadIsUTF8(encoding: String.Encoding) throws {
+    let text = #"{"detail":"ä","reason":"finished"}"#
+    let kind = try Message.goodbye(Goodbye(.finished)).frame().kind
+    #expect(throws: Never.self) { try Message(Frame(kind: kind, head: Data(text.utf8))) }
+    let other = try #require(text.data(using: encoding))
+    #expect(throws: WireError.badHead(kind: "goodbye", reason: "it is not UTF-8")) {
+      try Message(Frame(kind: kind, head: other))
+    }
+    let latin = try #require(text.data(using: .isoLatin1))
+    #expect(throws: WireError.badHead(kind: "goodbye", reason: "it is not UTF-8")) {
+      try Message(Frame(kind: kind, head: latin))
+    }
+  }
+
   @Test func everyKindHasItsByte() throws {
     var numbers = RandomNumbers(1)
     let kinds = try (0..<RandomMessage.kinds).map { kind in

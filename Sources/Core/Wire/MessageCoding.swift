@@ -93,6 +93,10 @@ extension Message {
   }
 
   private static func head<Head: Decodable>(_ frame: Frame, _ kind: Kind) throws(WireError) -> Head {
+    // The decoder would take UTF-16 and UTF-32 too. JSON has no zero bytes in UTF-8.
+    guard !frame.head.contains(0), String(validating: frame.head, as: UTF8.self) != nil else {
+      throw .badHead(kind: "\(kind)", reason: "it is not UTF-8")
+    }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")

@@ -1,11 +1,13 @@
 import Federation
 import Foundation
 import GRDB
+import Synchronization
 
 /// What the server must not forget, in one SQLite file. A call that returns has stored; one that cannot
 /// store throws ``StoreError``, and the server stops rather than answer.
 package final class Store: Sendable {
   let database: DatabaseQueue
+  private let isClosed = Atomic(false)
   /// Of the database's file.
   let path: String
   private let checkpoints: Checkpoints
@@ -45,14 +47,19 @@ package final class Store: Sendable {
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
-  /// Lets go of the file: whatever is asked for from now on throws.
-  package func close() { try? database.close() }
+  /// Whatever is asked for from now on throws.
+  package func close() { isClosed.store(true, ordering: .relaxed) }
+
+  private func requireOpen() throws(StoreError) {
+    guard !isClosed.load(ordering: .relaxed) else { throw StoreError("\(path): it is closed") }
+  }
 
   /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or with what is
   /// ``Settling``.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {
+    try requireOpen()
     do {
       guard !awaited else { return try database.write(body) }
       return try database.writeWithoutTransaction { db in
@@ -73,6 +80,7 @@ package final class Store: Sendable {
   }
 
   func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
+    try requireOpen()
     do {
       return try database.read(body)
     } catch let error as StoreError {

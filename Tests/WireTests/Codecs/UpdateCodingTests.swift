@@ -33,6 +33,17 @@ import Wire
     return try coding.decode(bytes, base: base)
   }
 
+  /// As docs/protocol.md has it: [first dimension, product of the others], a vector is one row.
+  @Test func rowsFollowFromTheShapes() throws {
+    let plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
+    let model = plan.stage(1).model
+    let stem = try #require(model.parts.first { $0.name == "stem" })
+    let coding = UpdateCoding(.int8, stem, of: model)
+    // cls_token, pos_embed and the bias have one row each, the patches' weights one for each of their outputs.
+    let values = stem.range.count
+    #expect(coding.rawBytes == 4 * (1 + 1 + 24 + 1) + values)
+  }
+
   @Test(arguments: [UpdateCodec.plain, .float32]) func nothingIsLost(codec: UpdateCodec) throws {
     #expect(try roundTrip(codec).map(\.bitPattern) == update.map(\.bitPattern))
   }

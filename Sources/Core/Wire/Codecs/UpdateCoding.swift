@@ -34,13 +34,21 @@ package struct UpdateCoding: Sendable {
   /// For a part of a model, of which nothing is left out.
   package init(_ codec: UpdateCodec, _ part: Model.Part, of model: Model) {
     let entries = model.layout.entries.filter { part.range.contains($0.slot.offset) }
-    self.init(codec, entries.map { ($0.slot.rows, $0.slot.columns) }, share: 1)
+    self.init(codec, entries.map(Self.rows), share: 1)
   }
 
   /// For what a stage trains.
   package init(_ codec: UpdateCodec, _ stage: Stage, share: Double) {
     let entries = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
-    self.init(codec, entries.map { ($0.slot.rows, $0.slot.columns) }, share: share)
+    self.init(codec, entries.map(Self.rows), share: share)
+  }
+
+  /// A parameter as rows: [first dimension, product of the others]; a vector is one row.
+  private static func rows(_ entry: Layout.Entry) -> (rows: Int, columns: Int) {
+    guard entry.shape.count > 1, let first = entry.shape.first, first > 0 else {
+      return (1, entry.slot.count)
+    }
+    return (first, entry.slot.count / first)
   }
 
   /// What every client of this software can code beside plain.

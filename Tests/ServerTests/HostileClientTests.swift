@@ -1,0 +1,171 @@
+import Engine
+import Federation
+import Foundation
+import Server
+import Testing
+import Wire
+
+/// Clients that are known and do harm, at a real server.
+@Suite(.timeLimit(.minutes(10))) struct HostileClientTests {
+  /// Says hello until it is welcome: the server has to miss the old connection first.
+  private func takeOver(_ name: String, at endpoint: Endpoint) async throws -> ScriptedClient {
+    while true {
+      let client = try await ScriptedClient(name, at: endpoint)
+      switch try await client.hear() {
+      case .welcome: return client
+      case .goodbye(let goodbye) where goodbye.reason == .stopping:
+        await client.connection.close()
+        // As a client does between two tries; nothing tells when the silence is long enough.
+        try await Task.sleep(for: .milliseconds(500))
+      case let message: throw Unexpected("\(message)")
+      }
+    }
+  }
+
+  /// The old connection says the last bytes of its update when another has its name, and has offered another update.
+  @Test func aConnectionThatWasReplacedHasNoEffect() async throws {
+    try await withServer(Plan.tiny(cohort: 2)) { server, _ in
+      let other = try await ScriptedClient.welcome("b", at: server.endpoint)
+      let old = try await ScriptedClient.welcome("a", at: server.endpoint)
+      let assignment = try await old.requireAssignment()
+      let update = old.update(assignment)
+      let offer = old.offer(assignment, update)
+      try await old.connection.send(.offer(offer))
+      guard case .request = try await old.hear() else { throw Unexpected("no request") }
+      let held = update.count - 4
+      try await old.connection.send(.update(UpdateData(digest: offer.digest, offset: 0), update.prefix(held)))
+
+      let new = try await takeOver("a", at: server.endpoint)
+      let again = try await new.requireAssignment()
+      let second = new.update(again, value: 0.25)
+      let newOffer = new.offer(again, second)
+      try await new.connection.send(.offer(newOffer))
+      guard case .request(let request) = try await new.hear() else { throw Unexpected("no request") }
+      #expect(request.digest == newOffer.digest)
+      try await old.connection.send(
+        .update(UpdateData(digest: offer.digest, offset: held), Data(update[held...])))
+      // The old connection hears why it ends, and nothing else.
+      guard case .goodbye(let goodbye) = try await old.hear() else { throw Unexpected("no goodbye") }
+      #expect(goodbye.reason == .refused && goodbye.detail.contains("another connection"))
+      await old.connection.close()
+      // The new one goes on, and the job comes to its end.
+      try await new.upload(second, as: newOffer.digest)
+      guard case .acknowledgement(let verdict) = try await new.hear() else { throw Unexpected("no verdict") }
+      #expect(verdict.refusal == nil)
+      async let rest = new.takePart(samples: 1, adding: 1)
+      #expect(try await other.takePart(samples: 1, adding: 1).count == 2)
+      #expect(try await rest.count == 1)
+      _ = try await server.result()
+    }
+  }
+
+  @Test func offersInVainEndTheConnectionAndFillNothing() async throws {
+    try await withServer(Plan.tiny(cohort: 1)) { server, database in
+      let flooder = try await ScriptedClient.welcome("flooder", at: server.endpoint)
+      let digest = Digest(of: Data())
+      let offer = UpdateOffer(
+        key: RoundKey(stage: 1, round: 99), base: digest, digest: digest, bytes: 4, samples: 1, steps: 1,
+        loss: 1, seconds: 1)
+      let sending = Task { for _ in 0..<10_000 { try await flooder.connection.send(.offer(offer)) } }
+      var refusals = 0
+      let goodbye: Goodbye
+      hearing: while true {
+        switch try await flooder.hear() {
+        case .acknowledgement(let verdict):
+          #expect(verdict.refusal == .wrongRound)
+          refusals += 1
+        case .goodbye(let last):
+          goodbye = last
+          break hearing
+        case .assignment, .release: continue
+        case let message: throw Unexpected("\(message)")
+        }
+      }
+      sending.cancel()
+      #expect(goodbye.reason == .refused && goodbye.detail.contains("led to nothing"))
+      #expect((32...40).contains(refusals))
+      await flooder.connection.close()
+      let recorded = server.events.all.count { if case .refused = $0 { true } else { false } }
+      #expect(recorded == Leader.mostRecorded)
+      // It is not let in again at once; somebody else is.
+      let again = try await ScriptedClient("flooder", at: server.endpoint)
+      guard case .goodbye(let rest) = try await again.hear() else { throw Unexpected("no goodbye") }
+      #expect(rest.reason == .refused && rest.detail.contains("in vain"))
+      await again.connection.close()
+      let honest = try await ScriptedClient.welcome("honest", at: server.endpoint)
+      #expect(try await honest.takePart(samples: 1, adding: 1).isEmpty == false)
+      _ = try await server.result()
+      let rows = try Store(database).rejectedRows()
+      #expect(rows == Leader.mostRecorded)
+    }
+  }
+
+  /// Each arrival is lines in the log and a write to the database.
+  @Test func aClientThatComesBackAllTheTimeIsToldToWait() async throws {
+    try await withServer(Plan.tiny(cohort: 2)) { server, _ in
+      var (welcomes, goodbye) = (0, Goodbye?.none)
+      while goodbye == nil {
+        let client = try await ScriptedClient("a", at: server.endpoint)
+        switch try await client.hear() {
+        case .welcome: welcomes += 1
+        // Its last connection may not be gone yet.
+        case .goodbye(let last) where !last.detail.contains("connected already"): goodbye = last
+        default: break
+        }
+        try await client.connection.send(.goodbye(Goodbye(.stopping)))
+        await client.connection.close()
+      }
+      #expect(goodbye?.reason == .stopping && goodbye?.detail.contains("too often") == true)
+      #expect(welcomes >= 60)
+    }
+  }
+}
+
+/// docs/protocol.md states the limits of what a client may say.
+@Suite struct MessageLimitDocsTests {
+  @Test func itsNumbersAreTheCodes() throws {
+    let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "docs/protocol.md")
+    let text = try String(contentsOf: page, encoding: .utf8)
+    #expect(text.contains("the first \(Leader.mostRecorded) are recorded"))
+    #expect(text.contains("After \(MessageLimiter.mostInVain) messages in vain"))
+    #expect(MessageLimiter.vainInterval == .seconds(10) && text.contains("one more every ten seconds"))
+    #expect(text.contains("for which \(Session.mostWaitingMessages) messages wait"))
+    #expect(text.contains("more than 1,024 fetches") && Session.mostWaitingLayers == 1024)
+  }
+}
+
+@Suite struct TokenBucketTests {
+  /// Takes tokens at times, where they are there.
+  private func taken(_ bucket: TokenBucket, at seconds: [Int]) -> [Bool] {
+    var bucket = bucket
+    return seconds.map { bucket.takeIfThere(at: .seconds($0)) }
+  }
+
+  @Test func itHoldsSoMuchAndFillsWithTime() {
+    let bucket = TokenBucket(3, every: .seconds(2), at: .zero)
+    #expect(taken(bucket, at: [0, 0, 0, 0, 1, 2, 2]) == [true, true, true, false, false, true, false])
+    // However long nothing is taken, no more are there than it holds.
+    #expect(taken(bucket, at: [1000, 1000, 1000, 1000]) == [true, true, true, false])
+  }
+
+  @Test func whatIsTakenBeforeItIsThereIsWaitedForInTurn() {
+    var bucket = TokenBucket(1, every: .seconds(2), at: .zero)
+    let pauses = [0, 0, 0, 6].map { bucket.take(at: .seconds($0)) }
+    #expect(pauses == [.zero, .seconds(2), .seconds(4), .zero])
+  }
+
+  @Test func aClockThatStandsOrGoesBackFillsNothing() {
+    let bucket = TokenBucket(1, every: .seconds(1), at: .seconds(5))
+    #expect(taken(bucket, at: [5, 1, 5]) == [true, false, false])
+  }
+}
+
+extension Store {
+  /// Rows of updates that were not admitted, in all rounds.
+  fileprivate func rejectedRows() throws -> Int {
+    try committedRounds().reduce(0) { count, committed in
+      try count + updates(of: committed.round).count { $0.refusal != nil }
+    }
+  }
+}
