@@ -18,17 +18,4 @@ struct JPEGSegments: IteratorProtocol {
     defer { offset = end }
     return (marker, bytes[offset + 4..<end])
   }
-
-  /// Whether the image comes in several scans, each over all of it, which a decoder keeps together: the frame's marker
-  /// says so (table B.1: 0xC2, and others that nobody decodes).
-  static func areProgressive(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-    var segments = JPEGSegments(bytes)
-    while let segment = segments.next() {
-      guard (0xC0...0xCF).contains(segment.marker), ![0xC4, 0xC8, 0xCC].contains(segment.marker) else {
-        continue
-      }
-      return segment.marker & 0b11 == 0b10
-    }
-    return false
-  }
 }
