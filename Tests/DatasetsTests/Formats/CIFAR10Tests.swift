@@ -100,7 +100,7 @@ import Testing
       #expect(throws: DatasetError.missingDirectory(path: directory + "/none")) {
         try CIFAR10.read(directory: directory + "/none", role: .train)
       }
-      #expect(throws: DatasetError.missingDirectory(path: directory + "/data_batch_1.bin")) {
+      #expect(throws: DatasetError.notDirectory(path: directory + "/data_batch_1.bin")) {
         try CIFAR10.read(directory: directory + "/data_batch_1.bin", role: .train)
       }
       #expect(throws: DatasetError.noFiles(path: directory, pattern: "test_batch.bin")) {
