@@ -181,9 +181,9 @@ import Testing
       func check() async throws -> Command.Outcome {
         let command = Command.folder.appendingPathComponent("fedclient").path
         let arguments = [command, "check", "--data", "folder:\(images)"]
-        return geteuid() == 0
-          ? try await Command("/usr/bin/setpriv", ["--reuid=65534", "--clear-groups"] + arguments).outcome()
-          : try await Command(command, arguments.dropFirst()).outcome()
+        let asNobody = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups"] + arguments
+        let words = geteuid() == 0 ? asNobody : arguments
+        return try await Command(words[0], words.dropFirst()).outcome()
       }
       func allow(_ name: String, _ mode: mode_t) {
         #expect(chmod(name.isEmpty ? images : "\(images)/\(name)", mode) == 0)

@@ -110,7 +110,7 @@ import Testing
     #expect(corners(try image(file)) == "RGBW")
   }
 
-  /// With and without Adobe's segment, and as YCCK. What comes of it is what Pillow 12's `convert("RGB")` makes.
+  /// With and without Adobe's segment, and as YCCK. What comes of it is what Pillow's `convert("RGB")` makes.
   @Test func cmykBecomesColourAsPillowHasIt() throws {
     let inks: [UInt8] = [200, 100, 50, 128]
     let planes = inks.map { [UInt8](repeating: $0, count: 64) }
@@ -124,10 +124,10 @@ import Testing
       #expect(set.broken.isEmpty && set.foundShape(of: 0).channels == 4 && set.shape(0).channels == 3)
       for (channel, expected) in [100, 50, 25].enumerated() {
         #expect(
-          bytes[channel * 64..<(channel + 1) * 64].allSatisfy { abs(Int($0) - expected) <= 1 }, "\(bytes)")
+          bytes[channel * 64..<(channel + 1) * 64].allSatisfy { abs(Int($0) - expected) <= 2 }, "\(bytes)")
       }
       // Rec. 601: 0.299 · 100 + 0.587 · 50 + 0.114 · 25 = 62.1.
-      #expect(try image(file, channels: 1).bytes(0).allSatisfy { abs(Int($0) - 62) <= 1 })
+      #expect(try image(file, channels: 1).bytes(0).allSatisfy { abs(Int($0) - 62) <= 2 })
     }
   }
 
@@ -191,6 +191,13 @@ import Testing
       let set = try image(odd)
       #expect(set.bytes(0) == expected && set.broken.isEmpty, "\(name): \(set.broken)")
     }
+    // EXIF stands behind padding, too.
+    let turned = Make.oriented(file, 3)
+    let exif = Array(turned[2..<2 + turned.count - file.count])
+    // Behind the start and JFIF's segment.
+    let padded = joined(Array(file[..<20]), padding, exif, Array(file[20...]))
+    #expect(try image(turned).bytes(0) != expected)
+    #expect(try image(padded).bytes(0) == image(turned).bytes(0))
     // A part of the last row is missing, or all behind the middle is zeros, as a disk leaves it.
     let half = Array(file.prefix(file.count / 2))
     let damages: [(String, [UInt8])] = [

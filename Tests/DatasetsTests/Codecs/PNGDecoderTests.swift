@@ -85,8 +85,9 @@ import Testing
       Make.png(
         height: height, width: width, depth: UInt8(depth), colour: UInt8(colour), rows: rows,
         interlaced: interlaced))
-    defer { #expect(set.broken.isEmpty) }
-    return set.bytes(0)
+    let bytes = set.bytes(0)
+    #expect(set.broken.isEmpty)
+    return bytes
   }
 
   @Test(.enabled(if: SharedFolder.holds(SharedFolder.cases), "the cases are not beside the package"))

@@ -7,8 +7,10 @@ struct JPEGSegments: IteratorProtocol {
   init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
   mutating func next() -> (marker: UInt8, body: Slice<UnsafeBufferPointer<UInt8>>)? {
-    // Any number of 0xFF may stand before a marker.
-    while offset + 1 < bytes.count, bytes[offset] == 0xFF, bytes[offset + 1] == 0xFF { offset += 1 }
+    // Any number of 0xFF may stand before a marker, and decoders pass over whatever else does.
+    while offset + 1 < bytes.count, bytes[offset] != 0xFF || [0, 0xFF].contains(bytes[offset + 1]) {
+      offset += 1
+    }
     guard offset + 4 <= bytes.count, bytes[offset] == 0xFF else { return nil }
     let marker = bytes[offset + 1]
     let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
