@@ -77,14 +77,14 @@ let package = Package(
     .systemLibrary(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
-    // Libjpeg itself reports errors by longjmp, which must not cross Swift's frames. TurboJPEG is its API
-    // that returns them; of libpng the simplified API (png_image) does the same.
+    // Libjpeg and libpng report errors by longjmp, which must not cross Swift's frames: these few functions in C
+    // return them. They need libjpeg-dev and libpng-dev.
+    .target(name: "CJPEG", path: "Sources/CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+    .target(name: "CPNG", path: "Sources/CPNG", linkerSettings: [.linkedLibrary("png")]),
+    // libjpeg-turbo's other API, by which tests write JPEGs.
     .systemLibrary(
-      name: "CJPEG", path: "Sources/CJPEG", pkgConfig: "libturbojpeg",
+      name: "CTurboJPEG", path: "Tests/CTurboJPEG", pkgConfig: "libturbojpeg",
       providers: [.apt(["libturbojpeg0-dev"])]),
-    .systemLibrary(
-      name: "CPNG", path: "Sources/CPNG", pkgConfig: "libpng",
-      providers: [.apt(["libpng-dev"])]),
 
     // What glibc has and its Swift overlay leaves out: the allocator's settings, an early start for the disk.
     .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
@@ -115,8 +115,8 @@ let package = Package(
 
     tests("Engine"),
     // Files of every format that images are found in, made by the tests.
-    library("DataFiles", in: "Tests/DataFiles", ["Engine", "CJPEG", "CPNG", "CZlib"]),
-    tests("Datasets", ["DataFiles", "CJPEG"]),
+    library("DataFiles", in: "Tests/DataFiles", ["Engine", "CTurboJPEG", "CPNG", "CZlib"]),
+    tests("Datasets", ["DataFiles", "CTurboJPEG"]),
     tests("Federation"),
     tests("Export"),
     tests("Certificates"),

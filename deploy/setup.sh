@@ -6,8 +6,8 @@ set -euo pipefail
 # sqlite3 is what docs/operating.md backs a database up with, which a test tries.
 # After a slash stands another package that will do where it is there already.
 readonly packages=(
-  libopenblas-dev libsqlite3-dev zlib1g-dev libdeflate-dev libssl-dev libturbojpeg0-dev libpng-dev
-  sqlite3 pkg-config/pkgconf)
+  libopenblas-dev libsqlite3-dev zlib1g-dev libdeflate-dev libssl-dev libjpeg-dev libturbojpeg0-dev
+  libpng-dev sqlite3 pkg-config/pkgconf)
 readonly swift_major=6 swift_minor=1
 
 fail() {

@@ -35,7 +35,9 @@ package struct EncoderEvaluation: Sendable {
 
   /// Throws a ``DatasetError`` where these cannot evaluate anything, as far as can be told without reading them.
   package static func requireLabels(_ train: ImageSet, _ test: ImageSet) throws(DatasetError) {
-    guard train.labels != nil, test.labels != nil else { throw .unlabelled(for: "an evaluation") }
+    if let images = [train, test].first(where: { $0.labels == nil }) {
+      throw .unlabelled(for: "an evaluation", problem: images.labelProblem)
+    }
     try test.requireClasses(of: train)
   }
 

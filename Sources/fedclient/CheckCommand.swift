@@ -23,6 +23,8 @@ struct CheckCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The images.", valueName: "spec"))
   var data: String
 
+  @OptionGroup var sharing: ShareOptions
+
   @Option(help: ArgumentHelp("A plan, a YAML file (docs/plans.md).", valueName: "file"), completion: .plan)
   var plan: String?
 
@@ -49,6 +51,9 @@ struct CheckCommand: AsyncParsableCommand {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
     }
+    guard sharing.partition == nil || plan != nil else {
+      throw ValidationError("--partition needs --plan: the plan's seed decides whose an image is")
+    }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
   }
 
@@ -64,6 +69,9 @@ struct CheckCommand: AsyncParsableCommand {
         }
       }
       print(json ? try Commands.json(report) : report.table)
+      guard report.data.images >= 2 else {
+        throw CommandFailure(.data, report.tooFew.description)
+      }
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
         .first
       {
@@ -74,18 +82,17 @@ struct CheckCommand: AsyncParsableCommand {
 
   private func check(_ plan: Plan?, _ place: OutputFile?, _ terminal: Terminal) throws -> CheckReport {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let images = try LocalImages(DataSpec(parsing: data), isStrict: strict)
-    let opened = images.opened
+    let share = try sharing.local(ProcessInfo.processInfo.environment)
+    let images = try LocalImages(DataSpec(parsing: data), isStrict: strict, share: share)
+    let opened = try share == nil ? images.opened : plan.map(images.prepared) ?? images.opened
     let reading = WorkProgress(of: opened.count, "images", on: terminal)
     let data = DataReport(opened, Workers(threads)) { reading.advance() }
     reading.end()
-    guard data.images > 0 else {
-      throw CommandFailure(.data, BrokenFile.summary(opened.broken) ?? "there are no images")
-    }
+    // Where there are too few, a client does not begin, and so the report ends here.
+    guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
     if let place { try draw(images, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
-    let fitted = try images.fitted(to: ImageFit(plan.encoder))
-    guard data.images >= 2 else { throw CommandFailure(.data, "one image is too few: two are needed") }
+    let fitted = try images.prepared(for: plan)
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
     let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
     let stages = (1...plan.stages).map { stage in

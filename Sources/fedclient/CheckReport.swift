@@ -13,9 +13,11 @@ struct CheckReport: Encodable {
 
   var table: String {
     var lines = [
-      line("images", "\(data.images)\(data.grey > 0 ? ", \(data.grey) of them grey" : "")"),
+      line("images", images),
       line("height", spread(data.height)), line("width", spread(data.width)),
-      line("classes", data.classes.isEmpty ? "none" : "\(data.classes.count)"),
+      line(
+        "classes",
+        data.classes.isEmpty ? data.labelProblem.map { "none: \($0)" } ?? "none" : "\(data.classes.count)"),
     ]
     let longest = data.classes.map(\.name.count).max() ?? 0
     lines += data.classes.map {
@@ -24,9 +26,27 @@ struct CheckReport: Encodable {
     lines.append(line("broken", data.broken.isEmpty ? "none" : "\(data.broken.count), left out"))
     lines += data.broken.prefix(Self.named).map { line("", "\($0.path): \($0.reason)") }
     if data.broken.count > Self.named { lines.append(line("", "and \(data.broken.count - Self.named) more")) }
+    if !data.passedOver.isEmpty {
+      lines.append(
+        line(
+          "other",
+          data.passedOver.map { "\($0.count) \($0.ending)" }.joined(separator: ", ") + ", passed over"))
+    }
     if let sheet { lines.append(line("sheet", sheet)) }
     if !stages.isEmpty { lines += [""] + table(stages) }
     return lines.joined(separator: "\n")
+  }
+
+  /// What is wrong with fewer than two images.
+  var tooFew: DatasetError {
+    .tooFew(count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+  }
+
+  private var images: String {
+    let (grey, cmyk) = (
+      data.grey > 0 ? "\(data.grey) of them grey" : nil, data.cmyk > 0 ? "\(data.cmyk) of them CMYK" : nil
+    )
+    return (["\(data.images)"] + [grey, cmyk].compactMap { $0 }).joined(separator: ", ")
   }
 
   /// Broken files that are named before the rest is counted.

@@ -9,6 +9,8 @@ struct ClientLog: Sendable {
 
   func warn(_ line: String) { logger.warning("\(line)") }
 
+  func tell(_ line: String) { logger.notice("\(line)") }
+
   func shared(_ share: LocalShare, name: String) {
     logger.notice("\(name): share \(share.share), \(share.partition), by \(share.source)")
   }

@@ -18,6 +18,10 @@ final class LocalImages: Sendable {
     images = Mutex(all)
   }
 
+  /// Throws unless there are two that can be read, the fewest that make a batch: a client that has fewer is of no use to
+  /// its server. Reads no more of them than are needed to know.
+  func requireEnough() throws(DatasetError) { try opened.requireReadable(2) }
+
   /// The images as they were found or, later, as an encoder took them last.
   var opened: ImageSet { images.withLock { $0 } }
 
@@ -34,8 +38,14 @@ final class LocalImages: Sendable {
   /// The images that this client trains on under a plan.
   func prepared(for plan: Plan) throws -> ImageSet {
     let all = try fitted(to: ImageFit(plan.encoder))
-    return try share?.images(of: all, plan) ?? all
+    guard let share else { return all }
+    let own = try share.images(of: all, plan)
+    try own.requireReadable(2)
+    return own
   }
+
+  /// A line about files that are not called as images are; nil where there are none.
+  var passedOver: String? { opened.passedOver.summary }
 
   /// A line about files that were found broken since this was asked before; nil where there are none.
   var newlyBroken: String? { news.line(opened.broken) }

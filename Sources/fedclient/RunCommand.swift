@@ -104,6 +104,7 @@ struct RunCommand: AsyncParsableCommand {
         manners.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
+        try images.requireEnough()
         let endpoint = try endpoint
         guard place.certificate != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
@@ -123,6 +124,7 @@ struct RunCommand: AsyncParsableCommand {
           if let line = images.newlyBroken { log.warn(line) }
         }
         if let line = images.newlyBroken { log.warn(line) }
+        if let line = images.passedOver { log.tell(line) }
         let running = Task { try await client.run() }
         let manager = ServiceManager()
         // Its server may be away for long: it is ready when it can begin to look for it.

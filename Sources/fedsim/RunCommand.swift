@@ -42,7 +42,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "How the images are shared out: even, dirichlet:BETA (over labels, the smaller the more uneven) or shards:K (K classes a client).",
+      "How the images are shared out: even, dirichlet:BETA (over labels, the smaller the more uneven) or shards:K (K shards of the images sorted by label a client, about K classes at most).",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 

@@ -60,7 +60,8 @@ import Testing
     (
       ["fedclient", "check"],
       [
-        "--data <spec>", "--plan <file>", "--sheet <file>", "--strict", "--threads <threads>",
+        "--data <spec>", "--partition <kind>", "--share <index/count>", "--plan <file>", "--sheet <file>",
+        "--strict", "--threads <threads>",
         "--memory <bytes>", "--json",
       ]
     ),

@@ -1,4 +1,4 @@
-import CJPEG
+import CTurboJPEG
 import CPNG
 import CZlib
 
@@ -27,16 +27,51 @@ package enum Make {
   }
 
   /// A JPEG with EXIF's orientation in it, in either order of bytes.
-  package static func oriented(_ jpeg: [UInt8], _ orientation: Int, bigEndian: Bool = false) -> [UInt8] {
+  package static func oriented(
+    _ jpeg: [UInt8], _ orientation: Int, bigEndian: Bool = false, long: Bool = false
+  ) -> [UInt8] {
+    inserting(
+      marker: 0xE1, Array("Exif\0\0".utf8) + exif(orientation, bigEndian: bigEndian, long: long), into: jpeg)
+  }
+
+  /// What EXIF says of an orientation, which is a SHORT unless it is to be a LONG.
+  package static func exif(_ orientation: Int, bigEndian: Bool = false, long: Bool = false) -> [UInt8] {
     func number(_ value: Int, _ count: Int) -> [UInt8] {
       let bytes = (0..<count).map { UInt8(value >> (8 * $0) & 0xFF) }
       return bigEndian ? bytes.reversed() : bytes
     }
-    let entry = number(0x0112, 2) + number(3, 2) + number(1, 4) + number(orientation, 2) + [0, 0]
-    let tiff =
-      Array((bigEndian ? "MM" : "II").utf8) + number(42, 2) + number(8, 4) + number(1, 2) + entry
+    let value = long ? number(orientation, 4) : number(orientation, 2) + [0, 0]
+    let entry = number(0x0112, 2) + number(long ? 4 : 3, 2) + number(1, 4) + value
+    return Array((bigEndian ? "MM" : "II").utf8) + number(42, 2) + number(8, 4) + number(1, 2) + entry
       + number(0, 4)
-    return inserting(marker: 0xE1, Array("Exif\0\0".utf8) + tiff, into: jpeg)
+  }
+
+  /// A baseline JPEG of planes of [H, W] bytes, each in a scan of its own. Adobe's segment says what colours they are:
+  /// 0 for as they are, 1 for YCbCr, 2 for YCCK.
+  package static func jpeg(scans planes: [[UInt8]], height: Int, width: Int, adobe: UInt8? = nil) throws
+    -> [UInt8]
+  {
+    var (tables, scans): ([UInt8], [UInt8]) = ([], [])
+    for (index, plane) in planes.enumerated() {
+      let grey = try jpeg(plane, height: height, width: width, channels: 1)
+      var offset = 2
+      while grey[offset + 1] != 0xDA {
+        let end = offset + 2 + Int(grey[offset + 2]) << 8 + Int(grey[offset + 3])
+        if index == 0 && [0xDB, 0xC4].contains(grey[offset + 1]) { tables += grey[offset..<end] }
+        offset = end
+      }
+      scans += [0xFF, 0xDA, 0, 8, 1, UInt8(index + 1), 0, 0, 63, 0] as [UInt8]
+      scans += grey[(offset + 10)..<(grey.count - 2)]
+    }
+    var file: [UInt8] = [0xFF, 0xD8] + tables
+    file += [0xFF, 0xC0, 0, UInt8(8 + 3 * planes.count), 8] as [UInt8]
+    file += big(height, 2) + big(width, 2)
+    file.append(UInt8(planes.count))
+    for index in planes.indices { file += [UInt8(index + 1), 0x11, 0] as [UInt8] }
+    file += scans
+    file += [0xFF, 0xD9] as [UInt8]
+    guard let adobe else { return file }
+    return inserting(marker: 0xEE, Array("Adobe".utf8) + [0, 100, 0, 0, 0, 0, adobe], into: file)
   }
 
   /// A JPEG with another segment behind its start.
@@ -75,14 +110,39 @@ package enum Make {
 
   /// A PNG put together by hand: what libpng's simplified API does not write.
   package static func png(
-    height: Int, width: Int, depth: UInt8, colour: UInt8, rows: [UInt8], chunks: [(String, [UInt8])] = []
+    height: Int, width: Int, depth: UInt8, colour: UInt8, rows: [UInt8], chunks: [(String, [UInt8])] = [],
+    behind: [(String, [UInt8])] = [], interlaced: Bool = false
   ) -> [UInt8] {
-    let header = big(width, 4) + big(height, 4) + [depth, colour, 0, 0, 0]
+    let header = big(width, 4) + big(height, 4) + [depth, colour, 0, 0, interlaced ? 1 : 0]
     var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-    for (name, body) in [("IHDR", header)] + chunks + [("IDAT", zlib(rows)), ("IEND", [])] {
+    var all: [(String, [UInt8])] = [("IHDR", header)] + chunks
+    all.append(("IDAT", zlib(rows)))
+    all += behind
+    all.append(("IEND", []))
+    for (name, body) in all {
       let part = Array(name.utf8) + body
       file += big(body.count, 4) + part + big(Int(crc32(0, part, UInt32(part.count))), 4)
     }
     return file
+  }
+
+  /// The rows of [H, W] pixels of so many bytes each for a PNG, unfiltered: as they are, or in the seven passes of Adam7.
+  package static func rows(
+    _ pixels: [UInt8], height: Int, width: Int, pixelBytes: Int, interlaced: Bool
+  ) -> [UInt8] {
+    let adam7 = [
+      (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1),
+    ]
+    var rows: [UInt8] = []
+    for (top, left, down, across) in interlaced ? adam7 : [(0, 0, 1, 1)] where left < width {
+      for y in stride(from: top, to: height, by: down) {
+        rows.append(0)
+        for x in stride(from: left, to: width, by: across) {
+          let start = (y * width + x) * pixelBytes
+          rows += pixels[start..<start + pixelBytes]
+        }
+      }
+    }
+    return rows
   }
 }

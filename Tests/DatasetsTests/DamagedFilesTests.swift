@@ -1,5 +1,5 @@
 import DataFiles
-import CJPEG
+import CTurboJPEG
 import Datasets
 import Engine
 import Testing

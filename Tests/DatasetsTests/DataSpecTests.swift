@@ -18,6 +18,25 @@ import Testing
       try DataSpec(parsing: "idx:x.gz?labels=y.gz").source == .idx(path: "x.gz", labels: "y.gz"))
   }
 
+  /// What a file may be called, a specification may name.
+  @Test func marksAreWrittenTwice() throws {
+    func path(_ text: String) throws -> DataSpec.Source { try DataSpec(parsing: text).source }
+    #expect(try path("cifar10:/what??/x") == .cifar10(directory: "/what?/x"))
+    #expect(try path("cifar10:/a&b??????limit=3") == .cifar10(directory: "/a&b???limit=3"))
+    #expect(try path("cifar10:/what???limit=3") == .cifar10(directory: "/what?"))
+    #expect(try path("cifar10:\u{301}?limit=3") == .cifar10(directory: "\u{301}"))
+    #expect(try path("npy:a?labels=\u{301}") == .npy(path: "a", labels: "\u{301}"))
+    #expect(try path("npy:a.npy?labels=/x?y&&z&limit=3") == .npy(path: "a.npy", labels: "/x?y&z"))
+    let error = #expect(throws: DatasetError.self) { try path("folder:/what?/cat") }
+    #expect(error?.description.contains("a ? in a file's name is written ??") == true)
+  }
+
+  @Test func otherNumbersOfClassesAreAskedFor() throws {
+    #expect(try DataSpec(parsing: "cifar10:d?classes=20").source == .cifar10(directory: "d", classes: 20))
+    #expect(throws: DatasetError.self) { try DataSpec(parsing: "cifar10:d?classes=257") }
+    #expect(throws: DatasetError.self) { try DataSpec(parsing: "cifar100:d?classes=20") }
+  }
+
   @Test(arguments: [
     ("shapes", "KIND:ARGUMENT"), ("", "KIND:ARGUMENT"), ("mnist:x", "unknown kind 'mnist'"),
     ("shapes:", "nothing after"), ("shapes:ten", "COUNT 'ten'"), ("shapes:0", "COUNT '0'"),

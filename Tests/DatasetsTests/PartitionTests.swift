@@ -5,8 +5,8 @@ import Testing
   private let set = TestImages.labelled((0..<1003).map { $0 * 7 % 10 }, classes: 10)
 
   static let partitions: [Partition] = [
-    .even, .dirichlet(beta: 0.01), .dirichlet(beta: 0.5), .dirichlet(beta: 100), .shards(classesPerClient: 1),
-    .shards(classesPerClient: 2),
+    .even, .dirichlet(beta: 0.01), .dirichlet(beta: 0.5), .dirichlet(beta: 100), .shards(perClient: 1),
+    .shards(perClient: 2),
   ]
 
   @Test(arguments: partitions, [1, 7, 40])
@@ -42,7 +42,7 @@ import Testing
   @Test func unlabelledImagesCanOnlyBeSplitEvenly() throws {
     let unlabelled = ImageSet(pixels: [UInt8](repeating: 0, count: 100), count: 100, channels: 1, size: 1)
     #expect(try Partition.even.split(unlabelled, clients: 5, seed: 1).count == 5)
-    for partition in [Partition.dirichlet(beta: 1), .shards(classesPerClient: 2)] {
+    for partition in [Partition.dirichlet(beta: 1), .shards(perClient: 2)] {
       let error = #expect(throws: DatasetError.self) { try partition.split(unlabelled, clients: 5, seed: 1) }
       #expect(error?.description.contains("unlabelled") == true)
     }
@@ -51,7 +51,7 @@ import Testing
   @Test func parsing() throws {
     #expect(try Partition(parsing: "even") == .even)
     #expect(try Partition(parsing: "dirichlet:0.5") == .dirichlet(beta: 0.5))
-    #expect(try Partition(parsing: "shards:2") == .shards(classesPerClient: 2))
+    #expect(try Partition(parsing: "shards:2") == .shards(perClient: 2))
     for partition in Self.partitions { #expect(try Partition(parsing: partition.description) == partition) }
     for text in [
       "", "odd", "even:2", "dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:-1", "dirichlet:nan",

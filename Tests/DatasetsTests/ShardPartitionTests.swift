@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [1, 2, 5])
   func clientsHaveAtMostSoManyClasses(perClient: Int) throws {
     let labels = try #require(set.labels)
-    let parts = try Partition.shards(classesPerClient: perClient).split(set, clients: 20, seed: 2)
+    let parts = try Partition.shards(perClient: perClient).split(set, clients: 20, seed: 2)
     for part in parts {
       #expect(part.count == 100)
       // 20 clients x K shards divide ten classes of equal size, so no shard spans two.
@@ -15,13 +15,25 @@ import Testing
     }
   }
 
+  /// What a client has are shards: where classes do not fill them, one has images of two classes, and two shards may be
+  /// of the same.
+  @Test func classesThatDoNotFillTheirShardsAreShared() throws {
+    // Two classes of 10 and 30 images in 4 shards of 10: the cuts fall on the classes' border. In 8 of 5, too; in 3 not.
+    let uneven = TestImages.labelled((0..<40).map { $0 < 10 ? 0 : 1 }, classes: 2)
+    let labels = try #require(uneven.labels)
+    let parts = try Partition.shards(perClient: 1).split(uneven, clients: 3, seed: 4)
+    #expect(parts.map { Set($0.map { labels[$0] }).count }.sorted() == [1, 1, 2])
+    let four = try Partition.shards(perClient: 2).split(uneven, clients: 2, seed: 4)
+    #expect(four.map { Set($0.map { labels[$0] }).count }.sorted() == [1, 2])
+  }
+
   @Test func moreShardsThanImagesAreRefused() {
     let error = #expect(throws: DatasetError.self) {
-      try Partition.shards(classesPerClient: 300).split(set, clients: 10, seed: 1)
+      try Partition.shards(perClient: 300).split(set, clients: 10, seed: 1)
     }
     #expect(error?.description.contains("2000 images do not make 300 shards for each of 10 clients") == true)
     #expect(throws: DatasetError.self) {
-      try Partition.shards(classesPerClient: .max).split(set, clients: 10, seed: 1)
+      try Partition.shards(perClient: .max).split(set, clients: 10, seed: 1)
     }
   }
 }

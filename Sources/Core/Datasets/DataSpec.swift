@@ -9,15 +9,16 @@ package enum DataRole: Sendable, Hashable {
   case test
 }
 
-/// Where images come from, as a user writes it: `KIND:ARGUMENT[?option=value&…]` (docs/data.md).
+/// Where images come from, as a user writes it: `KIND:ARGUMENT[?option=value&…]` (docs/data.md). A `?` in the argument
+/// is written twice, and so is a `&` in a value.
 ///
 /// A new kind of data joins in ``Source``, in ``DataSpec/kinds`` and in `load`, and brings a reader in a file of its
 /// own.
 package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   /// The kinds of data.
   package enum Source: Sendable, Hashable {
-    /// CIFAR-10's binary files in a directory.
-    case cifar10(directory: String)
+    /// CIFAR-10's binary files in a directory, or such with another number of classes.
+    case cifar10(directory: String, classes: Int = 10)
     /// CIFAR-100's.
     case cifar100(directory: String, labels: CIFAR100.Labels)
     /// STL-10's; a nil split is the role's.
@@ -60,7 +61,9 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     var options = try SpecificationOptions(parsing: text)
     let argument = options.argument
     switch options.kind {
-    case "cifar10": source = .cifar10(directory: argument)
+    case "cifar10":
+      // A label is one byte.
+      source = .cifar10(directory: argument, classes: try options.take("classes", in: 1...256) ?? 10)
     case "cifar100":
       source = .cifar100(directory: argument, labels: try options.word("labels") ?? .fine)
     case "stl10": source = .stl10(directory: argument, split: try options.word("split"))
@@ -124,7 +127,8 @@ extension DataSpec {
     // Beyond all images there are none.
     let end = shuffle == nil ? limit.map { $0 > Int.max - skip ? Int.max : skip + $0 } : nil
     switch source {
-    case .cifar10(let directory): return try CIFAR10.read(directory: directory, role: role, limit: end)
+    case .cifar10(let directory, let classes):
+      return try CIFAR10.read(directory: directory, role: role, classes: classes, limit: end)
     case .cifar100(let directory, let labels):
       return try CIFAR100.read(directory: directory, role: role, labels: labels, limit: end)
     case .stl10(let directory, let split):

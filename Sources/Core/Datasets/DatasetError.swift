@@ -2,8 +2,10 @@
 package enum DatasetError: Error, Equatable, CustomStringConvertible {
   /// A specification such as `shapes:1000?size=32` that cannot be understood.
   case badSpecification(String, problem: String)
-  /// Nothing there, or something that is not a directory.
+  /// Nothing there.
   case missingDirectory(path: String)
+  /// Something there that is not a directory.
+  case notDirectory(path: String)
   /// The directory is there, but nothing in it is named as the format wants.
   case noFiles(path: String, pattern: String)
   /// What the system said when a file or directory was opened.
@@ -12,16 +14,18 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case unwritable(path: String, reason: String)
   /// A file that is not a whole number of records.
   case wrongSize(path: String, bytes: Int, recordBytes: Int)
-  /// A label over the largest; records count from 0.
-  case badLabel(path: String, record: Int, label: Int, classes: Int)
+  /// A label over the largest; records count from 0. Where an option says how many classes there are, it is offered.
+  case badLabel(path: String, record: Int, label: Int, classes: Int, option: String? = nil)
   /// A file that is not what its format says, or an array that cannot be images or labels.
   case malformed(path: String, problem: String)
-  /// More bytes than this machine has memory.
+  /// More bytes than this process may have memory.
   case tooLarge(path: String, bytes: Int, memory: Int)
   /// Images that cannot be read, where all must be.
   case broken([BrokenFile])
-  /// Images without labels, where those are needed for what is named.
-  case unlabelled(for: String)
+  /// Fewer images that can be read than a batch needs, and what is broken beside them.
+  case tooFew(count: Int, broken: [BrokenFile])
+  /// Images without labels, where those are needed for what is named, and what is wrong with those that there are.
+  case unlabelled(for: String, problem: String? = nil)
   /// Labels of training and of test images that do not mean the same.
   case differentClasses(train: [String], test: [String])
   /// A partition such as `dirichlet:0.5` that cannot be understood.
@@ -43,6 +47,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "data '\(text)': \(problem); accepted: \(DataSpec.accepted)"
     case .missingDirectory(let path):
       "\(path): no such directory"
+    case .notDirectory(let path):
+      "\(path): is not a directory"
     case .noFiles(let path, let pattern):
       "\(path): no file named \(pattern) in this directory"
     case .unreadable(let path, let reason):
@@ -53,17 +59,21 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       bytes == 0
         ? "\(path): is empty, where records of \(recordBytes) bytes are expected"
         : "\(path): \(bytes) bytes are not a multiple of \(recordBytes): \(bytes % recordBytes) left over"
-    case .badLabel(let path, let record, let label, let classes):
+    case .badLabel(let path, let record, let label, let classes, let option):
       "\(path): record \(record) has label \(label), where labels are 0 to \(classes - 1)"
+        + (option.map { "; \($0) takes another number of classes" } ?? "")
     case .malformed(let path, let problem):
       "\(path): \(problem)"
     case .tooLarge(let path, let bytes, let memory):
-      "\(path): \(bytes / 1_000_000) MB of images, where this machine has \(memory / 1_000_000) MB of memory; "
+      "\(path): \(bytes / 1_000_000) MB of images, where there are \(memory / 1_000_000) MB of memory; "
         + "take some of them with limit=N"
     case .broken(let files):
       BrokenFile.refusal(files)
-    case .unlabelled(let purpose):
-      "\(purpose) needs labels, and the images have none"
+    case .tooFew(let count, let broken):
+      (count == 0 ? "no image" : "one image") + " can be read, and two are needed"
+        + (BrokenFile.summary(broken).map { ": \($0)" } ?? "")
+    case .unlabelled(let purpose, let problem):
+      "\(purpose) needs labels, and the images have none" + (problem.map { ": \($0)" } ?? "")
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) are not the test images' (\(Self.list(test)))"
     case .badPartition(let text, let problem):

@@ -1,7 +1,7 @@
 import Engine
 
 /// The parts of a specification `KIND:ARGUMENT[?option=value&…]`; options are taken out one by one, and
-/// what is left at the end is unknown.
+/// what is left at the end is unknown. Where a file is called so, `??` is a `?` of the argument and `&&` a `&` of a value.
 struct SpecificationOptions {
   let text: String
   let kind: String
@@ -12,24 +12,41 @@ struct SpecificationOptions {
 
   init(parsing text: String) throws(DatasetError) {
     self.text = text
-    guard let colon = text.firstIndex(of: ":") else {
+    guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
       throw .badSpecification(text, problem: "not of the form KIND:ARGUMENT")
     }
     kind = String(text[..<colon])
-    let rest = text[text.index(after: colon)...]
-    let mark = rest.firstIndex(of: "?") ?? rest.endIndex
-    argument = String(rest[..<mark])
+    let rest = text[text.utf8.index(after: colon)...]
+    let (first, options) = Self.cut(rest.utf8, at: UInt8(ascii: "?"))
+    argument = first
     guard !argument.isEmpty else { throw .badSpecification(text, problem: "nothing after '\(kind):'") }
-    guard mark < rest.endIndex else { return }
-    for option in rest[rest.index(after: mark)...].split(separator: "&", omittingEmptySubsequences: false) {
-      let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2 else {
-        throw .badSpecification(text, problem: "option '\(option)' is not of the form name=value")
+    var left = options
+    while let given = left {
+      let option: String
+      (option, left) = Self.cut(given, at: UInt8(ascii: "&"))
+      guard let sign = option.utf8.firstIndex(of: UInt8(ascii: "=")) else {
+        let hint = option.contains("/") ? ", and a ? in a file's name is written ??" : ""
+        throw .badSpecification(text, problem: "option '\(option)' is not of the form name=value\(hint)")
       }
-      guard values.updateValue(String(parts[1]), forKey: String(parts[0])) == nil else {
-        throw .badSpecification(text, problem: "option '\(parts[0])' is given twice")
+      let name = String(option[..<sign])
+      guard values.updateValue(String(option[option.utf8.index(after: sign)...]), forKey: name) == nil else {
+        throw .badSpecification(text, problem: "option '\(name)' is given twice")
       }
     }
+  }
+
+  /// What stands before the first mark that is not doubled, doubled ones single, and what stands behind it, if it is
+  /// there. A mark is a byte: letters may begin with a combining mark, which Swift would take as a part of it.
+  private static func cut(_ text: Substring.UTF8View, at mark: UInt8) -> (String, Substring.UTF8View?) {
+    var (first, rest): ([UInt8], Substring.UTF8View) = ([], text)
+    while let byte = rest.popFirst() {
+      if byte == mark {
+        guard rest.first == mark else { return (String(decoding: first, as: UTF8.self), rest) }
+        rest.removeFirst()
+      }
+      first.append(byte)
+    }
+    return (String(decoding: first, as: UTF8.self), nil)
   }
 
   /// The option's text, which must not be empty; nil where it is not given.

@@ -5,7 +5,10 @@ package enum Spelling {
     to word: String, among candidates: [String], by name: (String) -> String = { $0 }
   ) -> String? {
     let word = shortened(word)
-    let nearest = candidates.map { ($0, distance(word, name($0))) }.min { $0.1 < $1.1 }
+    // Names come from files, too, where anybody may have made many and long ones.
+    let nearest = candidates.prefix(1000).filter { name($0).utf8.count <= 200 }.map {
+      ($0, distance(word, name($0)))
+    }.min { $0.1 < $1.1 }
     return nearest.flatMap { $0.1 <= max(1, word.count / 3) ? $0.0 : nil }
   }
 

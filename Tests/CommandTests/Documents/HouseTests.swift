@@ -40,11 +40,15 @@ import Testing
   @Test func everythingThatItStandsOnIsNamed() throws {
     let stands = try #require(text.components(separatedBy: "## What it stands on\n").last).lowercased()
     let package = try Repository.text("Package.swift")
-    let system = package.matches(of: /pkgConfig: "(?:lib)?([a-z]+)"/).map { String($0.1) }
+    let system = package.matches(of: /(?:pkgConfig: "(?:lib)?|linkedLibrary\(")([a-z]+)"/).map {
+      String($0.1)
+    }
     let packages = package.matches(of: /\.package\(url: ".*\/([^"\/]+)"/).map { $0.1.lowercased() }
     #expect(system.count >= 6 && packages.count >= 6)
     for name in system + packages {
-      let known = ["turbojpeg": "libjpeg-turbo", "deflate": "libdeflate", "png": "libpng"][name] ?? name
+      let known =
+        ["turbojpeg": "libjpeg-turbo", "jpeg": "libjpeg-turbo", "deflate": "libdeflate", "png": "libpng"][
+          name] ?? name
       #expect(stands.contains(known), "\(known)")
     }
   }

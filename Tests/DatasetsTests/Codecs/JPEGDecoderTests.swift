@@ -1,6 +1,7 @@
 import DataFiles
-import CJPEG
+import CTurboJPEG
 import Datasets
+import Foundation
 import Testing
 
 @Suite struct JPEGDecoderTests {
@@ -59,8 +60,8 @@ import Testing
   ])
   func theOrientationTurnsTheImage(value: Int, seen: String) throws {
     let stored = try Make.jpeg(Self.quarters, height: 32, width: 48)
-    for bigEndian in [false, true] {
-      let set = try image(Make.oriented(stored, value, bigEndian: bigEndian))
+    for (bigEndian, isLong) in [(false, false), (true, false), (false, true), (true, true)] {
+      let set = try image(Make.oriented(stored, value, bigEndian: bigEndian, long: isLong))
       #expect(corners(set) == seen)
       let isTurned = value >= 5
       let shape = ImageShape(channels: 3, height: isTurned ? 48 : 32, width: isTurned ? 32 : 48)
@@ -109,10 +110,117 @@ import Testing
     #expect(corners(try image(file)) == "RGBW")
   }
 
-  @Test func cmykIsRefusedWithItsReason() throws {
-    let file = try Make.jpeg([UInt8](repeating: 99, count: 8 * 8 * 4), height: 8, width: 8, channels: 4)
-    let error = #expect(throws: DatasetError.self) { try image(file) }
-    #expect(error?.description.contains("image.jpg: it is CMYK") == true, "\(String(describing: error))")
+  /// With and without Adobe's segment, and as YCCK. What comes of it is what Pillow's `convert("RGB")` makes.
+  @Test func cmykBecomesColourAsPillowHasIt() throws {
+    let inks: [UInt8] = [200, 100, 50, 128]
+    let planes = inks.map { [UInt8](repeating: $0, count: 64) }
+    for file in [
+      try Make.jpeg(scans: planes, height: 8, width: 8),
+      try Make.jpeg(scans: planes, height: 8, width: 8, adobe: 0),
+      try Make.jpeg((0..<64).flatMap { _ in inks }, height: 8, width: 8, channels: 4),
+    ] {
+      let set = try image(file)
+      let bytes = set.bytes(0)
+      #expect(set.broken.isEmpty && set.foundShape(of: 0).channels == 4 && set.shape(0).channels == 3)
+      for (channel, expected) in [100, 50, 25].enumerated() {
+        #expect(
+          bytes[channel * 64..<(channel + 1) * 64].allSatisfy { abs(Int($0) - expected) <= 2 }, "\(bytes)")
+      }
+      // Rec. 601: 0.299 · 100 + 0.587 · 50 + 0.114 · 25 = 62.1.
+      #expect(try image(file, channels: 1).bytes(0).allSatisfy { abs(Int($0) - 62) <= 2 })
+    }
+  }
+
+  /// A decoder keeps all of them, of any kind, until the last has come.
+  @Test func severalScansAreCounted() throws {
+    let planes = (1...3).map { Make.noise(64 * 64, seed: UInt64($0)) }
+    let file = try Make.jpeg(scans: planes, height: 64, width: 64, adobe: 0)
+    let set = try image(file)
+    let decoded = set.bytes(0)
+    #expect(zip(decoded, planes.flatMap { $0 }).allSatisfy { abs(Int($0) - Int($1)) <= 3 })
+    let large = try Make.jpeg(
+      scans: [[UInt8]](repeating: [UInt8](repeating: 9, count: 1024 * 1024), count: 3), height: 1024,
+      width: 1024)
+    #expect(try image(large).spareBytes >= 6 << 20, "two bytes for each number")
+    let single = try Make.jpeg([UInt8](repeating: 9, count: 3 << 20), height: 1024, width: 1024)
+    #expect(try image(single).spareBytes < 6 << 20)
+    // The limit is that of images that are held as a whole.
+    var claiming = file
+    let frame = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == 0xC0 })
+    claiming.replaceSubrange(frame + 5..<frame + 9, with: Make.big(9000, 2) + Make.big(12000, 2))
+    let error = #expect(throws: DatasetError.self) { try image(claiming) }
+    #expect(error?.description.contains("12000 x 9000 pixels are more than 67108864") == true)
+  }
+
+  @Test func aMissingScanIsBroken() throws {
+    let planes = (1...3).map { Make.noise(32 * 32, seed: UInt64($0)) }
+    let file = try Make.jpeg(scans: planes, height: 32, width: 32)
+    let starts = file.indices.dropLast().filter { file[$0] == 0xFF && file[$0 + 1] == 0xDA }
+    let progressive = try Make.jpeg(Self.quarters, height: 32, width: 48, flags: TJFLAG_PROGRESSIVE)
+    let last = try #require(
+      progressive.indices.dropLast().last { progressive[$0] == 0xFF && progressive[$0 + 1] == 0xDA })
+    for cut in [Array(file[..<starts[2]]) + [0xFF, 0xD9], Array(progressive[..<last])] {
+      let set = try image(cut)
+      _ = set.bytes(0)
+      #expect(set.broken.count == 1)
+    }
+    let whole = try image(progressive)
+    let expected = whole.bytes(0)
+    #expect(try image(Array(progressive.dropLast(2))).bytes(0) == expected, "its scans are all there")
+  }
+
+  /// What is odd about a file, and changes none of its rows.
+  @Test func odditiesAreTakenWhereAllRowsAreThere() throws {
+    let file = try Make.jpeg(Make.noise(40 * 56 * 3, seed: 4), height: 40, width: 56)
+    let expected = try image(file).bytes(0)
+    var revision = file
+    revision.replaceSubrange(11..<13, with: [0, 0])
+    let table = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == 0xDB })
+    let padding: [UInt8] = (0..<40).map { $0 % 2 == 0 ? 0x12 : 0x34 }
+    func joined(_ parts: [UInt8]...) -> [UInt8] { parts.flatMap { $0 } }
+    let (before, behind, open) = (Array(file[..<table]), Array(file[table...]), Array(file.dropLast(2)))
+    let oddities: [(String, [UInt8])] = [
+      ("JFIF revision 0", revision), ("no end", open),
+      ("padding before the end", joined(open, padding, [0xFF, 0xD9])),
+      ("padding before a table", joined(before, padding, behind)),
+      ("fill bytes", joined(before, [0xFF, 0xFF, 0xFF], behind)),
+      ("padding behind the end", joined(file, padding)),
+      ("a segment that nobody knows", joined(before, [0xFF, 0xEF, 0, 4, 1, 2], behind)),
+    ]
+    for (name, odd) in oddities {
+      let set = try image(odd)
+      #expect(set.bytes(0) == expected && set.broken.isEmpty, "\(name): \(set.broken)")
+    }
+    // EXIF stands behind padding, too.
+    let turned = Make.oriented(file, 3)
+    let exif = Array(turned[2..<2 + turned.count - file.count])
+    // Behind the start and JFIF's segment.
+    let padded = joined(Array(file[..<20]), padding, exif, Array(file[20...]))
+    #expect(try image(turned).bytes(0) != expected)
+    #expect(try image(padded).bytes(0) == image(turned).bytes(0))
+    // A part of the last row is missing, or all behind the middle is zeros, as a disk leaves it.
+    let half = Array(file.prefix(file.count / 2))
+    let damages: [(String, [UInt8])] = [
+      ("cut off", Array(file.dropLast(40))),
+      ("half zeros", joined(half, [UInt8](repeating: 0, count: half.count))),
+      ("zeros without end", joined(half, [UInt8](repeating: 0, count: 20 * half.count))),
+    ]
+    for (name, damaged) in damages {
+      let set = try image(damaged)
+      _ = set.bytes(0)
+      #expect(set.broken.count == 1, "\(name)")
+    }
+  }
+
+  @Test(
+    .enabled(if: SharedFolder.holds(SharedFolder.cases), "the cases are not beside the package"),
+    arguments: ["extra-bytes-before-eoi", "jfif-revision-0", "no-eoi", "cmyk", "multi-scan-25-megapixels"])
+  func theCasesAreTaken(name: String) throws {
+    let set = try image(
+      Array(Data(contentsOf: SharedFolder.cases.appendingPathComponent("jpeg-\(name).jpg"))))
+    _ = set.bytes(0)
+    #expect(set.broken.isEmpty)
+    #expect(name != "multi-scan-25-megapixels" || set.spareBytes > 75_000_000)
   }
 
   /// A header behind more than is read at first.

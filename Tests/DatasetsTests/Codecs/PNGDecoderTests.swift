@@ -1,5 +1,6 @@
 import DataFiles
 import Datasets
+import Foundation
 import Testing
 
 @Suite struct PNGDecoderTests {
@@ -50,6 +51,74 @@ import Testing
     let colour = Make.png(height: 1, width: 1, depth: 16, colour: 2, rows: [0, 0x20, 0, 0x40, 0, 0x60, 0])
     let bytes = try image(colour).bytes(0).map { Int($0) }
     #expect(zip(bytes, [0x20, 0x40, 0x60]).allSatisfy { abs($0 - $1) <= 1 }, "\(bytes)")
+  }
+
+  /// Interlaced or not, it is the same picture, whatever the depth and the kind of colour.
+  @Test(arguments: [(1, 1), (3, 2), (11, 13), (32, 32)])
+  func interlacingChangesNothing(height: Int, width: Int) throws {
+    for (colour, channels, depth) in [
+      (0, 1, 8), (2, 3, 8), (4, 2, 8), (6, 4, 8), (0, 1, 16), (2, 3, 16), (4, 2, 16), (6, 4, 16),
+    ] {
+      let pixelBytes = channels * depth / 8
+      let pixels = Make.noise(height * width * pixelBytes, seed: 7)
+      let plain = try bytes(pixels, height, width, depth, colour, pixelBytes, interlaced: false)
+      let interlaced = try bytes(pixels, height, width, depth, colour, pixelBytes, interlaced: true)
+      #expect(plain == interlaced, "\(width) x \(height), depth \(depth), colour \(colour)")
+      guard colour == 2 else { continue }
+      // Without opacity the bytes are those of the file: of 16 bits the nearest of 8.
+      let samples = stride(from: 0, to: pixels.count, by: depth / 8).map { place -> UInt8 in
+        guard depth == 16 else { return pixels[place] }
+        let value = Int(pixels[place]) << 8 | Int(pixels[place + 1])
+        return UInt8((Double(value) / 257).rounded())
+      }
+      #expect(interlaced == planar(samples, channels: 3))
+    }
+  }
+
+  private func bytes(
+    _ pixels: [UInt8], _ height: Int, _ width: Int, _ depth: Int, _ colour: Int, _ pixelBytes: Int,
+    interlaced: Bool
+  ) throws -> [UInt8] {
+    let rows = Make.rows(
+      pixels, height: height, width: width, pixelBytes: pixelBytes, interlaced: interlaced)
+    let set = try image(
+      Make.png(
+        height: height, width: width, depth: UInt8(depth), colour: UInt8(colour), rows: rows,
+        interlaced: interlaced))
+    let bytes = set.bytes(0)
+    #expect(set.broken.isEmpty)
+    return bytes
+  }
+
+  @Test(.enabled(if: SharedFolder.holds(SharedFolder.cases), "the cases are not beside the package"))
+  func anInterlacedImageOf16BitsIsWhatItWas() throws {
+    let file = try Data(contentsOf: SharedFolder.cases.appendingPathComponent("png-16bit-interlaced.png"))
+    let bytes = try image(Array(file)).bytes(0)
+    // Ramps of 2048 a pixel to the right in red, downwards in green, and of half of it both ways in blue.
+    for (channel, step) in [(2048, 0), (0, 2048), (1024, 1024)].enumerated() {
+      for place in 0..<32 * 32 {
+        let value = place % 32 * step.0 + place / 32 * step.1
+        #expect(bytes[channel * 1024 + place] == UInt8((Double(value) / 257).rounded()))
+      }
+    }
+  }
+
+  /// Before the pixels, where most write it, and behind them.
+  @Test(arguments: [1, 3, 6, 8], [true, false])
+  func theOrientationTurnsTheImage(orientation: Int, isLong: Bool) throws {
+    // Red and green beside each other; what is turned upright has red at the top for 6.
+    let rows: [UInt8] = [0, 255, 0, 0, 0, 255, 0]
+    let chunk = [("eXIf", Make.exif(orientation, bigEndian: true, long: isLong))]
+    for isBehind in [false, true] {
+      let set = try image(
+        Make.png(
+          height: 1, width: 2, depth: 8, colour: 2, rows: rows, chunks: isBehind ? [] : chunk,
+          behind: isBehind ? chunk : []))
+      let isTurned = orientation >= 5
+      let shape = ImageShape(channels: 3, height: isTurned ? 2 : 1, width: isTurned ? 1 : 2)
+      #expect(set.shape(0) == shape && set.foundShape(of: 0) == shape)
+      #expect(set.bytes(0)[0] == ([1, 6].contains(orientation) ? 255 : 0), "orientation \(orientation)")
+    }
   }
 
   @Test func singleBitsAreBlackAndWhite() throws {

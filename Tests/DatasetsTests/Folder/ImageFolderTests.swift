@@ -54,25 +54,152 @@ import Testing
     #expect(reds(try load()) == [1])
   }
 
-  /// Bytes of another encoding than UTF-8 are no text that could be opened again, and are no secret.
-  @Test func namesThatAreNoTextAreBroken() throws {
+  /// Names are bytes: what is no text in one encoding is a name all the same.
+  @Test func namesThatAreNoTextAreNames() throws {
+    try put("a/1.png", 3)
+    try put("b/1.png", 4)
+    func move(_ old: String, _ new: [UInt8]) {
+      let path = Array("\(files.path)/".utf8) + new + [0]
+      let status = path.withUnsafeBytes { path in
+        rename("\(files.path)/\(old)", path.assumingMemoryBound(to: CChar.self).baseAddress!)
+      }
+      #expect(status == 0)
+    }
+    move("a/1.png", Array("a/caf".utf8) + [0xE9] + Array(".png".utf8))
+    move("a", [0xFF])
+    try put("\u{FFFD}/2.png", 5)
+    try put("c/3.png", 6)
+    move("c/3.png", Array("c/".utf8) + [0xE9] + Array(".JPG".utf8))
+    let set = try load()
+    #expect(reds(set) == [4, 6, 5, 3] && set.labels == [0, 1, 2, 3])
+    #expect(set.classNames == ["b", "c", "\u{FFFD}", "\u{FFFD}"] && set.broken.isEmpty)
+    try files.write("c/4.png", [1])
+    move("c/4.png", Array("c/".utf8) + [0xFE] + Array(".png".utf8))
+    #expect(try load().broken.map(\.path) == ["\(files.path)/c/\u{FFFD}.png"])
+  }
+
+  /// A letter in one piece and in two looks the same.
+  @Test func foldersThatLookAlikeAreTwoClasses() throws {
+    let (one, two) = ("caf\u{E9}", "cafe\u{301}")
+    for red: UInt8 in 1...3 {
+      try put("\(one)/\(red).png", red)
+      try put("\(two)/\(red).png", red + 10)
+    }
+    let set = try load()
+    #expect(set.classes == 2 && set.labels == [0, 0, 0, 1, 1, 1] && reds(set) == [11, 12, 13, 1, 2, 3])
+    #expect(set.classNames?.map { Array($0.utf8) } == [two, one].map { Array($0.utf8) })
+    #expect(DataReport(set, Workers(1)).classes.map(\.count) == [3, 3])
+    // Each broken file is told of, too.
+    for name in [one, two] { try files.write("\(name)/1.png", [0]) }
+    let news = BrokenFileNews().line(try load().broken)
+    #expect(news?.hasPrefix("2 broken files are left out") == true)
+  }
+
+  /// A combining mark belongs to the character before it: after a slash, to that.
+  @Test func namesMayBeginWithACombiningMark() throws {
+    try put("cat/\u{301}0.png", 1)
+    try put("dog/1.png", 2)
+    try put("\u{301}/3.png", 3)
+    try put("\u{301}.png/\u{301}.png", 4)
+    let set = try load("?labels=folder")
+    #expect(set.labels == [0, 1, 2, 3])
+    #expect(set.classes == 4 && set.count == 4 && set.broken.isEmpty)
+    try put(".\u{301}hidden/5.png", 5)
+    #expect(try load().count == 4)
+  }
+
+  @Test func whatIsPassedOverIsCountedByItsEnding() throws {
+    try put("cat/1.png", 1)
+    try files.write("cat/2.JFIF", Make.jpeg([UInt8](repeating: 9, count: 12), height: 2, width: 2))
+    for index in 0..<4 { try files.write("cat/\(index).webp", [1]) }
+    for index in 0..<2 { try files.write("dog/\(index).BMP", [1]) }
+    try files.write("dog/README", [1])
+    try files.write("dog/.hidden", [1])
+    try files.write("dog/a.b\u{1B}[31m", [1])
+    let set = try load()
+    #expect(set.count == 2)
+    #expect(set.passedOver.summary == "8 files are passed over: 4 .webp, 2 .bmp, 2 others")
+    #expect(DataReport(set, Workers(1)).passedOver.map(\.ending) == [".webp", ".bmp", "others"])
+    for name in ["cat/1.png", "cat/2.JFIF"] {
+      try FileManager.default.removeItem(atPath: "\(files.path)/\(name)")
+    }
+    let error = #expect(throws: DatasetError.self) { try load() }
+    #expect(
+      error?.description
+        == "\(files.path): no file named *.jpg, *.jpeg, *.jfif or *.png in this folder; 8 files are passed over: 4 .webp, 2 .bmp, 2 others"
+    )
+  }
+
+  /// However many endings there are, they take a bounded memory and line.
+  @Test func endingsAreBounded() throws {
+    try put("1.png", 1)
+    for index in 0..<300 { try files.write("x.e\(index)", []) }
+    let set = try load()
+    #expect(set.passedOver.endings.count == 101)
+    let first = try #require(set.passedOver.endings.first)
+    #expect(first.ending == "others" && first.count == 200)
+    #expect(set.passedOver.summary?.hasSuffix(" and 96 more") == true, "\(set.passedOver.summary ?? "")")
+  }
+
+  @Test func whatMachinesPutBesideImagesIsPassedOver() throws {
+    try put("cat/1.jpg", 1)
+    try put("cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", 2)
+    try put("@eaDir/2.jpg", 3)
+    try put("__MACOSX/cat/1.jpg", 4)
+    try put(".ipynb_checkpoints/1.jpg", 5)
+    try put("#recycle/1.jpg", 6)
+    let set = try load()
+    #expect(reds(set) == [1] && set.classNames == ["cat"] && set.passedOver.summary == nil)
+  }
+
+  /// A path that is longer than the system opens is named, and with it what lies at its end.
+  @Test func aPathThatIsTooLongIsSaid() throws {
     try put("a/1.png", 1)
-    func make(_ name: [UInt8], isFolder: Bool = false) {
-      let path = Array("\(files.path)/".utf8) + name + [0]
-      path.withUnsafeBytes { path in
-        let path = path.assumingMemoryBound(to: CChar.self).baseAddress!
-        if isFolder { mkdir(path, 0o700) } else { close(open(path, O_WRONLY | O_CREAT, 0o600)) }
+    let name = String(repeating: "d", count: 200)
+    var folders = [open("\(files.path)/a", O_RDONLY | O_DIRECTORY)]
+    for _ in 0..<25 {
+      #expect(mkdirat(folders[folders.count - 1], name, 0o700) == 0)
+      folders.append(openat(folders[folders.count - 1], name, O_RDONLY | O_DIRECTORY))
+    }
+    defer {
+      for folder in folders.dropLast().reversed() { unlinkat(folder, name, AT_REMOVEDIR) }
+      for folder in folders { close(folder) }
+    }
+    let set = try load()
+    #expect(reds(set) == [1] && set.broken.map(\.reason) == ["File name too long"])
+    #expect(set.broken.first?.path.hasPrefix("\(files.path)/a/\(name)") == true)
+  }
+
+  @Test func aFileIsNoMissingFolder() throws {
+    try put("1.png", 1)
+    for kind in ["folder", "cifar10", "cifar100", "stl10"] {
+      #expect(throws: DatasetError.notDirectory(path: files.path + "/1.png")) {
+        try DataSpec(parsing: "\(kind):\(files.path)/1.png").load(role: .train)
       }
     }
-    make(Array("a/caf".utf8) + [0xE9] + Array(".png".utf8))
-    make([0xFF], isFolder: true)
-    make(Array("a/no image ".utf8) + [0xE9])
+    let error = #expect(throws: DatasetError.self) {
+      try DataSpec(parsing: "folder:\(files.path)/1.png/x").load(role: .train)
+    }
+    #expect(error?.description == "\(files.path)/1.png/x: cannot be read: Not a directory")
+  }
+
+  /// Whether two can be read is known without reading all.
+  @Test func tooFewAreFoundBeforeTheyAreNeeded() throws {
+    try put("1.png", 1)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: files.path + "/1.png"))
+    for name in ["0", "2"] { try files.write("\(name).png", Array(whole.dropLast(30))) }
+    let error = #expect(throws: DatasetError.self) { try load().requireReadable(2) }
+    #expect(
+      error?.description.hasPrefix("one image can be read, and two are needed: 2 broken files are left out")
+        == true)
+    for red in 3...9 { try put("\(red).png", UInt8(red)) }
     let set = try load()
-    #expect(reds(set) == [1] && set.labels == [0])
-    #expect(set.broken.map(\.reason) == ["its name is not UTF-8", "its name is not UTF-8"])
-    #expect(set.broken.first?.path == "\(files.path)/a/caf\u{FFFD}.png")
-    let error = #expect(throws: DatasetError.self) { try load(strict: true) }
-    #expect(error?.description.contains("2 broken files are refused") == true)
+    try set.requireReadable(2)
+    #expect(set.broken.map(\.path) == ["\(files.path)/0.png", "\(files.path)/2.png"], "3.png is the second")
+    try FileManager.default.removeItem(atPath: files.path + "/9.png")
+    try set.requireReadable(2)
+    #expect(set.broken.count == 2, "nobody has asked for 9.png")
+    #expect(throws: DatasetError.self) { try set.subset([0, 2, 1]).requireReadable(2) }
   }
 
   @Test func linksAreFollowedAndCirclesEnd() throws {
@@ -124,7 +251,9 @@ import Testing
     #expect(throws: DatasetError.missingDirectory(path: files.path + "/none")) {
       try DataSpec(parsing: "folder:\(files.path)/none").load(role: .train)
     }
-    #expect(throws: DatasetError.noFiles(path: files.path, pattern: "*.jpg, *.jpeg or *.png")) { try load() }
+    #expect(throws: DatasetError.noFiles(path: files.path, pattern: "*.jpg, *.jpeg, *.jfif or *.png")) {
+      try load()
+    }
     try files.write("a.jpg", [1])
     let error = #expect(throws: DatasetError.self) { try load() }
     #expect(

@@ -57,6 +57,35 @@ import Testing
     }
   }
 
+  @Test func anotherNumberOfClassesIsOffered() throws {
+    try withDirectory(["test_batch.bin": record(1, 1) + record(15, 2)]) { directory in
+      let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
+      #expect(
+        error?.description.hasSuffix(
+          "record 1 has label 15, where labels are 0 to 9; classes=N takes another number of classes") == true
+      )
+      let set = try DataSpec(parsing: "cifar10:\(directory)?classes=16").load(role: .test)
+      #expect(set.classes == 16 && set.labels == [1, 15])
+    }
+  }
+
+  @Test(arguments: [
+    ("data_batch_1", "Python version (data_batch_1)"),
+    ("cifar-10-batches-py/batches.meta", "Python version (cifar-10-batches-py)"),
+    ("data_batch_1.mat", "Matlab version (data_batch_1.mat)"),
+    ("cifar-10-binary.tar.gz", "which must be unpacked: tar xzf cifar-10-binary.tar.gz"),
+  ])
+  func anotherVersionIsNamed(file: String, text: String) throws {
+    try withDirectory([file: [1]]) { directory in
+      let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .train) }
+      #expect(error?.description.contains(text) == true, "\(String(describing: error))")
+    }
+    try withDirectory(["train": [1], "meta": [2]]) { directory in
+      let error = #expect(throws: DatasetError.self) { try CIFAR100.read(directory: directory, role: .train) }
+      #expect(error?.description.contains("holds CIFAR-100's Python version (meta)") == true)
+    }
+  }
+
   @Test func aLabelOverNineIsRefusedWithItsPlace() throws {
     try withDirectory(["data_batch_1.bin": record(9, 0) + record(10, 0)]) { directory in
       #expect(
@@ -71,7 +100,7 @@ import Testing
       #expect(throws: DatasetError.missingDirectory(path: directory + "/none")) {
         try CIFAR10.read(directory: directory + "/none", role: .train)
       }
-      #expect(throws: DatasetError.missingDirectory(path: directory + "/data_batch_1.bin")) {
+      #expect(throws: DatasetError.notDirectory(path: directory + "/data_batch_1.bin")) {
         try CIFAR10.read(directory: directory + "/data_batch_1.bin", role: .train)
       }
       #expect(throws: DatasetError.noFiles(path: directory, pattern: "test_batch.bin")) {

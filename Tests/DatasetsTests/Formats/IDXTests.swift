@@ -41,6 +41,43 @@ import Testing
     #expect(test.bytes(0) == [22] && test.labels == [2])
   }
 
+  /// As the original site has them, as others do, and where torchvision puts them; a folder of that name is none.
+  @Test(arguments: ["d", "d/raw", "d/MNIST/raw"])
+  func theirOtherNamesAreKnown(folder: String) throws {
+    for (mark, ending) in [("-", ""), ("-", ".gz"), (".", ""), (".", ".gz")] {
+      let own = "\(mark == "." ? "points" : "dashes")\(ending)/\(folder)"
+      func pack(_ bytes: [UInt8]) -> [UInt8] { ending.isEmpty ? bytes : Make.gzip(bytes) }
+      try files.write("\(own)/train-images\(mark)idx3-ubyte\(ending)", pack(Make.idx([1, 1, 1], [11])))
+      try files.write("\(own)/train-labels\(mark)idx1-ubyte\(ending)", pack(Make.idx([1], [1])))
+      if mark == "." { try files.write("\(own)/train-images-idx3-ubyte/x", []) }
+      let set = try load("/\(own.prefix { $0 != "/" })/d")
+      #expect(set.bytes(0) == [11] && set.labels == [1], "\(own)")
+    }
+  }
+
+  @Test func labelsOfSeveralSidesAreNone() throws {
+    try files.write("x", Make.idx([2, 1, 1], [11, 12]))
+    try files.write("y", Make.idx([2, 3], [0, 1, 2, 3, 4, 5]))
+    let set = try load("/x?labels=\(files.path)/y")
+    #expect(set.labels == nil && set.labelProblem == "\(files.path)/y has 2 sides, where labels have one")
+  }
+
+  /// Labels are not read where there are not as many as images: of 3 GB of zeros nobody needs one.
+  @Test func labelsAreCountedBeforeTheyAreRead() throws {
+    try files.write("x", Make.idx([1, 1, 1], [11]))
+    try files.write("y", Make.gzip(Make.idx([2_000_000], [UInt8](repeating: 0, count: 2_000_000))))
+    let error = #expect(throws: DatasetError.self) { try load("/x?labels=\(files.path)/y") }
+    #expect(error?.description == "\(files.path)/y: has 2000000 labels for 1 images")
+  }
+
+  /// Zeros shrink to a thousandth; images do not.
+  @Test func aBombIsRefused() throws {
+    let zeros = [UInt8](repeating: 0, count: 70_000_000)
+    #expect(
+      try refusal(Make.gzip(Make.idx([70, 1000, 1000], zeros))).contains(
+        "no images shrink to less than a 256th"))
+  }
+
   @Test func whatIsWrongIsSaidInOneLine() throws {
     try files.write("y", Make.idx([2], [7, 0]))
     let whole = Make.idx([3, 4, 5], pixels)

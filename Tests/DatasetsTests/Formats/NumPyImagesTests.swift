@@ -1,5 +1,7 @@
 import DataFiles
 import Datasets
+import Engine
+import Foundation
 import Testing
 
 @Suite struct NumPyImagesTests {
@@ -52,7 +54,6 @@ import Testing
     for (shape, bytes, type, text) in [
       ([2], [1, 2], "|u1", "has 2 labels for 3 images"), ([3], [1, 255, 0], "|i1", "record 1 has label -1"),
       ([3], [UInt8](repeating: 0, count: 12), "<f4", "holds <f4, where labels are whole numbers"),
-      ([3, 2], [UInt8](repeating: 0, count: 6), "|u1", "labels=none does without"),
     ] as [([Int], [UInt8], String, String)] {
       try files.write("y.npy", Make.npy(shape, bytes, type: type))
       #expect(refusal { try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy") }.contains(text))
@@ -63,7 +64,7 @@ import Testing
     #expect(refusal { try npy([2, 2], [1, 2, 3, 4]) }.contains("has the shape [2, 2], where images are"))
     #expect(refusal { try npy([1, 2, 2, 2], [UInt8](repeating: 0, count: 8)) }.contains("where images are"))
     #expect(refusal { try npy([0, 2, 2], []) }.contains("which are no images"))
-    for type in ["|b1", "<f2", "<c8", "|S4"] {
+    for type in ["|b1", "<c8", "|S4"] {
       let bytes = [UInt8](repeating: 0, count: 64)
       #expect(
         refusal { try npy([1, 2, 2], bytes, type: type) }.contains("holds \(type), where images are bytes"))
@@ -76,13 +77,14 @@ import Testing
   }
 
   /// The same pixels however they are stored.
-  @Test(arguments: ["|u1", "<u2", ">i4", "<i8", ">u8", "<f4", ">f4", "<f8", ">f8"])
+  @Test(arguments: ["|u1", "<u2", ">i4", "<i8", ">u8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
   func numbersOfAnyTypeAreBytes(type: String) throws {
     let pixels: [UInt8] = [0, 1, 127, 128, 254, 255, 7, 9]
     let width = try #require(Int(type.suffix(1)))
     let stored = pixels.flatMap { pixel -> [UInt8] in
       let little =
         switch type.suffix(2) {
+        case "f2": Make.little(Int((Float16(pixel) / 255).bitPattern), 2)
         case "f4": Make.little(Int((Float(pixel) / 255).bitPattern), 4)
         case "f8": Make.little(Int((Double(pixel) / 255).bitPattern), 8)
         default: Make.little(Int(pixel), width)
@@ -105,6 +107,77 @@ import Testing
     ] as [([UInt8], String, String)] {
       #expect(refusal { try npy([1, 2, 2], bytes, type: type) }.contains(text))
     }
+  }
+
+  /// Of the 256 bytes, as half floats of k / 255, each comes back.
+  @Test func halfFloatsHoldEveryByte() throws {
+    let stored = (0...255).flatMap { Make.little(Int(Float16(Float($0) / 255).bitPattern), 2) }
+    #expect(try npy([1, 16, 16], stored, type: "<f2").bytes(0) == Array(0...255))
+    #expect(
+      refusal { try npy([1, 1, 1], Make.little(Int(Float16(255).bitPattern), 2), type: "<f2") }.contains(
+        "element 0 is 255.0, where an image's floats are 0 to 1"))
+  }
+
+  @Test func python2WroteItsNumbersWithAnL() throws {
+    var file = Make.npy([2, 2, 2], Array(0..<8))
+    let text = "(2L, 2L, 2L), }"
+    let place = try #require(Data(file).range(of: Data("(2, 2, 2), }   ".utf8)))
+    file.replaceSubrange(place, with: Array(text.utf8))
+    try files.write("x.npy", file)
+    #expect(try load("npy:\(files.path)/x.npy").bytes(1) == [4, 5, 6, 7])
+  }
+
+  @Test(.enabled(if: SharedFolder.holds(SharedFolder.cases), "the cases are not beside the package"))
+  func theCaseOfPython2IsRead() throws {
+    let set = try load("npy:\(SharedFolder.cases.path)/npy-python2-long.npy")
+    #expect(set.count > 0 && set.channels == 3)
+  }
+
+  /// Several labels an image are none for a classifier; training asks for none.
+  @Test func labelsOfSeveralColumnsAreNone() throws {
+    let path = try files.write(
+      "x.npz",
+      Make.zip([
+        ("train_images.npy", Make.npy([2, 2, 2], Array(0..<8))),
+        ("train_labels.npy", Make.npy([2, 3], [0, 1, 1, 0, 0, 1])),
+      ]))
+    for spec in ["npz:\(path)", "npz:\(path)?labels=train_labels"] {
+      let set = try load(spec)
+      #expect(set.count == 2 && set.labels == nil)
+      let problem = "\(path): train_labels.npy has the shape [2, 3], where labels are [N] or [N, 1]"
+      #expect(set.labelProblem == problem && set.subset([0]).labelProblem == problem)
+      #expect(DataReport(set, Workers(1)).labelProblem == problem)
+      let error = #expect(throws: DatasetError.self) {
+        try Partition.dirichlet(beta: 1).split(set, clients: 1, seed: 1)
+      }
+      #expect(error?.description.hasSuffix("it needs labels: \(problem)") == true)
+    }
+  }
+
+  /// A hundred million labels of zeros fit into 100 KB: as many as images are read, and no more.
+  @Test func labelsAreCountedBeforeTheyAreRead() throws {
+    let labels = Make.zip([
+      ("train_images.npy", Make.npy([1, 1, 1], [1])),
+      ("train_labels.npy", Make.npy([50_000_000], [UInt8](repeating: 0, count: 50_000_000))),
+    ])
+    let path = try files.write("x.npz", labels)
+    #expect(refusal { try load("npz:\(path)") }.hasSuffix("has 50000000 labels for 1 images"))
+  }
+
+  /// An archive says how large its members are, and how many bytes of it they take.
+  @Test func whatShrinksTooMuchIsRefused() throws {
+    let zeros = Make.npy([80, 1000, 1000], [UInt8](repeating: 0, count: 80_000_000))
+    let path = try files.write("x.npz", Make.zip([("train_images.npy", zeros)]))
+    #expect(refusal { try load("npz:\(path)") }.contains("no images shrink to less than a 256th"))
+    #expect(refusal { try load("npz:\(path)?limit=1") }.contains("no images shrink to less than a 256th"))
+    // The directory's size is a bound as well: nothing comes behind it.
+    var lying = Make.zip([
+      ("train_images.npy", Make.npy([100, 10, 10], [UInt8](repeating: 0, count: 10_000)))
+    ])
+    let entry = try #require(Data(lying).range(of: Data(Make.little(0x0201_4B50, 4)))).lowerBound
+    lying.replaceSubrange(entry + 24..<entry + 28, with: Make.little(500, 4))
+    let other = try files.write("y.npz", lying)
+    #expect(refusal { try load("npz:\(other)") }.contains("is too short for [100, 10, 10] elements"))
   }
 
   /// By columns, as Fortran has them: the first side's index changes fastest.

@@ -14,6 +14,7 @@ enum SharedFolder {
   static let cifar10 = url.appendingPathComponent("data/cifar10")
   static let fashion = url.appendingPathComponent("data/fashion-mnist")
   static let medmnist = url.appendingPathComponent("data/medmnist/pneumoniamnist.npz")
+  static let cases = url.appendingPathComponent("cases")
   static let folder = url.appendingPathComponent("data/image-folder")
 
   static func holds(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }

@@ -28,6 +28,15 @@ import Testing
     #expect(report.broken.map(\.path) == ["\(files.path)/dog/4.png", "\(files.path)/dog/5.png"])
   }
 
+  @Test func cmykIsCounted() throws {
+    let files = try TestFiles()
+    let planes = (0..<4).map { [UInt8](repeating: UInt8(60 * $0), count: 64) }
+    try files.write("1.jpg", Make.jpeg(scans: planes, height: 8, width: 8))
+    try files.write("2.jpg", Make.jpeg(scans: Array(planes.prefix(3)), height: 8, width: 8))
+    let report = DataReport(try DataSpec(parsing: "folder:\(files.path)").load(role: .train), Workers(1))
+    #expect(report.images == 2 && report.cmyk == 1 && report.grey == 0 && report.broken.isEmpty)
+  }
+
   /// A name cannot break the line that it stands in, or tell a terminal what to do.
   @Test func namesAreHarmless() throws {
     let files = try TestFiles()

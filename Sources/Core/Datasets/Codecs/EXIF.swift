@@ -1,7 +1,8 @@
-/// The one thing that matters here of what a camera notes in a JPEG: how the image is to be turned (CIPA DC-008).
+/// The one thing that matters here of what a camera notes in a JPEG or PNG: how the image is to be turned (CIPA DC-008).
 enum EXIF {
   private static let orientationTag = 0x0112
-  private static let short = 3
+  /// The kinds of a whole number, and their bytes: SHORT, which the standard wants, and LONG, which some write.
+  private static let kinds = [3: 2, 4: 4]
   private static let entryBytes = 12
 
   /// The orientation that a JPEG's segment APP1 names. Whatever is damaged or missing on the way there leaves the
@@ -11,6 +12,22 @@ enum EXIF {
     while let segment = segments.next() {
       guard segment.marker == 0xE1, segment.body.starts(with: Array("Exif\0\0".utf8)) else { continue }
       return orientation(ofTIFF: UnsafeBufferPointer(rebasing: segment.body.dropFirst(6))) ?? .topLeft
+    }
+    return .topLeft
+  }
+
+  /// The same of a PNG's chunk eXIf, before its pixels or behind them.
+  static func orientation(ofPNG bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
+    var offset = 8
+    while offset + 8 <= bytes.count {
+      let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+      let body = offset + 8
+      guard length <= bytes.count - body else { break }
+      if bytes[offset + 4..<body].elementsEqual("eXIf".utf8) {
+        return orientation(ofTIFF: UnsafeBufferPointer(rebasing: bytes[body..<body + length])) ?? .topLeft
+      }
+      // Behind the body stands its checksum.
+      offset = body + length + 4
     }
     return .topLeft
   }
@@ -30,8 +47,10 @@ enum EXIF {
       let offset = directory + 2 + entry * entryBytes
       guard let tag = number(offset, bytes: 2) else { return nil }
       guard tag == orientationTag else { continue }
-      guard number(offset + 2, bytes: 2) == short, number(offset + 4, bytes: 4) == 1 else { return nil }
-      return number(offset + 8, bytes: 2).flatMap { Orientation(rawValue: $0) }
+      guard let kind = number(offset + 2, bytes: 2), let width = kinds[kind],
+        number(offset + 4, bytes: 4) == 1
+      else { return nil }
+      return number(offset + 8, bytes: width).flatMap { Orientation(rawValue: $0) }
     }
     return nil
   }

@@ -1,8 +1,26 @@
+import Foundation
+
 /// Why an image's file cannot be used; the file's name comes from who reads it.
 struct ImageFault: Error, Equatable {
   let reason: String
 
   init(_ reason: String) { self.reason = reason }
+
+  /// Calls a C function that returns 0 where it fails, and writes up to `room` bytes of why.
+  static func reporting(
+    _ room: Int, _ body: (UnsafeMutablePointer<CChar>) -> Int32
+  ) throws(ImageFault) {
+    var succeeded = false
+    let message = String(unsafeUninitializedCapacity: room) { buffer in
+      buffer.withMemoryRebound(to: CChar.self) { buffer in
+        buffer[0] = 0
+        guard let place = buffer.baseAddress else { return 0 }
+        succeeded = body(place) != 0
+        return strnlen(place, room)
+      }
+    }
+    guard succeeded else { throw ImageFault(message.isEmpty ? "it cannot be decoded" : message) }
+  }
 }
 
 /// What an image's file says of itself before its pixels.
@@ -10,15 +28,25 @@ struct ImageHeader: Sendable, Hashable {
   /// Formats, told apart by their first bytes, whatever the file is called.
   enum Format: Sendable, Hashable {
     case jpeg, png
+
+    /// Nil for anything else than JPEG (ITU-T T.81, B.1.1.3) and PNG (ISO/IEC 15948, 5.2).
+    init?(_ bytes: some Collection<UInt8>) {
+      if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+        self = .jpeg
+      } else if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+        self = .png
+      } else {
+        return nil
+      }
+    }
   }
 
   let format: Format
-  /// As it is to be seen.
+  /// As it is to be seen; of 4 channels where it is CMYK, which becomes colour.
   let shape: ImageShape
   let orientation: Orientation
-  /// Bytes that the decoder holds of each of the image's pixels at once; 0 where it goes over them row by row, at any
-  /// scale.
-  let bytesHeld: Int
+  /// Bytes that the decoder holds of the image at once; 0 where it goes over it row by row, at any scale.
+  let held: Int
 
   /// Larger images would take more memory to decode than a small machine has: 64 million pixels.
   static let largestArea = 1 << 26
@@ -28,15 +56,21 @@ struct ImageHeader: Sendable, Hashable {
 
   /// Of an image that is stored at `height` x `width`. Throws where nobody should try to decode it.
   init(
-    _ format: Format, channels: Int, height: Int, width: Int, bytesHeld: Int,
+    _ format: Format, channels: Int, height: Int, width: Int, held: Int,
     _ orientation: Orientation = .topLeft
   ) throws(ImageFault) {
     guard height > 0, width > 0 else { throw ImageFault("it has no pixels") }
-    try Self.require(height: height, width: width, bytesHeld > 0 ? Self.largestArea : Self.largestAreaByRows)
-    (self.format, self.orientation, self.bytesHeld) = (format, orientation, bytesHeld)
+    try Self.require(height: height, width: width, held > 0 ? Self.largestArea : Self.largestAreaByRows)
+    (self.format, self.orientation, self.held) = (format, orientation, held)
     shape = ImageShape(
       channels: channels, height: orientation.swapsAxes ? width : height,
       width: orientation.swapsAxes ? height : width)
+  }
+
+  /// As it is in the file.
+  var stored: ImageShape {
+    orientation.swapsAxes
+      ? ImageShape(channels: shape.channels, height: shape.width, width: shape.height) : shape
   }
 
   /// Throws where so many pixels are more than `most`.
@@ -56,22 +90,18 @@ struct ImageHeader: Sendable, Hashable {
   /// Bytes that decoding takes at most, beside the file's own.
   func decodingBytes(shorterSide: Int) -> Int {
     let (area, divisor) = (shape.height * shape.width, divisor(shorterSide: shorterSide))
-    return area * bytesHeld + (format == .jpeg ? 3 * area / (divisor * divisor) : 0)
+    // CMYK has its four channels and then three.
+    let channels = shape.channels == 4 ? 7 : 3
+    return held + (format == .jpeg ? channels * area / (divisor * divisor) : 0)
   }
 
   /// Reads the header of a file of either format, of which `bytes` is the beginning.
   init(reading bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) {
-    switch Self.format(of: bytes) {
+    switch Format(bytes) {
     case .jpeg: self = try JPEGDecoder.header(bytes)
     case .png: self = try PNGDecoder.header(bytes)
     case nil: throw ImageFault(bytes.isEmpty ? "it is empty" : "it is neither JPEG nor PNG")
     }
-  }
-
-  /// Nil for anything else than JPEG (ITU-T T.81, B.1.1.3) and PNG (ISO/IEC 15948, 5.2).
-  private static func format(of bytes: UnsafeBufferPointer<UInt8>) -> Format? {
-    if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return .jpeg }
-    return bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) ? .png : nil
   }
 }
 

@@ -7,8 +7,10 @@ struct JPEGSegments: IteratorProtocol {
   init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
   mutating func next() -> (marker: UInt8, body: Slice<UnsafeBufferPointer<UInt8>>)? {
-    // Any number of 0xFF may stand before a marker.
-    while offset + 1 < bytes.count, bytes[offset] == 0xFF, bytes[offset + 1] == 0xFF { offset += 1 }
+    // Any number of 0xFF may stand before a marker, and decoders pass over whatever else does.
+    while offset + 1 < bytes.count, bytes[offset] != 0xFF || [0, 0xFF].contains(bytes[offset + 1]) {
+      offset += 1
+    }
     guard offset + 4 <= bytes.count, bytes[offset] == 0xFF else { return nil }
     let marker = bytes[offset + 1]
     let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
@@ -17,18 +19,5 @@ struct JPEGSegments: IteratorProtocol {
     guard marker != startOfScan, marker != endOfImage, length >= 2, end <= bytes.count else { return nil }
     defer { offset = end }
     return (marker, bytes[offset + 4..<end])
-  }
-
-  /// Whether the image comes in several scans, each over all of it, which a decoder keeps together: the frame's marker
-  /// says so (table B.1: 0xC2, and others that nobody decodes).
-  static func areProgressive(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-    var segments = JPEGSegments(bytes)
-    while let segment = segments.next() {
-      guard (0xC0...0xCF).contains(segment.marker), ![0xC4, 0xC8, 0xCC].contains(segment.marker) else {
-        continue
-      }
-      return segment.marker & 0b11 == 0b10
-    }
-    return false
   }
 }

@@ -4,30 +4,28 @@ import Engine
 /// PNG by libpng: any depth of bits as bytes, palettes as colours. What is transparent lies on white, as on a page.
 enum PNGDecoder {
   static func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) -> ImageHeader {
-    var image = png_image()
-    defer { png_image_free(&image) }
-    return try begin(&image, bytes)
+    var header = CPNGHeader()
+    try ImageFault.reporting(CPNG_MESSAGE) { cpng_read_header(bytes.baseAddress, bytes.count, &header, $0) }
+    let (height, width, channels) = (Int(header.height), Int(header.width), Int(header.channels))
+    try ImageHeader.require(height: height, width: width)
+    return try ImageHeader(
+      .png, channels: channels, height: height, width: width,
+      held: height * width * (channels + Int(header.is_transparent)), EXIF.orientation(ofPNG: bytes))
   }
 
-  static func decode(_ bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) -> Raster {
-    var image = png_image()
-    defer { png_image_free(&image) }
-    let shape = try begin(&image, bytes).shape
-    let isTransparent = image.format & UInt32(PNG_FORMAT_FLAG_ALPHA) != 0
-    image.format = UInt32(
-      (shape.channels == 3 ? PNG_FORMAT_FLAG_COLOR : 0) | (isTransparent ? PNG_FORMAT_FLAG_ALPHA : 0))
-    // Otherwise libpng takes 16-bit numbers for linear ones, which they are in hardly any file.
-    image.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
-    var status: Int32 = 0
-    let stored = shape.height * shape.width * (shape.channels + (isTransparent ? 1 : 0))
-    let pixels = [UInt8](unsafeUninitializedCapacity: stored) { buffer, initialised in
-      // What a decoder that gives up leaves out must be something.
-      buffer.initialize(repeating: 0)
-      status = png_image_finish_read(&image, nil, buffer.baseAddress, 0, nil)
-      if isTransparent { layOnWhite(buffer, channels: shape.channels) }
-      initialised = shape.count
+  static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ header: ImageHeader
+  ) throws(ImageFault) -> Raster {
+    let shape = header.stored
+    // What a decoder that gives up leaves out must be something.
+    var pixels = [UInt8](repeating: 0, count: header.held)
+    try ImageFault.reporting(CPNG_MESSAGE) {
+      cpng_decode(bytes.baseAddress, bytes.count, &pixels, pixels.count, $0)
     }
-    guard status != 0 else { throw fault(image) }
+    if header.held > shape.count {
+      pixels.withUnsafeMutableBufferPointer { layOnWhite($0, channels: shape.channels) }
+      pixels.removeLast(header.held - shape.count)
+    }
     return Raster(bytes: pixels, shape: shape)
   }
 
@@ -42,26 +40,5 @@ enum PNGDecoder {
         buffer[to + channel] = UInt8((mixed + 127) / 255)
       }
     }
-  }
-
-  private static func begin(
-    _ image: inout png_image, _ bytes: UnsafeBufferPointer<UInt8>
-  ) throws(ImageFault) -> ImageHeader {
-    image.version = UInt32(PNG_IMAGE_VERSION)
-    guard png_image_begin_read_from_memory(&image, bytes.baseAddress, bytes.count) != 0 else {
-      throw fault(image)
-    }
-    let channels = image.format & UInt32(PNG_FORMAT_FLAG_COLOR) != 0 ? 3 : 1
-    let opacities = image.format & UInt32(PNG_FORMAT_FLAG_ALPHA) != 0 ? 1 : 0
-    return try ImageHeader(
-      .png, channels: channels, height: Int(image.height), width: Int(image.width),
-      bytesHeld: channels + opacities)
-  }
-
-  static func fault(_ image: png_image) -> ImageFault {
-    let message = withUnsafeBytes(of: image.message) {
-      String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-    }
-    return ImageFault(message.isEmpty ? "it cannot be decoded" : message)
   }
 }

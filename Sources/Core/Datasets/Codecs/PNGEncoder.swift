@@ -21,7 +21,10 @@ enum PNGEncoder {
     let status = data.withUnsafeMutableBytes { place in
       png_image_write_to_memory(&image, place.baseAddress, &count, 0, pixels, 0, nil)
     }
-    guard status != 0 else { throw PNGDecoder.fault(image) }
+    guard status != 0 else {
+      throw ImageFault(
+        withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+    }
     return data.prefix(Int(count))
   }
 }

@@ -17,6 +17,10 @@ package final class ByteReader {
   private let file: RegularFile
   private var offset: Int
   private let end: Int
+  /// Bytes of it, as they are in the file.
+  private let packed: Int
+  /// As many bytes come at most, once inflated.
+  private let unpacked: Int
   private let coding: Coding
   /// In a place of its own, because zlib remembers where it is.
   private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
@@ -30,15 +34,20 @@ package final class ByteReader {
   private(set) var checksum: UInt = crc32(0, nil, 0)
 
   private static let inputBytes = 1 << 16
+  /// Images do not shrink to a smaller part than this; what does is made to fill memory. Small things may.
+  private static let likelyRatio = 256
+  private static let small = 1 << 26
   /// A deflated byte never becomes more than this many (zlib's technical details).
   private static let largestRatio = 1032
 
   /// Reads the file's bytes in `range`, or all of it.
-  init(_ file: RegularFile, path: String, _ range: Range<Int>? = nil, _ coding: Coding = .plain)
-    throws(DatasetError)
-  {
+  init(
+    _ file: RegularFile, path: String, _ range: Range<Int>? = nil, _ coding: Coding = .plain,
+    unpacked: Int = .max
+  ) throws(DatasetError) {
     (self.file, self.path, self.coding) = (file, path, coding)
     (offset, end) = range.map { ($0.lowerBound, min($0.upperBound, file.size)) } ?? (0, file.size)
+    (packed, self.unpacked) = (end - offset, unpacked)
     stream.initialize(to: z_stream())
     guard coding != .plain else { return }
     let windowBits = coding == .gzip ? MAX_WBITS + 16 : -MAX_WBITS
@@ -61,8 +70,9 @@ package final class ByteReader {
 
   /// The most bytes that may still come.
   private var most: Int {
-    coding == .plain
-      ? end - offset : (end - offset + Int(stream.pointee.avail_in) + 1) * Self.largestRatio + (1 << 16)
+    guard coding != .plain else { return end - offset }
+    return min(
+      (end - offset + Int(stream.pointee.avail_in) + 1) * Self.largestRatio + (1 << 16), unpacked - position)
   }
 
   /// Throws where so many bytes cannot come any more; what is nil has no end.
@@ -71,6 +81,13 @@ package final class ByteReader {
       throw .malformed(
         path: path,
         problem: "is too short for \(what): it has \(most) bytes\(coding == .plain ? "" : " at most")")
+    }
+    guard coding == .plain || count <= max(Self.small, packed * Self.likelyRatio) else {
+      throw .malformed(
+        path: path,
+        problem:
+          "\(packed) bytes would become \(count) of \(what): no images shrink to less than a \(Self.likelyRatio)th"
+      )
     }
   }
 

@@ -75,7 +75,11 @@ struct NumPyArray {
       return nil
     }
     let inner = value[value.index(after: value.startIndex)..<end]
-    let sides = inner.split(separator: ",").map { Int($0.filter { $0 != " " }) }
+    // Python 2 wrote whole numbers of 64 bits with an L behind them.
+    let sides = inner.split(separator: ",").map { side in
+      let digits = side.filter { $0 != " " }
+      return Int(digits.hasSuffix("L") ? digits.dropLast() : digits[...])
+    }
     guard sides.allSatisfy({ $0.map { $0 >= 0 } ?? false }) else { return nil }
     return sides.compactMap { $0 }
   }

@@ -12,11 +12,11 @@ struct NumPyElement {
   let width: Int
   private let isBig: Bool
 
-  /// Nil for whatever else there is: records, texts, complex numbers, half floats.
+  /// Nil for whatever else there is: records, texts, complex numbers.
   init?(_ type: String) {
     let plain = type.drop { "<>=|".contains($0) }
     guard let kind = plain.first.flatMap(Kind.init), let width = Int(plain.dropFirst()),
-      (kind == .float ? [4, 8] : [1, 2, 4, 8]).contains(width)
+      (kind == .float ? [2, 4, 8] : [1, 2, 4, 8]).contains(width)
     else { return nil }
     (self.kind, self.width, isBig) = (kind, width, type.hasPrefix(">"))
   }
@@ -52,8 +52,11 @@ struct NumPyElement {
 
   private func real(_ bytes: [UInt8], at index: Int) -> Double {
     let value = pattern(bytes, at: index)
-    return width == 4
-      ? Double(Float(bitPattern: UInt32(truncatingIfNeeded: value))) : Double(bitPattern: value)
+    return switch width {
+    case 2: Double(Float16(bitPattern: UInt16(truncatingIfNeeded: value)))
+    case 4: Double(Float(bitPattern: UInt32(truncatingIfNeeded: value)))
+    default: Double(bitPattern: value)
+    }
   }
 
   private func pattern(_ bytes: [UInt8], at index: Int) -> UInt64 {

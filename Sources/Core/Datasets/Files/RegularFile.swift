@@ -8,9 +8,13 @@ final class RegularFile {
   private let path: String
 
   /// Throws ``DatasetError/unreadable(path:reason:)``.
-  init(_ path: String) throws(DatasetError) {
+  convenience init(_ path: String) throws(DatasetError) { try self.init(FilePath(path)) }
+
+  /// The same of a path that need be no text.
+  init(_ place: FilePath) throws(DatasetError) {
+    let path = place.description
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = place.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     guard descriptor >= 0 else { throw Self.failure(path) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -19,7 +23,8 @@ final class RegularFile {
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      throw .unreadable(path: path, reason: "it is not a file")
+      throw .unreadable(
+        path: path, reason: status.st_mode & S_IFMT == S_IFDIR ? "it is a directory" : "it is not a file")
     }
     size = Int(status.st_size)
   }

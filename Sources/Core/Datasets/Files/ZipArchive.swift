@@ -56,7 +56,8 @@ package struct ZipArchive {
       throw .malformed(path: place, problem: "is cut off, or of another size than the directory says")
     }
     return try ByteReader(
-      file, path: place, start..<start + member.compressed, member.method == 8 ? .deflate : .plain)
+      file, path: place, start..<start + member.compressed, member.method == 8 ? .deflate : .plain,
+      unpacked: member.size)
   }
 
   /// Throws unless a member was read to its end, and is what was packed.

@@ -28,7 +28,8 @@ final class FolderImages: ImageSource {
   var count: Int { folder.files.count }
   var channels: Int { fit.channels }
   var longestSide: Int { fit.longestSide }
-  var broken: [BrokenFile] { state.withLock { $0.broken.sorted { $0.path < $1.path } } }
+  var broken: [BrokenFile] { state.withLock { $0.broken.sorted() } }
+  var passedOver: PassedOver { folder.passedOver }
   var unreadable: Set<Int> { state.withLock { $0.unreadable } }
 
   var spareBytes: Int {
@@ -83,7 +84,7 @@ final class FolderImages: ImageSource {
     } catch {
       state.withLock { state in
         guard state.unreadable.insert(index).inserted else { return }
-        state.broken.append(BrokenFile(path: folder.path(index), reason: error.reason))
+        state.broken.append(BrokenFile(path: folder.path(index).description, reason: error.reason))
       }
       return nil
     }

@@ -3,21 +3,31 @@ import Foundation
 /// The image files below a folder, in the order of their paths, byte by byte.
 ///
 /// Links are followed. A folder is read once, however many links lead to it, so that links in a circle end. What is
-/// called `.something` is passed over, and so is whatever is not called .jpg, .jpeg or .png.
+/// called `.something` is passed over, and so is what machines put beside images; whatever else is not called as an
+/// image is counted.
 struct FolderListing {
   /// Paths from the folder on.
-  private(set) var files: [String] = []
+  private(set) var files: [FilePath] = []
   /// The folders at the top, in their order, whether there are images in them or not.
-  private(set) var topFolders: [String] = []
+  private(set) var topFolders: [FilePath] = []
   /// What nobody can look into or open.
   private(set) var broken: [BrokenFile] = []
+  private(set) var passedOver = PassedOver()
 
-  private let root: String
+  private let root: FilePath
   private var visited: Set<Identity> = []
 
   /// More images than anybody has in a folder; they bound the memory.
   private static let most = 10_000_000
-  private static let extensions = [".jpg", ".jpeg", ".png"]
+  /// What images are called, for messages.
+  static let pattern = "*.jpg, *.jpeg, *.jfif or *.png"
+  private static let extensions = [".jpg", ".jpeg", ".jpe", ".jfif", ".png"].map { Array($0.utf8) }
+  /// Thumbnails, bins and snapshots of Synology's and QNAP's machines, of macOS, Windows and Linux's file systems.
+  private static let others = Set(
+    [
+      "@eaDir", "@tmp", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@__thumb", "__MACOSX",
+      "$RECYCLE.BIN", "System Volume Information", "lost+found",
+    ].map { FilePath($0) })
 
   /// What tells a folder from all others.
   private struct Identity: Hashable {
@@ -29,78 +39,95 @@ struct FolderListing {
     case folder(Identity)
     case file
     case other
+    /// The system cannot tell, for a reason that has a number.
+    case unknown(Int32)
   }
 
   /// Throws a ``DatasetError`` for a folder that is missing, cannot be read or holds nothing that could be images.
   init(_ path: String) throws(DatasetError) {
-    root = path
-    guard case .folder(let identity) = Self.kind(of: path) else { throw .missingDirectory(path: path) }
-    visited.insert(identity)
-    try descend("")
+    root = FilePath(path)
+    try DataDirectory.require(path)
+    if case .folder(let identity) = Self.kind(of: root) { visited.insert(identity) }
+    try descend(FilePath(""))
     guard !files.isEmpty || !broken.isEmpty else {
-      throw .noFiles(path: path, pattern: "*.jpg, *.jpeg or *.png")
+      guard let others = passedOver.summary else { throw .noFiles(path: path, pattern: Self.pattern) }
+      throw .malformed(path: path, problem: "no file named \(Self.pattern) in this folder; \(others)")
     }
   }
 
-  private mutating func descend(_ folder: String) throws(DatasetError) {
-    let path = folder.isEmpty ? root : root + "/" + folder
-    guard let names = names(in: path) else {
-      let reason = String(cString: strerror(errno))
-      guard !folder.isEmpty else { throw .unreadable(path: path, reason: reason) }
-      return broken.append(BrokenFile(path: path, reason: reason))
-    }
-    for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
-      let relative = folder.isEmpty ? name : folder + "/" + name
-      switch Self.kind(of: path + "/" + name) {
+  private mutating func descend(_ folder: FilePath) throws(DatasetError) {
+    let path = root.appending(folder)
+    guard let names = try names(in: path) else { return try leave(folder, errno) }
+    for name in names.sorted() where name.bytes.first != UInt8(ascii: ".") && !Self.others.contains(name) {
+      let (relative, place) = (folder.appending(name), path.appending(name))
+      switch Self.kind(of: place) {
       case .folder(let identity):
-        if folder.isEmpty { topFolders.append(name) }
+        if folder.bytes.isEmpty { topFolders.append(name) }
         if visited.insert(identity).inserted { try descend(relative) }
       case .file where Self.isImage(name):
-        guard files.count < Self.most else {
-          throw .malformed(path: root, problem: "more than \(Self.most) images")
-        }
+        guard files.count < Self.most else { throw tooMany }
         files.append(relative)
-      case .file, .other: break
+      case .file: passedOver.count(name)
+      case .other: break
+      // Nothing in the folder can be looked at: this is said once, of the folder.
+      case .unknown(EACCES) where !Self.isThere(place): return try leave(folder, EACCES)
+      // A link to nothing matters where somebody expects an image.
+      case .unknown(let number) where Self.isImage(name) || ![ENOENT, ELOOP, ENOTDIR].contains(number):
+        broken.append(BrokenFile(path: place.description, reason: String(cString: strerror(number))))
+      case .unknown: break
       }
     }
   }
 
-  /// What is in a folder; nil where it cannot be read, and `errno` says why. A name that is no text has no path that
-  /// could be opened later: what might be images is noted as broken.
-  private mutating func names(in path: String) -> [String]? {
-    guard let stream = opendir(path) else { return nil }
+  /// Notes a folder that cannot be read; throws where it is the one at the top.
+  private mutating func leave(_ folder: FilePath, _ number: Int32) throws(DatasetError) {
+    let (path, reason) = (root.appending(folder).description, String(cString: strerror(number)))
+    guard !folder.bytes.isEmpty else { throw .unreadable(path: path, reason: reason) }
+    broken.append(BrokenFile(path: path, reason: reason))
+  }
+
+  private var tooMany: DatasetError {
+    .malformed(path: root.description, problem: "more than \(Self.most) images")
+  }
+
+  /// What is in a folder; nil where it cannot be read, and `errno` says why.
+  private func names(in path: FilePath) throws(DatasetError) -> [FilePath]? {
+    guard let stream = path.withCString({ opendir($0) }) else { return nil }
     defer { closedir(stream) }
-    var names: [String] = []
+    var names: [FilePath] = []
     errno = 0
     while let entry = readdir(stream) {
-      let (name, isText) = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-        let bytes = bytes.prefix { $0 != 0 }
-        return (String(decoding: bytes, as: UTF8.self), String(validating: bytes, as: UTF8.self) != nil)
-      }
-      let mayBeFolder = [DT_DIR, DT_LNK, DT_UNKNOWN].contains(Int(entry.pointee.d_type))
-      if isText {
-        names.append(name)
-      } else if mayBeFolder || Self.isImage(name) {
-        broken.append(BrokenFile(path: path + "/" + name, reason: "its name is not UTF-8"))
-      }
+      guard names.count < Self.most else { throw tooMany }
+      names.append(
+        FilePath(withUnsafeBytes(of: entry.pointee.d_name) { bytes in Array(bytes.prefix { $0 != 0 }) }))
       errno = 0
     }
     return errno == 0 ? names : nil
   }
 
-  private static func isImage(_ name: String) -> Bool {
-    let name = name.lowercased()
-    return extensions.contains { name.hasSuffix($0) }
+  private static func isImage(_ name: FilePath) -> Bool {
+    extensions.contains { ending in
+      name.bytes.count >= ending.count
+        && zip(name.bytes.suffix(ending.count), ending).allSatisfy {
+          $0 == $1 || ($0 | 0x20 == $1 && $1 > 0x60)
+        }
+    }
   }
 
-  /// What a path leads to at last. A link to nothing counts as a file, so that somebody hears of it.
-  private static func kind(of path: String) -> Kind {
+  /// What a path leads to at last.
+  private static func kind(of path: FilePath) -> Kind {
     var status = stat()
-    guard stat(path, &status) == 0 else { return .file }
+    guard path.withCString({ stat($0, &status) }) == 0 else { return .unknown(errno) }
     switch status.st_mode & S_IFMT {
     case S_IFDIR: return .folder(Identity(device: UInt64(status.st_dev), node: UInt64(status.st_ino)))
     case S_IFREG: return .file
     default: return .other
     }
+  }
+
+  /// Whether the path can be looked at itself, wherever it leads.
+  private static func isThere(_ path: FilePath) -> Bool {
+    var status = stat()
+    return path.withCString { lstat($0, &status) } == 0
   }
 }

@@ -6,12 +6,12 @@ enum ImageFile {
   private static let largestFile = 1 << 28
 
   /// Reads what the file says of its image, and how many bytes it has.
-  static func header(_ path: String) throws(ImageFault) -> (header: ImageHeader, bytes: Int) {
+  static func header(_ path: FilePath) throws(ImageFault) -> (header: ImageHeader, bytes: Int) {
     let file = try open(path)
     let beginning = try bytes(of: file, headerBytes)
     do {
       return (try parse(beginning), file.size)
-    } catch  where beginning.count < file.size {
+    } catch  where beginning.count < file.size && ImageHeader.Format(beginning) != nil {
       // A thumbnail or a profile may stand before it.
       return (try parse(try bytes(of: file, file.size)), file.size)
     }
@@ -19,7 +19,7 @@ enum ImageFile {
 
   /// Reads the image as it is kept for an encoder; `resampler` is scratch.
   static func decode(
-    _ path: String, for fit: ImageFit, _ resampler: Resampler
+    _ path: FilePath, for fit: ImageFit, _ resampler: Resampler
   ) throws(ImageFault) -> DecodedImage {
     let file = try open(path)
     let bytes = try bytes(of: file, file.size)
@@ -30,14 +30,14 @@ enum ImageFile {
         case .jpeg:
           try JPEGDecoder.decode(
             buffer, header, shorterSide: fit.largestShorterSide, channels: fit.channels)
-        case .png: try PNGDecoder.decode(buffer)
+        case .png: try PNGDecoder.decode(buffer, header)
         }
       }
     }
     return try raster.get().withPixels { fit.apply($0.oriented(header.orientation), resampler) }
   }
 
-  private static func open(_ path: String) throws(ImageFault) -> RegularFile {
+  private static func open(_ path: FilePath) throws(ImageFault) -> RegularFile {
     do {
       let file = try RegularFile(path)
       guard file.size <= largestFile else { throw ImageFault("its \(file.size) bytes are too many") }

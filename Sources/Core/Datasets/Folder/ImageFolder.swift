@@ -13,7 +13,7 @@ package struct ImageFolder: Sendable {
   /// An image that can be used as far as its header tells.
   struct File: Sendable {
     /// From the folder on.
-    let name: String
+    let name: FilePath
     let header: ImageHeader
     /// Of the file.
     let bytes: Int
@@ -27,12 +27,14 @@ package struct ImageFolder: Sendable {
     }
   }
 
-  let root: String
+  let root: FilePath
   let files: [File]
   /// Nil where images have no labels.
   let classNames: [String]?
   /// Files whose headers are broken, in the order of their paths.
   let broken: [BrokenFile]
+  /// Files that are not called as images are.
+  let passedOver: PassedOver
 
   /// Lists the folder, and reads headers until `limit` images are found.
   ///
@@ -40,29 +42,32 @@ package struct ImageFolder: Sendable {
   /// is no image, or where a class is asked of an image that lies in no folder.
   package init(_ root: String, labels: Labels? = nil, limit: Int? = nil) throws(DatasetError) {
     let listing = try FolderListing(root)
-    let stray = listing.files.first { !$0.contains("/") }
+    let stray = listing.files.first { $0.topFolder == nil }
     if let stray, labels == .folder {
       throw .malformed(path: "\(root)/\(stray)", problem: "lies in no folder that would name its class")
     }
     let names = labels == Labels.none || stray != nil ? nil : listing.topFolders
+    // A folder is told from others by its bytes: of two that look alike each is a class.
     let numbers = Dictionary(uniqueKeysWithValues: (names ?? []).enumerated().map { ($1, $0) })
+    let place = FilePath(root)
     var files: [File] = []
     var broken = listing.broken
     for name in listing.files {
       guard files.count < limit ?? Int.max else { break }
-      let folder = name.prefix { $0 != "/" }
       do {
-        let (header, bytes) = try ImageFile.header("\(root)/\(name)")
-        files.append(File(name: name, header: header, bytes: bytes, label: numbers[String(folder)] ?? 0))
+        let (header, bytes) = try ImageFile.header(place.appending(name))
+        let label = name.topFolder.flatMap { numbers[$0] } ?? 0
+        files.append(File(name: name, header: header, bytes: bytes, label: label))
       } catch {
-        broken.append(BrokenFile(path: "\(root)/\(name)", reason: error.reason))
+        broken.append(BrokenFile(path: place.appending(name).description, reason: error.reason))
       }
     }
-    broken.sort { $0.path < $1.path }
+    broken.sort()
     guard !files.isEmpty else {
       throw .malformed(path: root, problem: BrokenFile.summary(broken) ?? "no image is taken")
     }
-    (self.root, self.files, self.broken, classNames) = (root, files, broken, names)
+    (self.root, self.files, self.broken) = (place, files, broken)
+    (classNames, passedOver) = (names?.map(\.description), listing.passedOver)
   }
 
   /// The images for an encoder; `cache` bounds the memory for decoded ones, in bytes.
@@ -73,5 +78,5 @@ package struct ImageFolder: Sendable {
       classNames: classNames)
   }
 
-  func path(_ index: Int) -> String { "\(root)/\(files[index].name)" }
+  func path(_ index: Int) -> FilePath { root.appending(files[index].name) }
 }

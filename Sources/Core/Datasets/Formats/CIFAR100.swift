@@ -13,9 +13,9 @@ package enum CIFAR100 {
     directory: String, role: DataRole, labels: Labels = .fine, limit: Int? = nil
   ) throws(DatasetError) -> ImageSet {
     let name = role == .train ? "train.bin" : "test.bin"
-    let paths = try DataDirectory.files(in: directory, nested: "cifar-100-binary", called: name) {
-      $0 == name
-    }
+    let paths = try DataDirectory.files(
+      in: directory, nested: ["cifar-100-binary"], called: name, { $0 == name },
+      explain: { CIFARRecords.otherVersion(of: 100, $0, marks: ["meta"]) })
     let records =
       switch labels {
       case .fine: CIFARRecords(labelBytes: 2, label: 1, classes: 100)

@@ -6,6 +6,8 @@ struct CIFARRecords {
   /// Which of them is taken.
   let label: Int
   let classes: Int
+  /// What another number of them is asked for by, if it can be.
+  var option: String?
 
   static let shape = ImageShape(channels: 3, height: 32, width: 32)
 
@@ -33,16 +35,38 @@ struct CIFARRecords {
     }
     let records = min(file.size / recordBytes, limit - labels.count)
     try ImageArray.requireMemory(pixels.count + records * recordBytes, path: path)
-    let bytes = try ByteReader(file, path: path).read(records * recordBytes)
+    let reader = try ByteReader(file, path: path)
     pixels.reserveCapacity(pixels.count + records * Self.shape.count)
     for record in 0..<records {
-      let start = record * recordBytes
-      let label = Int(bytes[start + self.label])
+      let bytes = try reader.read(recordBytes)
+      let label = Int(bytes[self.label])
       guard label < classes else {
-        throw .badLabel(path: path, record: record, label: label, classes: classes)
+        throw .badLabel(path: path, record: record, label: label, classes: classes, option: option)
       }
       labels.append(label)
-      pixels.append(contentsOf: bytes[start + labelBytes..<start + recordBytes])
+      pixels.append(contentsOf: bytes[labelBytes...])
     }
+  }
+
+  /// What is there instead of the binary version of CIFAR-10 or CIFAR-100, told by the names of files; `marks` are those
+  /// of the Python version. Nil where it is something else.
+  static func otherVersion(of classes: Int, _ names: [String], marks: [String]) -> String? {
+    let binary = "cifar-\(classes)-binary.tar.gz"
+    if names.contains(binary) { return "holds \(binary), which must be unpacked: tar xzf \(binary)" }
+    let others = [
+      (
+        "Python",
+        marks + [
+          classes == 10 ? "cifar-10-batches-py" : "cifar-100-python", "cifar-\(classes)-python.tar.gz",
+        ]
+      ),
+      ("Matlab", marks.map { $0 + ".mat" } + ["cifar-\(classes)-matlab.tar.gz"]),
+    ]
+    for (version, marks) in others {
+      guard let name = marks.first(where: names.contains) else { continue }
+      return
+        "holds CIFAR-\(classes)'s \(version) version (\(name)), where its binary version is read (\(binary))"
+    }
+    return nil
   }
 }

@@ -3,8 +3,12 @@ enum IDX {
   private static let bytesType: UInt8 = 8
   private static let mostSides = 4
 
+  /// Folders below a directory that torchvision unpacks to.
+  private static let nested = ["raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"]
+
   /// Reads a file of images and one of labels. For a directory both are those that MNIST's kin name, after the role:
-  /// `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-`…, each with `.gz` or without.
+  /// `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-`…, each with `.gz` or without, and with a
+  /// point before `idx` or a dash.
   ///
   /// Throws a ``DatasetError`` that names the file.
   static func read(
@@ -12,15 +16,20 @@ enum IDX {
   ) throws(DatasetError) -> ImageSet {
     if DataDirectory.isDirectory(path) {
       let stem = role == .train ? "train" : "t10k"
-      let images = try file("\(stem)-images-idx3-ubyte", in: path)
-      let own = labels == nil ? try file("\(stem)-labels-idx1-ubyte", in: path) : labels
+      let images = try file(stem, "images", 3, in: path)
+      let own = labels == nil ? try file(stem, "labels", 1, in: path) : labels
       return try read(images: images, labels: own, limit: limit)
     }
     return try read(images: path, labels: labels, limit: limit)
   }
 
-  private static func file(_ name: String, in directory: String) throws(DatasetError) -> String {
-    try DataDirectory.files(in: directory, called: "\(name)[.gz]") { $0 == name || $0 == name + ".gz" }[0]
+  private static func file(
+    _ stem: String, _ what: String, _ sides: Int, in directory: String
+  ) throws(DatasetError) -> String {
+    let plain = ["-", "."].map { "\(stem)-\(what)\($0)idx\(sides)-ubyte" }
+    let names = plain + plain.map { $0 + ".gz" }
+    return try DataDirectory.files(
+      in: directory, nested: nested, called: "\(plain[0])[.gz]", names.contains)[0]
   }
 
   private static func read(
@@ -35,21 +44,25 @@ enum IDX {
     let array = try ImageArray(sides: sides, path: images)
     let pixels = try array.read(reader, limit: limit)
     if pixels.count == array.count { try reader.finish() }
-    let given = try labels.map { path throws(DatasetError) in
-      try LabelArray(self.labels(path), images: array.count, taken: pixels.count, path: path)
-    }
-    return ImageSet(pixels, labels: given?.labels, classes: given?.classes ?? 0)
+    guard let labels else { return ImageSet(pixels) }
+    return try labelled(pixels, of: array.count, labels)
   }
 
-  private static func labels(_ path: String) throws(DatasetError) -> [Int] {
+  /// The first of so many images, with their labels from a file. Several labels an image are none, and training needs
+  /// none.
+  private static func labelled(
+    _ pixels: PixelBuffer, of images: Int, _ path: String
+  ) throws(DatasetError) -> ImageSet {
     let reader = try ByteReader(opening: path)
     let sides = try sides(reader)
     guard sides.count == 1 else {
-      throw .malformed(path: path, problem: "has \(sides.count) sides, where labels have one")
+      return ImageSet(pixels, labelProblem: "\(path) has \(sides.count) sides, where labels have one")
     }
-    let labels = try reader.read(sides[0])
+    try LabelArray.require(sides[0], of: images, path: path)
+    let bytes = try reader.read(sides[0])
     try reader.finish()
-    return labels.map { Int($0) }
+    let labels = try LabelArray(bytes.map { Int($0) }, images: images, taken: pixels.count, path: path)
+    return ImageSet(pixels, labels: labels.labels, classes: labels.classes)
   }
 
   /// Reads the header: two zeros, the type, the number of sides, and the sides, 4 bytes each.

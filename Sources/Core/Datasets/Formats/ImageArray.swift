@@ -51,7 +51,8 @@ struct ImageArray {
   ) throws(DatasetError) -> PixelBuffer {
     let count = min(count, limit ?? Int.max)
     let bytes = count * shape.count
-    try Self.requireMemory(bytes, path: path)
+    // A label takes 8 bytes, and may be asked for.
+    try Self.requireMemory(bytes + 8 * count, path: path)
     if order == .planar { return PixelBuffer(try next(bytes), count: count, shape) }
     var planar = [UInt8](repeating: 0, count: bytes)
     for index in 0..<count {
@@ -67,9 +68,9 @@ struct ImageArray {
     return PixelBuffer(planar, count: count, shape)
   }
 
-  /// Throws where so many bytes are more than this machine's memory.
+  /// Throws where so many bytes are more than this process may have.
   static func requireMemory(_ bytes: Int, path: String) throws(DatasetError) {
-    let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    let memory = ProcessMemory.limit
     guard bytes <= memory else { throw .tooLarge(path: path, bytes: bytes, memory: memory) }
   }
 }
@@ -86,14 +87,19 @@ struct LabelArray {
   /// Throws a ``DatasetError`` unless there is a label of 0 or more for each of `images` images; those past `taken`
   /// are not used.
   init(_ labels: [Int], images: Int, taken: Int, path: String) throws(DatasetError) {
-    guard labels.count == images else {
-      throw .malformed(path: path, problem: "has \(labels.count) labels for \(images) images")
-    }
+    try Self.require(labels.count, of: images, path: path)
     if let record = labels.firstIndex(where: { !(0..<Self.mostClasses).contains($0) }) {
       throw .badLabel(path: path, record: record, label: labels[record], classes: Self.mostClasses)
     }
     // Of all: how many classes there are does not depend on how many images are taken.
     classes = (labels.max() ?? 0) + 1
     self.labels = Array(labels.prefix(taken))
+  }
+
+  /// Throws unless there are as many labels as images, which is asked before they are read.
+  static func require(_ labels: Int, of images: Int, path: String) throws(DatasetError) {
+    guard labels == images else {
+      throw .malformed(path: path, problem: "has \(labels) labels for \(images) images")
+    }
   }
 }

@@ -30,7 +30,7 @@ package enum NumPyImages {
     let labels = try labels.map { path throws(DatasetError) in try NumPyArray(ByteReader(opening: path)) }
     let (set, isWhole) = try set(images, labels, limit: limit)
     if isWhole { try images.reader.finish() }
-    try labels?.reader.finish()
+    if set.labels != nil { try labels?.reader.finish() }
     return set
   }
 
@@ -46,7 +46,7 @@ package enum NumPyImages {
     }
     let (set, isWhole) = try set(images, labels?.array, limit: limit)
     if isWhole { try archive.check(member, images.reader) }
-    if let labels { try archive.check(labels.member, labels.array.reader) }
+    if let labels, set.labels != nil { try archive.check(labels.member, labels.array.reader) }
     return set
   }
 
@@ -71,16 +71,23 @@ package enum NumPyImages {
     let array = try ImageArray(sides: images.shape, path: images.reader.path)
     let taken = min(array.count, limit ?? Int.max)
     var given: LabelArray?
-    if let labels {
-      guard labels.shape.count == 1 || (labels.shape.count == 2 && labels.shape[1] == 1) else {
-        throw .malformed(
-          path: labels.reader.path,
-          problem: "has the shape \(labels.shape), where labels are [N] or [N, 1]; labels=none does without")
-      }
+    // Training needs none, so that several of an image do not stop it.
+    let problem = labels.flatMap { labels in
+      labels.shape.dropFirst().allSatisfy { $0 == 1 } && labels.shape.count <= 2
+        ? nil : "\(labels.reader.path) has the shape \(labels.shape), where labels are [N] or [N, 1]"
+    }
+    if let labels, problem == nil {
+      try LabelArray.require(labels.count ?? .max, of: array.count, path: labels.reader.path)
       given = try LabelArray(
         labels.integers(), images: array.count, taken: taken, path: labels.reader.path)
     }
+    if images.isByColumns, let all = images.count {
+      // All of them are read, however many are taken.
+      try ImageArray.requireMemory(all + taken * array.shape.count, path: images.reader.path)
+    }
     let buffer = try array.read(limit: limit, path: images.reader.path, pixels.next)
-    return (ImageSet(buffer, labels: given?.labels, classes: given?.classes ?? 0), taken == array.count)
+    let set = ImageSet(
+      buffer, labels: given?.labels, classes: given?.classes ?? 0, labelProblem: problem)
+    return (set, taken == array.count)
   }
 }

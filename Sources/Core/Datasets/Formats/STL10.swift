@@ -30,7 +30,7 @@ package enum STL10 {
   }
 
   private static func file(_ name: String, in directory: String) throws(DatasetError) -> String {
-    try DataDirectory.files(in: directory, nested: "stl10_binary", called: name) { $0 == name }[0]
+    try DataDirectory.files(in: directory, nested: ["stl10_binary"], called: name, { $0 == name })[0]
   }
 
   private static func labels(_ path: String, images: Int) throws(DatasetError) -> [Int] {

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A file that is left out, and why.
-package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
+package struct BrokenFile: Sendable, Hashable, Comparable, CustomStringConvertible {
   /// Of the file.
   package let path: String
   /// As the system or the decoder says it.
@@ -12,6 +12,11 @@ package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
 
   /// On one line, whatever the file is called.
   package var description: String { Spelling.harmless("\(path): \(reason)") }
+
+  /// By their paths, byte by byte.
+  package static func < (one: BrokenFile, other: BrokenFile) -> Bool {
+    one.path.utf8.lexicographicallyPrecedes(other.path.utf8)
+  }
 
   /// How many are named before the rest is counted.
   private static let named = 3
@@ -38,14 +43,15 @@ package struct BrokenFile: Sendable, Hashable, CustomStringConvertible {
 
 /// Tells of broken files once each.
 package final class BrokenFileNews: Sendable {
-  private let told = Mutex(Set<String>())
+  /// Paths as bytes: two that look alike are two.
+  private let told = Mutex(Set<[UInt8]>())
 
   /// Nothing has been told yet.
   package init() {}
 
   /// A line about those that it has not told of yet; nil where there are none.
   package func line(_ files: [BrokenFile]) -> String? {
-    let news = told.withLock { told in files.filter { told.insert($0.path).inserted } }
+    let news = told.withLock { told in files.filter { told.insert(Array($0.path.utf8)).inserted } }
     return BrokenFile.summary(news)
   }
 }

@@ -17,10 +17,14 @@ package struct ImageSet: Sendable {
   package let classes: Int
   /// What the classes are called, in their order; nil where they have numbers alone.
   package let classNames: [String]?
+  /// Why labels that are there were not taken; nil where they were, and where there are none.
+  package let labelProblem: String?
 
   /// All images of a source.
-  package init(_ source: any ImageSource, labels: [Int]? = nil, classes: Int = 0, classNames: [String]? = nil)
-  {
+  package init(
+    _ source: any ImageSource, labels: [Int]? = nil, classes: Int = 0, classNames: [String]? = nil,
+    labelProblem: String? = nil
+  ) {
     precondition(
       labels.map { $0.count == source.count } ?? true, "\(labels?.count ?? 0) labels, \(source.count) images")
     precondition(
@@ -28,7 +32,9 @@ package struct ImageSet: Sendable {
       "labels that are not among \(classes) classes")
     precondition(classNames.map { $0.count == classes } ?? true, "names for \(classes) classes")
     (self.source, order, count) = (source, nil, source.count)
-    (self.labels, self.classes, self.classNames) = (labels, classes, classNames)
+    (self.labels, self.classes, self.classNames, self.labelProblem) = (
+      labels, classes, classNames, labelProblem
+    )
   }
 
   /// Takes `count` square images, one after another in `pixels`: [count, channels, size, size].
@@ -42,7 +48,7 @@ package struct ImageSet: Sendable {
   private init(_ whole: ImageSet, _ source: any ImageSource, order: [Int]?, labels: [Int]?) {
     (self.source, self.order, self.labels) = (source, order, labels)
     count = order?.count ?? source.count
-    (classes, classNames) = (whole.classes, whole.classNames)
+    (classes, classNames, labelProblem) = (whole.classes, whole.classNames, whole.labelProblem)
   }
 
   /// C, 1 or 3.
@@ -53,6 +59,8 @@ package struct ImageSet: Sendable {
   package var imageSize: Int { channels * size * size }
   /// What could not be read so far of all that the images come from.
   package var broken: [BrokenFile] { source.broken }
+  /// Files beside the images that are not called as images are.
+  package var passedOver: PassedOver { source.passedOver }
   /// By how many bytes the images' memory may still grow.
   package var spareBytes: Int { source.spareBytes }
 
@@ -121,6 +129,20 @@ package struct ImageSet: Sendable {
   package var unreadable: Int {
     let unreadable = source.unreadable
     return order.map { order in order.count { unreadable.contains($0) } } ?? unreadable.count
+  }
+
+  /// Throws ``DatasetError/tooFew(count:broken:)`` unless so many images can be read. Reads no more than are needed to
+  /// know.
+  package func requireReadable(_ least: Int) throws(DatasetError) {
+    var (index, readable) = (0, 0)
+    let one = Workers(1)
+    while readable < least, index < count {
+      let place = order?[index] ?? index
+      source.verify([place], one) {}
+      if !source.unreadable.contains(place) { readable += 1 }
+      index += 1
+    }
+    guard readable >= least else { throw .tooFew(count: readable, broken: broken) }
   }
 
   /// Reads every image once; returns what is broken of all that they come from.

@@ -12,6 +12,8 @@ package protocol ImageSource: Sendable {
   var longestSide: Int { get }
   /// What could not be read so far, in the order of the paths.
   var broken: [BrokenFile] { get }
+  /// Files that are not called as images are.
+  var passedOver: PassedOver { get }
   /// Images that turned out so far to be none, and in whose place others are given.
   var unreadable: Set<Int> { get }
   /// By how many bytes its memory may still grow.

@@ -26,6 +26,7 @@ package struct PixelBuffer: ImageSource {
   package var channels: Int { shape.channels }
   package var longestSide: Int { shape.longerSide }
   package var broken: [BrokenFile] { [] }
+  package var passedOver: PassedOver { PassedOver() }
   package var unreadable: Set<Int> { [] }
   package var spareBytes: Int { 0 }
 

@@ -3,7 +3,7 @@ import Foundation
 
 extension Partition {
   /// Shares out each class in proportions drawn from Dirichlet(beta), then moves single images from the
-  /// largest client to those that have too few, so that a small beta works with many clients.
+  /// largest client to those with fewer than ``minimumImages``, so that a small beta works with many clients.
   static func dirichlet(
     _ beta: Double, labels: [Int], _ classes: Int, clients: Int, _ random: inout RandomNumbers
   ) -> [[Int]] {

@@ -5,16 +5,18 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// At random, in equal parts.
   case even
   /// Every class is shared out in proportions drawn from Dirichlet(beta): the smaller beta, the more
-  /// the clients differ (arXiv 1909.06335, 2102.02079).
+  /// the clients differ (arXiv 1909.06335, 2102.02079). Whoever has fewer than two images then gets some of the largest
+  /// client's.
   case dirichlet(beta: Double)
-  /// Images are sorted by label and cut into shards; every client gets that many (arXiv 1602.05629).
-  case shards(classesPerClient: Int)
+  /// Images are sorted by label and cut into shards; every client gets that many (arXiv 1602.05629). A shard may have
+  /// images of more than one class, and a client two shards of the same: it has about so many classes at most.
+  case shards(perClient: Int)
 
   /// Fewer images than this could not make a batch with more than one image.
   static let minimumImages = 2
 
   /// What a partition may look like, for messages and help texts.
-  package static let accepted = "even, dirichlet:BETA (over 0), shards:CLASSES (1 or more)"
+  package static let accepted = "even, dirichlet:BETA (over 0), shards:K (1 or more)"
 
   /// Understands `even`, `dirichlet:0.5` and `shards:2`, or throws
   /// ``DatasetError/badPartition(_:problem:)``.
@@ -29,10 +31,10 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
       }
       self = .dirichlet(beta: beta)
     case ("shards", let value?):
-      guard let classes = Int(value), classes >= 1 else {
-        throw .badPartition(text, problem: "CLASSES '\(value)' is not a whole number of 1 or more")
+      guard let shards = Int(value), shards >= 1 else {
+        throw .badPartition(text, problem: "K '\(value)' is not a whole number of 1 or more")
       }
-      self = .shards(classesPerClient: classes)
+      self = .shards(perClient: shards)
     default:
       throw .badPartition(text, problem: "unknown")
     }
@@ -43,7 +45,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     switch self {
     case .even: "even"
     case .dirichlet(let beta): "dirichlet:\(beta)"
-    case .shards(let classes): "shards:\(classes)"
+    case .shards(let count): "shards:\(count)"
     }
   }
 
@@ -64,14 +66,17 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
       case .even: Self.deal(set.count, clients: clients, &random)
       case .dirichlet(let beta):
         Self.dirichlet(beta, labels: try labels(of: set), set.classes, clients: clients, &random)
-      case .shards(let classes):
-        try shards(classes, labels: try labels(of: set), clients: clients, &random)
+      case .shards(let count):
+        try shards(count, labels: try labels(of: set), clients: clients, &random)
       }
     return parts.map { $0.sorted() }
   }
 
   private func labels(of set: ImageSet) throws(DatasetError) -> [Int] {
-    guard let labels = set.labels else { throw refusal("the images are unlabelled, and it needs labels") }
+    guard let labels = set.labels else {
+      throw refusal(
+        "the images are unlabelled, and it needs labels" + (set.labelProblem.map { ": \($0)" } ?? ""))
+    }
     return labels
   }
 

@@ -31,14 +31,20 @@ package struct DataReport: Sendable, Codable {
 
   /// Those that can be used.
   package let images: Int
-  /// How many of them have one channel; the others have three.
+  /// How many of them have one channel; the others have three, or CMYK's four.
   package let grey: Int
+  /// How many are CMYK, of whose profile nothing is known; they count as colour.
+  package let cmyk: Int
   /// In pixels, as the images were found.
   package let height, width: Spread
   /// In their order; empty for unlabelled images.
   package let classes: [Class]
+  /// Why labels that are there were not taken; nil where they were, and where there are none.
+  package let labelProblem: String?
   /// What is left out, in the order of the paths.
   package let broken: [Broken]
+  /// Files that are not called as images are, by how their names end, the most frequent first.
+  package let passedOver: [PassedOver.Ending]
 
   /// Reads every image once; `each` is called after one that takes a file to be read, on any thread.
   package init(_ set: ImageSet, _ workers: Workers, each: @Sendable () -> Void = {}) {
@@ -47,6 +53,9 @@ package struct DataReport: Sendable, Codable {
     let shapes = (0..<set.count).map { set.foundShape(of: $0) }
     images = set.count
     grey = shapes.count { $0.channels == 1 }
+    cmyk = shapes.count { $0.channels == 4 }
+    labelProblem = set.labelProblem.map(Spelling.harmless)
+    passedOver = set.passedOver.endings
     (height, width) = (Spread(shapes.map(\.height)), Spread(shapes.map(\.width)))
     var counts = [Int](repeating: 0, count: set.classes)
     for label in set.labels ?? [] { counts[label] += 1 }
