@@ -28,7 +28,7 @@ package actor Coordinator {
   private var status: ServerStatus?
 
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
-  private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
+  private let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
 
   /// Opens the plan's job in the store; `folder` is where the plan's file is.
   package init(
@@ -86,7 +86,7 @@ extension Coordinator {
       return Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     if let other = sessions[hello.name] {
-      guard other.silence > Self.halfOpenSilence else {
+      guard other.silence > halfOpenSilence else {
         // It may be the same box, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Wire
 
 /// What those who watch a server are shown, made anew at most once a second however many of them ask, and so that it
 /// takes no more than a twentieth of the time.
@@ -15,7 +16,7 @@ package actor Observatory {
   private var looking: Task<Overview?, any Error>?
 
   /// How long the coordinator has to answer.
-  package static let patience = Duration.seconds(2)
+  package static var patience: Duration { .seconds(2) * WireLimits.slack }
 
   /// - Parameters:
   ///   - history: the server's own database.

@@ -1,12 +1,13 @@
 import Foundation
 import PageChecks
 import Server
+import TestSupport
 import Testing
 import Watch
 import Wire
 
 /// All that a server shows, through real sockets.
-@Suite(.timeLimit(.minutes(5))) struct WatchTests {
+@Suite(.unhurried) struct WatchTests {
   private func watching(
     _ run: MadeRun, connected: @escaping @Sendable () async -> [ConnectedClient] = { [] },
     _ body: @Sendable (WebPeer) async throws -> Void
