@@ -227,7 +227,11 @@ import Wire
   /// Between drawing the cohort and setting the timer time goes on, and may pass the deadline.
   @Test func aDeadlineThatPassesBeforeItsTimerIsSetIsNotForgotten() async throws {
     let plan = Plan.tiny(cohort: 1, deadline: TimeSpan(milliseconds: 1), attempts: 1)
-    let slowly: @Sendable (ServerEvent) -> Void = { if case .assigned = $0 { usleep(20_000) } }
+    let slowly: @Sendable (ServerEvent) -> Void = {
+      guard case .assigned = $0 else { return }
+      let passed = ContinuousClock.now + .milliseconds(2)
+      while ContinuousClock.now < passed {}
+    }
     try await withServer(plan, observer: slowly) { server, _ in
       let client = try await ScriptedClient.welcome("a", at: server.endpoint)
       await #expect(throws: ServerError.self) { try await server.result() }
