@@ -9,11 +9,13 @@ import Wire
 /// All that a server shows, through real sockets.
 @Suite(.unhurried) struct WatchTests {
   private func watching(
-    _ run: MadeRun, connected: @escaping @Sendable () async -> [ConnectedClient] = { [] },
+    _ run: MadeRun, patience: Duration = Unhurried.limit,
+    connected: @escaping @Sendable () async -> [ConnectedClient] = { [] },
     _ body: @Sendable (WebPeer) async throws -> Void
   ) async throws {
     let watch = try await Watch(
-      Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: connected)
+      Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, patience: patience,
+      connected: connected)
     try await watch.during { try await body(WebPeer(watch.endpoint)) }
   }
 
@@ -80,7 +82,7 @@ import Wire
         for await _ in never {}
         return []
       }
-      try await watching(run, connected: connected) { peer in
+      try await watching(run, patience: .milliseconds(200), connected: connected) { peer in
         let health = try await peer.get("/healthz")
         #expect(health.status == 503 && health.body.contains("does not answer"))
         #expect(try await peer.get("/api/rounds").status == 200)
@@ -91,7 +93,8 @@ import Wire
   @Test func itListensNoMoreWhenTheRunIsOver() async throws {
     try await withMadeRun { run in
       let watch = try await Watch(
-        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: { [] })
+        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, patience: Unhurried.limit,
+        connected: { [] })
       let status = try await watch.during { try await WebPeer(watch.endpoint).get("/healthz").status }
       #expect(status == 200)
       await #expect(throws: (any Error).self) { try await WebPeer(watch.endpoint).get("/healthz") }
@@ -103,7 +106,8 @@ import Wire
   func anOpenPageHearsOfTheEnd(phase: ServerStatus.Phase) async throws {
     try await withMadeRun { run in
       let watch = try await Watch(
-        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, connected: { [] })
+        Endpoint(host: "127.0.0.1", port: 0), run.plan, database: run.path, patience: Unhurried.limit,
+        connected: { [] })
       let peer = WebPeer(watch.endpoint)
       let word = phase == .finished ? "Finished" : "Given up"
       let (ends, end) = AsyncStream<Void>.makeStream()
