@@ -36,15 +36,15 @@ import Wire
         #expect(path == "/api/overview" || answer.body.contains(part), "\(answer.body)")
         if type == "application/json" { _ = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) }
         // The same is not sent twice; the metrics and what they count of this process are never the same.
+        guard path != "/metrics" else { return }
         // What changes with the clock may have changed in between, but not every time.
-        var (etag, statuses): (String, [Int]) = (answer.headers["etag"] ?? "", [])
-        for asker in 0..<5 where !statuses.contains(304) {
+        var (tag, status, asker) = (answer.headers["etag"] ?? "", 200, 0)
+        while status == 200 {
           // Somebody who comes again would be waited for at the end.
-          let again = try await peer.get(path, "If-None-Match: \(etag)", "User-Agent: \(asker)")
-          etag = again.headers["etag"] ?? etag
-          statuses.append(again.status)
+          let again = try await peer.get(path, "If-None-Match: \(tag)", "User-Agent: \(asker)")
+          (tag, status, asker) = (again.headers["etag"] ?? tag, again.status, asker + 1)
         }
-        #expect(path == "/metrics" || statuses.contains(304), "\(statuses)")
+        #expect(status == 304)
       }
     }
   }
