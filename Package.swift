@@ -44,7 +44,7 @@ func command(_ name: String, _ dependencies: [Target.Dependency], embedding file
 
 func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(module)Tests", dependencies: [.target(name: module)] + more,
+    name: "\(module)Tests", dependencies: [.target(name: module), "TestSupport"] + more,
     path: "Tests/\(module)Tests", swiftSettings: settings)
 }
 
@@ -113,6 +113,8 @@ let package = Package(
     command("fedclient", ["Commands", "Client", "Certificates"]),
     command("fedsim", ["Commands", "Server", "Simulation"]),
 
+    // How long tests wait.
+    library("TestSupport", in: "Tests/TestSupport", ["Wire"]),
     tests("Engine"),
     // Files of every format that images are found in, made by the tests.
     library("DataFiles", in: "Tests/DataFiles", ["Engine", "CTurboJPEG", "CPNG", "CZlib"]),
@@ -131,7 +133,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "fedserver", "fedclient", "fedsim", "Federation", "Commands", "Export", "Wire", "PageChecks",
-        "DataFiles", yams,
+        "DataFiles", "TestSupport", yams,
       ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]

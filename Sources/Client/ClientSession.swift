@@ -250,7 +250,7 @@ actor ClientSession {
         let silence = ContinuousClock.now - self.lastHeard
         // A server does not answer before it has heard all that is on its way, which a slow link is long busy with.
         // The heartbeat alone goes into the socket's buffer, whether anybody is there or not.
-        guard silence < interval * 3 || connection.traffic.sent > sent + 1024 else {
+        guard silence < interval * 3 * WireLimits.slack || connection.traffic.sent > sent + 1024 else {
           return await connection.shutDown()
         }
         sent = connection.traffic.sent

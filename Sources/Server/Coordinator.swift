@@ -31,7 +31,7 @@ package actor Coordinator {
   private var status: ServerStatus?
 
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
-  private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
+  private let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
 
   /// Trains an aggregated model on the server's images. `progress` gets step and steps.
   package typealias Calibration =
@@ -109,7 +109,7 @@ extension Coordinator {
       return Goodbye(.refused, "this client said too much in vain; it may come back in \(rest) s")
     }
     if let other = sessions[hello.name] {
-      guard other.silence > Self.halfOpenSilence else {
+      guard other.silence > halfOpenSilence else {
         // It may be the same box, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }

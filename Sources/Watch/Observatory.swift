@@ -14,21 +14,22 @@ package actor Observatory {
   private var next: ContinuousClock.Instant?
   private var looking: Task<Overview?, any Error>?
 
-  /// How long the coordinator has to answer.
-  package static let patience = Duration.seconds(2)
+  private let patience: Duration
 
   /// - Parameters:
   ///   - history: the server's own database.
+  ///   - patience: how long the coordinator has to answer.
   ///   - connected: who is connected; one that is stuck is not waited for.
   package init(
-    _ history: History, _ plan: Plan, connected: @escaping @Sendable () async -> [ConnectedClient]
+    _ history: History, _ plan: Plan, patience: Duration,
+    connected: @escaping @Sendable () async -> [ConnectedClient]
   ) {
-    (self.history, self.plan, self.connected) = (history, plan, Question(connected))
+    (self.history, self.plan, self.patience, self.connected) = (history, plan, patience, Question(connected))
   }
 
   /// Whether the coordinator answers.
   package nonisolated func isAlive() async -> Bool {
-    await connected.answer(within: Self.patience) != nil
+    await connected.answer(within: patience) != nil
   }
 
   /// The present state; nil as long as nothing is recorded. Throws ``StoreError``.
@@ -51,7 +52,7 @@ package actor Observatory {
     // First what is stored, then what is not: the other way round bytes might be counted twice.
     let recorded = try history.job()
     let cost = clock.now - start
-    let here = await connected.answer(within: Self.patience)
+    let here = await connected.answer(within: patience)
     next = clock.now + max(.seconds(1), cost * 20)
     guard let recorded else { return nil }
     var overview = Overview(

@@ -16,20 +16,22 @@ package struct Watch: Sendable {
   ///
   /// - Parameters:
   ///   - database: the path of the server's database.
+  ///   - patience: how long the server has to say who is connected, before it counts as stuck.
   ///   - connected: who is connected to the server.
   package init(
-    _ endpoint: Endpoint, _ plan: Plan, database: String,
+    _ endpoint: Endpoint, _ plan: Plan, database: String, patience: Duration = .seconds(2),
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) async throws {
-    try self.init(try await Listener(endpoint), plan, database: database, connected: connected)
+    try self.init(
+      try await Listener(endpoint), plan, database: database, patience: patience, connected: connected)
   }
 
   /// The same at a port that is open. Throws ``StoreError``.
   package init(
-    _ listener: Listener, _ plan: Plan, database: String,
+    _ listener: Listener, _ plan: Plan, database: String, patience: Duration = .seconds(2),
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) throws {
-    observatory = Observatory(try History(database), plan, connected: connected)
+    observatory = Observatory(try History(database), plan, patience: patience, connected: connected)
     web = WebServer(listener) { [site = Site(observatory), audience = audience] request in
       let heard = audience.comes(with: request)
       var response = await site.answer(request)

@@ -3,20 +3,11 @@ import Client
 import Datasets
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct ClientTests {
-  /// An endpoint that nobody listens on. Its address is its own: of 127.0.0.1 another test could be given the
-  /// port meanwhile.
-  private func closedPort() async throws -> Endpoint {
-    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
-    let listener = try await Listener(Endpoint(host: host, port: 0))
-    listener.shutDown()
-    listener.close()
-    return listener.endpoint
-  }
-
+@Suite(.unhurried) struct ClientTests {
   private func client(_ endpoint: Endpoint, _ folder: URL, patience: Duration) -> Client {
     let images = Shapes.generate(count: 8, size: 8, channels: 1, seed: 1, role: .train)
     var configuration = Client.Configuration(server: endpoint, name: "a", state: folder, patience: patience)
@@ -25,7 +16,7 @@ import Wire
   }
 
   @Test func aServerThatIsNotThereIsGivenUpAfterThePatience() async throws {
-    let endpoint = try await closedPort()
+    let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
       let start = ContinuousClock.now
       let error = await #expect(throws: ClientError.self) {
@@ -41,7 +32,7 @@ import Wire
 
   /// The server would refuse it, and not always be heard.
   @Test func aClientWhoseCertificateHasEndedDoesNotConnect() async throws {
-    let endpoint = try await closedPort()
+    let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
       let authority = CertificateFolder(folder.appendingPathComponent("server"))
       _ = try authority.createAuthority("test", days: 1)
@@ -58,9 +49,9 @@ import Wire
   }
 
   @Test func aServerThatComesLateIsFound() async throws {
-    let endpoint = try await closedPort()
+    let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
-      let client = client(endpoint, folder, patience: .seconds(30))
+      let client = client(endpoint, folder, patience: Unhurried.limit)
       let running = Task { try await client.run() }
       let listener = try await Listener(endpoint)
       let connection = try await listener.accept(limit: WireLimits.frame)
@@ -96,9 +87,11 @@ import Wire
 
   /// The patience is for an unreachable server; how long it was reachable before has no part in it.
   @Test func aConnectionThatLastedLongerThanThePatienceIsMadeAgainToo() async throws {
-    try await withClient(Plan.tiny(), patience: .milliseconds(900)) { server in
+    try await withClient(Plan.tiny(), patience: .milliseconds(1900)) { server in
       let first = try await server.welcome(heartbeatSeconds: 1)
-      guard case .heartbeat = try await first.hear(heartbeats: true) else { throw Unexpected("silence") }
+      for _ in 0..<2 {
+        guard case .heartbeat = try await first.hear(heartbeats: true) else { throw Unexpected("silence") }
+      }
       await first.connection.close()
       let waiting = Task { [listener = server.listener] in
         let connection = try await listener.accept(limit: WireLimits.frame)

@@ -1,9 +1,10 @@
 import Client
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct LayerCacheTests {
+@Suite(.unhurried) struct LayerCacheTests {
   private let weights = Data((0..<100).map { UInt8($0) })
   private var digest: Digest { Digest(of: weights) }
   private var version: PartVersion { PartVersion(name: "norm", digest: digest, bytes: weights.count) }

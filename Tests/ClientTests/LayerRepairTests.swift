@@ -2,11 +2,12 @@ import Client
 import Engine
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// Layers on a client's disk: named in its hello, mended where they are damaged, made of differences.
-@Suite(.timeLimit(.minutes(5))) struct LayerRepairTests {
+@Suite(.unhurried) struct LayerRepairTests {
   private func layers(_ server: ScriptedServer) -> URL { server.state.appendingPathComponent("layers") }
 
   /// Leads the client through a round of a snapshot and returns what it has fetched.

@@ -3,10 +3,11 @@ import DataFiles
 import Datasets
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct LocalWorkTests {
+@Suite(.unhurried) struct LocalWorkTests {
   /// A folder of eight images, of which the last so many have a whole header and nothing behind it.
   private func images(cutOff: Int) throws -> (files: TestFiles, ImageSet) {
     let files = try TestFiles()

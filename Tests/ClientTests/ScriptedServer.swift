@@ -3,10 +3,11 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import TestSupport
 import Wire
 
 extension Plan {
-  /// A job of two stages whose model is a few kilobytes; with many epochs its training does not end.
+  /// A job of two stages whose model is a few kilobytes.
   static func tiny(epochs: Int = 1) -> Plan {
     var plan = Plan(
       name: "tiny", seed: 7,
@@ -18,6 +19,9 @@ extension Plan {
     plan.local.epochs = epochs
     return plan
   }
+
+  /// One whose training does not end while a test waits, on so many images.
+  static let (endless, imagesWithoutEnd) = (Plan.tiny(epochs: 10_000), 4096)
 
   /// The first model of a stage, at random.
   func snapshot(stage index: Int = 1) -> Snapshot {
@@ -100,7 +104,9 @@ struct ScriptedServer {
   private let plan: Plan
 
   /// The next connection, greeted: hello is heard and the welcome said.
-  func welcome(heartbeatSeconds: Int = 10, chunkBytes: Int = 1000) async throws -> ScriptedSession {
+  func welcome(heartbeatSeconds: Int = WireLimits.heartbeatSeconds, chunkBytes: Int = 1000) async throws
+    -> ScriptedSession
+  {
     let session = ScriptedSession(connection: try await listener.accept(limit: WireLimits.frame))
     guard case .hello(let hello) = try await session.hear(), hello.name == "a" else {
       throw Unexpected("no hello")
@@ -135,7 +141,7 @@ struct ScriptedServer {
 
 /// Runs `body` beside a client of eight images with a folder of its own.
 func withClient<Result>(
-  _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = .seconds(10),
+  _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = Unhurried.limit,
   manners: Manners = Manners(),
   _ body: (ScriptedServer) async throws -> Result
 ) async throws -> Result {

@@ -1,8 +1,9 @@
 import Client
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct TrainingPermitsTests {
+@Suite(.unhurried) struct TrainingPermitsTests {
   @Test(arguments: [1, 3]) func neverMoreThanSoManyAtOnce(count: Int) async {
     let permits = TrainingPermits(count)
     let room = Room()

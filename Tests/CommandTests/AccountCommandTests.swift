@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct AccountCommandTests {
+@Suite(.unhurried) struct AccountCommandTests {
   @Test func printsATableOrAnObject() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan()

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `fedclient check`: what it says of images, and what `--strict` refuses.
-@Suite(.timeLimit(.minutes(5))) struct CheckDataTests {
+@Suite(.unhurried) struct CheckDataTests {
   /// A PNG of 2 x 2 white pixels, grey; and one that ends in the midst of its pixels.
   private static let image = Data(
     base64Encoded:

@@ -118,6 +118,11 @@ struct Command {
   /// Asks it to stop, as systemd does.
   func terminate() { kill(process, SIGTERM) }
 
+  /// Sends it a signal as soon as it says something: it may be far when a test on a busy machine would get round to it.
+  func send(_ signal: Int32, at text: String) {
+    errors.whenever(text) { [process] in kill(process, signal) }
+  }
+
   /// Ends it as a power cut does.
   func cut() { kill(process, SIGKILL) }
 
@@ -139,7 +144,20 @@ struct Command {
 
 /// What comes through a pipe.
 final class LineLog: Sendable {
-  private let state = Mutex((bytes: Data(), isOver: false))
+  private struct State {
+    var bytes = Data()
+    var isOver = false
+    var trigger: (text: Data, action: @Sendable () -> Void)?
+
+    /// Does what is to be done as soon as a text has come.
+    mutating func pull() {
+      guard let found = trigger, bytes.range(of: found.text) != nil else { return }
+      trigger = nil
+      found.action()
+    }
+  }
+
+  private let state = Mutex(State())
   private let ticks: AsyncStream<Void>
   private let tick: AsyncStream<Void>.Continuation
 
@@ -153,12 +171,21 @@ final class LineLog: Sendable {
         if count < 0 && errno == EINTR { continue }
         state.withLock {
           if count > 0 { $0.bytes += buffer[..<count] } else { $0.isOver = true }
+          $0.pull()
         }
         tick.yield()
         guard count > 0 else { break }
       }
       close(descriptor)
     }.start()
+  }
+
+  /// Does something once a text has come, on the thread that reads.
+  func whenever(_ text: String, _ action: @escaping @Sendable () -> Void) {
+    state.withLock {
+      $0.trigger = (Data(text.utf8), action)
+      $0.pull()
+    }
   }
 
   /// The first whole line that contains a text.

@@ -1,7 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CompareTests {
+@Suite(.unhurried) struct CompareTests {
   private func arguments(_ folder: URL, _ more: String...) throws -> [String] {
     [
       "compare", try folder.plan(), "--strategies", "layer-wise,end-to-end", "--clients", "2", "--data",

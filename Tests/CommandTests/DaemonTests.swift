@@ -1,10 +1,13 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// The two daemons as processes of their own.
-@Suite(.timeLimit(.minutes(5))) struct DaemonTests {
-  private func startServer(_ folder: URL, rounds: Int, listen: String = "127.0.0.1:0") throws -> Command {
+@Suite(.unhurried) struct DaemonTests {
+  private func startServer(
+    _ folder: URL, rounds: Int, listen: String = "127.0.0.1:0"
+  ) throws -> Command {
     try Command(
       "fedserver",
       [
@@ -13,7 +16,9 @@ import Wire
       ])
   }
 
-  private func startClient(_ folder: URL, _ name: String, _ address: String, patience: String = "20s") throws
+  private func startClient(
+    _ folder: URL, _ name: String, _ address: String, patience: String = Unhurried.patience
+  ) throws
     -> Command
   {
     try Command(
@@ -50,11 +55,10 @@ import Wire
 
   @Test func aServerThatIsStoppedGoesOnWhenItIsStartedAgain() async throws {
     try await withTemporaryFolder { folder in
-      let first = try startServer(folder, rounds: 40)
+      let first = try startServer(folder, rounds: 40, listen: "\(Endpoint.ownHost()):0")
       let address = try await listening(first)
       let clients = try ["one", "two"].map { try startClient(folder, $0, address) }
-      _ = try await first.errors.line(containing: "stage 1 round 2 is committed")
-      first.terminate()
+      first.send(SIGTERM, at: "stage 1 round 2 is committed")
       let stopped = try await first.outcome()
       #expect(stopped.code == 0, "\(stopped)")
       #expect(stopped.errors.contains("stopped; the job goes on"))
@@ -103,11 +107,10 @@ import Wire
 
   @Test func aServerThatIsCutOffGoesOnWhenItIsStartedAgain() async throws {
     try await withTemporaryFolder { folder in
-      let first = try startServer(folder, rounds: 30)
+      let first = try startServer(folder, rounds: 30, listen: "\(Endpoint.ownHost()):0")
       let address = try await listening(first)
       let clients = try ["one", "two"].map { try startClient(folder, $0, address) }
-      _ = try await first.errors.line(containing: "stage 1 round 2 is committed")
-      first.cut()
+      first.send(SIGKILL, at: "stage 1 round 2 is committed")
       #expect(try await first.outcome().code == -9)
       let second = try startServer(folder, rounds: 30, listen: address)
       for client in clients { #expect(try await client.outcome().code == 0) }

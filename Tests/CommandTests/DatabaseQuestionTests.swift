@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What is asked of a server's database: before, beside and after its server, and where there is none.
-@Suite(.timeLimit(.minutes(5))) struct DatabaseQuestionTests {
+@Suite(.unhurried) struct DatabaseQuestionTests {
   static let commands = ["status", "rounds", "clients", "export", "report"]
 
   private func ask(_ command: String, _ database: String, _ folder: URL) async throws -> Command.Outcome {
@@ -54,7 +55,7 @@ import Testing
           "fedclient",
           [
             "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
-            "--threads", "1", "--patience", "20s",
+            "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
       // Beside a server that commits, and again when it has ended.

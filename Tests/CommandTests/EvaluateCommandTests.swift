@@ -1,8 +1,9 @@
 import Engine
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct EvaluateCommandTests {
+@Suite(.unhurried) struct EvaluateCommandTests {
   /// Runs a federation whose encoder is then evaluated.
   private func withRun(
     _ extra: [String] = [], _ body: (_ encoder: String, _ folder: URL) async throws -> Void

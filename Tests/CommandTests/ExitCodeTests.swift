@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// Bad input gets one clear line and a numbered exit code.
-@Suite(.timeLimit(.minutes(5))) struct ExitCodeTests {
+@Suite(.unhurried) struct ExitCodeTests {
   private func expect(
     _ outcome: Command.Outcome, _ code: Int32, _ texts: String..., from command: String,
     at location: SourceLocation = #_sourceLocation
@@ -235,20 +236,16 @@ import Wire
   }
 
   @Test func aServerThatIsNotThere() async throws {
-    // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
-    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
-    let listener = try await Listener(Endpoint(host: host, port: 0))
-    listener.shutDown()
-    listener.close()
+    let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(
-        "fedclient", "run", "--server", "\(listener.endpoint)", "--name", "a", "--data", "shapes:16",
+        "fedclient", "run", "--server", "\(endpoint)", "--name", "a", "--data", "shapes:16",
         "--state",
         folder.path("state"), "--patience", "1s")
       #expect(outcome.code == 5, "\(outcome)")
       // Its tries are log lines; the reason is the last.
       let line = try #require(outcome.lines.last)
-      #expect(line.hasPrefix("fedclient: ") && line.contains("\(listener.endpoint)"), "\(line)")
+      #expect(line.hasPrefix("fedclient: ") && line.contains("\(endpoint)"), "\(line)")
     }
   }
 

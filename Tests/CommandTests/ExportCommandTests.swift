@@ -2,10 +2,11 @@ import Engine
 import Export
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
 /// `fedserver export`, from finished runs and beside a server.
-@Suite(.timeLimit(.minutes(5))) struct ExportCommandTests {
+@Suite(.unhurried) struct ExportCommandTests {
   private func export(_ database: String, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["export", "--database", database] + more).outcome()
   }

@@ -1,9 +1,10 @@
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
 /// `fedserver init`: a folder with which a federation begins.
-@Suite(.timeLimit(.minutes(5))) struct FirstDeploymentTests {
+@Suite(.unhurried) struct FirstDeploymentTests {
   private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
   private func mode(_ path: String) throws -> Int {
@@ -50,7 +51,7 @@ import Testing
       #expect(enrolled.code == 0, "\(enrolled)")
       let client = try await Command.run(
         "fedclient", "run", "--server", address, "--name", "one", "--data", "shapes:32", "--state", state,
-        "--threads", "1", "--patience", "20s")
+        "--threads", "1", "--patience", Unhurried.patience)
       #expect(client.code == 0, "\(client)")
       let server = try await daemon.outcome()
       #expect(server.code == 0 && server.output.hasPrefix("encoder "), "\(server)")

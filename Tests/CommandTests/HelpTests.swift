@@ -1,9 +1,10 @@
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
 /// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
-@Suite(.timeLimit(.minutes(5))) struct HelpTests {
+@Suite(.unhurried) struct HelpTests {
   @Test(arguments: [
     (
       ["fedserver"],

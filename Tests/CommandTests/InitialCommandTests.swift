@@ -1,10 +1,11 @@
 import Engine
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
 /// A plan's `initial`, by the commands.
-@Suite(.timeLimit(.minutes(5))) struct InitialCommandTests {
+@Suite(.unhurried) struct InitialCommandTests {
   private func run(_ plan: String, _ folder: URL, out: String) async throws -> Command.Outcome {
     try await Command.run(
       "fedsim", "run", plan, "--clients", "2", "--data", "shapes:32", "--out", folder.path(out))

@@ -1,12 +1,13 @@
 import Federation
 import Foundation
 import PageChecks
+import TestSupport
 import Testing
 import Wire
 
 /// The containers' own command lines, with the environment and the files that Kubernetes gives them: there is no
 /// Kubernetes in it.
-@Suite(.timeLimit(.minutes(5))) struct KubernetesTests {
+@Suite(.unhurried) struct KubernetesTests {
   private let server: KubernetesManifests.Container
   private let identity: KubernetesManifests.Container
   private let client: KubernetesManifests.Container

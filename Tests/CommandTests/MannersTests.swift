@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The options of docs/manners.md, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(5))) struct MannersTests {
+@Suite(.unhurried) struct MannersTests {
   private func startServer(_ folder: URL, cohort: Int, quorum: Int, epochs: Int = 1) async throws -> (
     Command, String
   ) {
@@ -17,14 +18,17 @@ import Testing
     return (server, String(try #require(line.split(separator: " ").last)))
   }
 
-  private func startClient(_ folder: URL, _ name: String, _ address: String, _ options: [String] = []) throws
+  private func startClient(
+    _ folder: URL, _ name: String, _ address: String, _ options: [String] = [], images: Int = 32
+  ) throws
     -> Command
   {
     try Command(
       "fedclient",
       [
-        "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
-        "--threads", "2", "--patience", "20s",
+        "run", "--server", address, "--name", name, "--data", "shapes:\(images)", "--state",
+        folder.path(name),
+        "--threads", "2", "--patience", Unhurried.patience,
       ] + options, environment: ["TZ": "UTC"])
   }
 
@@ -68,7 +72,7 @@ import Testing
   @Test func whatComputesIsAsNiceAsItIsToBe() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
-      let client = try startClient(folder, "one", address, ["--nice", "17"])
+      let client = try startClient(folder, "one", address, ["--nice", "17"], images: 4096)
       _ = try await client.errors.line(containing: "training will take")
       // The kernel does not say when a thread has computed for a while, so it is asked.
       var threads = try Self.threads(of: client.process)

@@ -1,9 +1,10 @@
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
 /// Where a command may write its file, and what stays as it is.
-@Suite struct OutputFileTests {
+@Suite(.unhurried) struct OutputFileTests {
   private func refusal(_ path: String, notIn database: String? = nil) -> String? {
     do throws(CommandFailure) {
       _ = try OutputFile(path, notIn: database)

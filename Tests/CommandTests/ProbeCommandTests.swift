@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// `fedserver run --probe-data`, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(5))) struct ProbeCommandTests {
+@Suite(.unhurried) struct ProbeCommandTests {
   private func server(_ folder: URL, _ options: String...) throws -> Command {
     try Command(
       "fedserver",
@@ -24,7 +25,7 @@ import Wire
           "fedclient",
           [
             "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
-            "--threads", "1", "--patience", "20s",
+            "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
       for client in clients { #expect(try await client.outcome().code == 0) }

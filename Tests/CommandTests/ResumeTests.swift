@@ -1,8 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
+import Wire
 
 /// Either daemon is killed at any moment, again and again, and nothing is lost or done twice.
-@Suite(.timeLimit(.minutes(5))) struct ResumeTests {
+@Suite(.unhurried) struct ResumeTests {
   private static let rounds = 100
   private static let kills = 25
 
@@ -20,10 +22,10 @@ import Testing
           "fedclient",
           [
             "run", "--server", address, "--name", "box-\(who)", "--data", "shapes:32", "--state",
-            folder.path("box-\(who)"), "--threads", "1", "--patience", "60s",
+            folder.path("box-\(who)"), "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
-      var running = [try start(0, "127.0.0.1:0")]
+      var running = [try start(0, "\(Endpoint.ownHost()):0")]
       let line = try await running[0].errors.line(containing: "listening on ")
       let address = String(try #require(line.split(separator: " ").last))
       for who in 1...2 { running.append(try start(who, address)) }

@@ -1,8 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
+import Wire
 
 /// The daemons under a service manager, which is a socket here.
-@Suite(.timeLimit(.minutes(5))) struct ServiceManagerTests {
+@Suite(.unhurried) struct ServiceManagerTests {
   /// A datagram socket at a path, and what came there.
   private final class Manager: Sendable {
     let path: String
@@ -63,8 +65,9 @@ import Testing
       let client = try Command(
         "fedclient",
         [
-          "run", "--server", "127.0.0.1:1", "--name", "box", "--data", "shapes:16", "--state",
-          folder.path("state"), "--patience", "1h",
+          "run", "--server", "\(try await Endpoint.closed())", "--name", "box", "--data", "shapes:16",
+          "--state",
+          folder.path("state"), "--patience", Unhurried.patience,
         ], environment: ["NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "100000"])
       _ = try await manager.log.line(containing: "READY=1")
       _ = try await manager.log.line(containing: "WATCHDOG=1")

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Clients with one command line, which differ by what a scheduler gives them.
-@Suite(.timeLimit(.minutes(5))) struct SharedCommandLineTests {
+@Suite(.unhurried) struct SharedCommandLineTests {
   /// How the task of an index is started.
   struct Launch: Sendable, CustomTestStringConvertible {
     let kind: String

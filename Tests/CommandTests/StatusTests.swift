@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `fedserver status` beside a server, and after it.
-@Suite(.timeLimit(.minutes(5))) struct StatusTests {
+@Suite(.unhurried) struct StatusTests {
   private func status(_ folder: URL, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["status", "--database", folder.path("strata.sqlite")] + more).outcome()
   }

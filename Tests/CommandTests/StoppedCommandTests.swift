@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Commands with a result that a signal stops before they have one.
-@Suite(.timeLimit(.minutes(5))) struct StoppedCommandTests {
+@Suite(.unhurried) struct StoppedCommandTests {
   private static let signals = [(SIGINT, Int32(130)), (SIGTERM, Int32(143))]
 
   private func stop(_ command: Command, _ signal: Int32) async throws -> Command.Outcome {
@@ -20,8 +21,8 @@ import Testing
   @Test(arguments: signals) func aStoppedRunLeavesNothing(signal: Int32, code: Int32) async throws {
     try await withTemporaryFolder { folder in
       let run = ["--clients", "2", "--data", "shapes:64", "--out", folder.path("runs/mine")]
-      let long = try Command("fedsim", ["run", try folder.plan(rounds: 1000)] + run)
-      _ = try await long.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      let long = try Command("fedsim", ["run", try folder.plan(rounds: 100_000)] + run)
+      _ = try await long.errors.line(containing: "stage 1/2 round 1/100000  loss ")
       #expect(FileManager.default.fileExists(atPath: folder.path("runs/mine/strata.sqlite")))
       let outcome = try await stop(long, signal)
       #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome)")
@@ -38,9 +39,10 @@ import Testing
       let run = try Command(
         "fedsim",
         [
-          "run", try folder.plan(rounds: 1000), "--clients", "2", "--data", "shapes:64", "--out", folder.path,
+          "run", try folder.plan(rounds: 100_000), "--clients", "2", "--data", "shapes:64", "--out",
+          folder.path,
         ])
-      _ = try await run.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      _ = try await run.errors.line(containing: "stage 1/2 round 1/100000  loss ")
       #expect(try await stop(run, SIGTERM).code == 143)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
     }
@@ -77,8 +79,8 @@ import Testing
         "--out",
         folder.path("out"),
       ]
-      let long = try Command("fedsim", ["compare", try folder.plan(rounds: 1000)] + words)
-      _ = try await long.errors.line(containing: "stage 1/2 round 1/1000  loss ")
+      let long = try Command("fedsim", ["compare", try folder.plan(rounds: 100_000)] + words)
+      _ = try await long.errors.line(containing: "stage 1/2 round 1/100000  loss ")
       let outcome = try await stop(long, SIGTERM)
       #expect(outcome.code == 143 && outcome.output.isEmpty, "\(outcome)")
       #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume goes on")

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Certificates, enrolment and TLS between real processes.
-@Suite(.timeLimit(.minutes(5))) struct TLSCommandTests {
+@Suite(.unhurried) struct TLSCommandTests {
   private func server(_ folder: URL, _ words: String...) async throws -> Command.Outcome {
     try await Command("fedserver", words + ["--tls", folder.path("tls")]).outcome()
   }
@@ -12,7 +13,7 @@ import Testing
       "fedclient",
       [
         "run", "--server", address, "--name", name, "--data", "shapes:32", "--state", folder.path(name),
-        "--threads", "1", "--patience", "20s",
+        "--threads", "1", "--patience", Unhurried.patience,
       ])
   }
 

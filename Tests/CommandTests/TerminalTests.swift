@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Progress as a terminal gets it, and as a file does.
-@Suite(.timeLimit(.minutes(5))) struct TerminalTests {
+@Suite(.unhurried) struct TerminalTests {
   private let words = ["check", "--seeds", "1..60"]
 
   /// What each row of a terminal holds while a command writes to it: every block as it was drawn.

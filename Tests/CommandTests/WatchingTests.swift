@@ -1,10 +1,11 @@
 import Foundation
 import PageChecks
+import TestSupport
 import Testing
 import Wire
 
 /// `fedserver run --http` and `fedserver report`, with the daemons as processes of their own.
-@Suite(.timeLimit(.minutes(5))) struct WatchingTests {
+@Suite(.unhurried) struct WatchingTests {
   private func startServer(_ folder: URL, http: String = "127.0.0.1:0") throws -> Command {
     try Command(
       "fedserver",
@@ -31,15 +32,14 @@ import Wire
       for _ in 0..<200 { crowd.append(try await peer.open(saying: "GET /api/overview HTTP/1.1\r\nA: ")) }
       // In such a crowd a visitor may have to come again. The server waits for its clients meanwhile.
       var health: Int?
-      for _ in 0..<10 where health == nil { health = try? await peer.get("/healthz").status }
-      #expect(health == 200)
+      while health != 200 { health = try? await peer.get("/healthz").status }
       #expect(try await peer.get("/").body.contains(">tiny</h1>"))
       let clients = try ["one", "two"].map { name in
         try Command(
           "fedclient",
           [
             "run", "--server", "\(address)", "--name", name, "--data", "shapes:32", "--state",
-            folder.path(name), "--threads", "1", "--patience", "20s",
+            folder.path(name), "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
       _ = try await server.errors.line(containing: "stage 1 round 1 is committed")

@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import TestSupport
 import Testing
 
 struct TrainingThreadTests {
@@ -23,7 +24,7 @@ struct TrainingThreadTests {
 
   /// More trainings than the machine has cores block at once: on the threads that tasks share they would
   /// wait for each other for ever.
-  @Test(.timeLimit(.minutes(5))) func everyTrainingHasAThreadOfItsOwn() async throws {
+  @Test(.unhurried) func everyTrainingHasAThreadOfItsOwn() async throws {
     let count = 4 * ProcessInfo.processInfo.activeProcessorCount
     let barrier = Barrier(count)
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -35,7 +36,7 @@ struct TrainingThreadTests {
   }
 
   /// The thread goes on, and nobody waits for it.
-  @Test(.timeLimit(.minutes(5))) func aCancelledTaskLeavesItsThread() async throws {
+  @Test(.unhurried) func aCancelledTaskLeavesItsThread() async throws {
     let (begins, ends) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let task = Task {
       try await TrainingThread.abandonable("a training") {

@@ -2,12 +2,13 @@ import Engine
 import Export
 import Federation
 import Foundation
+import TestSupport
 import Testing
 
 /// Other software reads the files and computes what the engine computes; `make interop` runs these alone.
 @Suite(
-  .serialized, .timeLimit(.minutes(5)),
-  .enabled(if: Python.hasONNX, "python3 has no onnx and onnxruntime (make interop)"))
+  .serialized, .unhurried,
+  .enabled("python3 has no onnx and onnxruntime (make interop)") { await Python.hasONNX })
 struct InteropTests {
   @Test(arguments: [
     ("vit", EncoderFixture.vit, 3), ("vit-unfinished", EncoderFixture.vit, 1),
@@ -29,7 +30,7 @@ struct InteropTests {
       EncoderConfiguration(family: .resnet, image: 9, channels: 1, patch: 1, width: 4, depth: 1, heads: 1), 1
     ),
   ])
-  func othersComputeTheSame(name: String, encoder: EncoderConfiguration, depth: Int) throws {
+  func othersComputeTheSame(name: String, encoder: EncoderConfiguration, depth: Int) async throws {
     let seed = UInt64.random(in: 0 ... .max)
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("strata-\(UUID().uuidString)").appendingPathComponent(name)
@@ -40,7 +41,7 @@ struct InteropTests {
       ("encoder.safetensors", try checkpoint.encoded()), ("encoder.onnx", try checkpoint.onnx()),
       ("expected.safetensors", try expected(checkpoint, seed: seed)),
     ] { try bytes.write(to: folder.appendingPathComponent(file)) }
-    let (code, output) = try Python.run([folder.path])
+    let (code, output) = try await Python.run([folder.path])
     print("InteropTests: seed \(seed)\n\(output)", terminator: "")
     #expect(code == 0, "seed \(seed): \(output)")
   }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// The interpreter that other software's view of a file is asked of: `PYTHON`, or python3.
 enum Python {
@@ -6,10 +7,10 @@ enum Python {
     .deletingLastPathComponent().appending(path: "interop/check_export.py").path
 
   /// Whether it has onnx and onnxruntime.
-  static let hasONNX = (try? run([]))?.code == 0
+  static var hasONNX: Bool { get async { await (try? run([]))?.code == 0 } }
 
   /// Checks a folder's files (Tests/interop/check_export.py). Returns the exit code and what was said.
-  static func run(_ folders: [String]) throws -> (code: Int32, output: String) {
+  static func run(_ folders: [String]) async throws -> (code: Int32, output: String) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let python = ProcessInfo.processInfo.environment["PYTHON"] ?? "python3"
@@ -20,9 +21,8 @@ enum Python {
     defer { try? FileManager.default.removeItem(at: log) }
     let handle = try FileHandle(forWritingTo: log)
     (process.standardOutput, process.standardError) = (handle, handle)
-    try process.run()
-    process.waitUntilExit()
+    let code = try await process.end()
     try handle.close()
-    return (process.terminationStatus, try String(contentsOf: log, encoding: .utf8))
+    return (code, try String(contentsOf: log, encoding: .utf8))
   }
 }

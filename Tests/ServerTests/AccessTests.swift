@@ -2,11 +2,12 @@ import Certificates
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
 /// A real server whose clients need certificates.
-@Suite(.timeLimit(.minutes(5))) struct AccessTests {
+@Suite(.unhurried) struct AccessTests {
   /// A server with its authority, and what is needed to meet it.
   private struct Guarded {
     let server: RunningServer

@@ -2,10 +2,11 @@ import Federation
 import Foundation
 import GRDB
 import Server
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct CalibratorTests {
+@Suite(.unhurried) struct CalibratorTests {
   private func run(_ calibration: Plan.Calibration?) async throws -> (Snapshot, [RoundRecord]) {
     var plan = Plan.tiny(cohort: 1, rounds: .each(2))
     plan.method.calibration = calibration

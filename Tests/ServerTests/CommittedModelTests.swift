@@ -3,9 +3,10 @@ import Federation
 import Foundation
 import GRDB
 import Server
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CommittedModelTests {
+@Suite(.unhurried) struct CommittedModelTests {
   private let plan = Plan.tiny(rounds: .list([2, 1]))
 
   /// Two rounds of stage 1 and one of stage 2, each another model; the store stays open.

@@ -1,10 +1,11 @@
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
-@Suite struct DatabaseLockTests {
+@Suite(.unhurried) struct DatabaseLockTests {
   @Test func oneServerHasIt() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path

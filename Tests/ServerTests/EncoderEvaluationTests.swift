@@ -3,9 +3,10 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct EncoderEvaluationTests {
+@Suite(.unhurried) struct EncoderEvaluationTests {
   private static let vit = EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 2, heads: 3)
   private static let resnet = EncoderConfiguration(
     family: .resnet, image: 16, patch: 1, width: 4, depth: 2, heads: 1)

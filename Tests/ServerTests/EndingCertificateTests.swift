@@ -2,10 +2,11 @@ import Certificates
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 
 /// A server whose own certificates run out.
-@Suite(.timeLimit(.minutes(5))) struct EndingCertificateTests {
+@Suite(.unhurried) struct EndingCertificateTests {
   /// What a server says of its certificates when it starts.
   private func said(authority: Int, server: Int) async throws -> [String] {
     try await withTemporaryFolder { url in

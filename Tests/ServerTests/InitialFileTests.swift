@@ -2,10 +2,11 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 
 /// A plan's `initial`, from the file to the models of the stages.
-@Suite(.timeLimit(.minutes(5))) struct InitialFileTests {
+@Suite(.unhurried) struct InitialFileTests {
   private static let name = "start.safetensors"
 
   private func plan(_ strategy: Strategy = .layerWise) -> Plan {

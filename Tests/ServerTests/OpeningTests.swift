@@ -2,9 +2,10 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct OpeningTests {
+@Suite(.unhurried) struct OpeningTests {
   @Test func roundsFollowEachOtherToTheLast() {
     let plan = Plan.tiny(rounds: .list([2, 3]))
     var keys = [RoundKey(stage: 1, round: 1)]

@@ -3,9 +3,10 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ProberTests {
+@Suite(.unhurried) struct ProberTests {
   private let now = Date(timeIntervalSince1970: 1_790_000_000)
 
   private func evaluation(_ plan: Plan) throws -> EncoderEvaluation {

@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import TestSupport
 import Wire
 
 /// Someone on the port who speaks no protocol at all.
@@ -17,7 +18,7 @@ enum RawPeer {
       guard descriptor >= 0 else { throw Failure(call: "socket", number: errno) }
       defer { close(descriptor) }
       // A server that does not hang up is an error, and not the end of the test run.
-      var patience = timeval(tv_sec: 20, tv_usec: 0)
+      var patience = timeval(tv_sec: Int(Unhurried.limit.components.seconds), tv_usec: 0)
       setsockopt(
         descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
       var address = sockaddr_in()

@@ -2,11 +2,12 @@ import Federation
 import Foundation
 import GRDB
 import Server
+import TestSupport
 import Testing
 import Wire
 
 /// Updates that are not admitted, at a real server.
-@Suite(.timeLimit(.minutes(5))) struct RefusalTests {
+@Suite(.unhurried) struct RefusalTests {
   /// Nine are drawn and one is left out; each of them misbehaves in its own way, and the quorum is met.
   @Test func eachFaultIsRefusedByItsNameAndTheRoundCommits() async throws {
     var plan = Plan.tiny(cohort: 9, quorum: 2)

@@ -1,10 +1,11 @@
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct ServerTests {
+@Suite(.unhurried) struct ServerTests {
   @Test func aPortInUseIsSaidBeforeAnythingRuns() async throws {
     try await withServer(Plan.tiny()) { server, _ in
       try await withTemporaryFolder { folder in

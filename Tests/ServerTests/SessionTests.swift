@@ -2,10 +2,11 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct SessionTests {
+@Suite(.unhurried) struct SessionTests {
   private static let seed: UInt64 = 11
 
   /// What peers send that are none, by what is wrong with it.

@@ -3,9 +3,10 @@ import Federation
 import Foundation
 import GRDB
 import Server
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct StoreTests {
+@Suite(.unhurried) struct StoreTests {
   private let now = Date(timeIntervalSince1970: 1_700_000_000)
   private let plan = Plan.tiny()
 

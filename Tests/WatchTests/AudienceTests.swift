@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 import Watch
 
-@Suite(.timeLimit(.minutes(1))) struct AudienceTests {
+@Suite(.unhurried(slack: 1)) struct AudienceTests {
   private let start = ContinuousClock.now
 
   private func request(_ path: String, page: String? = nil) throws -> WebRequest {
@@ -25,7 +26,7 @@ import Watch
     _ = audience.comes(with: try request("/healthz"), at: start + .seconds(1))
     #expect(wait(audience, at: 2) == 0)
     // Neither is there anything to wait for, however far away the time is.
-    await audience.leaves(by: start + .seconds(600))
+    await audience.leaves(by: start + Unhurried.limit)
   }
 
   @Test func aPageThatWasClosedIsNotWaitedFor() throws {
@@ -52,12 +53,12 @@ import Watch
 
   @Test func whoHasHeardIsNotWaitedFor() async throws {
     let audience = Audience()
-    for page in ["a", "b"] { _ = audience.comes(with: try request("/", page: page)) }
-    let early = audience.comes(with: try request("/", page: "a"))
-    let deadline = audience.end(within: .seconds(600))
+    for page in ["a", "b"] { _ = audience.comes(with: try request("/", page: page), at: start) }
+    let early = audience.comes(with: try request("/", page: "a"), at: start)
+    let deadline = audience.end(at: start, within: Unhurried.limit * 2)
     // Whoever asked before the end may have been told what was before it.
     early()
-    for page in ["a", "b"] { audience.comes(with: try request("/", page: page))() }
+    for page in ["a", "b"] { audience.comes(with: try request("/", page: page), at: start)() }
     await audience.leaves(by: deadline)
     #expect(ContinuousClock.now < deadline, "both have heard before the time was over")
   }
@@ -65,9 +66,9 @@ import Watch
   @Test func whoeverIsInAHurryDoesNotWait() async throws {
     let audience = Audience()
     audience.hurry()
-    _ = audience.comes(with: try request("/", page: "a"))
-    let deadline = audience.end(within: .seconds(600))
-    #expect(deadline > .now)
+    _ = audience.comes(with: try request("/", page: "a"), at: start)
+    let deadline = audience.end(at: start, within: Unhurried.limit * 2)
+    #expect(deadline > start)
     audience.hurry()
     await audience.leaves(by: deadline)
     #expect(ContinuousClock.now < deadline)

@@ -1,11 +1,12 @@
 import Foundation
 import PageChecks
+import TestSupport
 import Testing
 import Watch
 import Wire
 
 /// Through real sockets.
-@Suite(.timeLimit(.minutes(5))) struct WebServerTests {
+@Suite(.unhurried) struct WebServerTests {
   private func serving(on host: String = "127.0.0.1", _ body: (WebPeer) async throws -> Void) async throws {
     let server = try await WebServer(Endpoint(host: host, port: 0)) { request in
       WebResponse(.ok, "text/plain; charset=utf-8", Data("you asked for \(request.path)".utf8))

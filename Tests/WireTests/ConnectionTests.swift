@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -23,7 +24,7 @@ private struct Pair {
   }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
+@Suite(.unhurried) struct ConnectionTests {
   private static let (senders, messages, payload) = (6, 8, 200_000)
 
   /// The message number `index` of a sender: its payload says whose it is, from the first byte to the last.
@@ -142,19 +143,15 @@ private struct Pair {
   }
 
   @Test func aPortThatNobodyListensOnIsAnErrorWithItsAddress() async throws {
-    // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
-    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
-    let listener = try await Listener(Endpoint(host: host, port: 0))
-    listener.shutDown()
-    listener.close()
+    let endpoint = try await Endpoint.closed()
     let error = await #expect(throws: WireError.self) {
-      try await Connection.connect(to: listener.endpoint, limit: 100)
+      try await Connection.connect(to: endpoint, limit: 100)
     }
     guard case .address(let address, let reason)? = error else {
       Issue.record("\(String(describing: error))")
       return
     }
-    #expect(address == "\(listener.endpoint)")
+    #expect(address == "\(endpoint)")
     #expect(!reason.isEmpty && !reason.contains("\n"))
   }
 }

@@ -1,10 +1,11 @@
 import Engine
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct FrameTests {
+@Suite(.unhurried) struct FrameTests {
   /// `update` with a head of two bytes and a payload of two, byte by byte as docs/protocol.md has it.
   private static let example: [UInt8] = [
     0x00, 0x00, 0x00, 0x0E,  // 14 bytes follow

@@ -1,9 +1,10 @@
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct ListenerTests {
+@Suite(.unhurried) struct ListenerTests {
   private static let hasIPv6 =
     (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
 
@@ -39,7 +40,7 @@ import Wire
 
   @Test func aPortInUseIsSaidToBe() async throws {
     // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
-    let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).1"
+    let host = Endpoint.ownHost()
     let listener = try await Listener(Endpoint(host: host, port: 0))
     let error = await #expect(throws: WireError.self) { try await Listener(listener.endpoint) }
     guard case .address(let address, let reason)? = error else {

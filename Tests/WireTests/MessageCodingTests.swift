@@ -1,10 +1,11 @@
 import Engine
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct MessageCodingTests {
+@Suite(.unhurried) struct MessageCodingTests {
   @Test(arguments: 0..<RandomMessage.kinds)
   func anyMessageComesBackEqual(kind: Int) throws {
     for seed in UInt64(0)..<100 {

@@ -1,11 +1,12 @@
 import Certificates
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// Connections under TLS over the loopback interface, with real certificates.
-@Suite(.timeLimit(.minutes(5))) struct TLSTests {
+@Suite(.unhurried) struct TLSTests {
   private let authority: Authority
   private let server: TLSContext
 
@@ -217,13 +218,13 @@ import Wire
       process.standardInput = FileHandle(forReadingAtPath: "/dev/null")
       process.standardOutput = FileHandle(forWritingAtPath: "/dev/null")
       process.standardError = FileHandle(forWritingAtPath: "/dev/null")
-      try process.run()
+      async let ending = process.end()
       let connection = try await listener.accept(limit: 100, tls: { server })
       var isDone = true
       do { try await connection.shakeHands() } catch { isDone = false }
       #expect(isDone == isSpoken, "\(version)")
       await connection.close()
-      process.waitUntilExit()
+      _ = try await ending
     }
     listener.shutDown()
     listener.close()

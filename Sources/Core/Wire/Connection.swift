@@ -89,7 +89,7 @@ package actor Connection {
   private static func connected(
     to address: some SocketAddress, pool: some AsyncSocketPool
   ) async throws -> AsyncSocket {
-    try await AsyncSocket.connected(to: address, pool: pool, timeout: 10)
+    try await AsyncSocket.connected(to: address, pool: pool, timeout: TimeInterval(WireLimits.helloSeconds))
   }
 
   /// The longest frame that is taken from now on, in bytes.

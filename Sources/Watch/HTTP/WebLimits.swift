@@ -1,9 +1,11 @@
+import Wire
+
 /// Bounds of what a web browser, or somebody who pretends to be one, may take, each with its reason.
 package enum WebLimits {
   /// Bytes of a request's head: browsers send under 2 KiB.
   package static let head = 8 << 10
   /// Seconds of a connection from its beginning to its end: a page is under 200 KB.
-  package static let seconds = 15
+  package static var seconds: Int { 15 * WireLimits.slack }
   /// Connections at once. The next takes the place of the oldest: an honest one is over in a moment.
   package static let connections = 64
   /// Bytes that are read and thrown away behind an answer, so that it is not lost with its connection.
@@ -13,9 +15,9 @@ package enum WebLimits {
   /// How long an open page waits before it asks again.
   package static let pagePause = Duration.seconds(2)
   /// How much later than expected somebody who looks regularly may be and not have gone: a page has a second try.
-  package static let lateness = Duration.seconds(3)
+  package static var lateness: Duration { .seconds(3) * WireLimits.slack }
   /// How long those who look regularly are waited for after the job's end, so that they hear of it; and after a signal,
   /// where somebody waits for the server to be gone.
-  package static let farewell = Duration.seconds(20)
-  package static let hastyFarewell = Duration.seconds(5)
+  package static var farewell: Duration { .seconds(20) * WireLimits.slack }
+  package static var hastyFarewell: Duration { .seconds(5) * WireLimits.slack }
 }

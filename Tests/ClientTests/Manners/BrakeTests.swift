@@ -1,8 +1,9 @@
 import Client
 import Engine
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct BrakeTests {
+@Suite(.unhurried) struct BrakeTests {
   @Test func aHeldBrakeIsWaitedForUntilItIsLetGo() async throws {
     let brake = Brake()
     let order = EventLog<String>()
@@ -46,7 +47,7 @@ import Testing
     let elapsed = try await TrainingThread.run("pausing") {
       clock.measure { brake.wait(for: .milliseconds(30)) }
     }
-    #expect(elapsed >= .milliseconds(30) && elapsed < .seconds(20), "\(elapsed)")
-    #expect(clock.measure { brake.wait() } < .seconds(1))
+    #expect(elapsed >= .milliseconds(30), "\(elapsed)")
+    try await TrainingThread.run("not pausing") { brake.wait() }
   }
 }

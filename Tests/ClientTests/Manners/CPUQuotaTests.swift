@@ -1,9 +1,10 @@
 import Client
 import Engine
 import Foundation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CPUQuotaTests {
+@Suite(.unhurried) struct CPUQuotaTests {
   @Test(arguments: [("1%", 1), ("50%", 50), ("100%", 100), ("0200%", 200), ("25600%", 25600)])
   func readsPercent(text: String, percent: Int) { #expect(CPUQuota(text)?.percent == percent) }
 

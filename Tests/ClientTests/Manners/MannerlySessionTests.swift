@@ -3,11 +3,12 @@ import Client
 import Federation
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 
 /// A client's connection when the box has manners (ClientSession+Manners).
-@Suite(.timeLimit(.minutes(5))) struct MannerlySessionTests {
+@Suite(.unhurried) struct MannerlySessionTests {
   /// Sends a round and answers its fetches; what follows is the training.
   private func assign(_ session: ScriptedSession, _ snapshot: Snapshot, fetches: Bool = true, round: Int = 1)
     async throws -> Assignment
@@ -71,10 +72,10 @@ import Wire
   }
 
   @Test func aTrainingIsGivenUpWhenTheHoursEnd() async throws {
-    let (plan, clock) = (Plan.tiny(epochs: 10_000), FakeClock(hour: 23))
+    let (plan, clock) = (Plan.endless, FakeClock(hour: 23))
     var manners = clock.manners
     manners.hours = try Hours("22:00-06:00")
-    try await withClient(plan, images: 64, manners: manners) { server in
+    try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let assignment = try await assign(session, snapshot)
@@ -207,11 +208,11 @@ import Wire
 
   @Test func aTrainingStandsStillOnBatteryAndSaysThatItLives() async throws {
     try await withTemporaryFolder { folder in
-      let (plan, power) = (Plan.tiny(epochs: 10_000), FakePower(folder: folder))
+      let (plan, power) = (Plan.endless, FakePower(folder: folder))
       try power.laptop(isOnBattery: false)
       var manners = FakeClock(hour: 12).manners
       manners.power = PowerSupply(folder)
-      try await withClient(plan, images: 64, manners: manners) { server in
+      try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
         let session = try await server.welcome(heartbeatSeconds: 1)
         let assignment = try await assign(session, plan.snapshot())
         _ = try await waitForStep(server, of: assignment.key)
@@ -219,18 +220,21 @@ import Wire
         try await server.events.first { event in
           if case .paused(assignment.key, "on battery") = event { () } else { nil }
         }
-        var steps: [Int] = []
-        while steps.count < 3 {
+        // Those of before may have been on their way as it paused.
+        var steps = [-1, 0]
+        while steps[0] != steps[1] {
           guard case .heartbeat(let heartbeat) = try await session.hear(heartbeats: true) else {
             throw Unexpected("no heartbeat")
           }
-          steps.append(heartbeat.step ?? -1)
+          steps = [steps[1], heartbeat.step ?? -1]
         }
-        // The first may have been on its way as it paused.
-        #expect(steps[1] == steps[2] && steps[1] > 0, "\(steps)")
+        let last = server.events.all.compactMap {
+          if case .training(_, let step, _, _) = $0 { step } else { nil }
+        }.last
+        #expect(steps[1] > 0 && steps[1] == last)
         try power.laptop(isOnBattery: false)
         try await server.events.first { if case .resumed(assignment.key) = $0 { () } else { nil } }
-        _ = try await waitForStep(server, of: assignment.key, after: steps[2])
+        _ = try await waitForStep(server, of: assignment.key, after: steps[1])
         try await server.finish(session)
       }
     }
@@ -238,11 +242,11 @@ import Wire
 
   @Test func aRoundThatEndsEndsATrainingThatStandsStill() async throws {
     try await withTemporaryFolder { folder in
-      let (plan, power) = (Plan.tiny(epochs: 10_000), FakePower(folder: folder))
+      let (plan, power) = (Plan.endless, FakePower(folder: folder))
       try power.laptop(isOnBattery: false)
       var manners = FakeClock(hour: 12).manners
       manners.power = PowerSupply(folder)
-      try await withClient(plan, images: 64, manners: manners) { server in
+      try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
         let session = try await server.welcome()
         let snapshot = plan.snapshot()
         let assignment = try await assign(session, snapshot)

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What reads the documents sees what is wrong with them.
-@Suite(.timeLimit(.minutes(5))) struct DocumentReadingTests {
+@Suite(.unhurried) struct DocumentReadingTests {
   @Test func aBlockIsReadAsAShellReadsIt() {
     let block = """
       # a comment

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Every command that a document shows does what it is shown for.
-@Suite(.timeLimit(.minutes(5))) struct DocumentTests {
+@Suite(.unhurried) struct DocumentTests {
   private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql"]
 
   @Test(arguments: Repository.documents)

@@ -36,6 +36,19 @@ import Testing
     #expect(names.subtracting(types).subtracting(["Tests"]) == [])
   }
 
+  /// How tests treat time is said in one place, and nothing else holds up the threads that all of them share.
+  @Test func noTestHasItsOwnTime() throws {
+    let words = ["timeLimit(", "waitUntilExit(", "usleep(", "Thread.sleep("]
+    // This file names them.
+    let files = Repository.files(under: "Tests").filter {
+      $0.hasSuffix(".swift") && !$0.hasSuffix("/HouseTests.swift")
+    }
+    for file in files {
+      let text = try Repository.text(file)
+      for word in words where text.contains(word) { Issue.record("\(file): \(word): see Tests/TestSupport") }
+    }
+  }
+
   /// What the package is linked with, and what it depends on.
   @Test func everythingThatItStandsOnIsNamed() throws {
     let stands = try #require(text.components(separatedBy: "## What it stands on\n").last).lowercased()

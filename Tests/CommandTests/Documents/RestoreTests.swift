@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// docs/operating.md's backup, taken from a server at work, is worth something.
-@Suite(.timeLimit(.minutes(5))) struct RestoreTests {
+@Suite(.unhurried) struct RestoreTests {
   private static let rounds = 15
 
   private let document: Markdown

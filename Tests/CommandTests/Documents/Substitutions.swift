@@ -1,4 +1,6 @@
 import Foundation
+import TestSupport
+import Wire
 
 /// The one table of what documents say and this machine has otherwise: what stands in a command is replaced before it is
 /// run. Everything else is run as it is shown.
@@ -6,7 +8,7 @@ struct Substitutions: Sendable {
   /// The folder of one document's run, which is the home of its reader.
   let folder: URL
   /// An address of this machine that no other document's run uses, so that all ports are free.
-  let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
+  let host = Endpoint.ownHost()
 
   /// Regular expressions, what takes their place, and why. `code` is the last enrolment code that was printed.
   func table(code: String) -> [(pattern: String, replacement: String, reason: String)] {

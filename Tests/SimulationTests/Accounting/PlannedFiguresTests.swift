@@ -3,9 +3,10 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct PlannedFiguresTests {
+@Suite(.unhurried) struct PlannedFiguresTests {
   /// Weights enough that the messages around them do not count.
   private static func plan(
     _ strategy: Strategy, calibration: Plan.Calibration.Interval? = nil, activeBlocks: Int = 0,

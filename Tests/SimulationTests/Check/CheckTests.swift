@@ -1,8 +1,9 @@
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CheckTests {
+@Suite(.unhurried) struct CheckTests {
   /// Other seeds each time; those that fail are printed, and fail again with `fedsim check --seeds N..N`.
   @Test func federationsSurviveTheirFaults() async throws {
     let first = UInt64.random(in: 0...1_000_000_000)

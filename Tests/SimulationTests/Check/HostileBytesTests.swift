@@ -1,8 +1,9 @@
 import Simulation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct HostileBytesTests {
+@Suite(.unhurried) struct HostileBytesTests {
   /// Other inputs each time; a trap would end the process, and the seed stands in the log before.
   @Test func nothingTrapsAndNothingGrows() async throws {
     let seed = UInt64.random(in: 0...1_000_000_000)

@@ -1,9 +1,10 @@
 import Engine
 import Federation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct RoundCostTests {
+@Suite(.unhurried) struct RoundCostTests {
   /// Calculated bytes against those at the socket, which are the same and a little framing.
   @Test(arguments: Strategy.allCases) func trafficIsWhatTravels(strategy: Strategy) async throws {
     let plan = Plan.tiny(strategy, rounds: 2)

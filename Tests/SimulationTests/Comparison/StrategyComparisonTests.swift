@@ -4,10 +4,11 @@ import Federation
 import Foundation
 import Simulation
 import Synchronization
+import TestSupport
 import Testing
 
 /// Real comparisons of tiny plans, each run in a process of its own.
-@Suite(.timeLimit(.minutes(5))) struct StrategyComparisonTests {
+@Suite(.unhurried) struct StrategyComparisonTests {
   /// What a comparison did, in order.
   private final class Log: Sendable {
     private let list = Mutex<[String]>([])
@@ -122,7 +123,7 @@ import Testing
 
   @Test func aStoppedComparisonGoesOnLater() async throws {
     try await Self.withFolder { out in
-      var settings = try Self.settings(.tiny(rounds: 100), out: out)
+      var settings = try Self.settings(.tiny(rounds: 100_000), out: out)
       settings.strategies = [.layerWise]
       let comparison = try StrategyComparison(settings) { _ in }
       let running = Task { try await comparison.run() }

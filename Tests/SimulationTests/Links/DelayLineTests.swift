@@ -1,8 +1,9 @@
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct DelayLineTests {
+@Suite(.unhurried) struct DelayLineTests {
   private func piece(_ bytes: Int) -> DelayLine.Piece {
     DelayLine.Piece(bytes: Data(repeating: UInt8(bytes), count: bytes), arrival: .now)
   }

@@ -1,10 +1,11 @@
 import Engine
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct LinkRelayTests {
+@Suite(.unhurried) struct LinkRelayTests {
   /// Runs `body` with a link, and the listener at its far end.
   private func withRelay(
     _ link: String, seed: UInt64 = 1, _ body: (LinkRelay, Listener) async throws -> Void

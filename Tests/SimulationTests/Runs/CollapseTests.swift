@@ -2,9 +2,10 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CollapseTests {
+@Suite(.unhurried) struct CollapseTests {
   /// BYOL without a moving average, at a rate and a decay that leave nothing of what was learned.
   private static var collapsing: Plan {
     var plan = Plan(

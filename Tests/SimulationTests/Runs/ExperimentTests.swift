@@ -3,9 +3,10 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ExperimentTests {
+@Suite(.unhurried) struct ExperimentTests {
   @Test func theSameSeedGivesTheSameEncoder() async throws {
     let plan = Plan.tiny(rounds: 2)
     let first = try await TinyRun.summary(plan)

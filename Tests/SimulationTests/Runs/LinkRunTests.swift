@@ -1,10 +1,11 @@
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
 /// Whole runs whose clients sit behind links.
-@Suite(.timeLimit(.minutes(5))) struct LinkRunTests {
+@Suite(.unhurried) struct LinkRunTests {
   private func run(_ plan: Plan, link: String?) async throws -> (Summary, json: [String: Any]) {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }

@@ -2,10 +2,11 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
 /// Each option of the method is a field of the plan, and does what it says.
-@Suite(.timeLimit(.minutes(5))) struct MethodOptionTests {
+@Suite(.unhurried) struct MethodOptionTests {
   /// Four blocks, two rounds of each stage.
   private static func plan(_ strategy: Strategy = .layerWise, _ change: (inout Plan) -> Void = { _ in })
     -> Plan

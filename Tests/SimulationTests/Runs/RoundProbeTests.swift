@@ -2,9 +2,10 @@ import Datasets
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct RoundProbeTests {
+@Suite(.unhurried) struct RoundProbeTests {
   private func summary(every interval: Int, testData: Bool = true) async throws -> Summary {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }

@@ -4,9 +4,10 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct SummaryTests {
+@Suite(.unhurried) struct SummaryTests {
   @Test func theFolderHoldsWhatTheContractSays() async throws {
     try await TinyRun.run(.tiny(), probe: true) { summary, out in
       let names = try FileManager.default.contentsOfDirectory(atPath: out.path)

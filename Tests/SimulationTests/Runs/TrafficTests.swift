@@ -3,11 +3,12 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import TestSupport
 import Testing
 import Wire
 
 /// What travels, against what the method says must.
-@Suite(.timeLimit(.minutes(5))) struct TrafficTests {
+@Suite(.unhurried) struct TrafficTests {
   /// Bytes of one client's messages beside the weights themselves: an upper bound, message by message.
   private static func framing(up plan: Plan) throws -> Int {
     let rounds = plan.totalRounds

@@ -2,10 +2,11 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
 /// Whole runs of the same plan under each codec.
-@Suite(.timeLimit(.minutes(5))) struct UpdateCodecTests {
+@Suite(.unhurried) struct UpdateCodecTests {
   @Test func whatTravelsGetsSmallerAndWhatIsExactChangesNoBit() async throws {
     var (digests, bytes): ([UpdateCodec: String], [UpdateCodec: Int]) = ([:], [:])
     for codec in UpdateCodec.allCases {
