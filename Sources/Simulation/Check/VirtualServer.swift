@@ -116,7 +116,7 @@ final class VirtualServer {
       case .note(.admitted(let key, let client, _)): checker.admit(key, client)
       case .note(.folded(let key, let client, let offer)): checker.fold(offer.key, into: key, client)
       case .note(.committed): checker.commit(store, job)
-      case .note: break
+      case .note(let event): checker.note(event, store)
       case .aggregate(let aggregator):
         consequences.append(
           .later { server, now in
