@@ -13,7 +13,8 @@ actor ClientSession {
   private var work: LocalWork?
   private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
-  private var upload: Task<Void, Never>?
+  /// Counts transfers of an update: one that is not the latest ends.
+  private var uploads = 0
   private let shelf: UpdateShelf
   private var chunk = WireLimits.chunk
   private var lastHeard = ContinuousClock.now
@@ -22,6 +23,8 @@ actor ClientSession {
   var meter: ByteMeter?
   var watcher: Task<Void, Never>?
   private var ending: Result<Goodbye, any Error>?
+  /// Hears what the server says; cancelled, it ends, and the connection is there for last words.
+  private var hearing: Task<Void, any Error>?
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
@@ -38,29 +41,35 @@ actor ClientSession {
 
   /// Serves the connection to its end.
   func run() async -> Served {
-    do {
-      try await perform(
-        participation.greet(
-          name: client.configuration.name, software: Client.software, codecs: UpdateCoding.all,
-          layers: cache.versions))
-      while ending == nil {
-        let message = try await connection.receive()
-        lastHeard = .now
-        let objection = try objection(to: message)
-        if objection == nil { note(message) }
-        try await perform(
-          participation.hear(message, holds: cache.holds, declines: { _ in objection }))
-      }
-    } catch {
-      // A failure of the training closes the connection, and is what the caller wants to know.
-      if ending == nil { ending = .failure(error) }
+    let hearing = Task { try await self.hear() }
+    self.hearing = hearing
+    let heard = await withTaskCancellationHandler {
+      await hearing.result
+    } onCancel: {
+      hearing.cancel()
     }
+    // A failure of the training ends the hearing, and is what the caller wants to know.
+    if ending == nil, case .failure(let error) = heard { ending = .failure(error) }
     await close()
     var result = ending ?? .failure(WireError.closed)
     if case .failure(let error as UnexpectedMessage) = result {
       result = .failure(ClientError.server(error.description))
     }
     return Served(ending: result, wasWelcomed: work != nil)
+  }
+
+  private func hear() async throws {
+    try await perform(
+      participation.greet(
+        name: client.configuration.name, software: Client.software, codecs: UpdateCoding.all,
+        layers: cache.versions))
+    while ending == nil {
+      let message = try await connection.receive()
+      lastHeard = .now
+      let objection = try objection(to: message)
+      if objection == nil { note(message) }
+      try await perform(participation.hear(message, holds: cache.holds, declines: { _ in objection }))
+    }
   }
 
   /// Tells the observer what an assignment will cost.
@@ -74,14 +83,38 @@ actor ClientSession {
   private func close() async {
     heartbeat?.cancel()
     watcher?.cancel()
-    upload?.cancel()
     training?.progress.stop()
-    if case .failure(let error) = ending, !(error is WireError) {
-      try? await connection.send(.goodbye(Goodbye(.stopping, "\(error)")))
+    if Task.isCancelled {
+      await part("the client stops")
+    } else if case .failure(let error) = ending, !(error is WireError) {
+      await part("\(error)")
     }
+    uploads += 1
     await connection.close()
     do { try saveBytes() } catch { if ending == nil { ending = .failure(error) } }
   }
+
+  /// Says that this client goes, so that no round waits for it. Work under way is declined, and the server is given
+  /// time to hear that: what a connection still carries when it is closed may be lost.
+  private func part(_ reason: String) async {
+    let connection = connection
+    let words = Task {
+      let last = participation.withdraw(Objection(reason))
+      try await perform(last)
+      try await connection.send(.goodbye(Goodbye(.stopping, String(reason.prefix(Self.longestReason)))))
+      while !last.isEmpty { _ = try await connection.receive() }
+    }
+    let limit = Task {
+      try await Task.sleep(for: Self.partingTime)
+      await connection.shutDown()
+    }
+    _ = await words.result
+    limit.cancel()
+  }
+
+  /// How long last words may take. A service manager waits ten times as long before it kills.
+  private static let partingTime = Duration.seconds(5)
+  private static let longestReason = 200
 
   func perform(_ actions: [Participation.Action]) async throws {
     for action in actions {
@@ -198,7 +231,7 @@ actor ClientSession {
 
   func fail(_ error: any Error) async {
     if ending == nil { ending = .failure(error) }
-    await connection.shutDown()
+    hearing?.cancel()
   }
 
   private func drop(_ key: RoundKey) {
@@ -215,17 +248,17 @@ actor ClientSession {
       self.training = nil
     }
     if update?.offer.key == key { update = nil }
-    upload?.cancel()
-    upload = nil
+    uploads += 1
   }
 
-  /// Sends the update piece by piece, while the connection goes on listening.
+  /// Sends the update piece by piece, while the connection goes on listening. It ends between two pieces: after half
+  /// a one nothing else could be said.
   private func send(_ offer: UpdateOffer, from offset: Int) {
     guard let update, update.offer == offer else { return }
-    upload?.cancel()
-    upload = Task { [connection, chunk] in
+    uploads += 1
+    Task { [connection, chunk, number = uploads] in
       var offset = offset
-      while offset < update.bytes.count && !Task.isCancelled {
+      while offset < update.bytes.count && uploads == number {
         let end = min(offset + chunk, update.bytes.count)
         let piece = update.bytes[offset..<end]
         do {

@@ -31,6 +31,7 @@ package struct Aggregator: Sendable {
   /// A client's update: which parts it holds, and where in its bytes.
   private struct Update {
     let client: String
+    /// As many as its claim counts for.
     let samples: Int
     let coding: UpdateCoding
     /// Blocks of the model that it was trained on.
@@ -57,7 +58,8 @@ package struct Aggregator: Sendable {
   }
 
   private var updates: [Update] {
-    ledger.inClientOrder.map { client, offer in
+    let most = ledger.mostCounted
+    return ledger.inClientOrder.map { client, offer in
       var (offsets, offset): ([String: Int], Int) = ([:], 0)
       let kept = plan.keptBlocks(key, client: client)
       for version in snapshot.trained(keeping: kept) {
@@ -66,7 +68,7 @@ package struct Aggregator: Sendable {
       }
       let coding = plan.coding(offer.codec ?? .plain, key.stage, keeping: kept)
       return Update(
-        client: client, samples: offer.samples, coding: coding, kept: kept, offsets: offsets)
+        client: client, samples: min(offer.samples, most), coding: coding, kept: kept, offsets: offsets)
     }
   }
 

@@ -20,7 +20,7 @@ extension Leader {
             plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds,
             chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
         to: hello.name)
-      try perform(round.join(hello.name), at: now)
+      try perform(round.join(hello.name, at: now), at: now)
       proceed(at: now)
     }
   }
@@ -35,18 +35,17 @@ extension Leader {
     }
   }
 
-  /// A client will not train in a round.
+  /// A client will not train in a round: another is asked in its place, and no attempt fails for it.
   package func take(_ decline: Decline, from client: String, at now: Duration) -> [Effect] {
     returning {
+      let until = decline.seconds.map { now + .seconds(min(max($0, 1), Self.longestAbsence)) }
       if decline.key == round.late?.key {
         round.dropLate(client)
       } else {
-        guard decline.key == round.key, round.decline(client) else { return }
+        guard decline.key == round.key, round.decline(client, until: until) else { return }
+        try store.decline(client, of: roundRecord)
       }
-      if let seconds = decline.seconds {
-        let until = now + .seconds(min(max(seconds, 1), Self.longestAbsence))
-        away[client] = (String(decline.reason.prefix(200)), until)
-      }
+      if let until { away[client] = (String(decline.reason.prefix(200)), until) }
       note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
       proceed(at: now)
     }
@@ -95,7 +94,7 @@ extension Leader {
     }
     refusals[client] = 0
     if round.isLate(offer, from: client) {
-      try fold(offer, from: client)
+      try fold(offer, from: client, at: now)
     } else {
       try store.admit(offer, from: client, to: roundRecord, at: date())
       round.admit(offer, from: client)
@@ -105,7 +104,7 @@ extension Leader {
     proceed(at: now)
   }
 
-  private func fold(_ offer: UpdateOffer, from client: String) throws {
+  private func fold(_ offer: UpdateOffer, from client: String, at now: Duration) throws {
     guard let previous, let check = check(offer, from: client) else {
       preconditionFailure("a late update, and no model that it is of")
     }
@@ -113,7 +112,7 @@ extension Leader {
     let late = LateUpdate(old: previous, new: snapshot).rebased(offer, values, to: round.key)
     try store.admit(late.offer, late.bytes, from: client, to: roundRecord, at: date())
     store.updates.discard(offer, from: client)
-    round.admitLate(late.offer, from: client)
+    round.admitLate(late.offer, from: client, at: now)
     note(.folded(round.key, client: client, offer))
   }
 

@@ -29,17 +29,17 @@ extension Leader {
     guard !hasEnded else { return }
     do { try perform(round.advance(to: now), at: now) } catch { return fail(error) }
     guard !hasEnded else { return }
-    if case .recruiting = round.phase {
-      note(
-        .recruiting(round.key, present: round.available, needed: max(plan.round.roster, plan.round.cohort)))
+    if round.isWaiting {
+      note(.recruiting(round.key, present: round.available, needed: round.clientsNeeded))
     }
   }
 
   func perform(_ actions: [Round.Action], at now: Duration) throws {
-    // A cohort is stored before any member of it is told.
-    if actions.contains(where: { if case .assign = $0 { true } else { false } }) {
+    // A cohort is stored before any member of it is told, and so is whoever takes a member's place.
+    let asked = actions.compactMap { if case .assign(let client, _) = $0 { client } else { nil } }
+    if !asked.isEmpty {
       roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
-      try store.setCohort(round.cohort, of: roundRecord)
+      try store.ask(asked, of: roundRecord)
     }
     for action in actions {
       switch action {
@@ -100,7 +100,10 @@ extension Leader {
     let (published, changes) = library.publish(draft, after: snapshot, round.key)
     // Where the store fails, nobody asks for a model any more.
     snapshot = published
-    try store.commit(roundRecord, published, changes)
+    let cut = round.ledger.cut
+    if !cut.isEmpty { note(.cut(round.key, clients: cut, to: round.ledger.mostCounted)) }
+    try store.commit(
+      roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
     // What no way begins at any more is not worth remembering of anybody.
     let known = library.known.union(snapshot.manifest.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }
@@ -128,25 +131,21 @@ extension Leader {
     roundRecord.finishedAt = date()
     try store.abandon(roundRecord, reason: reason)
     note(.abandoned(round.key, reason: reason))
-    // Boxes that have something else to do are waited for, as those are that are not there: that is no failure.
-    if case .quorumOutOfReach = abandonment, round.cohort.contains(where: { away[$0] != nil }) {
-      return try begin(round.key.nextAttempt, waitsSince: round.waitsSince, at: now)
-    }
     failures += 1
     guard failures < plan.round.attempts else { throw ServerError.gaveUp(round.key, reason: reason) }
-    try begin(round.key.nextAttempt, at: now)
+    try begin(round.key.nextAttempt, opens: now + plan.round.pause(after: failures - 1), at: now)
   }
 
   private func begin(
-    _ key: RoundKey, late: Latecomers? = nil, waitsSince: Duration? = nil, at now: Duration
+    _ key: RoundKey, late: Latecomers? = nil, opens: Duration? = nil, at now: Duration
   ) throws {
     away = away.filter { $0.value.until > now }
     rejections = [:]
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, present: present, away: away.mapValues(\.until),
-      resting: Set(rests.keys), late: late, waitsSince: waitsSince, at: now)
+      key, plan, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
+      away: away.mapValues(\.until), resting: Set(rests.keys), late: late, at: now, opens: opens)
     let waiting = held
     held = []
     for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }
@@ -162,7 +161,7 @@ extension Round.Abandonment {
     case .tooFewClients(let present):
       "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
-      "\(admitted) updates were admitted and too many refused or declined for a quorum of \(quorum)"
+      "\(admitted) updates were admitted and too many refused for a quorum of \(quorum)"
     }
   }
 }

@@ -7,6 +7,8 @@ extension Leader {
     let (phase, deadline): (ServerStatus.Phase, Duration?) =
       switch round.phase {
       case .recruiting: (.recruiting, round.nextDeadline)
+      // Nobody works on it until others are here in place of those who declined.
+      case .training where round.isWaiting: (.recruiting, round.nextDeadline)
       case .training(let deadline): (.training, deadline)
       case .aggregating: (.aggregating, nil)
       case .calibrating: (.calibrating, nil)
@@ -16,7 +18,7 @@ extension Leader {
       phase: phase, stage: round.key.stage, stages: plan.stages, round: round.key.round,
       rounds: plan.rounds(stage: round.key.stage), attempt: round.key.attempt, present: present.count,
       away: present.count - round.available,
-      needed: round.clientsNeeded, cohort: round.cohort.count, admitted: round.ledger.admitted.count,
+      needed: round.clientsNeeded, cohort: round.participants, admitted: round.ledger.admitted.count,
       quorum: plan.round.quorum, since: since,
       until: deadline.map { date.addingTimeInterval(($0 - now).seconds) }, process: getpid(),
       notAsked: notAsked(at: now, date))

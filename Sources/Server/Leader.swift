@@ -83,21 +83,26 @@ package final class Leader {
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
     }
+    // A roster beyond the cohort is waited for at the beginning of the job, and only then for long.
+    let wait =
+      opening.after == nil && plan.round.roster > plan.round.cohort ? plan.round.deadline.duration : nil
     if var open = try store.openRound(of: stageRecord) {
       for client in try store.recover(&open) { effects.append(.note(.lost(client: client))) }
       roundRecord = open.record
       for client in open.refused { rejections[client, default: 0] += 1 }
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
-      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
-        round.resume(cohort: open.cohort, admitted: open.admitted, refused: open.refused, at: now)
+        round.resume(
+          cohort: open.cohort, admitted: open.admitted, refused: open.refused, declined: open.declined,
+          at: now)
         effects.append(.note(.continued(key, admitted: open.admitted.count)))
       }
     } else {
       let attempt = try store.lastAttempt(at: opening.key.round, of: stageRecord) + 1
       let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
       roundRecord = try store.openRound(key, of: stageRecord, at: date())
-      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
     }
   }
 
@@ -147,15 +152,16 @@ package final class Leader {
   }
 
   static func makeRound(
-    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, present: Set<String>,
-    away: [String: Duration] = [:], resting: Set<String> = [], late: Latecomers? = nil,
-    waitsSince: Duration? = nil, at now: Duration
+    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, missing: Int = 0,
+    wait: Duration? = nil, present: Set<String>, away: [String: Duration] = [:], resting: Set<String> = [],
+    late: Latecomers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
     // Between two stages the layers that train are others: nothing can be folded there.
     let isLast = key.round == plan.rounds(stage: key.stage)
     let model = snapshot.outline
     return Round(
-      key, rules: plan.round, needed: needed, calibrates: plan.isCalibrated(after: key),
+      key, rules: plan.round, needed: needed, missing: missing, wait: wait,
+      calibrates: plan.isCalibrated(after: key),
       expecting: { client in
         let kept = plan.keptBlocks(key, client: client)
         let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
@@ -165,6 +171,6 @@ package final class Leader {
           sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
       },
       seed: plan.seed, present: present, away: away, resting: resting, late: late,
-      waitsForStragglers: plan.round.late == .fold && !isLast, waitsSince: waitsSince, at: now)
+      waitsForStragglers: plan.round.late == .fold && !isLast, at: now, opens: opens)
   }
 }

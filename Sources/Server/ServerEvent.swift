@@ -33,6 +33,8 @@ package enum ServerEvent: Sendable {
   case refused(RoundKey, client: String, Refusal)
   /// A client was refused so often in a row that it is not asked for some rounds.
   case rests(client: String, rounds: Int)
+  /// Some claimed more samples than count, by the plan.
+  case cut(RoundKey, clients: [String], to: Int)
   case declined(RoundKey, client: String, reason: String)
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)

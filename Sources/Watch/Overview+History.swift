@@ -47,7 +47,8 @@ extension Overview {
       return Round(
         stage: attempt.stage, round: record.number,
         number: stageRounds.prefix(attempt.stage - 1).reduce(0, +) + record.number, attempt: record.attempt,
-        clients: attempt.admitted, samples: record.samples ?? 0, loss: record.loss.flatMap(finite),
+        clients: attempt.admitted, samples: record.samples ?? 0, cut: attempt.cut,
+        loss: record.loss.flatMap(finite),
         calibrationLoss: record.calibrationLoss.flatMap(finite), seconds: record.seconds,
         monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, probe: record.probe.flatMap(finite),
         finishedAt: record.finishedAt)
@@ -101,7 +102,7 @@ extension Overview.Client {
     residentBytes = here?.memory
     receivedBytes = record.bytesUp + max(here?.received ?? 0, 0)
     sentBytes = record.bytesDown + max(here?.sent ?? 0, 0)
-    (admitted, refused) = (recorded.admitted, recorded.refused)
+    (admitted, refused, cut) = (recorded.admitted, recorded.refused, recorded.cut)
   }
 
   /// Never less than it said before: between two readings bytes go from the connection's count to the store's.

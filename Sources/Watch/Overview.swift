@@ -80,6 +80,8 @@ extension Overview {
     /// Clients whose updates it was made of, and their images.
     package var clients: Int
     package var samples: Int
+    /// Clients that claimed more images than count, of which `samples` has what counts.
+    package var cut: Int
     package var loss: Double?
     package var calibrationLoss: Double?
     package var seconds: Double?
@@ -119,6 +121,8 @@ extension Overview {
     package var sentBytes: Int
     package var admitted: Int
     package var refused: Int
+    /// Updates that claimed more images than counted.
+    package var cut: Int
 
     /// Whether it is known to be connected.
     package var isConnected: Bool { connection ?? false }
@@ -127,7 +131,7 @@ extension Overview {
       case connection = "isConnected"
       case name, software, lastContact, step, steps, residentBytes, samples, receivedBytes, sentBytes,
         admitted
-      case refused
+      case refused, cut
     }
   }
 }

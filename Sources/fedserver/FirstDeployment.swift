@@ -55,9 +55,13 @@ struct FirstDeployment {
   private var plan: String {
     let text = Self.text(PackageResources.first_yaml)
     guard !clients.isEmpty else { return text }
-    let quorum = Plan.RoundRules(cohort: clients.count).quorum
-    return Self.filled(text, ["  cohort: ": "\(clients.count)", "  #quorum: ": "\(quorum)"])
+    return Self.filled(
+      text, ["  cohort: ": "\(clients.count)", "  quorum: ": "\(Self.quorum(of: clients.count))"])
   }
+
+  /// A round does without a quarter of the boxes, and without one of them wherever there is another: a plan is begun
+  /// by people who are not there when a box breaks.
+  private static func quorum(of clients: Int) -> Int { max(1, clients - max(1, clients / 4)) }
 
   private var serverSettings: String {
     Self.filled(

@@ -10,7 +10,8 @@ struct RoundsCommand: AsyncParsableCommand {
     abstract: "Lists the committed rounds of a database, whether its server runs or not.",
     discussion: """
       A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
-      server's own images; an attempt of 2 and up was tried before. --all has the attempts that were abandoned too, \
+      server's own images; an attempt of 2 and up was tried before; cut are the clients that claimed more images than count \
+      (round.mostSamples of the plan). --all has the attempts that were abandoned too, \
       with the reason. For example:
 
         fedserver rounds --database strata.sqlite
@@ -70,13 +71,14 @@ struct RoundsCommand: AsyncParsableCommand {
     return table(
       [
         ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("samples", true),
-        ("loss", true), ("calibration", true), ("seconds", true), ("effective rank", true),
+        ("cut", true), ("loss", true), ("calibration", true), ("seconds", true), ("effective rank", true),
         ("probe", true),
       ],
       rounds.map { round in
         [
           "\(round.stage)", "\(round.round)", "\(round.attempt)", "\(round.clients)", "\(round.samples)",
-          number(round.loss, "%.4f"), number(round.calibrationLoss, "%.4f"), number(round.seconds, "%.1f"),
+          "\(round.cut)", number(round.loss, "%.4f"), number(round.calibrationLoss, "%.4f"),
+          number(round.seconds, "%.1f"),
           number(round.monitors.map { Double($0.effectiveRank) }, "%.1f"),
           number(round.probe.map { 100 * $0 }, "%.1f %%"),
         ]

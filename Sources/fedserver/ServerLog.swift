@@ -10,6 +10,8 @@ import Wire
 struct ServerLog: Sendable {
   private let logger = makeLogger("fedserver")
   private let waiting = LastLine()
+  /// Clients that a line names before it counts the others.
+  private static let named = 10
 
   func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
 
@@ -51,6 +53,11 @@ struct ServerLog: Sendable {
       logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
     case .rests(let client, let rounds):
       logger.warning("\(client) was refused too often and is not asked for \(counted(rounds, "round"))")
+    case .cut(let key, let clients, let most):
+      let others = clients.count > Self.named ? " and \(clients.count - Self.named) more" : ""
+      let names = clients.prefix(Self.named).joined(separator: ", ")
+      logger.warning(
+        "\(key): claims count for \(counted(most, "sample")) at most: \(names)\(others) claimed more")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
       let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)

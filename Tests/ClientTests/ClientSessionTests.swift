@@ -138,6 +138,62 @@ import Wire
       .layer(LayerData(digest: fetch.digest, offset: 0, total: weights.count), weights))
   }
 
+  /// Whoever stops a client means that client: its round is told, and goes on without it at once.
+  @Test func aClientThatIsStoppedDeclinesAndSaysGoodbye() async throws {
+    let plan = Plan.tiny(epochs: 10_000)
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      let assignment = Assignment(snapshot)
+      try await session.send(.assignment(assignment))
+      for _ in snapshot.manifest { try await answerFetch(session, snapshot) }
+      try await server.events.first { event in
+        if case .training(assignment.key, _, _, _) = event { () } else { nil }
+      }
+      server.running.cancel()
+      guard case .decline(let decline) = try await session.hear() else { throw Unexpected("no decline") }
+      #expect(decline == Decline(key: assignment.key, reason: "the client stops"))
+      guard case .goodbye(let goodbye) = try await session.hear() else { throw Unexpected("no goodbye") }
+      #expect(goodbye == Goodbye(.stopping, "the client stops"))
+      await session.connection.close()
+      await #expect(throws: CancellationError.self) { try await server.result().get() }
+    }
+  }
+
+  @Test func withoutWorkItSaysGoodbyeAlone() async throws {
+    try await withClient(Plan.tiny()) { server in
+      let session = try await server.welcome()
+      try await server.events.first { event in if case .welcomed = event { () } else { nil } }
+      server.running.cancel()
+      guard case .goodbye(let goodbye) = try await session.hear() else { throw Unexpected("no goodbye") }
+      #expect(goodbye.reason == .stopping)
+      await session.connection.close()
+    }
+  }
+
+  /// The rest of an update is not sent after its client has given it up; what is said next is understood.
+  @Test func anUploadEndsBetweenTwoPieces() async throws {
+    let plan = Plan.tiny()
+    try await withClient(plan) { server in
+      let session = try await server.welcome(chunkBytes: 100)
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      guard case .offer(let offer) = try await session.serve(snapshot).1 else { throw Unexpected("no offer") }
+      try await session.send(.request(UpdateRequest(key: offer.key, digest: offer.digest)))
+      guard case .update = try await session.hear() else { throw Unexpected("no piece") }
+      server.running.cancel()
+      var said: [Message] = []
+      while !said.contains(where: { if case .goodbye = $0 { true } else { false } }) {
+        let message = try await session.hear()
+        if case .update = message { continue }
+        said.append(message)
+      }
+      guard said.count <= 2, case .decline(let decline) = said[0] else { throw Unexpected("\(said)") }
+      #expect(decline.key == offer.key)
+      await session.connection.close()
+    }
+  }
+
   @Test func heartbeatsArriveWhileItTrains() async throws {
     let plan = Plan.endless
     try await withClient(plan, images: Plan.imagesWithoutEnd) { server in

@@ -68,6 +68,34 @@ import Testing
     }
   }
 
+  /// SIGTERM is the end of a box's work, not of its round: another box is asked at once.
+  @Test func aClientThatIsStoppedIsReplaced() async throws {
+    try await withTemporaryFolder { folder in
+      let (server, address) = try await startServer(folder, cohort: 2, quorum: 2, epochs: 10_000)
+      var clients: [String: Command] = [:]
+      for name in ["a", "b", "c"] {
+        clients[name] = try startClient(folder, name, address)
+        _ = try await server.errors.line(containing: "\(name) joined")
+      }
+      _ = try await server.errors.line(containing: "round 1 is assigned to a")
+      // Which two are drawn of those who came first follows from the seed alone: a and b.
+      kill(try #require(clients["a"]).process, SIGTERM)
+      _ = try await server.errors.line(containing: "stage 1 round 1: a declines: the client stops")
+      _ = try await server.errors.line(containing: "stage 1 round 1 is assigned to c")
+      _ = try await server.errors.line(containing: "a left: stopping the client stops")
+      let outcome = try await #require(clients["a"]).outcome()
+      #expect(outcome.code == 0 && outcome.errors.contains("declined: the client stops"), "\(outcome)")
+      for name in ["b", "c"] {
+        let client = try #require(clients[name])
+        kill(client.process, SIGTERM)
+        #expect(try await client.outcome().code == 0)
+      }
+      kill(server.process, SIGTERM)
+      let ended = try await server.outcome()
+      #expect(ended.code == 0 && !ended.errors.contains("abandoned"), "\(ended)")
+    }
+  }
+
   /// To Linux a niceness is a thread's: that of the process is the first one's.
   @Test func whatComputesIsAsNiceAsItIsToBe() async throws {
     try await withTemporaryFolder { folder in

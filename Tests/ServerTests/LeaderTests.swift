@@ -8,95 +8,6 @@ import Wire
 
 /// The leader's rules of admission, without sockets or clocks.
 @Suite struct LeaderTests {
-  /// A round of names; its members' updates move every weight by `distance` times its own size.
-  private struct Led {
-    let leader: Leader
-    let store: Store
-    var assignments: [String: Assignment] = [:]
-    private(set) var notes: [ServerEvent] = []
-    private(set) var releases: [String] = []
-    var now = Duration.zero
-
-    init(_ plan: Plan, _ folder: URL, _ names: [String], codecs: [UpdateCodec]? = nil) throws {
-      store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-      leader = try Leader(plan, store: store, at: .zero)
-      try follow(leader.advance(at: .zero))
-      for name in names {
-        try follow(leader.join(Hello(name: name, software: "test", codecs: codecs), at: .zero))
-      }
-    }
-
-    /// Takes note, and does at once what a server does beside its leader. Returns the verdict, if there is one.
-    @discardableResult
-    mutating func follow(_ effects: [Leader.Effect]) throws -> Acknowledgement? {
-      var verdict: Acknowledgement?
-      for effect in effects {
-        switch effect {
-        case .send(.assignment(let assignment), let name): assignments[name] = assignment
-        case .send(.acknowledgement(let acknowledgement), _): verdict = acknowledgement
-        case .aggregate(let aggregator):
-          try follow(leader.finishAggregation(try aggregator.run(threads: 2), at: now))
-        case .note(let event): notes.append(event)
-        case .send(.release, let name): releases.append(name)
-        case .send, .calibrate, .end: break
-        }
-      }
-      return verdict
-    }
-
-    /// Lets time pass.
-    mutating func wait(_ time: Duration) throws {
-      now += time
-      try follow(leader.advance(at: now))
-    }
-
-    /// The floats of an assignment's parts that train, as the model has them now.
-    func trained(_ assignment: Assignment) -> [Float] {
-      let trained = Set(assignment.trained)
-      return leader.snapshot.manifest.filter { trained.contains($0.name) }.flatMap {
-        leader.snapshot.data($0.digest)?.floats ?? []
-      }
-    }
-
-    /// Gives in an update for an assignment that is not the client's latest.
-    mutating func submit(_ update: [Float], _ assignment: Assignment, from name: String) throws -> Refusal? {
-      let bytes = update.data
-      let offer = UpdateOffer(
-        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-        bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
-      return try judge(offer, bytes, from: name)
-    }
-
-    /// The verdict on an offer, whose bytes come where they are wanted.
-    mutating func judge(_ offer: UpdateOffer, _ bytes: Data, from name: String) throws -> Refusal? {
-      let isHere = leader.wants(offer, from: name)
-      var fault: Refusal?
-      if isHere {
-        _ = store.updates.begin(offer, from: name)
-        try store.updates.open(offer, from: name).write(bytes, at: 0)
-        fault = try #require(leader.check(offer, from: name)).refusal(in: store.updates, from: name)
-      }
-      return try #require(
-        try follow(leader.judge(offer, isHere: isHere, fault: fault, from: name, at: now))
-      ).refusal
-    }
-
-    mutating func submit(_ name: String, distance: Float) throws -> Refusal? {
-      let assignment = try #require(assignments[name])
-      let trained = Set(assignment.trained)
-      let base = assignment.parts.filter { trained.contains($0.name) }.flatMap {
-        leader.weights($0.digest)?.floats ?? []
-      }
-      let update = base.map { $0 * (1 + distance) }.data
-      let offer = UpdateOffer(
-        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: update),
-        bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1)
-      #expect(leader.wants(offer, from: name))
-      assignments[name] = nil
-      return try judge(offer, update, from: name)
-    }
-  }
-
   @Test func anUpdateBeyondTheNormLimitIsRefused() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2)
@@ -149,62 +60,6 @@ import Wire
     }
   }
 
-  /// A box has its hours every day: as often as it declines, the job goes on when it is there again.
-  @Test func boxesThatDeclineAreWaitedFor() async throws {
-    try await withTemporaryFolder { folder in
-      var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
-      plan.round.patience = .hours(168)
-      var led = try Led(plan, folder, ["a", "b"])
-      for day in 0..<5 {
-        let key = try #require(led.assignments["b"]).key
-        #expect(key.attempt == day + 1 && led.assignments["a"]?.key == key)
-        led.assignments = [:]
-        let decline = Decline(key: key, reason: "outside its hours", seconds: 36_000)
-        try led.follow(led.leader.take(decline, from: "b", at: led.now))
-        #expect(led.assignments.isEmpty && led.releases.count == day + 1, "a need not go on")
-        let status = led.leader.status(since: Date(), at: led.now, Date())
-        #expect(status.doing == "waits for clients: 2 of 2 are here, 1 of which does not train now")
-        #expect(
-          status.notAsked?.map(\.client) == ["b"] && status.notAsked?.first?.reason == "outside its hours")
-        try led.wait(.seconds(35_999))
-        #expect(led.assignments.isEmpty)
-        try led.wait(.seconds(1))
-      }
-      #expect(try led.submit("a", distance: 0.1) == nil)
-      #expect(try led.submit("b", distance: 0.1) == nil)
-      #expect(led.leader.round.key == RoundKey(stage: 2, round: 1))
-    }
-  }
-
-  /// Who came back and then failed has failed: what it declined before is over.
-  @Test func aRefusalAfterADeclineIsAFailure() async throws {
-    try await withTemporaryFolder { folder in
-      var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
-      plan.round.normLimit = 0.5
-      var led = try Led(plan, folder, ["a", "b"])
-      let key = try #require(led.assignments["b"]).key
-      try led.follow(
-        led.leader.take(Decline(key: key, reason: "on battery", seconds: 10), from: "b", at: led.now))
-      try led.wait(.seconds(10))
-      #expect(led.assignments["b"]?.key == key.nextAttempt && !led.leader.hasEnded)
-      #expect(try led.submit("b", distance: 2) == .overNorm)
-      #expect(led.leader.hasEnded, "one attempt is all that the plan allows")
-    }
-  }
-
-  /// A decline that is about one round alone says nothing about the next attempt at it.
-  @Test func whoDeclinesARoundIsAskedForTheNextAttempt() async throws {
-    try await withTemporaryFolder { folder in
-      var led = try Led(Plan.tiny(cohort: 2, quorum: 2, attempts: 2), folder, ["a", "b"])
-      for attempt in 1...2 {
-        let key = try #require(led.assignments["b"]).key
-        #expect(key.attempt == attempt)
-        try led.follow(led.leader.take(Decline(key: key, reason: "no"), from: "b", at: led.now))
-      }
-      #expect(led.leader.hasEnded, "two attempts are all that the plan allows")
-    }
-  }
-
   /// What a round takes is what it takes its clients, however long it waited for them.
   @Test func waitingIsNotPartOfARoundsLength() async throws {
     try await withTemporaryFolder { folder in
@@ -253,6 +108,7 @@ import Wire
       for _ in 0..<3 {
         // A quorum is out of reach, and the round is tried again.
         #expect(try led.submit("b", distance: 2) == .overNorm)
+        try led.wait(plan.round.deadline.duration)
       }
       #expect(led.notes.contains { if case .rests("b", _) = $0 { true } else { false } })
       #expect(led.assignments["b"] != nil, "a alone is no quorum")
@@ -315,6 +171,39 @@ import Wire
     }
   }
 
+  /// A claim must not buy the model; what it counts for is stored and said.
+  @Test(arguments: [nil, 25]) func claimsCountForAPartOfThem(most: Int?) async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 4, quorum: 4, rounds: .each(2))
+      plan.round.mostSamples = most
+      var led = try Led(plan, folder, ["a", "b", "c", "d"])
+      let assignment = try #require(led.assignments["a"])
+      let old = led.trained(assignment)
+      let claims = ["a": 10, "b": 20, "c": 30, "d": 100_000_000]
+      for (name, samples) in claims.sorted(by: { $0.key < $1.key }) {
+        let bytes = old.map { $0 + (name == "d" ? 1 : 0) }.data
+        let offer = UpdateOffer(
+          key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+          bytes: bytes.count, samples: samples, steps: 1, loss: name == "d" ? 9 : 1, seconds: 1)
+        #expect(try led.judge(offer, bytes, from: name) == nil)
+      }
+      // Ten times 20, the lower of the two in the middle.
+      let counted = claims.mapValues { min($0, most ?? 200) }
+      let total = counted.values.reduce(0, +)
+      let share = Float(counted["d"]!) / Float(total)
+      for (before, after) in zip(old, led.trained(assignment)) { #expect(abs(after - before - share) < 1e-5) }
+      let round = try #require(try led.store.committedRounds().first?.round)
+      #expect(round.samples == total && abs((round.loss ?? 0) - Double(1 + 8 * share)) < 1e-5)
+      let updates = try led.store.updates(of: round)
+      #expect(updates.map(\.samples) == [10, 20, 30, 100_000_000], "what was claimed is known")
+      #expect(updates.map(\.counted) == (most == nil ? [nil, nil, nil, 200] : [nil, nil, 25, 25]))
+      let cuts = led.notes.compactMap { note -> ([String], Int)? in
+        if case .cut(assignment.key, let clients, let most) = note { (clients, most) } else { nil }
+      }
+      #expect(cuts.count == 1 && cuts[0] == (most == nil ? ["d"] : ["c", "d"], most ?? 200))
+    }
+  }
+
   // MARK: - Coded updates
 
   /// An offer of coded bytes and its verdict.
@@ -348,6 +237,7 @@ import Wire
       plan.traffic.codec = .int8
       var led = try Led(plan, folder, ["a"], codecs: UpdateCoding.all)
       func next() throws -> (Assignment, [Float]) {
+        if led.leader.round.isWaiting { try led.wait(.seconds(10)) }
         let assignment = try #require(led.assignments["a"])
         return (assignment, led.trained(assignment))
       }

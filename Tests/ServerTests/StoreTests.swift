@@ -159,7 +159,7 @@ import Testing
       #expect(try admittedFiles(path).count == 2 && !store.updates.holds(offer(bytes), from: "b"))
       try store.commit(round, plan.firstSnapshot())
       // They go beside whatever comes next; a store that is opened later knows them not to be of its round.
-      var open: Store.UnfinishedRound = (try openRound(store, number: 2), [], [], [])
+      var open: Store.UnfinishedRound = (try openRound(store, number: 2), [], [], [], [])
       #expect(try store.recover(&open) == [])
       #expect(try admittedFiles(path) == [])
       let rows = try store.updates(of: round)
@@ -176,7 +176,7 @@ import Testing
       let round = try openRound(store)
       let names = ["damaged", "gone", "short", "whole"]
       for name in names { try store.join(Hello(name: name, software: "test"), at: now) }
-      try store.setCohort(names, of: round)
+      try store.ask(names, of: round)
       let bytes = Data([1, 2, 3, 4])
       for name in names { try admit(offer(bytes), bytes, from: name, round, store) }
       let files = try admittedFiles(path).map { path + "-spool/admitted/" + $0 }

@@ -79,29 +79,40 @@ package struct History: Sendable {
       db,
       sql: """
         SELECT rounds.*, stages.number AS stage,
-          (SELECT COUNT(*) FROM updates WHERE roundId = rounds.id AND refusal IS NULL) AS admitted
+          (SELECT COUNT(*) FROM updates WHERE roundId = rounds.id AND refusal IS NULL) AS admitted,
+          (SELECT \(try cut(db)) FROM updates WHERE roundId = rounds.id) AS cut
         FROM rounds JOIN stages ON stages.id = rounds.stageId
         ORDER BY stages.number, rounds.number, rounds.attempt
         """)
     return try rows.map {
-      RecordedJob.Attempt(stage: $0["stage"], record: try RoundRecord(row: $0), admitted: $0["admitted"])
+      RecordedJob.Attempt(
+        stage: $0["stage"], record: try RoundRecord(row: $0), admitted: $0["admitted"], cut: $0["cut"])
     }
+  }
+
+  /// How many updates count for less than they claimed, which databases of earlier versions do not tell.
+  private static func cut(_ db: Database) throws -> String {
+    try db.columns(in: "updates").contains { $0.name == "counted" } ? "COUNT(counted)" : "0"
   }
 
   private static func clients(_ db: Database) throws -> [RecordedJob.Client] {
     let rows = try Row.fetchAll(
       db,
       sql: """
-        SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS refused FROM updates GROUP BY client
+        SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS refused, \(try cut(db)) AS cut
+        FROM updates GROUP BY client
         """)
     let counts = Dictionary(
       uniqueKeysWithValues: rows.map {
-        ($0["client"] as String, (updates: $0["updates"] as Int, refused: $0["refused"] as Int))
+        (
+          $0["client"] as String,
+          (updates: $0["updates"] as Int, refused: $0["refused"] as Int, cut: $0["cut"] as Int)
+        )
       })
     return try ClientRecord.order(Column("name")).fetchAll(db).map { record in
-      let count = counts[record.name] ?? (0, 0)
+      let count = counts[record.name] ?? (0, 0, 0)
       return RecordedJob.Client(
-        record: record, admitted: count.updates - count.refused, refused: count.refused)
+        record: record, admitted: count.updates - count.refused, refused: count.refused, cut: count.cut)
     }
   }
 }
@@ -113,15 +124,17 @@ package struct RecordedJob: Sendable {
     /// Counted from 1.
     package let stage: Int
     package let record: RoundRecord
-    /// Updates that were admitted to it.
+    /// Updates that were admitted to it, and those whose claims of samples counted in part.
     package let admitted: Int
+    package let cut: Int
   }
 
-  /// A client, and how many of its updates were admitted and refused.
+  /// A client, and how many of its updates were admitted, refused, and counted for less than they claimed.
   package struct Client: Sendable {
     package let record: ClientRecord
     package let admitted: Int
     package let refused: Int
+    package let cut: Int
   }
 
   package let job: JobRecord

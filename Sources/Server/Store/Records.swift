@@ -46,6 +46,7 @@ package struct RoundRecord: StoredRecord, Sendable {
   package var reason: String?
   /// The clients' mean losses, weighted by their samples.
   package var loss: Double?
+  /// The clients' samples, as they count.
   package var samples: Int?
   /// From the moment when clients were asked to train to the commit.
   package var seconds: Double?
@@ -122,6 +123,8 @@ package struct UpdateRecord: StoredRecord, Sendable {
   package var digest: String
   package var refusal: String?
   package var offer: String?
+  /// The samples that it counted for in a committed round, where it claimed more.
+  package var counted: Int?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

@@ -13,7 +13,15 @@ enum Schema {
     migrator.registerMigration("6 initial weights", migrate: addInitialWeights)
     migrator.registerMigration("7 probes of rounds", migrate: addProbes)
     migrator.registerMigration("8 what rounds waited", migrate: addWaits)
+    migrator.registerMigration("declines in cohorts, and what counts of claims", migrate: addDeclines)
     return migrator
+  }
+
+  /// Whether a member of a cohort will not train for now; and the samples that an update counted for in a committed
+  /// round, where it claimed more: null where all count.
+  private static func addDeclines(_ db: Database) throws {
+    try db.alter(table: "cohorts") { $0.add(column: "declined", .boolean).notNull().defaults(to: false) }
+    try db.alter(table: "updates") { $0.add(column: "counted", .integer) }
   }
 
   /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.

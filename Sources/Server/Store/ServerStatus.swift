@@ -54,7 +54,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var away: Int?
   /// Clients without which a round does not begin: all that the plan wants at first, later the quorum.
   package var needed: Int
-  /// Clients that were asked to train, and whose updates are admitted.
+  /// Clients that train or have trained, and whose updates are admitted.
   package var cohort: Int
   package var admitted: Int
   package var quorum: Int

@@ -86,6 +86,19 @@ extension Store {
     }
   }
 
+  /// Who was asked to train in an attempt at a round.
+  package func asked(_ key: RoundKey) throws(StoreError) -> Set<String> {
+    try read { db in
+      try String.fetchSet(
+        db,
+        sql: """
+          SELECT client FROM cohorts JOIN rounds ON rounds.id = cohorts.roundId
+          JOIN stages ON stages.id = rounds.stageId WHERE stages.number = ? AND rounds.number = ?
+          AND rounds.attempt = ?
+          """, arguments: [key.stage, key.round, key.attempt])
+    }
+  }
+
   private static func json(_ offer: UpdateOffer) throws -> String {
     String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
   }
@@ -102,7 +115,7 @@ extension Store {
         db,
         sql: """
           SELECT id, roundId, client, receivedAt, samples, steps, loss, bytes, seconds, digest, refusal,
-            offer FROM updates WHERE roundId = ? ORDER BY client, id
+            offer, counted FROM updates WHERE roundId = ? ORDER BY client, id
           """, arguments: [round.id])
     }
   }

@@ -150,10 +150,10 @@ package final class Store: Sendable {
   }
 
   /// A round that a stopped server left unfinished: its cohort, the offers behind its admitted updates in
-  /// client order, and whose were refused.
+  /// client order, whose were refused, and who has declined.
   package typealias UnfinishedRound = (
     record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
-    refused: [String]
+    refused: [String], declined: [String]
   )
 
   /// The unfinished round of a stage; nil if there is none.
@@ -161,34 +161,49 @@ package final class Store: Sendable {
     try read { db in
       let open = RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == nil)
       guard let round = try open.fetchOne(db) else { return nil }
-      let cohort = try String.fetchAll(
-        db, sql: "SELECT client FROM cohorts WHERE roundId = ? ORDER BY client", arguments: [round.id])
+      let members = try Row.fetchAll(
+        db, sql: "SELECT client, declined FROM cohorts WHERE roundId = ? ORDER BY client",
+        arguments: [round.id])
+      let cohort = members.map { $0["client"] as String }
+      let declined = members.filter { $0["declined"] }.map { $0["client"] as String }
       let rows = try Row.fetchAll(
         db, sql: "SELECT client, offer, refusal FROM updates WHERE roundId = ? ORDER BY client",
         arguments: [round.id])
       var (admitted, refused): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
       for row in rows {
-        if row["refusal"] as String? != nil {
-          refused.append(row["client"])
+        if let refusal = row["refusal"] as String? {
+          // What was offered for another round says nothing of this one.
+          if refusal != Refusal.wrongRound.rawValue { refused.append(row["client"]) }
         } else if let text = row["offer"] as String? {
           let offer = try JSONDecoder().decode(UpdateOffer.self, from: Data(text.utf8))
           admitted.append((row["client"], offer))
         }
       }
-      return (round, cohort, admitted, refused)
+      return (round, cohort, admitted, refused, declined)
     }
   }
 
-  /// Notes who is asked to train in a round, and how long it has waited for them.
-  package func setCohort(_ clients: [String], of round: RoundRecord) throws(StoreError) {
+  /// Notes who is asked to train in a round, on top of those before, and how long it has waited for the first.
+  package func ask(_ clients: [String], of round: RoundRecord) throws(StoreError) {
     try write(awaited: false) { db in
       try db.execute(
         sql: "UPDATE rounds SET waited = ? WHERE id = ?", arguments: [round.waited, round.id])
       for client in clients {
         try db.execute(
-          sql: "INSERT OR IGNORE INTO cohorts (roundId, client) VALUES (?, ?)",
-          arguments: [round.id, client])
+          sql: """
+            INSERT INTO cohorts (roundId, client) VALUES (?, ?) ON CONFLICT DO UPDATE SET declined = FALSE
+            """, arguments: [round.id, client])
       }
+    }
+    settling.note()
+  }
+
+  /// Notes that a member of a round's cohort will not train for now.
+  package func decline(_ client: String, of round: RoundRecord) throws(StoreError) {
+    try write(awaited: false) { db in
+      try db.execute(
+        sql: "UPDATE cohorts SET declined = TRUE WHERE roundId = ? AND client = ?",
+        arguments: [round.id, client])
     }
     settling.note()
   }
@@ -216,15 +231,21 @@ package final class Store: Sendable {
     try commit(round, snapshot, LayerLibrary.Changes())
   }
 
-  /// The same, with the ways to what it has changed. It survives a power cut from now on.
+  /// The same, with the ways to what it has changed, and what updates counted for that claimed more samples. It
+  /// survives a power cut from now on.
   package func commit(
-    _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes
+    _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes, counted: [String: Int] = [:]
   ) throws(StoreError) {
     try write { db in
       try Self.add(changes.steps, keeping: changes.kept, to: db)
       var committed = round
       committed.outcome = "committed"
       try committed.update(db)
+      for (client, samples) in counted {
+        try db.execute(
+          sql: "UPDATE updates SET counted = ? WHERE roundId = ? AND client = ? AND refusal IS NULL",
+          arguments: [samples, round.id, client])
+      }
       // A statement that is executed with its arguments copies no bytes of them.
       let weights = try db.makeStatement(
         sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)")

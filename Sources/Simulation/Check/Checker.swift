@@ -16,6 +16,13 @@ final class Checker {
   private var previous: Snapshot?
   private let plan: Plan
   private let clients: [VirtualClient]
+  /// The attempt under way: since when, who was asked, and whose updates will not come.
+  private var began = Duration.zero
+  private var current: RoundKey?
+  private var (asked, admitted, declined, refused) = (
+    Set<String>(), Set<String>(), Set<String>(), Set<String>()
+  )
+  var now = Duration.zero
   private(set) var failure: String?
   var rounds: Int { committed.count }
   /// Late updates that are part of a committed round.
@@ -38,7 +45,7 @@ final class Checker {
   func hear(_ key: RoundKey, _ client: VirtualClient) {
     let key = counts(key, client.name)
     acknowledged[key, default: []].insert(client.name)
-    require(client.character == .honest || client.character == .stale, "\(client.name) lied and was admitted")
+    require(client.character.isAdmitted, "\(client.name) lied and was admitted")
     if let counted = committed[key] {
       require(
         counted.contains(client.name), "\(key) was committed without \(client.name), which it had admitted")
@@ -48,7 +55,40 @@ final class Checker {
   /// The server says that it has admitted an update.
   func admit(_ key: RoundKey, _ client: String) {
     let character = clients.first { $0.name == client }?.character
-    require(character == .honest || character == .stale, "\(client) lied and was admitted to \(key)")
+    require(character?.isAdmitted ?? false, "\(client) lied and was admitted to \(key)")
+    (asked, admitted) = (asked.union([client]), admitted.union([client]))
+  }
+
+  /// What else the server says of its rounds.
+  func note(_ event: ServerEvent, _ store: Store) {
+    switch event {
+    case .assigned(let key, let client):
+      current = key
+      asked.insert(client)
+      declined.remove(client)
+      let stored = (try? store.asked(key)) ?? []
+      require(stored.contains(client), "\(client) is asked for \(key), which is not stored")
+    case .declined(current, let client, _): declined.insert(client)
+    case .refused(current, let client, _): if !admitted.contains(client) { refused.insert(client) }
+    case .abandoned(let key, let reason): abandon(key, reason)
+    default: break
+    }
+  }
+
+  /// An attempt failed: because too many were refused, because enough were left to do it and did not, or because the
+  /// patience was at its end; never because somebody declined.
+  private func abandon(_ key: RoundKey, _ reason: String) {
+    let left = asked.subtracting(refused)
+    require(
+      left.count < plan.round.quorum || left.subtracting(declined).count >= plan.round.quorum
+        || now - began >= plan.round.patience.duration,
+      "\(key) is given up because of \(declined.sorted()), who declined: \(reason)")
+    begin()
+  }
+
+  private func begin() {
+    (began, current) = (now, nil)
+    (asked, admitted, declined, refused) = ([], [], [], [])
   }
 
   /// A late update was admitted: of the stage's round just before, and only where the plan allows it.
@@ -82,13 +122,24 @@ final class Checker {
     }
     let counted = (try? store.admitted(key)) ?? [:]
     committed[key] = Set(counted.keys)
+    begin()
     require(counted.count >= plan.round.quorum, "\(key) is committed by \(counted.count) clients")
     let missing = (acknowledged[key] ?? []).subtracting(counted.keys)
     require(missing.isEmpty, "\(key) is committed without \(missing.sorted())")
-    compare(last.parts, key, counted)
+    let weights = weights(counted)
+    require(
+      last.round.samples == weights.values.reduce(0, +), "\(key) counts \(last.round.samples ?? 0) samples")
+    compare(last.parts, key, weights)
     let result = Snapshot(plan.stage(key.stage), parts: last.parts.map(\.weights))
     let grows = plan.round(after: key).map { $0.stage > key.stage } ?? false
     (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
+  }
+
+  /// What claims count for: as many as the plan says at most, or ten times the least that half of them do not exceed.
+  private func weights(_ claims: [String: Int]) -> [String: Int] {
+    let half = claims.values.filter { claim in 2 * claims.values.count { $0 <= claim } >= claims.count }.min()
+    let most = plan.round.mostSamples ?? 10 * (half ?? 0)
+    return claims.mapValues { $0 > most ? most : $0 }
   }
 
   /// A late update's difference from what it was trained from, on top of what this round started from.

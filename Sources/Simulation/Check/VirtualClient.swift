@@ -19,6 +19,11 @@ final class VirtualClient {
     case stale
     /// Claims samples beyond all bounds.
     case boaster
+    /// Claims as many samples as anybody may, of which few count.
+    case greedy
+
+    /// Whether its updates may be admitted.
+    var isAdmitted: Bool { [.honest, .stale, .greedy].contains(self) }
     /// Offers what was trained from another model.
     case wrongBase
   }
@@ -87,13 +92,21 @@ final class VirtualClient {
     let parts = character == .wrongBase ? Array(assignment.parts.dropFirst()) : assignment.parts
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
-      samples: character == .boaster ? 1 << 40 : samples, steps: 1, loss: 1, seconds: 1,
+      samples: claim, steps: 1, loss: 1, seconds: 1,
       codec: assignment.codec)
     if character == .wrongBytes || isLying {
       isLying = false
       return (offer, Data(count: bytes.count))
     }
     return (offer, bytes)
+  }
+
+  private var claim: Int {
+    switch character {
+    case .boaster: 1 << 40
+    case .greedy: PlanLimits.samples
+    case .honest, .notFinite, .wrongSize, .wrongBytes, .stale, .wrongBase: samples
+    }
   }
 
   private func encode(_ values: [Float], _ assignment: Assignment, _ plan: Plan) -> Data {

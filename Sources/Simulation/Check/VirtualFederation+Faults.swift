@@ -5,7 +5,7 @@ import Wire
 /// What goes wrong, and its end.
 extension VirtualFederation {
   /// Of a client whose hours are over, and which may know for how long.
-  private func objection() -> Objection {
+  func objection() -> Objection {
     Objection("check", seconds: moods.chance(0.5) ? 1 + moods.below(900) : nil)
   }
 

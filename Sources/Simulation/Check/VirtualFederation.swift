@@ -90,6 +90,9 @@ final class VirtualFederation {
     // Drawn apart, so that the rest of a seed's story does not depend on it.
     var numbers = RandomNumbers(seed, "late")
     if numbers.chance(0.4) { plan.round.late = .fold }
+    var waits = RandomNumbers(seed, "waits and claims")
+    plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
+    if waits.chance(0.3) { plan.round.mostSamples = 1 + waits.below(1000) }
     // The one that changes no bit, so that what is committed can still be told.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan
@@ -102,7 +105,7 @@ final class VirtualFederation {
   /// Runs to the end; the result is in the checker.
   func run() {
     while checker.failure == nil && !isDone, let (time, event) = agenda.next() {
-      now = time
+      (now, checker.now) = (time, time)
       events += 1
       handle(event)
       if let healing {
@@ -212,7 +215,7 @@ extension VirtualFederation {
     case .admitted(let key, let client, _): checker.admit(key, client)
     case .folded(let key, let client, let offer): checker.fold(offer.key, into: key, client)
     case .committed: checker.commit(store)
-    default: break
+    default: checker.note(event, store)
     }
   }
 
@@ -303,7 +306,11 @@ extension VirtualFederation {
       checker.hear(verdict.key, client)
     }
     do {
-      perform(try client.participation.hear(message, holds: client.holds), client, link)
+      // Somebody's hours may be over as well when it is asked.
+      let objection = isFaulty && moods.chance(0.05) ? objection() : nil
+      perform(
+        try client.participation.hear(message, holds: client.holds, declines: { _ in objection }), client,
+        link)
     } catch {
       checker.require(false, "\(client.name) does not expect \(message.name): \(error)")
     }

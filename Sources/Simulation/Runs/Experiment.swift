@@ -4,6 +4,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Synchronization
 import Wire
 
 /// A federation on one machine: the real server and real clients over loopback sockets, and what came of it.
@@ -66,8 +67,9 @@ package struct Experiment: Sendable {
       )
     }
     var plan = settings.plan
-    // Every client must have joined before the first cohort is drawn: so a run can be repeated.
+    // Every client must be there before a cohort is drawn: so a run can be repeated.
     plan.round.roster = settings.clients
+    plan.round.wait = plan.round.deadline
     (self.plan, self.settings, self.observer) = (plan, settings, observer)
   }
 
@@ -170,10 +172,18 @@ package struct Experiment: Sendable {
     // However often a link is cut, the server is there: its end would end the run.
     if settings.link != nil { configuration.patience = .seconds(3600) }
     if settings.dropout > 0 {
+      // Who is asked once more after it declined may say something else.
+      let declined = Mutex<(key: RoundKey?, count: Int)>((nil, 0))
       configuration.declines = { [seed = plan.seed, dropout = settings.dropout] key in
-        var random = RandomNumbers(
-          RandomNumbers.derive(seed, "dropout \(name)", [key.stage, key.round, key.attempt]))
-        return Double(random.uniform()) < dropout ? Objection("it drops out") : nil
+        declined.withLock { declined in
+          if declined.key != key { declined = (key, 0) }
+          var random = RandomNumbers(
+            RandomNumbers.derive(
+              seed, "dropout \(name)", [key.stage, key.round, key.attempt + declined.count]))
+          guard Double(random.uniform()) < dropout else { return nil }
+          declined.count += 1
+          return Objection("it drops out")
+        }
       }
     }
     return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in

@@ -103,6 +103,23 @@ func plan(with line: String = "") -> String {
     #expect(plan.augmentation == augmentation)
   }
 
+  @Test func aWaitFollowsTheDeadlineAndAClaimMayBeBounded() throws {
+    func round(_ text: String) throws -> Plan.RoundRules {
+      try reading(plan(with: "round: {\(text)}")).get().round
+    }
+    #expect(try round("deadline: 4s").wait == .seconds(4) && round("deadline: 4h").wait == .seconds(10))
+    #expect(try round("deadline: 4h, wait: 2h").wait == .seconds(7200))
+    #expect(try round("cohort: 2").mostSamples == nil && round("mostSamples: auto").mostSamples == nil)
+    #expect(try round("mostSamples: 500").mostSamples == 500)
+    #expect(
+      complaints(plan(with: "round: {deadline: 60s, wait: 61s}")) == [
+        "plan.yaml:2: round.wait: is 61s, more than the deadline of 1m"
+      ])
+    for text in ["0", "-1", "100000001", "1.5", "none"] {
+      #expect(complaints(plan(with: "round: {mostSamples: \(text)}")).count == 1, "\(text)")
+    }
+  }
+
   @Test func listsEveryProblemByLine() {
     let text = """
       nmae: x

@@ -68,6 +68,8 @@ extension Plan {
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
     (plan.round.spare, plan.round.normLimit) = (numbers.int(0...9), numbers.float(upTo: 1000))
     if plan.method.activeBlocks == 0 { plan.round.late = .allCases.randomElement(using: &numbers)! }
+    plan.round.wait = TimeSpan(milliseconds: numbers.int(1...plan.round.deadline.milliseconds))
+    plan.round.mostSamples = .random(using: &numbers) ? nil : numbers.int(1...PlanLimits.samples)
     plan.round.patience = TimeSpan(
       milliseconds: plan.round.deadline.milliseconds + numbers.int(0...604_800_000))
     plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!

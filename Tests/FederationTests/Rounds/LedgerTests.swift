@@ -17,6 +17,27 @@ import Testing
     #expect(ledger.samples == 400 && ledger.loss == 3.5)
   }
 
+  /// No more than ten times the lower median, or what the plan says.
+  @Test(
+    arguments: [
+      ([7], nil, [7]), ([5, 1000], nil, [5, 50]), ([100_000_000, 3, 2], nil, [30, 3, 2]),
+      ([1, 2, 3, 400], nil, [1, 2, 3, 20]), ([1, 30, 400, 400], nil, [1, 30, 300, 300]),
+      ([10, 20, 200], nil, [10, 20, 200]), ([5, 1000], 800, [5, 800]), ([5, 7], 6, [5, 6]), ([9], 2, [2]),
+    ] as [([Int], Int?, [Int])]) func claimsCountUpToABound(claims: [Int], most: Int?, counted: [Int])
+  {
+    var ledger = Ledger(mostSamples: most)
+    for (index, samples) in claims.enumerated() {
+      ledger.admit(.example(samples: samples, loss: Float(index)), from: "c\(index)")
+    }
+    #expect(ledger.inClientOrder.map { ledger.counted[$0.client] } == counted)
+    #expect(ledger.inClientOrder.map(\.offer.samples) == claims, "what was claimed is known")
+    #expect(ledger.cut == claims.indices.filter { claims[$0] != counted[$0] }.map { "c\($0)" })
+    let total = counted.reduce(0, +)
+    #expect(ledger.samples == total)
+    let mean = counted.enumerated().reduce(0) { $0 + $1.offset * $1.element }
+    #expect(abs((ledger.loss ?? 0) - Float(mean) / Float(total)) < 1e-5)
+  }
+
   @Test func isTheSameWhateverTheOrderOfArrival() {
     let offers = (0..<12).map { index in
       (client: "c\(index)", offer: UpdateOffer.example(samples: 1 + 37 * index, loss: 1 / Float(3 + index)))

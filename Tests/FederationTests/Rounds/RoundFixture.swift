@@ -36,14 +36,14 @@ extension Round {
   static func example(
     rules: Plan.RoundRules, needed: Int = 0, calibrates: Bool = false,
     present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, key: RoundKey = exampleKey,
-    away: [String: Duration] = [:], late: Latecomers? = nil, waitsForStragglers: Bool = false,
-    waitsSince: Duration? = nil, at now: Duration = .zero
+    away: [String: Duration] = [:], resting: Set<String> = [], missing: Int = 0, late: Latecomers? = nil,
+    waitsForStragglers: Bool = false, at now: Duration = .zero, opens: Duration? = nil
   ) -> Round {
     Round(
-      key, rules: rules, needed: needed,
+      key, rules: rules, needed: needed, missing: missing,
       calibrates: calibrates, expecting: { _ in Expectation(base: Digest(label: "base"), bytes: 64) },
-      seed: seed, present: present, away: away, late: late, waitsForStragglers: waitsForStragglers,
-      waitsSince: waitsSince, at: now)
+      seed: seed, present: present, away: away, resting: resting, late: late,
+      waitsForStragglers: waitsForStragglers, at: now, opens: opens)
   }
 
   /// The same after its cohort is drawn, at time 0.

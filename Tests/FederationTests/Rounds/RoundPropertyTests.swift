@@ -30,6 +30,9 @@ private struct RandomRound {
   /// What was admitted, by this account.
   private var admitted: [String: UpdateOffer] = [:]
   private var cohort: [String] = []
+  private var declined: Set<String> = []
+  /// Refusals of what members offered.
+  private var refused = 0
   private var done: [Round.Action] = []
 
   init(seed: UInt64) {
@@ -54,7 +57,7 @@ private struct RandomRound {
   /// One random event.
   mutating func disturb() {
     let client = clients[numbers.int(0...7)]
-    switch numbers.int(0...9) {
+    switch numbers.int(0...10) {
     case 0, 1:
       connected.insert(client)
       join(client)
@@ -64,20 +67,29 @@ private struct RandomRound {
     case 3, 4, 5: offer(randomOffer(client), from: client)
     case 6: finish()
     case 7: now += .milliseconds(numbers.int(0...30_000))
+    case 8:
+      let seconds = numbers.int(0...1) == 0 ? nil : Duration.seconds(numbers.int(1...100))
+      if round.decline(client, until: seconds.map { now + $0 }) { declined.insert(client) }
     default: advance()
     }
   }
 
   /// Everyone is there, trains and answers in time: the round must close.
   mutating func heal() {
-    for client in clients where connected.insert(client).inserted { join(client) }
+    // Who declined is there again, too.
+    for client in clients {
+      if declined.contains(client), connected.remove(client) != nil { round.leave(client) }
+      if connected.insert(client).inserted { join(client) }
+    }
     for _ in 0..<8 {
       advance()
       for client in round.cohort { offer(.example(digest: client), from: client) }
       advance()
       finish()
       if case .recruiting = round.phase { now += Round.exampleDeadline }
-      if case .training = round.phase, cohort.allSatisfy({ admitted[$0] != nil }) {
+      if case .training = round.phase, cohort.allSatisfy({ admitted[$0] != nil }),
+        admitted.count >= round.rules.quorum
+      {
         require(false, "it waits though all are admitted")
       }
     }
@@ -111,9 +123,9 @@ private struct RandomRound {
     if let refusal = round.refusal(of: offer, from: client) {
       let isStrange = isTraining && offer.key == round.key && !cohort.contains(client)
       require((refusal == .stranger) == isStrange, "it refuses \(client) as \(refusal)")
-      if refusal != .duplicate, refusal != .wrongRound { round.refuse(client) }
+      if refusal != .duplicate, refusal != .wrongRound { refuse(client) }
     } else if numbers.int(0...9) == 0 {
-      round.refuse(client)
+      refuse(client)
     } else {
       require(admitted[client] == nil, "it admits \(client) twice")
       require(isTraining && cohort.contains(client), "it admits \(client) in \(round.phase)")
@@ -122,6 +134,11 @@ private struct RandomRound {
       admitted[client] = offer
     }
     check()
+  }
+
+  private mutating func refuse(_ client: String) {
+    round.refuse(client)
+    if cohort.contains(client) { refused += 1 }
   }
 
   private var isTraining: Bool { if case .training = round.phase { true } else { false } }
@@ -149,20 +166,25 @@ private struct RandomRound {
     let before = rank
     let actions = round.advance(to: now)
     require(rank >= before, "the phase goes back to \(round.phase)")
-    require((rank == before) == actions.isEmpty, "\(actions) with no change of phase")
+    let isReplacement = before == 1 && actions.allSatisfy { if case .assign = $0 { true } else { false } }
+    require((rank == before) == (actions.isEmpty || isReplacement), "\(actions) with no change of phase")
     require(round.advance(to: now).isEmpty, "a second advance does more")
-    if cohort.isEmpty { cohort = round.cohort }
+    let drawn = before == 0
+    cohort = round.cohort
     for action in actions {
       switch action {
       case .assign(let client, let deadline):
         require(cohort.contains(client) && connected.contains(client), "it assigns \(client)")
-        require(deadline == now + Round.exampleDeadline, "a deadline of \(deadline)")
+        let whole = now + Round.exampleDeadline
+        require(drawn ? deadline == whole : deadline > now && deadline <= whole, "a deadline of \(deadline)")
       case .release(let client):
         require(cohort.contains(client) && connected.contains(client), "it releases \(client)")
         require(admitted[client] == nil, "it releases \(client), who is admitted")
       case .releaseLate(let client, _): require(false, "it releases \(client), who is not late")
       case .aggregate:
         require(admitted.count >= round.rules.quorum, "it aggregates \(admitted.count) updates")
+      case .abandon(.quorumOutOfReach):
+        require(refused > 0, "\(action) with nobody refused")
       case .abandon: require(rank == 4, "\(action) in \(round.phase)")
       case .calibrate, .commit: require(done.contains(.aggregate), "\(action) before aggregation")
       }
@@ -176,8 +198,11 @@ private struct RandomRound {
     require(round.ledger.admitted == admitted, "the ledger holds \(round.ledger.admitted.keys)")
     require(round.ledger.inClientOrder.map(\.client) == admitted.keys.sorted(), "the ledger's order")
     require(round.cohort == cohort, "the cohort changes to \(round.cohort)")
-    let sizes = round.rules.quorum...round.rules.cohort
-    require(cohort.isEmpty == (rank == 0) && (cohort.isEmpty || sizes.contains(cohort.count)), "\(cohort)")
+    // Beyond the plan's size there is one for each who declined or was refused.
+    let least = rank == 0 ? 0 : round.rules.quorum
+    require(cohort.isEmpty == (rank == 0) && cohort.count >= least, "\(cohort)")
+    let most = round.rules.cohort + refused + declined.count
+    require(cohort.count <= most, "\(cohort) for a cohort of \(round.rules.cohort)")
   }
 
   private var rank: Int {

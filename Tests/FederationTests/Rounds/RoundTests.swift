@@ -15,7 +15,7 @@ import Testing
     var round = Round.example(cohort: 2, quorum: 1, needed: 3, present: ["a", "b"], at: .seconds(5))
     #expect(round.advance(to: .seconds(6)) == [])
     #expect(round.phase == .recruiting && round.cohort == [])
-    #expect(round.nextDeadline == .seconds(65))
+    #expect(round.nextDeadline == .seconds(16), "ten seconds after there was a quorum")
     #expect(round.join("b") == [] && round.join("c") == [])
     round.leave("a")
     #expect(round.advance(to: .seconds(7)) == [])
@@ -34,11 +34,46 @@ import Testing
     #expect(round.advance(to: .seconds(59)).count == 4)
   }
 
-  @Test func aQuorumIsEnoughAfterTheDeadline() {
-    var round = Round.example(cohort: 4, quorum: 2, needed: 9, present: ["a"])
-    #expect(round.advance(to: deadline) == [])
+  /// The others are waited for from the moment when there is a quorum, for the time of the plan, and not longer.
+  @Test func aQuorumIsEnoughAfterTheWait() {
+    var rules = Plan.RoundRules(cohort: 4, quorum: 2, deadline: .seconds(60))
+    rules.wait = .seconds(7)
+    var round = Round.example(rules: rules, needed: 9, present: ["a"])
+    #expect(round.advance(to: .seconds(50)) == [] && round.clientsNeeded == 9)
     _ = round.join("b")
-    #expect(round.advance(to: deadline + .seconds(1)) == assignments(["a", "b"], .seconds(121)))
+    #expect(round.advance(to: .seconds(51)) == [] && round.nextDeadline == .seconds(58))
+    round.leave("b")
+    #expect(round.advance(to: .seconds(57)) == [] && round.clientsNeeded == 9)
+    _ = round.join("b")
+    #expect(round.advance(to: .seconds(58)) == assignments(["a", "b"], .seconds(118)))
+    #expect(round.clientsNeeded == 2 && round.missing == 2)
+  }
+
+  /// Nobody waits for a box that did not come last time; when it is back it is asked like the others.
+  @Test func whoWasMissingIsNotWaitedForAgain() {
+    let rules = Plan.RoundRules(cohort: 4, quorum: 2, deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: ["a", "b", "c"], missing: 1)
+    #expect(round.clientsNeeded == 3)
+    #expect(round.advance(to: .zero) == assignments(["a", "b", "c"], deadline) && round.missing == 1)
+    round = Round.example(rules: rules, present: ["a", "b"], missing: 1)
+    #expect(round.advance(to: .zero) == [] && round.nextDeadline == .seconds(10), "c is a new case")
+    round = Round.example(rules: rules, present: ["a", "b", "c", "d"], missing: 1)
+    #expect(round.advance(to: .zero).count == 4 && round.missing == 0)
+    // However many are missing, a quorum is.
+    round = Round.example(rules: rules, present: ["a"], missing: 4)
+    #expect(round.advance(to: .zero) == [] && round.clientsNeeded == 2)
+  }
+
+  @Test func nobodyIsAskedBeforeItOpens() {
+    var round = Round.example(rules: Plan.RoundRules(), at: .seconds(5), opens: .seconds(9))
+    #expect(round.advance(to: .milliseconds(8999)) == [] && round.nextDeadline == .seconds(9))
+    #expect(round.advance(to: .seconds(9)).count == 4)
+  }
+
+  @Test func pausesGrowUpToTheDeadline() {
+    let rules = Plan.RoundRules(deadline: .seconds(60))
+    #expect((0..<8).map { rules.pause(after: $0) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) })
+    #expect(rules.pause(after: .max) == .seconds(60))
   }
 
   /// Who said that it will not train is not asked before its time, and nobody waits for it where the others are enough.
@@ -62,16 +97,6 @@ import Testing
     round.leave("a")
     _ = round.join("a")
     #expect(round.advance(to: .seconds(2)) == assignments(["a", "b"], .seconds(2) + deadline))
-  }
-
-  /// An attempt after one that nobody wanted waits as if it had begun with that.
-  @Test func patienceGoesOnOverAttempts() {
-    let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
-    let away = ["a": Duration.seconds(5000)]
-    var round = Round.example(
-      rules: rules, present: ["a", "b"], away: away, waitsSince: .seconds(100), at: .seconds(400))
-    #expect(round.advance(to: .seconds(699)) == [] && round.nextDeadline == .seconds(700))
-    #expect(round.advance(to: .seconds(700)) == [.abandon(.tooFewClients(present: 1))])
   }
 
   @Test func theCohortDoesNotDependOnTheOrderOfJoining() {
@@ -245,19 +270,6 @@ import Testing
     #expect(round.advance(to: .seconds(1)) == [.aggregate])
   }
 
-  @Test func tooManyWhoDeclineEndTheRound() {
-    var round = Round.training()
-    _ = round.decline("a")
-    #expect(round.advance(to: .seconds(1)) == [])
-    _ = round.decline("b")
-    let actions = round.advance(to: .seconds(1))
-    #expect(actions.contains(.abandon(.quorumOutOfReach(admitted: 0))), "\(actions)")
-    // It does not come back into the round by reconnecting.
-    round.leave("a")
-    let answer = round.join("a")
-    #expect(answer == [])
-  }
-
   @Test func spareClientsMakeUpForStragglers() {
     var round = Round.example(rules: Plan.RoundRules(cohort: 2, quorum: 2, spare: 2, deadline: .seconds(60)))
     let assigned = round.advance(to: .zero)
@@ -361,8 +373,8 @@ import Testing
     var rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
     rules.patience = .seconds(100)
     var round = Round.example(rules: rules, present: ["a"])
-    #expect(round.advance(to: .seconds(1)) == [] && round.nextDeadline == .seconds(60))
-    #expect(round.advance(to: .seconds(60)) == [] && round.nextDeadline == .seconds(100))
+    #expect(round.advance(to: .seconds(1)) == [] && round.nextDeadline == .seconds(100))
+    #expect(round.advance(to: .seconds(99)) == [])
     #expect(round.advance(to: .seconds(100)) == [.abandon(.tooFewClients(present: 1))])
   }
 

@@ -107,7 +107,8 @@ extension PlanField {
     PlanField(
       "round.roster", \.round.roster, .integer(1...PlanLimits.roster), unit: "clients",
       or: .derived("`cohort`") { $0.round.roster = $0.round.cohort },
-      "Clients that must have joined before the first round; at least `cohort`."),
+      "Clients that the first round waits for; if more than `cohort`, up to `deadline` once there is a quorum."
+    ),
     PlanField(
       "round.spare", \.round.spare, .integer(0...PlanLimits.cohort), unit: "clients",
       "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
@@ -122,6 +123,10 @@ extension PlanField {
       "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
       "How often a round is tried before the server gives up."),
     PlanField(
+      "round.mostSamples", \.round.mostSamples, .claim(upTo: PlanLimits.samples), unit: "images",
+      "What a client's claim of images weighs at most; auto: ten times the lower median of the round's claims."
+    ),
+    PlanField(
       "round.aggregation", \.round.aggregation, .choice,
       "How updates become one: by mean weighted with samples, or weight by weight by median or trimmed mean."),
     PlanField(
@@ -130,6 +135,12 @@ extension PlanField {
     PlanField(
       "round.deadline", \.round.deadline, .duration(upTo: PlanLimits.deadline), unit: "with the value",
       "How long the clients have for a round: a whole number with ms, s, m or h."),
+    PlanField(
+      "round.wait", \.round.wait, .duration(upTo: PlanLimits.deadline), unit: "with the value",
+      or: .derived("`10s`, or `deadline` where that is shorter") {
+        $0.round.wait = Plan.RoundRules.wait(deadline: $0.round.deadline)
+      },
+      "How long a round with a quorum waits for the rest of `cohort` before it begins; at most `deadline`."),
     PlanField(
       "round.patience", \.round.patience, .duration(upTo: PlanLimits.patience), unit: "with the value",
       or: .derived("`24h`, or `deadline` where that is longer") {

@@ -57,6 +57,8 @@ package enum PlanLimits {
   package static let roster = 100_000
   /// Tries of a round: beyond it a fault only fills the log.
   package static let attempts = 1000
+  /// Images that a client may claim: more than a federation has.
+  package static let samples = 100_000_000
   /// Waiting for clients: a year.
   package static let patience = TimeSpan.hours(365 * 24)
   /// Length of a round: a week.

@@ -65,6 +65,10 @@ extension PlanRule {
         ? "is \(plan.round.patience), less than the deadline of \(plan.round.deadline), up to which all are waited for"
         : nil
     },
+    PlanRule("round.wait", "round.deadline") { plan in
+      plan.round.wait > plan.round.deadline
+        ? "is \(plan.round.wait), more than the deadline of \(plan.round.deadline)" : nil
+    },
     PlanRule("round.trim", "round.aggregation", "round.quorum") { plan in
       plan.round.aggregation == .trimmedMean && 2 * plan.round.trim >= plan.round.quorum
         ? "is \(plan.round.trim), which leaves nothing of a quorum of \(plan.round.quorum)" : nil

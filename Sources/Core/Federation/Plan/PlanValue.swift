@@ -134,6 +134,19 @@ extension PlanValue where Value == Int? {
   }
 }
 
+extension PlanValue where Value == Int? {
+  /// A number of images, or the word for nil.
+  static func claim(upTo limit: Int) -> Self {
+    scalar(
+      "auto, or integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
+      read: { text throws(PlanRefusal) in
+        if text == "auto" { return .some(nil) }
+        guard let count = Int(text), (1...limit).contains(count) else { return nil }
+        return count
+      })
+  }
+}
+
 extension PlanValue where Value == ByteCount? {
   static var memory: Self {
     scalar(

@@ -14,6 +14,9 @@ extension Plan {
     /// What becomes of an update that is not ready when its round is over. Default refuse: whoever is told to
     /// stop can join the next round at once.
     package var late: LateRule
+    /// How long a round that has a quorum waits for the rest of its clients before it begins. Default 10 seconds:
+    /// whoever is there comes back from a short break of its line in less.
+    package var wait: TimeSpan
     /// How long a round waits for enough clients before that counts as a failed try. Default a day.
     package var patience: TimeSpan
     /// How far an update may be from the round's weights, as a multiple of their length; 0 turns it off, which
@@ -21,6 +24,9 @@ extension Plan {
     package var normLimit: Float
     /// How often a round is tried before the server gives up. Default 3: a bad moment passes, a fault stays.
     package var attempts: Int
+    /// What a claim of samples counts for at most, as a weight; nil, the default, is ten times the lower median of
+    /// the round's claims: a claim must not buy a majority.
+    package var mostSamples: Int?
     /// How the clients' updates become one. Default mean, FedAvg's.
     package var aggregation: AggregationRule
     /// Updates that a trimmed mean leaves out at either end of every weight's values. Default 1.
@@ -29,22 +35,24 @@ extension Plan {
     /// small box.
     package var deadline: TimeSpan
 
-    /// A quorum or a roster left out follows the cohort.
+    /// A quorum or a roster left out follows the cohort, and a wait the deadline.
     package init(
       cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, spare: Int = 0,
-      late: LateRule = .refuse,
+      late: LateRule = .refuse, wait: TimeSpan? = nil,
       patience: TimeSpan = .hours(24),
-      normLimit: Float = 0, attempts: Int = 3, aggregation: AggregationRule = .mean, trim: Int = 1,
-      deadline: TimeSpan = .minutes(10)
+      normLimit: Float = 0, attempts: Int = 3, mostSamples: Int? = nil,
+      aggregation: AggregationRule = .mean, trim: Int = 1, deadline: TimeSpan = .minutes(10)
     ) {
       self.cohort = cohort
       self.quorum = quorum ?? Self.quorum(cohort: cohort)
       self.roster = roster ?? cohort
       self.spare = spare
       self.late = late
+      self.wait = wait ?? Self.wait(deadline: deadline)
       self.patience = patience
       self.normLimit = normLimit
       self.attempts = attempts
+      self.mostSamples = mostSamples
       self.aggregation = aggregation
       self.trim = trim
       self.deadline = deadline
@@ -52,5 +60,12 @@ extension Plan {
 
     /// The quorum of a plan that names none.
     static func quorum(cohort: Int) -> Int { (3 * cohort + 3) / 4 }
+
+    /// The wait of a plan that names none.
+    static func wait(deadline: TimeSpan) -> TimeSpan { min(.seconds(10), deadline) }
+
+    /// How long a round pauses before it is tried again, or those are asked again who declined, after so many pauses
+    /// of the kind: a second, then twice as long each time, up to the deadline.
+    package func pause(after count: Int) -> Duration { min(.seconds(1 << min(count, 30)), deadline.duration) }
   }
 }

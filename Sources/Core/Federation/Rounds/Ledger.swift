@@ -4,8 +4,32 @@ import Engine
 package struct Ledger: Sendable, Hashable {
   /// By client.
   package private(set) var admitted: [String: UpdateOffer] = [:]
+  private let mostSamples: Int?
 
-  package init() {}
+  /// - Parameter mostSamples: what a claim of samples counts for at most; nil: ten times the lower median of them.
+  package init(mostSamples: Int? = nil) { self.mostSamples = mostSamples }
+
+  /// How many times the lower median a claim counts for at most: it must not buy a majority.
+  private static let mostMedians = 10
+
+  /// The most samples that any of the claims counts for.
+  package var mostCounted: Int {
+    let claims = admitted.values.map(\.samples).sorted()
+    guard !claims.isEmpty else { return 0 }
+    return mostSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
+  }
+
+  /// By client: the samples that its update counts for, which it claims, or a part of them.
+  package var counted: [String: Int] {
+    let most = mostCounted
+    return admitted.mapValues { min($0.samples, most) }
+  }
+
+  /// The clients whose claims count in part, by name.
+  package var cut: [String] {
+    let most = mostCounted
+    return admitted.filter { $0.value.samples > most }.keys.sorted()
+  }
 
   package mutating func admit(_ offer: UpdateOffer, from client: String) {
     precondition(admitted[client] == nil, "\(client) is already in the ledger")
@@ -17,15 +41,16 @@ package struct Ledger: Sendable, Hashable {
     admitted.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// Images behind all admitted updates.
-  package var samples: Int { admitted.values.reduce(0) { $0 + $1.samples } }
+  /// Images behind all admitted updates, as they count.
+  package var samples: Int { counted.values.reduce(0, +) }
 
   /// The clients' monitors, weighted by their samples; nil where none could tell.
   package var monitors: CollapseMonitors? {
+    let most = mostCounted
     var (sum, total) = ([Double](repeating: 0, count: 4), 0.0)
     for (_, offer) in inClientOrder {
       guard let monitors = offer.monitors, monitors.isFinite else { continue }
-      let weight = Double(offer.samples)
+      let weight = Double(min(offer.samples, most))
       total += weight
       let values = [monitors.alignment, monitors.uniformity, monitors.deviation, monitors.effectiveRank]
       for (index, value) in values.enumerated() { sum[index] += weight * Double(value) }
@@ -38,8 +63,9 @@ package struct Ledger: Sendable, Hashable {
 
   /// The clients' losses, weighted by their samples; nil without an update.
   package var loss: Float? {
+    let (samples, most) = (samples, mostCounted)
     guard samples > 0 else { return nil }
-    let sum = inClientOrder.reduce(0.0) { $0 + Double($1.offer.loss) * Double($1.offer.samples) }
+    let sum = inClientOrder.reduce(0.0) { $0 + Double($1.offer.loss) * Double(min($1.offer.samples, most)) }
     return Float(sum / Double(samples))
   }
 }

@@ -25,7 +25,7 @@ package struct Round: Sendable {
     case deadlinePassed(admitted: Int)
     /// Too few clients came for as long as the plan waits.
     case tooFewClients(present: Int)
-    /// So many updates were refused, or clients declined, that the quorum is out of reach.
+    /// So many updates were refused that the quorum is out of reach, even if all who declined came back.
     case quorumOutOfReach(admitted: Int)
   }
 
@@ -45,42 +45,54 @@ package struct Round: Sendable {
   }
 
   /// Where a member of the cohort stands.
-  private enum Member: Sendable {
+  enum Member: Sendable {
     case assigned
     /// The connection is lost; it may come back.
     case gone
     case admitted
     case refused
-    /// It will not train in this round.
+    /// It will not train for now. Where the others are no quorum it is asked again.
     case declined
+    /// It declined, and has connected again since.
+    case returned
   }
 
   package let key: RoundKey
   package let rules: Plan.RoundRules
   package let calibrates: Bool
-  package private(set) var phase = Phase.recruiting
-  package private(set) var ledger = Ledger()
-  private let seed: UInt64
+  package internal(set) var phase = Phase.recruiting
+  package private(set) var ledger: Ledger
+  let seed: UInt64
   private let expected: @Sendable (String) -> Expectation
   private let needed: Int
-  /// Since when clients are waited for: since its beginning, or that of an attempt before it, which failed because
-  /// clients did not want to train.
-  package let waitsSince: Duration
-  private var present: Set<String>
+  private let wait: Duration
+  /// When it begins, and from when on clients may be asked.
+  let (begins, opens): (Duration, Duration)
+  var present: Set<String>
   /// Clients that said until when they will not train; they may be connected.
-  private var away: [String: Duration]
-  private let resting: Set<String>
+  var away: [String: Duration]
+  let resting: Set<String>
   /// Who may still bring what it has trained for the round before.
-  package private(set) var late: Latecomers?
+  package internal(set) var late: Latecomers?
   /// Whether stragglers may bring their updates to the next round.
-  private let waitsForStragglers: Bool
-  private var members: [String: Member] = [:]
+  let waitsForStragglers: Bool
+  var members: [String: Member] = [:]
+  /// Clients of the cohort as it was drawn: so many are to train, whoever they are.
+  var places = 0
+  /// Clients that were not here when a cohort was last drawn: nobody waits for so many.
+  package internal(set) var missing: Int
+  /// Since when there is a quorum to begin with.
+  var quorumSince: Duration?
+  /// Since when so many have declined that the others are no quorum.
+  var shortSince: Duration?
+  /// When those who declined are asked again, and how often that was done.
+  var (nextAsking, askings): (Duration?, Int) = (nil, 0)
   /// Until when members that are gone are waited for, after the server itself was away.
-  private var returnDeadline = Duration.zero
-  private var isAggregated = false
-  private var isCalibrated = false
+  var returnDeadline = Duration.zero
+  var isAggregated = false
+  var isCalibrated = false
   /// The latest time that the round was advanced to.
-  private var latest: Duration
+  var latest: Duration
 
   /// What a client's update of a round must look like.
   package struct Expectation: Sendable, Hashable {
@@ -97,41 +109,34 @@ package struct Round: Sendable {
   }
 
   /// - Parameters:
-  ///   - needed: clients that must be present before it starts; after the deadline a quorum is enough.
+  ///   - needed: clients that it waits for, where the plan's cohort is not more; then a quorum is enough.
+  ///   - missing: how many of them were missing last time, and are not waited for.
+  ///   - wait: how long it waits for them once there is a quorum; nil: as long as the plan says.
   ///   - expected: what the update of a client must look like.
   ///   - present: clients that are connected as it begins.
   ///   - away: clients that will not train, and until when; they are not drawn before.
   ///   - resting: clients that are not drawn while the others make a quorum.
   ///   - late: who still trains for the round before.
   ///   - waitsForStragglers: whether whoever trains when it is over may go on, for the next round.
-  ///   - waitsSince: since when clients are waited for; nil: since it begins.
   ///   - now: the time at which it begins.
+  ///   - opens: the time before which no client is asked; nil: at once.
   package init(
-    _ key: RoundKey, rules: Plan.RoundRules, needed: Int, calibrates: Bool,
-    expecting expected: @escaping @Sendable (_ client: String) -> Expectation, seed: UInt64,
-    present: some Sequence<String>, away: [String: Duration] = [:], resting: Set<String> = [],
-    late: Latecomers? = nil, waitsForStragglers: Bool = false, waitsSince: Duration? = nil, at now: Duration
+    _ key: RoundKey, rules: Plan.RoundRules, needed: Int, missing: Int = 0, wait: Duration? = nil,
+    calibrates: Bool, expecting expected: @escaping @Sendable (_ client: String) -> Expectation,
+    seed: UInt64, present: some Sequence<String>, away: [String: Duration] = [:],
+    resting: Set<String> = [], late: Latecomers? = nil, waitsForStragglers: Bool = false,
+    at now: Duration, opens: Duration? = nil
   ) {
-    (self.away, self.waitsSince, latest) = (away, waitsSince ?? now, now)
+    (self.away, begins, self.opens, latest) = (away, now, opens ?? now, now)
     (self.resting, self.late, self.waitsForStragglers) = (resting, late, waitsForStragglers)
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
+    (self.missing, self.wait) = (missing, wait ?? rules.wait.duration)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
+    ledger = Ledger(mostSamples: rules.mostSamples)
   }
 
   /// The members of the cohort, in name order; empty before it is drawn.
   package var cohort: [String] { members.keys.sorted() }
-
-  /// The time at which `advance(to:)` would change something by itself; nil if only a fact can.
-  package var nextDeadline: Duration? {
-    switch phase {
-    case .recruiting:
-      // After the deadline a quorum is enough; at last nobody is waited for any more. Meanwhile some come back.
-      ([waitsSince + rules.deadline.duration, waitsSince + rules.patience.duration]
-        + present.compactMap { away[$0] }).filter { $0 > latest }.min()
-    case .training(let deadline): returnDeadline > latest ? min(returnDeadline, deadline) : deadline
-    case .aggregating, .calibrating, .closed: nil
-    }
-  }
 
   /// Who still trains for this round now that it is over, and may bring its update to the next one.
   package var stragglers: Latecomers? {
@@ -139,37 +144,48 @@ package struct Round: Sendable {
     return Latecomers(key, training, expecting: expected)
   }
 
-  private var training: [String] {
+  var training: [String] {
     cohort.filter { if case .assigned? = members[$0] { true } else { false } }
   }
 
-  /// Clients without which it does not begin, as long as it is not late.
+  /// Clients that it waits for before it begins, as long as it is not late; then, and where a round under way waits for
+  /// others in place of those who declined, the quorum.
   package var clientsNeeded: Int {
-    latest >= waitsSince + rules.deadline.duration ? rules.quorum : max(needed, rules.cohort)
+    guard case .recruiting = phase, !(waitEnds.map { $0 <= latest } ?? false) else { return rules.quorum }
+    return clientsAwaited
   }
+
+  /// All that it waits for, but for those who were missing last time.
+  var clientsAwaited: Int { max(rules.quorum, max(needed, rules.cohort) - missing) }
+
+  /// From when on a quorum is enough to begin.
+  var waitEnds: Duration? { quorumSince.map { $0 + wait } }
 
   /// Clients that are connected, and would train as far as is known.
   package var available: Int { available(at: latest).count }
 
-  private func available(at now: Duration) -> Set<String> {
+  func available(at now: Duration) -> Set<String> {
     present.filter { away[$0].map { $0 <= now } ?? true }
   }
 
   /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
-  /// others too), and whom it had refused. A round without a cohort had not drawn it yet. The others have some
-  /// time to come back, and then as long as if it had just begun.
+  /// others too), whom it had refused, and who had declined. A round without a cohort had not drawn it yet. The
+  /// others have some time to come back, and then as long as if it had just begun.
   package mutating func resume(
-    cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String], at now: Duration
+    cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String],
+    declined: [String] = [], at now: Duration
   ) {
     precondition(phase == .recruiting, "a round in phase \(phase) is not resumed")
     latest = max(latest, now)
     for client in cohort { members[client] = .gone }
+    for client in declined where members[client] != nil { members[client] = .declined }
     for client in refused where members[client] != nil { members[client] = .refused }
     for (client, offer) in admitted {
       ledger.admit(offer, from: client)
       if members[client] != nil { members[client] = .admitted }
     }
     guard !cohort.isEmpty else { return }
+    places = min(cohort.count, rules.cohort + rules.spare)
     returnDeadline = now + min(rules.deadline.duration, Self.timeToReturn)
     phase = .training(deadline: now + rules.deadline.duration)
   }
@@ -180,11 +196,19 @@ package struct Round: Sendable {
   // MARK: - Facts
 
   /// A client is connected; a member of the cohort that comes back gets its assignment again.
-  package mutating func join(_ client: String) -> [Action] {
+  package mutating func join(_ client: String, at now: Duration = .zero) -> [Action] {
+    latest = max(latest, now)
     present.insert(client)
     away[client] = nil
-    guard case .training(let deadline) = phase, case .gone? = members[client] else { return [] }
+    guard case .training(var deadline) = phase, let member = members[client] else { return [] }
+    if case .declined = member { members[client] = .returned }
+    guard case .gone = member else { return [] }
     members[client] = .assigned
+    if isShort {
+      // The deadline stood still; it begins anew with whoever trains.
+      deadline = latest + rules.deadline.duration
+      phase = .training(deadline: deadline)
+    }
     return [.assign(client: client, deadline: deadline)]
   }
 
@@ -212,7 +236,7 @@ package struct Round: Sendable {
     guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
     guard sizes.contains(offer.bytes) else { return .wrongSize }
     guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
-    guard offer.samples > 0, offer.samples <= Self.mostSamples, offer.steps > 0 else { return .overLimit }
+    guard offer.samples > 0, offer.samples <= PlanLimits.samples, offer.steps > 0 else { return .overLimit }
     return nil
   }
 
@@ -233,9 +257,6 @@ package struct Round: Sendable {
 
   private var takesUpdates: Bool { if case .training = phase { true } else { false } }
 
-  /// A bound on the images that a client can claim: more would drown every other client.
-  private static let mostSamples = 100_000_000
-
   /// Whether the client's very update is already admitted: its acknowledgement was lost, and is repeated.
   package func hasAdmitted(_ offer: UpdateOffer, from client: String) -> Bool {
     offer.key == key && ledger.admitted[client]?.digest == offer.digest
@@ -249,9 +270,13 @@ package struct Round: Sendable {
   }
 
   /// An update of the round before was checked, rebased on this round's weights, and stored.
-  package mutating func admitLate(_ rebased: UpdateOffer, from client: String) {
+  package mutating func admitLate(_ rebased: UpdateOffer, from client: String, at now: Duration = .zero) {
+    latest = max(latest, now)
+    let wasShort = isShort
     ledger.admit(rebased, from: client)
     late?.remove(client)
+    // The deadline stood still; it begins anew with whoever trains.
+    if wasShort && !isShort { phase = .training(deadline: latest + rules.deadline.duration) }
   }
 
   /// A latecomer's update is not usable, or will not come.
@@ -262,10 +287,13 @@ package struct Round: Sendable {
     if case .assigned? = members[client] { members[client] = .refused }
   }
 
-  /// A member will not train in this round; the round goes on without it. Returns whether it was asked to.
-  package mutating func decline(_ client: String) -> Bool {
+  /// A member will not train for now: another takes its place, or it is asked again, until then if it said when.
+  /// Returns whether it was asked to train.
+  package mutating func decline(_ client: String, until: Duration? = nil) -> Bool {
     guard case .assigned? = members[client] else { return false }
     members[client] = .declined
+    // Nobody is asked again the moment after: it may be about to leave.
+    (away[client], nextAsking) = (until, nil)
     return true
   }
 
@@ -278,79 +306,4 @@ package struct Round: Sendable {
     precondition(phase == .calibrating, "a calibration in phase \(phase)")
     isCalibrated = true
   }
-
-  // MARK: - Time
-
-  /// Changes the phase as far as facts and time allow, and says what is to be done.
-  package mutating func advance(to now: Duration) -> [Action] {
-    latest = max(latest, now)
-    var actions: [Action] = []
-    while let step = nextStep(at: now) {
-      phase = step.phase
-      actions += step.actions
-    }
-    return actions
-  }
-
-  private mutating func nextStep(at now: Duration) -> (phase: Phase, actions: [Action])? {
-    switch phase {
-    case .recruiting: startTraining(at: now)
-    case .training(let deadline): finishTraining(deadline, at: now)
-    case .aggregating:
-      if !isAggregated {
-        nil
-      } else if calibrates {
-        (.calibrating, [.calibrate])
-      } else {
-        (.closed(.committed), [.commit])
-      }
-    case .calibrating: isCalibrated ? (.closed(.committed), [.commit]) : nil
-    case .closed: nil
-    }
-  }
-
-  private mutating func startTraining(at now: Duration) -> (phase: Phase, actions: [Action])? {
-    let waitedEnough = now >= waitsSince + rules.deadline.duration
-    let available = available(at: now)
-    // Who is here and will not train is not waited for where the others are a quorum.
-    guard waitedEnough || present.count >= max(needed, rules.cohort), available.count >= rules.quorum else {
-      guard now >= waitsSince + rules.patience.duration else { return nil }
-      let reason = Abandonment.tooFewClients(present: available.count)
-      return (.closed(.abandoned(reason)), [.abandon(reason)])
-    }
-    let deadline = now + rules.deadline.duration
-    let candidates = available.subtracting(ledger.admitted.keys)
-    // Who rests, or still works on something else, is asked only where the others are no quorum.
-    let free = candidates.subtracting(resting).subtracting(late?.clients ?? [])
-    let drawn = Cohort.draw(
-      rules.cohort + rules.spare, from: free.count >= rules.quorum ? free : candidates, seed: seed, key)
-    for client in drawn { late?.remove(client) }
-    for client in drawn { members[client] = .assigned }
-    return (.training(deadline: deadline), drawn.map { .assign(client: $0, deadline: deadline) })
-  }
-
-  private func finishTraining(_ deadline: Duration, at now: Duration) -> (phase: Phase, actions: [Action])? {
-    let admitted = ledger.admitted.count
-    let training = count { if case .assigned = $0 { true } else { false } }
-    let gone = count { if case .gone = $0 { true } else { false } }
-    let lateReleases = (late?.clients.sorted() ?? []).map { Action.releaseLate(client: $0, late?.key ?? key) }
-    let releases = self.training.map { Action.release(client: $0) } + lateReleases
-    // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
-    let waits = training > 0 || (gone > 0 && now < returnDeadline)
-    let isFull = rules.spare > 0 && count { if case .admitted = $0 { true } else { false } } >= rules.cohort
-    if admitted >= rules.quorum && (isFull || !waits || now >= deadline) {
-      return (.aggregating, (waitsForStragglers ? lateReleases : releases) + [.aggregate])
-    }
-    if now >= deadline {
-      let reason = Abandonment.deadlinePassed(admitted: admitted)
-      return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
-    }
-    if admitted + training + gone < rules.quorum {
-      let reason = Abandonment.quorumOutOfReach(admitted: admitted)
-      return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
-    }
-    return nil
-  }
-
-  private func count(_ isIncluded: (Member) -> Bool) -> Int { members.values.count(where: isIncluded) }
 }

@@ -1,0 +1,161 @@
+/// What time does to a round.
+extension Round {
+  /// The time at which `advance(to:)` would change something by itself; nil if only a fact can.
+  package var nextDeadline: Duration? {
+    let times: [Duration?]
+    switch phase {
+    case .recruiting:
+      // After some time a quorum is enough; at last nobody is waited for any more. Meanwhile some come back.
+      times = [opens, waitEnds, begins + rules.patience.duration] + present.map { away[$0] }
+    case .training(let deadline):
+      let ends = isShort ? shortSince.map { $0 + rules.patience.duration } : deadline
+      let isWaiting = vacancies > 0 && ledger.admitted.count < rules.quorum
+      times =
+        [ends, isShort ? nextAsking : nil, returnDeadline] + (isWaiting ? present.map { away[$0] } : [])
+    case .aggregating, .calibrating, .closed: return nil
+    }
+    return times.compactMap(\.self).filter { $0 > latest }.min()
+  }
+
+  /// Changes the phase as far as facts and time allow, and says what is to be done.
+  package mutating func advance(to now: Duration) -> [Action] {
+    latest = max(latest, now)
+    var actions: [Action] = []
+    while let step = nextStep(at: now) {
+      phase = step.phase
+      actions += step.actions
+    }
+    return actions
+  }
+
+  private typealias Step = (phase: Phase, actions: [Action])
+
+  private mutating func nextStep(at now: Duration) -> Step? {
+    switch phase {
+    case .recruiting: startTraining(at: now)
+    case .training(let deadline): goOnTraining(deadline, at: now)
+    case .aggregating:
+      if !isAggregated {
+        nil
+      } else if calibrates {
+        (.calibrating, [.calibrate])
+      } else {
+        (.closed(.committed), [.commit])
+      }
+    case .calibrating: isCalibrated ? (.closed(.committed), [.commit]) : nil
+    case .closed: nil
+    }
+  }
+
+  // MARK: - Recruiting
+
+  private mutating func startTraining(at now: Duration) -> Step? {
+    let available = available(at: now)
+    if available.count >= rules.quorum { quorumSince = quorumSince ?? now }
+    let waitedEnough = waitEnds.map { $0 <= now } ?? false
+    // Who is here and will not train is not waited for where the others are a quorum.
+    guard now >= opens, waitedEnough || present.count >= clientsAwaited, available.count >= rules.quorum
+    else {
+      guard now >= begins + rules.patience.duration else { return nil }
+      let reason = Abandonment.tooFewClients(present: available.count)
+      return (.closed(.abandoned(reason)), [.abandon(reason)])
+    }
+    let candidates = available.subtracting(ledger.admitted.keys)
+    // Who rests, or still works on something else, is asked only where the others are no quorum.
+    let free = free(of: candidates)
+    let drawn = Cohort.draw(
+      rules.cohort + rules.spare, from: free.count >= rules.quorum ? free : candidates, seed: seed, key)
+    places = drawn.count
+    missing = max(0, rules.cohort - present.count)
+    return assign(drawn, deadline: now + rules.deadline.duration)
+  }
+
+  private func free(of candidates: Set<String>) -> Set<String> {
+    candidates.subtracting(resting).subtracting(late?.clients ?? [])
+  }
+
+  private mutating func assign(_ clients: [String], deadline: Duration) -> Step {
+    for client in clients {
+      late?.remove(client)
+      members[client] = .assigned
+    }
+    return (.training(deadline: deadline), clients.map { .assign(client: $0, deadline: deadline) })
+  }
+
+  // MARK: - Training
+
+  /// Updates that are here or may still come from those who were asked.
+  private var expectedUpdates: Int {
+    ledger.admitted.count + count { [.assigned, .gone].contains($0) }
+  }
+
+  /// Whether those who declined are needed for a quorum. Then the deadline stands still: it is not they who are late.
+  var isShort: Bool {
+    guard case .training = phase else { return false }
+    return expectedUpdates < rules.quorum
+  }
+
+  /// Whether nobody works on it because too few clients are here, or will train.
+  package var isWaiting: Bool { phase == .recruiting || (isShort && training.isEmpty) }
+
+  /// Clients that train or have trained, without those who have declined or were refused.
+  package var participants: Int { count { [.assigned, .gone, .admitted].contains($0) } }
+
+  /// Places of the cohort whose clients have declined or were refused, and for whom nobody else was asked.
+  private var vacancies: Int { places - participants }
+
+  private mutating func goOnTraining(_ deadline: Duration, at now: Duration) -> Step? {
+    let admitted = ledger.admitted.count
+    let training = training
+    let lateReleases = (late?.clients.sorted() ?? []).map { Action.releaseLate(client: $0, late?.key ?? key) }
+    let releases = training.map { Action.release(client: $0) } + lateReleases
+    func abandon(_ reason: Abandonment) -> Step {
+      (.closed(.abandoned(reason)), releases + [.abandon(reason)])
+    }
+    if admitted >= rules.quorum {
+      // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
+      let waits = !training.isEmpty || (count { $0 == .gone } > 0 && now < returnDeadline)
+      let isFull = rules.spare > 0 && count { $0 == .admitted } >= rules.cohort
+      guard isFull || !waits || now >= deadline else { return nil }
+      return (.aggregating, (waitsForStragglers ? lateReleases : releases) + [.aggregate])
+    }
+    guard isShort else {
+      if now >= deadline { return abandon(.deadlinePassed(admitted: admitted)) }
+      return replace(deadline: deadline, at: now)
+    }
+    // Whoever is asked without whom there is no quorum has the whole time.
+    if let step = replace(deadline: now + rules.deadline.duration, at: now) { return step }
+    guard expectedUpdates + count({ [.declined, .returned].contains($0) }) >= rules.quorum else {
+      return abandon(.quorumOutOfReach(admitted: admitted))
+    }
+    let since = shortSince ?? now
+    shortSince = since
+    guard now < since + rules.patience.duration else {
+      return abandon(.tooFewClients(present: available(at: now).count))
+    }
+    nextAsking = nextAsking ?? now + rules.pause(after: askings)
+    return nil
+  }
+
+  /// Asks others in place of members of whom nothing will come; for want of them, those again who declined.
+  private mutating func replace(deadline: Duration, at now: Duration) -> Step? {
+    let vacancies = vacancies
+    guard vacancies > 0 else { return nil }
+    let (isShort, asksAgain) = (isShort, nextAsking.map { $0 <= now } ?? false)
+    let candidates = available(at: now).subtracting(ledger.admitted.keys).filter { client in
+      switch members[client] {
+      case nil, .returned: true
+      case .declined: isShort && asksAgain
+      case .assigned, .gone, .admitted, .refused: false
+      }
+    }
+    let free = free(of: candidates).filter { members[$0] != .declined }
+    let isEnough = !isShort || expectedUpdates + free.count >= rules.quorum
+    let drawn = Cohort.draw(vacancies, from: isEnough ? free : candidates, seed: seed, key)
+    guard !drawn.isEmpty else { return nil }
+    if drawn.contains(where: { members[$0] == .declined }) { (nextAsking, askings) = (nil, askings + 1) }
+    return assign(drawn, deadline: deadline)
+  }
+
+  private func count(_ isIncluded: (Member) -> Bool) -> Int { members.values.count(where: isIncluded) }
+}

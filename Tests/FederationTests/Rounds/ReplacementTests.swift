@@ -1,0 +1,158 @@
+import Engine
+import Federation
+import Testing
+
+/// What becomes of a round whose clients decline or are refused.
+@Suite struct ReplacementTests {
+  private let deadline = Round.exampleDeadline
+
+  private func assignments(_ clients: [String], _ deadline: Duration) -> [Round.Action] {
+    clients.map { .assign(client: $0, deadline: deadline) }
+  }
+
+  /// A round of two of the four who are there.
+  private func pair(_ names: [String] = ["a", "b", "c", "d"]) -> Round {
+    var round = Round.example(cohort: 2, quorum: 2, present: names)
+    _ = round.advance(to: .zero)
+    #expect(round.cohort.count == 2)
+    return round
+  }
+
+  /// Who comes next follows from the seed and the round: whom a larger cohort would have had.
+  @Test func anotherTakesThePlaceOfWhoDeclinesOrIsRefused() {
+    let names = (0..<12).map { "c\($0)" }
+    for seed in UInt64(0)..<20 {
+      var numbers = RandomNumbers(seed: seed)
+      var round = Round.example(cohort: 3, quorum: 3, present: names, seed: seed)
+      _ = round.advance(to: .zero)
+      let ranked = (3...6).map { Cohort.draw($0, from: names, seed: seed, round.key) }
+      var out: Set<String> = []
+      for (larger, time) in zip(ranked.dropFirst(), [10, 20, 30]) {
+        let client = round.cohort.filter { !out.contains($0) }.randomElement(using: &numbers)!
+        out.insert(client)
+        if numbers.chance(0.5) { _ = round.decline(client) } else { round.refuse(client) }
+        let next = Set(larger).subtracting(round.cohort)
+        let end = Duration.seconds(time) + deadline
+        #expect(round.advance(to: .seconds(time)) == assignments(next.sorted(), end), "seed \(seed)")
+        #expect(round.cohort == larger, "seed \(seed)")
+      }
+    }
+  }
+
+  /// Whoever comes where there is a quorum without it has what is left of the time; afterwards nobody comes.
+  @Test func aPlaceIsTakenOnlyWhileThereIsNoQuorum() {
+    let rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: (0..<9).map { "c\($0)" })
+    _ = round.advance(to: .zero)
+    let first = round.cohort
+    round.admit(.example(digest: first[0]), from: first[0])
+    _ = round.decline(first[1])
+    let actions = round.advance(to: .seconds(40))
+    let next = Set(round.cohort).subtracting(first)
+    #expect(next.count == 1 && actions == assignments(next.sorted(), deadline))
+    round.admit(.example(digest: first[2]), from: first[2])
+    _ = round.decline(next.first!)
+    #expect(round.advance(to: .seconds(41)) == [.aggregate])
+  }
+
+  @Test func whoJoinsTakesTheFreePlaceAndThoseWhoRestTakeItLast() {
+    var round = pair(["a", "b"])
+    _ = round.decline("b")
+    #expect(round.advance(to: .seconds(1)) == [] && round.phase == .training(deadline: deadline))
+    _ = round.join("c")
+    #expect(round.advance(to: .seconds(50)) == assignments(["c"], .seconds(110)))
+    // All places are taken.
+    _ = round.join("d")
+    #expect(round.advance(to: .seconds(51)) == [])
+
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, deadline: .seconds(60))
+    for names in [["a", "b", "r"], ["a", "b", "c", "r"]] {
+      round = Round.example(rules: rules, present: names, resting: ["r"])
+      _ = round.advance(to: .zero)
+      _ = round.decline(round.cohort[0])
+      _ = round.advance(to: .seconds(1))
+      #expect(round.cohort.count == 3 && round.cohort.contains("r") == (names.count == 3), "\(round.cohort)")
+    }
+  }
+
+  /// The deadline is for who trains, and stands still while nobody is left to train.
+  @Test func whoDeclinedIsAskedAgainAfterPausesThatGrow() {
+    var round = pair(["a", "b"])
+    round.admit(.example(digest: "a"), from: "a")
+    var now = Duration.zero
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+      _ = round.decline("b")
+      #expect(round.advance(to: now) == [] && round.isWaiting && round.clientsNeeded == 2)
+      let next = now + .seconds(pause)
+      #expect(round.nextDeadline == next && round.advance(to: next - .milliseconds(1)) == [])
+      #expect(round.advance(to: next) == assignments(["b"], next + deadline))
+      #expect(!round.isWaiting)
+      now = next
+    }
+    #expect(round.key.attempt == 1 && round.phase == .training(deadline: now + deadline))
+    round.admit(.example(digest: "b"), from: "b")
+    #expect(round.advance(to: now) == [.aggregate])
+  }
+
+  /// It is asked when it said that it would be back, or when it is: a client that was started again has no hours.
+  @Test func whoSaidWhenIsNotAskedBeforeUnlessItConnectsAgain() {
+    var round = pair(["a", "b"])
+    _ = round.decline("b", until: .seconds(900))
+    #expect(round.advance(to: .seconds(1)) == [])
+    // a trains on, whatever its deadline was, and is heard.
+    #expect(round.advance(to: .seconds(899)) == [])
+    var other = round
+    round.admit(.example(digest: "a"), from: "a")
+    #expect(round.advance(to: .seconds(899)) == [] && round.nextDeadline == .seconds(900))
+    #expect(round.advance(to: .seconds(900)) == assignments(["b"], .seconds(960)))
+
+    other.leave("b")
+    #expect(other.advance(to: .seconds(899)) == [])
+    #expect(other.join("b") == [])
+    #expect(other.advance(to: .seconds(899)) == assignments(["b"], .seconds(959)))
+  }
+
+  /// A straggler's time is over at the deadline: who declined has nothing to do with it.
+  @Test func aDeclineDoesNotSaveARoundFromItsDeadline() {
+    var round = Round.training(quorum: 2)
+    _ = round.decline("a")
+    round.admit(.example(digest: "b"), from: "b")
+    #expect(round.advance(to: deadline - .seconds(1)) == [])
+    #expect(
+      round.advance(to: deadline) == [
+        .release(client: "c"), .release(client: "d"), .abandon(.deadlinePassed(admitted: 1)),
+      ])
+  }
+
+  @Test func aRefusalPutsTheQuorumOutOfReachWhoeverDeclined() {
+    var round = Round.training()
+    _ = round.decline("a")
+    round.refuse("b")
+    round.refuse("c")
+    let reason = Round.Abandonment.quorumOutOfReach(admitted: 0)
+    #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
+  }
+
+  @Test func patienceEndsForThoseWhoDeclineToo() {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: ["a", "b"])
+    _ = round.advance(to: .zero)
+    _ = round.decline("b", until: .seconds(500))
+    #expect(round.advance(to: .seconds(10)) == [])
+    #expect(round.advance(to: .seconds(500)).count == 1, "it is asked again")
+    _ = round.decline("b", until: .seconds(5000))
+    round.admit(.example(digest: "a"), from: "a")
+    #expect(round.advance(to: .seconds(609)) == [] && round.nextDeadline == .seconds(610))
+    #expect(round.advance(to: .seconds(610)) == [.abandon(.tooFewClients(present: 1))])
+  }
+
+  /// A server that was away knows who had declined, and does not wait for it until the deadline.
+  @Test func aResumedRoundKnowsWhoDeclined() {
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, deadline: .seconds(60))
+    var round = Round.example(rules: rules, present: [])
+    round.resume(
+      cohort: ["a", "b"], admitted: [("a", .example(digest: "a"))], refused: [], declined: ["b"], at: .zero)
+    #expect(round.join("c") == [])
+    #expect(round.advance(to: .seconds(1)) == assignments(["c"], .seconds(61)))
+  }
+}
