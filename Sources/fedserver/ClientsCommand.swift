@@ -29,8 +29,8 @@ struct ClientsCommand: AsyncParsableCommand {
       clients.map { client in
         [
           client.name, client.lastContact.formatted(time), "\(client.samples)", "\(client.admitted)",
-          "\(client.refused)", String(format: "%.2f", Double(client.receivedBytes) / 1e6),
-          String(format: "%.2f", Double(client.sentBytes) / 1e6), client.software,
+          "\(client.refused)", number(Double(client.receivedBytes) / 1e6, digits: 2),
+          number(Double(client.sentBytes) / 1e6, digits: 2), client.software,
         ]
       })
   }

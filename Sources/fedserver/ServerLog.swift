@@ -53,7 +53,7 @@ struct ServerLog: Sendable {
       logger.warning("\(client) was refused too often and is not asked for \(counted(rounds, "round"))")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
-      let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
+      let figures = "loss \(number(round.loss, digits: 4)), \(number(round.seconds, digits: 1)) s"
       logger.notice(
         "stage \(round.stage) round \(round.round) is committed: \(counted(round.clients, "client")), \(figures)"
       )
