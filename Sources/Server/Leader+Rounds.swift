@@ -39,6 +39,7 @@ extension Leader {
     // A cohort is stored before any member of it is told.
     if actions.contains(where: { if case .assign = $0 { true } else { false } }) {
       roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
+      lastCohort = round.cohort.sorted { $0.precedesNaturally($1) }
       try store.setCohort(round.cohort, of: roundRecord)
     }
     for action in actions {
