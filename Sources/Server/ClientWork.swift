@@ -31,12 +31,14 @@ package struct ClientWork: Sendable {
   /// It was asked to train.
   package init(_ key: RoundKey) { self.key = key }
 
-  /// A sign of life. One without steps, or with steps that make no sense, says nothing new.
+  /// A sign of life. One without steps, or with steps that make no sense, says nothing new; step 0 of 0 is that of a
+  /// training whose steps are not known yet.
   package mutating func hear(_ heartbeat: Heartbeat, at now: Duration) {
     guard activity != .sending, let step = heartbeat.step, let steps = heartbeat.steps,
-      steps > 0, (0...steps).contains(step)
+      steps >= 0, (0...steps).contains(step)
     else { return }
     activity = .training
+    guard steps > 0 else { return }
     last = Progress(step: step, steps: steps, at: now)
     if first.map({ $0.step > step || $0.steps != steps }) ?? true { first = last }
   }

@@ -35,6 +35,8 @@ import Wire
       work.hear(Heartbeat(step: step, steps: steps), at: .seconds(1))
       #expect(work.activity == .fetching)
     }
+    work.hear(Heartbeat(step: 0, steps: 0), at: .seconds(1))
+    #expect(work.activity == .training && work.progress == nil, "its steps are not known yet")
     work.hear(Heartbeat(step: 0, steps: .max), at: .seconds(1))
     work.hear(Heartbeat(step: 1, steps: .max), at: .seconds(2))
     #expect(work.progress?.steps == .max && work.trainingEnd == nil, "no round takes that long")
