@@ -22,6 +22,7 @@ let settings: [SwiftSetting] = [
 #endif
 
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let sockets: Target.Dependency = .product(name: "FlyingSocks", package: "FlyingFox")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -96,7 +97,7 @@ let package = Package(
     library("Export", in: "Sources/Core/Export", ["Engine", "Federation"]),
     library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
     library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
-    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb]),
+    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb, sqlite]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Pages", in: "Sources/Pages", []),
     library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),
@@ -105,7 +106,7 @@ let package = Package(
     library("Commands", in: "Sources/Commands", ["Wire", "Datasets", "CGlibc", arguments, logging, signals]),
     // What 'fedserver init' writes is deploy's own, by links.
     command(
-      "fedserver", ["Commands", "Server", "Watch", "Certificates", "Datasets", "Export"],
+      "fedserver", ["Commands", "Server", "Watch", "Pages", "Certificates", "Datasets", "Export"],
       embedding: [
         "fedserver.service", "fedserver.default", "fedclient.service", "fedclient.default", "first.yaml",
         "first-steps.md",
@@ -124,7 +125,7 @@ let package = Package(
     tests("Certificates"),
     tests("Wire", ["Certificates"]),
     tests("Server", ["Certificates", grdb]),
-    tests("Watch", ["PageChecks", "Federation", "Server", "Wire"]),
+    tests("Watch", ["PageChecks", "Federation", "Server", "Wire", grdb]),
     tests("Client", ["Certificates", "DataFiles"]),
     library("PageChecks", in: "Tests/PageChecks", ["Wire"]),
     tests("Pages", ["PageChecks"]),
@@ -133,7 +134,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "fedserver", "fedclient", "fedsim", "Federation", "Commands", "Export", "Wire", "PageChecks",
-        "DataFiles", "TestSupport", yams,
+        "DataFiles", "TestSupport", yams, grdb,
       ],
       path: "Tests/CommandTests", swiftSettings: settings),
   ]

@@ -200,6 +200,8 @@ actor ClientSession {
         await self.fail(error)
       }
     }
+    // The server knows by it that all layers are here, long before the next sign of life is due.
+    try await connection.send(.heartbeat(Heartbeat(step: 0, steps: 0)))
   }
 
   /// A layer on the disk is not what it was: what is left of the others is good, and it alone is fetched.

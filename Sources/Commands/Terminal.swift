@@ -66,7 +66,7 @@ package final class Terminal: Sendable {
 
   /// Seconds as 1:05 or 2:03:04.
   package static func clock(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
+    let whole = seconds.isFinite ? Int(min(max(seconds, 0), 1e9).rounded()) : 0
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
     return hours > 0
       ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)

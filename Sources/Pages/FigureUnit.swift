@@ -16,12 +16,22 @@ package enum FigureUnit: Sendable {
     package let name: String
     package let digits: Int
 
-    package func text(_ value: Double) -> String { String(format: "%.\(digits)f", value / divisor) }
+    package func text(_ value: Double) -> String { Numeral.fixed(value / divisor, digits: digits) }
   }
 
   /// The scale in which the smallest of some values still shows two digits.
   package func scale(for values: [Double]) -> Scale {
     let least = values.filter { $0 > 0 && $0.isFinite }.min() ?? 1
+    let scale = scale(least)
+    // What no prefix brings near to 1 is told in powers of ten.
+    guard least / scale.divisor >= 1e7 || self == .plain && least < 1e-3 else { return scale }
+    let exponent = max(3 * Int(((log10(least) - log10(scale.divisor)) / 3).rounded(.down)), -300)
+    return Scale(
+      divisor: scale.divisor * pow(10, Double(exponent)),
+      name: "10^\(exponent)" + (scale.name.isEmpty ? "" : " \(scale.name)"), digits: 3)
+  }
+
+  private func scale(_ least: Double) -> Scale {
     switch self {
     case .share: return Scale(divisor: 0.01, name: "%", digits: 1)
     case .plain: return Scale(divisor: 1, name: "", digits: 3)

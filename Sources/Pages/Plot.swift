@@ -54,7 +54,7 @@ package struct Plot: Sendable {
   /// The chart as one `<svg>` element.
   package var svg: String {
     let values = series.flatMap(\.points).map(\.y)
-    let scale = unit.scale(for: values.filter { $0 > 0 }.max().map { [$0] } ?? [])
+    let scale = unit.scale(for: values.map(abs).max().map { [$0] } ?? [])
     let axis = PlotAxis(
       covering: values.map { $0 / scale.divisor }, count: 5, startsAtZero: startsAtZero)
     let legend = legendEntries(scale)
@@ -74,7 +74,7 @@ package struct Plot: Sendable {
   // MARK: - Places
 
   private func x(_ round: Double) -> Double {
-    let share = (round - 0.5) / Double(max(rounds, 1))
+    let share = min(max((round - 0.5) / Double(max(rounds, 1)), 0), 1)
     return Self.frame.left + share * (Self.frame.right - Self.frame.left)
   }
 
@@ -132,7 +132,8 @@ package struct Plot: Sendable {
     if line == .marked || series.points.count == 1 {
       for (point, place) in zip(series.points, places) {
         let value = Markup.escape(
-          "\(series.name), round \(Int(point.x)): \(scale.text(point.y))\u{A0}\(scale.name)")
+          "\(series.name), round \(Numeral.fixed(point.x, digits: 0)): \(scale.text(point.y))\u{A0}\(scale.name)"
+        )
         markup += "<circle cx=\"\(Self.number(place.0))\" cy=\"\(Self.number(place.1))\" r=\"3\">"
         markup += "<title>\(value)</title></circle>"
       }
@@ -152,7 +153,7 @@ package struct Plot: Sendable {
     for series in series {
       let last = last(of: series, scale)
       // A character of a page's font at 12 pixels is up to 6.6 wide.
-      let width = 25 + 6.6 * Double(series.name.count + (last.map { $0.count + 1 } ?? 0)) + 8
+      let width = 25 + 6.6 * Double(series.name.count + (last.map { $0.count + 2 } ?? 0)) + 10
       if left + width > Self.width, left > 4 { (left, row) = (4, row + 1) }
       let place = Self.frame.bottom + 56 + row * Self.legendLine
       markup.append(

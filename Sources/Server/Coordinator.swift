@@ -24,14 +24,20 @@ package actor Coordinator {
   private var arrivals = Arrivals()
   /// The last sign of life of each.
   private var beats: [String: Heartbeat] = [:]
+  /// What those do who were asked to train.
+  private var works: [String: ClientWork] = [:]
   private var timer: Task<Void, Never>?
   private var ending: Result<Void, any Error>?
   private var waiter: CheckedContinuation<Void, any Error>?
   /// What the store says that this server does.
   private var status: ServerStatus?
+  private var statusTime = Duration.zero
 
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
   private let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
+
+  /// Between two notes that differ in how far clients are, and in nothing else.
+  private static let progressPause = Duration.seconds(5)
 
   /// Trains an aggregated model on the server's images. `progress` gets step and steps.
   package typealias Calibration =
@@ -60,12 +66,14 @@ package actor Coordinator {
 
   /// The clients whose connections are there, by name.
   func connected() -> [ConnectedClient] {
-    sessions.sorted { $0.key < $1.key }.map { name, session in
+    sessions.sorted { $0.key.precedesNaturally($1.key) }.map { name, session in
       let counted = accounted[name] ?? (0, 0)
+      let (traffic, work) = (session.traffic, works[name])
       return ConnectedClient(
-        name: name, received: session.traffic.received - counted.up,
-        sent: session.traffic.sent - counted.down, silence: session.silence, step: beats[name]?.step,
-        steps: beats[name]?.steps, memory: beats[name]?.memory)
+        name: name, received: traffic.received - counted.up, sent: traffic.sent - counted.down,
+        silence: session.silence, activity: work?.activity ?? .idle, step: work?.progress?.step,
+        steps: work?.progress?.steps, update: work?.update(received: traffic.received),
+        memory: beats[name]?.memory)
     }
   }
 
@@ -145,6 +153,7 @@ extension Coordinator {
     sessions[client] = nil
     accounted[client] = nil
     beats[client] = nil
+    works[client] = nil
     observer(.left(client: client, reason: reason))
     perform(leader.leave(client, at: now))
   }
@@ -158,6 +167,9 @@ extension Coordinator {
   func note(_ heartbeat: Heartbeat, from client: String, _ session: Session) throws(ConnectionReplaced) {
     try require(session, isOf: client)
     beats[client] = heartbeat
+    let before = works[client]?.activity
+    works[client]?.hear(heartbeat, at: now)
+    if works[client]?.activity != before || now >= statusTime + Self.progressPause { noteStatus() }
     guard let step = heartbeat.step, let steps = heartbeat.steps else { return }
     observer(.progress(client: client, step: step, steps: steps))
   }
@@ -177,6 +189,7 @@ extension Coordinator {
     _ decline: Decline, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> Bool {
     try require(session, isOf: client)
+    if works[client]?.key == decline.key { works[client] = nil }
     let effects = leader.take(decline, from: client, at: now)
     perform(effects)
     return !effects.isEmpty
@@ -195,7 +208,12 @@ extension Coordinator {
     _ offer: UpdateOffer, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> Bool {
     try require(session, isOf: client)
-    if leader.wants(offer, from: client) { return true }
+    if leader.wants(offer, from: client) {
+      let kept = (try? updates.arrived(offer, from: client).count) ?? 0
+      works[client]?.send(offer, received: session.traffic.received, kept: kept)
+      noteStatus()
+      return true
+    }
     perform(leader.judge(offer, isHere: false, fault: nil, from: client, at: now))
     return false
   }
@@ -280,7 +298,9 @@ extension Coordinator {
   private func perform(_ effects: [Leader.Effect]) {
     for effect in effects {
       switch effect {
-      case .send(let message, let client): sessions[client]?.post(message)
+      case .send(let message, let client):
+        follow(message, client)
+        sessions[client]?.post(message)
       case .note(let event): note(event)
       case .aggregate(let aggregator):
         // The model before goes with it, to make room for the copy that SQLite makes of each layer.
@@ -304,10 +324,22 @@ extension Coordinator {
     waiter = nil
   }
 
+  /// What a client does follows from what it is told.
+  private func follow(_ message: Message, _ client: String) {
+    switch message {
+    case .assignment(let assignment) where sessions[client] != nil:
+      works[client] = ClientWork(assignment.key)
+    case .release(let release) where works[client]?.key == release.key: works[client] = nil
+    case .acknowledgement(let verdict) where works[client]?.key == verdict.key: works[client] = nil
+    default: break
+    }
+  }
+
   /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
   /// the job itself does not need it.
   private func noteStatus() {
-    var next = leader.status(since: status?.since ?? runtime.date, at: now, runtime.date)
+    var next = leader.status(
+      since: status?.since ?? runtime.date, works: works, at: now, runtime.date)
     switch ending {
     case .success: next.phase = .finished
     case .failure(is CancellationError): next.phase = .stopped
@@ -323,7 +355,11 @@ extension Coordinator {
       next.until = old
     }
     guard next != status else { return }
-    status = next
+    // A thousand clients that say how far they are would keep the disk busy.
+    guard next.withoutProgress != status?.withoutProgress || now >= statusTime + Self.progressPause else {
+      return
+    }
+    (status, statusTime) = (next, now)
     try? store.note(next)
   }
 

@@ -39,6 +39,7 @@ extension Leader {
     let asked = actions.compactMap { if case .assign(let client, _) = $0 { client } else { nil } }
     if !asked.isEmpty {
       roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
+      lastCohort = round.cohort.sorted { $0.precedesNaturally($1) }
       try store.ask(asked, of: roundRecord)
     }
     for action in actions {

@@ -40,6 +40,8 @@ package final class Leader {
   var stageRecord: StageRecord
   var roundRecord: RoundRecord
   var present: Set<String> = []
+  /// Who was asked to train last, in natural order.
+  var lastCohort: [String] = []
   /// How each client codes its updates; who is not among them, plain.
   var codecs: [String: UpdateCodec] = [:]
   /// The ways to the layers of the model.
@@ -71,6 +73,7 @@ package final class Leader {
     initial = opening.initial
     (snapshot, draft) = (opening.snapshot, opening.snapshot)
     library = LayerLibrary(plan, steps: try store.steps(), to: opening.snapshot)
+    lastCohort = try store.lastCohort().sorted { $0.precedesNaturally($1) }
     stageRecord = try store.openStage(
       opening.key.stage, depth: opening.snapshot.stage.model.depth, of: job, at: date())
     if let last = opening.after { effects.append(.note(.resumed(after: last))) }

@@ -33,17 +33,37 @@ package struct Metrics: Sendable {
       gauge("strata_planned_rounds", "Rounds of the whole plan.", overview.plannedRounds),
       gauge("strata_round_attempt", "The attempt at the round under way, counted from 1.", status.attempt),
       gauge("strata_phase_start_time_seconds", "When the phase began, Unix time.", status.since),
-    ]
+    ] + estimates(overview)
+  }
+
+  /// Those that can be told.
+  private static func estimates(_ overview: Overview) -> [String] {
+    [
+      ("round", "the round under way", overview.estimate.roundEnd),
+      ("job", "the job", overview.estimate.jobEnd),
+    ].compactMap { name, what, end in
+      end.map {
+        gauge(
+          "strata_estimated_\(name)_end_timestamp_seconds",
+          "When \(what) will be over, estimated, Unix time.",
+          $0)
+      }
+    }
   }
 
   private static func rounds(_ overview: Overview) -> [String] {
-    let seconds = overview.rounds.compactMap(\.seconds)
-    let name = "strata_round_duration_seconds"
+    func summary(_ name: String, _ help: String, _ values: [Double]) -> String {
+      head(name, .summary, help)
+        + line(name + "_sum", [], values.reduce(0, +)) + line(name + "_count", [], Double(values.count))
+    }
     return [
       counter("strata_rounds_committed_total", "Rounds that were committed.", overview.rounds.count),
       counter("strata_rounds_abandoned_total", "Attempts at rounds that were given up.", overview.abandoned),
-      head(name, .summary, "What committed rounds took.")
-        + line(name + "_sum", [], seconds.reduce(0, +)) + line(name + "_count", [], Double(seconds.count)),
+      summary(
+        "strata_round_duration_seconds", "What committed rounds took.", overview.rounds.compactMap(\.seconds)),
+      summary(
+        "strata_round_wait_seconds", "What committed rounds waited for clients before that.",
+        overview.rounds.compactMap(\.waited)),
     ]
   }
 
@@ -68,6 +88,7 @@ package struct Metrics: Sendable {
         (monitors?.effectiveRank).map(Double.init)
       ),
       ("clients", "Clients whose updates were admitted", Double(last.clients)),
+      ("wait_seconds", "Wait for clients before it", last.waited),
     ]
     let probe = overview.rounds.last { $0.probe != nil }?.probe
     let probes = probe.map {
@@ -109,12 +130,16 @@ package struct Metrics: Sendable {
       gauge(
         "strata_clients_not_asked", "Clients that are connected and are not asked to train for now.",
         overview.status.notAsked?.count ?? 0),
+      family(
+        "strata_clients_active", .gauge, "Clients that are connected, by what they do.",
+        ClientActivity.allCases.map { activity in
+          ([("activity", activity.rawValue)], Double(overview.clients.count { $0.activity == activity }))
+        }),
       gauge("strata_clients_known", "Clients that have joined at some time.", overview.clients.count),
       counter(
         "strata_received_bytes_total", "Bytes from all clients.",
-        overview.clients.reduce(0) { $0 + $1.receivedBytes }),
-      counter(
-        "strata_sent_bytes_total", "Bytes to all clients.", overview.clients.reduce(0) { $0 + $1.sentBytes }),
+        overview.total(\.receivedBytes)),
+      counter("strata_sent_bytes_total", "Bytes to all clients.", overview.total(\.sentBytes)),
       each("strata_client_connected", .gauge, "Whether a client is connected.") { $0.isConnected ? 1 : 0 },
       each("strata_client_last_contact_timestamp_seconds", .gauge, "When it was last heard, Unix time.") {
         $0.lastContact.timeIntervalSince1970

@@ -57,7 +57,7 @@ package actor Observatory {
     guard let recorded else { return nil }
     var overview = Overview(
       recorded, plan, connected: here, residentBytes: ProcessMemory.resident, at: Date())
-    let before = Dictionary(uniqueKeysWithValues: (latest?.clients ?? []).map { ($0.name, $0) })
+    let before = Dictionary((latest?.clients ?? []).map { ($0.name, $0) }) { $1 }
     for index in overview.clients.indices {
       if let old = before[overview.clients[index].name] { overview.clients[index].keepUp(with: old) }
     }

@@ -23,11 +23,11 @@ extension Overview {
     let given = recorded.attempts.filter { $0.record.outcome == "abandoned" }
     abandoned = given.count
     abandonments = given.compactMap(Abandonment.init)
-    let here = connected.map { Dictionary(uniqueKeysWithValues: $0.map { ($0.name, $0) }) }
-    let trains = recorded.status.phase == .training
+    let here = connected.map { Dictionary($0.map { ($0.name, $0) }) { $1 } }
     clients = recorded.clients.map { client in
-      Client(client, here?[client.record.name], isKnown: here != nil, isTraining: trains, at: now)
+      Client(client, here?[client.record.name], isKnown: here != nil, at: now)
     }
+    estimate = Estimate(recorded.status, recorded.attempts, plan, at: now)
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
     refusals = recorded.status.refusals ?? [:]
   }
@@ -37,7 +37,7 @@ extension Overview {
     do {
       return try Plan(yaml: recorded.job.plan, file: "")
     } catch {
-      throw StoreError("the plan in the database cannot be read: \(error)")
+      throw StoreError(StoreError.firstLine("the plan in the database cannot be read: \(error)"))
     }
   }
 
@@ -46,10 +46,10 @@ extension Overview {
       let record = attempt.record
       return Round(
         stage: attempt.stage, round: record.number,
-        number: stageRounds.prefix(attempt.stage - 1).reduce(0, +) + record.number, attempt: record.attempt,
-        clients: attempt.admitted, samples: record.samples ?? 0, cut: attempt.cut,
-        loss: record.loss.flatMap(finite),
-        calibrationLoss: record.calibrationLoss.flatMap(finite), seconds: record.seconds,
+        number: stageRounds.prefix(max(attempt.stage, 1) - 1).reduce(0, +).addingSaturating(record.number),
+        attempt: record.attempt, clients: attempt.admitted, samples: record.samples ?? 0, cut: attempt.cut,
+        loss: record.loss.flatMap(finite), calibrationLoss: record.calibrationLoss.flatMap(finite),
+        seconds: record.seconds.flatMap(finite), waited: record.waited.flatMap(finite),
         monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, probe: record.probe.flatMap(finite),
         finishedAt: record.finishedAt)
     }
@@ -91,17 +91,18 @@ extension Overview.Abandonment {
 extension Overview.Client {
   /// - Parameter isKnown: whether the server was asked who is connected.
   init(
-    _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool, isTraining: Bool, at now: Date
+    _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool, at now: Date
   ) {
     let record = recorded.record
     (name, software, samples) = (record.name, record.software, record.samples)
     connection = isKnown ? here != nil : nil
     let heard = here.map { now.addingTimeInterval(-$0.silence.seconds) } ?? record.lastSeen
     lastContact = Date(timeIntervalSince1970: heard.timeIntervalSince1970.rounded(.down))
-    (step, steps) = isTraining ? (here?.step, here?.steps) : (nil, nil)
+    (activity, step, steps) = (here?.activity, here?.step, here?.steps)
+    (updateBytes, updateReceivedBytes) = (here?.update?.bytes, here?.update?.here)
     residentBytes = here?.memory
-    receivedBytes = record.bytesUp + max(here?.received ?? 0, 0)
-    sentBytes = record.bytesDown + max(here?.sent ?? 0, 0)
+    receivedBytes = record.bytesUp.addingSaturating(max(here?.received ?? 0, 0))
+    sentBytes = record.bytesDown.addingSaturating(max(here?.sent ?? 0, 0))
     (admitted, refused, cut) = (recorded.admitted, recorded.refused, recorded.cut)
   }
 

@@ -33,12 +33,19 @@ package struct Overview: Sendable, Hashable, Codable {
   /// They in order, as far as they say why.
   package var abandonments: [Abandonment]
   package var clients: [Client]
+  /// When the round under way and the job will be over, as far as that can be told.
+  package var estimate: Estimate
   /// Updates that were admitted, and those that were refused by reason.
   package var updatesAdmitted: Int
   package var refusals: [String: Int]
 
   /// Rounds of the whole job by the plan.
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
+
+  /// Bytes of all clients, as many as a number can count.
+  package func total(_ bytes: KeyPath<Client, Int>) -> Int {
+    clients.reduce(0) { $0.addingSaturating($1[keyPath: bytes]) }
+  }
 
   /// Whether nothing goes on any more, in good order or not.
   package var isOver: Bool { [.finished, .stopped, .failed].contains(status.phase) || !isRunning }
@@ -85,6 +92,8 @@ extension Overview {
     package var loss: Double?
     package var calibrationLoss: Double?
     package var seconds: Double?
+    /// Seconds before that, in which it waited for clients.
+    package var waited: Double?
     package var monitors: CollapseMonitors?
     /// The linear probe of the encoder after it: the share of test images whose class is predicted, 0 … 1.
     package var probe: Double?
@@ -109,9 +118,14 @@ extension Overview {
     package var connection: Bool?
     /// To the second.
     package var lastContact: Date
+    /// What it does; nil where it is not connected, or its server was not asked.
+    package var activity: ClientActivity?
     /// How far its training is; nil where it does not train.
     package var step: Int?
     package var steps: Int?
+    /// Bytes of the update that it sends, and how many of them are here; nil where it sends none.
+    package var updateBytes: Int?
+    package var updateReceivedBytes: Int?
     /// Bytes that its process has resident, where it tells.
     package var residentBytes: Int?
     /// Images behind its latest update.
@@ -129,20 +143,27 @@ extension Overview {
 
     private enum CodingKeys: String, CodingKey {
       case connection = "isConnected"
-      case name, software, lastContact, step, steps, residentBytes, samples, receivedBytes, sentBytes,
-        admitted
-      case refused, cut
+      case name, software, lastContact, activity, step, steps, updateBytes, updateReceivedBytes
+      case residentBytes, samples, receivedBytes, sentBytes, admitted, refused, cut
     }
   }
 }
 
 extension Overview {
-  /// The clients that are shown one by one, by name: those that were heard last, where there are many.
+  /// The clients that are shown one by one, by name in natural order: those that were heard last, where there are many.
   package var latestClients: [Client] {
     guard clients.count > WebLimits.clients else { return clients }
     let latest = clients.sorted {
       ($0.isConnected ? 1 : 0, $0.lastContact) > ($1.isConnected ? 1 : 0, $1.lastContact)
     }
-    return latest.prefix(WebLimits.clients).sorted { $0.name < $1.name }
+    return latest.prefix(WebLimits.clients).sorted { $0.name.precedesNaturally($1.name) }
+  }
+}
+
+extension Int {
+  /// The sum, or the nearest number that there is.
+  func addingSaturating(_ other: Int) -> Int {
+    let (sum, overflows) = addingReportingOverflow(other)
+    return overflows ? (other > 0 ? .max : .min) : sum
   }
 }

@@ -56,6 +56,8 @@ package struct Site: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     encoder.dateEncodingStrategy = .iso8601
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     return WebResponse(.ok, jsonType, try encoder.encode(value) + Data("\n".utf8))
   }
 }

@@ -30,8 +30,8 @@ struct ClientsCommand: AsyncParsableCommand {
       clients.map { client in
         [
           client.name, client.lastContact.formatted(time), "\(client.samples)", "\(client.admitted)",
-          "\(client.refused)", "\(client.cut)", String(format: "%.2f", Double(client.receivedBytes) / 1e6),
-          String(format: "%.2f", Double(client.sentBytes) / 1e6), client.software,
+          "\(client.refused)", "\(client.cut)", number(Double(client.receivedBytes) / 1e6, digits: 2),
+          number(Double(client.sentBytes) / 1e6, digits: 2), client.software,
         ]
       })
   }

@@ -10,9 +10,9 @@ struct RoundsCommand: AsyncParsableCommand {
     abstract: "Lists the committed rounds of a database, whether its server runs or not.",
     discussion: """
       A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
-      server's own images; an attempt of 2 and up was tried before; cut are the clients that claimed more images than count \
-      (round.mostSamples of the plan). --all has the attempts that were abandoned too, \
-      with the reason. For example:
+      server's own images; an attempt of 2 and up was tried before; cut are the clients that claimed more images than \
+      count (round.mostSamples of the plan). --all has the attempts that were abandoned too, with the reason. "waited" \
+      is how long a round waited for clients before it asked any. For example:
 
         fedserver rounds --database strata.sqlite
       """)
@@ -40,47 +40,46 @@ struct RoundsCommand: AsyncParsableCommand {
     /// Clients whose updates were admitted.
     let clients: Int
     let startedAt: Date
+    /// Seconds in which it waited for clients; nil while it does.
+    let waited: Double?
     let finishedAt: Date?
 
     init(_ attempt: RecordedJob.Attempt) {
       let record = attempt.record
       (stage, round, self.attempt) = (attempt.stage, record.number, record.attempt)
       (outcome, reason, clients) = (record.outcome, record.reason, attempt.admitted)
-      (startedAt, finishedAt) = (record.startedAt, record.finishedAt)
+      (startedAt, waited, finishedAt) = (record.startedAt, record.waited, record.finishedAt)
     }
   }
 
   private static func text(_ attempts: [Attempt]) -> String {
     table(
       [
-        ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("outcome", false),
-        ("reason", false),
+        ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("waited, s", true),
+        ("outcome", false), ("reason", false),
       ],
       attempts.map { attempt in
         [
           "\(attempt.stage)", "\(attempt.round)", "\(attempt.attempt)", "\(attempt.clients)",
-          attempt.outcome ?? "under way", attempt.reason ?? "-",
+          number(attempt.waited, digits: 1), attempt.outcome ?? "under way", attempt.reason ?? "-",
         ]
       })
   }
 
   private static func text(_ rounds: [Overview.Round]) -> String {
-    func number(_ value: Double?, _ format: String) -> String {
-      value.map { String(format: format, $0) } ?? "-"
-    }
-    return table(
+    table(
       [
         ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("samples", true),
-        ("cut", true), ("loss", true), ("calibration", true), ("seconds", true), ("effective rank", true),
-        ("probe", true),
+        ("cut", true), ("loss", true), ("calibration", true), ("waited, s", true), ("seconds", true),
+        ("effective rank", true), ("probe", true),
       ],
       rounds.map { round in
         [
           "\(round.stage)", "\(round.round)", "\(round.attempt)", "\(round.clients)", "\(round.samples)",
-          "\(round.cut)", number(round.loss, "%.4f"), number(round.calibrationLoss, "%.4f"),
-          number(round.seconds, "%.1f"),
-          number(round.monitors.map { Double($0.effectiveRank) }, "%.1f"),
-          number(round.probe.map { 100 * $0 }, "%.1f %%"),
+          "\(round.cut)", number(round.loss, digits: 4), number(round.calibrationLoss, digits: 4),
+          number(round.waited, digits: 1), number(round.seconds, digits: 1),
+          number(round.monitors.map { Double($0.effectiveRank) }, digits: 1),
+          round.probe.map { number(100 * $0, digits: 1) + " %" } ?? "-",
         ]
       })
   }

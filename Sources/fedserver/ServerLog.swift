@@ -60,7 +60,7 @@ struct ServerLog: Sendable {
         "\(key): claims count for \(counted(most, "sample")) at most: \(names)\(others) claimed more")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
-      let figures = String(format: "loss %.4f, %.1f s", round.loss, round.seconds)
+      let figures = "loss \(number(round.loss, digits: 4)), \(number(round.seconds, digits: 1)) s"
       logger.notice(
         "stage \(round.stage) round \(round.round) is committed: \(counted(round.clients, "client")), \(figures)"
       )

@@ -3,14 +3,16 @@ import Commands
 import Federation
 import Foundation
 import Server
+import Watch
 
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
     abstract: "Says what a server is doing, from its database, whether it runs or not.",
     discussion: """
-      The stage and round, what is waited for, how many clients are connected, why updates were refused, and of a job \
-      that was given up why. "running" in the JSON says whether the process is still there. For example:
+      The stage and round, which clients are waited for and what they do, how many are connected, when the round and \
+      the job will be over as far as that can be estimated, why updates were refused, and of a job that was given up \
+      why. "running" in the JSON says whether the process is still there. For example:
 
         fedserver status --database strata.sqlite
       """)
@@ -21,8 +23,13 @@ struct StatusCommand: AsyncParsableCommand {
     try await question.answer(as: Self.text) { database in
       let history = try History(database)
       guard let status = try history.status() else { throw CommandFailure.noServer(on: database) }
-      let abandoned = status.phase == .failed ? try history.job()?.attempts.last?.record.reason : nil
-      return Answer(status: status, reason: abandoned)
+      let job = try history.job()
+      let abandoned = status.phase == .failed ? job?.attempts.last?.record.reason : nil
+      // Another version's plan may not be readable: then there is no estimate.
+      let estimate = job.flatMap { job in
+        (try? Overview.plan(of: job)).map { Estimate(status, job.attempts, $0, at: Date()) }
+      }
+      return Answer(status: status, reason: abandoned, estimate: estimate)
     }
   }
 
@@ -31,20 +38,23 @@ struct StatusCommand: AsyncParsableCommand {
     let status: ServerStatus
     /// Why the last attempt was abandoned, where the job was given up.
     let reason: String?
+    let estimate: Estimate?
 
-    private enum Key: CodingKey { case running, reason }
+    private enum Key: CodingKey { case running, reason, estimate }
 
     func encode(to encoder: any Encoder) throws {
       try status.encode(to: encoder)
       var container = encoder.container(keyedBy: Key.self)
       try container.encode(status.isRunning, forKey: .running)
       try container.encodeIfPresent(reason, forKey: .reason)
+      try container.encodeIfPresent(estimate, forKey: .estimate)
     }
   }
 
   private static func text(_ answer: Answer) -> String {
     let status = answer.status
     var lines = [status.place, status.doing]
+    if status.isRunning, let missing = status.missing(naming: 20) { lines.append(missing) }
     if let reason = answer.reason { lines.append("the last attempt was abandoned: \(reason)") }
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
@@ -55,6 +65,11 @@ struct StatusCommand: AsyncParsableCommand {
         lines.append(
           (isWaiting ? "waits for so many until " : "at the latest until ") + until.formatted(time))
       }
+      let ends = [
+        answer.estimate?.roundEnd.map { "the round is over at \($0.formatted(time))" },
+        answer.estimate?.jobEnd.map { "the job at \($0.formatted(time))" },
+      ].compactMap(\.self)
+      if !ends.isEmpty { lines.append("estimated: \(ends.joined(separator: ", "))") }
       lines.append(
         "\(counted(status.present, "client")) \(status.present == 1 ? "is" : "are") connected, process \(status.process)"
       )

@@ -80,7 +80,7 @@ final class RunProgress: Sendable {
         done: Double(state.committed) + round, total: Double(plan.totalRounds), unit: "rounds",
         elapsed: (ContinuousClock.now - start).seconds, text: state.now)
       var lines = [whole.bar(columns: columns)]
-      for (name, progress) in state.trainings.sorted(by: { $0.key < $1.key }).prefix(8) {
+      for (name, progress) in state.trainings.sorted(by: { $0.key.precedesNaturally($1.key) }).prefix(8) {
         lines.append(Self.line(name, progress.step, of: progress.steps, columns: columns))
       }
       return lines

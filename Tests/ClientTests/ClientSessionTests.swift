@@ -138,6 +138,22 @@ import Wire
       .layer(LayerData(digest: fetch.digest, offset: 0, total: weights.count), weights))
   }
 
+  /// So that a server can tell who fetches from who trains: the next heartbeat is an hour away.
+  @Test func aHeartbeatSaysThatTheTrainingBegins() async throws {
+    let plan = Plan.tiny(epochs: 10_000)
+    try await withClient(plan, images: 64) { server in
+      let session = try await server.welcome(heartbeatSeconds: 3600)
+      let snapshot = plan.snapshot()
+      try await session.send(.assignment(Assignment(snapshot)))
+      for _ in snapshot.manifest { try await answerFetch(session, snapshot) }
+      guard case .heartbeat(let heartbeat) = try await session.hear(heartbeats: true) else {
+        throw Unexpected("no heartbeat")
+      }
+      #expect(heartbeat.step == 0 && heartbeat.steps == 0)
+      try await server.finish(session)
+    }
+  }
+
   /// Whoever stops a client means that client: its round is told, and goes on without it at once.
   @Test func aClientThatIsStoppedDeclinesAndSaysGoodbye() async throws {
     let plan = Plan.tiny(epochs: 10_000)

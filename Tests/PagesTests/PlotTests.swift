@@ -64,6 +64,51 @@ import Testing
     _ = try MarkupCheck.parse(plot([], rounds: 0, stageEnds: []).svg)
   }
 
+  /// Whatever a database holds: it is drawn within the frame, with labels that can be read.
+  @Test func anyNumbersAreDrawn() throws {
+    let seed = UInt64.random(in: 0..<(1 << 40))
+    var numbers = SeededNumbers(seed)
+    let extremes: [Double] = [
+      0, -0.0, 1, 1e30, -1e30, 3e38, 1e308, -1e308, .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
+      .leastNonzeroMagnitude, -.leastNonzeroMagnitude, .leastNormalMagnitude, .nan, .infinity, -.infinity,
+      Double(Int.max), Double(Int.min), 1e15, 1e16, 1e-300, 1e-12, 1 + 1e-12,
+    ]
+    let units: [FigureUnit] = [.bytes, .operations, .seconds, .share, .plain]
+    for trial in 0..<4000 {
+      let points = (0..<Int.random(in: 1...4, using: &numbers)).map { index -> (x: Double, y: Double) in
+        let any = Double(bitPattern: UInt64.random(in: 0...UInt64.max, using: &numbers))
+        let x = trial % 7 == 0 ? extremes.randomElement(using: &numbers)! : Double(index + 1)
+        return (x, Bool.random(using: &numbers) ? any : extremes.randomElement(using: &numbers)!)
+      }
+      var plot = plot(
+        [Plot.Series("a", style: 0, points: points)], line: [.straight, .marked, .steps][trial % 3],
+        unit: units[trial % units.count])
+      (plot.startsAtZero, plot.showsLast) = (trial % 2 == 0, true)
+      let found = try MarkupCheck.parse(plot.svg)
+      for element in found.elements {
+        for (name, value) in element.attributes where name != "class" && name != "aria-label" {
+          #expect(
+            !value.contains("nan") && !value.contains("inf"), "seed \(seed): \(points) \(name) \(value)")
+        }
+        guard element.name == "polyline" else { continue }
+        for point in (element.attributes["points"] ?? "").split(separator: " ") {
+          let place = point.split(separator: ",").compactMap { Double($0) }
+          #expect(
+            place.count == 2 && (49...411).contains(place[0]) && (55...241).contains(place[1]),
+            "seed \(seed): \(points) \(point)")
+        }
+      }
+      #expect(plot.svg.utf8.count < 6000, "seed \(seed): \(points)")
+    }
+  }
+
+  @Test func hugeNumbersAreToldInPowersOfTen() throws {
+    let svg = plot([Plot.Series("a", style: 0, points: [(1, 1e30), (2, 1.5e30)])]).svg
+    #expect(try MarkupCheck.parse(svg).text.contains("Loss, 10^30"))
+    #expect(Numeral.fixed(-1.25e300, digits: 2) == "-1.25e+300" && Numeral.fixed(2.5, digits: 3) == "2.500")
+    #expect(Numeral.fixed(.nan, digits: 1) == "nan" && Numeral.fixed(-.infinity, digits: 1) == "-inf")
+  }
+
   @Test func namesAreEscaped() throws {
     let name = "<a href=\"x\">&'</a>"
     let svg = plot([Plot.Series(name, style: 0, points: [(1, 1), (2, 2)])], line: .marked).svg
@@ -88,5 +133,20 @@ import Testing
     #expect(PlotAxis.rounds(5) == [1, 2, 3, 4, 5])
     #expect(PlotAxis.rounds(180) == [1, 50, 100, 150])
     #expect(PlotAxis.rounds(0) == [1])
+  }
+}
+
+/// Random numbers that come again with their seed (Vigna's SplitMix64).
+private struct SeededNumbers: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
   }
 }

@@ -40,6 +40,9 @@ struct RunningServer {
   }
 
   func stop() async { await server.stop() }
+
+  /// Who is connected.
+  func connected() async -> [ConnectedClient] { await server.connected() }
 }
 
 /// Runs `body` beside a server of `plan` on the database at `path`, and ends the server where it still runs.

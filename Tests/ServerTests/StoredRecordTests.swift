@@ -28,9 +28,19 @@ import Testing
 
   @Test(arguments: [
     "", "2026-11-24", "2026-11-24 09:30:00", "2026-11-24 09:30:00.1255", "2026-02-30 09:30:00.125",
-    "2026-11-24 24:30:00.125", "2026-11-24T09:30:00.125", "2026-11-2x 09:30:00.125", "٢026-11-24 09:30:00.12",
+    "2026-11-24 24:30:00.125", "2026-11-24T09:30:00.125",
+    "2147483647-1-1 0:0:0.00", "2147483647-00-0 0:0:0.0", "-026-11-24 09:30:00.125",
+    "2026-11-2x 09:30:00.125", "٢026-11-24 09:30:00.12",
   ])
   func whatIsNoDateIsNotReadAsOne(text: String) { #expect(Date(stored: text) == nil) }
+
+  @Test func anyDateIsWrittenWithAYearOfFourDigits() {
+    for seconds in [-Double.infinity, -1e308, -1e12, 1e12, 1e308, .infinity] {
+      let text = Date(timeIntervalSince1970: seconds).stored
+      #expect(text == (seconds < 0 ? "0001-01-01 00:00:00.000" : "9999-12-31 23:59:59.000"))
+      #expect(Date(stored: text) != nil)
+    }
+  }
 
   @Test func theNearestMillisecondIsWritten() {
     let start = Date(timeIntervalSince1970: 1_790_000_000)

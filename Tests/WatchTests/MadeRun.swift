@@ -50,6 +50,7 @@ struct MadeRun {
       try store.admit(offer, bytes, from: clients[0], to: record, at: start)
       record.loss = 3 - Double(round) / 2
       (record.samples, record.seconds) = (50, 12.5)
+      if round == 2 { record.waited = 30.25 }
       record.monitors = CollapseMonitors(
         alignment: 0.5, uniformity: -1.5, deviation: 0.75, effectiveRank: 4.5)
       record.finishedAt = start.addingTimeInterval(Double(60 * round))
@@ -73,6 +74,19 @@ struct MadeRun {
   /// The overview without a server.
   var overview: Overview {
     get throws { Overview(try recorded, plan, at: Date(timeIntervalSince1970: 1_790_000_100)) }
+  }
+}
+
+extension Overview {
+  /// The same with other clients, of which the first has all the traffic.
+  func with(clients names: [String]) -> Overview {
+    var overview = self
+    overview.clients = names.enumerated().map { index, name in
+      var client = clients[min(index, 1)]
+      client.name = name
+      return client
+    }
+    return overview
   }
 }
 

@@ -97,8 +97,9 @@ import Watch
 
   @Test func asManyClientsAsMayBeHaveLinesOfTheirOwn() async throws {
     let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
-    try await withMadeRun(clients: names) { run in
-      let families = try families(Metrics(try run.overview, ProcessUse(residentBytes: 0, seconds: 0)).text)
+    try await withMadeRun { run in
+      let overview = try run.overview.with(clients: names)
+      let families = try families(Metrics(overview, ProcessUse(residentBytes: 0, seconds: 0)).text)
       #expect(families["strata_client_connected"]?.samples.count == WebLimits.clients)
       #expect(families["strata_clients_known"]?.samples.first?.value == Double(names.count))
       #expect(families["strata_received_bytes_total"]?.samples.first?.value == 1000)

@@ -48,14 +48,15 @@ import Watch
   @Test func aConnectedClientCountsWhatIsNotStoredYet() async throws {
     try await withMadeRun { run in
       let here = ConnectedClient(
-        name: "box-1", received: 40, sent: 60, silence: .seconds(3), step: 1, steps: 9, memory: 5 << 20)
+        name: "box-1", received: 40, sent: 60, silence: .seconds(3), memory: 5 << 20)
       let now = Date(timeIntervalSince1970: 1_790_000_100.7)
       let overview = Overview(try run.recorded, run.plan, connected: [here], at: now)
       let client = overview.clients[0]
       #expect(client.connection == true && client.receivedBytes == 1040 && client.sentBytes == 2560)
       #expect(client.lastContact == Date(timeIntervalSince1970: 1_790_000_097))
       #expect(client.residentBytes == 5 << 20)
-      #expect(client.step == nil, "nobody trains while the server waits for clients")
+      #expect(client.activity == .idle && client.step == nil)
+      #expect(overview.clients[1].activity == nil, "it is not connected")
       // Meanwhile they went into the store, and the connection's count began anew.
       var later = try run.overview.clients[0]
       later.keepUp(with: client)

@@ -157,13 +157,91 @@ import Watch
   /// The page has a bound; the report is the whole.
   @Test func theReportListsEveryClient() async throws {
     let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
-    try await withMadeRun(clients: names) { run in
-      let overview = try run.overview
+    try await withMadeRun { run in
+      let overview = try run.overview.with(clients: names)
       let report = ReportPage(overview, plan: "").html
       for name in names { #expect(report.contains(">\(name)</th>"), "\(name)") }
       let page = StatusPage(overview).html
       #expect(page.components(separatedBy: ">box-").count - 1 == WebLimits.clients)
       #expect(try MarkupCheck.parse(page).text.contains("20\u{A0}more clients"))
+    }
+  }
+
+  /// "device-2" is before "device-10" wherever clients are listed.
+  @Test func clientsStandInNaturalOrder() async throws {
+    let names = ["box-10", "box-9", "box-1", "box-100"]
+    let order = ["box-1", "box-9", "box-10", "box-100"]
+    try await withMadeRun(clients: names) { run in
+      let overview = try run.overview
+      #expect(overview.clients.map(\.name) == order && overview.latestClients.map(\.name) == order)
+      for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
+        #expect(html.matches(of: />(box-\d+)<\/th>/).map { String($0.1) } == order)
+      }
+    }
+  }
+
+  /// Of many clients the page finds and sorts; without its script nothing is there that does not work.
+  @Test func aThousandClientsCanBeSearchedAndSorted() async throws {
+    try await withMadeRun { run in
+      let html = StatusPage(try run.overview.with(clients: (1...1000).map { "box-\($0)" })).html
+      let found = try MarkupCheck.parse(html)
+      #expect(html.matches(of: /<th scope="row"[^>]*>box-/).count == 1000)
+      let search = try #require(found.elements.first { $0.name == "input" })
+      #expect(search.attributes["type"] == "search" && found.text.contains("Find a client"))
+      #expect(found.elements.contains { $0.attributes["id"] == "find" && $0.attributes["hidden"] != nil })
+      #expect(found.count("button") == 0, "those are the script's")
+      #expect(html.contains("<table id=\"clientsTable\">"))
+    }
+  }
+
+  /// What each does is told apart, and who is missing has its name.
+  @Test func whatClientsDoIsTold() async throws {
+    try await withMadeRun(clients: ["box-1", "box-2", "box-3", "box-4"]) { run in
+      let here = [
+        ConnectedClient(name: "box-1", received: 0, sent: 0, silence: .zero, activity: .fetching),
+        ConnectedClient(
+          name: "box-2", received: 0, sent: 0, silence: .zero, activity: .training, step: 3, steps: 4),
+        ConnectedClient(
+          name: "box-3", received: 0, sent: 0, silence: .zero, activity: .sending,
+          update: (bytes: 4_000_000, here: 1_000_000)),
+      ]
+      var overview = Overview(try run.recorded, run.plan, connected: here, at: Date())
+      overview.status.phase = .training
+      overview.status.awaited = [
+        .init(client: "box-2", activity: .training, step: 3, steps: 4), .init(client: "box-4"),
+      ]
+      overview.status.awaitedCount = 7
+      let html = StatusPage(overview).html
+      let states = html.matches(of: /<td class="text state">([^<]*)<\/td>/).map { String($0.1) }
+      #expect(states == ["fetching", "training", "sending", "away"])
+      let text = try MarkupCheck.parse(html).text
+      #expect(text.contains("step\u{A0}3\u{A0}of\u{A0}4"))
+      #expect(text.contains("1.00\u{A0}MB\u{A0}of\u{A0}4.00\u{A0}MB"))
+      #expect(text.contains("Missing: box-2 (training, step 3 of 4), box-4 (not connected) and 5 more."))
+      overview.status.phase = .recruiting
+      overview.status.awaited = [.init(client: "box-4")]
+      overview.status.awaitedCount = 1
+      #expect(StatusPage(overview).html.contains("Of the last cohort are missing: box-4 (not connected)."))
+      overview.status.phase = .finished
+      #expect(!StatusPage(overview).html.contains("missing:"))
+      let metrics = Metrics(overview, ProcessUse.now).text
+      #expect(metrics.contains("\nstrata_clients_active{activity=\"sending\"} 1\n"))
+    }
+  }
+
+  /// What a round waited is beside what it took.
+  @Test func waitsAreShown() async throws {
+    try await withMadeRun { run in
+      var overview = try run.overview
+      #expect(overview.rounds.map(\.waited) == [nil, 30.25])
+      for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
+        #expect(html.contains("<td>30.2\u{A0}s</td><td>12.5\u{A0}s</td>"))
+      }
+      let metrics = Metrics(overview, ProcessUse.now).text
+      #expect(metrics.contains("\nstrata_round_wait_seconds_sum 30.25\nstrata_round_wait_seconds_count 1\n"))
+      #expect(metrics.contains("\nstrata_last_round_wait_seconds 30.25\n"))
+      overview.rounds[1].waited = nil
+      #expect(!Metrics(overview, ProcessUse.now).text.contains("last_round_wait"))
     }
   }
 

@@ -18,6 +18,7 @@ import Watch
       var overview = try run.overview
       // One that has all that there can be.
       overview.rounds[1].calibrationLoss = 1
+      (overview.estimate.roundEnd, overview.estimate.jobEnd) = (Date(), Date())
       overview.clients[0].residentBytes = 1
       let metrics = Metrics(overview, ProcessUse(residentBytes: 1, seconds: 1, startedAt: Date())).text
       let names = Set(metrics.matches(of: /# TYPE (\S+)/).map { String($0.1) })

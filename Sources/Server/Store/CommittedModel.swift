@@ -22,23 +22,41 @@ package struct CommittedModel: Sendable {
         throw StoreError("no server has run on it yet")
       }
       let (stage, record) = try Self.record(stage: stage, round: round, in: db)
-      return try CommittedModel(job, stage, record, try Store.layers(of: record, in: db))
+      return try CommittedModel(job, stage, record, in: db)
     }
   }
 
-  private init(
-    _ job: JobRecord, _ stage: StageRecord, _ round: RoundRecord, _ parts: [(name: String, weights: Data)]
-  ) throws {
+  private init(_ job: JobRecord, _ stage: StageRecord, _ round: RoundRecord, in db: Database) throws {
     key = RoundKey(stage: stage.number, round: round.number, attempt: round.attempt)
     do {
       plan = try Plan(yaml: job.plan, file: "its plan")
     } catch {
-      throw StoreError(error.description)
+      throw StoreError(StoreError.firstLine(error.description))
     }
-    guard let snapshot = plan.snapshot(stage: key.stage, parts) else {
-      throw StoreError("the layers of \(key) are not those of its plan")
+    // What is not of the plan's sizes is not read at all.
+    guard let sizes = plan.sizes(stage: key.stage),
+      try Self.sizes(of: round, atMost: sizes.count + 1, in: db) == sizes
+    else { throw Self.unlike(key) }
+    db.limitValues(to: (sizes.max() ?? 0) + History.mostBytes)
+    guard let snapshot = plan.snapshot(stage: key.stage, try Store.layers(of: round, in: db)) else {
+      throw Self.unlike(key)
     }
     self.snapshot = snapshot
+  }
+
+  private static func unlike(_ key: RoundKey) -> StoreError {
+    StoreError("the layers of \(key) are not those of its plan")
+  }
+
+  /// Bytes of a round's layers, without any of them being read; nil where one is not of bytes.
+  private static func sizes(of round: RoundRecord, atMost count: Int, in db: Database) throws -> [Int]? {
+    let sizes = try Int?.fetchAll(
+      db,
+      sql: """
+        SELECT CASE typeof(bytes) WHEN 'blob' THEN length(bytes) END
+        FROM layers JOIN weights ON weights.digest = layers.digest WHERE roundId = ? ORDER BY position LIMIT ?
+        """, arguments: [round.id, count])
+    return sizes.contains(nil) ? nil : sizes.compactMap(\.self)
   }
 
   private static func record(
@@ -60,6 +78,12 @@ package struct CommittedModel: Sendable {
 }
 
 extension Plan {
+  /// Bytes of the parts of a stage's model; nil where there is no such stage.
+  fileprivate func sizes(stage index: Int) -> [Int]? {
+    guard (1...stages).contains(index) else { return nil }
+    return stage(index).model.parts.map { $0.range.count * 4 }
+  }
+
   /// The model of a stage from its parts; nil where they are not those of the stage.
   func snapshot(stage index: Int, _ parts: [(name: String, weights: Data)]) -> Snapshot? {
     guard (1...stages).contains(index) else { return nil }

@@ -1,10 +1,21 @@
+import Federation
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// A server's database as whoever watches reads it: nothing in it is changed, and the server may be at work on it.
+///
+/// Whatever is in the file, it is read or refused with ``StoreError``: columns may hold values of any type and
+/// length, and counts that do not fit together.
 package struct History: Sendable {
   private let database: DatabaseQueue
   private let path: String
+
+  /// Bytes of a value that is read, but for weights: the longest is a plan, of which this is a few times the most
+  /// (``PlanLimits/file``).
+  static let mostBytes = 1 << 20
+  /// Characters of a text that is shown, such as a reason.
+  private static let mostCharacters = 500
 
   /// Opens a database. Throws ``StoreError``, also where there is no such file.
   package init(_ path: String) throws(StoreError) {
@@ -21,6 +32,7 @@ package struct History: Sendable {
     configuration.readonly = true
     // A server that stops has the file for itself for a moment.
     configuration.busyMode = .timeout(5)
+    configuration.prepareDatabase { $0.limitValues(to: Self.mostBytes) }
     do {
       database = try DatabaseQueue(path: path, configuration: configuration)
       try database.read(Schema.checkIsKnown)
@@ -69,7 +81,7 @@ package struct History: Sendable {
     guard try db.tableExists("status"),
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
-    var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+    var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8)).bounded
     (status.refusals, status.isAtWork) = (try Store.refusals(db), isAtWork)
     return status
   }
@@ -84,9 +96,12 @@ package struct History: Sendable {
         FROM rounds JOIN stages ON stages.id = rounds.stageId
         ORDER BY stages.number, rounds.number, rounds.attempt
         """)
-    return try rows.map {
-      RecordedJob.Attempt(
-        stage: $0["stage"], record: try RoundRecord(row: $0), admitted: $0["admitted"], cut: $0["cut"])
+    return try rows.map { row in
+      var record = try RoundRecord(row: row)
+      record.reason = record.reason.map { String($0.prefix(mostCharacters)) }
+      return RecordedJob.Attempt(
+        stage: try row.decode(forColumn: "stage"), record: record,
+        admitted: try row.decode(forColumn: "admitted"), cut: try row.decode(forColumn: "cut"))
     }
   }
 
@@ -102,18 +117,29 @@ package struct History: Sendable {
         SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS refused, \(try cut(db)) AS cut
         FROM updates GROUP BY client
         """)
-    let counts = Dictionary(
-      uniqueKeysWithValues: rows.map {
-        (
-          $0["client"] as String,
-          (updates: $0["updates"] as Int, refused: $0["refused"] as Int, cut: $0["cut"] as Int)
-        )
-      })
-    return try ClientRecord.order(Column("name")).fetchAll(db).map { record in
+    // Names that differ in the file may be one in Swift.
+    var counts: [String: (updates: Int, refused: Int, cut: Int)] = [:]
+    for row in rows {
+      counts[try row.decode(forColumn: "client")] = (
+        try row.decode(forColumn: "updates"), try row.decode(forColumn: "refused"),
+        try row.decode(forColumn: "cut")
+      )
+    }
+    let clients = try ClientRecord.fetchAll(db).map { record in
+      var record = record
+      record.software = String(record.software.prefix(mostCharacters))
       let count = counts[record.name] ?? (0, 0, 0)
       return RecordedJob.Client(
         record: record, admitted: count.updates - count.refused, refused: count.refused, cut: count.cut)
     }
+    return clients.sorted { $0.record.name.precedesNaturally($1.record.name) }
+  }
+}
+
+extension Database {
+  /// Refuses values of more bytes than these, before any of them is read (SQLITE_TOOBIG).
+  func limitValues(to bytes: Int) {
+    sqlite3_limit(sqliteConnection, SQLITE_LIMIT_LENGTH, CInt(clamping: bytes))
   }
 }
 
@@ -127,6 +153,10 @@ package struct RecordedJob: Sendable {
     /// Updates that were admitted to it, and those whose claims of samples counted in part.
     package let admitted: Int
     package let cut: Int
+
+    package init(stage: Int, record: RoundRecord, admitted: Int, cut: Int = 0) {
+      (self.stage, self.record, self.admitted, self.cut) = (stage, record, admitted, cut)
+    }
   }
 
   /// A client, and how many of its updates were admitted, refused, and counted for less than they claimed.
@@ -141,6 +171,6 @@ package struct RecordedJob: Sendable {
   package let status: ServerStatus
   /// In order of stage, round and attempt.
   package let attempts: [Attempt]
-  /// By name.
+  /// By name, in natural order.
   package let clients: [Client]
 }

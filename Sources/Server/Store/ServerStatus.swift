@@ -37,8 +37,33 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     }
   }
 
+  /// A client that the server waits for.
+  package struct Awaited: Sendable, Hashable, Codable {
+    package var client: String
+    /// Nil where it is not connected.
+    package var activity: ClientActivity?
+    /// How far its training was at its last sign of life; nil where it does not train.
+    package var step: Int?
+    package var steps: Int?
+
+    package init(client: String, activity: ClientActivity? = nil, step: Int? = nil, steps: Int? = nil) {
+      (self.client, self.activity, self.step, self.steps) = (client, activity, step, steps)
+    }
+
+    /// What it does, in a few words.
+    package var doing: String {
+      switch activity {
+      case nil: "not connected"
+      case .idle?: "connected"
+      case .fetching?: "fetching layers"
+      case .training?: step.flatMap { step in steps.map { "training, step \(step) of \($0)" } } ?? "training"
+      case .sending?: "sending its update"
+      }
+    }
+  }
+
   /// More of them would make a note of what the server does a long one.
-  static let mostSilences = 100
+  package static let mostSilences = 100
 
   package var phase: Phase
   /// Counted from 1.
@@ -65,6 +90,13 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var process: Int32
   /// Clients that are connected and are not asked for now, by name, so many at most; nil without any.
   package var notAsked: [Silence]?
+  /// Clients that are waited for, in natural order, so many at most: those of the cohort whose updates may still come,
+  /// and before there is one those of the last that are not connected. Nil without any.
+  package var awaited: [Awaited]?
+  /// How many they are in all.
+  package var awaitedCount: Int?
+  /// When the slowest of them will have trained if it goes on as it did; nil where that is not known.
+  package var trainingEnd: Date?
   /// Updates that were refused so far, by reason; counted when it is read.
   package var refusals: [String: Int]?
 
@@ -75,8 +107,40 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
       until
-    case process, notAsked, refusals
+    case process, notAsked, awaited, awaitedCount, trainingEnd, refusals
   }
+
+  /// The same without how far clients are in their training.
+  var withoutProgress: ServerStatus {
+    var status = self
+    status.trainingEnd = nil
+    status.awaited = awaited?.map { Awaited(client: $0.client, activity: $0.activity) }
+    return status
+  }
+
+  /// The same with dates that calendars know, whatever a database says.
+  var bounded: ServerStatus {
+    var status = self
+    (status.since, status.until) = (since.bounded, until?.bounded)
+    status.trainingEnd = trainingEnd?.bounded
+    status.notAsked = notAsked?.map {
+      Silence(client: $0.client, reason: $0.reason, until: $0.until?.bounded, rounds: $0.rounds)
+    }
+    return status
+  }
+
+  /// Whom it waits for and what they do, in a few words; nil where it waits for nobody that it knows.
+  ///
+  /// - Parameter most: how many are named.
+  package func missing(naming most: Int) -> String? {
+    guard let awaited, !awaited.isEmpty, !isOver else { return nil }
+    let more = max(awaitedCount ?? 0, awaited.count) - min(awaited.count, most)
+    let names = awaited.prefix(most).map { "\($0.client) (\($0.doing))" }
+    let list = names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+    return phase == .recruiting ? "of the last cohort are missing: \(list)" : "missing: \(list)"
+  }
+
+  private var isOver: Bool { [.finished, .stopped, .failed].contains(phase) }
 
   /// Whether the server that wrote this is still there, as far as can be told.
   package var isRunning: Bool {

@@ -13,6 +13,9 @@ extension Store {
   static func refusals(_ db: Database) throws -> [String: Int] {
     let rows = try Row.fetchAll(
       db, sql: "SELECT refusal, COUNT(*) AS count FROM updates WHERE refusal IS NOT NULL GROUP BY refusal")
-    return Dictionary(uniqueKeysWithValues: rows.map { ($0["refusal"] as String, $0["count"] as Int) })
+    let pairs: [(String, Int)] = try rows.map {
+      (try $0.decode(forColumn: "refusal"), try $0.decode(forColumn: "count"))
+    }
+    return Dictionary(pairs, uniquingKeysWith: +)
   }
 }

@@ -8,13 +8,14 @@ extension Store {
   package func steps() throws(StoreError) -> [LayerLibrary.Step] {
     try read { db in
       let rows = try Row.fetchAll(db, sql: "SELECT * FROM steps ORDER BY id")
-      return rows.compactMap { row in
-        guard let from = Digest(row["fromDigest"]), let to = Digest(row["toDigest"]),
-          let digest = Digest(row["digest"]), let codec = UpdateCodec(rawValue: row["codec"])
+      return try rows.compactMap { row in
+        func text(_ column: String) throws -> String { try row.decode(forColumn: column) }
+        guard let from = Digest(try text("fromDigest")), let to = Digest(try text("toDigest")),
+          let digest = Digest(try text("digest")), let codec = UpdateCodec(rawValue: try text("codec"))
         else { return nil }
-        let bytes: Data = row["bytes"]
+        let bytes = try row.decode(Data.self, forColumn: "bytes")
         return LayerLibrary.Step(
-          part: row["part"], to: to,
+          part: try text("part"), to: to,
           way: LayerWay.Step(from: from, digest: digest, bytes: bytes.count, codec: codec), bytes: bytes)
       }
     }

@@ -82,7 +82,10 @@ extension Store {
           JOIN stages ON stages.id = rounds.stageId WHERE stages.number = ? AND rounds.number = ?
           AND rounds.attempt = ? AND refusal IS NULL
           """, arguments: [key.stage, key.round, key.attempt])
-      return Dictionary(uniqueKeysWithValues: rows.map { ($0["client"] as String, $0["samples"] as Int) })
+      let pairs: [(String, Int)] = try rows.map {
+        (try $0.decode(forColumn: "client"), try $0.decode(forColumn: "samples"))
+      }
+      return Dictionary(pairs) { $1 }
     }
   }
 

@@ -171,12 +171,13 @@ package final class Store: Sendable {
         arguments: [round.id])
       var (admitted, refused): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
       for row in rows {
-        if let refusal = row["refusal"] as String? {
+        let client = try row.decode(String.self, forColumn: "client")
+        if let refusal = try row.decode(String?.self, forColumn: "refusal") {
           // What was offered for another round says nothing of this one.
-          if refusal != Refusal.wrongRound.rawValue { refused.append(row["client"]) }
-        } else if let text = row["offer"] as String? {
+          if refusal != Refusal.wrongRound.rawValue { refused.append(client) }
+        } else if let text = try row.decode(String?.self, forColumn: "offer") {
           let offer = try JSONDecoder().decode(UpdateOffer.self, from: Data(text.utf8))
-          admitted.append((row["client"], offer))
+          admitted.append((client, offer))
         }
       }
       return (round, cohort, admitted, refused, declined)
@@ -206,6 +207,14 @@ package final class Store: Sendable {
         arguments: [round.id, client])
     }
     settling.note()
+  }
+
+  /// Who was asked to train last; nobody at a job's beginning.
+  func lastCohort() throws(StoreError) -> [String] {
+    try read {
+      try String.fetchAll(
+        $0, sql: "SELECT client FROM cohorts WHERE roundId = (SELECT MAX(roundId) FROM cohorts)")
+    }
   }
 
   /// Starts an attempt at a round; one that was left unfinished gives way to it.
@@ -300,14 +309,15 @@ package final class Store: Sendable {
         SELECT layers.name, weights.bytes FROM layers JOIN weights ON weights.digest = layers.digest
         WHERE roundId = ? ORDER BY position
         """, arguments: [round.id])
-    return rows.map { ($0["name"], $0["bytes"]) }
+    return try rows.map { (try $0.decode(forColumn: "name"), try $0.decode(forColumn: "bytes")) }
   }
 
   /// The highest attempt at a round so far; 0 if it was never started.
   package func lastAttempt(at number: Int, of stage: StageRecord) throws(StoreError) -> Int {
     try read { db in
       let rounds = RoundRecord.filter(Column("stageId") == stage.id && Column("number") == number)
-      return try Int.fetchOne(db, rounds.select(max(Column("attempt")))) ?? 0
+      // The next one is this and one more.
+      return min(try Int.fetchOne(db, rounds.select(max(Column("attempt")))) ?? 0, Int.max - 1)
     }
   }
 
@@ -331,8 +341,43 @@ package struct StoreError: Error, CustomStringConvertible {
 
   package init(_ description: String) { self.description = description }
 
+  /// What is wrong, in a line: neither rows nor statements are in it, and nothing that could be more than a line.
   static func reason(_ error: any Error) -> String {
-    guard let error = error as? DatabaseError else { return "\(error)" }
-    return error.message ?? "SQLite error \(error.resultCode.rawValue)"
+    switch error {
+    case let error as DatabaseError where error.resultCode == .SQLITE_TOOBIG:
+      return "a value in it is longer than any that this software writes"
+    case let error as DatabaseError:
+      return firstLine(error.message ?? "SQLite error \(error.resultCode.rawValue)")
+    case is RowDecodingError:
+      let column = "\(error)".firstMatch(of: /column: "(\w+)"/).map { " \($0.1)" } ?? ""
+      return "its column\(column) holds what this software does not write"
+    case let error as DecodingError:
+      let field = error.path.isEmpty ? "" : " in \(firstLine(error.path))"
+      return "a record in it cannot be read\(field)"
+    default: return firstLine("\(error)")
+    }
+  }
+
+  /// The beginning of what is said of a database, in which its schema and records may be quoted: they may be anything.
+  package static func firstLine(_ text: String) -> String {
+    let isShown = { (scalar: Unicode.Scalar) in
+      ![.control, .format, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
+    }
+    let line = text.unicodeScalars.prefix { $0 != "\n" }.prefix(400)
+    return String(String.UnicodeScalarView(line.map { isShown($0) ? $0 : " " }))
+  }
+}
+
+extension DecodingError {
+  /// Where a value is that is not as it should be.
+  fileprivate var path: String {
+    let keys: [any CodingKey] =
+      switch self {
+      case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+        context.codingPath
+      case .keyNotFound(let key, let context): context.codingPath + [key]
+      @unknown default: []
+      }
+    return keys.map(\.stringValue).joined(separator: ".")
   }
 }

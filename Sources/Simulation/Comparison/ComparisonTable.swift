@@ -39,7 +39,7 @@ package struct ComparisonTable: Sendable {
     return ComparisonTable(
       headings: known.map(\.heading),
       lines: rows.map { row in
-        let cells = known.map { figure in row.ratios[figure].map { String(format: "%.2f", $0) } ?? none }
+        let cells = known.map { figure in row.ratios[figure].map { Numeral.fixed($0, digits: 2) } ?? none }
         return Line(label: row.variant.label, cells: cells)
       })
   }

@@ -39,7 +39,8 @@ struct Headline {
   /// The cohort of a round that goes on after a restart may not be here yet.
   private var doing: String {
     let status = overview.status
-    guard status.phase == .training, status.present < status.cohort - status.admitted else {
+    guard status.phase == .training, Double(status.present) < Double(status.cohort) - Double(status.admitted)
+    else {
       return status.doing
     }
     let updates = "\(status.admitted) updates are here, \(status.quorum) are needed"

@@ -25,12 +25,68 @@ enum LiveScript {
         else time.textContent = seconds >= 0 ? "at any moment" : "in\\u00a0" + span(-seconds);
       }
     };
+    const table = document.getElementById("clientsTable");
+    const wanted = document.getElementById("wanted");
+    const names = new Intl.Collator("en", { numeric: true });
+    const sizes = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+    let column = 0, direction = 1;
+    // What a row is sorted by: a time, a number with its unit, a share of the whole, or text; null where nothing is.
+    const value = (row) => {
+      const cell = row.cells[column];
+      const time = cell.querySelector("time");
+      if (time) return Date.parse(time.dateTime);
+      const bar = cell.querySelector("rect");
+      if (bar) return Number(bar.getAttribute("width"));
+      const [number, unit] = cell.textContent.split("\\u00a0");
+      if (cell.textContent === "\\u2013") return null;
+      return number === "" || isNaN(number) || column === 0 ? cell.textContent : number * (sizes[unit] || 1);
+    };
+    const arrange = () => {
+      const body = table.tBodies[0];
+      const rows = [...body.rows].filter((row) => row.cells.length > 1);
+      const text = wanted.value.trim().toLowerCase();
+      let count = 0;
+      for (const row of rows) {
+        row.hidden = !row.cells[0].textContent.toLowerCase().includes(text);
+        if (!row.hidden) count += 1;
+      }
+      const found = text ? count + " of " + rows.length : "";
+      const said = document.getElementById("found");
+      if (said.textContent !== found) said.textContent = found;
+      document.getElementById("find").hidden = rows.length === 0;
+      const keys = new Map(rows.map((row) => [row, value(row)]));
+      const compare = (a, b) => {
+        const [one, two] = [keys.get(a), keys.get(b)];
+        if (one === null || two === null) return (one === null) - (two === null);
+        if (typeof one === "number" ? typeof two === "number" : false) return direction * (one - two);
+        return direction * names.compare(one, two);
+      };
+      const order = (a, b) =>
+        compare(a, b) || names.compare(a.cells[0].textContent, b.cells[0].textContent);
+      body.append(...rows.sort(order));
+    };
+    [...table.tHead.rows[0].cells].forEach((head, index) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      head.setAttribute("aria-sort", index === 0 ? "ascending" : "none");
+      button.addEventListener("click", () => {
+        direction = column === index ? -direction : 1;
+        column = index;
+        for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
+        head.setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
+        arrange();
+      });
+    });
+    wanted.addEventListener("input", arrange);
     const show = (page) => {
       for (const part of parts(page)) {
         const here = document.getElementById(part.id);
         if (!here || shown.get(part.id) === part.innerHTML) continue;
         shown.set(part.id, part.innerHTML);
         here.innerHTML = part.innerHTML;
+        if (part.id === "clients") arrange();
       }
       document.title = page.title;
       job.dataset.over = page.getElementById("job").dataset.over;
@@ -70,6 +126,7 @@ enum LiveScript {
       if (!document.hidden) timer = setTimeout(look, pause);
     };
     for (const part of parts(document)) shown.set(part.id, part.innerHTML);
+    arrange();
     document.addEventListener("visibilitychange", () => document.hidden || look());
     look();
     """

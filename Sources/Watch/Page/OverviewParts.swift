@@ -8,6 +8,17 @@ struct OverviewParts {
   let overview: Overview
 
   var headline: String { Headline(overview: overview).html }
+  /// Whom the server waits for, by name; nothing where it waits for nobody that it knows.
+  var missing: String {
+    guard overview.isRunning, let missing = overview.status.missing(naming: Self.mostMissing) else {
+      return ""
+    }
+    return "<p class=\"missing\">\(Markup.escape(Wording.sentence(missing)))</p>"
+  }
+
+  /// Clients that are named in a sentence.
+  private static let mostMissing = 8
+
   var method: String { Markup.escape("\(overview.strategy), \(overview.ssl)") }
   var stack: String { LayerStack(layers: overview.layers, isOver: overview.isOver).html }
   var plots: RoundPlots { RoundPlots(overview: overview) }
@@ -33,8 +44,8 @@ struct OverviewParts {
       ),
       (
         "Traffic",
-        "\(Wording.bytes(total(\.receivedBytes)))\(space)received, "
-          + "\(Wording.bytes(total(\.sentBytes)))\(space)sent"
+        "\(Wording.bytes(overview.total(\.receivedBytes)))\(space)received, "
+          + "\(Wording.bytes(overview.total(\.sentBytes)))\(space)sent"
       ),
     ]
     if isLive {
@@ -43,11 +54,18 @@ struct OverviewParts {
     } else {
       facts.append(("Clients", "\(overview.clients.count)"))
       facts.append(("Time in rounds", Wording.seconds(overview.rounds.compactMap(\.seconds).reduce(0, +))))
+      facts.append(("Waits for clients", Wording.seconds(overview.rounds.compactMap(\.waited).reduce(0, +))))
     }
     if isLive, !overview.isOver {
       facts.append(("In this phase since", Wording.time(overview.status.since, .ago)))
       if let until = overview.status.until {
         facts.append(("This phase ends at the latest", Wording.time(until, .until)))
+      }
+      if let end = overview.estimate.roundEnd {
+        facts.append(("Round over, estimated", Wording.time(end, .until)))
+      }
+      if let end = overview.estimate.jobEnd {
+        facts.append(("Job over, estimated", Wording.time(end, .until)))
       }
       facts.append(("Memory of the server", Wording.bytes(overview.residentBytes)))
     }
@@ -69,9 +87,5 @@ struct OverviewParts {
       return "<li>\(count): \(Markup.escape(why))</li>"
     }
     return "<ul>\n\(items.joined(separator: "\n"))\n</ul>"
-  }
-
-  private func total(_ value: KeyPath<Overview.Client, Int>) -> Int {
-    overview.clients.reduce(0) { $0 + $1[keyPath: value] }
   }
 }

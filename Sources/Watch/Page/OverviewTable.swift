@@ -26,7 +26,10 @@ struct OverviewTable {
   /// - Parameters:
   ///   - live: the identifier of the rows, where they change on a page that is watched.
   ///   - isBox: whether it has a limited height, and scrolls by itself.
-  func html(_ label: String, live: String? = nil, isBox: Bool = false) -> String {
+  ///   - isSortable: whether a script may sort its rows by a column.
+  func html(
+    _ label: String, live: String? = nil, isBox: Bool = false, isSortable: Bool = false
+  ) -> String {
     let head = columns.map { "<th scope=\"col\"\($0.mark)>\(Markup.escape($0.heading))</th>" }
     var lines = rows.map { row in
       let cells = zip(columns, row.cells).map { "<td\($0.mark)>\($1)</td>" }
@@ -41,7 +44,7 @@ struct OverviewTable {
     let mark = live.map { " id=\"\($0)\" data-live=\"\"" } ?? ""
     return """
       <div class="scroll\(isBox ? " box" : "")" tabindex="0" role="region" aria-label="\(Markup.escape(label))">
-      <table>
+      <table\(isSortable ? " id=\"\(live ?? "")Table\"" : "")>
       <thead><tr><th scope="col" class="text">\(Markup.escape(first))</th>\(head.joined())</tr></thead>
       <tbody\(mark)>
       \(lines.joined(separator: "\n"))

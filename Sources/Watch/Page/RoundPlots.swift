@@ -29,7 +29,11 @@ struct RoundPlots {
       ),
       (monitor("Deviation", \.deviation), "0 where all representations are the same, 1 where they spread."),
       (monitor("Effective rank", \.effectiveRank), "In how many directions representations differ."),
-      (plot("Duration", .seconds, [("round", { $0.seconds })], startsAtZero: true), "What a round took."),
+      (
+        plot(
+          "Duration", .seconds, [("round", { $0.seconds }), ("wait", { $0.waited })], startsAtZero: true),
+        "What a round took, and what it waited for clients before."
+      ),
     ].filter { !$0.0.series.isEmpty }
   }
 
@@ -68,7 +72,8 @@ struct RoundPlots {
     }
     // The stages so far: with those to come the points would crowd at the left.
     var (ends, sum) = ([Int](), 0)
-    for rounds in overview.stageRounds.prefix(max(overview.status.stage, overview.rounds.last?.stage ?? 1)) {
+    let stages = max(overview.status.stage, overview.rounds.last?.stage ?? 1, 1)
+    for rounds in overview.stageRounds.prefix(stages) {
       sum += rounds
       ends.append(sum)
     }

@@ -9,7 +9,7 @@ struct RoundTables {
   func committed(_ count: Int, live: String? = nil) -> String {
     let columns = [
       "loss", "calibration", "alignment", "uniformity", "deviation", "rank", "probe", "clients", "images",
-      "time",
+      "wait", "time",
     ]
     let table = OverviewTable(
       columns: columns.map { .init(heading: $0) }, first: "stage, round",
@@ -22,7 +22,8 @@ struct RoundTables {
             Wording.number(round.monitors?.uniformity, digits: 3),
             Wording.number(round.monitors?.deviation, digits: 3),
             Wording.number(round.monitors?.effectiveRank, digits: 1), Wording.share(round.probe),
-            "\(round.clients)", "\(round.samples)", Wording.seconds(round.seconds),
+            "\(round.clients)", "\(round.samples)", Wording.seconds(round.waited),
+            Wording.seconds(round.seconds),
           ]
         )
       }, none: RoundPlots.none(overview))

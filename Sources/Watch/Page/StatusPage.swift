@@ -38,6 +38,7 @@ package struct StatusPage: Sendable {
       <p class="connection" id="connection" role="status">As of the page's loading</p>
       <div id="now" data-live="">
       \(parts.headline)
+      \(parts.missing)
       \(parts.facts(isLive: true))
       </div>
       <div class="plots" id="board" data-live="">

@@ -40,8 +40,18 @@ enum WatchStyle {
     .box { max-height: 440px; overflow-y: auto; }
     .box thead th { position: sticky; top: 0; z-index: 2; }
     .box thead th:first-child { z-index: 3; }
+    .find { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: baseline; }
+    .find[hidden] { display: none; }
+    .find input { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--rule);
+      border-radius: 4px; padding: 3px 8px; max-width: 100%; }
+    th button { font: inherit; color: inherit; background: none; border: 0; margin: 0; padding: 2px 0; cursor: pointer;
+      text-align: inherit; }
+    th[aria-sort="ascending"] button::after { content: "\\A0\\25B2"; }
+    th[aria-sort="descending"] button::after { content: "\\A0\\25BC"; }
+    :focus-visible { outline: 2px solid var(--s0); outline-offset: 1px; }
+    .state { min-width: 5.5em; }
     .contact { min-width: 6.5em; }
-    .steps { min-width: 14.5em; }
+    .steps { min-width: 15.5em; }
     .size { min-width: 5.5em; }
     td.reason { white-space: normal; min-width: 220px; }
     figcaption { color: var(--muted); font-size: 0.86rem; }
@@ -61,8 +71,10 @@ enum WatchStyle {
       .encoder { grid-row: auto; break-inside: avoid; }
       .box { max-height: none; overflow: visible; }
       .box thead th { position: static; }
-      .contact, .steps, .size { min-width: 0; }
-      .connection, main + script { display: none; }
+      .state, .contact, .steps, .size { min-width: 0; }
+      th button { padding: 0; }
+      th button::after { content: none; }
+      .connection, .find, main + script { display: none; }
     }
     """
 }

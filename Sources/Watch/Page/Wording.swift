@@ -19,12 +19,12 @@ enum Wording {
   }
 
   static func number(_ value: (some BinaryFloatingPoint)?, digits: Int = 4) -> String {
-    value.map { String(format: "%.\(digits)f", Double($0)) } ?? none
+    value.map { Numeral.fixed(Double($0), digits: digits) } ?? none
   }
 
   /// A share as per cent.
   static func share(_ value: Double?) -> String {
-    value.map { String(format: "%.1f", 100 * $0) + space + "%" } ?? none
+    value.map { Numeral.fixed(100 * $0, digits: 1) + space + "%" } ?? none
   }
 
   /// How the page that is watched shows a time.

@@ -144,6 +144,14 @@ package struct Round: Sendable {
     return Latecomers(key, training, expecting: expected)
   }
 
+  /// Whether a client is a member of the cohort whose update may still come, connected or not.
+  package func isOutstanding(_ client: String) -> Bool {
+    switch members[client] {
+    case .assigned?, .gone?: true
+    case .admitted?, .refused?, .declined?, nil: false
+    }
+  }
+
   var training: [String] {
     cohort.filter { if case .assigned? = members[$0] { true } else { false } }
   }
