@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -84,21 +85,12 @@ extension Message {
   }
 
   private static func frame(_ kind: Kind, _ head: some Encodable) throws -> Frame {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     // A loss that is not a number must reach the server, which refuses it by its name.
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    return Frame(kind: kind.rawValue, head: try encoder.encode(head))
+    Frame(kind: kind.rawValue, head: try JSON.stored(head))
   }
 
   private static func head<Head: Decodable>(_ frame: Frame, _ kind: Kind) throws(WireError) -> Head {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    do {
-      return try decoder.decode(Head.self, from: frame.head)
-    } catch {
+    do { return try JSON.read(from: frame.head) } catch {
       throw .badHead(kind: "\(kind)", reason: Self.reason(error))
     }
   }

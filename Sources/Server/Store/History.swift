@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import GRDB
 
@@ -69,7 +70,7 @@ package struct History: Sendable {
     guard try db.tableExists("status"),
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
-    var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8))
+    var status = try JSON.read(ServerStatus.self, from: Data(text.utf8))
     (status.refusals, status.isAtWork) = (try Store.refusals(db), isAtWork)
     return status
   }

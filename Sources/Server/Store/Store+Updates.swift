@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -87,7 +88,7 @@ extension Store {
   }
 
   private static func json(_ offer: UpdateOffer) throws -> String {
-    String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
+    String(decoding: try JSON.stored(offer), as: UTF8.self)
   }
 
   /// The bytes of an admitted update. Throws where there is none.

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -160,7 +161,7 @@ package final class Store: Sendable {
         if row["refusal"] as String? != nil {
           refused.append(row["client"])
         } else if let text = row["offer"] as String? {
-          let offer = try JSONDecoder().decode(UpdateOffer.self, from: Data(text.utf8))
+          let offer = try JSON.read(UpdateOffer.self, from: Data(text.utf8))
           admitted.append((row["client"], offer))
         }
       }

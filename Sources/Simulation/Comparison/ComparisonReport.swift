@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -89,9 +90,7 @@ package struct ComparisonReport: Sendable, Codable {
   }
 
   package func json() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    String(decoding: try JSON.shown(self), as: UTF8.self) + "\n"
   }
 }
 
