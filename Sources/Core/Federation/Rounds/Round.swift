@@ -211,9 +211,7 @@ package struct Round: Sendable {
     guard offer.base == expected.base else { return .wrongBase }
     guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
     guard sizes.contains(offer.bytes) else { return .wrongSize }
-    guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
-    guard offer.samples > 0, offer.samples <= Self.mostSamples, offer.steps > 0 else { return .overLimit }
-    return nil
+    return offer.badNumber?.refusal
   }
 
   /// Whether an offered update is of the round before, and may still come.
@@ -232,9 +230,6 @@ package struct Round: Sendable {
   }
 
   private var takesUpdates: Bool { if case .training = phase { true } else { false } }
-
-  /// A bound on the images that a client can claim: more would drown every other client.
-  private static let mostSamples = 100_000_000
 
   /// Whether the client's very update is already admitted: its acknowledgement was lost, and is repeated.
   package func hasAdmitted(_ offer: UpdateOffer, from client: String) -> Bool {
