@@ -122,7 +122,7 @@ extension Leader {
     try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
     note(.refused(offer.key, client: client, refusal))
     if offer.key == round.key {
-      round.refuse(client)
+      round.refuse(client, diverged: refusal.isDivergence)
       countRefusal(client)
     } else if round.isLate(offer, from: client) {
       round.dropLate(client)

@@ -27,6 +27,10 @@ package struct Round: Sendable {
     case tooFewClients(present: Int)
     /// So many updates were refused, or clients declined, that the quorum is out of reach.
     case quorumOutOfReach(admitted: Int)
+    /// The quorum is out of reach, and most of those who answered have sent what a training that diverged leads to.
+    case updatesDiverged(Int, of: Int)
+    /// What was made of the updates, or of the calibration, is no model: its numbers are not finite, or absurdly large.
+    case modelDiverged
   }
 
   /// What the coordinator is to do.
@@ -77,6 +81,9 @@ package struct Round: Sendable {
   private var members: [String: Member] = [:]
   /// Until when members that are gone are waited for, after the server itself was away.
   private var returnDeadline = Duration.zero
+  /// Members whose updates were refused because their trainings diverged.
+  private var diverged: Set<String> = []
+  private var modelHasDiverged = false
   private var isAggregated = false
   private var isCalibrated = false
   /// The latest time that the round was advanced to.
@@ -252,9 +259,11 @@ package struct Round: Sendable {
   /// A latecomer's update is not usable, or will not come.
   package mutating func dropLate(_ client: String) { late?.remove(client) }
 
-  /// A member's update is not usable; the round goes on without it.
-  package mutating func refuse(_ client: String) {
-    if case .assigned? = members[client] { members[client] = .refused }
+  /// A member's update is not usable, for it `diverged` or for another reason; the round goes on without it.
+  package mutating func refuse(_ client: String, diverged isDiverged: Bool = false) {
+    guard case .assigned? = members[client] else { return }
+    members[client] = .refused
+    if isDiverged { diverged.insert(client) }
   }
 
   /// A member will not train in this round; the round goes on without it. Returns whether it was asked to.
@@ -274,6 +283,12 @@ package struct Round: Sendable {
     isCalibrated = true
   }
 
+  /// What was made of the updates, or of the calibration, is no model.
+  package mutating func diverge() {
+    precondition(phase == .aggregating || phase == .calibrating, "a model in phase \(phase)")
+    modelHasDiverged = true
+  }
+
   // MARK: - Time
 
   /// Changes the phase as far as facts and time allow, and says what is to be done.
@@ -291,6 +306,8 @@ package struct Round: Sendable {
     switch phase {
     case .recruiting: startTraining(at: now)
     case .training(let deadline): finishTraining(deadline, at: now)
+    case .aggregating where modelHasDiverged, .calibrating where modelHasDiverged:
+      (.closed(.abandoned(.modelDiverged)), [.abandon(.modelDiverged)])
     case .aggregating:
       if !isAggregated {
         nil
@@ -341,7 +358,10 @@ package struct Round: Sendable {
       return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
     }
     if admitted + training + gone < rules.quorum {
-      let reason = Abandonment.quorumOutOfReach(admitted: admitted)
+      let answered = members.count - training - gone
+      let reason =
+        2 * diverged.count > answered
+        ? Abandonment.updatesDiverged(diverged.count, of: answered) : .quorumOutOfReach(admitted: admitted)
       return (.closed(.abandoned(reason)), releases + [.abandon(reason)])
     }
     return nil
