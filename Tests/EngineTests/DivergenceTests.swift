@@ -29,6 +29,27 @@ import Testing
     return trainer
   }
 
+  /// Weights that are all as large as one may be are still a model to train from.
+  @Test(arguments: [
+    TinyViT.encoder,
+    EncoderConfiguration(family: .resnet, image: 8, patch: 1, width: 4, depth: 2, heads: 1),
+  ])
+  func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
+    for ssl in SelfSupervision.allCases {
+      let stage = Stage(.endToEnd, index: 1, encoder, heads: TinyViT.heads, predictor: ssl.predicts)
+      var options = TinyViT.options(alignment: 0.5, epochs: 2)
+      options.ssl = ssl
+      let trainer = TinyViT.trainer(stage, options, seed: 193)
+      let weights = trainer.parameters.all
+      let largest = Elementwise.largestMagnitude(weights)
+      for index in 0..<weights.count { weights.start[index] *= Divergence.mostGrowth }
+      #expect(!Divergence.isReached(Elementwise.largestMagnitude(weights), after: max(largest, 1.01)))
+      trainer.begin()
+      let summary = trainer.train(RandomViews(seed: 193, count: 15), seed: 193)
+      #expect(summary.loss.isFinite && !trainer.hasDiverged, "\(ssl), seed 193")
+    }
+  }
+
   /// A model that is no model is no reason to end.
   @Test(arguments: [Float.nan, .infinity, 3e38]) func aTrainingFromSuchAModelGoesThrough(weight: Float) {
     let trainer = TinyViT.trainer(TinyViT.stage(.endToEnd), TinyViT.options(alignment: 0.5), seed: 192)

@@ -20,8 +20,8 @@ import Testing
       } _: { _, _ in
       }
     }
-    guard case .diverged(let key, _)? = error else { throw error ?? CancellationError() as any Error }
-    #expect(key == RoundKey(stage: 1, round: 1, attempt: 2))
+    let key: RoundKey? = if case .diverged(let key, _)? = error { key } else { nil }
+    #expect(key == RoundKey(stage: 1, round: 1, attempt: 2), "\(error as Any)")
     #expect(diverged.withLock { $0.values.reduce(0, +) } >= 2)
   }
 
@@ -40,7 +40,7 @@ import Testing
         if case .server(.refused(_, _, let refusal)) = event { reasons.withLock { $0.append(refusal) } }
       }.run()
     }
-    guard case .diverged? = error else { throw error ?? CancellationError() as any Error }
-    #expect(reasons.withLock { !$0.isEmpty && $0.allSatisfy(\.isDivergence) })
+    #expect(error?.description.contains(" diverged: ") == true, "\(error as Any)")
+    #expect(reasons.withLock { $0.contains(where: \.isDivergence) })
   }
 }

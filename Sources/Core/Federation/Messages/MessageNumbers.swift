@@ -85,7 +85,9 @@ private struct NumberCheck {
 
   mutating func whole(_ field: String, _ value: Int?, _ bounds: ClosedRange<Int> = NumberBounds.whole) {
     guard let value, !bounds.contains(value) else { return }
-    refuse(field, .overLimit, "is \(value), and must be \(bounds.lowerBound) to \(bounds.upperBound)")
+    // What is read as the largest may have been anything.
+    let reason = value == .max ? "is no whole number of" : "is \(value), and must be"
+    refuse(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
   }
 
   mutating func real(_ field: String, _ value: Double?, _ bounds: ClosedRange<Double>) {
@@ -134,14 +136,58 @@ extension UpdateOffer {
   }
 }
 
+extension Heartbeat {
+  private enum Field: String, CodingKey {
+    case step, steps, memory
+  }
+
+  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    self.init(
+      step: try values.wholeIfPresent(.step), steps: try values.wholeIfPresent(.steps),
+      memory: try values.wholeIfPresent(.memory))
+  }
+}
+
+extension Decline {
+  private enum Field: String, CodingKey {
+    case key, reason, seconds
+  }
+
+  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    self.init(
+      key: try values.decode(RoundKey.self, forKey: .key),
+      reason: try values.decode(String.self, forKey: .reason), seconds: try values.wholeIfPresent(.seconds))
+  }
+}
+
 extension KeyedDecodingContainer {
   /// A number, infinite where no Double is as large.
   fileprivate func real(_ key: Key) throws -> Double {
-    do { return try decode(Double.self, forKey: key) } catch DecodingError.dataCorrupted { return .infinity }
+    try number(key, orElse: .infinity)
   }
 
-  /// A whole number, the largest where no Int is as large, or what is there is none.
-  fileprivate func whole(_ key: Key) throws -> Int {
-    do { return try decode(Int.self, forKey: key) } catch DecodingError.dataCorrupted { return .max }
+  /// A whole number, the largest where no Int is as large, or where it is none.
+  fileprivate func whole(_ key: Key) throws -> Int { try number(key, orElse: .max) }
+
+  fileprivate func wholeIfPresent(_ key: Key) throws -> Int? {
+    guard contains(key), try !decodeNil(forKey: key) else { return nil }
+    return try whole(key)
+  }
+
+  /// The decoder throws errors of its own for numbers that no type holds, and those that are known for anything else.
+  private func number<Number: Decodable>(_ key: Key, orElse other: Number) throws -> Number {
+    do {
+      return try decode(Number.self, forKey: key)
+    } catch DecodingError.dataCorrupted {
+      return other
+    } catch let error as DecodingError {
+      throw error
+    } catch {
+      return other
+    }
   }
 }
