@@ -56,6 +56,9 @@ package enum ClientEvent: Sendable {
   case planned(RoundKey, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)
   case trained(RoundKey, UpdateOffer)
+  /// The training came to numbers that are not finite, or absurdly large, at a step; its update is offered all the same,
+  /// and the server refuses it and knows why.
+  case diverged(RoundKey, step: Int, steps: Int)
   /// The update that was trained before a crash or a lost connection is offered again.
   case offersAgain(RoundKey)
   case judged(Acknowledgement)

@@ -63,28 +63,35 @@ struct LocalWork: Sendable {
     // Before training, which may outlive the files.
     let base = assignment.codec == nil ? [] : trainer.parameters[stage.range].array()
     trainer.begin()
+    var last: (step: Int, steps: Int, loss: Float) = (0, 0, 0)
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
+      last = (step, steps, loss)
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
       let goesOn = progress.note(step, of: steps)
       progress.brake.wait(for: pace?.pause(at: clock.now, used: configuration.manners.used()) ?? .zero)
-      return goesOn && !progress.isStopped
+      // Nothing comes of what is no number any more.
+      return goesOn && !progress.isStopped && loss.isFinite
     }
     guard !progress.isStopped else { return nil }
     let samples = try readable()
-    let bytes = try encode(trainer.parameters[stage.range].array(), base: base, stage, assignment)
+    let hasDiverged = !last.loss.isFinite || trainer.hasDiverged
+    if hasDiverged { note(.diverged(assignment.key, step: last.step, steps: last.steps)) }
+    // Such numbers are shown as they are: what a codec makes of them, and leaves for the next update, is nothing.
+    let codec = hasDiverged ? nil : assignment.codec
+    let values = trainer.parameters[stage.range].array()
+    let bytes = try encode(values, base: base, stage, assignment, codec ?? .plain)
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: samples, steps: summary.steps, loss: summary.loss,
       seconds: (clock.now - start).seconds,
-      monitors: trainer.monitors, codec: assignment.codec)
+      monitors: trainer.monitors, codec: codec)
     return Update(offer: offer, bytes: bytes)
   }
 
-  /// The update's bytes, as the assignment wants them coded.
+  /// The update's bytes, coded.
   private func encode(
-    _ values: [Float], base: [Float], _ stage: Stage, _ assignment: Assignment
+    _ values: [Float], base: [Float], _ stage: Stage, _ assignment: Assignment, _ codec: UpdateCodec
   ) throws -> Data {
-    let codec = assignment.codec ?? .plain
     let coding = UpdateCoding(codec, stage, share: Double(plan.traffic.kept))
     guard codec != .plain else { return coding.encode(values, base: values, seed: 0) }
     guard codec == .topK else { return coding.encode(values, base: base, seed: assignment.seed) }

@@ -1,4 +1,5 @@
 import Datasets
+import Engine
 import Federation
 import Foundation
 
@@ -19,7 +20,7 @@ struct UpdateShelf: Sendable {
       // The head goes last: without it the bytes are nothing.
       try? FileManager.default.removeItem(at: head)
       try update.bytes.write(to: bytes, options: .atomic)
-      try JSONEncoder().encode(update.offer).write(to: head, options: .atomic)
+      try JSON.stored(update.offer).write(to: head, options: .atomic)
     } catch {
       throw .state("\(folder.path): \(error.systemWords)")
     }
@@ -28,7 +29,7 @@ struct UpdateShelf: Sendable {
   /// The update that was made for an assignment; nil where there is none, or where it is damaged.
   func update(for assignment: Assignment) -> LocalWork.Update? {
     guard let data = try? Data(contentsOf: head),
-      let offer = try? JSONDecoder().decode(UpdateOffer.self, from: data),
+      let offer = try? JSON.read(UpdateOffer.self, from: data),
       offer.key == assignment.key, offer.base == Snapshot.base(of: assignment.parts),
       let bytes = try? Data(contentsOf: bytes), bytes.count == offer.bytes, Digest(of: bytes) == offer.digest
     else { return nil }
@@ -38,7 +39,7 @@ struct UpdateShelf: Sendable {
   /// Forgets the update of a round: it is judged, or nobody wants it any more.
   func clear(_ key: RoundKey) {
     guard let data = try? Data(contentsOf: head),
-      let offer = try? JSONDecoder().decode(UpdateOffer.self, from: data), offer.key == key
+      let offer = try? JSON.read(UpdateOffer.self, from: data), offer.key == key
     else { return }
     try? FileManager.default.removeItem(at: head)
     try? FileManager.default.removeItem(at: bytes)

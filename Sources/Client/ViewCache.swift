@@ -86,7 +86,7 @@ package final class ViewCache {
       HalfPrecision.encode(features, into: self.place(entry), count: contents.size)
     }
     do {
-      try JSONEncoder().encode(contents).write(to: note, options: .atomic)
+      try JSON.stored(contents).write(to: note, options: .atomic)
     } catch {
       throw .state("\(note.path): \(error.systemWords)")
     }
@@ -95,7 +95,7 @@ package final class ViewCache {
   /// What the file holds by its own account; nil where nothing whole is in it.
   private var recorded: Contents? {
     guard let data = try? Data(contentsOf: note) else { return nil }
-    return try? JSONDecoder().decode(Contents.self, from: data)
+    return try? JSON.read(from: data)
   }
 }
 

@@ -15,6 +15,7 @@ package struct CommandFailure: Error {
     case gaveUp = 8
     case processor = 9
     case memory = 10
+    case diverged = 11
     /// The same as argument-parser's own.
     case usage = 64
     /// The codes that a shell has for a process that a signal ended.
@@ -34,6 +35,7 @@ package struct CommandFailure: Error {
       case .gaveUp: "the job was given up: too few updates, as often as the plan allows"
       case .processor: "this build needs AVX2 and FMA: build with STRATA_BASELINE=1 make build"
       case .memory: "a stage does not fit into the memory that the client may have"
+      case .diverged: "the training diverged: what came of it is not finite, or absurdly large"
       case .usage: "the command line is wrong"
       case .interrupted: "stopped by SIGINT (Ctrl-C) before there was a result"
       case .terminated: "stopped by SIGTERM before there was a result"

@@ -37,9 +37,10 @@ struct Calibrator: Sendable {
       let seed = plan.trainingSeed(key, client: "(server)")
       let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
       let views = AugmentedViews(images, augmenter, seed: seed, workers: threads)
-      let summary = trainer.train(views, seed: seed) { step, steps, _ in
+      let summary = trainer.train(views, seed: seed) { step, steps, loss in
         progress(step, steps)
-        return true
+        // Nothing comes of what is no number any more.
+        return loss.isFinite
       }
       return (Snapshot(snapshot.stage, trainer.parameters), summary.loss)
     }

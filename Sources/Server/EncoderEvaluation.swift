@@ -13,6 +13,11 @@ package struct EncoderEvaluation: Sendable {
     package let fineTuned: Double?
   }
 
+  /// An encoder's outputs are not finite, so that nothing can be fitted to them.
+  package struct NotFinite: Error, Sendable, CustomStringConvertible {
+    package var description: String { "the encoder's outputs are not finite numbers: its training diverged" }
+  }
+
   /// What classifiers are fitted to.
   package let train: ImageSet
   package let test: ImageSet
@@ -47,13 +52,15 @@ package struct EncoderEvaluation: Sendable {
 
   /// Takes minutes, on the calling thread; `progress(step, of)` is called after every step of fine-tuning, and
   /// `image()` for every image that the encoder represents, on any thread. The images must be of the encoder's size.
+  ///
+  /// Throws ``NotFinite``.
   package func accuracies(
     of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in },
     image: @Sendable () -> Void = {}
-  ) -> Accuracies {
+  ) throws(NotFinite) -> Accuracies {
     let workers = Workers(threads)
-    let x = represent(train, checkpoint, workers, image)
-    let y = represent(test, checkpoint, workers, image)
+    let x = try represent(train, checkpoint, workers, image)
+    let y = try represent(test, checkpoint, workers, image)
     let neighbours = NearestNeighbours().accuracy(
       matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
       classes: classes, workers: workers)
@@ -62,10 +69,11 @@ package struct EncoderEvaluation: Sendable {
       linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned)
   }
 
-  /// The linear probe alone.
-  package func linearProbe(of checkpoint: EncoderCheckpoint) -> Double {
+  /// The linear probe alone. Throws ``NotFinite``.
+  package func linearProbe(of checkpoint: EncoderCheckpoint) throws(NotFinite) -> Double {
     let workers = Workers(threads)
-    return probe(represent(train, checkpoint, workers), represent(test, checkpoint, workers), checkpoint)
+    return probe(
+      try represent(train, checkpoint, workers), try represent(test, checkpoint, workers), checkpoint)
   }
 
   private func probe(
@@ -84,17 +92,19 @@ package struct EncoderEvaluation: Sendable {
   private func represent(
     _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers,
     _ each: @Sendable () -> Void = {}
-  ) -> Storage {
+  ) throws(NotFinite) -> Storage {
     var layout = Layout()
     let encoder = checkpoint.configuration.makeEncoder(
       blocks: Array(0..<checkpoint.configuration.depth), in: &layout)
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     let augmenter = checkpoint.augmenter
-    return Representations.of(images.count, by: encoder, parameters, workers: workers) {
+    let outputs = Representations.of(images.count, by: encoder, parameters, workers: workers) {
       augmenter.plain(images, index: $0, into: $2)
       each()
     }
+    guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }
+    return outputs
   }
 
   private func fineTune(

@@ -127,7 +127,7 @@ extension Leader {
       store.updates.discard(offer, from: client)
     }
     if offer.key == round.key {
-      round.refuse(client)
+      round.refuse(client, diverged: refusal.isDivergence)
       countRefusal(client)
     } else if round.isLate(offer, from: client) {
       round.dropLate(client)

@@ -9,7 +9,7 @@ extension Leader {
     returning {
       guard !hasEnded else { return }
       (draft, calibrationLoss) = (result, nil)
-      round.finishAggregation()
+      if result.hasDiverged(since: snapshot) { round.diverge() } else { round.finishAggregation() }
       proceed(at: now)
     }
   }
@@ -18,8 +18,9 @@ extension Leader {
   package func finishCalibration(_ result: Snapshot, loss: Float, at now: Duration) -> [Effect] {
     returning {
       guard !hasEnded else { return }
+      let hasDiverged = !loss.isFinite || result.hasDiverged(since: draft)
       (draft, calibrationLoss) = (result, loss)
-      round.finishCalibration()
+      if hasDiverged { round.diverge() } else { round.finishCalibration() }
       proceed(at: now)
     }
   }
@@ -67,7 +68,7 @@ extension Leader {
     away[client] = nil
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
-      deadlineSeconds: (deadline - now).seconds, parts: snapshot.manifest(keeping: kept),
+      deadlineSeconds: max((deadline - now).seconds, 0), parts: snapshot.manifest(keeping: kept),
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
       codec: codecs[client], ways: ways(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
@@ -133,7 +134,10 @@ extension Leader {
     try store.abandon(roundRecord, reason: reason)
     note(.abandoned(round.key, reason: reason))
     failures += 1
-    guard failures < plan.round.attempts else { throw ServerError.gaveUp(round.key, reason: reason) }
+    guard failures < plan.round.attempts else {
+      throw abandonment.isDivergence
+        ? ServerError.diverged(round.key, reason: reason) : .gaveUp(round.key, reason: reason)
+    }
     try begin(round.key.nextAttempt, opens: now + plan.round.pause(after: failures - 1), at: now)
   }
 
@@ -155,6 +159,13 @@ extension Leader {
 }
 
 extension Round.Abandonment {
+  fileprivate var isDivergence: Bool {
+    switch self {
+    case .updatesDiverged, .modelDiverged: true
+    case .deadlinePassed, .tooFewClients, .quorumOutOfReach: false
+    }
+  }
+
   /// A sentence for logs and people.
   func reason(quorum: Int) -> String {
     switch self {
@@ -163,6 +174,9 @@ extension Round.Abandonment {
       "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
       "\(admitted) updates were admitted and too many refused for a quorum of \(quorum)"
+    case .updatesDiverged(let count, let answers):
+      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
+    case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"
     }
   }
 }

@@ -55,7 +55,7 @@ package actor Prober {
       else { return }
       let snapshot = Snapshot(plan.stage(stage.number), parts: try store.layers(of: round).map(\.weights))
       let accuracy = try await TrainingThread.run("probe") { [evaluation, plan] in
-        evaluation.linearProbe(of: EncoderCheckpoint(snapshot, plan.augmentation))
+        try evaluation.linearProbe(of: EncoderCheckpoint(snapshot, plan.augmentation))
       }
       try store.note(probe: accuracy, of: round)
       observer(

@@ -66,6 +66,8 @@ package struct RoundSummary: Sendable, Hashable, Codable {
 package enum ServerError: Error, Sendable, CustomStringConvertible {
   /// A round was tried as often as the plan allows.
   case gaveUp(RoundKey, reason: String)
+  /// The same, because what came of the training was no model, at last too.
+  case diverged(RoundKey, reason: String)
   /// The calibration's images cannot be used.
   case calibrationData(String)
   /// The file that the plan's encoder starts from cannot be used.
@@ -76,6 +78,8 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .gaveUp(let key, let reason): "\(key) was given up: \(reason)"
+    case .diverged(let key, let reason):
+      "\(key) \(reason); try a lower local.learningRate, a higher method.temperature or less local.weightDecay, or a round.normLimit where few clients do so"
     case .calibrationData(let reason): "calibration data: \(reason)"
     case .initial(let reason): "initial: \(reason)"
     case .inconsistentStore(let reason): "the database is inconsistent: \(reason)"

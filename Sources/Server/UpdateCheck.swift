@@ -37,15 +37,22 @@ package struct UpdateCheck: Sendable {
       do throws(Refusal) { _ = try values(bytes) } catch { return error }
       return nil
     }
-    if let areFinite = receipt?.areFinite { return areFinite ? nil : .notFinite }
+    if let largest = receipt?.largest { return refusal(ofLargest: largest) }
     var hasher = Hasher256()
-    var areFinite = true
+    var largest: Float = 0
     try file.floats(count: offer.bytes / 4) { values, _ in
       hasher.update(UnsafeRawBufferPointer(values))
-      areFinite = areFinite && Elementwise.areFinite(values)
+      largest = Elementwise.larger(largest, Elementwise.largestMagnitude(values))
     }
     guard hasher.finish() == offer.digest else { return .wrongDigest }
-    return areFinite ? nil : .notFinite
+    return refusal(ofLargest: largest)
+  }
+
+  /// What is wrong with weights of which this is the largest magnitude; nil where nothing is.
+  private func refusal(ofLargest largest: Float) -> Refusal? {
+    guard largest.isFinite else { return .notFinite }
+    let before = snapshot.largestMagnitude(of: snapshot.trained(keeping: kept))
+    return Divergence.isReached(largest, after: before) ? .diverged : nil
   }
 
   /// The values behind an update's bytes. Throws what is wrong with them, as far as their digest does not say.
@@ -53,7 +60,8 @@ package struct UpdateCheck: Sendable {
     let base = snapshot.trainedWeights(keeping: kept)
     let values: [Float]
     do { values = try coding.decode(bytes, base: base) } catch { throw .undecodable }
-    guard values.withUnsafeBufferPointer(Elementwise.areFinite) else { throw .notFinite }
+    let largest = values.withUnsafeBufferPointer { Elementwise.largestMagnitude($0) }
+    if let refusal = refusal(ofLargest: largest) { throw refusal }
     guard normLimit > 0 else { return values }
     var (distance, length) = (0.0, 0.0)
     for (old, new) in zip(base, values) {

@@ -5,15 +5,16 @@ import Foundation
 /// What was learned of an update's bytes while they came, so that they need not be read again.
 package struct UpdateReceipt: Sendable, Hashable {
   package let digest: Digest
-  /// Whether no float32 value is infinite or none at all; nil where the pieces were not of whole values.
-  package let areFinite: Bool?
+  /// The largest magnitude of its float32 values, not a number where one is none; nil where the pieces were not of whole
+  /// values.
+  package let largest: Float?
 }
 
 /// An update on its way into a file, as one connection takes it.
 package final class UpdateArrival {
   private var file: UpdateFile?
   private var hasher = Hasher256()
-  private var (count, areFinite): (Int, Bool?) = (0, true)
+  private var (count, largest): (Int, Float?) = (0, 0)
 
   package init() {}
 
@@ -21,7 +22,7 @@ package final class UpdateArrival {
   package func begin(in file: consuming UpdateFile) {
     self.file = consume file
     _ = hasher.restart()
-    (count, areFinite) = (0, true)
+    (count, largest) = (0, 0)
   }
 
   /// Takes a piece, which is in the file then. One that is not the next to those before it is of an update that began
@@ -32,8 +33,8 @@ package final class UpdateArrival {
     count += bytes.count
     bytes.withUnsafeBytes { bytes in
       hasher.update(bytes)
-      areFinite = areFinite.flatMap { known in
-        bytes.count % 4 == 0 ? known && Elementwise.areFinite(bytes: bytes) : nil
+      largest = largest.flatMap { known in
+        bytes.count % 4 == 0 ? Elementwise.larger(known, Elementwise.largestMagnitude(bytes: bytes)) : nil
       }
     }
   }
@@ -42,6 +43,6 @@ package final class UpdateArrival {
   package func finish(_ offer: UpdateOffer) -> UpdateReceipt? {
     file = nil
     guard count == offer.bytes else { return nil }
-    return UpdateReceipt(digest: hasher.restart(), areFinite: areFinite)
+    return UpdateReceipt(digest: hasher.restart(), largest: largest)
   }
 }

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import Server
 
@@ -53,11 +54,6 @@ package struct Site: Sendable {
   private static let jsonType = "application/json"
 
   private static func json(_ value: some Encodable) throws -> WebResponse {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.dateEncodingStrategy = .iso8601
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return WebResponse(.ok, jsonType, try encoder.encode(value) + Data("\n".utf8))
+    WebResponse(.ok, jsonType, try JSON.shown(value, isIndented: false) + Data("\n".utf8))
   }
 }

@@ -27,8 +27,14 @@ struct ClientLog: Sendable {
     case .training(let key, let step, let steps, let loss):
       if step == steps { logger.debug("\(key): step \(step) of \(steps), loss \(loss)") }
     case .trained(let key, let offer):
+      // What it came to was said where it diverged.
+      guard offer.badNumber == nil else { break }
       let figures = String(format: "loss %.4f, %.1f s", offer.loss, offer.seconds)
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
+    case .diverged(let key, let step, let steps):
+      logger.warning(
+        "\(key): the training diverged at step \(step) of \(steps): its numbers are not finite, or absurdly large"
+      )
     case .offersAgain(let key): logger.notice("\(key): the update of before is offered again")
     case .judged(let verdict):
       if let refusal = verdict.refusal {

@@ -171,6 +171,7 @@ struct RunCommand: AsyncParsableCommand {
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
     case ServerError.initial: CommandFailure(.data, "\(error)")
     case ServerError.inconsistentStore: CommandFailure(.store, "\(error)")
+    case ServerError.diverged: CommandFailure(.diverged, "\(error)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)
     default: error
     }

@@ -1,3 +1,4 @@
+import Engine
 import ArgumentParser
 import Commands
 import Foundation
@@ -79,6 +80,6 @@ struct BenchSuiteCommand: AsyncParsableCommand {
       throw CommandFailure(
         .failed, "bench step \(options.joined(separator: " ")) ended with \(outcome.code)")
     }
-    return try JSONDecoder().decode(StepBenchmark.Result.self, from: outcome.output)
+    return try JSON.read(from: outcome.output)
   }
 }

@@ -76,11 +76,17 @@ struct EvaluateCommand: AsyncParsableCommand {
     let evaluation = try evaluation(checkpoint.configuration)
     let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
     var tuning: WorkProgress?
-    let accuracies = evaluation.accuracies(of: checkpoint) { step, steps in
-      tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
-      tuning?.set(step, "fine-tuning")
-    } image: {
-      images.advance()
+    let accuracies: EncoderEvaluation.Accuracies
+    do {
+      accuracies = try evaluation.accuracies(of: checkpoint) { step, steps in
+        tuning = tuning ?? WorkProgress(of: steps, "steps", on: terminal)
+        tuning?.set(step, "fine-tuning")
+      } image: {
+        images.advance()
+      }
+    } catch {
+      terminal.clear()
+      throw CommandFailure(.data, "\(encoder): \(error)")
     }
     terminal.clear()
     if let line = BrokenFile.summary(evaluation.train.broken + evaluation.test.broken) { terminal.line(line) }

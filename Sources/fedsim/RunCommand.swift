@@ -149,6 +149,8 @@ struct RunCommand: AsyncParsableCommand {
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
     case ServerError.initial: CommandFailure(.data, "\(error)")
+    case ServerError.diverged: CommandFailure(.diverged, "\(error)")
+    case let error as EncoderEvaluation.NotFinite: CommandFailure(.diverged, "\(error)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)
     case ClientError.memory(let reason): CommandFailure(.memory, reason)
     case let error as ClientError: CommandFailure(.turnedAway, error.description)

@@ -249,5 +249,15 @@ extension URL {
     return file.path
   }
 
+  /// Writes a plan whose contrastive losses are no numbers: one over its temperature is no float32.
+  func divergingPlan() throws -> String {
+    let plan = try plan("diverging.yaml")
+    let text = try String(contentsOfFile: plan, encoding: .utf8)
+      .replacing("roundsPerStage: 1", with: "roundsPerStage: 1, temperature: 1e-40")
+      .replacing("quorum: 2", with: "quorum: 2, attempts: 2")
+    try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
+    return plan
+  }
+
   func path(_ name: String) -> String { appendingPathComponent(name).path }
 }

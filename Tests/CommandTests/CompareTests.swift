@@ -55,6 +55,24 @@ import Testing
     }
   }
 
+  /// BYOL has no temperature: it is run to its end where SimCLR diverges.
+  @Test func aRunThatDivergesIsMarkedAndTheOthersGoOn() async throws {
+    try await withTemporaryFolder { folder in
+      let outcome = try await Command.run(
+        "fedsim", "compare", try folder.divergingPlan(), "--strategies", "layer-wise", "--ssl", "simclr,byol",
+        "--clients", "2", "--data", "shapes:64", "--test-data", "shapes:30", "--out", folder.path("out"))
+      #expect(outcome.code == 11, "\(outcome)")
+      #expect(outcome.output.contains("\nlayer-wise, simclr (diverged)"), "\(outcome.output)")
+      #expect(outcome.output.contains("\nlayer-wise, byol "), "\(outcome.output)")
+      #expect(outcome.output.contains("layer-wise-simclr-1: stage 1 round 1 attempt 2 diverged: "))
+      let json = try Data(contentsOf: URL(fileURLWithPath: folder.path("out/compare.json")))
+      let object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+      let rows = try #require(object["rows"] as? [[String: Any]])
+      #expect(rows.map { $0["diverged"] as? Int } == [1, 1, 0, 0])
+      #expect(rows.map { $0["finished"] as? Int } == [0, 0, 1, 1])
+    }
+  }
+
   @Test(arguments: [
     ("--strategies", "layer-wise,sideways", "sideways"), ("--strategies", "", "Missing"),
     ("--ssl", "simclr,simclr", "twice"), ("--seeds", "7,-1", "-1"), ("--clients", "0", "--clients"),

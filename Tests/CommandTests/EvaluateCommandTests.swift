@@ -86,6 +86,31 @@ import Testing
     }
   }
 
+  /// Weights that are none, or whose outputs are none.
+  @Test(arguments: [
+    (Float.nan, "blocks.0.mlp.fc1.weight holds what is not a finite number"), (3e38, "diverged"),
+  ])
+  func anEncoderThatDivergedIsRefused(weight: Float, reason: String) async throws {
+    try await withRun { encoder, folder in
+      let data = try Data(contentsOf: URL(fileURLWithPath: encoder))
+      let file = try Safetensors(parsing: data)
+      var broken = Safetensors()
+      broken.metadata = file.metadata
+      for (name, tensor) in file.tensors.sorted(by: { $0.key < $1.key }) {
+        let values = name == "blocks.0.mlp.fc1.weight" ? tensor.values.map { _ in weight } : tensor.values
+        broken.add(name, Safetensors.Tensor(shape: tensor.shape, values: values))
+      }
+      let path = folder.path("broken.safetensors")
+      try broken.encoded().write(to: URL(fileURLWithPath: path))
+      for more in [[], ["--fine-tune", "1"], ["--json"]] {
+        let outcome = try await Command(
+          "fedsim", ["evaluate", path, "--train", "shapes:64", "--test", "shapes:50"] + more
+        ).outcome()
+        expectRefusal(outcome, "\(path): ", reason)
+      }
+    }
+  }
+
   @Test func aFileOfOthersNeedsThreeOptions() async throws {
     try await withRun { encoder, folder in
       var file = try Safetensors(parsing: Data(contentsOf: URL(fileURLWithPath: encoder)))

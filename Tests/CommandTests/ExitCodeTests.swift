@@ -41,6 +41,23 @@ import Wire
     }
   }
 
+  /// The run says where it diverged and what to try.
+  @Test func aTrainingThatDiverges() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = try folder.divergingPlan()
+      let outcome = try await Command.run(
+        "fedsim", "run", plan, "--clients", "2", "--data", "shapes:64", "--out", folder.path("out"))
+      #expect(outcome.code == 11 && outcome.output.isEmpty, "\(outcome)")
+      let last = outcome.lines.last ?? ""
+      #expect(last.hasPrefix("fedsim: stage 1 round 1 attempt 2 diverged: "), "\(outcome.errors)")
+      for word in ["local.learningRate", "method.temperature", "round.normLimit"] {
+        #expect(last.contains(word), "\(last)")
+      }
+      let refused = /the update of client-[01] is refused, it holds a number that is not finite/
+      #expect(outcome.errors.contains(refused), "\(outcome.errors)")
+    }
+  }
+
   @Test func moreInTheCohortThanThereAreClients() async throws {
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(

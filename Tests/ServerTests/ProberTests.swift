@@ -44,11 +44,11 @@ import Testing
         return
       }
       #expect(key.round == 2)
-      #expect(accuracy == evaluation.linearProbe(of: EncoderCheckpoint(second, plan.augmentation)))
+      #expect(try accuracy == evaluation.linearProbe(of: EncoderCheckpoint(second, plan.augmentation)))
       let third = try commit(3, plan, store)
       await prober.finish()
       let probes = try store.committedRounds().map(\.round.probe)
-      let last = evaluation.linearProbe(of: EncoderCheckpoint(third, plan.augmentation))
+      let last = try evaluation.linearProbe(of: EncoderCheckpoint(third, plan.augmentation))
       #expect(probes == [nil, accuracy, last])
     }
   }

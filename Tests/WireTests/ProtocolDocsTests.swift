@@ -64,6 +64,18 @@ import Wire
     #expect(text.contains("at least \(Frame.overhead - 4) |"))
   }
 
+  @Test func theBoundsOfNumbersAreTheCodes() {
+    let figure = grouped(Int(NumberBounds.figure.upperBound))
+    #expect(NumberBounds.figure.lowerBound == -NumberBounds.figure.upperBound)
+    #expect(text.contains("| `loss`, each of `monitors` | -\(figure) … \(figure) |"))
+    let samples = NumberBounds.samples
+    #expect(text.contains("| `samples` | \(samples.lowerBound) … \(grouped(samples.upperBound)) |"))
+    let seconds = grouped(Int(NumberBounds.seconds.upperBound))
+    #expect(text.contains("| `seconds` of an offer, `deadlineSeconds` | 0 … \(seconds) |"))
+    #expect(NumberBounds.whole == 0...(1 << 53 - 1) && text.contains("`protocol` | 0 … 2^53 - 1 |"))
+    #expect(text.contains("more than \(grouped(Int(Divergence.mostGrowth))) times as large as 1 and"))
+  }
+
   private func grouped(_ number: Int) -> String {
     var (digits, groups) = (String(number), [String]())
     while !digits.isEmpty {

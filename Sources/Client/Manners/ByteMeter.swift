@@ -1,3 +1,4 @@
+import Engine
 import Datasets
 import Foundation
 import Wire
@@ -17,7 +18,7 @@ package struct ByteMeter: Sendable {
   /// The meter in a client's folder, for one connection. A file that is damaged counts for none.
   package init(_ folder: URL) {
     file = folder.appendingPathComponent("bytes.json")
-    let kept = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(DailyBytes.self, from: $0) }
+    let kept = (try? Data(contentsOf: file)).flatMap { try? JSON.read(DailyBytes.self, from: $0) }
     bytes = kept.flatMap { $0.isSound ? $0 : nil } ?? DailyBytes()
   }
 
@@ -39,10 +40,8 @@ package struct ByteMeter: Sendable {
   /// Writes the file if at least so many bytes are not in it. Throws ``ClientError/state(_:)``.
   package mutating func save(from least: Int = 1) throws(ClientError) {
     guard unsaved >= least else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     do {
-      try encoder.encode(bytes).write(to: file, options: .atomic)
+      try JSON.stored(bytes).write(to: file, options: .atomic)
     } catch {
       throw .state("\(file.path): \(error.systemWords)")
     }

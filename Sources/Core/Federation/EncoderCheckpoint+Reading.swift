@@ -61,7 +61,7 @@ extension EncoderCheckpoint {
   ) throws(CheckpointError) -> Value {
     guard let text = metadata[key] else { throw CheckpointError("\(key) is missing from its metadata") }
     do {
-      return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+      return try JSON.read(from: Data(text.utf8))
     } catch {
       throw CheckpointError("\(key) of its metadata cannot be understood: \(PlanRefusal.shown(text))")
     }

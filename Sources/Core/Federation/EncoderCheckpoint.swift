@@ -92,9 +92,7 @@ package struct EncoderCheckpoint: Sendable {
   }
 
   private static func text(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    String(decoding: try JSON.stored(value), as: UTF8.self)
   }
 }
 

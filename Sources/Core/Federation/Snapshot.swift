@@ -121,6 +121,19 @@ package struct Snapshot: Sendable {
     }
   }
 
+  /// The largest magnitude of the weights of some versions; not a number where one is none.
+  package func largestMagnitude(of versions: [PartVersion]) -> Float {
+    versions.reduce(0) { most, version in
+      guard let data = data(version.digest) else { return most }
+      return data.withUnsafeBytes { Elementwise.larger(most, Elementwise.largestMagnitude(bytes: $0)) }
+    }
+  }
+
+  /// Whether a training that began at the snapshot `old` and led to this one has diverged.
+  package func hasDiverged(since old: Snapshot) -> Bool {
+    Divergence.isReached(largestMagnitude(of: manifest), after: old.largestMagnitude(of: old.manifest))
+  }
+
   /// The snapshot with some parts replaced, by name.
   package func replacing(parts new: [String: Data]) -> Snapshot {
     Snapshot(

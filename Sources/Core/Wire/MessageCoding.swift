@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -44,38 +45,45 @@ extension Message {
     }
   }
 
-  /// Throws ``WireError`` for a kind that is not known and for a head that is not its kind's.
+  /// Throws ``WireError`` for a kind that is not known, for a head that is not its kind's, and for a number that cannot be
+  /// meant. An offer's numbers are the round's to judge, which refuses it by its name.
   package init(_ frame: Frame) throws(WireError) {
+    self = try Self.decoded(frame)
+    if case .offer = self { return }
+    if let bad = badNumber { throw .badNumber(bad.description) }
+  }
+
+  private static func decoded(_ frame: Frame) throws(WireError) -> Message {
     guard let kind = Kind(rawValue: frame.kind) else { throw .unknownKind(frame.kind) }
     if kind != .layer && kind != .update && !frame.payload.isEmpty {
       throw .malformed("a \(kind) with \(frame.payload.count) bytes of payload")
     }
     switch kind {
-    case .hello: self = .hello(try Self.head(frame, kind))
-    case .welcome: self = .welcome(try Self.head(frame, kind))
-    case .assignment: self = .assignment(try Self.head(frame, kind))
-    case .fetch: self = .fetch(try Self.head(frame, kind))
+    case .hello: return .hello(try Self.head(frame, kind))
+    case .welcome: return .welcome(try Self.head(frame, kind))
+    case .assignment: return .assignment(try Self.head(frame, kind))
+    case .fetch: return .fetch(try Self.head(frame, kind))
     case .layer:
       if let head = PieceHead(frame.head), let total = head.total {
-        self = .layer(LayerData(digest: head.digest, offset: head.offset, total: total), frame.payload)
+        return .layer(LayerData(digest: head.digest, offset: head.offset, total: total), frame.payload)
       } else {
-        self = .layer(try Self.head(frame, kind), frame.payload)
+        return .layer(try Self.head(frame, kind), frame.payload)
       }
-    case .offer: self = .offer(try Self.head(frame, kind))
-    case .request: self = .request(try Self.head(frame, kind))
+    case .offer: return .offer(try Self.head(frame, kind))
+    case .request: return .request(try Self.head(frame, kind))
     case .update:
       if let head = PieceHead(frame.head) {
-        self = .update(UpdateData(digest: head.digest, offset: head.offset), frame.payload)
+        return .update(UpdateData(digest: head.digest, offset: head.offset), frame.payload)
       } else {
-        self = .update(try Self.head(frame, kind), frame.payload)
+        return .update(try Self.head(frame, kind), frame.payload)
       }
-    case .acknowledgement: self = .acknowledgement(try Self.head(frame, kind))
-    case .release: self = .release(try Self.head(frame, kind))
-    case .heartbeat: self = .heartbeat(try Self.head(frame, kind))
-    case .goodbye: self = .goodbye(try Self.head(frame, kind))
-    case .decline: self = .decline(try Self.head(frame, kind))
-    case .enrol: self = .enrol(try Self.head(frame, kind))
-    case .certificate: self = .certificate(try Self.head(frame, kind))
+    case .acknowledgement: return .acknowledgement(try Self.head(frame, kind))
+    case .release: return .release(try Self.head(frame, kind))
+    case .heartbeat: return .heartbeat(try Self.head(frame, kind))
+    case .goodbye: return .goodbye(try Self.head(frame, kind))
+    case .decline: return .decline(try Self.head(frame, kind))
+    case .enrol: return .enrol(try Self.head(frame, kind))
+    case .certificate: return .certificate(try Self.head(frame, kind))
     }
   }
 
@@ -84,12 +92,8 @@ extension Message {
   }
 
   private static func frame(_ kind: Kind, _ head: some Encodable) throws -> Frame {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     // A loss that is not a number must reach the server, which refuses it by its name.
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    return Frame(kind: kind.rawValue, head: try encoder.encode(head))
+    Frame(kind: kind.rawValue, head: try JSON.stored(head))
   }
 
   private static func head<Head: Decodable>(_ frame: Frame, _ kind: Kind) throws(WireError) -> Head {
@@ -97,12 +101,7 @@ extension Message {
     guard !frame.head.contains(0), String(validating: frame.head, as: UTF8.self) != nil else {
       throw .badHead(kind: "\(kind)", reason: "it is not UTF-8")
     }
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    do {
-      return try decoder.decode(Head.self, from: frame.head)
-    } catch {
+    do { return try JSON.read(from: frame.head) } catch {
       throw .badHead(kind: "\(kind)", reason: Self.reason(error))
     }
   }

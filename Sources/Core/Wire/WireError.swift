@@ -10,6 +10,8 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
   case unknownKind(UInt8)
   /// The head of a known kind cannot be read.
   case badHead(kind: String, reason: String)
+  /// A number of a message cannot be meant: which, and what is wrong with it.
+  case badNumber(String)
   /// The peer closed the connection, or it broke.
   case closed
   /// TLS failed, and why: a certificate that is refused, or a peer that speaks something else.
@@ -27,6 +29,7 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
     case .unknownVersion(let version): "a frame of version \(version); this is version \(Frame.version)"
     case .unknownKind(let kind): "a frame of the unknown kind \(kind)"
     case .badHead(let kind, let reason): "a \(kind) with an unreadable head: \(reason)"
+    case .badNumber(let reason): reason
     case .closed: "the connection is closed"
     case .tls(let failure): failure.description
     case .silence(let seconds): "nothing was heard for \(Int(seconds)) s"

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -81,7 +82,7 @@ package struct History: Sendable {
     guard try db.tableExists("status"),
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
-    var status = try JSONDecoder().decode(ServerStatus.self, from: Data(text.utf8)).bounded
+    var status = try JSON.read(ServerStatus.self, from: Data(text.utf8)).bounded
     (status.refusals, status.isAtWork) = (try Store.refusals(db), isAtWork)
     return status
   }

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -47,7 +48,7 @@ extension Store {
   /// Notes what the server does.
   package func note(_ status: ServerStatus) throws(StoreError) {
     try write(awaited: false) { db in
-      let text = String(decoding: try JSONEncoder().encode(status), as: UTF8.self)
+      let text = String(decoding: try JSON.stored(status), as: UTF8.self)
       try db.execute(sql: "INSERT OR REPLACE INTO status (id, status) VALUES (1, ?)", arguments: [text])
     }
   }

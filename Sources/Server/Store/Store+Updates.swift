@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -32,11 +33,14 @@ extension Store {
   private func add(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, refusal: Refusal?, at now: Date
   ) throws(StoreError) {
+    // Numbers that cannot be meant, which are refused, say nothing to whoever reads.
+    let loss = Double(offer.loss)
+    let seconds = NumberBounds.seconds.contains(offer.seconds) ? offer.seconds : 0
     try write(awaited: false) { db in
       var update = UpdateRecord(
-        roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples, steps: offer.steps,
-        loss: offer.loss.isFinite ? Double(offer.loss) : nil, bytes: offer.bytes,
-        seconds: offer.seconds.isFinite ? offer.seconds : 0, digest: offer.digest.description,
+        roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples,
+        steps: offer.steps, loss: NumberBounds.figure.contains(loss) ? loss : nil, bytes: offer.bytes,
+        seconds: seconds, digest: offer.digest.description,
         refusal: refusal?.rawValue, offer: refusal == nil ? try Self.json(offer) : nil)
       try update.insert(db)
       if refusal == nil {
@@ -103,7 +107,7 @@ extension Store {
   }
 
   private static func json(_ offer: UpdateOffer) throws -> String {
-    String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
+    String(decoding: try JSON.stored(offer), as: UTF8.self)
   }
 
   /// The bytes of an admitted update. Throws where there is none.

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -176,7 +177,7 @@ package final class Store: Sendable {
           // What was offered for another round says nothing of this one.
           if refusal != Refusal.wrongRound.rawValue { refused.append(client) }
         } else if let text = try row.decode(String?.self, forColumn: "offer") {
-          let offer = try JSONDecoder().decode(UpdateOffer.self, from: Data(text.utf8))
+          let offer = try JSON.read(UpdateOffer.self, from: Data(text.utf8))
           admitted.append((client, offer))
         }
       }

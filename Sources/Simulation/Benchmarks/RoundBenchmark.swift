@@ -80,7 +80,7 @@ package struct RoundBenchmark: Sendable {
       return try await group.reduce(into: IdleClient.Times()) { $0.join($1) }
     }
     let outcome = try await served
-    let memory = try JSONDecoder().decode(Int.self, from: outcome.output)
+    let memory = try JSON.read(Int.self, from: outcome.output)
     let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
     let bytes = try store.clients().reduce(0) { $0 + $1.bytesUp + $1.bytesDown }
     return Result(

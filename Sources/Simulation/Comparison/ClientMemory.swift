@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -27,7 +28,7 @@ struct ClientMemory {
 
   /// What was measured of the same before.
   var known: [StageMemory.Result]? {
-    guard let data = try? Data(contentsOf: file), let note = try? JSONDecoder().decode(Note.self, from: data),
+    guard let data = try? Data(contentsOf: file), let note = try? JSON.read(Note.self, from: data),
       (note.plan, note.images, note.threads) == (plan.yaml(), images, threads)
     else { return nil }
     return note.stages
@@ -48,10 +49,10 @@ struct ClientMemory {
       guard outcome.code == 0 else {
         throw Failure(stage: stage, code: outcome.code, reason: outcome.reason)
       }
-      stages.append(try JSONDecoder().decode(StageMemory.Result.self, from: outcome.output))
+      stages.append(try JSON.read(StageMemory.Result.self, from: outcome.output))
     }
     let note = Note(plan: plan.yaml(), images: images, threads: threads, stages: stages)
-    try JSONEncoder().encode(note).write(to: file, options: .atomic)
+    try JSON.stored(note).write(to: file, options: .atomic)
     return stages
   }
 }

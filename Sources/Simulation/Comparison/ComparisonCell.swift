@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -28,7 +29,7 @@ package struct ComparisonCell: Sendable {
 
   /// The run's figures, if it is finished and was asked for the same.
   package var record: Summary? {
-    guard let data = try? Data(contentsOf: note), let old = try? JSONDecoder().decode(Note.self, from: data),
+    guard let data = try? Data(contentsOf: note), let old = try? JSON.read(Note.self, from: data),
       old == Note(plan: plan.yaml(), options: options)
     else { return nil }
     return Summary(folder: folder)
@@ -44,8 +45,6 @@ package struct ComparisonCell: Sendable {
 
   /// Notes that the run is finished, which its files alone do not say: a summary may come from another plan.
   func finish() throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try encoder.encode(Note(plan: plan.yaml(), options: options)).write(to: note, options: .atomic)
+    try JSON.shown(Note(plan: plan.yaml(), options: options)).write(to: note, options: .atomic)
   }
 }

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 
@@ -21,6 +22,8 @@ package struct ComparisonReport: Sendable, Codable {
     package let name: String
     /// How its process ended; negative for a signal.
     package let code: Int32
+    /// The code of a run whose training diverged (README, exit codes).
+    package static let divergence: Int32 = 11
     package let reason: String
 
     package init(name: String, code: Int32, reason: String) {
@@ -35,6 +38,8 @@ package struct ComparisonReport: Sendable, Codable {
     package let finished: Int
     /// How many of them ended with a collapsed encoder.
     package let collapsed: Int
+    /// Runs that came to nothing because their trainings diverged.
+    package let diverged: Int
     package let figures: [Figure: Spread]
     /// The figures' means over those of end-to-end training with the same loss, where that was run.
     package internal(set) var ratios: [Figure: Double] = [:]
@@ -89,12 +94,7 @@ package struct ComparisonReport: Sendable, Codable {
   }
 
   package func json() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    // A mean of finite numbers need not be one.
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    String(decoding: try JSON.shown(self), as: UTF8.self) + "\n"
   }
 }
 
@@ -126,6 +126,7 @@ extension ComparisonReport.Row {
     (self.variant, finished, self.failures) = (variant, runs.count, failures)
     figures = values.compactMapValues { Spread($0) }
     collapsed = runs.count { $0.collapsed }
+    diverged = failures.count { $0.code == ComparisonReport.Failure.divergence }
     memoryByStage = memory
     rounds = Self.rounds(runs, costs, memory, travels: variant.training != .centralised)
     probes = Self.probes(runs)

@@ -57,9 +57,10 @@ package struct ComparisonTable: Sendable {
   private static func label(_ row: ComparisonReport.Row, of report: ComparisonReport) -> String {
     var remarks: [String] = []
     if row.finished == 0 {
-      remarks.append("failed")
+      remarks.append(row.diverged > 0 ? "diverged" : "failed")
     } else if row.finished < report.seeds.count {
       remarks.append("\(row.finished) of \(report.seeds.count) seeds")
+      if row.diverged > 0 { remarks.append("\(row.diverged) diverged") }
     }
     if row.collapsed > 0 { remarks.append(row.finished == 1 ? "collapsed" : "\(row.collapsed) collapsed") }
     return row.variant.label + (remarks.isEmpty ? "" : " (\(remarks.joined(separator: ", ")))")

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// What a comparison makes of a run.
@@ -28,7 +29,7 @@ extension Summary {
   /// Reads a run's folder; nil where no whole summary is in it.
   package init?(folder: URL) {
     guard let data = try? Data(contentsOf: folder.appendingPathComponent("summary.json")),
-      let summary = try? JSONDecoder().decode(Summary.self, from: data)
+      let summary = try? JSON.read(Summary.self, from: data)
     else { return nil }
     self = summary
   }

@@ -43,7 +43,7 @@ package struct GoldenFolder {
       throw ConformanceError("\(manifest.path): there is no such file")
     }
     do {
-      let decoded = try JSONDecoder().decode(Manifest.self, from: data)
+      let decoded = try JSON.read(Manifest.self, from: data)
       guard decoded.format == 1 else {
         throw ConformanceError("\(manifest.path): format \(decoded.format); this version reads format 1")
       }

@@ -202,12 +202,12 @@ package struct Experiment: Sendable {
       let evaluation = try EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
         threads: settings.cores)
-      func accuracies(_ checkpoint: EncoderCheckpoint) -> EncoderEvaluation.Accuracies {
+      func accuracies(_ checkpoint: EncoderCheckpoint) throws -> EncoderEvaluation.Accuracies {
         observer(.evaluating)
-        return evaluation.accuracies(of: checkpoint) { observer(.fineTuning(step: $0, of: $1)) }
+        return try evaluation.accuracies(of: checkpoint) { observer(.fineTuning(step: $0, of: $1)) }
       }
       return Summary.Evaluation(
-        trained: accuracies(checkpoint), untrained: accuracies(plan.untrained()))
+        trained: try accuracies(checkpoint), untrained: try accuracies(plan.untrained()))
     }
   }
 
@@ -220,7 +220,7 @@ package struct Experiment: Sendable {
       let evaluation = try EncoderEvaluation(
         train: train, test: test, seed: plan.seed, threads: settings.cores)
       return try RoundProbe.all(of: store, plan, every: settings.probeEvery) {
-        evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation))
+        try evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation))
       }
     }
   }

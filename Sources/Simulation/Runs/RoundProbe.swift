@@ -15,8 +15,8 @@ package struct RoundProbe: Sendable, Hashable, Codable {
 
   /// Probes every so many of a store's committed rounds, counted over all stages, and the last one.
   static func all(
-    of store: Store, _ plan: Plan, every interval: Int, _ accuracy: (Snapshot) -> Double
-  ) throws(StoreError) -> [RoundProbe] {
+    of store: Store, _ plan: Plan, every interval: Int, _ accuracy: (Snapshot) throws -> Double
+  ) throws -> [RoundProbe] {
     let committed = try store.committedRounds()
     var probes: [RoundProbe] = []
     for (index, (stage, round)) in committed.enumerated() {
@@ -24,7 +24,7 @@ package struct RoundProbe: Sendable, Hashable, Codable {
       let weights = try store.layers(of: round).map(\.weights)
       let snapshot = Snapshot(plan.stage(stage.number), parts: weights)
       probes.append(
-        RoundProbe(stage: stage.number, round: round.number, linearProbe: accuracy(snapshot)))
+        RoundProbe(stage: stage.number, round: round.number, linearProbe: try accuracy(snapshot)))
     }
     return probes
   }

@@ -66,9 +66,7 @@ package struct Summary: Sendable, Codable {
 
   /// Writes summary.json, encoder.safetensors and report.txt.
   func write(to folder: URL, _ checkpoint: EncoderCheckpoint) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try encoder.encode(self).write(to: folder.appendingPathComponent("summary.json"))
+    try JSON.shown(self).write(to: folder.appendingPathComponent("summary.json"))
     try checkpoint.encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
     try Data(table.utf8).write(to: folder.appendingPathComponent("report.txt"))
   }

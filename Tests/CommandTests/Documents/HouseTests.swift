@@ -49,6 +49,15 @@ import Testing
     }
   }
 
+  /// An encoder of another file's could end a process because of a number that came from a peer.
+  @Test func jsonIsCodedInOnePlace() throws {
+    for file in Repository.files(under: "Sources") where file.hasSuffix(".swift") {
+      guard !file.hasSuffix("Engine/JSON.swift") else { continue }
+      let text = try Repository.text(file)
+      #expect(!text.contains("JSONEncoder") && !text.contains("JSONDecoder"), "\(file)")
+    }
+  }
+
   /// What the package is linked with, and what it depends on.
   @Test func everythingThatItStandsOnIsNamed() throws {
     let stands = try #require(text.components(separatedBy: "## What it stands on\n").last).lowercased()

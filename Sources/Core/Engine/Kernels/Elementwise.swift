@@ -47,31 +47,42 @@ package enum Elementwise {
     }
   }
 
-  /// Whether no value is infinite or none at all.                     values [L]
-  package static func areFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
-    areFinite(bytes: UnsafeRawBufferPointer(values))
-  }
-
-  /// The same of float32 values as they travel, which need not lie where a Float would; bytes behind the last whole value
-  /// are passed over.
-  package static func areFinite(bytes: UnsafeRawBufferPointer) -> Bool {
-    guard let start = bytes.baseAddress else { return true }
+  /// The largest magnitude of float32 values as they travel, which need not lie where a Float would; bytes behind the last
+  /// whole value are passed over. Not a number where one of them is none, and 0 without any.
+  package static func largestMagnitude(bytes: UnsafeRawBufferPointer) -> Float {
+    guard let start = bytes.baseAddress else { return 0 }
     let values = bytes.count / 4
-    // Where the exponent is all ones, and nowhere else, this carries into the sign's bit.
-    let (exponent, one): (UInt32, UInt32) = (0x7F80_0000, 0x0080_0000)
-    var found = SIMD16<UInt32>.zero
+    // Without their sign floats are in the order of their bits, infinity behind them and what is none at last.
+    let magnitude: UInt32 = 0x7FFF_FFFF
+    var most = SIMD16<UInt32>.zero
     var index = 0
     while index &+ 16 <= values {
-      let bits = start.loadUnaligned(fromByteOffset: 4 &* index, as: SIMD16<UInt32>.self)
-      found |= (bits & exponent) &+ one
+      let bits = start.loadUnaligned(fromByteOffset: 4 &* index, as: SIMD16<UInt32>.self) & magnitude
+      most = most.replacing(with: bits, where: bits .> most)
       index &+= 16
     }
     var last: UInt32 = 0
     while index < values {
-      last |= (start.loadUnaligned(fromByteOffset: 4 &* index, as: UInt32.self) & exponent) &+ one
+      last = max(last, start.loadUnaligned(fromByteOffset: 4 &* index, as: UInt32.self) & magnitude)
       index &+= 1
     }
-    return (0..<16).reduce(last) { $0 | found[$1] } >> 31 == 0
+    return Float(bitPattern: (0..<16).reduce(last) { max($0, most[$1]) })
+  }
+
+  /// The same of values in memory.                                    values [L]
+  package static func largestMagnitude(_ values: UnsafeBufferPointer<Float>) -> Float {
+    largestMagnitude(bytes: UnsafeRawBufferPointer(values))
+  }
+
+  /// The same of a contiguous matrix.
+  package static func largestMagnitude(_ x: Matrix) -> Float {
+    precondition(x.isContiguous)
+    return largestMagnitude(UnsafeBufferPointer(start: x.start, count: x.count))
+  }
+
+  /// The larger of two magnitudes; not a number where one of them is none.
+  package static func larger(_ a: Float, _ b: Float) -> Float {
+    Float(bitPattern: max(a.magnitude.bitPattern, b.magnitude.bitPattern))
   }
 
   /// y += scale · x, of the same shape.

@@ -158,9 +158,7 @@ package struct Safetensors: Sendable {
       entries[name] = .tensor(shape: tensor.shape, offsets: [offset, end])
       offset = end
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    var header = try encoder.encode(entries)
+    var header = try JSON.stored(entries)
     // The data starts on a multiple of 8 bytes, as the format asks.
     header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
     var data = Data(capacity: 8 + header.count + offset)

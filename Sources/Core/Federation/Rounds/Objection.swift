@@ -6,7 +6,7 @@ package struct Objection: Sendable, Hashable {
   package let seconds: Int?
 
   package init(_ reason: String, seconds: Int? = nil) {
-    (self.reason, self.seconds) = (String(reason.prefix(Self.longest)), seconds)
+    (self.reason, self.seconds) = (String(reason.prefix(Self.longest)), seconds.map { max($0, 0) })
   }
 
   private static let longest = 200

@@ -16,12 +16,17 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   case wrongDigest
   /// It is coded with a codec that the plan has not, or its bytes cannot be decoded.
   case undecodable
-  /// A weight or the loss is not a finite number.
+  /// A weight, or a number of its offer, is not finite.
   case notFinite
-  /// It claims no samples, or more than a federation has.
+  /// A number of its offer is out of its bounds (``Message/badNumber``), such as its samples.
   case overLimit
+  /// A weight is absurdly large (``Divergence``).
+  case diverged
   /// It is farther from the round's weights than the plan allows.
   case overNorm
+
+  /// Whether it is what a training that diverged leads to.
+  package var isDivergence: Bool { self == .notFinite || self == .diverged }
 
   /// A sentence for logs and people.
   package var explanation: String {
@@ -35,7 +40,8 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
     case .wrongDigest: "its bytes are not those of its digest"
     case .undecodable: "its bytes are not those of the round's codec"
     case .notFinite: "it holds a number that is not finite"
-    case .overLimit: "its number of samples is out of bounds"
+    case .overLimit: "its samples, or another number that it claims, are out of bounds"
+    case .diverged: "its training diverged: a weight is absurdly large"
     case .overNorm: "it is farther from the round's weights than the plan allows"
     }
   }

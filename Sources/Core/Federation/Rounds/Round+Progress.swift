@@ -34,6 +34,8 @@ extension Round {
     switch phase {
     case .recruiting: startTraining(at: now)
     case .training(let deadline): goOnTraining(deadline, at: now)
+    case .aggregating where modelHasDiverged, .calibrating where modelHasDiverged:
+      (.closed(.abandoned(.modelDiverged)), [.abandon(.modelDiverged)])
     case .aggregating:
       if !isAggregated {
         nil
@@ -126,7 +128,10 @@ extension Round {
     // Whoever is asked without whom there is no quorum has the whole time.
     if let step = replace(deadline: now + rules.deadline.duration, at: now) { return step }
     guard expectedUpdates + count({ [.declined, .returned].contains($0) }) >= rules.quorum else {
-      return abandon(.quorumOutOfReach(admitted: admitted))
+      let answered = admitted + count { $0 == .refused }
+      return abandon(
+        2 * diverged.count > answered
+          ? .updatesDiverged(diverged.count, of: answered) : .quorumOutOfReach(admitted: admitted))
     }
     let since = shortSince ?? now
     shortSince = since

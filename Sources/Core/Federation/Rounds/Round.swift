@@ -27,6 +27,10 @@ package struct Round: Sendable {
     case tooFewClients(present: Int)
     /// So many updates were refused that the quorum is out of reach, even if all who declined came back.
     case quorumOutOfReach(admitted: Int)
+    /// The quorum is out of reach, and most of those who answered have sent what a training that diverged leads to.
+    case updatesDiverged(Int, of: Int)
+    /// What was made of the updates, or of the calibration, is no model: its numbers are not finite, or absurdly large.
+    case modelDiverged
   }
 
   /// What the coordinator is to do.
@@ -89,6 +93,9 @@ package struct Round: Sendable {
   var (nextAsking, askings): (Duration?, Int) = (nil, 0)
   /// Until when members that are gone are waited for, after the server itself was away.
   var returnDeadline = Duration.zero
+  /// Members whose updates were refused because their trainings diverged.
+  var diverged: Set<String> = []
+  var modelHasDiverged = false
   var isAggregated = false
   var isCalibrated = false
   /// The latest time that the round was advanced to.
@@ -243,9 +250,7 @@ package struct Round: Sendable {
     guard offer.base == expected.base else { return .wrongBase }
     guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
     guard sizes.contains(offer.bytes) else { return .wrongSize }
-    guard offer.loss.isFinite, offer.seconds.isFinite else { return .notFinite }
-    guard offer.samples > 0, offer.samples <= PlanLimits.samples, offer.steps > 0 else { return .overLimit }
-    return nil
+    return offer.badNumber?.refusal
   }
 
   /// Whether an offered update is of the round before, and may still come.
@@ -290,9 +295,11 @@ package struct Round: Sendable {
   /// A latecomer's update is not usable, or will not come.
   package mutating func dropLate(_ client: String) { late?.remove(client) }
 
-  /// A member's update is not usable; the round goes on without it.
-  package mutating func refuse(_ client: String) {
-    if case .assigned? = members[client] { members[client] = .refused }
+  /// A member's update is not usable, for it `diverged` or for another reason; the round goes on without it.
+  package mutating func refuse(_ client: String, diverged isDiverged: Bool = false) {
+    guard case .assigned? = members[client] else { return }
+    members[client] = .refused
+    if isDiverged { diverged.insert(client) }
   }
 
   /// A member will not train for now: another takes its place, or it is asked again, until then if it said when.
@@ -313,5 +320,11 @@ package struct Round: Sendable {
   package mutating func finishCalibration() {
     precondition(phase == .calibrating, "a calibration in phase \(phase)")
     isCalibrated = true
+  }
+
+  /// What was made of the updates, or of the calibration, is no model.
+  package mutating func diverge() {
+    precondition(phase == .aggregating || phase == .calibrating, "a model in phase \(phase)")
+    modelHasDiverged = true
   }
 }

@@ -1,0 +1,193 @@
+import Engine
+
+/// A number of a message that cannot be meant.
+package struct BadNumber: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Which, such as `offer.monitors.alignment`.
+  package let field: String
+  /// ``Refusal/notFinite`` or ``Refusal/overLimit``.
+  package let refusal: Refusal
+  package let description: String
+}
+
+/// The bounds of the numbers in messages; sizes of layers and updates, and offsets in them, have their own.
+package enum NumberBounds {
+  /// Whole numbers: what any reader of JSON keeps exactly.
+  package static let whole = 0...(1 << 53 - 1)
+  /// Images that an update may claim: more would drown every other client.
+  package static let samples = 1...PlanLimits.samples
+  /// Losses and monitors. Those of every method are in the tens; a plan's terms and weights allow thousands.
+  package static let figure = -1e6...1e6
+  /// Times: a year.
+  package static let seconds = 0...365 * 86_400.0
+}
+
+extension Message {
+  /// What is wrong with the numbers of a message; nil where nothing is. Whoever receives it looks before anything
+  /// is done with it: all that is read later of a peer's numbers is within these bounds.
+  package var badNumber: BadNumber? {
+    var check = NumberCheck(name)
+    switch self {
+    case .hello(let hello): check.whole("protocol", hello.protocol)
+    case .offer(let offer): check.offer(offer)
+    case .decline(let decline):
+      check.key(decline.key)
+      check.whole("seconds", decline.seconds)
+    case .heartbeat(let heartbeat):
+      check.whole("step", heartbeat.step)
+      check.whole("steps", heartbeat.steps)
+      check.whole("memory", heartbeat.memory)
+    case .welcome(let welcome): check.whole("heartbeatSeconds", welcome.heartbeatSeconds)
+    case .assignment(let assignment):
+      check.key(assignment.key)
+      check.whole("seed", Int(clamping: assignment.seed))
+      check.real("deadlineSeconds", assignment.deadlineSeconds, NumberBounds.seconds)
+    case .request(let request): check.key(request.key)
+    case .acknowledgement(let verdict): check.key(verdict.key)
+    case .release(let release): check.key(release.key)
+    // Their numbers, if they have any, are sizes and offsets.
+    case .fetch, .update, .layer, .enrol, .certificate, .goodbye: break
+    }
+    return check.found
+  }
+}
+
+extension UpdateOffer {
+  /// What is wrong with its numbers; nil where nothing is.
+  package var badNumber: BadNumber? { Message.offer(self).badNumber }
+}
+
+/// Looks at one number of a message after the other; the first that is bad stays.
+private struct NumberCheck {
+  private let message: String
+  private(set) var found: BadNumber?
+
+  init(_ message: String) { self.message = message }
+
+  mutating func key(_ key: RoundKey) {
+    whole("key.stage", key.stage)
+    whole("key.round", key.round)
+    whole("key.attempt", key.attempt)
+  }
+
+  mutating func offer(_ offer: UpdateOffer) {
+    key(offer.key)
+    real("loss", Double(offer.loss), NumberBounds.figure)
+    real("seconds", offer.seconds, NumberBounds.seconds)
+    for (name, value) in [
+      ("alignment", offer.monitors?.alignment), ("uniformity", offer.monitors?.uniformity),
+      ("deviation", offer.monitors?.deviation), ("effectiveRank", offer.monitors?.effectiveRank),
+    ] {
+      real("monitors.\(name)", value.map { Double($0) }, NumberBounds.figure)
+    }
+    whole("samples", offer.samples, NumberBounds.samples)
+    whole("steps", offer.steps, 1...NumberBounds.whole.upperBound)
+  }
+
+  mutating func whole(_ field: String, _ value: Int?, _ bounds: ClosedRange<Int> = NumberBounds.whole) {
+    guard let value, !bounds.contains(value) else { return }
+    // What is read as the largest may have been anything.
+    let reason = value == .max ? "is no whole number of" : "is \(value), and must be"
+    refuse(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
+  }
+
+  mutating func real(_ field: String, _ value: Double?, _ bounds: ClosedRange<Double>) {
+    guard let value, !bounds.contains(value) else { return }
+    guard value.isFinite else { return refuse(field, .notFinite, "is not a finite number") }
+    refuse(field, .overLimit, "is \(value), and must be \(bounds.lowerBound) to \(bounds.upperBound)")
+  }
+
+  private mutating func refuse(_ field: String, _ refusal: Refusal, _ reason: String) {
+    guard found == nil else { return }
+    let field = "\(message).\(field)"
+    found = BadNumber(field: field, refusal: refusal, description: "\(field) \(reason)")
+  }
+}
+
+// MARK: - Reading
+
+extension UpdateOffer {
+  private enum Field: String, CodingKey {
+    case key, base, digest, bytes, samples, steps, loss, seconds, monitors, codec
+  }
+
+  private enum Monitor: String, CodingKey {
+    case alignment, uniformity, deviation, effectiveRank
+  }
+
+  /// A number that is too large for its type is read as the largest there is, so that it is refused by its name, like any
+  /// other that is out of bounds.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    var monitors: CollapseMonitors?
+    if values.contains(.monitors), try !values.decodeNil(forKey: .monitors) {
+      let own = try values.nestedContainer(keyedBy: Monitor.self, forKey: .monitors)
+      monitors = CollapseMonitors(
+        alignment: Float(try own.real(.alignment)), uniformity: Float(try own.real(.uniformity)),
+        deviation: Float(try own.real(.deviation)), effectiveRank: Float(try own.real(.effectiveRank)))
+    }
+    self.init(
+      key: try values.decode(RoundKey.self, forKey: .key),
+      base: try values.decode(Digest.self, forKey: .base),
+      digest: try values.decode(Digest.self, forKey: .digest), bytes: try values.whole(.bytes),
+      samples: try values.whole(.samples), steps: try values.whole(.steps),
+      loss: Float(try values.real(.loss)),
+      seconds: try values.real(.seconds), monitors: monitors,
+      codec: try values.decodeIfPresent(UpdateCodec.self, forKey: .codec))
+  }
+}
+
+extension Heartbeat {
+  private enum Field: String, CodingKey {
+    case step, steps, memory
+  }
+
+  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    self.init(
+      step: try values.wholeIfPresent(.step), steps: try values.wholeIfPresent(.steps),
+      memory: try values.wholeIfPresent(.memory))
+  }
+}
+
+extension Decline {
+  private enum Field: String, CodingKey {
+    case key, reason, seconds
+  }
+
+  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    self.init(
+      key: try values.decode(RoundKey.self, forKey: .key),
+      reason: try values.decode(String.self, forKey: .reason), seconds: try values.wholeIfPresent(.seconds))
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// A number, infinite where no Double is as large.
+  fileprivate func real(_ key: Key) throws -> Double {
+    try number(key, orElse: .infinity)
+  }
+
+  /// A whole number, the largest where no Int is as large, or where it is none.
+  fileprivate func whole(_ key: Key) throws -> Int { try number(key, orElse: .max) }
+
+  fileprivate func wholeIfPresent(_ key: Key) throws -> Int? {
+    guard contains(key), try !decodeNil(forKey: key) else { return nil }
+    return try whole(key)
+  }
+
+  /// The decoder throws errors of its own for numbers that no type holds, and those that are known for anything else.
+  private func number<Number: Decodable>(_ key: Key, orElse other: Number) throws -> Number {
+    do {
+      return try decode(Number.self, forKey: key)
+    } catch DecodingError.dataCorrupted {
+      return other
+    } catch let error as DecodingError {
+      throw error
+    } catch {
+      return other
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import Client
+import Engine
+import Federation
+import Foundation
+import Testing
+import Wire
+
+/// Trainings that come to nothing: the client says so, and goes on.
+@Suite(.timeLimit(.minutes(5))) struct DivergenceTests {
+  private func offer(_ session: ScriptedSession, _ snapshot: Snapshot, _ assignment: Assignment) async throws
+    -> UpdateOffer
+  {
+    try await session.send(.assignment(assignment))
+    guard case .offer(let offer) = try await session.serve(snapshot).1 else { throw Unexpected("no offer") }
+    return offer
+  }
+
+  /// A model of another client's making reaches this one, whatever its numbers are; then it is a good one's turn.
+  @Test(arguments: [UpdateCodec.plain, .int8, .topK], [Float.nan, 3e38])
+  func aModelThatIsNoneIsTrainedFromAndSaidToBe(codec: UpdateCodec, weight: Float) async throws {
+    let plan = Plan.tiny(epochs: 3)
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let good = plan.snapshot()
+      let parts = good.manifest.map {
+        [Float](repeating: weight, count: $0.bytes / 4).withUnsafeBytes { Data($0) }
+      }
+      let bad = Snapshot(good.stage, parts: parts)
+      var assignment = Assignment(bad)
+      assignment.codec = codec == .plain ? nil : codec
+      let refused = try await offer(session, bad, assignment)
+      #expect(!refused.loss.isFinite && refused.steps == 1 && refused.codec == nil && refused.monitors == nil)
+      #expect(refused.badNumber?.refusal == .notFinite)
+      // Whoever asks for its bytes gets them.
+      #expect(Digest(of: try await session.collect(refused)) == refused.digest)
+      try await session.send(.acknowledgement(Acknowledgement(key: refused.key, refusal: .notFinite)))
+      let diverged = server.events.all.compactMap { event -> [Int]? in
+        if case .diverged(refused.key, let step, let steps) = event { [step, steps] } else { nil }
+      }
+      #expect(diverged == [[1, 3]])
+      assignment = Assignment(good, round: 2)
+      assignment.codec = codec == .plain ? nil : codec
+      let next = try await offer(session, good, assignment)
+      #expect(next.key.round == 2 && next.badNumber == nil && next.codec == assignment.codec)
+      try await server.finish(session)
+    }
+  }
+
+  /// The settings of a plan can do the same.
+  @Test func aPlanThatDivergesIsNoReasonToEnd() async throws {
+    var plan = Plan.tiny(epochs: 2)
+    plan.method.temperature = 1e-40
+    try await withClient(plan) { server in
+      let session = try await server.welcome()
+      let snapshot = plan.snapshot()
+      for round in 1...2 {
+        let refused = try await offer(session, snapshot, Assignment(snapshot, round: round))
+        #expect(refused.key.round == round && refused.badNumber?.refusal == .notFinite)
+        try await session.send(.acknowledgement(Acknowledgement(key: refused.key, refusal: .notFinite)))
+      }
+      try await server.finish(session)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Engine
+import Testing
+
+@Suite struct DivergenceTests {
+  @Test(
+    arguments: [
+      (9999, 0.5, false), (10_001, 0.5, true), (10_001, 2, false), (20_001, 2, true), (0, 0, false),
+      (.nan, 1, true), (.infinity, 1, true), (.infinity, .infinity, true), (1, .nan, true), (3e38, 1, true),
+    ] as [(Float, Float, Bool)])
+  func aWeightMayGrowTenThousandfold(largest: Float, before: Float, isReached: Bool) {
+    #expect(Divergence.isReached(largest, after: before) == isReached)
+  }
+
+  /// Whatever the numbers come to, a training goes through, and says what came of it.
+  @Test(arguments: SelfSupervision.allCases)
+  func aTrainingThatDivergesSaysSo(ssl: SelfSupervision) {
+    let stage = Stage(.layerWise, index: 2, TinyViT.encoder, heads: TinyViT.heads, predictor: ssl.predicts)
+    var options = TinyViT.options(alignment: 0.5, epochs: 3)
+    options.ssl = ssl
+    #expect(!trained(stage, options).hasDiverged)
+    (options.schedule, options.weightDecay) = (LearningRateSchedule(rate: 1e6), 1)
+    #expect(trained(stage, options).hasDiverged)
+  }
+
+  private func trained(_ stage: Stage, _ options: TrainingOptions) -> Trainer {
+    let trainer = TinyViT.trainer(stage, options, seed: 191)
+    _ = trainer.train(RandomViews(seed: 191, count: 15), seed: 191)
+    _ = trainer.monitors
+    return trainer
+  }
+
+  /// Weights that are all as large as one may be are still a model to train from.
+  @Test(arguments: [
+    TinyViT.encoder,
+    EncoderConfiguration(family: .resnet, image: 8, patch: 1, width: 4, depth: 2, heads: 1),
+  ])
+  func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
+    for ssl in SelfSupervision.allCases {
+      let stage = Stage(.endToEnd, index: 1, encoder, heads: TinyViT.heads, predictor: ssl.predicts)
+      var options = TinyViT.options(alignment: 0.5, epochs: 2)
+      options.ssl = ssl
+      let trainer = TinyViT.trainer(stage, options, seed: 193)
+      let weights = trainer.parameters.all
+      let largest = Elementwise.largestMagnitude(weights)
+      for index in 0..<weights.count { weights.start[index] *= Divergence.mostGrowth }
+      #expect(!Divergence.isReached(Elementwise.largestMagnitude(weights), after: max(largest, 1.01)))
+      trainer.begin()
+      let summary = trainer.train(RandomViews(seed: 193, count: 15), seed: 193)
+      #expect(summary.loss.isFinite && !trainer.hasDiverged, "\(ssl), seed 193")
+    }
+  }
+
+  /// A model that is no model is no reason to end.
+  @Test(arguments: [Float.nan, .infinity, 3e38]) func aTrainingFromSuchAModelGoesThrough(weight: Float) {
+    let trainer = TinyViT.trainer(TinyViT.stage(.endToEnd), TinyViT.options(alignment: 0.5), seed: 192)
+    Elementwise.fill(trainer.parameters.all, weight)
+    trainer.begin()
+    let summary = trainer.train(RandomViews(seed: 192, count: 15), seed: 192)
+    #expect(!summary.loss.isFinite && trainer.monitors == nil)
+  }
+}

@@ -1,0 +1,153 @@
+import Engine
+import Federation
+import Foundation
+import GRDB
+import Server
+import Testing
+import Wire
+
+/// Numbers that are none, at a real server: it refuses them by name, and the others go on.
+@Suite(.timeLimit(.minutes(5))) struct DivergenceTests {
+  private typealias Member = (client: ScriptedClient, assignment: Assignment)
+
+  /// Clients that have joined, with their first assignments.
+  private func members(_ names: [String], _ server: RunningServer) async throws -> [Member] {
+    var clients: [ScriptedClient] = []
+    for name in names { clients.append(try await ScriptedClient.welcome(name, at: server.endpoint)) }
+    var members: [Member] = []
+    for client in clients { members.append((client, try await client.requireAssignment())) }
+    return members
+  }
+
+  private func submit(
+    _ member: Member, value: Float = 0.5, _ change: (inout UpdateOffer) -> Void = { _ in }
+  ) async throws -> Refusal? {
+    let update = member.client.update(member.assignment, value: value)
+    var offer = member.client.offer(member.assignment, update)
+    offer.monitors = CollapseMonitors(alignment: 0.4, uniformity: -3, deviation: 0.3, effectiveRank: 38)
+    change(&offer)
+    return try await member.client.submit(offer, update)
+  }
+
+  @Test func hostileNumbersAreRefusedByNameAndTheRoundCommits() async throws {
+    try await withServer(Plan.tiny(cohort: 7, quorum: 2)) { server, path in
+      let members = try await members(["a", "b", "c", "d", "e", "f", "g"], server)
+      #expect(try await submit(members[0], value: 3e38) == .diverged)
+      #expect(try await submit(members[1], value: -20_000) == .diverged)
+      #expect(try await submit(members[2]) { $0.monitors?.alignment = .nan } == .notFinite)
+      #expect(try await submit(members[3]) { $0.monitors?.effectiveRank = 3e38 } == .overLimit)
+      #expect(try await submit(members[4]) { $0.loss = 1e30 } == .overLimit)
+      #expect(try await submit(members[5]) == nil)
+      #expect(try await submit(members[6]) == nil)
+      let summary = try await server.events.first { event -> RoundSummary? in
+        if case .committed(let summary) = event { summary } else { nil }
+      }
+      #expect(summary.clients == 2 && summary.loss == 1 && summary.monitors?.effectiveRank == 38)
+      let named = server.events.all.reduce(into: [String: Refusal]()) { all, event in
+        if case .refused(_, let client, let refusal) = event { all[client] = refusal }
+      }
+      #expect(
+        named == ["a": .diverged, "b": .diverged, "c": .notFinite, "d": .overLimit, "e": .overLimit])
+      let rows = try await DatabaseQueue(path: path).read { try UpdateRecord.fetchAll($0) }
+      #expect(rows.count == 7 && rows.first { $0.client == "e" }?.loss == nil)
+      for (client, _) in members { await client.connection.close() }
+    }
+  }
+
+  /// Each ends its own connection, with its name; the round goes on.
+  @Test(arguments: [
+    (Message.heartbeat(Heartbeat(step: -1, steps: 3)), "heartbeat.step is -1"),
+    (.heartbeat(Heartbeat(step: 1, steps: .max)), "heartbeat.steps is no whole number of 0 to "),
+    (.heartbeat(Heartbeat(memory: .min)), "heartbeat.memory is -9223372036854775808"),
+    (.decline(Decline(key: RoundKey(stage: 1, round: 1), reason: "", seconds: .min)), "decline.seconds is "),
+  ])
+  func aBadNumberOfAnotherMessageIsAnErrorOfTheProtocol(message: Message, reason: String) async throws {
+    try await withServer(Plan.tiny(cohort: 2, quorum: 1)) { server, _ in
+      let members = try await members(["a", "b"], server)
+      try await members[0].client.connection.send(message)
+      guard case .goodbye(let goodbye) = try await members[0].client.hear() else {
+        throw Unexpected("no goodbye")
+      }
+      #expect(goodbye.reason == .protocolError && goodbye.detail.hasPrefix(reason), "\(goodbye)")
+      #expect(try await submit(members[1]) == nil)
+      _ = try await members[1].client.requireAssignment()
+      for (client, _) in members { await client.connection.close() }
+    }
+  }
+
+  /// Everybody's training diverges, as often as the plan allows: the job is given up, and says so.
+  @Test func aJobWhoseTrainingsDivergeIsGivenUpForThat() async throws {
+    try await withServer(Plan.tiny(cohort: 2, quorum: 2, attempts: 2)) { server, path in
+      var members = try await members(["a", "b"], server)
+      for attempt in 1...2 {
+        #expect(members.allSatisfy { $0.assignment.key.attempt == attempt })
+        #expect(try await submit(members[0]) { $0.loss = .nan } == .notFinite)
+        guard attempt < 2 else { break }
+        for index in members.indices {
+          members[index].assignment = try await members[index].client.requireAssignment()
+        }
+      }
+      let error = await #expect(throws: ServerError.self) { try await server.result() }
+      guard case .diverged(let key, let reason)? = error else { throw Unexpected("\(error as Any)") }
+      #expect(key == RoundKey(stage: 1, round: 1, attempt: 2) && reason.contains("1 of 1 client sent"))
+      #expect(error?.description.hasPrefix("stage 1 round 1 attempt 2 diverged: ") == true)
+      let rows = try await DatabaseQueue(path: path).read { try RoundRecord.fetchAll($0) }
+      #expect(rows.map { $0.reason?.hasPrefix("diverged: ") } == [true, true])
+      for (client, _) in members { await client.connection.close() }
+    }
+  }
+
+  /// The clients' part is good, and what the server trains on its own images comes to nothing.
+  @Test func aCalibrationThatDivergesAbandonsItsRound() async throws {
+    var plan = Plan.tiny(cohort: 1, attempts: 1)
+    plan.method.calibration = Plan.Calibration(data: "shapes:16")
+    // One over it is no float32.
+    plan.method.temperature = 1e-40
+    try await withServer(plan) { server, path in
+      let members = try await members(["a"], server)
+      #expect(try await submit(members[0]) == nil)
+      let error = await #expect(throws: ServerError.self) { try await server.result() }
+      guard case .diverged(_, let reason)? = error else { throw Unexpected("\(error as Any)") }
+      #expect(reason.contains("the new model"))
+      #expect(try Store(path).committedRounds().isEmpty)
+      await members[0].client.connection.close()
+    }
+  }
+
+  /// What is made of updates that were taken is looked at as well.
+  @Test(arguments: [Float.nan, .infinity, 1e30]) func anAggregateThatIsNoModelAbandonsItsRound(weight: Float)
+    async throws
+  {
+    try await withTemporaryFolder { folder in
+      let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
+      let leader = try Leader(Plan.tiny(cohort: 1, attempts: 2), store: store, at: .zero)
+      var effects = leader.advance(at: .zero) + leader.join(Hello(name: "a", software: "test"), at: .zero)
+      let first = leader.snapshot
+      for attempt in 1...2 {
+        let assignments = effects.compactMap {
+          if case .send(.assignment(let one), _) = $0 { one } else { nil }
+        }
+        let assignment = try #require(assignments.last)
+        #expect(assignment.key.attempt == attempt && assignment.parts == first.manifest)
+        let bytes = Data(count: first.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
+        let offer = UpdateOffer(
+          key: assignment.key, base: first.base, digest: Digest(of: bytes), bytes: bytes.count, samples: 10,
+          steps: 1, loss: 1, seconds: 1)
+        try store.updates.open(offer, from: "a").write(bytes, at: 0)
+        let judged = leader.judge(offer, isHere: true, fault: nil, from: "a", at: .zero)
+        #expect(judged.contains { if case .aggregate = $0 { true } else { false } })
+        var poisoned = first.manifest.map { first.floats($0.digest) }
+        poisoned[1][7] = weight
+        effects = leader.finishAggregation(Snapshot(first.stage, parts: poisoned.map(\.data)), at: .zero)
+        let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
+        #expect(reasons == ["diverged: the new model has numbers that are not finite, or absurdly large"])
+      }
+      let endings = effects.compactMap { if case .end(.failure(let error), _) = $0 { error } else { nil } }
+      guard let ending = endings.first, case ServerError.diverged = ending else {
+        throw Unexpected("\(endings)")
+      }
+      #expect(leader.hasEnded && leader.snapshot.base == first.base)
+      #expect(try store.committedRounds().isEmpty)
+    }
+  }
+}

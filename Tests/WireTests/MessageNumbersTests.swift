@@ -1,0 +1,65 @@
+import Engine
+import Federation
+import Foundation
+import Testing
+import Wire
+
+/// Numbers of heads as a peer may write them.
+@Suite struct MessageNumbersTests {
+  private func message(_ kind: UInt8, _ head: String) throws -> Message {
+    try Message(Frame(kind: kind, head: Data(head.utf8)))
+  }
+
+  @Test(
+    arguments: [
+      (11, #"{"step": -3, "steps": 10}"#, "heartbeat.step is -3, and must be 0 to "),
+      (11, #"{"step": 1, "steps": 9223372036854775807}"#, "heartbeat.steps is no whole number of 0 to "),
+      (11, #"{"memory": -1}"#, "heartbeat.memory is -1"),
+      (
+        13, #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "reason": "", "seconds": -9}"#,
+        "decline.seconds is -9"
+      ),
+      (13, #"{"key": {"stage": -1, "round": 1, "attempt": 1}, "reason": ""}"#, "decline.key.stage is -1"),
+      (1, #"{"protocol": -1, "name": "a", "software": "s"}"#, "hello.protocol is -1"),
+      (
+        3,
+        #"{"deadlineSeconds": "NaN", "key": {"stage": 1, "round": 1, "attempt": 1}, "others": [], "parts": [], "seed": 1, "trained": []}"#,
+        "assignment.deadlineSeconds is not a finite number"
+      ),
+    ] as [(UInt8, String, String)]) func itsFieldIsNamed(kind: UInt8, head: String, reason: String) throws
+  {
+    let error = #expect(throws: WireError.self) { try message(kind, head) }
+    #expect(error?.description.hasPrefix(reason) == true, "\(error as Any)")
+  }
+
+  /// So is what no type can hold, and what is no number.
+  @Test(
+    arguments: [
+      (11, #"{"step": 1e30}"#, "heartbeat.step is no whole number"),
+      (11, #"{"memory": 99999999999999999999}"#, "heartbeat.memory is no whole number"),
+      (11, #"{"steps": 0.5}"#, "heartbeat.steps is no whole number"),
+      (11, #"{"steps": "NaN"}"#, "a heartbeat with an unreadable head: steps: "),
+      (
+        13, #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "reason": "", "seconds": 1e400}"#,
+        "decline.seconds is no whole number"
+      ),
+      (1, #"{"protocol": 1e400, "name": "a", "software": "s"}"#, "a hello with an unreadable head: "),
+    ] as [(UInt8, String, String)]) func whatNoTypeHoldsIsNamedToo(kind: UInt8, head: String, reason: String)
+    throws
+  {
+    let error = #expect(throws: WireError.self) { try message(kind, head) }
+    #expect(error?.description.hasPrefix(reason) == true, "\(error as Any)")
+  }
+
+  /// The round says what is wrong with an offer, by its name.
+  @Test func anOfferComesThroughWhateverItsNumbers() throws {
+    var numbers = RandomNumbers(3)
+    var offer = RandomMessage.offer(&numbers)
+    (offer.loss, offer.seconds, offer.samples) = (.nan, -.infinity, .min)
+    guard case .offer(let back) = try Message(try Message.offer(offer).frame()) else {
+      throw WireError.malformed("no offer")
+    }
+    #expect(back.loss.isNaN && back.seconds == -.infinity && back.samples == .min)
+    #expect(back.badNumber?.field == "offer.loss")
+  }
+}
