@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Support
 
 /// Messages as frames and back (docs/protocol.md).
 extension Message {
@@ -99,7 +100,8 @@ extension Message {
     do {
       return try decoder.decode(Head.self, from: frame.head)
     } catch {
-      throw .badHead(kind: "\(kind)", reason: Self.reason(error))
+      // It quotes what it could not read.
+      throw .badHead(kind: "\(kind)", reason: ForeignText(Self.reason(error)).description)
     }
   }
 
