@@ -63,7 +63,7 @@ struct CheckCommand: AsyncParsableCommand {
           throw RunCommand.failure(error)
         }
       }
-      print(json ? try Commands.json(report) : report.table)
+      try StandardOutput.write(json ? Commands.json(report) : report.table)
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
         .first
       {

@@ -22,6 +22,6 @@ struct EnrolCommand: AsyncParsableCommand {
   func validate() throws { try checkName(name) }
 
   func run() async throws {
-    try await reporting { print(try options.folder.enrol(name)) }
+    try await reporting { try StandardOutput.write(try options.folder.enrol(name)) }
   }
 }
