@@ -51,7 +51,8 @@ import Testing
       errors.drain()
     }
     let (reading, writing) = try pipe()
-    #expect(dup3(writing, full, O_CLOEXEC) == full)
+    #expect(dup2(writing, full) == full)
+    _ = fcntl(full, F_SETFD, FD_CLOEXEC)
     close(writing)
     errors.write("room again\n")
     errors.drain()

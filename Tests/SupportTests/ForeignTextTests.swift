@@ -29,8 +29,8 @@ import Testing
     #expect(ForeignText(exact).description == exact)
     #expect(ForeignText(exact + "y").description == exact.dropLast() + "…")
     // An escape is there as a whole or not at all.
-    #expect(ForeignText("abc\u{1B}d", limit: 9).description == #"abc\u{1B}…"#)
-    #expect(ForeignText("abc\u{1B}d", limit: 8).description == "abc…")
+    #expect(ForeignText("abc\u{1B}de", limit: 10).description == #"abc\u{1B}…"#)
+    #expect(ForeignText("abc\u{1B}de", limit: 9).description == "abc…")
     // One letter to a reader, and without a limit to a memory.
     let tower = "e" + String(repeating: "\u{301}", count: 1_000_000)
     #expect(ForeignText(tower).description.unicodeScalars.count <= ForeignText.limit)
