@@ -1,6 +1,6 @@
 // swift-tools-version:6.1
 // Imports go one way, and the targets make the compiler keep it:
-// Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch, Simulation ->
+// Support -> Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch, Simulation ->
 // the commands.
 import PackageDescription
 
@@ -90,23 +90,30 @@ let package = Package(
     // What glibc has and its Swift overlay leaves out: the allocator's settings, an early start for the disk.
     .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
 
+    library("Support", in: "Sources/Core/Support", []),
     library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
     library(
-      "Datasets", in: "Sources/Core/Datasets", ["Engine", "CJPEG", "CPNG", "CZlib"], vectorised: true),
-    library("Federation", in: "Sources/Core/Federation", ["Engine", "Datasets", "CSSL", yams]),
+      "Datasets", in: "Sources/Core/Datasets", ["Support", "Engine", "CJPEG", "CPNG", "CZlib"],
+      vectorised: true),
+    library("Federation", in: "Sources/Core/Federation", ["Support", "Engine", "Datasets", "CSSL", yams]),
     library("Export", in: "Sources/Core/Export", ["Engine", "Federation"]),
-    library("Certificates", in: "Sources/Core/Certificates", ["CSSL"]),
-    library("Wire", in: "Sources/Core/Wire", ["Federation", "Certificates", "CSSL", "CDeflate", sockets]),
-    library("Server", in: "Sources/Server", ["Wire", "Certificates", "Datasets", grdb, sqlite]),
+    library("Certificates", in: "Sources/Core/Certificates", ["Support", "CSSL"]),
+    library(
+      "Wire", in: "Sources/Core/Wire",
+      ["Support", "Federation", "Certificates", "CSSL", "CDeflate", sockets]),
+    library("Server", in: "Sources/Server", ["Support", "Wire", "Certificates", "Datasets", grdb, sqlite]),
     library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
     library("Pages", in: "Sources/Pages", []),
     library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),
     library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
 
-    library("Commands", in: "Sources/Commands", ["Wire", "Datasets", "CGlibc", arguments, logging, signals]),
+    library(
+      "Commands", in: "Sources/Commands",
+      ["Support", "Wire", "Datasets", "CGlibc", arguments, logging, signals]),
     // What 'fedserver init' writes is deploy's own, by links.
     command(
-      "fedserver", ["Commands", "Server", "Watch", "Pages", "Certificates", "Datasets", "Export"],
+      "fedserver",
+      ["Support", "Commands", "Server", "Watch", "Pages", "Certificates", "Datasets", "Export"],
       embedding: [
         "fedserver.service", "fedserver.default", "fedclient.service", "fedclient.default", "first.yaml",
         "first-steps.md",
@@ -116,6 +123,7 @@ let package = Package(
 
     // How long tests wait.
     library("TestSupport", in: "Tests/TestSupport", ["Wire"]),
+    tests("Support"),
     tests("Engine"),
     // Files of every format that images are found in, made by the tests.
     library("DataFiles", in: "Tests/DataFiles", ["Engine", "CTurboJPEG", "CPNG", "CZlib"]),

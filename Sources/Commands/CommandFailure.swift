@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import Support
 
 /// How a command ends when it cannot do its work: one line and a number (README, exit codes).
 package struct CommandFailure: Error {
@@ -19,6 +19,7 @@ package struct CommandFailure: Error {
     /// The same as argument-parser's own.
     case usage = 64
     /// The codes that a shell has for a process that a signal ended.
+    case hungUp = 129
     case interrupted = 130
     case terminated = 143
 
@@ -31,12 +32,13 @@ package struct CommandFailure: Error {
       case .address: "the address cannot be listened on"
       case .unreachable: "the server cannot be reached"
       case .turnedAway: "the server turned the client away, or makes no sense"
-      case .store: "the database, or another file or folder, cannot be used"
+      case .store: "the database, standard output, or another file or folder, cannot be used"
       case .gaveUp: "the job was given up: too few updates, as often as the plan allows"
       case .processor: "this build needs AVX2 and FMA: build with STRATA_BASELINE=1 make build"
       case .memory: "a stage does not fit into the memory that the client may have"
       case .diverged: "the training diverged: what came of it is not finite, or absurdly large"
       case .usage: "the command line is wrong"
+      case .hungUp: "stopped by SIGHUP (the terminal went away) before there was a result"
       case .interrupted: "stopped by SIGINT (Ctrl-C) before there was a result"
       case .terminated: "stopped by SIGTERM before there was a result"
       }
@@ -62,7 +64,7 @@ package func reporting(_ command: String, _ body: () async throws -> Void) async
     }
     try await body()
   } catch let failure as CommandFailure {
-    FileHandle.standardError.write(Data("\(command): \(failure.message)\n".utf8))
+    StandardError.shared.write("\(command): \(ForeignText.lines(failure.message))\n")
     throw ExitCode(failure.code.rawValue)
   }
 }

@@ -2,15 +2,15 @@ import Foundation
 import Synchronization
 import UnixSignals
 
-/// Runs `body`; at the first SIGINT or SIGTERM `stop` is called, and `body` is expected to end soon. A second
-/// SIGINT ends the process at once, a second SIGTERM changes nothing.
+/// Runs `body`; at the first SIGINT, SIGTERM or SIGHUP `stop` is called, and `body` is expected to end soon. A second
+/// SIGINT ends the process at once, any other changes nothing. Where SIGHUP is ignored, as by nohup, it stays so.
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   try await stoppingOnSignal({ _ in await stop() }, body)
 }
 
-/// Runs work that is worth nothing before its end: at the first SIGINT or SIGTERM its task is cancelled. Once it has
+/// Runs work that is worth nothing before its end: at the first of those signals its task is cancelled. Once it has
 /// ended, `undo` is called, the line `last` takes the place of what `terminal` shows, and the process ends with the
 /// signal's code.
 package func resultUnlessStopped<Result: Sendable>(
@@ -21,14 +21,16 @@ package func resultUnlessStopped<Result: Sendable>(
   let work = Task { try await body() }
   do {
     return try await stoppingOnSignal({ signal in
-      stop.code.withLock { $0 = signal == .sigint ? .interrupted : .terminated }
+      stop.code.withLock {
+        $0 = signal == .sigint ? .interrupted : signal == .sighup ? .hungUp : .terminated
+      }
       work.cancel()
     }) { try await work.value }
   } catch {
     guard let code = stop.code.withLock({ $0 }) else { throw error }
     undo()
     terminal.end("\(command): \(last)")
-    fflush(nil)
+    StandardError.shared.drain()
     // Threads that were left to themselves must not meet what an ordinary end takes away beneath them.
     _exit(code.rawValue)
   }
@@ -44,7 +46,8 @@ private func stoppingOnSignal<Result: Sendable>(
   _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   // The trap is set before the body starts: a signal that comes early is not lost.
-  let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+  let trapped: [UnixSignal] = [.sigint, .sigterm] + (isIgnored(SIGHUP) ? [] : [.sighup])
+  let signals = await UnixSignalsSequence(trapping: trapped)
   return try await withThrowingTaskGroup(of: Result?.self) { group in
     group.addTask {
       var isStopping = false
@@ -59,8 +62,18 @@ private func stoppingOnSignal<Result: Sendable>(
     group.addTask { try await body() }
     defer { group.cancelAll() }
     while let result = try await group.next() {
-      if let result { return result }
+      guard let result else { continue }
+      // What is left to do with it, such as to print it, can be ended as anything can.
+      for signal in trapped { Foundation.signal(signal.rawValue, SIG_DFL) }
+      return result
     }
     preconditionFailure("the body ended without a result")
   }
+}
+
+private func isIgnored(_ signal: Int32) -> Bool {
+  var action = sigaction()
+  guard sigaction(signal, nil, &action) == 0 else { return false }
+  return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+    == unsafeBitCast(SIG_IGN, to: Int.self)
 }

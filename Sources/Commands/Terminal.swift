@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Synchronization
 
 /// Progress for people: lines that stay, and on a terminal a block below them that is redrawn.
@@ -24,8 +25,7 @@ package final class Terminal: Sendable {
   /// A line that stays.
   package func line(_ text: String) {
     state.withLock { state in
-      write(Self.erase(state.widths) + text + "\n")
-      state.widths = []
+      if write(Self.erase(state.widths) + ForeignText.lines(text) + "\n") { state.widths = [] }
     }
   }
 
@@ -35,12 +35,15 @@ package final class Terminal: Sendable {
     guard isInteractive else { return }
     state.withLock { state in
       guard !state.isOver, ContinuousClock.now - state.lastDraw > .milliseconds(100) else { return }
+      // A terminal that stands still needs no block for later.
+      guard StandardError.shared.isIdle else { return }
       state.lastDraw = .now
       let columns = Self.columns
       // In the last column some terminals begin a new line by themselves.
       let lines = block(columns).map { $0.prefix(columns - 1) }
-      write(Self.erase(state.widths) + lines.joined(separator: "\n") + "\n")
-      state.widths = lines.map(\.count)
+      if write(Self.erase(state.widths) + lines.joined(separator: "\n") + "\n") {
+        state.widths = lines.map(\.count)
+      }
     }
   }
 
@@ -53,8 +56,7 @@ package final class Terminal: Sendable {
   /// Takes the block away.
   package func clear() {
     state.withLock { state in
-      write(Self.erase(state.widths))
-      state.widths = []
+      if write(Self.erase(state.widths)) { state.widths = [] }
     }
   }
 
@@ -89,8 +91,6 @@ package final class Terminal: Sendable {
     return String(repeating: "\u{1B}[1A\u{1B}[2K", count: rows) + "\r"
   }
 
-  private func write(_ text: String) {
-    guard !text.isEmpty else { return }
-    FileHandle.standardError.write(Data(text.utf8))
-  }
+  /// Returns whether it will be written, if anything is.
+  private func write(_ text: String) -> Bool { text.isEmpty || StandardError.shared.write(text) }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import Support
 
 /// An option that a command does not have, where the parser complains of what is missing instead.
 struct UnknownOption {
@@ -43,6 +44,14 @@ extension AsyncParsableCommand {
   /// Runs the command that this process was started for. Of a command line that lacks something and has an option that
   /// does not exist, the latter is told: it is a slip of the pen for the former.
   package static func start() async {
+    StandardStreams.prepare()
+    let code = await run()
+    StandardError.shared.drain()
+    Foundation.exit(code)
+  }
+
+  /// Returns the exit code.
+  private static func run() async -> Int32 {
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -50,15 +59,33 @@ extension AsyncParsableCommand {
       } else {
         try command.run()
       }
+      return 0
     } catch {
       let words = Array(CommandLine.arguments.dropFirst())
       if message(for: error).hasPrefix("Missing expected argument"),
         let unknown = UnknownOption(among: words, of: Self.self)
       {
-        FileHandle.standardError.write(Data("Error: \(unknown.message)\n\(unknown.usage)\n".utf8))
-        exit(withError: ExitCode(CommandFailure.Code.usage.rawValue))
+        StandardError.shared.write("Error: \(unknown.message)\n\(unknown.usage)\n")
+        return CommandFailure.Code.usage.rawValue
       }
-      exit(withError: error)
+      return end(with: error)
+    }
+  }
+
+  /// Says what there is to say of the end: help and versions are results.
+  private static func end(with error: any Error) -> Int32 {
+    let (code, text) = (exitCode(for: error), fullMessage(for: error))
+    guard !text.isEmpty else { return code.rawValue }
+    guard code.isSuccess else {
+      StandardError.shared.write("\(ForeignText.lines(text))\n")
+      return code.rawValue
+    }
+    do {
+      try StandardOutput.write(text)
+      return code.rawValue
+    } catch {
+      StandardError.shared.write("\(_commandName): \((error as? CommandFailure)?.message ?? "\(error)")\n")
+      return CommandFailure.Code.store.rawValue
     }
   }
 }

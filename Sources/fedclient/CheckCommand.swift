@@ -68,7 +68,7 @@ struct CheckCommand: AsyncParsableCommand {
           throw RunCommand.failure(error)
         }
       }
-      print(json ? try Commands.json(report) : report.table)
+      try StandardOutput.write(json ? Commands.json(report) : report.table)
       guard report.data.images >= 2 else {
         throw CommandFailure(.data, report.tooFew.description)
       }

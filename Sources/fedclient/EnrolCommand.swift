@@ -45,7 +45,8 @@ struct EnrolCommand: AsyncParsableCommand {
         let enrolment = Enrolment(code, at: try endpoint)
         let certificate = try await enrolment.run(into: folder)
         let end = certificate.expires.day
-        print("\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(end)")
+        try StandardOutput.write(
+          "\(code.name) is enrolled; its certificate is in \(folder.path) and is valid until \(end)")
       } catch {
         throw RunCommand.failure(error)
       }

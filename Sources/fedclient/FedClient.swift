@@ -19,7 +19,7 @@ struct FedClient: AsyncParsableCommand {
   /// How its commands can end.
   private static let codes = CommandHelp.exitCodes(
     .plan, .data, .unreachable, .turnedAway,
-    .store, .processor, .memory, .usage, .interrupted, .terminated)
+    .store, .processor, .memory, .usage, .hungUp, .interrupted, .terminated)
 
   static func main() async { await start() }
 }

@@ -44,7 +44,8 @@ struct AuthorityCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let certificate = try options.folder.createAuthority(name, days: days)
-      print("authority \(name), \(until(certificate)); keep a copy of \(options.folder.path)/authority.key")
+      try StandardOutput.write(
+        "authority \(name), \(until(certificate)); keep a copy of \(options.folder.path)/authority.key")
     }
   }
 }
@@ -82,7 +83,7 @@ struct ServerCertificateCommand: AsyncParsableCommand {
     try await reporting {
       let hosts = withLoopback([name] + host)
       let certificate = try options.folder.createServer(name, hosts: hosts, days: days)
-      print("server \(hosts.joined(separator: ", ")), \(until(certificate))")
+      try StandardOutput.write("server \(hosts.joined(separator: ", ")), \(until(certificate))")
     }
   }
 }
@@ -119,7 +120,7 @@ struct ClientCertificateCommand: AsyncParsableCommand {
     try await reporting {
       let folder = ClientCertificate(URL(fileURLWithPath: out, isDirectory: true))
       let certificate = try options.folder.createClient(name, days: days, in: folder)
-      print("client \(name), \(until(certificate)): \(folder.path)")
+      try StandardOutput.write("client \(name), \(until(certificate)): \(folder.path)")
     }
   }
 }

@@ -20,7 +20,7 @@ struct DatabaseQuestion: ParsableArguments {
   ) async throws {
     try await reporting {
       let answer = try reading(database) { try read(database) }
-      print(json ? try Commands.json(answer) : text(answer))
+      try StandardOutput.write(json ? Commands.json(answer) : text(answer))
     }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Certificates
+import Commands
 import Foundation
 
 struct EnrolCommand: AsyncParsableCommand {
@@ -22,6 +23,6 @@ struct EnrolCommand: AsyncParsableCommand {
   func validate() throws { try checkName(name) }
 
   func run() async throws {
-    try await reporting { print(try options.folder.enrol(name)) }
+    try await reporting { try StandardOutput.write("\(options.folder.enrol(name))") }
   }
 }

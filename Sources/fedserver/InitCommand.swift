@@ -54,7 +54,8 @@ struct InitCommand: AsyncParsableCommand {
       let hosts = host.isEmpty ? [ProcessInfo.processInfo.hostName] : host
       let first = FirstDeployment(hosts: hosts, clients: client, data: data)
       try StagedFolder(folder).fill { try first.write(into: $0) }
-      print("\(folder) is written. It says how to go on in README.md:\n\n\(first.steps)", terminator: "")
+      try StandardOutput.write(
+        "\(folder) is written. It says how to go on in README.md:\n\n\(first.steps)", terminator: "")
     }
   }
 }

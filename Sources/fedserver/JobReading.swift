@@ -2,6 +2,7 @@ import Commands
 import Foundation
 import Pages
 import Server
+import Support
 import Watch
 
 /// A database's job as it is at one moment. Throws ``CommandFailure`` where there is none, and `StoreError`.
@@ -18,9 +19,10 @@ extension CommandFailure {
   }
 }
 
-/// Cells in columns, each as wide as its widest; what is a number stands at the right.
+/// Cells in columns, each as wide as its widest; what is a number stands at the right. What a cell holds may come from
+/// a database that somebody else has written.
 func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
-  let rows = rows.map { $0.map(cell) }
+  let rows = rows.map { $0.map { ForeignText($0).description } }
   let widths = heads.indices.map { column in
     ([heads[column].0] + rows.map { $0[column] }).map(\.count).max() ?? 0
   }

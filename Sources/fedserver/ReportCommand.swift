@@ -32,7 +32,7 @@ struct ReportCommand: AsyncParsableCommand {
       let (recorded, overview) = try reading(database) { try readJob(database) }
       let page = ReportPage(overview, plan: recorded.job.plan)
       try file.write(Data(page.html.utf8))
-      print(
+      try StandardOutput.write(
         "\(out): \(counted(overview.rounds.count, "round")), \(counted(overview.clients.count, "client"))")
     }
   }

@@ -28,7 +28,7 @@ struct RevokeCommand: AsyncParsableCommand {
       guard !parts.isEmpty else {
         throw CertificateError("\(name) has no certificate that is not revoked, and no unused code")
       }
-      print("\(parts.joined(separator: " and ")) of \(name) revoked")
+      try StandardOutput.write("\(parts.joined(separator: " and ")) of \(name) revoked")
     }
   }
 
@@ -56,11 +56,13 @@ struct CertificateListCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let books = Books(certificates: options.folder.issued, codes: options.folder.openCodes())
-      if json { return print(try Commands.json(books)) }
+      if json { return try StandardOutput.write(Commands.json(books)) }
       for one in books.certificates {
-        print("\(one.serial)  \(one.role.rawValue)  \(one.name)  \(Self.state(one))")
+        try StandardOutput.write("\(one.serial)  \(one.role.rawValue)  \(one.name)  \(Self.state(one))")
       }
-      for code in books.codes { print("unused code  \(code.name)  good until \(code.expires.minute)") }
+      for code in books.codes {
+        try StandardOutput.write("unused code  \(code.name)  good until \(code.expires.minute)")
+      }
     }
   }
 

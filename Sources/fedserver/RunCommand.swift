@@ -130,7 +130,7 @@ struct RunCommand: AsyncParsableCommand {
             }
           }
         }
-        print("encoder \(snapshot.encoderDigest)")
+        log.printing("encoder \(snapshot.encoderDigest)")
       } catch is CancellationError {
         log.stopped()
       } catch {

@@ -3,6 +3,7 @@ import Federation
 import Foundation
 import Logging
 import Server
+import Support
 import Synchronization
 import Wire
 
@@ -12,8 +13,25 @@ struct ServerLog: Sendable {
   private let waiting = LastLine()
   /// Clients that a line names before it counts the others.
   private static let named = 10
+  private let unauthenticated: LimitedLines
 
-  func stopped() { logger.notice("stopped; the job goes on when the server is started again") }
+  init() {
+    let logger = logger
+    unauthenticated = LimitedLines { logger.warning("\($0)") }
+  }
+
+  func stopped() {
+    unauthenticated.end()
+    logger.notice("stopped; the job goes on when the server is started again")
+  }
+
+  /// Prints the job's result, which is no reason to fail: the database has it.
+  func printing(_ result: String) {
+    unauthenticated.end()
+    do { try StandardOutput.write(result, patience: .seconds(2)) } catch {
+      logger.warning("\(result) could not be printed: \((error as? CommandFailure)?.message ?? "\(error)")")
+    }
+  }
 
   func watched(at endpoint: Endpoint) {
     if !endpoint.isLoopback {
@@ -42,7 +60,7 @@ struct ServerLog: Sendable {
         "the certificate of \(client) is valid for \(days == 1 ? "1 more day" : "\(days) more days")")
     case .ending(let certificate):
       logger.log(level: certificate.days < 0 ? .error : .warning, "\(certificate)")
-    case .turnedAway(let peer, let reason): logger.warning("\(peer) is turned away: \(reason)")
+    case .turnedAway(let peer, let reason): unauthenticated.line("\(peer) is turned away: \(reason)")
     case .recruiting(let key, let present, let needed):
       let line = "\(key) waits for clients: \(present) of \(needed) are here"
       if waiting.isNew(line) { logger.info("\(line)") }

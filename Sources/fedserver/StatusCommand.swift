@@ -3,6 +3,7 @@ import Commands
 import Federation
 import Foundation
 import Server
+import Support
 import Watch
 
 struct StatusCommand: AsyncParsableCommand {
@@ -80,6 +81,7 @@ struct StatusCommand: AsyncParsableCommand {
     if status.phase == .failed { lines.append("start the server again to go on with this round") }
     let refusals = (status.refusals ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     if !refusals.isEmpty { lines.append("updates refused so far: \(refusals.joined(separator: ", "))") }
-    return lines.joined(separator: "\n")
+    // Names and reasons are as the database has them.
+    return lines.map { ForeignText($0, limit: 2000).description }.joined(separator: "\n")
   }
 }

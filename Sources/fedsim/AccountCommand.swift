@@ -33,8 +33,8 @@ struct AccountCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let account = Account(try readPlan(plan), images: images)
-      guard json else { return print(account.table, terminator: "") }
-      print(try Commands.json(account))
+      guard json else { return try StandardOutput.write(account.table, terminator: "") }
+      try StandardOutput.write(Commands.json(account))
     }
   }
 }

@@ -27,10 +27,10 @@ struct BenchCodecCommand: AsyncParsableCommand {
       let rows = try await resultUnlessStopped("fedsim") {
         try await TrainingThread.abandonable("benchmark") { try CodecBenchmark(plan).run() }
       }
-      if json { return print(try Commands.json(rows)) }
-      print("codec      of float32   numbers     coded   decoded  of which numbers, MB/s")
+      if json { return try StandardOutput.write(Commands.json(rows)) }
+      try StandardOutput.write("codec      of float32   numbers     coded   decoded  of which numbers, MB/s")
       for row in rows {
-        print(
+        try StandardOutput.write(
           row.codec.padding(toLength: 10, withPad: " ", startingAt: 0)
             + String(
               format: "%9.1f %% %9.0f %9.0f %9.0f %9.0f", 100 * Double(row.codedBytes) / Double(row.bytes),

@@ -95,20 +95,21 @@ struct BenchStepCommand: AsyncParsableCommand {
     } catch let error as MemoryPlan.TooSmall {
       throw CommandFailure(.memory, error.description)
     }
-    if json { return print(try Commands.json(result)) }
-    print(
+    if json { return try StandardOutput.write(Commands.json(result)) }
+    try StandardOutput.write(
       "\(result.strategy), \(result.ssl), stage \(result.stage), batch \(result.batch), \(result.threads) threads"
     )
-    print(
+    try StandardOutput.write(
       String(
         format: "step    %.3f s at least, %.3f s median", result.stepSeconds.min, result.stepSeconds.median))
-    print(
+    try StandardOutput.write(
       String(
         format: "rate    %.1f GFLOP/s, %.2f of sgemm's %.1f", result.gflops, result.fraction,
         result.sgemmGflops))
-    print(String(format: "memory  %.0f MB resident at most", Double(result.peakMemoryBytes) / 1e6))
+    try StandardOutput.write(
+      String(format: "memory  %.0f MB resident at most", Double(result.peakMemoryBytes) / 1e6))
     if let planned = result.plannedMemoryBytes, let got = result.trainerMemoryBytes {
-      print(
+      try StandardOutput.write(
         String(
           format: "planned %.1f MB for the trainer; it took %.1f MB", Double(planned) / 1e6, Double(got) / 1e6
         ))

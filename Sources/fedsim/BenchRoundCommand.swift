@@ -42,8 +42,8 @@ struct BenchRoundCommand: AsyncParsableCommand {
       let result = try await resultUnlessStopped("fedsim") {
         try await benchmark.run { ["bench", "round-server", $0.path, $1.path] }
       }
-      if json { return print(try Commands.json(result)) }
-      print(
+      if json { return try StandardOutput.write(Commands.json(result)) }
+      try StandardOutput.write(
         String(
           format:
             "%d clients, %.2f MB each way: %.3f s a round, %.1f MB a round, server at most %.1f MB resident",
@@ -65,8 +65,8 @@ struct BenchRoundServerCommand: AsyncParsableCommand {
       Descriptors.raiseLimit()
       let peak = try await RoundBenchmark.serve(
         try readPlan(plan), in: URL(fileURLWithPath: folder, isDirectory: true)
-      ) { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
-      print(peak)
+      ) { StandardError.shared.write("\($0)\n") }
+      try StandardOutput.write("\(peak)")
     }
   }
 }

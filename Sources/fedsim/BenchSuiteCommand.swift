@@ -35,22 +35,23 @@ struct BenchSuiteCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let results = try await resultUnlessStopped("fedsim") { [json] in try await Self.run(isShown: !json) }
-      if json { return print(try Commands.json(results)) }
-      Self.compare(results, batch: 128)
-      Self.compare(results, batch: 256)
+      if json { return try StandardOutput.write(Commands.json(results)) }
+      try Self.compare(results, batch: 128)
+      try Self.compare(results, batch: 256)
     }
   }
 
   /// Times all cases, one after the other; `isShown`: each is a line of the table as it comes.
   private static func run(isShown: Bool) async throws -> [String: StepBenchmark.Result] {
     if isShown {
-      print("case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
+      try StandardOutput.write(
+        "case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
     }
     var results: [String: StepBenchmark.Result] = [:]
     for (name, options) in cases {
       let result = try await measure(options)
       results[name] = result
-      if isShown { print(line(name, result)) }
+      if isShown { try StandardOutput.write(line(name, result)) }
     }
     return results
   }
@@ -62,10 +63,10 @@ struct BenchSuiteCommand: AsyncParsableCommand {
         result.gflops, result.sgemmGflops, result.fraction, Double(result.peakMemoryBytes) / 1e6)
   }
 
-  private static func compare(_ results: [String: StepBenchmark.Result], batch: Int) {
+  private static func compare(_ results: [String: StepBenchmark.Result], batch: Int) throws {
     guard let layerWise = results["layer-wise 12, \(batch)"], let endToEnd = results["end-to-end, \(batch)"]
     else { return }
-    print(
+    try StandardOutput.write(
       String(
         format: "batch %d, end-to-end over layer-wise: %.1f times the memory, %.1f times the time", batch,
         Double(endToEnd.peakMemoryBytes) / Double(layerWise.peakMemoryBytes),

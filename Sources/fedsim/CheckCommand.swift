@@ -46,8 +46,8 @@ struct CheckCommand: AsyncParsableCommand {
     let outcome = try await resultUnlessStopped("fedsim") {
       try await HostileBytes.run(inputs: inputs, seed: seed)
     }
-    if json { return print(try Commands.json(outcome)) }
-    print(
+    if json { return try StandardOutput.write(Commands.json(outcome)) }
+    try StandardOutput.write(
       "\(outcome.inputs) inputs from seed \(seed): \(outcome.refused) refused, \(outcome.understood) frames "
         + "understood, at most \(outcome.mostPending) bytes kept")
   }
@@ -89,7 +89,7 @@ struct CheckCommand: AsyncParsableCommand {
       let tally = try await resultUnlessStopped("fedsim", on: terminal) {
         try await Self.run(range, on: terminal)
       }
-      print(json ? try Commands.json(tally) : tally.text)
+      try StandardOutput.write(json ? Commands.json(tally) : tally.text)
       guard tally.failures.isEmpty else { throw ExitCode(CommandFailure.Code.failed.rawValue) }
     }
   }

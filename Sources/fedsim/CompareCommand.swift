@@ -110,8 +110,13 @@ struct CompareCommand: AsyncParsableCommand {
         }
       }
       let columns = Terminal.columns(of: STDOUT_FILENO)
-      print(json ? try report.json() : ComparisonTable.text(of: report, columns: columns), terminator: "")
-      if !json { print("\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)") }
+      try StandardOutput.write(
+        json ? escapedJSON(report.json()) : ComparisonTable.text(of: report, columns: columns), terminator: ""
+      )
+      if !json {
+        try StandardOutput.write(
+          "\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)")
+      }
       try Self.fail(report)
     }
   }

@@ -48,11 +48,11 @@ struct ConformanceCommand: AsyncParsableCommand {
       var rows: [Row] = []
       for golden in folder.cases {
         let outcome = Conformance.run(golden)
-        if !json { print(outcome.line) }
+        if !json { try StandardOutput.write(outcome.line) }
         rows.append(Row(outcome))
       }
       let failed = rows.count { !$0.passed }
-      print(json ? try Commands.json(rows) : "\(rows.count - failed) passed, \(failed) failed")
+      try StandardOutput.write(json ? Commands.json(rows) : "\(rows.count - failed) passed, \(failed) failed")
       if failed > 0 { throw ExitCode(CommandFailure.Code.failed.rawValue) }
     }
   }

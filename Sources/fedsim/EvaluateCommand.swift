@@ -66,7 +66,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       let report = try await resultUnlessStopped("fedsim", on: terminal) {
         try await TrainingThread.abandonable("evaluation") { try evaluate(on: terminal) }
       }
-      print(json ? try Commands.json(report) : report.table)
+      try StandardOutput.write(json ? Commands.json(report) : report.table)
     }
   }
 

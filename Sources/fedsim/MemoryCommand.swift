@@ -44,7 +44,7 @@ struct MemoryCommand: AsyncParsableCommand {
         plan, stage: stage, images: images ?? plan.local.batch, threads: threads)
       do {
         let result = try await TrainingThread.run("training") { try measurement.measure() }
-        print(try json(result))
+        try StandardOutput.write(json(result))
       } catch let error as MemoryPlan.TooSmall {
         throw CommandFailure(.memory, "stage \(stage): \(error)")
       }

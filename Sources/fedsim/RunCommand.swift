@@ -115,9 +115,10 @@ struct RunCommand: AsyncParsableCommand {
         }
       }
       progress.end()
-      if json { return print(try Commands.json(summary)) }
-      print(summary.table, terminator: "")
-      print("report           \(settings.out.appendingPathComponent("summary.json").relativePath)")
+      if json { return try StandardOutput.write(Commands.json(summary)) }
+      try StandardOutput.write(summary.table, terminator: "")
+      try StandardOutput.write(
+        "report           \(settings.out.appendingPathComponent("summary.json").relativePath)")
     }
   }
 

@@ -24,14 +24,15 @@ struct TrafficCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       let account = TrafficAccount(try readPlan(plan))
-      if json { return print(try Commands.json(account)) }
-      print("missed  strategy     updates   layers        up, MB  down, MB  of end-to-end   times less")
+      if json { return try StandardOutput.write(Commands.json(account)) }
+      try StandardOutput.write(
+        "missed  strategy     updates   layers        up, MB  down, MB  of end-to-end   times less")
       for line in account.lines {
         let words = [
           (String(format: "%.0f %%", 100 * line.dropout), 8), (line.strategy.rawValue, 13),
           (line.codec.rawValue, 10), (line.layers.rawValue, 10),
         ]
-        print(
+        try StandardOutput.write(
           words.map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined()
             + String(
               format: "%10.1f%10.1f%15.4f%13.2f", Double(line.bytesUp) / 1e6, Double(line.bytesDown) / 1e6,

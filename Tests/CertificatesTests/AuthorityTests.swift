@@ -19,6 +19,17 @@ import Testing
     #expect(throws: CertificateError.self) { try Authority(authority.certificate, other.key) }
   }
 
+  /// Whoever shows a certificate has had it made with any name.
+  @Test func aNameIsOneHarmlessLine() throws {
+    let key = try PrivateKey()
+    let certificate = try authority.issue(
+      .server, name: "a\u{1B}[2J\nb", hosts: ["c\u{9B}d\r\ne"], key: key, days: 1)
+    #expect(certificate.name == #"a\u{1B}[2J\nb"#)
+    #expect(!certificate.hosts.isEmpty && certificate.hosts.allSatisfy { !$0.contains(where: \.isNewline) })
+    #expect(
+      certificate.hosts.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0 != "\u{9B}" } })
+  }
+
   @Test func itEndsAfterItsDays() throws {
     let start = Date()
     let certificate = try authority.issue(.client, name: "a", key: try PrivateKey(), days: 3)

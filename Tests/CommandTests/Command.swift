@@ -21,6 +21,21 @@ struct Command {
     let number: Int32
   }
 
+  /// Where one of a command's two streams leads.
+  enum Stream: CaseIterable {
+    /// To this process, which reads it.
+    case read
+    case closed
+    /// To a disk without room.
+    case full
+    /// To a pipe whose reader has gone.
+    case abandoned
+    /// To a pipe that is full, and that nobody reads.
+    case stuck
+
+    static let broken: [Stream] = [.closed, .full, .abandoned, .stuck]
+  }
+
   /// What it says on standard error, line by line as it comes.
   let errors: LineLog
   private let output: LineLog
@@ -36,32 +51,46 @@ struct Command {
 
   /// Starts an executable of the package, or one that is named by its whole path.
   ///
-  /// `environment` comes on top of this process's. With `columns` its standard error is a terminal so wide.
+  /// `environment` comes on top of this process's. With `columns` its standard error is a terminal so wide. Of a stream
+  /// that is not read nothing is known.
   init(
     _ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:],
-    columns: Int? = nil
+    columns: Int? = nil, output: Stream = .read, errors: Stream = .read
   ) throws {
     let path = name.hasPrefix("/") ? name : Self.folder.appendingPathComponent(name).path
     let words = [path] + arguments
-    let (process, output, errors) = try Self.births.withLock { _ in
-      try Self.spawn(path, words, environment, columns)
+    let (process, reading, unread) = try Self.births.withLock { _ in
+      let channels = (
+        try Channel(output), try columns.map(Channel.init(columns:)) ?? Channel(errors)
+      )
+      let process = try Self.spawn(path, words, environment, channels.0, channels.1)
+      return (
+        process, (channels.0.reading, channels.1.reading),
+        [channels.0.unread, channels.1.unread].compactMap { $0 }
+      )
     }
-    (self.output, self.errors) = (LineLog(output), LineLog(errors))
+    (self.output, self.errors) = (LineLog(reading.0), LineLog(reading.1))
     self.process = process
-    ended = Task { await Self.end(of: process) }
+    ended = Task {
+      defer { for descriptor in unread { close(descriptor) } }
+      return await Self.end(of: process)
+    }
   }
 
-  /// The process, and where to read what it says.
   private static func spawn(
-    _ path: String, _ words: [String], _ environment: [String: String], _ columns: Int?
-  ) throws -> (pid_t, Int32, Int32) {
-    let (output, errors) = (try Channel(), try columns.map(Channel.init(columns:)) ?? Channel())
+    _ path: String, _ words: [String], _ environment: [String: String], _ output: Channel, _ errors: Channel
+  ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_adddup2(&actions, output.writing, 1)
-    posix_spawn_file_actions_adddup2(&actions, errors.writing, 2)
+    for (channel, number) in [(output, Int32(1)), (errors, 2)] {
+      if let writing = channel.writing {
+        posix_spawn_file_actions_adddup2(&actions, writing, number)
+      } else {
+        posix_spawn_file_actions_addclose(&actions, number)
+      }
+    }
     var arguments = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     let whole = ProcessInfo.processInfo.environment.merging(environment) { $1 }
@@ -69,22 +98,46 @@ struct Command {
     defer { for setting in settings { free(setting) } }
     var process = pid_t()
     let status = posix_spawn(&process, path, &actions, nil, &arguments, &settings)
-    close(output.writing)
-    close(errors.writing)
+    for case let writing? in [output.writing, errors.writing] { close(writing) }
     guard status == 0 else { throw Failure(call: path, number: status) }
-    return (process, output.reading, errors.reading)
+    return process
   }
 
   /// A pipe that no child inherits but the one that it is for.
   private struct Channel {
     let reading: Int32
-    let writing: Int32
+    /// Nil: the child's stream is closed.
+    let writing: Int32?
+    /// The other end of a pipe that is not read, to be closed when its child has ended.
+    var unread: Int32?
 
-    init() throws {
+    init(_ stream: Stream) throws {
       var ends: [Int32] = [0, 0]
       guard pipe(&ends) == 0 else { throw Failure(call: "pipe", number: errno) }
       for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-      (reading, writing) = (ends[0], ends[1])
+      guard stream != .read else {
+        (reading, writing) = (ends[0], ends[1])
+        return
+      }
+      reading = open("/dev/null", O_RDONLY | O_CLOEXEC)
+      switch stream {
+      case .read, .abandoned: writing = ends[1]
+      case .closed: writing = nil
+      case .full: writing = open("/dev/full", O_WRONLY | O_CLOEXEC)
+      case .stuck:
+        (writing, unread) = (ends[1], ends[0])
+        Self.fill(ends[1])
+        return
+      }
+      close(ends[0])
+      if writing != ends[1] { close(ends[1]) }
+    }
+
+    private static func fill(_ pipe: Int32) {
+      let (flags, bytes) = (fcntl(pipe, F_GETFL), [UInt8](repeating: 0, count: 4096))
+      _ = fcntl(pipe, F_SETFL, flags | O_NONBLOCK)
+      while write(pipe, bytes, bytes.count) > 0 {}
+      _ = fcntl(pipe, F_SETFL, flags)
     }
 
     /// A terminal of so many columns.
@@ -96,7 +149,8 @@ struct Command {
       guard reading >= 0, ioctl(reading, unlock, &isLocked) == 0 else {
         throw Failure(call: "/dev/ptmx", number: errno)
       }
-      writing = ioctl(reading, openPeer, O_RDWR | O_NOCTTY | O_CLOEXEC)
+      let writing = ioctl(reading, openPeer, O_RDWR | O_NOCTTY | O_CLOEXEC)
+      self.writing = writing
       var size = winsize(ws_row: 24, ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
       guard writing >= 0, ioctl(writing, UInt(TIOCSWINSZ), &size) == 0 else {
         throw Failure(call: "ioctl", number: errno)

@@ -4,7 +4,7 @@ import Testing
 
 /// Commands with a result that a signal stops before they have one.
 @Suite(.unhurried) struct StoppedCommandTests {
-  private static let signals = [(SIGINT, Int32(130)), (SIGTERM, Int32(143))]
+  private static let signals = [(SIGINT, Int32(130)), (SIGTERM, Int32(143)), (SIGHUP, Int32(129))]
 
   private func stop(_ command: Command, _ signal: Int32) async throws -> Command.Outcome {
     kill(command.process, signal)

@@ -62,6 +62,39 @@ import Wire
     #expect(error == .unknownKind(kind))
   }
 
+  /// What is said for people cannot do more than be read, wherever a message is decoded.
+  @Test(arguments: [
+    (1, "software", #"{"name": "a", "protocol": 1, "software": "TEXT"}"#),
+    (1, "name", #"{"name": "TEXT", "protocol": 1, "software": ""}"#),
+    (12, "detail", #"{"detail": "TEXT", "reason": "refused"}"#),
+    (13, "reason", #"{"key": {"attempt": 1, "round": 1, "stage": 1}, "reason": "TEXT"}"#),
+    (14, "name", #"{"name": "TEXT", "request": "", "secret": ""}"#),
+  ])
+  func textOfAPeerIsHarmless(kind: UInt8, field: String, head: String) throws {
+    let text = #"\u001b[2J\n\u202e\u009b"# + String(repeating: "x", count: 100_000)
+    let foul = head.replacing("TEXT", with: text)
+    let message = try Message(Frame(kind: kind, head: Data(foul.utf8)))
+    let shown: String? =
+      switch message {
+      case .hello(let head): field == "name" ? head.name : head.software
+      case .goodbye(let head): head.detail
+      case .decline(let head): head.reason
+      case .enrol(let head): head.name
+      default: nil
+      }
+    #expect(
+      shown?.hasPrefix(#"\u{1B}[2J\n\u{202E}\u{9B}xxx"#) == true && (shown?.count ?? 0) <= 300,
+      "\(shown ?? "")")
+  }
+
+  /// An error quotes what it could not read.
+  @Test func aQuotedValueIsHarmless() throws {
+    let head = #"{"detail": "", "reason": "\u001b[2J\n"# + String(repeating: "x", count: 100_000) + #""}"#
+    let error = #expect(throws: WireError.self) { try Message(Frame(kind: 12, head: Data(head.utf8))) }
+    let text = try #require(error).description
+    #expect(text.count < 400 && text.contains(#"\u{1B}[2J\n"#), "\(text)")
+  }
+
   @Test func aMissingKeyIsNamed() {
     let error = #expect(throws: WireError.self) {
       try Message(Frame(kind: 1, head: Data(#"{"protocol": 1, "software": "x"}"#.utf8)))

@@ -1,5 +1,6 @@
 import CSSL
 import Foundation
+import Support
 
 /// What a server's certificate says it is reached by.
 extension Certificate {
@@ -34,7 +35,7 @@ extension Certificate {
     switch name.pointee.type {
     case GEN_DNS:
       guard let bytes = bytes(name.pointee.d.dNSName) else { return nil }
-      return String(decoding: bytes, as: UTF8.self)
+      return ForeignText(utf8: bytes).description
     case GEN_IPADD:
       guard let bytes = bytes(name.pointee.d.iPAddress), [4, 16].contains(bytes.count) else { return nil }
       var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

@@ -1,5 +1,6 @@
 import CSSL
 import Foundation
+import Support
 
 /// An X.509 certificate.
 package final class Certificate: @unchecked Sendable {
@@ -32,12 +33,12 @@ package final class Certificate: @unchecked Sendable {
 
   package var pem: String { PEM.text { PEM_write_bio_X509($0, pointer) } }
 
-  /// The subject's common name: whose it is.
+  /// The subject's common name: whose it is. ``ForeignText``, as whoever shows a certificate writes what they like.
   package var name: String {
     var bytes = [CChar](repeating: 0, count: 256)
     let count = X509_NAME_get_text_by_NID(
       X509_get_subject_name(pointer), NID_commonName, &bytes, Int32(bytes.count))
-    return String(decoding: bytes.prefix(Int(max(count, 0))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return ForeignText(utf8: bytes.prefix(Int(max(count, 0))).map { UInt8(bitPattern: $0) }).description
   }
 
   /// Hexadecimal digits, upper case; unique among an authority's certificates.

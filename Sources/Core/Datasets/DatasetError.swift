@@ -1,3 +1,5 @@
+import Support
+
 /// What is wrong with a data set, its specification or a partition; the description is one line.
 package enum DatasetError: Error, Equatable, CustomStringConvertible {
   /// A specification such as `shapes:1000?size=32` that cannot be understood.
@@ -35,11 +37,7 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
 
   /// One line for a user: what is wrong, where, and what would be right. Whatever stands in it from a file, or in a
   /// file's name, it stays one line, and nothing for a terminal to obey.
-  package var description: String {
-    String(
-      String.UnicodeScalarView(
-        words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
-  }
+  package var description: String { ForeignText(words, limit: .max).description }
 
   private var words: String {
     switch self {

@@ -1,3 +1,5 @@
+import Support
+
 /// Which word someone meant who wrote one that is not known.
 package enum Spelling {
   /// The candidate whose name is spelled nearest to a word; nil if none is near. `name` is what is compared of it.
@@ -14,14 +16,11 @@ package enum Spelling {
 
   /// A word as far as it can matter: nothing that long is known, and a message should stay short.
   package static func shortened(_ word: String) -> String {
-    let plain = harmless(word)
-    return plain.count <= 40 ? plain : plain.prefix(40) + "…"
+    ForeignText(word, limit: 41).description
   }
 
   /// A text on one line, without what a terminal could take for a command.
-  static func harmless(_ text: String) -> String {
-    String(text.map { $0.isControl || $0.isNewline ? " " : $0 })
-  }
+  static func harmless(_ text: String) -> String { ForeignText(text, limit: .max).description }
 
   /// How many letters must be added, dropped, exchanged or swapped with the next, whatever their case.
   private static func distance(_ one: String, _ other: String) -> Int {

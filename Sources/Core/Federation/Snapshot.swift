@@ -1,10 +1,11 @@
 import Engine
 import Foundation
+import Support
 
 /// A part of the model in one version: what is asked for, sent and kept.
 package struct PartVersion: Sendable, Hashable, Codable {
   /// `stem`, `blocks.0` …, `norm`, `projector`.
-  package let name: String
+  @ForeignText package private(set) var name: String
   package let digest: Digest
   /// Length of its float32 weights.
   package let bytes: Int

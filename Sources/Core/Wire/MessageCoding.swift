@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// Messages as frames and back (docs/protocol.md).
 extension Message {
@@ -102,7 +103,8 @@ extension Message {
       throw .badHead(kind: "\(kind)", reason: "it is not UTF-8")
     }
     do { return try JSON.read(from: frame.head) } catch {
-      throw .badHead(kind: "\(kind)", reason: Self.reason(error))
+      // It quotes what it could not read.
+      throw .badHead(kind: "\(kind)", reason: ForeignText(Self.reason(error)).description)
     }
   }
 

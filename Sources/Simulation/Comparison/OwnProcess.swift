@@ -42,13 +42,13 @@ package final class OwnProcess: Sendable {
       stop()
     }
     try Task.checkCancellation()
-    // A signal of the keyboard goes to every process of the terminal, and may reach the other one first.
+    // A signal of the terminal goes to every process of the terminal, and may reach the other one first.
     guard !Self.stopped.contains(outcome.code) else { throw CancellationError() }
     return outcome
   }
 
-  /// How a process ends that was stopped at the keyboard: by itself, or by the signal.
-  private static let stopped: Set<Int32> = [130, -SIGINT]
+  /// How a process ends that was stopped with its terminal: by itself, or by the signal.
+  private static let stopped: Set<Int32> = [129, -SIGHUP, 130, -SIGINT]
 
   private func start(
     _ arguments: [String], keepingOutput: Bool, line: @escaping @Sendable (String) -> Void

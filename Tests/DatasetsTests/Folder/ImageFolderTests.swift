@@ -244,7 +244,7 @@ import Testing
     try files.write("b\n\u{1B}[2J.png", [1])
     let summary = BrokenFile.summary(try load().broken)
     #expect(
-      summary == "1 broken file is left out: \(files.path)/b  [2J.png: it is neither JPEG nor PNG")
+      summary == "1 broken file is left out: \(files.path)/b\\n\\u{1B}[2J.png: it is neither JPEG nor PNG")
   }
 
   @Test func nothingToReadIsSaidInOneLine() throws {

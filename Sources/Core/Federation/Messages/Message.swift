@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Support
 
 /// What clients and server say to each other (docs/protocol.md). Bulk bytes travel beside the head.
 package enum Message: Sendable, Hashable {
@@ -30,9 +31,9 @@ package struct Hello: Sendable, Hashable, Codable {
   /// The protocol's version; this is 1.
   package var `protocol`: Int
   /// Unique in the federation, 1 … 64 letters, digits, `.`, `_` and `-`.
-  package var name: String
+  @ForeignText package var name: String
   /// For the log, at most 64 characters.
-  package var software: String
+  @ForeignText package var software: String
   /// What the client can code its updates with (``UpdateCodec``); nil: plain alone. Names that are not known are
   /// passed over.
   package var codecs: [String]?
@@ -162,7 +163,7 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
 /// A new box asks for its certificate, with a one-time code; it has nothing else to say.
 package struct EnrolmentRequest: Sendable, Hashable, Codable {
   /// The name that the code was made for.
-  package var name: String
+  @ForeignText package var name: String
   /// The code's secret, 16 characters.
   package var secret: String
   /// A PKCS #10 request in PEM: the key itself never leaves the box.
@@ -185,7 +186,7 @@ package struct IssuedCertificate: Sendable, Hashable, Codable {
 package struct Decline: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// For the log, at most 200 characters.
-  package var reason: String
+  @ForeignText package var reason: String
   /// For how long the client would decline other rounds too, as far as it knows; nil where this is about one alone.
   package var seconds: Int?
 
@@ -257,7 +258,7 @@ package struct Goodbye: Sendable, Hashable, Codable {
   }
 
   package var reason: Reason
-  package var detail: String
+  @ForeignText package var detail: String
 
   package init(_ reason: Reason, _ detail: String = "") { (self.reason, self.detail) = (reason, detail) }
 }

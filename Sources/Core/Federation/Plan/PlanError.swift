@@ -1,3 +1,5 @@
+import Support
+
 /// Everything that is wrong with a plan's file, so that one attempt is enough to mend it.
 package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
   /// One thing that is wrong.
@@ -37,7 +39,6 @@ package struct PlanRefusal: Error, Sendable, Hashable {
 
   /// A text of the file as a message may show it: on one line, and not endless.
   package static func shown(_ text: String) -> String {
-    let line = String(text.map { $0.isNewline || $0.isControl ? " " : $0 }.prefix(60))
-    return "'\(line)\(text.count > 60 ? "…" : "")'"
+    "'\(ForeignText(text, limit: 61))'"
   }
 }
