@@ -59,8 +59,8 @@ struct FirstDeployment {
       text, ["  cohort: ": "\(clients.count)", "  quorum: ": "\(Self.quorum(of: clients.count))"])
   }
 
-  /// A round does without a quarter of the boxes, and without one of them wherever there is another: a plan is begun
-  /// by people who are not there when a box breaks.
+  /// A round does without a quarter of the devices, and without one of them wherever there is another: a plan is begun
+  /// by people who are not there when a device breaks.
   private static func quorum(of clients: Int) -> Int { max(1, clients - max(1, clients / 4)) }
 
   private var serverSettings: String {

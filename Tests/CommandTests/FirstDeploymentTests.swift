@@ -58,8 +58,8 @@ import Testing
     }
   }
 
-  /// As its comments say: a round does without a box, and nobody waits for it after the first time.
-  @Test func aBoxMayBeMissing() async throws {
+  /// As its comments say: a round does without a device, and nobody waits for it after the first time.
+  @Test func aDeviceMayBeMissing() async throws {
     try await withTemporaryFolder { folder in
       let first = folder.path("first")
       let names = ["one", "two", "three"]
@@ -93,8 +93,8 @@ import Testing
     }
   }
 
-  /// A quarter of the boxes may be missing, and at least one wherever there is another.
-  @Test func thePlanToleratesMissingBoxes() async throws {
+  /// A quarter of the devices may be missing, and at least one wherever there is another.
+  @Test func thePlanToleratesMissingDevices() async throws {
     try await withTemporaryFolder { folder in
       for (count, quorum) in [(0, 3), (1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (8, 6), (12, 9)] {
         let names = (0..<count).flatMap { ["--client", "box-\($0)"] }

@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// SIGTERM is the end of a box's work, not of its round: another box is asked at once.
+  /// SIGTERM is the end of a device's work, not of its round: another one is asked at once.
   @Test func aClientThatIsStoppedIsReplaced() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 2, quorum: 2, epochs: 10_000)

@@ -6,9 +6,9 @@ import Wire
 
 /// Whom the leader asks and waits for, and in whose place, without sockets or clocks.
 @Suite struct LeaderCohortTests {
-  /// A box has its hours every day: as often as it declines, the same attempt goes on when it is there again, with what
+  /// A device has its hours every day: as often as it declines, the same attempt goes on when it is there again, with what
   /// the others have brought meanwhile.
-  @Test func boxesThatDeclineAreWaitedFor() async throws {
+  @Test func devicesThatDeclineAreWaitedFor() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
       plan.round.patience = .hours(168)
@@ -121,7 +121,7 @@ import Wire
     }
   }
 
-  /// A box that is dead is waited for once, for the plan's time, and asked again as soon as it is back.
+  /// A device that is dead is waited for once, for the plan's time, and asked again as soon as it is back.
   @Test func aMissingClientIsWaitedForOnce() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 4, quorum: 3, rounds: .each(9))

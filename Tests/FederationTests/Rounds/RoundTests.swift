@@ -49,7 +49,7 @@ import Testing
     #expect(round.clientsNeeded == 2 && round.missing == 2)
   }
 
-  /// Nobody waits for a box that did not come last time; when it is back it is asked like the others.
+  /// Nobody waits for a device that did not come last time; when it is back it is asked like the others.
   @Test func whoWasMissingIsNotWaitedForAgain() {
     let rules = Plan.RoundRules(cohort: 4, quorum: 2, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b", "c"], missing: 1)
