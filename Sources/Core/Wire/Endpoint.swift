@@ -24,8 +24,18 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-  /// Whether what is sent there never leaves this machine.
-  package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+  /// Whether what is sent there never leaves this machine, whatever a name server says: `localhost` does not, nor does an
+  /// address of 127.0.0.0/8 or ::1, and neither does such an IPv4 address that is written as one of IPv6.
+  /// `127.example.org` is another machine.
+  package var isLoopback: Bool {
+    var (four, six) = (in_addr(), in6_addr())
+    if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
+    guard inet_pton(AF_INET6, host, &six) == 1 else { return host.lowercased() == "localhost" }
+    return withUnsafeBytes(of: &six) { bytes in
+      let isMapped = bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+      return isMapped ? bytes[12] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
+    }
+  }
 
   /// The socket address of the host. A name is looked up, which may take as long as the resolver does.
   func resolve() throws(WireError) -> any SocketAddress {
