@@ -97,6 +97,7 @@ struct RunCommand: AsyncParsableCommand {
         let access = try access(tell)
         let listener = try await Listener(endpoint)
         let pageListener: Listener? = if let page { try await Listener(page) } else { nil }
+        for listener in [listener, pageListener] { listener.map(log.bound) }
         let evaluation = try probe.evaluation(plan, threads: threads)
         if !FileManager.default.fileExists(atPath: database) { try plan.checkFiles(in: folder) }
         let store = try Store(database)

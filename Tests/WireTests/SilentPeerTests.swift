@@ -1,0 +1,72 @@
+import Federation
+import Foundation
+import Testing
+import Wire
+
+/// Connections whose other end is there and does nothing.
+@Suite(.timeLimit(.minutes(5))) struct SilentPeerTests {
+  private func withPair(_ body: (_ client: Connection, _ server: Connection) async throws -> Void)
+    async throws
+  {
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    async let accepted = listener.accept(limit: 1 << 20)
+    let client = try await Connection.connect(to: listener.endpoint, limit: 1 << 20)
+    let server = try await accepted
+    listener.shutDown()
+    listener.close()
+    try await body(client, server)
+    await client.close()
+    await server.close()
+  }
+
+  private static let limit = Duration.milliseconds(600)
+  private static let silence = WireError.silence(limit)
+
+  @Test func whoWaitsForAWordIsToldOfTheSilence() async throws {
+    try await withPair { client, _ in
+      let receiving = Task { try await client.receive() }
+      await client.endWhenSilent(for: Self.limit)
+      await #expect(throws: Self.silence) { try await receiving.value }
+      await #expect(throws: Self.silence) { try await client.send(.heartbeat(Heartbeat())) }
+      #expect("\(Self.silence)" == "silent for 0.6 s")
+    }
+  }
+
+  /// Signs of life wait behind what the peer does not take, and whoever sends them is told as well.
+  @Test func aHeartbeatBehindAStuckUpdateIsToldOfTheSilence() async throws {
+    try await withPair { client, _ in
+      let piece = Message.update(UpdateData(digest: Digest(of: Data()), offset: 0), Data(count: 200_000))
+      let upload = Task { while true { try await client.send(piece) } }
+      let beats = Task { while true { try await client.send(.heartbeat(Heartbeat())) } }
+      await client.endWhenSilent(for: Self.limit)
+      await #expect(throws: Self.silence) { try await upload.value }
+      await #expect(throws: Self.silence) { try await beats.value }
+    }
+  }
+
+  /// The peer's kernel acknowledges them all.
+  @Test func heartbeatsThatNobodyReadsAreNoSignOfLife() async throws {
+    try await withPair { client, _ in
+      let beats = Task {
+        while true {
+          try await client.send(.heartbeat(Heartbeat()))
+          try await Task.sleep(for: .milliseconds(20))
+        }
+      }
+      await client.endWhenSilent(for: Self.limit)
+      await #expect(throws: Self.silence) { try await beats.value }
+    }
+  }
+
+  /// What has come and waits to be read is a sign of life, however late it is read.
+  @Test func whatIsNotReadYetIsNoSilence() async throws {
+    try await withPair { client, server in
+      try await server.send(.heartbeat(Heartbeat(step: 1, steps: 2)))
+      let watching = Task { await client.endWhenSilent(for: Self.limit) }
+      try await Task.sleep(for: Self.limit * 3)
+      #expect(try await client.receive() == .heartbeat(Heartbeat(step: 1, steps: 2)))
+      watching.cancel()
+      await watching.value
+    }
+  }
+}
