@@ -16,8 +16,9 @@ actor ClientSession {
   private var upload: Task<Void, Never>?
   private let shelf: UpdateShelf
   private var chunk = WireLimits.chunk
-  private var lastHeard = ContinuousClock.now
   private var heartbeat: Task<Void, Never>?
+  /// Ends the connection where the server is silent.
+  private var silence: Task<Void, Never>?
   /// Counts bytes where there is a cap on them.
   var meter: ByteMeter?
   var watcher: Task<Void, Never>?
@@ -38,6 +39,7 @@ actor ClientSession {
 
   /// Serves the connection to its end.
   func run() async -> Served {
+    endWhenSilent(for: client.configuration.silence)
     do {
       try await perform(
         participation.greet(
@@ -45,7 +47,6 @@ actor ClientSession {
           layers: cache.versions))
       while ending == nil {
         let message = try await connection.receive()
-        lastHeard = .now
         let objection = try objection(to: message)
         if objection == nil { note(message) }
         try await perform(
@@ -80,6 +81,8 @@ actor ClientSession {
       try? await connection.send(.goodbye(Goodbye(.stopping, "\(error)")))
     }
     await connection.close()
+    // Until here a server that is gone could have held up the last words.
+    silence?.cancel()
     do { try saveBytes() } catch { if ending == nil { ending = .failure(error) } }
   }
 
@@ -114,8 +117,12 @@ actor ClientSession {
 
   private func prepare(_ welcome: Welcome) throws {
     let (plan, images) = try client.prepare(welcome)
-    guard (1...WireLimits.frame).contains(welcome.chunkBytes), (1...3600).contains(welcome.heartbeatSeconds)
-    else { throw ClientError.server("chunks of \(welcome.chunkBytes) bytes") }
+    guard (1...WireLimits.frame).contains(welcome.chunkBytes),
+      (0.1...3600).contains(welcome.heartbeatSeconds)
+    else {
+      throw ClientError.server(
+        "chunks of \(welcome.chunkBytes) bytes and a heartbeat every \(welcome.heartbeatSeconds) s")
+    }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
     work = LocalWork(plan: plan, images: images, cache: cache, configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
@@ -240,20 +247,14 @@ actor ClientSession {
 
   // MARK: - Signs of life
 
-  /// Says every so often that this client lives, and hangs up on a server that does not answer.
+  /// Says every so often that this client lives, and ends the connection to a server that shows no sign of life for
+  /// three times that.
   private func beat(every interval: Duration) {
+    endWhenSilent(for: interval * 3)
     heartbeat?.cancel()
     heartbeat = Task { [connection] in
-      var sent = 0
       while !Task.isCancelled {
         do { try await Task.sleep(for: interval) } catch { return }
-        let silence = ContinuousClock.now - self.lastHeard
-        // A server does not answer before it has heard all that is on its way, which a slow link is long busy with.
-        // The heartbeat alone goes into the socket's buffer, whether anybody is there or not.
-        guard silence < interval * 3 || connection.traffic.sent > sent + 1024 else {
-          return await connection.shutDown()
-        }
-        sent = connection.traffic.sent
         let steps = self.training?.progress.steps
         let resident = ProcessMemory.resident
         let message = Message.heartbeat(
@@ -261,5 +262,11 @@ actor ClientSession {
         do { try await connection.send(message) } catch { return }
       }
     }
+  }
+
+  /// Watches beside whatever is sent or waited for: signs of life wait behind a piece that gets nowhere.
+  private func endWhenSilent(for limit: Duration) {
+    silence?.cancel()
+    silence = Task { [connection] in await connection.endWhenSilent(for: limit) }
   }
 }

@@ -27,16 +27,21 @@ package actor Coordinator {
   /// What the store says that this server does.
   private var status: ServerStatus?
 
+  /// How often a client speaks at least; three times that without a sign of life, and its connection is ended.
+  nonisolated let heartbeat: Duration
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
-  private static let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
+  private var halfOpenSilence: Duration { heartbeat * 1.5 }
 
   /// Opens the plan's job in the store; `folder` is where the plan's file is.
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), threads: Int,
+    heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
     observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     calibrator = try Calibrator(plan, threads: threads)
     leader = try Leader(plan, store: store, folder: folder, at: .zero)
+    leader.heartbeat = heartbeat
+    self.heartbeat = heartbeat
     (self.store, self.threads, self.observer) = (store, threads, observer)
     start = clock.now
   }
@@ -86,7 +91,7 @@ extension Coordinator {
       return Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     if let other = sessions[hello.name] {
-      guard other.silence > Self.halfOpenSilence else {
+      guard other.silence > halfOpenSilence else {
         // It may be the same box, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }

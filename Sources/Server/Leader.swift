@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Wire
 
 /// Leads a job from its first round to its last, as a machine without threads: what happens and the time go
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
@@ -29,6 +30,8 @@ package final class Leader {
   var initial: InitialWeights?
   /// The model after the last committed round, grown for the stage under way.
   package internal(set) var snapshot: Snapshot
+  /// How often clients are told to speak.
+  var heartbeat = Duration.seconds(WireLimits.heartbeatSeconds)
   /// The result of the round in the making.
   var draft: Snapshot
   /// The model of the round before, as long as its late updates may come.

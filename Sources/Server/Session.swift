@@ -14,9 +14,9 @@ final class Session: Sendable {
   private let queue: AsyncStream<Outgoing>.Continuation
   /// Layers that wait in the queue.
   private let waitingLayers = Mutex(0)
-  /// When the client was last heard, and how long it may be silent: less before its hello.
-  private let heard = Mutex(
-    (last: ContinuousClock.now, silence: Duration.seconds(WireLimits.helloSeconds), isKnown: false))
+  /// Tells once that the client is known.
+  private let (admissions, admission) = AsyncStream<Void>.makeStream()
+  private let isKnown = Atomic(false)
 
   /// What waits to be written. A layer is cut into pieces only as it is written.
   private enum Outgoing: Sendable {
@@ -44,12 +44,13 @@ final class Session: Sendable {
   func post(_ message: Message) { queue.yield(.message(message)) }
 
   /// How long nothing was heard.
-  var silence: Duration { ContinuousClock.now - heard.withLock { $0.last } }
+  var silence: Duration { connection.silence }
 
   /// Serves the connection to its end.
   func run() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.write() }
+      group.addTask { await self.awaitHello() }
       group.addTask { await self.watch() }
       await self.read()
       await self.connection.shutDown()
@@ -70,7 +71,6 @@ final class Session: Sendable {
       let identity = await connection.identity
       while true {
         let message = try await connection.receive()
-        heard.withLock { $0.last = .now }
         if case .goodbye(let goodbye) = message {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
@@ -80,6 +80,8 @@ final class Session: Sendable {
       }
     } catch WireError.closed {
       if place.isLost { reason = "it was silent, and others wanted its place" }
+    } catch let error as WireError where error.isSilence {
+      reason = "\(error)"
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)
@@ -108,7 +110,8 @@ final class Session: Sendable {
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
-        heard.withLock { ($0.silence, $0.isKnown) = (.seconds(3 * WireLimits.heartbeatSeconds), true) }
+        isKnown.store(true, ordering: .relaxed)
+        admission.yield()
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
@@ -220,19 +223,14 @@ final class Session: Sendable {
     }
   }
 
-  /// Ends a connection on which nothing is heard. A client's bytes are a sign of life also where they are not a whole
-  /// message yet: a piece of an update can take a slow link longer than the silence that is allowed.
+  /// A stranger has its seconds for its hello, however slowly it speaks.
+  private func awaitHello() async {
+    do { try await Task.sleep(for: .seconds(WireLimits.helloSeconds)) } catch { return }
+    if !isKnown.load(ordering: .relaxed) { await connection.shutDown() }
+  }
+
+  /// Ends the connection of a client that shows no sign of life for three heartbeats.
   private func watch() async {
-    var received = 0
-    while !Task.isCancelled {
-      let (last, silence, isKnown) = heard.withLock { $0 }
-      if ContinuousClock.now >= last + silence {
-        // A stranger has its seconds, however slowly it speaks.
-        guard isKnown, connection.traffic.received > received else { return await connection.shutDown() }
-        received = connection.traffic.received
-        heard.withLock { $0.last = .now }
-      }
-      try? await Task.sleep(until: heard.withLock { $0.last + $0.silence }, clock: .continuous)
-    }
+    for await _ in admissions { await connection.endWhenSilent(for: coordinator.heartbeat * 3) }
   }
 }

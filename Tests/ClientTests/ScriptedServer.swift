@@ -100,7 +100,7 @@ struct ScriptedServer {
   private let plan: Plan
 
   /// The next connection, greeted: hello is heard and the welcome said.
-  func welcome(heartbeatSeconds: Int = 10, chunkBytes: Int = 1000) async throws -> ScriptedSession {
+  func welcome(heartbeatSeconds: Double = 10, chunkBytes: Int = 1000) async throws -> ScriptedSession {
     let session = ScriptedSession(connection: try await listener.accept(limit: WireLimits.frame))
     guard case .hello(let hello) = try await session.hear(), hello.name == "a" else {
       throw Unexpected("no hello")
@@ -136,7 +136,7 @@ struct ScriptedServer {
 /// Runs `body` beside a client of eight images with a folder of its own.
 func withClient<Result>(
   _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = .seconds(10),
-  manners: Manners = Manners(),
+  silence: Duration = .seconds(30), manners: Manners = Manners(),
   _ body: (ScriptedServer) async throws -> Result
 ) async throws -> Result {
   try await withTemporaryFolder { folder in
@@ -145,7 +145,7 @@ func withClient<Result>(
     let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
-    configuration.manners = manners
+    (configuration.manners, configuration.silence) = (manners, silence)
     let server = ScriptedServer(
       plan, listener, events, Client(configuration, images: { _ in set }, observer: events.note))
     defer {
