@@ -44,7 +44,8 @@ extension Message {
     }
   }
 
-  /// Throws ``WireError`` for a kind that is not known and for a head that is not its kind's.
+  /// Throws ``WireError`` for a kind that is not known, for a head that is not its kind's, and for a number in it that
+  /// nobody can mean.
   package init(_ frame: Frame) throws(WireError) {
     guard let kind = Kind(rawValue: frame.kind) else { throw .unknownKind(frame.kind) }
     if kind != .layer && kind != .update && !frame.payload.isEmpty {
@@ -77,6 +78,7 @@ extension Message {
     case .enrol: self = .enrol(try Self.head(frame, kind))
     case .certificate: self = .certificate(try Self.head(frame, kind))
     }
+    try requireBounds()
   }
 
   private static func frame(_ kind: Kind, _ head: PieceHead, _ payload: Data) -> Frame {
