@@ -38,7 +38,8 @@ extension Leader {
   func perform(_ actions: [Round.Action], at now: Duration) throws {
     // A cohort is stored before any member of it is told.
     if actions.contains(where: { if case .assign = $0 { true } else { false } }) {
-      roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
+      roundTimes.asked = roundTimes.asked ?? now
+      roundRecord.waited = roundRecord.waited ?? (now - roundTimes.begun).seconds
       try store.setCohort(round.cohort, of: roundRecord)
     }
     for action in actions {
@@ -87,10 +88,9 @@ extension Leader {
   }
 
   private func commit(at now: Duration) throws {
-    let finished = date()
-    roundRecord.finishedAt = finished
+    roundRecord.finishedAt = date()
     restsPass()
-    roundRecord.seconds = finished.timeIntervalSince(roundRecord.startedAt) - (roundRecord.waited ?? 0)
+    roundRecord.seconds = (now - (roundTimes.asked ?? roundTimes.begun)).seconds
     roundRecord.loss = round.ledger.loss.map { Double($0) }
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
@@ -141,6 +141,7 @@ extension Leader {
     _ key: RoundKey, late: Latecomers? = nil, waitsSince: Duration? = nil, at now: Duration
   ) throws {
     away = away.filter { $0.value.until > now }
+    roundTimes = (now, nil)
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(

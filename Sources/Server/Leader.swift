@@ -42,6 +42,8 @@ package final class Leader {
   package internal(set) var round: Round
   var stageRecord: StageRecord
   var roundRecord: RoundRecord
+  /// When the round began here, and when its first client was asked: dates may jump.
+  var roundTimes: (begun: Duration, asked: Duration?)
   var present: Set<String> = []
   /// How each client codes its updates; who is not among them, plain.
   var codecs: [String: UpdateCodec] = [:]
@@ -67,6 +69,7 @@ package final class Leader {
     date: @escaping () -> Date = Date.init
   ) throws {
     (self.plan, self.store, self.date) = (plan, store, date)
+    roundTimes = (now, nil)
     job = try store.openJob(plan, at: date())
     let opening = try Opening(plan, store, job, folder: folder)
     initial = opening.initial

@@ -205,19 +205,20 @@ import Wire
     }
   }
 
-  /// What a round takes is what it takes its clients, however long it waited for them.
-  @Test func waitingIsNotPartOfARoundsLength() async throws {
+  /// What a round takes is what it takes its clients, however long it waited for them, and whatever becomes of the date.
+  @Test(arguments: [(3600, 12), (-3600, 12), (3600, -86_400), (0, 2_592_000)] as [(Double, Double)])
+  func waitingIsNotPartOfARoundsLength(waited: Double, trained: Double) async throws {
     try await withTemporaryFolder { folder in
       let date = Mutex(Date(timeIntervalSince1970: 1_790_000_000))
       let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
       let plan = Plan.tiny(cohort: 1)
       let leader = try Leader(plan, store: store, at: .zero) { date.withLock { $0 } }
       _ = leader.advance(at: .zero)
-      date.withLock { $0 += 3600 }
+      date.withLock { $0 += waited }
       let effects = leader.join(Hello(name: "a", software: "test"), at: .seconds(3600))
       let assignment = try #require(
         effects.lazy.compactMap { if case .send(.assignment(let one), _) = $0 { one } else { nil } }.first)
-      date.withLock { $0 += 12 }
+      date.withLock { $0 += trained }
       let bytes = Data(count: leader.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
       let offer = UpdateOffer(
         key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
