@@ -10,17 +10,19 @@ actor ClientSession {
   let connection: Connection
   let cache: LayerCache
   var participation = Participation()
-  private var work: LocalWork?
+  private(set) var work: LocalWork?
   private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
   private var upload: Task<Void, Never>?
-  private let shelf: UpdateShelf
-  private var chunk = WireLimits.chunk
+  let shelf: UpdateShelf
+  private(set) var chunk = WireLimits.chunk
   private var heartbeat: Task<Void, Never>?
   /// Ends the connection where the server is silent.
   private var silence: Task<Void, Never>?
   /// Counts bytes where there is a cap on them.
   var meter: ByteMeter?
+  /// How much of its most bytes the last update of this connection had with each codec.
+  var packed: [UpdateCodec: Double] = [:]
   var watcher: Task<Void, Never>?
   private var ending: Result<Goodbye, any Error>?
 
@@ -195,10 +197,14 @@ actor ClientSession {
     training = nil
     try shelf.keep(update)
     client.observer(.trained(update.offer.key, update.offer))
+    note(update)
     try await offer(update)
   }
 
   private func offer(_ update: LocalWork.Update) async throws {
+    if let objection = try objection(to: update) {
+      return try await perform(participation.withdraw(objection))
+    }
     self.update = update
     try await perform(participation.finish(update.offer))
   }
