@@ -17,6 +17,8 @@ final class Session: Sendable {
   /// Tells once that the client is known.
   private let (admissions, admission) = AsyncStream<Void>.makeStream()
   private let isKnown = Atomic(false)
+  /// Whether the time for its hello has passed.
+  private let isLate = Atomic(false)
 
   /// What waits to be written. A layer is cut into pieces only as it is written.
   private enum Outgoing: Sendable {
@@ -80,6 +82,7 @@ final class Session: Sendable {
       }
     } catch WireError.closed {
       if place.isLost { reason = "it was silent, and others wanted its place" }
+      if isLate.load(ordering: .relaxed) { reason = "it said no hello within \(WireLimits.helloSeconds) s" }
     } catch let error as WireError where error.isSilence {
       reason = "\(error)"
     } catch let error as StoreError {
@@ -226,7 +229,9 @@ final class Session: Sendable {
   /// A stranger has its seconds for its hello, however slowly it speaks.
   private func awaitHello() async {
     do { try await Task.sleep(for: .seconds(WireLimits.helloSeconds)) } catch { return }
-    if !isKnown.load(ordering: .relaxed) { await connection.shutDown() }
+    guard !isKnown.load(ordering: .relaxed) else { return }
+    isLate.store(true, ordering: .relaxed)
+    await connection.shutDown()
   }
 
   /// Ends the connection of a client that shows no sign of life for three heartbeats.

@@ -25,7 +25,9 @@ struct RunCommand: AsyncParsableCommand {
   var plan: String
 
   @Option(
-    help: ArgumentHelp("Where to listen, HOST:PORT; 0.0.0.0 is every address.", valueName: "address"))
+    help: ArgumentHelp(
+      "Where to listen, HOST:PORT; a name is all its addresses, 0.0.0.0 every address.", valueName: "address")
+  )
   var listen: String = "127.0.0.1:7400"
 
   @Option(

@@ -54,7 +54,7 @@ import Wire
     let (clientEvents, toldClient) = AsyncStream<ClientEvent>.makeStream()
     let server = try await Server(
       Self.plan(cohort: cohort), store: Store(folder.appendingPathComponent("strata.sqlite").path),
-      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, heartbeat: .seconds(1)
+      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, heartbeat: .seconds(2)
     ) { _ = toldServer.yield($0) }
     let relay = try await LinkRelay(LinkShape(parsing: link), to: server.endpoint, seed: 1)
     let set = Shapes.generate(count: 16, size: 16, channels: 3, seed: 1, role: .train)
@@ -101,7 +101,7 @@ import Wire
       let there = try await told.first { (event: ServerEvent) in
         if case .left(_, let reason) = event { reason } else { nil }
       }
-      #expect(here == "silent for 3 s" && there == "silent for 3 s")
+      #expect(here == "silent for 6 s" && there == "silent for 6 s")
     }
   }
 
@@ -115,7 +115,7 @@ import Wire
       let reason = try await told.first { (event: ClientEvent) in
         if case .disconnected(let reason) = event { reason } else { nil }
       }
-      #expect(reason == "silent for 3 s")
+      #expect(reason == "silent for 6 s")
       try await told.first { (event: ClientEvent) in if case .welcomed = event { () } else { nil } }
       // With nobody beside it, an idle client stays idle.
       if state != .idle { _ = try await told.result.value }
