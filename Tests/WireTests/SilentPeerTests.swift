@@ -1,3 +1,4 @@
+import Certificates
 import Federation
 import Foundation
 import Testing
@@ -5,12 +6,25 @@ import Wire
 
 /// Connections whose other end is there and does nothing.
 @Suite(.timeLimit(.minutes(5))) struct SilentPeerTests {
-  private func withPair(_ body: (_ client: Connection, _ server: Connection) async throws -> Void)
-    async throws
-  {
+  /// Runs `body` with both ends of a connection, under TLS or not.
+  private func withPair(
+    isSecret: Bool = false, _ body: (_ client: Connection, _ server: Connection) async throws -> Void
+  ) async throws {
+    let authority = try Authority(creating: "test", days: 2)
+    func identity(_ role: Certificate.Role, _ name: String) throws -> Identity {
+      let key = try PrivateKey()
+      let certificate = try authority.issue(role, name: name, hosts: ["127.0.0.1"], key: key, days: 1)
+      return try Identity(certificate: certificate, key: key, authority: authority.certificate)
+    }
+    let own = isSecret ? try TLSContext(client: identity(.client, "a"), host: "127.0.0.1") : nil
+    let others = isSecret ? try TLSContext(server: identity(.server, "server")) : nil
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
-    async let accepted = listener.accept(limit: 1 << 20)
-    let client = try await Connection.connect(to: listener.endpoint, limit: 1 << 20)
+    async let accepted = {
+      let connection = try await listener.accept(limit: 1 << 20, tls: { others })
+      try await connection.shakeHands()
+      return connection
+    }()
+    let client = try await Connection.connect(to: listener.endpoint, limit: 1 << 20, tls: own)
     let server = try await accepted
     listener.shutDown()
     listener.close()
@@ -22,8 +36,8 @@ import Wire
   private static let limit = Duration.milliseconds(600)
   private static let silence = WireError.silence(limit)
 
-  @Test func whoWaitsForAWordIsToldOfTheSilence() async throws {
-    try await withPair { client, _ in
+  @Test(arguments: [false, true]) func whoWaitsForAWordIsToldOfTheSilence(isSecret: Bool) async throws {
+    try await withPair(isSecret: isSecret) { client, _ in
       let receiving = Task { try await client.receive() }
       await client.endWhenSilent(for: Self.limit)
       await #expect(throws: Self.silence) { try await receiving.value }
@@ -33,8 +47,9 @@ import Wire
   }
 
   /// Signs of life wait behind what the peer does not take, and whoever sends them is told as well.
-  @Test func aHeartbeatBehindAStuckUpdateIsToldOfTheSilence() async throws {
-    try await withPair { client, _ in
+  @Test(arguments: [false, true])
+  func aHeartbeatBehindAStuckUpdateIsToldOfTheSilence(isSecret: Bool) async throws {
+    try await withPair(isSecret: isSecret) { client, _ in
       let piece = Message.update(UpdateData(digest: Digest(of: Data()), offset: 0), Data(count: 200_000))
       let upload = Task { while true { try await client.send(piece) } }
       let beats = Task { while true { try await client.send(.heartbeat(Heartbeat())) } }
@@ -45,8 +60,8 @@ import Wire
   }
 
   /// The peer's kernel acknowledges them all.
-  @Test func heartbeatsThatNobodyReadsAreNoSignOfLife() async throws {
-    try await withPair { client, _ in
+  @Test(arguments: [false, true]) func heartbeatsThatNobodyReadsAreNoSignOfLife(isSecret: Bool) async throws {
+    try await withPair(isSecret: isSecret) { client, _ in
       let beats = Task {
         while true {
           try await client.send(.heartbeat(Heartbeat()))
