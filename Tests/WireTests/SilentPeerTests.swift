@@ -73,6 +73,21 @@ import Wire
     }
   }
 
+  /// It takes a client's first words, and knows nothing of TLS.
+  @Test func aServerThatDoesNotAnswerInTLSIsSilent() async throws {
+    let authority = try Authority(creating: "test", days: 2)
+    let key = try PrivateKey()
+    let certificate = try authority.issue(.client, name: "a", hosts: [], key: key, days: 1)
+    let identity = try Identity(certificate: certificate, key: key, authority: authority.certificate)
+    let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+    await #expect(throws: WireError.silence(.seconds(WireLimits.helloSeconds))) {
+      try await Connection.connect(
+        to: listener.endpoint, limit: 100, tls: TLSContext(client: identity, host: "127.0.0.1"))
+    }
+    listener.shutDown()
+    listener.close()
+  }
+
   /// What has come and waits to be read is a sign of life, however late it is read.
   @Test func whatIsNotReadYetIsNoSilence() async throws {
     try await withPair { client, server in

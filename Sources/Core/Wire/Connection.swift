@@ -63,8 +63,9 @@ package actor Connection {
       throw .address("\(endpoint)", reason: Network.reason(error))
     }
     let watch = Task {
-      try await Task.sleep(for: .seconds(WireLimits.helloSeconds))
-      await connection.shutDown()
+      let patience = Duration.seconds(WireLimits.helloSeconds)
+      try await Task.sleep(for: patience)
+      await connection.giveUp(after: patience)
     }
     defer { watch.cancel() }
     do {
