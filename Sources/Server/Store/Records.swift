@@ -47,7 +47,8 @@ package struct RoundRecord: StoredRecord, Sendable {
   /// The clients' mean losses, weighted by their samples.
   package var loss: Double?
   package var samples: Int?
-  /// From the moment when clients were asked to train to the commit.
+  /// From the moment when clients were asked to train to the commit; in a round that was under way when the server was
+  /// started, when they were asked again.
   package var seconds: Double?
   package var calibrationLoss: Double?
   package var alignment: Double?
