@@ -25,6 +25,8 @@ package struct Client: Sendable {
     package var declines: @Sendable (RoundKey) -> Objection? = { _ in nil }
     /// What it spares the box that it lives on.
     package var manners = Manners()
+    /// After so long without a sign of life a server is left that has not said yet how often it speaks.
+    package var silence = Duration.seconds(3 * WireLimits.heartbeatSeconds)
     /// The pauses before a server that is away is tried again.
     package var backoff = Backoff()
     /// Whether other clients live in the same process: the limit is then for a training alone.
@@ -133,9 +135,14 @@ package struct Client: Sendable {
   }
 
   private func serve(_ connection: Connection) async throws -> ClientSession.Served {
-    let cache = try LayerCache(configuration.state.appendingPathComponent("layers"))
-    let session = ClientSession(self, connection, cache)
-    return await session.run()
+    let cache: LayerCache
+    do {
+      cache = try LayerCache(configuration.state.appendingPathComponent("layers"))
+    } catch {
+      await connection.close()
+      throw error
+    }
+    return await ClientSession(self, connection, cache).run()
   }
 
   /// The images for a plan that came from the server, which is checked like any other.

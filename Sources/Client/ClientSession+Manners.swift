@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Wire
 
 /// How a connection minds the box's manners.
 extension ClientSession {
@@ -11,16 +12,42 @@ extension ClientSession {
     guard meter != nil else { return manners.objection(needed: 0, spent: 0) }
     let day = manners.day
     try meter?.note(connection.traffic, on: day)
-    return manners.objection(needed: bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
+    return manners.objection(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
   }
 
-  /// What a round will send through the connection: layers that are not here yet, and the update.
-  private func bytes(of assignment: Assignment) -> Int {
-    let missing = assignment.lacking(cache.holds)
-    let trained = assignment.parts.filter { assignment.trained.contains($0.name) }
-    // The sizes are the server's words: they are bounded, so that their sum is a number.
-    let sizes = missing.map { $0.bytes - cache.received($0) } + trained.map(\.bytes)
-    return sizes.reduce(0) { $0 + min(max($1, 0), 1 << 40) }
+  /// What a round will send through the connection, frames and all: layers and coded differences that are not here yet,
+  /// and the update.
+  private func bytes(of assignment: Assignment) throws(ClientError) -> Int {
+    let missing = assignment.lacking(cache.holds).reduce(0) { sum, version in
+      sum + Frame.bytes(ofPieces: chunk, of: version.bytes - cache.received(version))
+    }
+    return try missing + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
+  }
+
+  /// Bytes of a round's update as it is coded: exactly, where it is trained already, and else what the codec makes of it
+  /// at the most, less what compression has saved the last time.
+  private func updateBytes(_ assignment: Assignment) throws(ClientError) -> Int {
+    if let update = shelf.update(for: assignment) { return update.bytes.count }
+    guard let work else { return 0 }
+    _ = try work.stage(of: assignment)
+    let coding = work.coding(assignment.codec, assignment.key)
+    return Int((Double(coding.mostBytes) * (packed[coding.codec] ?? 1)).rounded(.up))
+  }
+
+  /// Remembers how small an update became.
+  func note(_ update: LocalWork.Update) {
+    guard let coding = work?.coding(update.offer.codec, update.offer.key) else { return }
+    packed[coding.codec] = Double(update.bytes.count) / Double(max(coding.mostBytes, 1))
+  }
+
+  /// Why a finished update is not sent: it became larger than was thought, and than what is left of the day.
+  func objection(to update: LocalWork.Update) throws(ClientError) -> Objection? {
+    guard meter != nil else { return nil }
+    let manners = client.configuration.manners
+    let day = manners.day
+    try meter?.note(connection.traffic, on: day)
+    let needed = Frame.bytes(ofPieces: chunk, of: update.bytes.count)
+    return manners.overspending(needed: needed, spent: meter?.spent(on: day) ?? 0)
   }
 
   /// Looks every so often at the hours, the power and the bytes.

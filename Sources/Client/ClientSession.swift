@@ -10,17 +10,20 @@ actor ClientSession {
   let connection: Connection
   let cache: LayerCache
   var participation = Participation()
-  private var work: LocalWork?
+  private(set) var work: LocalWork?
   private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
   /// Counts transfers of an update: one that is not the latest ends.
   private var uploads = 0
-  private let shelf: UpdateShelf
-  private var chunk = WireLimits.chunk
-  private var lastHeard = ContinuousClock.now
+  let shelf: UpdateShelf
+  private(set) var chunk = WireLimits.chunk
   private var heartbeat: Task<Void, Never>?
+  /// Ends the connection where the server is silent.
+  private var silence: Task<Void, Never>?
   /// Counts bytes where there is a cap on them.
   var meter: ByteMeter?
+  /// How much of its most bytes the last update of this connection had with each codec.
+  var packed: [UpdateCodec: Double] = [:]
   var watcher: Task<Void, Never>?
   private var ending: Result<Goodbye, any Error>?
   /// Hears what the server says; cancelled, it ends, and the connection is there for last words.
@@ -41,6 +44,7 @@ actor ClientSession {
 
   /// Serves the connection to its end.
   func run() async -> Served {
+    endWhenSilent(for: client.configuration.silence)
     let hearing = Task { try await self.hear() }
     self.hearing = hearing
     let heard = await withTaskCancellationHandler {
@@ -65,7 +69,6 @@ actor ClientSession {
         layers: cache.versions))
     while ending == nil {
       let message = try await connection.receive()
-      lastHeard = .now
       let objection = try objection(to: message)
       if objection == nil { note(message) }
       try await perform(participation.hear(message, holds: cache.holds, declines: { _ in objection }))
@@ -91,6 +94,8 @@ actor ClientSession {
     }
     uploads += 1
     await connection.close()
+    // Until here a server that is gone could have held up the last words.
+    silence?.cancel()
     do { try saveBytes() } catch { if ending == nil { ending = .failure(error) } }
   }
 
@@ -147,8 +152,12 @@ actor ClientSession {
 
   private func prepare(_ welcome: Welcome) throws {
     let (plan, images) = try client.prepare(welcome)
-    guard (1...WireLimits.frame).contains(welcome.chunkBytes), (1...3600).contains(welcome.heartbeatSeconds)
-    else { throw ClientError.server("chunks of \(welcome.chunkBytes) bytes") }
+    guard (1...WireLimits.frame).contains(welcome.chunkBytes),
+      (0.1...3600).contains(welcome.heartbeatSeconds)
+    else {
+      throw ClientError.server(
+        "chunks of \(welcome.chunkBytes) bytes and a heartbeat every \(welcome.heartbeatSeconds) s")
+    }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
     work = LocalWork(plan: plan, images: images, cache: cache, configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
@@ -223,10 +232,14 @@ actor ClientSession {
     training = nil
     try shelf.keep(update)
     client.observer(.trained(update.offer.key, update.offer))
+    note(update)
     try await offer(update)
   }
 
   private func offer(_ update: LocalWork.Update) async throws {
+    if let objection = try objection(to: update) {
+      return try await perform(participation.withdraw(objection))
+    }
     self.update = update
     try await perform(participation.finish(update.offer))
   }
@@ -275,20 +288,14 @@ actor ClientSession {
 
   // MARK: - Signs of life
 
-  /// Says every so often that this client lives, and hangs up on a server that does not answer.
+  /// Says every so often that this client lives, and ends the connection to a server that shows no sign of life for
+  /// three times that.
   private func beat(every interval: Duration) {
+    endWhenSilent(for: interval * 3)
     heartbeat?.cancel()
     heartbeat = Task { [connection] in
-      var sent = 0
       while !Task.isCancelled {
         do { try await Task.sleep(for: interval) } catch { return }
-        let silence = ContinuousClock.now - self.lastHeard
-        // A server does not answer before it has heard all that is on its way, which a slow link is long busy with.
-        // The heartbeat alone goes into the socket's buffer, whether anybody is there or not.
-        guard silence < interval * 3 * WireLimits.slack || connection.traffic.sent > sent + 1024 else {
-          return await connection.shutDown()
-        }
-        sent = connection.traffic.sent
         let steps = self.training?.progress.steps
         let resident = ProcessMemory.resident
         let message = Message.heartbeat(
@@ -296,5 +303,11 @@ actor ClientSession {
         do { try await connection.send(message) } catch { return }
       }
     }
+  }
+
+  /// Watches beside whatever is sent or waited for: signs of life wait behind a piece that gets nowhere.
+  private func endWhenSilent(for limit: Duration) {
+    silence?.cancel()
+    silence = Task { [connection] in await connection.endWhenSilent(for: limit) }
   }
 }

@@ -19,6 +19,10 @@ package struct Enrolment: Sendable {
       defer { folder.dropDraft() }
       let connection = try await Connection.connect(
         to: server, limit: WireLimits.frameBeforeHello, tls: try TLSContext(pin: code.pin, host: server.host))
+      let silence = Task {
+        await connection.endWhenSilent(for: .seconds(3 * WireLimits.heartbeatSeconds))
+      }
+      defer { silence.cancel() }
       let answer: Result<(Certificate, authority: Certificate), any Error>
       do { answer = .success(try await ask(for: key, on: connection)) } catch { answer = .failure(error) }
       // It is waited for: the process may end next, and take OpenSSL away beneath it.

@@ -92,7 +92,7 @@ struct LocalWork: Sendable {
   private func encode(
     _ values: [Float], base: [Float], _ stage: Stage, _ assignment: Assignment, _ codec: UpdateCodec
   ) throws -> Data {
-    let coding = UpdateCoding(codec, stage, share: Double(plan.traffic.kept))
+    let coding = coding(codec, assignment.key)
     guard codec != .plain else { return coding.encode(values, base: values, seed: 0) }
     guard codec == .topK else { return coding.encode(values, base: base, seed: assignment.seed) }
     let feedback = ErrorFeedback(configuration.state)
@@ -102,6 +102,11 @@ struct LocalWork: Sendable {
     let sent = try coding.decode(bytes, base: base)
     try feedback.propose(zip(wanted, sent).map { $0 - $1 }, stage: stage.index)
     return bytes
+  }
+
+  /// How the update of a round of the plan is coded.
+  func coding(_ codec: UpdateCodec?, _ key: RoundKey) -> UpdateCoding {
+    plan.coding(codec ?? .plain, key.stage, keeping: plan.keptBlocks(key, client: configuration.name))
   }
 
   /// How many of the images could be read, by which the update counts. Throws ``ClientError/data(_:)`` where they are too

@@ -33,8 +33,10 @@ package actor Coordinator {
   private var status: ServerStatus?
   private var statusTime = Duration.zero
 
+  /// How often a client speaks at least; three times that without a sign of life, and its connection is ended.
+  nonisolated let heartbeat: Duration
   /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
-  private let halfOpenSilence = Duration.seconds(1.5 * Double(WireLimits.heartbeatSeconds))
+  private var halfOpenSilence: Duration { heartbeat * 1.5 }
 
   /// Between two notes that differ in how far clients are, and in nothing else.
   private static let progressPause = Duration.seconds(5)
@@ -53,10 +55,13 @@ package actor Coordinator {
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), threads: Int,
     runtime: any ServerRuntime = SystemRuntime(), calibration: Calibration? = nil,
+    heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
     observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     self.calibration = try calibration ?? Calibrator(plan, threads: threads).map { $0.calibrate }
     leader = try Leader(plan, store: store, folder: folder, at: .zero, date: { runtime.date })
+    leader.heartbeat = heartbeat
+    self.heartbeat = heartbeat
     (self.store, self.threads, self.observer) = (store, threads, observer)
     (self.runtime, start, updates) = (runtime, runtime.now, store.updates)
   }

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import Wire
@@ -17,7 +18,7 @@ extension Leader {
       send(
         .welcome(
           Welcome(
-            plan: plan, heartbeatSeconds: WireLimits.heartbeatSeconds,
+            plan: plan, heartbeatSeconds: heartbeat.seconds,
             chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
         to: hello.name)
       try perform(round.join(hello.name, at: now), at: now)

@@ -39,7 +39,8 @@ extension Leader {
     // A cohort is stored before any member of it is told, and so is whoever takes a member's place.
     let asked = actions.compactMap { if case .assign(let client, _) = $0 { client } else { nil } }
     if !asked.isEmpty {
-      roundRecord.waited = roundRecord.waited ?? date().timeIntervalSince(roundRecord.startedAt)
+      roundTimes.asked = roundTimes.asked ?? now
+      roundRecord.waited = roundRecord.waited ?? (now - roundTimes.begun).seconds
       lastCohort = round.cohort.sorted { $0.precedesNaturally($1) }
       try store.ask(asked, of: roundRecord)
     }
@@ -89,10 +90,9 @@ extension Leader {
   }
 
   private func commit(at now: Duration) throws {
-    let finished = date()
-    roundRecord.finishedAt = finished
+    roundRecord.finishedAt = date()
     restsPass()
-    roundRecord.seconds = finished.timeIntervalSince(roundRecord.startedAt) - (roundRecord.waited ?? 0)
+    roundRecord.seconds = (now - (roundTimes.asked ?? roundTimes.begun)).seconds
     roundRecord.loss = round.ledger.loss.map { Double($0) }
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
@@ -146,6 +146,7 @@ extension Leader {
   ) throws {
     away = away.filter { $0.value.until > now }
     rejections = [:]
+    roundTimes = (now, nil)
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(

@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Wire
 
 /// Leads a job from its first round to its last, as a machine without threads: what happens and the time go
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
@@ -29,6 +30,8 @@ package final class Leader {
   var initial: InitialWeights?
   /// The model after the last committed round, grown for the stage under way.
   package internal(set) var snapshot: Snapshot
+  /// How often clients are told to speak.
+  var heartbeat = Duration.seconds(WireLimits.heartbeatSeconds)
   /// The result of the round in the making.
   var draft: Snapshot
   /// The model of the round before, as long as its late updates may come.
@@ -39,6 +42,8 @@ package final class Leader {
   package internal(set) var round: Round
   var stageRecord: StageRecord
   var roundRecord: RoundRecord
+  /// When the round began here, and when its first client was asked: dates may jump.
+  var roundTimes: (begun: Duration, asked: Duration?)
   var present: Set<String> = []
   /// Who was asked to train last, in natural order.
   var lastCohort: [String] = []
@@ -68,6 +73,7 @@ package final class Leader {
     date: @escaping () -> Date = Date.init
   ) throws {
     (self.plan, self.store, self.date) = (plan, store, date)
+    roundTimes = (now, nil)
     job = try store.openJob(plan, at: date())
     let opening = try Opening(plan, store, job, folder: folder)
     initial = opening.initial

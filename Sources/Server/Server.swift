@@ -13,18 +13,19 @@ package struct Server: Sendable {
   private let observer: @Sendable (ServerEvent) -> Void
 
   /// Opens the port and the store's job, so that what is wrong shows before anything runs. `folder` is where the
-  /// plan's file is.
+  /// plan's file is; each side speaks every `heartbeat` at least.
   ///
   /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), endpoint: Endpoint, threads: Int,
     access: Access = Access(),
     strangers: Doorstep.Limits = Doorstep.Limits(),
+    heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
     try self.init(
       plan, store: store, folder: folder, listener: try await Listener(endpoint), threads: threads,
-      access: access, strangers: strangers, observer: observer)
+      access: access, strangers: strangers, heartbeat: heartbeat, observer: observer)
   }
 
   /// Opens the store's job, to be served at a port that is open; where that fails the port is closed.
@@ -32,11 +33,13 @@ package struct Server: Sendable {
   /// Throws ``StoreError`` or ``ServerError``.
   package init(
     _ plan: Plan, store: Store, folder: URL, listener: Listener, threads: Int, access: Access,
-    strangers: Doorstep.Limits, observer: @escaping @Sendable (ServerEvent) -> Void
+    strangers: Doorstep.Limits, heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
+    observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     do {
       lock = try DatabaseLock(store.path)
-      coordinator = try Coordinator(plan, store: store, folder: folder, threads: threads, observer: observer)
+      coordinator = try Coordinator(
+        plan, store: store, folder: folder, threads: threads, heartbeat: heartbeat, observer: observer)
     } catch {
       listener.close()
       throw error

@@ -13,17 +13,14 @@ package final class Session: Sendable {
   private let place: Doorstep.Place
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
-  private let state: Mutex<State>
+  private let state = Mutex(State())
 
   private struct State {
-    /// When the client was last heard, and how long it may be silent: less before its hello.
-    var heard: Duration
-    var silence = Duration.seconds(WireLimits.helloSeconds)
     var isKnown = false
-    /// Messages and layers that wait to be written, and whether one is on its way.
+    /// Messages and layers that wait to be written, and how many are being written.
     var messages = 0
     var layers = 0
-    var isWriting = false
+    var writing = 0
     /// Another connection has this one's name: nothing that still comes here is acted on.
     var isReplaced = false
     /// Why this side ends the connection.
@@ -50,7 +47,6 @@ package final class Session: Sendable {
     (self.connection, self.coordinator, self.access) = (connection, coordinator, access)
     (self.place, runtime, updates) = (place, coordinator.runtime, coordinator.updates)
     (outbox, queue) = AsyncStream.makeStream()
-    state = Mutex(State(heard: coordinator.runtime.now))
   }
 
   var peer: String { connection.peer }
@@ -69,7 +65,7 @@ package final class Session: Sendable {
   }
 
   /// How long nothing was heard.
-  var silence: Duration { runtime.now - state.withLock { $0.heard } }
+  var silence: Duration { connection.silence }
 
   /// Another connection has taken the client's name. From now on nothing that comes here is acted on.
   func replace(by goodbye: Goodbye) {
@@ -110,13 +106,8 @@ package final class Session: Sendable {
       let identity = await connection.identity
       while true {
         let message = try await connection.receive()
-        let now = runtime.now
-        let isReplaced = state.withLock { state in
-          if state.isKnown { state.heard = now }
-          return state.isReplaced
-        }
         // Its goodbye is on its way.
-        if isReplaced { continue }
+        if state.withLock({ $0.isReplaced }) { continue }
         if case .goodbye(let goodbye) = message {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
@@ -124,6 +115,7 @@ package final class Session: Sendable {
         if let identity, let objection = access.objection(to: identity) {
           throw AccessEnded(reason: objection)
         }
+        let now = runtime.now
         let pause = limiter.pause(before: message, at: now)
         if pause > .zero { try await runtime.sleep(until: now + pause) }
         try await perform(
@@ -135,6 +127,8 @@ package final class Session: Sendable {
       } else if place.isLost {
         reason = "it was silent, and others wanted its place"
       }
+    } catch let error as WireError where error.isSilence {
+      reason = "\(error)"
     } catch is ConnectionReplaced {
       reason = "another connection has its name"
     } catch let error as AccessEnded {
@@ -172,10 +166,7 @@ package final class Session: Sendable {
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
-        let now = runtime.now
-        state.withLock {
-          ($0.silence, $0.isKnown, $0.heard) = (.seconds(3 * WireLimits.heartbeatSeconds), true, now)
-        }
+        state.withLock { $0.isKnown = true }
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
@@ -211,7 +202,7 @@ package final class Session: Sendable {
     case .heartbeat(let heartbeat):
       try await coordinator.note(heartbeat, from: client, self)
       // Not behind the layers in the queue: the client counts on an answer.
-      try await connection.send(.heartbeat(Heartbeat()))
+      try await writing { try await connection.send(.heartbeat(Heartbeat())) }
     case .serve(let fetch):
       if try await answer(fetch) { return }
       try limiter.noteVain(at: runtime.now)
@@ -279,20 +270,20 @@ package final class Session: Sendable {
 
   private func write() async {
     for await outgoing in outbox {
-      state.withLock { $0.isWriting = true }
-      defer { state.withLock { $0.isWriting = false } }
       do {
         switch outgoing {
         case .message(let message):
           state.withLock { $0.messages -= 1 }
-          try await connection.send(message)
+          try await writing { try await connection.send(message) }
           guard case .goodbye = message else { continue }
           // The client closes when it has read this; one that does not is not waited for.
           try? await runtime.sleep(until: runtime.now + Self.farewell)
           return await connection.shutDown()
         case .layer(let layer, let first):
           state.withLock { $0.layers -= 1 }
-          for offset in layer.offsets(from: first) { try await connection.send(layer.frame(at: offset)) }
+          try await writing {
+            for offset in layer.offsets(from: first) { try await connection.send(layer.frame(at: offset)) }
+          }
         }
       } catch {
         return
@@ -300,35 +291,42 @@ package final class Session: Sendable {
     }
   }
 
+  private func writing(_ body: () async throws -> Void) async throws {
+    state.withLock { $0.writing += 1 }
+    defer { state.withLock { $0.writing -= 1 } }
+    try await body()
+  }
+
   // MARK: - Watching
 
-  /// How often a client's silence is looked at: so often in the time that it may be silent.
-  private static let looks = 12
-
-  /// Ends a connection on which nothing is heard, or on which nothing can be written. Bytes are a sign of life also
-  /// where they are not a whole message yet: a piece of an update can take a slow link longer than the silence that is
-  /// allowed.
+  /// Ends a connection whose peer says no hello in time, however slowly it speaks; that of a client that shows no sign of
+  /// life for three heartbeats; and that of one that takes nothing of what it is sent for as long.
   private func watch() async {
-    var (received, sent) = (traffic.received, traffic.sent)
-    var wrote = runtime.now
+    let (start, limit) = (runtime.now, coordinator.heartbeat * 3)
+    var silence: SilenceWatch?
+    var (taken, takenAt) = (0, start)
     while !Task.isCancelled {
-      let (now, totals) = (runtime.now, (traffic.received, traffic.sent))
-      let (heard, silence, isWriting) = state.withLock { state in
-        // An unauthenticated peer has its seconds, however slowly it speaks.
-        if state.isKnown && totals.0 > received { state.heard = now }
-        return (state.heard, state.silence, state.isWriting)
+      let now = runtime.now
+      let (isKnown, isWriting) = state.withLock { ($0.isKnown, $0.writing > 0) }
+      var next = now + coordinator.heartbeat
+      if isKnown {
+        let signs = await connection.signs(at: now)
+        var watch = silence ?? SilenceWatch(limit, signs, at: now)
+        guard let look = watch.look(signs, at: now) else { return await connection.giveUp(after: limit) }
+        silence = watch
+        if signs.acknowledged > taken || !isWriting { takenAt = now }
+        taken = signs.acknowledged
+        guard now < takenAt + limit else {
+          return hangUp("it has taken nothing of what it was sent for \(limit.seconds) s")
+        }
+        next = isWriting ? min(look, takenAt + limit, next) : look
+      } else {
+        let deadline = start + .seconds(WireLimits.helloSeconds)
+        guard now < deadline else {
+          return hangUp("it said no hello within \(WireLimits.helloSeconds) s")
+        }
+        next = min(next, deadline)
       }
-      if totals.1 > sent || !isWriting { wrote = now }
-      (received, sent) = totals
-      // A look is late by its interval at most; noticed is noticed in time.
-      let limit = silence - silence / Self.looks
-      if now - heard >= limit {
-        return hangUp("it was silent for \(Int(silence.seconds)) s")
-      }
-      if now - wrote >= limit {
-        return hangUp("it has not read what it was sent for \(Int(silence.seconds)) s")
-      }
-      let next = min(now + silence / Self.looks, min(heard, wrote) + limit)
       do { try await runtime.sleep(until: next) } catch { return }
     }
   }

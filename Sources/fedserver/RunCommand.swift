@@ -25,7 +25,9 @@ struct RunCommand: AsyncParsableCommand {
   var plan: String
 
   @Option(
-    help: ArgumentHelp("Where to listen, HOST:PORT; 0.0.0.0 is every address.", valueName: "address"))
+    help: ArgumentHelp(
+      "Where to listen, HOST:PORT; a name is all its addresses, 0.0.0.0 every address.", valueName: "address")
+  )
   var listen: String = "127.0.0.1:7400"
 
   @Option(
@@ -97,6 +99,7 @@ struct RunCommand: AsyncParsableCommand {
         let access = try access(tell)
         let listener = try await Listener(endpoint)
         let pageListener: Listener? = if let page { try await Listener(page) } else { nil }
+        for listener in [listener, pageListener] { listener.map(log.bound) }
         let evaluation = try probe.evaluation(plan, threads: threads)
         if !FileManager.default.fileExists(atPath: database) { try plan.checkFiles(in: folder) }
         let store = try Store(database)

@@ -33,6 +33,17 @@ struct ServerLog: Sendable {
     }
   }
 
+  /// Which addresses a name stands for, where it is not itself the only one.
+  func bound(_ listener: Listener) {
+    let (endpoint, addresses) = (listener.endpoint, listener.addresses)
+    guard addresses != [endpoint] else { return }
+    logger.notice("\(endpoint.host) is \(addresses.map(\.host).joined(separator: " and "))")
+    if !listener.elsewhere.isEmpty {
+      let others = listener.elsewhere.map(\.host).joined(separator: " and ")
+      logger.warning("\(endpoint.host) is \(others) as well, which this machine is not")
+    }
+  }
+
   func watched(at endpoint: Endpoint) {
     if !endpoint.isLoopback {
       logger.warning("the status page is plain HTTP; anybody who reaches \(endpoint.host) can read it")

@@ -232,17 +232,69 @@ import Wire
     }
   }
 
-  @Test(.unhurried(slack: 10)) func aServerThatIsSilentIsLeft() async throws {
+  @Test func aServerThatIsSilentIsLeft() async throws {
     try await withClient(Plan.tiny(), patience: .milliseconds(1)) { server in
-      let session = try await server.welcome(heartbeatSeconds: 1)
-      // It says that it lives, is not answered, and after three intervals, ten times as long here, it hangs up.
+      let session = try await server.welcome(heartbeatSeconds: 0.3)
+      // It says that it lives, is not answered, and after three intervals it hangs up.
       await #expect(throws: WireError.closed) {
         while true {
           guard case .heartbeat = try await session.connection.receive() else { break }
         }
       }
       await session.connection.close()
-      await #expect(throws: ClientError.self) { try await server.result().get() }
+      try await expectSilence(server, "0.9")
+    }
+  }
+
+  @Test func aServerThatNeverSaysWelcomeIsLeft() async throws {
+    try await withClient(Plan.tiny(), patience: .milliseconds(1), silence: .milliseconds(500)) { server in
+      let connection = try await server.listener.accept(limit: WireLimits.frame)
+      try await expectSilence(server, "0.5")
+      await connection.close()
+    }
+  }
+
+  private func expectSilence(_ server: ScriptedServer, _ seconds: String) async throws {
+    let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+    guard case .connection("silent for \(seconds) s")? = error else {
+      throw Unexpected("\(String(describing: error))")
+    }
+    let reasons = server.events.all.compactMap {
+      if case .disconnected(let reason) = $0 { reason } else { nil }
+    }
+    #expect(reasons == ["silent for \(seconds) s"])
+  }
+
+  /// Numbers in an assignment that no sum can hold, and no clock.
+  @Test(arguments: ["two parts", "a difference", "the whole", "a deadline"])
+  func numbersThatNobodyCanMeanEndTheConnectionAlone(what: String) async throws {
+    let plan = Plan.tiny()
+    var manners = Manners()
+    manners.bytesADay = ByteCount(bytes: 1 << 60)
+    try await withClient(plan, patience: .milliseconds(1), manners: manners) { server in
+      let session = try await server.welcome()
+      var assignment = Assignment(plan.snapshot())
+      let (huge, digest) = (1 << 62, assignment.parts[0].digest)
+      let other = Digest(of: Data([1]))
+      switch what {
+      case "two parts":
+        for index in 0..<2 {
+          let part = assignment.parts[index]
+          assignment.parts[index] = PartVersion(name: part.name, digest: part.digest, bytes: huge)
+        }
+      case "a difference":
+        let step = LayerWay.Step(from: other, digest: other, bytes: huge, codec: .int8)
+        assignment.ways = [LayerWay(to: digest, steps: [step, step])]
+      case "the whole":
+        let whole = LayerWay.Step(from: nil, digest: other, bytes: huge, codec: .int8)
+        assignment.ways = [LayerWay(to: digest, steps: [], whole: whole)]
+      default: assignment.deadlineSeconds = 1e300
+      }
+      try await session.send(.assignment(assignment))
+      let error = await #expect(throws: ClientError.self) { try await server.result().get() }
+      #expect(
+        "\(try #require(error))".contains(what == "a deadline" ? "deadlineSeconds" : "bytes: \(huge) is not"))
+      await session.connection.close()
     }
   }
 

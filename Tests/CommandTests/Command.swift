@@ -242,14 +242,15 @@ final class LineLog: Sendable {
     }
   }
 
-  /// The first whole line that contains a text.
-  func line(containing text: String) async throws -> String {
+  /// The first whole line that contains a text, or a later one by its number.
+  func line(containing text: String, number: Int = 1) async throws -> String {
     while true {
       let (bytes, isOver) = state.withLock { ($0.bytes, $0.isOver) }
       // A terminal's lines end in two characters, which are one for Swift.
       let whole = String(decoding: bytes, as: UTF8.self).split(
         omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-      if let line = whole.dropLast().first(where: { $0.contains(text) }) { return String(line) }
+      let lines = whole.dropLast().filter { $0.contains(text) }
+      if lines.count >= number { return String(lines[number - 1]) }
       guard !isOver else { throw Ended(wanted: text, got: String(decoding: bytes, as: UTF8.self)) }
       try await wait()
     }

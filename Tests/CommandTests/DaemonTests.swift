@@ -79,6 +79,27 @@ import Wire
     }
   }
 
+  /// A server that is away for weeks is looked for some hundred thousand times.
+  @Test func aServerThatIsAwayCostsNoDescriptors() async throws {
+    try await withTemporaryFolder { folder in
+      let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).7"
+      let listener = try await Listener(Endpoint(host: host, port: 0))
+      listener.shutDown()
+      listener.close()
+      let client = try startClient(folder, "one", "\(listener.endpoint)", patience: "1h")
+      let line = try await client.errors.line(containing: "disconnected: ", number: 6)
+      #expect(line.hasSuffix("disconnected: \(listener.endpoint): nothing listens there"), "\(line)")
+      let descriptors = "/proc/\(client.process)/fd"
+      let sockets = try FileManager.default.contentsOfDirectory(atPath: descriptors).filter {
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(descriptors)/\($0)")
+        return target?.hasPrefix("socket:") ?? false
+      }
+      #expect(sockets.count <= 1, "one at most is being tried: \(sockets)")
+      client.terminate()
+      #expect(try await client.outcome().code == 0)
+    }
+  }
+
   /// However long it was connected.
   @Test func aClientThatIsStoppedEndsInGoodOrder() async throws {
     try await withTemporaryFolder { folder in

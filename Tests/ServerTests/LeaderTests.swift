@@ -60,30 +60,56 @@ import Wire
     }
   }
 
-  /// What a round takes is what it takes its clients, however long it waited for them.
-  @Test func waitingIsNotPartOfARoundsLength() async throws {
+  /// What a round takes is what it takes its clients, however long it waited for them, and whatever becomes of the date.
+  @Test(arguments: [(3600, 12), (-3600, 12), (3600, -86_400), (0, 2_592_000)] as [(Double, Double)])
+  func waitingIsNotPartOfARoundsLength(waited: Double, trained: Double) async throws {
     try await withTemporaryFolder { folder in
       let date = Mutex(Date(timeIntervalSince1970: 1_790_000_000))
       let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-      let plan = Plan.tiny(cohort: 1)
-      let leader = try Leader(plan, store: store, at: .zero) { date.withLock { $0 } }
+      let leader = try Leader(Plan.tiny(cohort: 1), store: store, at: .zero) { date.withLock { $0 } }
       _ = leader.advance(at: .zero)
-      date.withLock { $0 += 3600 }
+      date.withLock { $0 += waited }
       let effects = leader.join(Hello(name: "a", software: "test"), at: .seconds(3600))
-      let assignment = try #require(
-        effects.lazy.compactMap { if case .send(.assignment(let one), _) = $0 { one } else { nil } }.first)
-      date.withLock { $0 += 12 }
-      let bytes = Data(count: leader.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
-      let offer = UpdateOffer(
-        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-        bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
-      try store.updates.open(offer, from: "a").write(bytes, at: 0)
-      for effect in leader.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(3612)) {
-        guard case .aggregate(let aggregator) = effect else { continue }
-        _ = leader.finishAggregation(try aggregator.run(threads: 1), at: .seconds(3612))
-      }
+      date.withLock { $0 += trained }
+      try finish(effects, leader, store, at: .seconds(3612))
       let round = try #require(try store.committedRounds().first?.round)
       #expect(round.seconds == 12 && round.waited == 3600)
+    }
+  }
+
+  /// No clock lasts from one start of a server to the next: a round that goes on takes what it takes from then on.
+  @Test func aRoundThatGoesOnCountsFromTheStart() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let first = try Leader(Plan.tiny(cohort: 1), store: try Store(path), at: .zero) {
+        Date(timeIntervalSince1970: 1_790_000_000)
+      }
+      _ = first.advance(at: .zero)
+      _ = first.join(Hello(name: "a", software: "test"), at: .seconds(100))
+      let store = try Store(path)
+      let second = try Leader(Plan.tiny(cohort: 1), store: store, at: .seconds(5)) {
+        Date(timeIntervalSince1970: 1_700_000_000)
+      }
+      _ = second.advance(at: .seconds(5))
+      let effects = second.join(Hello(name: "a", software: "test"), at: .seconds(8))
+      try finish(effects, second, store, at: .seconds(20))
+      let round = try #require(try store.committedRounds().first?.round)
+      #expect(round.seconds == 12 && round.waited == 100)
+    }
+  }
+
+  /// Brings the update that an assignment among the effects asks for, and ends the round.
+  private func finish(_ effects: [Leader.Effect], _ leader: Leader, _ store: Store, at now: Duration) throws {
+    let assignment = try #require(
+      effects.lazy.compactMap { if case .send(.assignment(let one), _) = $0 { one } else { nil } }.first)
+    let bytes = Data(count: leader.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
+    let offer = UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+      bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
+    try store.updates.open(offer, from: "a").write(bytes, at: 0)
+    for effect in leader.judge(offer, isHere: true, fault: nil, from: "a", at: now) {
+      guard case .aggregate(let aggregator) = effect else { continue }
+      _ = leader.finishAggregation(try aggregator.run(threads: 1), at: now)
     }
   }
 

@@ -4,7 +4,7 @@ import Watch
 @Suite struct WebHostTests {
   @Test(arguments: [
     "localhost", "LocalHost:8080", "127.0.0.1", "127.0.0.1:1", "127.8.9.10:8080", "[::1]", "[::1]:8080",
-    "[0:0:0:0:0:0:0:1]:80",
+    "[0:0:0:0:0:0:0:1]:80", "[::ffff:127.0.0.1]:80",
   ])
   func theMachineItself(field: String) throws {
     let host = try #require(WebHost(field))

@@ -15,6 +15,22 @@ import Wire
   }
 
   @Test(arguments: [
+    "localhost", "LocalHost", "127.0.0.1", "127.8.9.10", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1",
+    "::ffff:127.200.0.1", "::ffff:7f00:1",
+  ])
+  func theMachineItself(host: String) { #expect(Endpoint(host: host, port: 7400).isLoopback) }
+
+  /// What can be reached from elsewhere, or may lead there.
+  @Test(arguments: [
+    "127.example.org", "127.0.0.1.example.org", "localhost.example.org", "localhost.", "128.0.0.1",
+    "10.0.0.1",
+    "0.0.0.0", "::", "::2", "127::1", "::127.0.0.1", "::ffff:128.0.0.1", "::fffe:127.0.0.1", "fe80::1%lo",
+    "127.1",
+    "127", "127.0.0.1 ", "",
+  ])
+  func anyOtherMachine(host: String) { #expect(!Endpoint(host: host, port: 7400).isLoopback) }
+
+  @Test(arguments: [
     ("", "HOST:PORT"), ("localhost", "HOST:PORT"), ("localhost:", "port"), ("localhost:65536", "port"),
     ("localhost:-1", "port"), ("localhost:http", "port"), ("localhost: 80", "port"), (":80", "host"),
     ("[]:80", "host"), ("[::1]", "port"), ("localhost:80 ", "port"), ("localhost:٨٠", "port"),

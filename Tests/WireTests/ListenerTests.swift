@@ -69,6 +69,51 @@ import Wire
     }
   }
 
+  /// One port at all of them, and each is served.
+  @Test func aHostWithSeveralAddressesIsServedAtAll() async throws {
+    let hosts = ["127.1.7.\(Int.random(in: 2...254))", "127.2.7.\(Int.random(in: 2...254))"]
+    let all = (hosts + (Self.hasIPv6 ? ["::1"] : [])).map { Endpoint(host: $0, port: 0) }
+    let listener = try await Listener(Endpoint(host: "many.example", port: 0), at: all)
+    #expect(listener.endpoint.host == "many.example" && listener.endpoint.port != 0)
+    #expect(listener.addresses == all.map { Endpoint(host: $0.host, port: listener.endpoint.port) })
+    for address in listener.addresses + listener.addresses {
+      async let accepted = listener.acceptBytes()
+      let client = try await ByteConnection.connect(to: address)
+      let server = try await accepted
+      try await client.write(Data([1]))
+      #expect(try await server.read(atMost: 1).bytes == Data([1]))
+      client.close()
+      server.close()
+    }
+    let waiting = Task { _ = try await listener.acceptBytes() }
+    listener.shutDown()
+    await #expect(throws: WireError.closed) { try await waiting.value }
+    listener.close()
+  }
+
+  /// A name may have an address that this machine lacks, as `localhost` has where IPv6 is switched off.
+  @Test func anAddressThatIsNotHereIsLeftOutAndNamed() async throws {
+    // TEST-NET-1 (RFC 5737) belongs to nobody.
+    let all = ["192.0.2.1", "127.3.7.1"].map { Endpoint(host: $0, port: 0) }
+    let listener = try await Listener(Endpoint(host: "two.example", port: 0), at: all)
+    #expect(listener.addresses.map(\.host) == ["127.3.7.1"] && listener.elsewhere == [all[0]])
+    listener.shutDown()
+    listener.close()
+  }
+
+  @Test func aPortInUseAtOneOfTheAddressesIsSaidToBe() async throws {
+    let host = "127.4.\(Int.random(in: 1...254)).\(Int.random(in: 2...254))"
+    let taken = try await Listener(Endpoint(host: host, port: 0))
+    let port = taken.endpoint.port
+    let all = ["127.5.7.\(Int.random(in: 2...254))", host].map { Endpoint(host: $0, port: port) }
+    let error = await #expect(throws: WireError.self) {
+      try await Listener(Endpoint(host: "two.example", port: port), at: all)
+    }
+    #expect(error == .address("two.example:\(port)", reason: "the port is in use"))
+    taken.shutDown()
+    taken.close()
+  }
+
   @Test func shutDownWakesAWaitingAccept() async throws {
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     let waiting = Task { _ = try await listener.accept(limit: 1000) }

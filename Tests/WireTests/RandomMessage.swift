@@ -124,7 +124,7 @@ enum RandomMessage {
     plan.local.learningRate = numbers.uniform()
     plan.round.deadline = TimeSpan(milliseconds: 1 + numbers.below(1_000_000))
     plan.augmentation.blurKernel = numbers.chance(0.5) ? 5 : nil
-    return Welcome(plan: plan, heartbeatSeconds: numbers.below(100), chunkBytes: count(&numbers))
+    return Welcome(plan: plan, heartbeatSeconds: Double(numbers.below(100)), chunkBytes: count(&numbers))
   }
 
   private static func count(_ numbers: inout RandomNumbers) -> Int { numbers.below(1 << 40) }

@@ -46,6 +46,11 @@ package struct Manners: Sendable {
   package func objection(needed: Int, spent: Int) -> Objection? {
     if let closed { return closed }
     if isOnBattery { return Objection(Self.onBattery, seconds: Self.onBatterySeconds) }
+    return overspending(needed: needed, spent: spent)
+  }
+
+  /// Why so many bytes are not sent or received, where so many were today; nil where they are.
+  func overspending(needed: Int, spent: Int) -> Objection? {
     guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
     return Objection(
       "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day",

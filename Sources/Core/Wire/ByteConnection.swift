@@ -7,40 +7,21 @@ import Synchronization
 /// One task reads while another writes.
 package final class ByteConnection: Sendable {
   private let socket: Socket
-  private let pool: any AsyncSocketPool
+  private let pool: SocketPool<ePoll>
   private let isClosed = Atomic(false)
 
-  init(_ socket: AsyncSocket, pool: any AsyncSocketPool) {
+  init(_ socket: AsyncSocket, pool: SocketPool<ePoll>) {
     (self.socket, self.pool) = (socket.socket, pool)
     Network.sendAtOnce(socket.socket)
   }
 
-  /// Connects to an address of this machine; there is no time limit. Throws ``WireError/address(_:reason:)``.
+  /// Connects to a host, or to addresses of it that are named in place of those that it has. Throws
+  /// ``WireError/address(_:reason:)``.
   package static func connect(
-    to endpoint: Endpoint, limits: SocketLimits? = nil
+    to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
   ) async throws(WireError) -> ByteConnection {
-    let address = try endpoint.resolve()
-    do {
-      let pool = try await Network.pool
-      return ByteConnection(try await connected(to: address, limits, pool), pool: pool)
-    } catch {
-      throw Network.unreachable(endpoint, error)
-    }
-  }
-
-  private static func connected(
-    to address: some SocketAddress, _ limits: SocketLimits?, _ pool: some AsyncSocketPool
-  ) async throws -> AsyncSocket {
-    let socket = try Socket(domain: Int32(type(of: address).family), type: .stream)
-    do {
-      try limits?.apply(to: socket)
-      let connecting = try AsyncSocket(socket: socket, pool: pool)
-      try await connecting.connect(to: address)
-      return connecting
-    } catch {
-      try? socket.close()
-      throw error
-    }
+    let (socket, pool) = try await Network.connect(to: endpoint, at: addresses, limits: limits)
+    return ByteConnection(socket, pool: pool)
   }
 
   /// The next bytes, at least one and at most `count`, and whether they had to be waited for. Throws
@@ -88,6 +69,6 @@ package final class ByteConnection: Sendable {
   package func close() {
     // Its number may be another socket's by the second time.
     guard !isClosed.exchange(true, ordering: .relaxed) else { return }
-    try? socket.close()
+    Task { [socket, pool] in await Network.close(socket, pool) }
   }
 }

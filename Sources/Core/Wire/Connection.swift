@@ -17,17 +17,19 @@ package actor Connection {
   /// Whether nobody on the way can read what travels.
   package nonisolated let isSecret: Bool
   private let socket: Socket
-  private let pool: any AsyncSocketPool
+  private let pool: SocketPool<ePoll>
   private var stream: any ByteStream
   private let tls: TLSStream?
   private var decoder: FrameDecoder
-  private var isShutDown = false
+  /// What whoever receives or sends is told once it has ended.
+  private var ending: WireError?
+  private var isClosed = false
   private var isSending = false
   private var senders: [CheckedContinuation<Void, Never>] = []
 
   /// - Parameter tls: without it all travels as it is.
   init(
-    _ socket: AsyncSocket, pool: any AsyncSocketPool, limit: Int, tls: TLSContext?, isServer: Bool
+    _ socket: AsyncSocket, pool: SocketPool<ePoll>, limit: Int, tls: TLSContext?, isServer: Bool
   ) throws(StreamError) {
     self.socket = socket.socket
     self.pool = pool
@@ -45,23 +47,25 @@ package actor Connection {
     Network.sendAtOnce(socket.socket)
   }
 
-  /// Connects to a server, and with TLS makes sure that it is the right one. Throws ``WireError`` with the
-  /// reason where that is not possible.
+  /// Connects to a server at the first of its addresses that answers (``HappyEyeballs``), and with TLS makes sure that
+  /// it is the right one. Throws ``WireError`` with the reason where that is not possible.
+  ///
+  /// - Parameter addresses: of the host, in place of those that its name has.
   package static func connect(
-    to endpoint: Endpoint, limit: Int, tls: TLSContext? = nil
+    to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limit: Int, tls: TLSContext? = nil
   ) async throws(WireError) -> Connection {
-    let address = try endpoint.resolve()
+    let (socket, pool) = try await Network.connect(to: endpoint, at: addresses)
     let connection: Connection
     do {
-      let pool = try await Network.pool
-      let socket = try await connected(to: address, pool: pool)
       connection = try Connection(socket, pool: pool, limit: limit, tls: tls, isServer: false)
     } catch {
-      throw Network.unreachable(endpoint, error)
+      await Network.close(socket.socket, pool)
+      throw .address("\(endpoint)", reason: Network.reason(error))
     }
     let watch = Task {
-      try await Task.sleep(for: .seconds(WireLimits.helloSeconds))
-      await connection.shutDown()
+      let patience = Duration.seconds(WireLimits.helloSeconds)
+      try await Task.sleep(for: patience)
+      await connection.giveUp(after: patience)
     }
     defer { watch.cancel() }
     do {
@@ -85,12 +89,6 @@ package actor Connection {
 
   /// The authority of a server that was known by a pin.
   package var pinned: Certificate? { tls?.pinned }
-
-  private static func connected(
-    to address: some SocketAddress, pool: some AsyncSocketPool
-  ) async throws -> AsyncSocket {
-    try await AsyncSocket.connected(to: address, pool: pool, timeout: TimeInterval(WireLimits.helloSeconds))
-  }
 
   /// The longest frame that is taken from now on, in bytes.
   package func setLimit(_ bytes: Int) { decoder.limit = bytes }
@@ -119,25 +117,48 @@ package actor Connection {
         sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
       } catch {
         // Whoever was refused may have said more than was taken, and was told why meanwhile.
-        guard error == .closed, !isShutDown, let farewell = tls?.farewell else { throw error }
+        guard error == .closed, ending == nil, let farewell = tls?.farewell else { throw error }
         throw .tls(farewell)
       }
     }
   }
 
   /// Ends both directions: whoever receives or sends gets ``WireError/closed``.
-  package func shutDown() {
-    guard !isShutDown else { return }
-    isShutDown = true
+  package func shutDown() { end(.closed) }
+
+  /// The other end is gone without a word. What it has not taken is thrown away, or the kernel would keep it for a quarter
+  /// of an hour.
+  package func giveUp(after silence: Duration) {
+    guard ending == nil else { return }
+    Network.forgetUnsent(socket)
+    end(.silence(silence))
+  }
+
+  private func end(_ reason: WireError) {
+    guard ending == nil else { return }
+    ending = reason
     // Closing alone would leave those asleep who wait for the socket; this wakes them.
     _ = Network.shutDown(socket.file.rawValue)
+  }
+
+  /// What shows of the other end at the time `now`, which is since some moment.
+  package func signs(at now: Duration) -> SilenceWatch.Signs {
+    let heard = now - silence
+    // The descriptor may be another socket's by then.
+    guard !isClosed else { return SilenceWatch.Signs(heard: heard) }
+    let unsent = Network.unacknowledged(socket)
+    return SilenceWatch.Signs(
+      heard: heard, unread: Network.unread(socket), acknowledged: traffic.sent - unsent, onTheirWay: unsent)
   }
 
   /// Ends the connection and frees its descriptor, once nobody uses it. The receiving task calls it last.
   package func close() async {
     shutDown()
     await takeTurn()
-    try? socket.close()
+    if !isClosed {
+      isClosed = true
+      await Network.close(socket, pool)
+    }
     passTurn()
   }
 
@@ -145,7 +166,7 @@ package actor Connection {
   private func waiting<Result>(_ body: () throws(StreamError) -> Result) async throws(WireError) -> Result {
     var isGone = false
     while true {
-      guard !isShutDown else { throw .closed }
+      if let ending { throw ending }
       defer { traffic.set(stream.counts) }
       do {
         return try body()
@@ -153,9 +174,9 @@ package actor Connection {
         switch error {
         case .blocked(let event):
           // The peer's last words come with its end, and are there to be read.
-          guard !isGone else { throw .closed }
+          guard !isGone else { throw ending ?? .closed }
           do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { isGone = true }
-        case .closed: throw .closed
+        case .closed: throw ending ?? .closed
         case .tls(let failure): throw .tls(failure)
         }
       }
@@ -197,12 +218,22 @@ package actor Connection {
 /// Bytes counted at a socket, frames and all.
 package final class Traffic: Sendable {
   private let counts = Mutex((received: 0, sent: 0))
+  private let lastHeard = Mutex(ContinuousClock.now)
 
   package init() {}
 
   package var received: Int { counts.withLock { $0.received } }
   package var sent: Int { counts.withLock { $0.sent } }
 
+  /// When bytes came last; at first, when there were none yet.
+  package var heard: ContinuousClock.Instant { lastHeard.withLock { $0 } }
+
   /// Sets both to what the socket has carried by now.
-  package func set(_ totals: (received: Int, sent: Int)) { counts.withLock { $0 = totals } }
+  package func set(_ totals: (received: Int, sent: Int)) {
+    let isHeard = counts.withLock { counts in
+      defer { counts = totals }
+      return totals.received > counts.received
+    }
+    if isHeard { lastHeard.withLock { $0 = .now } }
+  }
 }

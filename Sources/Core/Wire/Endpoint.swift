@@ -1,4 +1,3 @@
-import FlyingSocks
 import Foundation
 
 /// Where a server listens: `HOST:PORT`, `[IPV6]:PORT`; port 0 lets the system choose one.
@@ -24,38 +23,16 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-  /// Whether what is sent there never leaves this machine.
-  package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
-
-  /// The socket address of the host. A name is looked up, which may take as long as the resolver does.
-  func resolve() throws(WireError) -> any SocketAddress {
-    if let address = try? sockaddr_in.inet(ip4: host, port: port) { return address }
-    if let address = try? sockaddr_in6.inet6(ip6: host, port: port) { return address }
-    var hints = addrinfo()
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = getaddrinfo(host, nil, &hints, &list)
-    defer { if let list { freeaddrinfo(list) } }
-    guard status == 0, let first = list?.pointee, let address = first.ai_addr else {
-      throw .address(description, reason: String(cString: gai_strerror(status)))
-    }
-    return try Self.socketAddress(address, family: first.ai_family, port: port)
-  }
-
-  private static func socketAddress(
-    _ address: UnsafeMutablePointer<sockaddr>, family: Int32, port: UInt16
-  ) throws(WireError) -> any SocketAddress {
-    let raw = UnsafeRawPointer(address)
-    switch family {
-    case AF_INET:
-      var address = raw.loadUnaligned(as: sockaddr_in.self)
-      address.sin_port = port.bigEndian
-      return address
-    case AF_INET6:
-      var address = raw.loadUnaligned(as: sockaddr_in6.self)
-      address.sin6_port = port.bigEndian
-      return address
-    default: throw .address("family \(family)", reason: "neither IPv4 nor IPv6")
+  /// Whether what is sent there never leaves this machine, whatever a name server says: `localhost` does not, nor does an
+  /// address of 127.0.0.0/8 or ::1, and neither does such an IPv4 address that is written as one of IPv6.
+  /// `127.example.org` is another machine.
+  package var isLoopback: Bool {
+    var (four, six) = (in_addr(), in6_addr())
+    if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
+    guard inet_pton(AF_INET6, host, &six) == 1 else { return host.lowercased() == "localhost" }
+    return withUnsafeBytes(of: &six) { bytes in
+      let isMapped = bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+      return isMapped ? bytes[12] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
     }
   }
 }

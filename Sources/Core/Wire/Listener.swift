@@ -1,41 +1,97 @@
 import FlyingSocks
 import Foundation
+import Synchronization
 
-/// Listens on a port and hands out connections.
+/// Listens on a port, at every address that its host has here, and hands out connections.
 package final class Listener: Sendable {
   /// Where it listens, with the port that was chosen.
   package let endpoint: Endpoint
-  private let socket: AsyncSocket
+  /// The addresses that it listens at.
+  package let addresses: [Endpoint]
+  /// Addresses of its host that this machine does not have.
+  package let elsewhere: [Endpoint]
+  private let sockets: [AsyncSocket]
+  /// Whose turn it is to be asked first for a connection, so that none is kept waiting by another.
+  private let turn = Atomic(0)
 
   /// Binds and listens. Throws ``WireError/address(_:reason:)`` where the port is taken or not allowed.
   ///
-  /// - Parameter limits: of the sockets that are accepted.
-  package init(_ endpoint: Endpoint, limits: SocketLimits? = nil) async throws(WireError) {
-    let address = try endpoint.resolve()
+  /// - Parameters:
+  ///   - addresses: of the host, in place of those that its name has.
+  ///   - limits: of the sockets that are accepted.
+  package init(
+    _ endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
+  ) async throws(WireError) {
+    let addresses = try await Network.addresses(of: endpoint, addresses)
+    let bound: Bound
     do {
-      let pool = try await Network.pool
-      (socket, self.endpoint) = try Self.listen(on: address, endpoint, limits, pool)
+      bound = try Self.listen(at: addresses, limits, try await Network.pool)
     } catch {
       throw .address("\(endpoint)", reason: Network.reason(error))
     }
+    (sockets, self.addresses, elsewhere) = (bound.sockets, bound.addresses, bound.elsewhere)
+    self.endpoint = Endpoint(host: endpoint.host, port: bound.addresses[0].port)
   }
 
+  private struct Bound {
+    var (sockets, addresses, elsewhere) = ([AsyncSocket](), [Endpoint](), [Endpoint]())
+  }
+
+  /// With port 0 the system chooses one for the first address, which may be taken at another: then it chooses again.
   private static func listen(
-    on address: some SocketAddress, _ endpoint: Endpoint, _ limits: SocketLimits?,
-    _ pool: some AsyncSocketPool
-  ) throws -> (AsyncSocket, Endpoint) {
+    at addresses: [HostAddress], _ limits: SocketLimits?, _ pool: SocketPool<ePoll>
+  ) throws -> Bound {
+    for attempt in 1... {
+      var bound = Bound()
+      do {
+        var missing: (any Error)?
+        for address in addresses {
+          do {
+            let port = bound.addresses.first?.port ?? address.endpoint.port
+            let (socket, chosen) = try listen(
+              on: address.with(port: port).socketAddress, isOneOfMany: addresses.count > 1, limits, pool)
+            bound.sockets.append(socket)
+            bound.addresses.append(Endpoint(host: address.endpoint.host, port: chosen))
+          } catch SocketError.failed(let type, let number, let message)
+            where [EADDRNOTAVAIL, EAFNOSUPPORT].contains(number)
+          {
+            missing = SocketError.failed(type: type, errno: number, message: message)
+            bound.elsewhere.append(address.endpoint)
+          }
+        }
+        if bound.sockets.isEmpty, let missing { throw missing }
+        return bound
+      } catch {
+        for socket in bound.sockets { try? socket.close() }
+        guard case SocketError.failed(_, EADDRINUSE, _) = error, addresses[0].endpoint.port == 0,
+          addresses.count > 1, attempt < mostAttempts
+        else { throw error }
+      }
+    }
+    preconditionFailure("numbers have no end")
+  }
+
+  private static let mostAttempts = 16
+
+  private static func listen(
+    on address: some SocketAddress, isOneOfMany: Bool, _ limits: SocketLimits?, _ pool: SocketPool<ePoll>
+  ) throws -> (AsyncSocket, port: UInt16) {
     let socket = try Socket(domain: Int32(type(of: address).family), type: .stream)
     do {
       try socket.setValue(true, for: .localAddressReuse)
+      // The host's addresses of IPv4 have sockets of their own.
+      if isOneOfMany && type(of: address).family == AF_INET6 {
+        try socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_IPV6), name: IPV6_V6ONLY))
+      }
       try limits?.apply(to: socket)
       try socket.bind(to: address)
       try socket.listen()
-      let bound =
+      let port: UInt16 =
         switch try socket.sockname() {
-        case .ip4(_, let port), .ip6(_, let port): Endpoint(host: endpoint.host, port: port)
-        case .unix: endpoint
+        case .ip4(_, let port), .ip6(_, let port): port
+        case .unix: 0
         }
-      return (try AsyncSocket(socket: socket, pool: pool), bound)
+      return (try AsyncSocket(socket: socket, pool: pool), port)
     } catch {
       try? socket.close()
       throw error
@@ -48,19 +104,25 @@ package final class Listener: Sendable {
   package func accept(limit: Int, tls: @Sendable () -> TLSContext? = { nil }) async throws(WireError)
     -> Connection
   {
-    try await accepted { try Connection($0, pool: $1, limit: limit, tls: tls(), isServer: true) }
+    let (socket, pool) = try await accepted()
+    do {
+      return try Connection(socket, pool: pool, limit: limit, tls: tls(), isServer: true)
+    } catch {
+      try? socket.close()
+      throw .address("\(endpoint)", reason: "\(error)")
+    }
   }
 
   /// The next connection, of which nothing is known but its bytes. Throws as ``accept(limit:tls:)`` does.
   package func acceptBytes() async throws(WireError) -> ByteConnection {
-    try await accepted { ByteConnection($0, pool: $1) }
+    let (socket, pool) = try await accepted()
+    return ByteConnection(socket, pool: pool)
   }
 
-  private func accepted<End>(
-    _ end: (AsyncSocket, any AsyncSocketPool) throws -> End
-  ) async throws(WireError) -> End {
+  private func accepted() async throws(WireError) -> (AsyncSocket, SocketPool<ePoll>) {
     do {
-      return try end(try await socket.accept(), try await Network.pool)
+      let pool = try await Network.pool
+      return (try await next(pool), pool)
     } catch {
       guard let error = error as? SocketError, case .failed(_, let number, _) = error else { throw .closed }
       // Too many open files, or a peer that gave up in the queue: the listener itself is well.
@@ -71,9 +133,38 @@ package final class Listener: Sendable {
     }
   }
 
+  private func next(_ pool: SocketPool<ePoll>) async throws -> AsyncSocket {
+    while true {
+      let first = turn.wrappingAdd(1, ordering: .relaxed).oldValue % sockets.count
+      for index in sockets.indices {
+        let socket = sockets[(first + index) % sockets.count]
+        do {
+          return try AsyncSocket(socket: Socket(file: try socket.socket.accept().file), pool: pool)
+        } catch SocketError.blocked {
+          continue
+        }
+      }
+      try await connection(pool)
+    }
+  }
+
+  /// Waits until there is a connection at one of the addresses.
+  private func connection(_ pool: SocketPool<ePoll>) async throws {
+    guard sockets.count > 1 else {
+      return try await pool.suspendSocket(sockets[0].socket, untilReadyFor: .connection)
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { group.cancelAll() }
+      for socket in sockets {
+        group.addTask { try await pool.suspendSocket(socket.socket, untilReadyFor: .connection) }
+      }
+      try await group.next()
+    }
+  }
+
   /// Stops listening: a waiting ``accept(limit:)`` throws.
-  package func shutDown() { _ = Network.shutDown(socket.socket.file.rawValue) }
+  package func shutDown() { for socket in sockets { _ = Network.shutDown(socket.socket.file.rawValue) } }
 
   /// Frees the port. The accepting task calls it last.
-  package func close() { try? socket.close() }
+  package func close() { for socket in sockets { try? socket.close() } }
 }

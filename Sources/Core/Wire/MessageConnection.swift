@@ -23,6 +23,12 @@ package protocol MessageConnection: Sendable {
   func send(_ frame: OutgoingFrame) async throws(WireError)
   /// The longest frame that is taken from now on, in bytes.
   func setLimit(_ bytes: Int) async
+  /// How long no byte has come.
+  var silence: Duration { get }
+  /// What shows of the other end at the time `now`, which is since some moment.
+  func signs(at now: Duration) async -> SilenceWatch.Signs
+  /// The other end has been silent for so long: a task that receives or sends gets ``WireError/silence(_:)``.
+  func giveUp(after silence: Duration) async
   /// Ends both directions: a task that receives or sends gets ``WireError/closed``.
   func shutDown() async
   /// Ends the connection and frees what it holds. The receiving task calls it last.

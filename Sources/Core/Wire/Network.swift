@@ -3,20 +3,67 @@ import Foundation
 
 /// The process's one poll loop, and words for what sockets report.
 enum Network {
-  static var pool: any AsyncSocketPool {
+  static var pool: SocketPool<ePoll> {
     get async throws { try await loading.value }
   }
 
   /// One task, so that the first users at once do not prepare the pool twice.
-  private static let loading = Task<any AsyncSocketPool, any Error> { try await load() }
+  private static let loading = Task<SocketPool<ePoll>, any Error> { try await load() }
 
   /// A loop of our own. FlyingSocks' shared one is told of each event once, and drops a hang-up on a socket that began
   /// to wait while the loop did: a listener that was shut down then would wait for ever. This one is told again.
-  private static func load() async throws -> any AsyncSocketPool {
+  private static func load() async throws -> SocketPool<ePoll> {
     let pool: SocketPool<ePoll> = .ePoll(triggering: .level, maxEvents: 64)
     try await pool.prepare()
     Task { try await pool.run() }
     return pool
+  }
+
+  /// Connects to a host: to its addresses, or those that are named in their place. Throws
+  /// ``WireError/address(_:reason:)``.
+  static func connect(
+    to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
+  ) async throws(WireError) -> (AsyncSocket, SocketPool<ePoll>) {
+    let addresses = try await self.addresses(of: endpoint, addresses)
+    let pool: SocketPool<ePoll>
+    do { pool = try await self.pool } catch { throw .address("\(endpoint)", reason: reason(error)) }
+    let socket = try await HappyEyeballs(endpoint, addresses, limits: limits, pool: pool).connect()
+    return (socket, pool)
+  }
+
+  /// The addresses of an endpoint's host, or of those that are named in its place.
+  static func addresses(of endpoint: Endpoint, _ named: [Endpoint]?) async throws(WireError) -> [HostAddress]
+  {
+    guard let named else { return try await HostAddress.all(of: endpoint) }
+    var all: [HostAddress] = []
+    for address in named { all += try await HostAddress.all(of: address) }
+    return all
+  }
+
+  /// Frees a descriptor that nobody waits for any more.
+  ///
+  /// The pool wakes a waiter before it takes the descriptor out of its list; one that was closed in between would stay
+  /// there, and the next socket of its number be waited for in vain.
+  static func close(_ socket: Socket, _ pool: SocketPool<ePoll>) async {
+    await pool.settle()
+    try? socket.close()
+  }
+
+  /// Bytes that the other end has not acknowledged.
+  static func unacknowledged(_ socket: Socket) -> Int { count(socket, UInt(TIOCOUTQ)) }
+
+  /// Bytes that have come and are not read yet.
+  static func unread(_ socket: Socket) -> Int { count(socket, UInt(FIONREAD)) }
+
+  private static func count(_ socket: Socket, _ request: UInt) -> Int {
+    var count: Int32 = 0
+    return ioctl(socket.file.rawValue, request, &count) == 0 ? Int(count) : 0
+  }
+
+  /// What is not acknowledged when the socket is closed is thrown away.
+  static func forgetUnsent(_ socket: Socket) {
+    var none = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(socket.file.rawValue, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
   }
 
   static func shutDown(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -28,21 +75,22 @@ enum Network {
     try? socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_TCP), name: TCP_NODELAY))
   }
 
-  /// Why nobody could be connected to.
-  static func unreachable(_ endpoint: Endpoint, _ error: any Error) -> WireError {
-    let isRefused = (error as? SocketError) == .disconnected
-    return .address("\(endpoint)", reason: isRefused ? "nothing listens there" : reason(error))
-  }
-
   /// A socket's error in a few words.
   static func reason(_ error: any Error) -> String {
     switch error as? SocketError {
-    case .failed(_, let number, let message):
-      number == EADDRINUSE ? "the port is in use" : message
+    case .failed(_, EADDRINUSE, _): "the port is in use"
+    case .failed(_, ECONNREFUSED, _): "nothing listens there"
+    case .failed(_, ETIMEDOUT, _): "no answer"
+    case .failed(_, _, let message): message
     case .disconnected: "the connection was closed"
     case .timeout: "no answer"
     case .unsupportedAddress: "an address of a kind that is not supported"
     case .blocked, nil: "\(error)"
     }
   }
+}
+
+extension SocketPool {
+  /// Returns when the pool has done what it was at.
+  fileprivate func settle() {}
 }

@@ -9,6 +9,11 @@ struct PieceHead: Equatable {
   /// Of a layer.
   var total: Int?
 
+  /// As many bytes as a head can have: its numbers have 13 digits (``Message/requireBounds()``).
+  static let mostBytes = PieceHead(
+    digest: Digest(of: Data()), offset: Message.bytes.upperBound, total: Message.bytes.upperBound
+  ).encoded.count
+
   /// What a coder with sorted keys would write.
   var encoded: Data {
     let end = total.map { ",\"total\":\($0)}" } ?? "}"
@@ -31,6 +36,13 @@ extension PieceHead {
     }
     guard rest.elementsEqual("}".utf8) else { return nil }
     self.init(digest: digest, offset: offset, total: total)
+  }
+}
+
+extension Frame {
+  /// Bytes on the wire, at the most, of a layer or an update of `count` bytes that travels in pieces of `chunk`.
+  package static func bytes(ofPieces chunk: Int, of count: Int) -> Int {
+    count + (count + chunk - 1) / chunk * (overhead + PieceHead.mostBytes)
   }
 }
 

@@ -1,3 +1,6 @@
+import Engine
+import Foundation
+
 /// Bytes that are no message, or a peer that cannot be reached. It ends the one connection.
 package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
   /// A frame says that it is longer than the limit.
@@ -16,10 +19,13 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
   case closed
   /// TLS failed, and why: a certificate that is refused, or a peer that speaks something else.
   case tls(TLSFailure)
-  /// Nothing was heard for so long.
-  case silence(seconds: Double)
+  /// The other end has shown no sign of life for so long.
+  case silence(Duration)
   /// An address that cannot be used, and why.
   case address(String, reason: String)
+
+  /// Whether the other end was silent.
+  package var isSilence: Bool { if case .silence = self { true } else { false } }
 
   package var description: String {
     switch self {
@@ -32,7 +38,7 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
     case .badNumber(let reason): reason
     case .closed: "the connection is closed"
     case .tls(let failure): failure.description
-    case .silence(let seconds): "nothing was heard for \(Int(seconds)) s"
+    case .silence(let time): "silent for \(String(format: "%g", time.seconds)) s"
     case .address(let address, let reason): "\(address): \(reason)"
     }
   }

@@ -48,7 +48,8 @@ package struct RoundRecord: StoredRecord, Sendable {
   package var loss: Double?
   /// The clients' samples, as they count.
   package var samples: Int?
-  /// From the moment when clients were asked to train to the commit.
+  /// From the moment when clients were asked to train to the commit; in a round that was under way when the server was
+  /// started, when they were asked again.
   package var seconds: Double?
   package var calibrationLoss: Double?
   package var alignment: Double?

@@ -14,12 +14,18 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
   private let sending: (Message, Data) -> Void
   private let closing: () -> Void
   private var (received, sent) = (0, 0)
+  private let now: () -> Duration
+  private var heard: Duration
 
   /// - Parameters:
   ///   - sending: gets what the server sends, before and after it is a frame.
   ///   - closing: is told when the server ends the connection.
-  init(peer: String, sending: @escaping (Message, Data) -> Void, closing: @escaping () -> Void) {
-    (self.peer, self.sending, self.closing) = (peer, sending, closing)
+  init(
+    peer: String, now: @escaping () -> Duration, sending: @escaping (Message, Data) -> Void,
+    closing: @escaping () -> Void
+  ) {
+    (self.peer, self.now, self.sending, self.closing) = (peer, now, sending, closing)
+    heard = now()
   }
 
   var identity: PeerIdentity? { get async { nil } }
@@ -29,6 +35,7 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
     guard !isClosed else { return }
     decoder.append(bytes)
     received += bytes.count
+    heard = now()
     traffic.set((received, sent))
     wakeReader()
   }
@@ -63,6 +70,14 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
   }
 
   func setLimit(_ bytes: Int) async { decoder.limit = bytes }
+
+  var silence: Duration { now() - heard }
+
+  func signs(at time: Duration) async -> SilenceWatch.Signs {
+    SilenceWatch.Signs(heard: time - silence, acknowledged: sent)
+  }
+
+  func giveUp(after silence: Duration) async { await shutDown() }
 
   func shutDown() async {
     guard !isClosed else { return }

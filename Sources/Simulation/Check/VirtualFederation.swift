@@ -263,7 +263,7 @@ extension VirtualFederation {
     server.accept(
       link,
       VirtualConnection(
-        peer: client.name,
+        peer: client.name, now: { [unowned self] in now },
         sending: { [unowned self] message, bytes in
           if case .acknowledgement(let verdict) = message, verdict.refusal == nil, let server = self.server {
             checker.acknowledge(verdict.key, to: client.name, server.store)

@@ -22,17 +22,20 @@ struct LinkPipe: Sendable {
   private let delay: Duration
   private let meter: LossMeter
   private let carried: @Sendable (Int) -> Void
+  private let darkness: @Sendable () -> LinkRelay.Darkness?
   private let line: DelayLine
 
   /// - Parameters:
   ///   - meter: shared with the other direction.
+  ///   - darkness: whether the link has gone dark.
   ///   - carried: told how many bytes were handed over each time.
   init(
     from source: ByteConnection, to destination: ByteConnection, rate: BitRate, delay: Duration,
-    meter: LossMeter, carried: @escaping @Sendable (Int) -> Void
+    meter: LossMeter, darkness: @escaping @Sendable () -> LinkRelay.Darkness? = { nil },
+    carried: @escaping @Sendable (Int) -> Void
   ) {
     (self.source, self.destination, self.rate, self.delay) = (source, destination, rate, delay)
-    (self.meter, self.carried) = (meter, carried)
+    (self.meter, self.darkness, self.carried) = (meter, darkness, carried)
     line = DelayLine(capacity: rate.bytes(in: delay) + Self.buffer(rate))
   }
 
@@ -54,19 +57,29 @@ struct LinkPipe: Sendable {
     var pacer = Pacer(rate, at: clock.now)
     while !Task.isCancelled {
       let hasWaited = await line.waitForRoom(pacer.piece)
+      if let darkness = darkness() { return await darken(darkness, pacer.piece) }
       guard let piece = try? await source.read(atMost: pacer.piece) else { break }
       let isBacklogged = !hasWaited && !piece.hasWaited
       let passed = pacer.pass(piece.bytes.count, at: clock.now, isBacklogged: isBacklogged)
       line.put(DelayLine.Piece(bytes: piece.bytes, arrival: passed + delay))
       do { try await clock.sleep(until: passed) } catch { return }
     }
+    if let darkness = darkness() { return await darken(darkness, pacer.piece) }
     line.put(DelayLine.Piece(bytes: Data(), arrival: clock.now + delay))
+  }
+
+  /// Hands over nothing any more, not even the sender's end, until the task is cancelled.
+  private func darken(_ darkness: LinkRelay.Darkness, _ piece: Int) async {
+    while darkness == .swallowing, (try? await source.read(atMost: piece)) != nil {}
+    while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
   }
 
   private func drain() async -> Ending {
     for await piece in line.pieces {
       do {
         try await ContinuousClock().sleep(until: piece.arrival)
+        // What is under way never arrives.
+        guard darkness() == nil else { continue }
         guard !piece.bytes.isEmpty else {
           destination.finish()
           return .finished

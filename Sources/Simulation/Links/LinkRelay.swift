@@ -24,6 +24,17 @@ package final class LinkRelay: Sendable {
   private let shape: LinkShape
   private let seed: UInt64
   private let state = Mutex(Counts())
+  /// Up to which connection they have gone dark, and how.
+  private let dark = Mutex<(last: Int, how: Darkness)?>(nil)
+  private let connections = Atomic(0)
+
+  /// How a link that carries nothing any more treats what is sent into it.
+  package enum Darkness: Sendable, Hashable, CaseIterable {
+    /// It takes nothing, like a cable that is pulled.
+    case stuck
+    /// It takes all, as something on the way does that has forgotten the connection and does not say so.
+    case swallowing
+  }
 
   /// As on Ethernet, with next to nothing between the sender and the link: what a kernel holds it has counted as
   /// sent, and signs of life wait behind it.
@@ -46,6 +57,7 @@ package final class LinkRelay: Sendable {
       for number in 1... {
         do throws(WireError) {
           let client = try await listener.acceptBytes()
+          connections.store(number, ordering: .relaxed)
           group.addTask { await self.relay(client, number) }
         } catch {
           return error
@@ -55,6 +67,12 @@ package final class LinkRelay: Sendable {
     }
     listener.close()
     guard ending == .closed else { throw ending }
+  }
+
+  /// Lets the connections that there are carry nothing any more, without an end. New ones are not concerned.
+  package func darken(_ how: Darkness) {
+    let last = connections.load(ordering: .relaxed)
+    dark.withLock { $0 = (last, how) }
   }
 
   package func shutDown() { listener.shutDown() }
@@ -79,12 +97,13 @@ package final class LinkRelay: Sendable {
     var random = RandomNumbers(seed, "link", number)
     let meter = LossMeter(percent: shape.loss, &random)
     let delay = shape.delay.duration
-    let up = LinkPipe(from: client, to: server, rate: shape.up, delay: delay, meter: meter) { [self] count in
-      state.withLock { $0.up += count }
-    }
-    let down = LinkPipe(from: server, to: client, rate: shape.down, delay: delay, meter: meter) {
-      [self] count in state.withLock { $0.down += count }
-    }
+    let darkness = { @Sendable [self] in dark.withLock { $0.flatMap { number <= $0.last ? $0.how : nil } } }
+    let up = LinkPipe(
+      from: client, to: server, rate: shape.up, delay: delay, meter: meter, darkness: darkness
+    ) { [self] count in state.withLock { $0.up += count } }
+    let down = LinkPipe(
+      from: server, to: client, rate: shape.down, delay: delay, meter: meter, darkness: darkness
+    ) { [self] count in state.withLock { $0.down += count } }
     let isCut = await withTaskGroup(of: LinkPipe.Ending.self) { group in
       group.addTask { await up.run() }
       group.addTask { await down.run() }

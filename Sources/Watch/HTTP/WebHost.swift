@@ -1,4 +1,5 @@
 import Foundation
+import Wire
 
 /// The host that a request says it is for (RFC 9110, section 7.2), without its port.
 ///
@@ -27,12 +28,5 @@ package struct WebHost: Sendable, Hashable {
   }
 
   /// Whether it names the machine itself, whatever a name server says. `127.example.org` does not.
-  package var isLoopback: Bool {
-    var (four, six) = (in_addr(), in6_addr())
-    if inet_pton(AF_INET, name, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
-    if inet_pton(AF_INET6, name, &six) == 1 {
-      return withUnsafeBytes(of: &six) { $0.dropLast().allSatisfy { $0 == 0 } && $0.last == 1 }
-    }
-    return name == "localhost"
-  }
+  package var isLoopback: Bool { Endpoint(host: name, port: 0).isLoopback }
 }

@@ -153,7 +153,7 @@ import Wire
     try await withClient(plan, manners: manners) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
-      let update = snapshot.stage.range.count * 4
+      let update = Frame.bytes(ofPieces: 1000, of: snapshot.stage.range.count * 4)
       var attempt = 0
       var declined: Decline?
       while declined == nil {
@@ -182,6 +182,71 @@ import Wire
       try await second.send(.assignment(Assignment(snapshot, attempt: 2)))
       _ = try offer(try await second.serve(snapshot).1)
       try await server.finish(second)
+    }
+  }
+
+  /// A cap that an update as it is coded fits under, and as plain numbers does not.
+  @Test(arguments: [UpdateCodec.int8, .topK, .float32])
+  func anUpdateCountsAsItIsCoded(codec: UpdateCodec) async throws {
+    var plan = Plan.tiny()
+    (plan.traffic.codec, plan.traffic.kept) = (codec, 0.1)
+    let snapshot = plan.snapshot()
+    let plain = snapshot.stage.range.count * 4
+    let most = plan.coding(codec, 1, keeping: [0]).mostBytes
+    let layers = snapshot.manifest.reduce(0) { $0 + Frame.bytes(ofPieces: 1000, of: $1.bytes) }
+    var manners = FakeClock(hour: 12).manners
+    // Beside layers and update, what was said before: hello and welcome, and the assignment.
+    let said = 8000
+    let cap = said + layers + Frame.bytes(ofPieces: 1000, of: most)
+    manners.bytesADay = ByteCount(bytes: cap)
+    try await withClient(plan, manners: manners) { server in
+      let session = try await server.welcome()
+      var assignment = Assignment(snapshot)
+      assignment.codec = codec
+      try await session.send(.assignment(assignment))
+      let made = try offer(try await session.serve(snapshot).1)
+      let update = try await session.collect(made)
+      #expect(made.bytes == update.count && made.bytes <= most)
+      if codec != .float32 { #expect(said + plain > cap - layers, "it shows nothing: plain fits too") }
+      let traffic = session.connection.traffic
+      #expect(traffic.received + traffic.sent <= cap)
+      try await server.finish(session)
+    }
+  }
+
+  /// What compression has saved on one update is expected of the next; one that becomes larger than was thought, and than
+  /// what is left, waits on the shelf for another day.
+  @Test func aCompressedUpdateCountsAsItWas() async throws {
+    var plan = Plan.tiny()
+    plan.traffic.codec = .float32
+    let (snapshot, clock) = (plan.snapshot(), FakeClock(hour: 12))
+    var manners = clock.manners
+    let cap = 40_000
+    manners.bytesADay = ByteCount(bytes: cap)
+    try await withClient(plan, manners: manners) { server in
+      let session = try await server.welcome()
+      var (attempt, sizes) = (0, [Int]())
+      while true {
+        attempt += 1
+        try #require(attempt < 1000, "no round was ever declined")
+        var assignment = Assignment(snapshot, attempt: attempt)
+        assignment.codec = .float32
+        let before = session.connection.traffic.received + session.connection.traffic.sent
+        try await session.send(.assignment(assignment))
+        let message = try await session.serve(snapshot).1
+        guard case .decline = message else {
+          sizes.append(try offer(message).bytes)
+          _ = try await session.collect(try offer(message))
+          continue
+        }
+        // The last one would not have fitted as it is, and would have by far if nothing were compressed.
+        let last = try #require(sizes.last)
+        #expect(before + Frame.bytes(ofPieces: 1000, of: last) > cap - 2500, "\(before) bytes, \(sizes)")
+        break
+      }
+      let traffic = session.connection.traffic
+      #expect(traffic.received + traffic.sent <= cap, "\(sizes)")
+      try await server.finish(session)
     }
   }
 

@@ -69,12 +69,12 @@ package struct Hello: Sendable, Hashable, Codable {
 package struct Welcome: Sendable, Hashable, Codable {
   /// The whole plan: what to train and how.
   package var plan: Plan
-  /// How often either side speaks at least; three times that without a word ends the connection.
-  package var heartbeatSeconds: Int
+  /// How often either side speaks at least; three times that without a sign of life ends the connection.
+  package var heartbeatSeconds: Double
   /// Bytes of a layer or an update in one frame at most.
   package var chunkBytes: Int
 
-  package init(plan: Plan, heartbeatSeconds: Int, chunkBytes: Int) {
+  package init(plan: Plan, heartbeatSeconds: Double, chunkBytes: Int) {
     (self.plan, self.heartbeatSeconds, self.chunkBytes) = (plan, heartbeatSeconds, chunkBytes)
   }
 }

@@ -9,7 +9,7 @@ package struct BadNumber: Error, Sendable, Hashable, CustomStringConvertible {
   package let description: String
 }
 
-/// The bounds of the numbers in messages; sizes of layers and updates, and offsets in them, have their own.
+/// The bounds of the numbers in messages. A number within them may still be a wrong one, as its reader sees.
 package enum NumberBounds {
   /// Whole numbers: what any reader of JSON keeps exactly.
   package static let whole = 0...(1 << 53 - 1)
@@ -19,6 +19,8 @@ package enum NumberBounds {
   package static let figure = -1e6...1e6
   /// Times: a year.
   package static let seconds = 0...365 * 86_400.0
+  /// Bytes of layers and updates, and offsets in them: far above any model, and a million of them are still a number.
+  package static let bytes = 0...1 << 40
 }
 
 extension Message {
@@ -36,16 +38,29 @@ extension Message {
       check.whole("step", heartbeat.step)
       check.whole("steps", heartbeat.steps)
       check.whole("memory", heartbeat.memory)
-    case .welcome(let welcome): check.whole("heartbeatSeconds", welcome.heartbeatSeconds)
+    case .welcome(let welcome):
+      check.real("heartbeatSeconds", welcome.heartbeatSeconds, NumberBounds.seconds)
+      check.bytes("chunkBytes", welcome.chunkBytes)
     case .assignment(let assignment):
       check.key(assignment.key)
       check.whole("seed", Int(clamping: assignment.seed))
       check.real("deadlineSeconds", assignment.deadlineSeconds, NumberBounds.seconds)
-    case .request(let request): check.key(request.key)
+      for part in assignment.parts { check.bytes("parts.bytes", part.bytes) }
+      for way in assignment.ways ?? [] {
+        for step in way.steps { check.bytes("ways.steps.bytes", step.bytes) }
+        check.bytes("ways.whole.bytes", way.whole?.bytes)
+      }
+    case .fetch(let fetch): check.bytes("offset", fetch.offset)
+    case .layer(let layer, _):
+      check.bytes("offset", layer.offset)
+      check.bytes("total", layer.total)
+    case .request(let request):
+      check.key(request.key)
+      check.bytes("offset", request.offset)
+    case .update(let update, _): check.bytes("offset", update.offset)
     case .acknowledgement(let verdict): check.key(verdict.key)
     case .release(let release): check.key(release.key)
-    // Their numbers, if they have any, are sizes and offsets.
-    case .fetch, .update, .layer, .enrol, .certificate, .goodbye: break
+    case .enrol, .certificate, .goodbye: break
     }
     return check.found
   }
@@ -82,6 +97,8 @@ private struct NumberCheck {
     whole("samples", offer.samples, NumberBounds.samples)
     whole("steps", offer.steps, 1...NumberBounds.whole.upperBound)
   }
+
+  mutating func bytes(_ field: String, _ value: Int?) { whole(field, value, NumberBounds.bytes) }
 
   mutating func whole(_ field: String, _ value: Int?, _ bounds: ClosedRange<Int> = NumberBounds.whole) {
     guard let value, !bounds.contains(value) else { return }

@@ -155,7 +155,7 @@ package struct Round: Sendable {
   package func isOutstanding(_ client: String) -> Bool {
     switch members[client] {
     case .assigned?, .gone?: true
-    case .admitted?, .refused?, .declined?, nil: false
+    case .admitted?, .refused?, .declined?, .returned?, nil: false
     }
   }
 
