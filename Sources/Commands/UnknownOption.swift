@@ -43,11 +43,17 @@ extension UnknownOption {
 extension AsyncParsableCommand {
   /// Runs the command that this process was started for. Of a command line that lacks something and has an option that
   /// does not exist, the latter is told: it is a slip of the pen for the former.
-  package static func start() async {
+  ///
+  /// It is not asynchronous itself: the runtime would have opened files by then, under the numbers of streams that are
+  /// closed.
+  package static func start() -> Never {
     StandardStreams.prepare()
-    let code = await run()
-    StandardError.shared.drain()
-    Foundation.exit(code)
+    Task {
+      let code = await run()
+      StandardError.shared.drain()
+      Foundation.exit(code)
+    }
+    dispatchMain()
   }
 
   /// Returns the exit code.

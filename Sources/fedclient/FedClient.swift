@@ -2,7 +2,6 @@ import ArgumentParser
 import Commands
 import Federation
 
-@main
 struct FedClient: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedclient",
@@ -20,6 +19,9 @@ struct FedClient: AsyncParsableCommand {
   private static let codes = CommandHelp.exitCodes(
     .plan, .data, .unreachable, .turnedAway,
     .store, .processor, .memory, .usage, .hungUp, .interrupted, .terminated)
+}
 
-  static func main() async { await start() }
+@main
+enum Main {
+  static func main() { FedClient.start() }
 }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Commands
 import Federation
 
-@main
 struct FedServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedserver",
@@ -17,6 +16,9 @@ struct FedServer: AsyncParsableCommand {
       InitCommand.self, RunCommand.self, StatusCommand.self, RoundsCommand.self, ClientsCommand.self,
       ExportCommand.self, ReportCommand.self, EnrolCommand.self, CertificateCommand.self,
     ])
+}
 
-  static func main() async { await start() }
+@main
+enum Main {
+  static func main() { FedServer.start() }
 }

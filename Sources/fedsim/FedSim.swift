@@ -2,7 +2,6 @@ import ArgumentParser
 import Commands
 import Federation
 
-@main
 struct FedSim: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedsim",
@@ -24,6 +23,9 @@ struct FedSim: AsyncParsableCommand {
   private static let codes = CommandHelp.exitCodes(
     .failed, .plan, .data, .address, .turnedAway,
     .store, .gaveUp, .processor, .memory, .diverged, .usage, .hungUp, .interrupted, .terminated)
+}
 
-  static func main() async { await start() }
+@main
+enum Main {
+  static func main() { FedSim.start() }
 }

@@ -2,6 +2,7 @@ import CSSL
 import Certificates
 import Federation
 import Foundation
+import Support
 
 /// Why TLS came to nothing, in words that say what to do.
 package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
@@ -124,7 +125,10 @@ struct Distrust {
   /// What is said where a server's certificate has not the name that it is called by, with what gives it that name.
   static func mismatch(_ leaf: Certificate, _ host: String) -> String {
     let options = (leaf.otherHosts + [host]).map { " --host \($0)" }.joined()
-    return "the server's certificate is for \(leaf.hosts.joined(separator: ", ")), not for \(host): "
+    let text =
+      "the server's certificate is for \(leaf.hosts.joined(separator: ", ")), not for \(host): "
       + "fedserver certificate server \(leaf.name)\(options) --tls DIR"
+    // It may have any number of names.
+    return ForeignText(text, limit: 2000).description
   }
 }
