@@ -75,7 +75,11 @@ final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        if let identity, let objection = access.objection(to: identity) { throw UnexpectedMessage(objection) }
+        if let identity, let goodbye = try access.objection(to: identity) {
+          reason = goodbye.detail
+          try? await connection.send(.goodbye(goodbye))
+          break
+        }
         try await perform(try conversation.hear(message), identity, &conversation, arrival)
       }
     } catch WireError.closed {
@@ -102,9 +106,7 @@ final class Session: Sendable {
   ) async throws {
     for action in actions {
       if case .join(let hello) = action {
-        if let reason = access.refusal(of: hello.name, identity) {
-          return post(.goodbye(Goodbye(.refused, reason)))
-        }
+        if let goodbye = try access.refusal(of: hello.name, identity) { return post(.goodbye(goodbye)) }
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
@@ -112,7 +114,7 @@ final class Session: Sendable {
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
-        await enrol(request)
+        try await enrol(request)
       } else if let client = conversation.client {
         try await perform(action, client, &conversation, arrival)
       }
@@ -120,7 +122,7 @@ final class Session: Sendable {
   }
 
   /// Answers a new box. A code travels in the open nowhere.
-  private func enrol(_ request: EnrolmentRequest) async {
+  private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
       return post(.goodbye(Goodbye(.refused, "certificates are not issued here")))
     }
@@ -129,7 +131,7 @@ final class Session: Sendable {
       await coordinator.noteEnrolled(request.name, peer)
       post(.certificate(certificate))
       post(.goodbye(Goodbye(.finished)))
-    } catch {
+    } catch let error as Access.EnrolmentRefused {
       await coordinator.noteTurnedAway(peer, reason: "\(request.name.prefix(64)) wants to enrol: \(error)")
       post(.goodbye(Goodbye(.refused, "\(error)")))
     }

@@ -13,7 +13,19 @@ enum Schema {
     migrator.registerMigration("6 initial weights", migrate: addInitialWeights)
     migrator.registerMigration("7 probes of rounds", migrate: addProbes)
     migrator.registerMigration("8 what rounds waited", migrate: addWaits)
+    migrator.registerMigration("revoked certificates", migrate: addRevocations)
     return migrator
+  }
+
+  /// Certificates that were revoked, by their authority: a second copy of the list in the certificates' folder.
+  private static func addRevocations(_ db: Database) throws {
+    try db.create(table: "revocations") { t in
+      t.column("authority", .text).notNull()
+      t.column("serial", .text).notNull()
+      t.column("name", .text).notNull()
+      t.column("revokedAt", .datetime)
+      t.primaryKey(["authority", "serial"])
+    }
   }
 
   /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.
