@@ -17,6 +17,8 @@ package struct CommandFailure: Error {
     case memory = 10
     /// The same as argument-parser's own.
     case usage = 64
+    /// The same as sysexits' EX_OSERR.
+    case system = 71
     /// The codes that a shell has for a process that a signal ended.
     case interrupted = 130
     case terminated = 143
@@ -35,6 +37,7 @@ package struct CommandFailure: Error {
       case .processor: "this build needs AVX2 and FMA: build with STRATA_BASELINE=1 make build"
       case .memory: "a stage does not fit into the memory that the client may have"
       case .usage: "the command line is wrong"
+      case .system: "the system does not tell of sockets any more: start the process again"
       case .interrupted: "stopped by SIGINT (Ctrl-C) before there was a result"
       case .terminated: "stopped by SIGTERM before there was a result"
       }

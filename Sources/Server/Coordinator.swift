@@ -213,14 +213,14 @@ extension Coordinator {
     waiter = nil
   }
 
-  /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
-  /// the job itself does not need it.
+  /// Keeps what the store says of this server true. Where that fails the store fails, and the server ends.
   private func noteStatus() {
     var next = leader.status(since: status?.since ?? Date(), at: now, Date())
     switch ending {
     case .success: next.phase = .finished
     case .failure(is CancellationError): next.phase = .stopped
-    case .failure: next.phase = .failed
+    case .failure(ServerError.gaveUp): next.phase = .failed
+    case .failure(let error): (next.phase, next.reason) = (.failed, "\(error)")
     case nil: break
     }
     let isNew =
@@ -233,7 +233,10 @@ extension Coordinator {
     }
     guard next != status else { return }
     status = next
-    try? store.note(next)
+    do { try store.note(next) } catch {
+      // Its last words are said elsewhere.
+      if ending == nil { perform(leader.stop(because: error)) }
+    }
   }
 
   private func note(_ event: ServerEvent) {

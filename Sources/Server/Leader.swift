@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Wire
 
 /// Leads a job from its first round to its last, as a machine without threads: what happens and the time go
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
@@ -129,11 +130,15 @@ package final class Leader {
   func send(_ message: Message, to client: String) { effects.append(.send(message, to: client)) }
   func note(_ event: ServerEvent) { effects.append(.note(event)) }
 
-  /// What is wrong with the server's disk is for its operator to mend; clients come back, and are told no more of it.
+  /// What is wrong with the server's disk or network is for its operator to mend; clients come back, and are told no more
+  /// of it.
   func fail(_ error: any Error) {
     let goodbye =
-      error is StoreError
-      ? Goodbye(.stopping, "the server cannot use its database") : Goodbye(.failed, "\(error)")
+      switch error {
+      case is StoreError: Goodbye(.stopping, "the server cannot use its database")
+      case is WireError: Goodbye(.stopping, "the server cannot use its network")
+      default: Goodbye(.failed, "\(error)")
+      }
     end(.failure(error), goodbye)
   }
 

@@ -9,8 +9,8 @@ struct StatusCommand: AsyncParsableCommand {
     commandName: "status",
     abstract: "Says what a server is doing, from its database, whether it runs or not.",
     discussion: """
-      The stage and round, what is waited for, how many clients are connected, why updates were refused, and of a job \
-      that was given up why. "running" in the JSON says whether the process is still there. For example:
+      The stage and round, what is waited for, how many clients are connected, why updates were refused, and why a \
+      server ended that was not stopped. "running" in the JSON says whether the process is still there. For example:
 
         fedserver status --database strata.sqlite
       """)
@@ -21,8 +21,9 @@ struct StatusCommand: AsyncParsableCommand {
     try await question.answer(as: Self.text) { database in
       let history = try History(database)
       guard let status = try history.status() else { throw CommandFailure.noServer(on: database) }
-      let abandoned = status.phase == .failed ? try history.job()?.attempts.last?.record.reason : nil
-      return Answer(status: status, reason: abandoned)
+      let isGivenUp = status.phase == .failed && status.reason == nil
+      return Answer(
+        status: status, abandoned: isGivenUp ? try history.job()?.attempts.last?.record.reason : nil)
     }
   }
 
@@ -30,7 +31,7 @@ struct StatusCommand: AsyncParsableCommand {
   private struct Answer: Encodable {
     let status: ServerStatus
     /// Why the last attempt was abandoned, where the job was given up.
-    let reason: String?
+    let abandoned: String?
 
     private enum Key: CodingKey { case running, reason }
 
@@ -38,14 +39,14 @@ struct StatusCommand: AsyncParsableCommand {
       try status.encode(to: encoder)
       var container = encoder.container(keyedBy: Key.self)
       try container.encode(status.isRunning, forKey: .running)
-      try container.encodeIfPresent(reason, forKey: .reason)
+      try container.encodeIfPresent(status.reason ?? abandoned, forKey: .reason)
     }
   }
 
   private static func text(_ answer: Answer) -> String {
     let status = answer.status
     var lines = [status.place, status.doing]
-    if let reason = answer.reason { lines.append("the last attempt was abandoned: \(reason)") }
+    if let reason = answer.abandoned { lines.append("the last attempt was abandoned: \(reason)") }
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {
@@ -59,7 +60,7 @@ struct StatusCommand: AsyncParsableCommand {
         "\(counted(status.present, "client")) \(status.present == 1 ? "is" : "are") connected, process \(status.process)"
       )
       lines += (status.notAsked ?? []).map { "\($0.client) is not asked: \($0.explanation)" }
-    } else if ![.finished, .stopped, .failed].contains(status.phase) {
+    } else if !status.hasEnded {
       lines.append("but the server does not run: process \(status.process) is gone")
     }
     if status.phase == .failed { lines.append("start the server again to go on with this round") }

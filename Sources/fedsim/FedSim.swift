@@ -23,7 +23,7 @@ struct FedSim: AsyncParsableCommand {
   /// How its commands can end.
   private static let codes = CommandHelp.exitCodes(
     .failed, .plan, .data, .address, .turnedAway,
-    .store, .gaveUp, .processor, .memory, .usage, .interrupted, .terminated)
+    .store, .gaveUp, .processor, .memory, .usage, .system, .interrupted, .terminated)
 
   static func main() async { await start() }
 }

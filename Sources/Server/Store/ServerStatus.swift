@@ -12,7 +12,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case finished
     /// The server was stopped; the job goes on when it is started again.
     case stopped
-    /// The job was given up, or something failed.
+    /// The job was given up, or something failed: then ``ServerStatus/reason`` says what.
     case failed
   }
 
@@ -63,6 +63,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var until: Date?
   /// The process.
   package var process: Int32
+  /// Why the server ended before its job did; nil where it did not, or where the last attempt at a round tells.
+  package var reason: String?
   /// Clients that are connected and are not asked for now, by name, so many at most; nil without any.
   package var notAsked: [Silence]?
   /// Updates that were refused so far, by reason; counted when it is read.
@@ -75,8 +77,11 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
       until
-    case process, notAsked, refusals
+    case process, reason, notAsked, refusals
   }
+
+  /// Whether the server has said that it ended, in good order or not.
+  package var hasEnded: Bool { [.finished, .stopped, .failed].contains(phase) }
 
   /// Whether the server that wrote this is still there, as far as can be told.
   package var isRunning: Bool {
@@ -98,7 +103,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case .calibrating: "trains on images of the server's own"
     case .finished: "the job is done"
     case .stopped: "stopped; the job goes on when the server is started again"
-    case .failed: "the job was given up"
+    case .failed: reason.map { "the server ended: \($0)" } ?? "the job was given up"
     }
   }
 
