@@ -19,7 +19,11 @@ struct FedClient: AsyncParsableCommand {
   /// How its commands can end.
   private static let codes = CommandHelp.exitCodes(
     .plan, .data, .unreachable, .turnedAway,
-    .store, .processor, .memory, .usage, .interrupted, .terminated)
+    .store, .processor, .memory, .usage, .system, .interrupted, .terminated)
 
-  static func main() async { await start() }
+  /// On the first thread, before there is another.
+  @MainActor static func main() async {
+    Priority.keepInherited()
+    await start()
+  }
 }
