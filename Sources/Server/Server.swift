@@ -62,6 +62,8 @@ package struct Server: Sendable {
     listener.shutDown()
     // Every session still says goodbye; none is cut off.
     await serving
+    // The number of the socket may be another's from now on, so nobody names it any more.
+    listener.close()
     try ending.get()
     return await coordinator.current
   }
@@ -102,6 +104,5 @@ package struct Server: Sendable {
         }
       }
     }
-    listener.close()
   }
 }

@@ -19,8 +19,8 @@ package final class Store: Sendable {
   /// - Parameter patience: how long a write waits for somebody else's, in seconds.
   package init(_ path: String, patience: Int = 5) throws(StoreError) {
     self.path = path
+    var configuration = Configuration()
     do {
-      var configuration = Configuration()
       // A server before this one, or one that reads, has the file for itself for a moment as it ends.
       configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
@@ -38,14 +38,12 @@ package final class Store: Sendable {
       try database.read(Schema.checkIsKnown)
       try Schema.migrator.migrate(database)
       try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = \(patience * 1000)") }
-      files = try DatabaseFiles(path)
-      checkpoints = Checkpoints(path, log: files.log, configuration)
-      settling = Settling(files.log)
-    } catch let error as StoreError {
-      throw error
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
+    files = try DatabaseFiles(path)
+    checkpoints = Checkpoints(path, log: files.log, configuration)
+    settling = Settling(files.log)
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
