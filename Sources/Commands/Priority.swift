@@ -12,8 +12,8 @@ package enum Priority {
       var sets = [__user_cap_data_struct(), __user_cap_data_struct()]
       // A kernel without capabilities has no such right to give up.
       guard capget(&header, &sets) == 0 else { return }
+      // Permitted it stays: a thread that a library has begun before could not be made nicer by one that has less.
       sets[0].effective &= ~(1 << UInt32(CAP_SYS_NICE))
-      sets[0].permitted &= ~(1 << UInt32(CAP_SYS_NICE))
       _ = capset(&header, &sets)
     #endif
   }

@@ -69,6 +69,7 @@ import Testing
       let second = try run(folder)
       let line = try await second.errors.line(containing: "the list of revoked certificates lacks one (")
       #expect(line.contains(" error ") && line.contains("certificate restore --tls "), "\(line)")
+      _ = try await second.errors.line(containing: "waits for clients")
       second.terminate()
       #expect(try await second.outcome().code == 0)
       let list = try await Command("fedserver", ["certificate", "list", "--tls", folder.path("tls")] + copy)
