@@ -141,7 +141,7 @@ actor ClientSession {
       case .upload(let offer, let offset): send(offer, from: offset)
       case .note(let verdict):
         client.observer(.judged(verdict))
-        ErrorFeedback(client.configuration.state)
+        try ErrorFeedback(client.configuration.state)
           .settle(stage: verdict.key.stage, isAdmitted: verdict.refusal == nil)
       case .finish(let goodbye): ending = .success(goodbye)
       }
@@ -253,7 +253,8 @@ actor ClientSession {
     if training?.key == key { client.observer(.dropped(key)) }
     halt(key)
     shelf.clear(key)
-    ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
+    // Nothing is kept then.
+    try? ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
   }
 
   /// Ends what is under way for a round; an update that is finished stays on the shelf.

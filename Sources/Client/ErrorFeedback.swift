@@ -29,10 +29,15 @@ package struct ErrorFeedback: Sendable {
     }
   }
 
-  /// The update was judged, or nobody wants it any more: then what it would have left out is forgotten.
-  package func settle(stage: Int, isAdmitted: Bool) {
+  /// The update was judged, or nobody wants it any more: then what it would have left out is forgotten. Throws
+  /// ``ClientError/state(_:)`` where what an admitted one has left out cannot be kept.
+  package func settle(stage: Int, isAdmitted: Bool) throws(ClientError) {
     if isAdmitted {
-      _ = rename(proposal(stage).path, file(stage).path)
+      // Other codecs leave nothing out.
+      let place = file(stage).path
+      guard rename(proposal(stage).path, place) == 0 || errno == ENOENT else {
+        throw .state("\(place): \(String(cString: strerror(errno)))")
+      }
     } else {
       try? FileManager.default.removeItem(at: proposal(stage))
     }

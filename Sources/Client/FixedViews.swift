@@ -26,6 +26,9 @@ final class FixedViews: ViewSource {
     scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
 
+  /// Throws ``ClientError/state(_:)`` where some of the views could not be read from their file.
+  func check() throws(ClientError) { try cache?.check() }
+
   var count: Int { images.count }
   var givesFeatures: Bool { cache != nil }
 

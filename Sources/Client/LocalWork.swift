@@ -50,12 +50,47 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    var pace = configuration.manners.pace(at: start)
     let options = try options(stage, assignment.key)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
     // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
     let views = try source(stage, assignment, augmenter, chunk: options.chunk)
+    let result = try train(stage, options, assignment, on: views, progress, note: note)
+    guard let result else { return nil }
+    try (views as? FixedViews)?.check()
+    let samples = try readable()
+    if result.hasDiverged {
+      note(.diverged(assignment.key, step: result.last.step, steps: result.last.steps))
+    }
+    // Such numbers are shown as they are: what a codec makes of them, and leaves for the next update, is nothing.
+    let codec = result.hasDiverged ? nil : assignment.codec
+    let bytes = try encode(result.values, base: result.base, stage, assignment, codec ?? .plain)
+    let offer = UpdateOffer(
+      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+      bytes: bytes.count, samples: samples, steps: result.summary.steps, loss: result.summary.loss,
+      seconds: (clock.now - start).seconds,
+      monitors: result.monitors, codec: codec)
+    return Update(offer: offer, bytes: bytes)
+  }
+
+  /// What is left of a trainer.
+  private struct Trained {
+    /// What trained, afterwards and, where the update is a difference, before.
+    let values, base: [Float]
+    let summary: TrainingSummary
+    let monitors: CollapseMonitors?
+    let last: (step: Int, steps: Int, loss: Float)
+    /// Whether its numbers are not finite, or absurdly large.
+    let hasDiverged: Bool
+  }
+
+  /// Trains; nil if it was stopped. The trainer is gone afterwards: coding an update takes memory, too.
+  private func train(
+    _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on views: any ViewSource,
+    _ progress: Progress, note: (ClientEvent) -> Void
+  ) throws -> Trained? {
+    let clock = ContinuousClock()
+    var pace = configuration.manners.pace(at: clock.now)
     let trainer = Trainer(stage, options, workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
@@ -73,19 +108,9 @@ struct LocalWork: Sendable {
       return goesOn && !progress.isStopped && loss.isFinite
     }
     guard !progress.isStopped else { return nil }
-    let samples = try readable()
-    let hasDiverged = !last.loss.isFinite || trainer.hasDiverged
-    if hasDiverged { note(.diverged(assignment.key, step: last.step, steps: last.steps)) }
-    // Such numbers are shown as they are: what a codec makes of them, and leaves for the next update, is nothing.
-    let codec = hasDiverged ? nil : assignment.codec
-    let values = trainer.parameters[stage.range].array()
-    let bytes = try encode(values, base: base, stage, assignment, codec ?? .plain)
-    let offer = UpdateOffer(
-      key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
-      bytes: bytes.count, samples: samples, steps: summary.steps, loss: summary.loss,
-      seconds: (clock.now - start).seconds,
-      monitors: trainer.monitors, codec: codec)
-    return Update(offer: offer, bytes: bytes)
+    return Trained(
+      values: trainer.parameters[stage.range].array(), base: base, summary: summary,
+      monitors: trainer.monitors, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
   /// The update's bytes, coded.

@@ -2,9 +2,10 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Synchronization
 
-/// The outputs of the frozen prefix for a fixed number of views of every image, in a file: half precision,
-/// memory-mapped, so that the kernel keeps as much of it in memory as there is room for.
+/// The outputs of the frozen prefix for a fixed number of views of every image, in a file, in half precision. The kernel
+/// keeps as much of it in its own memory as there is room for; mapped into the process's, it would count there.
 ///
 /// An entry is an image's features, entry image x views + view. The file says beside itself which
 /// layers its entries went through; it is advanced by newly frozen layers, and made anew where a layer that
@@ -29,39 +30,75 @@ package final class ViewCache {
 
   private let contents: Contents
   private let file: URL
-  private let memory: UnsafeMutableRawPointer
-  private let bytes: Int
+  private let descriptor: Int32
+  /// Why an entry could not be read or written: whoever wants one, on a thread of its own, cannot be told.
+  private let failure = Mutex<ClientError?>(nil)
 
   private var note: URL { file.appendingPathExtension("json") }
 
-  /// Maps the file, of the right size. Throws ``ClientError/state(_:)`` where there is no room for it.
+  /// Opens the file, of the right size. Throws ``ClientError/state(_:)`` where there is no room for it.
   package init(_ file: URL, _ contents: Contents) throws(ClientError) {
     (self.file, self.contents) = (file, contents)
-    bytes = max(contents.images * contents.views * contents.size * 2, 1)
-    let descriptor = open(file.path, O_RDWR | O_CREAT, 0o600)
-    guard descriptor >= 0 else { throw Self.failure(file) }
-    defer { close(descriptor) }
-    // Room is claimed now: a full disk shows here and not as a fault of the mapping later.
+    let bytes = max(contents.images * contents.views * contents.size * 2, 1)
+    let descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw Self.failure(file, errno) }
+    // Room is claimed now: a full disk shows here and not in the midst of a training.
     let status = posix_fallocate(descriptor, 0, bytes)
-    guard status == 0 else { throw .state("\(file.path): \(String(cString: strerror(status)))") }
-    guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
-      memory != MAP_FAILED
-    else { throw Self.failure(file) }
-    self.memory = memory
+    guard status == 0 else {
+      close(descriptor)
+      throw Self.failure(file, status)
+    }
+    self.descriptor = descriptor
   }
 
-  deinit { munmap(memory, bytes) }
+  deinit { close(descriptor) }
 
-  private static func failure(_ file: URL) -> ClientError {
-    .state("\(file.path): \(String(cString: strerror(errno)))")
+  private static func failure(_ file: URL, _ code: Int32) -> ClientError {
+    .state("\(file.path): \(String(cString: strerror(code)))")
   }
 
-  /// Reads entry (image, view).
+  /// Throws ``ClientError/state(_:)`` where an entry could not be read or written.
+  package func check() throws(ClientError) { if let error = failure.withLock({ $0 }) { throw error } }
+
+  /// Reads entry (image, view). What cannot be read is zeros, and ``check()`` throws from then on.
   package func read(_ image: Int, _ view: Int, into features: UnsafeMutablePointer<Float>) {
-    HalfPrecision.decode(place(image * contents.views + view), into: features, count: contents.size)
+    read(image * contents.views + view, into: features)
   }
 
-  private func place(_ entry: Int) -> UnsafeMutableRawPointer { memory + entry * contents.size * 2 }
+  private func read(_ entry: Int, into features: UnsafeMutablePointer<Float>) {
+    withEntry { halves in
+      let isWhole = move(entry, halves.count) { pread(descriptor, halves.baseAddress! + $0, $1, $2) }
+      if !isWhole { memset(halves.baseAddress!, 0, halves.count) }
+      HalfPrecision.decode(halves.baseAddress!, into: features, count: contents.size)
+    }
+  }
+
+  private func write(_ entry: Int, _ features: UnsafePointer<Float>) {
+    withEntry { halves in
+      HalfPrecision.encode(features, into: halves.baseAddress!, count: contents.size)
+      _ = move(entry, halves.count) { pwrite(descriptor, halves.baseAddress! + $0, $1, $2) }
+    }
+  }
+
+  private func withEntry(_ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    withUnsafeTemporaryAllocation(byteCount: contents.size * 2, alignment: 64, body)
+  }
+
+  /// Moves all bytes of an entry with calls of the system, `call(done, left, offset)`. Returns whether that went well.
+  private func move(_ entry: Int, _ count: Int, _ call: (Int, Int, off_t) -> Int) -> Bool {
+    var done = 0
+    while done < count {
+      let moved = call(done, count - done, off_t(entry * count + done))
+      if moved < 0 && errno == EINTR { continue }
+      guard moved > 0 else {
+        let error = Self.failure(file, moved < 0 ? errno : EIO)
+        failure.withLock { $0 = error }
+        return false
+      }
+      done += moved
+    }
+    return true
+  }
 
   /// Brings all entries behind the layers of `contents`, from as far as they are. `runner` has those layers'
   /// parameters; `draw(image, view, worker, pixels)` gives a view as an image.
@@ -80,11 +117,12 @@ package final class ViewCache {
       if start == .images {
         draw(entry / contents.views, entry % contents.views, worker, place)
       } else {
-        HalfPrecision.decode(self.place(entry), into: place, count: contents.size)
+        read(entry, into: place)
       }
     } write: { entry, features in
-      HalfPrecision.encode(features, into: self.place(entry), count: contents.size)
+      write(entry, features)
     }
+    try check()
     do {
       try JSON.stored(contents).write(to: note, options: .atomic)
     } catch {

@@ -18,6 +18,8 @@ package struct CommandFailure: Error {
     case diverged = 11
     /// The same as argument-parser's own.
     case usage = 64
+    /// The same as sysexits' EX_OSERR.
+    case system = 71
     /// The codes that a shell has for a process that a signal ended.
     case hungUp = 129
     case interrupted = 130
@@ -38,6 +40,7 @@ package struct CommandFailure: Error {
       case .memory: "a stage does not fit into the memory that the client may have"
       case .diverged: "the training diverged: what came of it is not finite, or absurdly large"
       case .usage: "the command line is wrong"
+      case .system: "the system does not tell of sockets any more: start the process again"
       case .hungUp: "stopped by SIGHUP (the terminal went away) before there was a result"
       case .interrupted: "stopped by SIGINT (Ctrl-C) before there was a result"
       case .terminated: "stopped by SIGTERM before there was a result"

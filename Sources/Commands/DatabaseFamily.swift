@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 
 /// A server's database and what stands beside it: SQLite's own files, and the folder of updates.

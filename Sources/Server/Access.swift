@@ -9,8 +9,13 @@ package final class Access: Sendable {
   private struct State {
     var context: TLSContext?
     var stamp: [String] = []
+    /// Serial numbers of all that were ever seen revoked: none comes back to life.
     var revoked: Set<String> = []
-    var revocationStamp: [String] = []
+    /// Of the list as it was read last; nil where it could not be.
+    var revocationStamp: [String]?
+    var store: Store?
+    /// When it was last said that the list cannot be read; nil while it can.
+    var complained: ContinuousClock.Instant?
   }
 
   let folder: CertificateFolder?
@@ -20,18 +25,48 @@ package final class Access: Sendable {
   /// Everybody may come: for connections that never leave the machine, or a network that is trusted.
   package init() { (folder, observer) = (nil, { _ in }) }
 
-  /// Only who has a certificate of the folder's authority. Throws ``CertificateError`` where the server's own
-  /// cannot be used.
+  /// Only who has a certificate of the folder's authority that is not revoked. Throws ``CertificateError`` where the
+  /// server's own cannot be used, or who is revoked is not known.
   package init(
     _ folder: CertificateFolder, observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) throws(CertificateError) {
     (self.folder, self.observer) = (folder, observer)
     let stamp = folder.stamp
     let context = try TLSContext(server: folder.server)
+    let list = try folder.revocations
     state.withLock { state in
       state.context = context
       state.stamp = stamp
+      state.revoked = Set(list.map(\.serial))
     }
+  }
+
+  /// Keeps what is revoked in a server's database too, from now on, and believes what is there already: an older list
+  /// that is put back into the folder lets nobody in. Throws ``StoreError``, or ``CertificateError``.
+  func keep(in store: Store) throws {
+    guard let folder else { return }
+    try state.withLock { state in
+      state.store = store
+      try read(folder, folder.revocationStamp, into: &state)
+    }
+  }
+
+  /// Reads the list of revoked certificates.
+  private func read(_ folder: CertificateFolder, _ stamp: [String], into state: inout State) throws {
+    let list = try folder.revocations
+    if let store = state.store {
+      let authority = try folder.authorityCertificate.serial
+      let known = try store.revocations(of: authority)
+      let (listed, kept) = (Set(list.map(\.serial)), Set(known.map(\.serial)))
+      try store.add(list.filter { !kept.contains($0.serial) }, of: authority)
+      let missing = known.filter { !listed.contains($0.serial) }
+      if !missing.isEmpty {
+        observer(.revocationsMissing(missing, folder: folder.path, database: store.path))
+      }
+      state.revoked.formUnion(kept)
+    }
+    state.revoked.formUnion(list.map(\.serial))
+    state.revocationStamp = stamp
   }
 
   /// What the next connection is made secret with; nil where it is not. New files are used from then on; while
@@ -52,26 +87,58 @@ package final class Access: Sendable {
     }
   }
 
-  /// Why somebody may not take a name; nil where it may.
-  func refusal(of name: String, _ identity: PeerIdentity?) -> String? {
+  /// With what somebody is turned away who may not take a name; nil where it may. Throws ``StoreError``.
+  func refusal(of name: String, _ identity: PeerIdentity?) throws -> Goodbye? {
     guard folder != nil else { return nil }
-    guard let identity else { return "no certificate was shown; fedclient enroll fetches one" }
-    guard identity.name == name else { return "the certificate is that of \(identity.name), not of \(name)" }
-    return objection(to: identity)
+    guard let identity else {
+      return Goodbye(.refused, "no certificate was shown; fedclient enroll fetches one")
+    }
+    guard identity.name == name else {
+      return Goodbye(.refused, "the certificate is that of \(identity.name), not of \(name)")
+    }
+    return try objection(to: identity)
   }
 
-  /// Why a certificate that was good when its connection began is not any more; nil where it is.
-  func objection(to identity: PeerIdentity) -> String? {
-    guard let folder else { return nil }
-    let stamp = folder.revocationStamp
-    let isRevoked = state.withLock { state in
-      if stamp != state.revocationStamp {
-        (state.revoked, state.revocationStamp) = (folder.revokedSerials, stamp)
+  /// With what a client is turned away whose certificate was good when its connection began and is not any more, or of
+  /// which that cannot be told; nil where it is. Throws ``StoreError``.
+  func objection(to identity: PeerIdentity) throws -> Goodbye? {
+    guard folder != nil else { return nil }
+    guard let revoked = try revoked else { return Goodbye(.stopping, Self.unknown) }
+    if revoked.contains(identity.serial) { return Goodbye(.refused, "the certificate is revoked") }
+    return identity.expires < Date()
+      ? Goodbye(.refused, "the certificate ended on \(identity.expires.day); enrol again") : nil
+  }
+
+  /// What a client hears that will be let in again once the operator has mended the list.
+  private static let unknown = "the server cannot tell which certificates are revoked"
+
+  /// Serial numbers that are worth nothing; nil where they are not known. Throws ``StoreError``.
+  private var revoked: Set<String>? {
+    get throws {
+      guard let folder else { return [] }
+      let stamp = folder.revocationStamp
+      return try state.withLock { state in
+        guard stamp != state.revocationStamp else { return state.revoked }
+        do {
+          try read(folder, stamp, into: &state)
+        } catch let error as CertificateError {
+          state.revocationStamp = nil
+          complain(error, &state)
+          return nil
+        }
+        if state.complained != nil { observer(.revocationsUnknown(reason: nil)) }
+        state.complained = nil
+        return state.revoked
       }
-      return state.revoked.contains(identity.serial)
     }
-    if isRevoked { return "the certificate is revoked" }
-    return identity.expires < Date() ? "the certificate ended on \(identity.expires.day); enrol again" : nil
+  }
+
+  /// Once a minute, however many ask.
+  private func complain(_ error: CertificateError, _ state: inout State) {
+    let now = ContinuousClock.now
+    guard state.complained.map({ now - $0 >= .seconds(60) }) ?? true else { return }
+    state.complained = now
+    observer(.revocationsUnknown(reason: error.description))
   }
 
   /// Why a new box gets no certificate.
@@ -79,22 +146,25 @@ package final class Access: Sendable {
     let description: String
   }
 
-  /// Issues the certificate that a code was made for. Throws ``EnrolmentRefused``.
-  func enrol(_ request: EnrolmentRequest) throws(EnrolmentRefused) -> IssuedCertificate {
-    guard let folder, folder.canIssue else {
-      throw EnrolmentRefused(description: "certificates are not issued here")
-    }
-    guard Hello.isValid(name: request.name), folder.redeem(request.secret, for: request.name) else {
-      throw EnrolmentRefused(
-        description:
-          "the code is mistyped, was used already or withdrawn, or is older than \(CertificateFolder.enrolmentHours) hours"
-      )
-    }
+  /// Issues the certificate that a code was made for. Throws ``EnrolmentRefused``, or ``StoreError``.
+  func enrol(_ request: EnrolmentRequest) throws -> IssuedCertificate {
     do {
-      let certificate = try folder.issue(
-        try SigningRequest(pem: request.request), name: request.name, days: Certificate.Role.client.days)
+      guard let folder, try folder.canIssue else {
+        throw EnrolmentRefused(description: "certificates are not issued here")
+      }
+      // The code is for later, when somebody with its certificate would be let in.
+      guard try revoked != nil else { throw EnrolmentRefused(description: Self.unknown) }
+      guard Hello.isValid(name: request.name),
+        let certificate = try folder.issue(
+          request.request, name: request.name, days: Certificate.Role.client.days, for: request.secret)
+      else {
+        throw EnrolmentRefused(
+          description:
+            "the code is mistyped, was used already or withdrawn, or is older than \(CertificateFolder.enrolmentHours) hours"
+        )
+      }
       return IssuedCertificate(certificate: certificate.pem)
-    } catch {
+    } catch let error as CertificateError {
       throw EnrolmentRefused(description: error.description)
     }
   }

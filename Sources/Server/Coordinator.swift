@@ -2,6 +2,7 @@ import Certificates
 import Engine
 import Federation
 import Foundation
+import Support
 import Wire
 
 /// The server's one actor: it gives its ``Leader`` what happens on sockets and on the clock, and does what the
@@ -293,7 +294,7 @@ private struct Arrivals {
   /// Returns whether a client may come now.
   mutating func take(_ client: String, at now: Duration, connected: [String: Session]) -> Bool {
     if buckets.count > Self.mostNames { buckets = buckets.filter { connected[$0.key] != nil } }
-    return buckets[client, default: TokenBucket(60, every: .seconds(1), at: now)].takeIfThere(at: now)
+    return buckets[client, default: TokenBucket(burst: 60, perSecond: 1)].take(at: now)
   }
 }
 
@@ -340,15 +341,15 @@ extension Coordinator {
     }
   }
 
-  /// Keeps what the store says of this server true. Whoever asks may be told something old where that fails:
-  /// the job itself does not need it.
+  /// Keeps what the store says of this server true. Where that fails the store fails, and the server ends.
   private func noteStatus() {
     var next = leader.status(
       since: status?.since ?? runtime.date, works: works, at: now, runtime.date)
     switch ending {
     case .success: next.phase = .finished
     case .failure(is CancellationError): next.phase = .stopped
-    case .failure: next.phase = .failed
+    case .failure(ServerError.gaveUp): next.phase = .failed
+    case .failure(let error): (next.phase, next.reason) = (.failed, "\(error)")
     case nil: break
     }
     let isNew =
@@ -365,7 +366,10 @@ extension Coordinator {
       return
     }
     (status, statusTime) = (next, now)
-    try? store.note(next)
+    do { try store.note(next) } catch {
+      // Its last words are said elsewhere.
+      if ending == nil { perform(leader.stop(because: error)) }
+    }
   }
 
   private func note(_ event: ServerEvent) {

@@ -146,11 +146,15 @@ package final class Leader {
   func send(_ message: Message, to client: String) { effects.append(.send(message, to: client)) }
   func note(_ event: ServerEvent) { effects.append(.note(event)) }
 
-  /// What is wrong with the server's disk is for its operator to mend; clients come back, and are told no more of it.
+  /// What is wrong with the server's disk or network is for its operator to mend; clients come back, and are told no more
+  /// of it.
   func fail(_ error: any Error) {
     let goodbye =
-      error is StoreError
-      ? Goodbye(.stopping, "the server cannot use its database") : Goodbye(.failed, "\(error)")
+      switch error {
+      case is StoreError: Goodbye(.stopping, "the server cannot use its database")
+      case is WireError: Goodbye(.stopping, "the server cannot use its network")
+      default: Goodbye(.failed, "\(error)")
+      }
     end(.failure(error), goodbye)
   }
 

@@ -38,6 +38,7 @@ package struct Server: Sendable {
   ) throws {
     do {
       lock = try DatabaseLock(store.path)
+      try access.keep(in: store)
       coordinator = try Coordinator(
         plan, store: store, folder: folder, threads: threads, heartbeat: heartbeat, observer: observer)
     } catch {
@@ -57,9 +58,13 @@ package struct Server: Sendable {
     async let serving: Void = serve()
     let ending: Result<Void, any Error>
     do { ending = .success(try await coordinator.run()) } catch { ending = .failure(error) }
+    // Where the database could not be told, since it is what failed.
+    if case .failure(let error as StoreError) = ending { lock.leave("\(error)") }
     listener.shutDown()
     // Every session still says goodbye; none is cut off.
     await serving
+    // The number of the socket may be another's from now on, so nobody names it any more.
+    listener.close()
     try ending.get()
     return await coordinator.current
   }
@@ -89,6 +94,9 @@ package struct Server: Sendable {
             await connection.close()
           }
         } catch WireError.closed {
+          // Where the job has not ended, nobody would ever come again, and nobody would know.
+          await coordinator.stop(
+            because: WireError.address("\(endpoint)", reason: "nothing can connect there any more"))
           break
         } catch {
           // Too many descriptors are open: those that are served go on, and the next may wait.
@@ -97,6 +105,5 @@ package struct Server: Sendable {
         }
       }
     }
-    listener.close()
   }
 }

@@ -1,3 +1,4 @@
+import Certificates
 import Engine
 import Federation
 import Foundation
@@ -18,6 +19,10 @@ package enum ServerEvent: Sendable {
   case folded(RoundKey, client: String, UpdateOffer)
   /// The certificates were read again; where they cannot be used, the reason, and the old ones stay.
   case reloaded(reason: String?)
+  /// Which certificates are revoked cannot be told, and nobody gets in; nil once it can again.
+  case revocationsUnknown(reason: String?)
+  /// The folder's list lacks revoked certificates that the database knows; they stay revoked.
+  case revocationsMissing([CertificateFolder.Revocation], folder: String, database: String)
   /// A new box has fetched its certificate.
   case enrolled(client: String, peer: String)
   /// A client's certificate will not be valid for long.

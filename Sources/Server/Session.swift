@@ -99,7 +99,7 @@ package final class Session: Sendable {
 
   private func read() async {
     var (conversation, arrival) = (Conversation(), UpdateArrival())
-    var limiter = MessageLimiter(at: runtime.now)
+    var limiter = MessageLimiter()
     var reason = "it closed the connection"
     do {
       try await connection.shakeHands()
@@ -112,8 +112,10 @@ package final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        if let identity, let objection = access.objection(to: identity) {
-          throw AccessEnded(reason: objection)
+        if let identity, let goodbye = try access.objection(to: identity) {
+          reason = goodbye.detail
+          try? await connection.send(.goodbye(goodbye))
+          break
         }
         let now = runtime.now
         let pause = limiter.pause(before: message, at: now)
@@ -131,9 +133,6 @@ package final class Session: Sendable {
       reason = "\(error)"
     } catch is ConnectionReplaced {
       reason = "another connection has its name"
-    } catch let error as AccessEnded {
-      reason = error.reason
-      try? await connection.send(.goodbye(Goodbye(.refused, reason)))
     } catch let error as TooManyInVain {
       reason = error.description
       if let client = conversation.client { await coordinator.rest(client, self) }
@@ -160,9 +159,7 @@ package final class Session: Sendable {
   ) async throws {
     for action in actions {
       if case .join(let hello) = action {
-        if let reason = access.refusal(of: hello.name, identity) {
-          return post(.goodbye(Goodbye(.refused, reason)))
-        }
+        if let goodbye = try access.refusal(of: hello.name, identity) { return post(.goodbye(goodbye)) }
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
@@ -170,7 +167,7 @@ package final class Session: Sendable {
         await connection.setLimit(WireLimits.frame)
         if let identity { await coordinator.note(identity) }
       } else if case .enrol(let request) = action {
-        await enrol(request)
+        try await enrol(request)
       } else if let client = conversation.client {
         try await perform(action, client, &conversation, arrival, &limiter)
       }
@@ -178,7 +175,7 @@ package final class Session: Sendable {
   }
 
   /// Answers a new box. A code travels in the open nowhere.
-  private func enrol(_ request: EnrolmentRequest) async {
+  private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
       return post(.goodbye(Goodbye(.refused, "certificates are not issued here")))
     }
@@ -187,7 +184,7 @@ package final class Session: Sendable {
       await coordinator.noteEnrolled(request.name, peer)
       post(.certificate(certificate))
       post(.goodbye(Goodbye(.finished)))
-    } catch {
+    } catch let error as Access.EnrolmentRefused {
       await coordinator.noteTurnedAway(peer, reason: "\(request.name.prefix(64)) wants to enrol: \(error)")
       post(.goodbye(Goodbye(.refused, "\(error)")))
     }
@@ -330,11 +327,6 @@ package final class Session: Sendable {
       do { try await runtime.sleep(until: next) } catch { return }
     }
   }
-}
-
-/// A certificate that was good when its connection began is not any more.
-private struct AccessEnded: Error {
-  let reason: String
 }
 
 /// A connection whose client is connected by another one meanwhile: nothing that came on it is acted on.

@@ -48,10 +48,11 @@ package struct Overview: Sendable, Hashable, Codable {
   }
 
   /// Whether nothing goes on any more, in good order or not.
-  package var isOver: Bool { [.finished, .stopped, .failed].contains(status.phase) || !isRunning }
+  package var isOver: Bool { status.hasEnded || !isRunning }
 
-  /// Why the job was given up; nil where it was not, or for a reason that is in the server's log only.
+  /// Why the server ended before its job did; nil where it did not, or for a reason that is in its log only.
   package var failure: String? {
+    if status.phase == .failed, let reason = status.reason { return reason }
     guard status.phase == .failed, let last = abandonments.last,
       (last.stage, last.round, last.attempt) == (status.stage, status.round, status.attempt)
     else { return nil }

@@ -11,8 +11,11 @@ struct ClientPlace: Sendable {
   /// Nil where it talks without TLS.
   let certificate: ClientCertificate?
 
-  /// What clients share a command line for is in folders of folders: each has its own in them, under its name.
-  init(name: String?, share: LocalShare?, state: String?, tls: String?, usesCertificate: Bool) {
+  /// What clients share a command line for is in folders of folders: each has its own in them, under its name. Throws
+  /// `CertificateError` where it cannot be told whether there is a certificate.
+  init(
+    name: String?, share: LocalShare?, state: String?, tls: String?, usesCertificate: Bool
+  ) throws(CertificateError) {
     let stem = name ?? LocalShare.stem
     let own = share?.share.name(stem) ?? stem
     func folder(_ given: String) -> String { share == nil ? given : "\(given)/\(own)" }
@@ -22,7 +25,7 @@ struct ClientPlace: Sendable {
       certificate = ClientCertificate(URL(fileURLWithPath: folder(tls), isDirectory: true))
     } else {
       let found = ClientCertificate(self.state.appendingPathComponent("tls", isDirectory: true))
-      certificate = found.exists && usesCertificate ? found : nil
+      certificate = usesCertificate ? (try found.exists ? found : nil) : nil
     }
   }
 }

@@ -18,10 +18,14 @@ struct FedClient: AsyncParsableCommand {
   /// How its commands can end.
   private static let codes = CommandHelp.exitCodes(
     .plan, .data, .unreachable, .turnedAway,
-    .store, .processor, .memory, .usage, .hungUp, .interrupted, .terminated)
+    .store, .processor, .memory, .usage, .system, .hungUp, .interrupted, .terminated)
 }
 
 @main
 enum Main {
-  static func main() { FedClient.start() }
+  static func main() {
+    // On the first thread, before there is another.
+    Priority.keepInherited()
+    FedClient.start()
+  }
 }

@@ -111,6 +111,8 @@ struct RunCommand: AsyncParsableCommand {
             .usage,
             "\(endpoint) is another machine: enroll this client (fedclient enroll), or give --insecure")
         }
+        let lock = try StateFolder.take(place.state)
+        defer { lock.release() }
         var configuration = Client.Configuration(
           server: endpoint, name: place.name, state: place.state,
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
@@ -142,11 +144,11 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
-  /// Throws ``CommandFailure``, also where the index makes the name too long.
+  /// Throws ``CommandFailure``, also where the index makes the name too long, and `CertificateError`.
   private var place: ClientPlace {
-    get throws(CommandFailure) {
+    get throws {
       let share = try sharing.local(ProcessInfo.processInfo.environment)
-      let place = ClientPlace(
+      let place = try ClientPlace(
         name: name, share: share, state: state, tls: tls, usesCertificate: !insecure)
       guard Hello.isValid(name: place.name) else {
         throw CommandFailure(.usage, "--name: '\(place.name)' is longer than 64 characters")

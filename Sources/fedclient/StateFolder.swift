@@ -1,3 +1,5 @@
+import Commands
+import Datasets
 import Foundation
 
 /// Where a client keeps what it must not forget.
@@ -10,5 +12,30 @@ enum StateFolder {
       named.map { URL(fileURLWithPath: $0, isDirectory: true) }
       ?? FileManager.default.homeDirectoryForCurrentUser
     return home.appendingPathComponent(".local/state/strata/\(name)", isDirectory: true)
+  }
+
+  /// Makes the folder where there is none, and takes it for this process alone: two clients would give each other's
+  /// layers and updates for their own. Throws ``CommandFailure``, also where nothing can be written there.
+  static func take(_ folder: URL) throws(CommandFailure) -> FileLock {
+    do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+      throw CommandFailure(.store, "\(folder.path): \(error.systemWords)")
+    }
+    let lock: FileLock
+    do { lock = try FileLock("\(folder.path)/lock") } catch {
+      switch error {
+      case .held(let owner):
+        throw CommandFailure(
+          .store,
+          "\(folder.path): another client is at work in this folder\(owner.map { ", process \($0)" } ?? ""); give each its own --state"
+        )
+      case .unusable(let path, let reason): throw CommandFailure(.store, "\(path): \(reason)")
+      }
+    }
+    // The lock's own file may be older than what forbids others.
+    for path in [folder.path, "\(folder.path)/layers"]
+    where access(path, W_OK | X_OK) != 0 && errno != ENOENT {
+      throw CommandFailure(.store, "\(path): \(String(cString: strerror(errno)))")
+    }
+    return lock
   }
 }

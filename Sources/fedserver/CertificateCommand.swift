@@ -15,7 +15,7 @@ struct CertificateCommand: ParsableCommand {
       """,
     subcommands: [
       AuthorityCommand.self, ServerCertificateCommand.self, ClientCertificateCommand.self, RevokeCommand.self,
-      CertificateListCommand.self,
+      CertificateListCommand.self, RestoreCommand.self,
     ])
 }
 

@@ -9,7 +9,7 @@ struct FedServer: AsyncParsableCommand {
     discussion: """
       A first deployment begins with 'fedserver init first --host NAME --client BOX', which says how to go on.
 
-      \(CommandHelp.exitCodes(.plan, .data, .address, .store, .gaveUp, .processor, .diverged, .usage))
+      \(CommandHelp.exitCodes(.plan, .data, .address, .store, .gaveUp, .processor, .diverged, .usage, .system))
       """,
     version: Software.version,
     subcommands: [

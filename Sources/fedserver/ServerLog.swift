@@ -65,6 +65,14 @@ struct ServerLog: Sendable {
       logger.info("\(key): \(client) is admitted with its late update of \(offer.key)")
     case .reloaded(nil): logger.notice("new certificates are in use")
     case .reloaded(let reason?): logger.error("the old certificates stay in use: \(reason)")
+    case .revocationsUnknown(nil): logger.notice("the list of revoked certificates is read again")
+    case .revocationsUnknown(let reason?): logger.error("nobody gets in: \(reason)")
+    case .revocationsMissing(let missing, let folder, let database):
+      let names = missing.prefix(5).map { "\($0.name) (\($0.serial))" }.joined(separator: ", ")
+      let more = missing.count > 5 ? " and \(missing.count - 5) more" : ""
+      logger.error(
+        "the list of revoked certificates lacks \(names)\(more), which the database knows; they stay revoked: fedserver certificate restore --tls \(folder) --database \(database)"
+      )
     case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")
     case .expires(let client, let days):
       logger.warning(

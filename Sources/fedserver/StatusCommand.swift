@@ -12,8 +12,8 @@ struct StatusCommand: AsyncParsableCommand {
     abstract: "Says what a server is doing, from its database, whether it runs or not.",
     discussion: """
       The stage and round, which clients are waited for and what they do, how many are connected, when the round and \
-      the job will be over as far as that can be estimated, why updates were refused, and of a job that was given up \
-      why. "running" in the JSON says whether the process is still there. For example:
+      the job will be over as far as that can be estimated, why updates were refused, and why a server ended that was \
+      not stopped. "running" in the JSON says whether the process is still there. For example:
 
         fedserver status --database strata.sqlite
       """)
@@ -25,12 +25,13 @@ struct StatusCommand: AsyncParsableCommand {
       let history = try History(database)
       guard let status = try history.status() else { throw CommandFailure.noServer(on: database) }
       let job = try history.job()
-      let abandoned = status.phase == .failed ? job?.attempts.last?.record.reason : nil
+      let isGivenUp = status.phase == .failed && status.reason == nil
       // Another version's plan may not be readable: then there is no estimate.
       let estimate = job.flatMap { job in
         (try? Overview.plan(of: job)).map { Estimate(status, job.attempts, $0, at: Date()) }
       }
-      return Answer(status: status, reason: abandoned, estimate: estimate)
+      return Answer(
+        status: status, abandoned: isGivenUp ? job?.attempts.last?.record.reason : nil, estimate: estimate)
     }
   }
 
@@ -38,7 +39,7 @@ struct StatusCommand: AsyncParsableCommand {
   private struct Answer: Encodable {
     let status: ServerStatus
     /// Why the last attempt was abandoned, where the job was given up.
-    let reason: String?
+    let abandoned: String?
     let estimate: Estimate?
 
     private enum Key: CodingKey { case running, reason, estimate }
@@ -47,7 +48,7 @@ struct StatusCommand: AsyncParsableCommand {
       try status.encode(to: encoder)
       var container = encoder.container(keyedBy: Key.self)
       try container.encode(status.isRunning, forKey: .running)
-      try container.encodeIfPresent(reason, forKey: .reason)
+      try container.encodeIfPresent(status.reason ?? abandoned, forKey: .reason)
       try container.encodeIfPresent(estimate, forKey: .estimate)
     }
   }
@@ -56,7 +57,7 @@ struct StatusCommand: AsyncParsableCommand {
     let status = answer.status
     var lines = [status.place, status.doing]
     if status.isRunning, let missing = status.missing(naming: 20) { lines.append(missing) }
-    if let reason = answer.reason { lines.append("the last attempt was abandoned: \(reason)") }
+    if let reason = answer.abandoned { lines.append("the last attempt was abandoned: \(reason)") }
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {
@@ -75,7 +76,7 @@ struct StatusCommand: AsyncParsableCommand {
         "\(counted(status.present, "client")) \(status.present == 1 ? "is" : "are") connected, process \(status.process)"
       )
       lines += (status.notAsked ?? []).map { "\($0.client) is not asked: \($0.explanation)" }
-    } else if ![.finished, .stopped, .failed].contains(status.phase) {
+    } else if !status.hasEnded {
       lines.append("but the server does not run: process \(status.process) is gone")
     }
     if status.phase == .failed { lines.append("start the server again to go on with this round") }

@@ -22,7 +22,7 @@ struct FedSim: AsyncParsableCommand {
   /// How its commands can end.
   private static let codes = CommandHelp.exitCodes(
     .failed, .plan, .data, .address, .turnedAway,
-    .store, .gaveUp, .processor, .memory, .diverged, .usage, .hungUp, .interrupted, .terminated)
+    .store, .gaveUp, .processor, .memory, .diverged, .usage, .system, .hungUp, .interrupted, .terminated)
 }
 
 @main

@@ -24,6 +24,15 @@ import Testing
     #expect(EnrolmentCode("box." + body.map { "\($0) " }.joined()) == code)
   }
 
+  /// Files end in a line's end, of Windows in two characters; mails and shells add blanks.
+  @Test(arguments: ["CODE\n", "CODE\r\n", "\r\n \tCODE\t \r", "\u{FEFF}CODE\r\n\r\n", "\u{A0}CODE\u{2028}"])
+  func blanksAndEndsOfLinesAroundItArePassedOver(around: String) throws {
+    let code = EnrolmentCode(name: "box", authority: authority)
+    #expect(EnrolmentCode(around.replacing("CODE", with: code.description)) == code)
+    // A mail breaks long lines.
+    #expect(EnrolmentCode(code.description.replacing("-", with: "-\r\n")) == code)
+  }
+
   @Test(arguments: ["", "box", "box.", ".AAAA", "box.AAAA", "box." + String(repeating: "U", count: 42)])
   func whatIsNoneIsRefused(text: String) { #expect(EnrolmentCode(text) == nil) }
 

@@ -8,7 +8,7 @@ import Testing
   @Test func whatWasLeftOutSurvivesARestart() async throws {
     try await withTemporaryFolder { folder in
       try ErrorFeedback(folder).propose(left, stage: 2)
-      ErrorFeedback(folder).settle(stage: 2, isAdmitted: true)
+      try ErrorFeedback(folder).settle(stage: 2, isAdmitted: true)
       #expect(ErrorFeedback(folder).load(stage: 2, count: 3) == left)
       // It is of that stage's layers, and of no others.
       #expect(ErrorFeedback(folder).load(stage: 3, count: 3) == [0, 0, 0])
@@ -21,11 +21,11 @@ import Testing
     try await withTemporaryFolder { folder in
       let feedback = ErrorFeedback(folder)
       try feedback.propose(left, stage: 1)
-      feedback.settle(stage: 1, isAdmitted: true)
+      try feedback.settle(stage: 1, isAdmitted: true)
       try feedback.propose([9, 9, 9], stage: 1)
       #expect(feedback.load(stage: 1, count: 3) == left, "not before the verdict")
-      feedback.settle(stage: 1, isAdmitted: false)
-      feedback.settle(stage: 1, isAdmitted: true)
+      try feedback.settle(stage: 1, isAdmitted: false)
+      try feedback.settle(stage: 1, isAdmitted: true)
       #expect(feedback.load(stage: 1, count: 3) == left)
     }
   }

@@ -35,7 +35,7 @@ import Testing
     (["fedserver", "rounds"], ["--database <file>", "--json", "--all"]),
     (["fedserver", "clients"], ["--database <file>", "--json"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
-    (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list"]),
+    (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list", "restore"]),
     (["fedserver", "certificate", "authority"], ["<name>", "--tls <dir>", "--days <days>"]),
     (
       ["fedserver", "certificate", "server"],
@@ -46,7 +46,8 @@ import Testing
       ["<name>", "--tls <dir>", "--out <dir>", "--days <days>"]
     ),
     (["fedserver", "certificate", "revoke"], ["<name>", "--tls <dir>"]),
-    (["fedserver", "certificate", "list"], ["--tls <dir>", "--json"]),
+    (["fedserver", "certificate", "list"], ["--tls <dir>", "--database <file>", "--json"]),
+    (["fedserver", "certificate", "restore"], ["--tls <dir>", "--database <file>"]),
     (["fedclient", "enroll"], ["<code>", "--server <address>", "--state <dir>"]),
     (
       ["fedclient", "run"],
@@ -140,8 +141,9 @@ import Testing
 
   /// The codes are in one table of the sources; `--help` prints those that a command has, and the README says the same.
   @Test(arguments: [
-    ("fedserver", [0, 2, 3, 4, 7, 8, 9, 64]), ("fedclient", [0, 2, 3, 5, 6, 7, 9, 10, 64, 129, 130, 143]),
-    ("fedsim", [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 64, 129, 130, 143]),
+    ("fedserver", [0, 2, 3, 4, 7, 8, 9, 11, 64, 71]),
+    ("fedclient", [0, 2, 3, 5, 6, 7, 9, 10, 64, 71, 129, 130, 143]),
+    ("fedsim", [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 64, 71, 129, 130, 143]),
   ])
   func exitCodesAreThoseOfTheReadme(command: String, codes: [Int]) async throws {
     let help = try await Command.run(command, "--help").output

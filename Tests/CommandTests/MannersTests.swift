@@ -119,6 +119,59 @@ import Testing
     }
   }
 
+  /// Dispatch gives its threads another where it may, as root's may.
+  @Test func whatItWasStartedWithHoldsForEveryThread() async throws {
+    try await withTemporaryFolder { folder in
+      let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
+      let client = try Command(
+        "/usr/bin/nice",
+        [
+          "-n", "19", Command.folder.appendingPathComponent("fedclient").path, "run", "--server", address,
+          "--name",
+          "one", "--data", "shapes:32", "--state", folder.path("one"), "--threads", "2",
+        ])
+      _ = try await client.errors.line(containing: "training will take")
+      var threads = try Self.threads(of: client.process)
+      while !threads.contains(where: { $0.ticks >= 20 }) {
+        try await Task.sleep(for: .milliseconds(20))
+        threads = try Self.threads(of: client.process)
+      }
+      #expect(threads.count > 3 && threads.allSatisfy { $0.niceness == 19 }, "\(threads)")
+      client.terminate()
+      server.terminate()
+      #expect(try await client.outcome().code == 0)
+      #expect(try await server.outcome().code == 0)
+    }
+  }
+
+  /// All that a training takes is in the estimate: what is coded, what that is coded against, and cached views.
+  @Test(arguments: ["traffic: {codec: int8}", "traffic: {codec: top-k}", "traffic: {codec: float32}"])
+  func itsMemoryIsWhatItMayHave(extra: String) async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.path("plan.yaml")
+      let plan = """
+        encoder: {image: 32, patch: 4, width: 192, depth: 2, heads: 3}
+        method: {strategy: end-to-end, roundsPerStage: 100}
+        local: {epochs: 1, batch: 32}
+        round: {cohort: 1, quorum: 1}
+        \(extra)
+        """
+      try Data(plan.utf8).write(to: URL(fileURLWithPath: path))
+      let server = try Command(
+        "fedserver", ["run", path, "--listen", "127.0.0.1:0", "--database", folder.path("strata.sqlite")])
+      let line = try await server.errors.line(containing: "listening on ")
+      let client = try startClient(
+        folder, "one", String(try #require(line.split(separator: " ").last)), ["--memory", "115MB"])
+      _ = try await client.errors.line(containing: "round 3: the update is admitted")
+      let status = try String(contentsOfFile: "/proc/\(client.process)/status", encoding: .utf8)
+      let peak = try #require(status.firstMatch(of: /VmHWM:\s+(\d+) kB/).flatMap { Int($0.1) })
+      #expect(peak * 1024 <= 115_000_000, "\(peak) kB")
+      client.terminate()
+      server.terminate()
+      _ = (try await client.outcome(), try await server.outcome())
+    }
+  }
+
   /// A process's threads: hundredths of a second of the processor's time, and niceness (proc_pid_stat(5)).
   private static func threads(of process: pid_t) throws -> [(number: pid_t, ticks: Int, niceness: Int)] {
     let folder = "/proc/\(process)/task"

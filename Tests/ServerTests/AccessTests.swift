@@ -13,6 +13,10 @@ import Wire
     let server: RunningServer
     let folder: CertificateFolder
     let url: URL
+    /// What the access itself says.
+    let events: EventLog<ServerEvent>
+
+    var revoked: URL { url.appendingPathComponent("tls/revoked") }
 
     func certify(_ name: String) throws -> ClientCertificate {
       let own = ClientCertificate(url.appendingPathComponent("clients/\(name)"))
@@ -23,6 +27,18 @@ import Wire
     func connect(_ certificate: ClientCertificate) async throws -> Connection {
       let context = try TLSContext(client: try certificate.identity, host: "127.0.0.1")
       return try await Connection.connect(to: server.endpoint, limit: WireLimits.frame, tls: context)
+    }
+
+    /// The answer to whoever wants the certificate of a code.
+    func use(_ code: EnrolmentCode) async throws -> Message {
+      let connection = try await Connection.connect(
+        to: server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
+      let request = try SigningRequest(name: code.name, key: try PrivateKey())
+      try await connection.send(
+        .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
+      let answer = try await connection.receive()
+      await connection.close()
+      return answer
     }
 
     /// The answer to a hello.
@@ -42,7 +58,7 @@ import Wire
       let access = try Access(folder, observer: events.note)
       let path = url.appendingPathComponent("strata.sqlite").path
       try await withServer(Plan.tiny(cohort: 2), path, access: access) { server in
-        try await body(Guarded(server: server, folder: folder, url: url))
+        try await body(Guarded(server: server, folder: folder, url: url, events: events))
       }
     }
   }
@@ -94,6 +110,121 @@ import Wire
       let (back, welcome) = try await guarded.greet("one", as: try guarded.certify("one"))
       guard case .welcome = welcome else { throw Unexpected("\(welcome)") }
       await back.close()
+    }
+  }
+
+  /// A list that is gone, no list, or torn says nothing of anybody. Clients are not told to stay away for ever.
+  @Test(arguments: [nil, "0A one\n\u{0}\u{0}\u{0}\n", "0A\n", "nonsense one\n"] as [String?])
+  func withoutAListOfTheRevokedNobodyGetsIn(list: String?) async throws {
+    try await withGuarded { guarded in
+      let one = try guarded.certify("one")
+      let (connection, welcome) = try await guarded.greet("one", as: one)
+      guard case .welcome = welcome else { throw Unexpected(welcome.name) }
+      let before = try Data(contentsOf: guarded.revoked)
+      try FileManager.default.removeItem(at: guarded.revoked)
+      if let list { try Data(list.utf8).write(to: guarded.revoked) }
+      // Who is in already goes out.
+      try await connection.send(.heartbeat(Heartbeat()))
+      var goodbyes = [try await connection.receive()]
+      await connection.close()
+      for _ in 0..<20 {
+        let (again, answer) = try await guarded.greet("one", as: one)
+        goodbyes.append(answer)
+        await again.close()
+      }
+      for answer in goodbyes {
+        guard case .goodbye(let goodbye) = answer else { throw Unexpected(answer.name) }
+        #expect(goodbye.reason == .stopping && goodbye.detail.contains("cannot tell"), "\(goodbye)")
+      }
+      let code = try guarded.folder.enrol("box")
+      #expect(refusal(try await guarded.use(code))?.contains("cannot tell") == true)
+      let reasons = guarded.events.all.compactMap { event -> String? in
+        if case .revocationsUnknown(let reason?) = event { reason } else { nil }
+      }
+      #expect(reasons.count == 1, "a minute: \(reasons)")
+      #expect(reasons.first?.contains(guarded.revoked.path) == true, "\(reasons)")
+      // The operator mends it, and no restart is needed; a code was not used up meanwhile.
+      try before.write(to: guarded.revoked)
+      let (back, mended) = try await guarded.greet("one", as: one)
+      guard case .welcome = mended else { throw Unexpected("\(mended)") }
+      await back.close()
+      guard case .certificate = try await guarded.use(code) else { throw Unexpected("no certificate") }
+      guard case .revocationsUnknown(nil)? = guarded.events.all.last else { throw Unexpected("not said") }
+    }
+  }
+
+  @Test func aServerDoesNotBeginWithoutTheList() async throws {
+    try await withTemporaryFolder { url in
+      let folder = CertificateFolder(url)
+      _ = try folder.createAuthority("test", days: 2)
+      _ = try folder.createServer("127.0.0.1", hosts: ["127.0.0.1"], days: 1)
+      _ = try Access(folder)
+      try FileManager.default.removeItem(at: url.appendingPathComponent("revoked"))
+      let error = #expect(throws: CertificateError.self) { try Access(folder) }
+      #expect(error?.description.contains("certificate restore --tls") == true, "\(error!)")
+      #expect(try folder.restoreRevocations([]).list.isEmpty)
+      _ = try Access(folder)
+    }
+  }
+
+  /// The list and its copy in the database: one of the two put back alone brings nobody to life.
+  @Test func aBackupOfTheFolderBringsNobodyBack() async throws {
+    try await withGuarded { guarded in
+      let one = try guarded.certify("one")
+      let backup = try Data(contentsOf: guarded.revoked)
+      #expect(try guarded.folder.revoke("one").certificates == 1)
+      func isRefused(_ server: Guarded) async throws -> Bool {
+        let (connection, answer) = try await server.greet("one", as: one)
+        await connection.close()
+        return refusal(answer) == "the certificate is revoked"
+      }
+      #expect(try await isRefused(guarded))
+      // While the server runs, and then before another begins.
+      try backup.write(to: guarded.revoked)
+      #expect(try await isRefused(guarded))
+      let serial = try one.identity.certificate.serial
+      func missing(_ events: EventLog<ServerEvent>) -> [String] {
+        events.all.flatMap { event -> [String] in
+          if case .revocationsMissing(let missing, _, _) = event { missing.map(\.serial) } else { [] }
+        }
+      }
+      #expect(missing(guarded.events) == [serial], "said loudly")
+      await guarded.server.stop()
+      _ = try? await guarded.server.result()
+      let events = EventLog<ServerEvent>()
+      let access = try Access(guarded.folder, observer: events.note)
+      let database = guarded.url.appendingPathComponent("strata.sqlite").path
+      try await withServer(Plan.tiny(cohort: 2), database, access: access) { server in
+        let next = Guarded(server: server, folder: guarded.folder, url: guarded.url, events: events)
+        let isOut = try await isRefused(next)
+        #expect(isOut)
+        #expect(missing(events) == [serial])
+      }
+      let authority = try guarded.folder.authorityCertificate.serial
+      let copy = try History(database).revocations(of: authority)
+      #expect(copy.map(\.serial) == [serial] && copy.map(\.name) == ["one"] && copy[0].date != nil)
+      #expect(try History(database).revocations(of: "0A").isEmpty, "another authority's")
+      // The other way round: the list is whole, and the database new.
+      #expect(try guarded.folder.restoreRevocations(copy).list == copy)
+      let other = guarded.url.appendingPathComponent("other.sqlite").path
+      try await withServer(Plan.tiny(cohort: 2), other, access: try Access(guarded.folder)) { _ in }
+      #expect(try History(other).revocations(of: authority).map(\.serial) == [serial])
+    }
+  }
+
+  /// What the folder cannot keep is not given out, and the code is good afterwards.
+  @Test func aCodeOutlivesAServerThatCannotIssue() async throws {
+    try await withGuarded { guarded in
+      let code = try guarded.folder.enrol("box")
+      let key = guarded.url.appendingPathComponent("tls/authority.key")
+      let away = guarded.url.appendingPathComponent("key")
+      try FileManager.default.moveItem(at: key, to: away)
+      try Data("nonsense".utf8).write(to: key)
+      #expect(chmod(key.path, 0o600) == 0)
+      #expect(refusal(try await guarded.use(code))?.contains("authority.key") == true)
+      try FileManager.default.removeItem(at: key)
+      try FileManager.default.moveItem(at: away, to: key)
+      guard case .certificate = try await guarded.use(code) else { throw Unexpected("no certificate") }
     }
   }
 
@@ -150,7 +281,7 @@ import Wire
         .enrol(EnrolmentRequest(name: "box", secret: code.secret, request: request.pem)))
       #expect(refusal(try await connection.receive())?.contains("withdrawn") == true)
       await connection.close()
-      #expect(guarded.folder.issued.allSatisfy { $0.name != "box" })
+      #expect(try guarded.folder.issued(revoked: []).allSatisfy { $0.name != "box" })
     }
   }
 

@@ -1,3 +1,4 @@
+import Datasets
 import Federation
 import Foundation
 import Server
@@ -20,6 +21,28 @@ import Wire
       lock.release()
       #expect(DatabaseLock.isHeld(of: path) == false)
       withExtendedLifetime(try DatabaseLock(path)) {}
+    }
+  }
+
+  /// A server whose disk is full can write no row any more; the block of its lock's file is there already.
+  @Test func theLastWordsOfAServerAreTheStatus() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let store = try Store(path)
+      let leader = try Leader(Plan.tiny(), store: store, at: .zero)
+      _ = leader.advance(at: .zero)
+      try store.note(leader.status(since: Date(), at: .zero, Date()))
+      let lock = try FileLock(path + "-spool/lock")
+      lock.leave("database or disk\nis full")
+      let running = try #require(try Store.status(of: path))
+      #expect(running.isRunning && running.reason == nil)
+      lock.release()
+      let status = try #require(try Store.status(of: path))
+      #expect(status.phase == .failed && status.reason == "database or disk is full" && !status.isRunning)
+      #expect(status.doing == "the server ended: database or disk is full")
+      // The next server has its own.
+      try FileLock(path + "-spool/lock").release()
+      #expect(try Store.status(of: path)?.phase == .recruiting)
     }
   }
 

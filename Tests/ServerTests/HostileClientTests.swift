@@ -2,11 +2,12 @@ import Engine
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
 /// Clients that are known and do harm, at a real server.
-@Suite(.timeLimit(.minutes(10))) struct HostileClientTests {
+@Suite(.unhurried) struct HostileClientTests {
   /// Says hello until it is welcome: the server has to miss the old connection first.
   private func takeOver(_ name: String, at endpoint: Endpoint) async throws -> ScriptedClient {
     while true {
@@ -23,7 +24,8 @@ import Wire
   }
 
   /// The old connection says the last bytes of its update when another has its name, and has offered another update.
-  @Test func aConnectionThatWasReplacedHasNoEffect() async throws {
+  /// Heartbeats of 20 s: the takeover is half a minute away, and the end of the silent connection another one.
+  @Test(.unhurried(slack: 2)) func aConnectionThatWasReplacedHasNoEffect() async throws {
     try await withServer(Plan.tiny(cohort: 2)) { server, _ in
       let other = try await ScriptedClient.welcome("b", at: server.endpoint)
       let old = try await ScriptedClient.welcome("a", at: server.endpoint)
@@ -132,32 +134,6 @@ import Wire
     #expect(MessageLimiter.vainInterval == .seconds(10) && text.contains("one more every ten seconds"))
     #expect(text.contains("for which \(Session.mostWaitingMessages) messages wait"))
     #expect(text.contains("more than 1,024 fetches") && Session.mostWaitingLayers == 1024)
-  }
-}
-
-@Suite struct TokenBucketTests {
-  /// Takes tokens at times, where they are there.
-  private func taken(_ bucket: TokenBucket, at seconds: [Int]) -> [Bool] {
-    var bucket = bucket
-    return seconds.map { bucket.takeIfThere(at: .seconds($0)) }
-  }
-
-  @Test func itHoldsSoMuchAndFillsWithTime() {
-    let bucket = TokenBucket(3, every: .seconds(2), at: .zero)
-    #expect(taken(bucket, at: [0, 0, 0, 0, 1, 2, 2]) == [true, true, true, false, false, true, false])
-    // However long nothing is taken, no more are there than it holds.
-    #expect(taken(bucket, at: [1000, 1000, 1000, 1000]) == [true, true, true, false])
-  }
-
-  @Test func whatIsTakenBeforeItIsThereIsWaitedForInTurn() {
-    var bucket = TokenBucket(1, every: .seconds(2), at: .zero)
-    let pauses = [0, 0, 0, 6].map { bucket.take(at: .seconds($0)) }
-    #expect(pauses == [.zero, .seconds(2), .seconds(4), .zero])
-  }
-
-  @Test func aClockThatStandsOrGoesBackFillsNothing() {
-    let bucket = TokenBucket(1, every: .seconds(1), at: .seconds(5))
-    #expect(taken(bucket, at: [5, 1, 5]) == [true, false, false])
   }
 }
 

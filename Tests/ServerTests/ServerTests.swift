@@ -32,6 +32,39 @@ import Wire
     }
   }
 
+  /// What is committed from then on would be lost: nobody is told that it is kept, and clients come back.
+  @Test func aServerWhoseDatabaseIsGoneEnds() async throws {
+    try await withServer(Plan.tiny(cohort: 1)) { server, path in
+      let client = try await ScriptedClient.welcome("a", at: server.endpoint)
+      _ = try #require(try await client.assignment())
+      try FileManager.default.moveItem(atPath: path, toPath: path + ".moved")
+      let other = try await ScriptedClient("b", at: server.endpoint)
+      for one in [client, other] {
+        var message = try await one.hear()
+        while message.name != "goodbye" { message = try await one.hear() }
+        #expect(message == .goodbye(Goodbye(.stopping, "the server cannot use its database")))
+      }
+      let error = await #expect(throws: StoreError.self) { try await server.result() }
+      #expect(error?.description.contains("moved or removed") == true)
+      #expect(!FileManager.default.fileExists(atPath: path), "no other is made in its place")
+    }
+  }
+
+  /// A job that nobody can come to any more does not go on in silence.
+  @Test func aServerThatCannotListenAnyMoreEnds() async throws {
+    try await withTemporaryFolder { folder in
+      let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+      let server = try Server(
+        Plan.tiny(cohort: 1), store: try Store(folder.appendingPathComponent("strata.sqlite").path),
+        folder: folder, listener: listener, threads: 1, access: Access(), strangers: Doorstep.Limits()
+      ) { event in
+        if case .recruiting = event { listener.shutDown() }
+      }
+      let error = await #expect(throws: WireError.self) { try await server.run() }
+      #expect("\(error!)".contains("nothing can connect there any more"))
+    }
+  }
+
   @Test func aClientThatComesAfterTheEndIsToldSo() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let early = try await ScriptedClient.welcome("a", at: server.endpoint)

@@ -57,6 +57,67 @@ import Testing
     }
   }
 
+  /// What is written into a file that has no name any more is gone with the process.
+  @Test(arguments: ["", "-wal", "-shm"], [false, true])
+  func aDatabaseThatIsMovedOrReplacedIsNoticed(file: String, isReplaced: Bool) async throws {
+    try await withStore { store, path in
+      let job = try store.openJob(plan, at: now)
+      try FileManager.default.moveItem(atPath: path + file, toPath: path + file + ".moved")
+      if isReplaced { try FileManager.default.copyItem(atPath: path + file + ".moved", toPath: path + file) }
+      for _ in 0..<2 {
+        let error = #expect(throws: StoreError.self) { try store.finish(job, at: now) }
+        let words =
+          "it was \(isReplaced ? "replaced" : "moved or removed") while the server was at work on it"
+        #expect(error?.description.contains("\(file): \(words)") == true, "\(error!)")
+      }
+      let unawaited = #expect(throws: StoreError.self) { try store.addTraffic([:], at: now) }
+      #expect(unawaited?.description.contains("was at work on it") == true)
+    }
+  }
+
+  /// Its log is beside the database, and not beside the link.
+  @Test func aDatabaseBehindALinkIsUsed() async throws {
+    try await withStore { store, path in
+      _ = try store.openJob(plan, at: now)
+      try FileManager.default.createSymbolicLink(atPath: path + ".link", withDestinationPath: path)
+      let linked = try Store(path + ".link")
+      #expect(try linked.openJob(plan, at: now).name == "tiny")
+      try FileManager.default.removeItem(atPath: path + ".link")
+      #expect(throws: StoreError.self) {
+        try linked.openStage(1, depth: 1, of: linked.openJob(plan, at: now), at: now)
+      }
+    }
+  }
+
+  /// An update whose bytes could not be brought to the disk is not one that was admitted: the store says so before it
+  /// stores anything else.
+  @Test func whatDoesNotComeToTheDiskEndsTheStore() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let store = try Store(path)
+      let round = try openRound(store)
+      let bytes = Data([1, 2, 3])
+      var failure: StoreError?
+      var number = 0
+      // The disk is given a second's updates at once, whenever its thread comes to it.
+      while failure == nil {
+        number += 1
+        let client = "c\(number)"
+        do {
+          try store.join(Hello(name: client, software: "test"), at: now)
+          try store.admit(offer(bytes), bytes, from: client, to: round, at: now)
+          let file = "\(path)-spool/admitted/\(round.id!).\(client)"
+          unlink(file)
+          // Nothing is read through a link.
+          symlink("/dev/null", file)
+          try await Task.sleep(for: .milliseconds(20))
+        } catch { failure = try #require(error as? StoreError) }
+      }
+      #expect(failure?.description.contains("-spool/admitted/") == true, "\(failure!)")
+      #expect(throws: StoreError.self) { try store.openJob(plan, at: now) }
+    }
+  }
+
   @Test func anotherPlanIsRefusedByName() async throws {
     try await withStore { store, _ in
       _ = try store.openJob(plan, at: now)

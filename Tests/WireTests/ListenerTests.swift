@@ -38,6 +38,27 @@ import Wire
     listener.close()
   }
 
+  /// Whatever waits for a socket would wait for ever otherwise, and nobody would know.
+  @Test func aPollLoopThatFailsEndsTheProcess() async {
+    await #expect(processExitsWith: .exitCode(Network.exitCode)) {
+      func queues() -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return names.filter {
+          (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?.contains(
+            "eventpoll")
+            ?? false
+        }.compactMap { Int32($0) }
+      }
+      let before = queues()
+      let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
+      let none = open("/dev/null", O_RDONLY)
+      for queue in queues() where !before.contains(queue) { dup2(none, queue) }
+      _ = try? await listener.accept(limit: 1000)
+      // What has failed ends the process from another thread.
+      while true { try await Task.sleep(for: .seconds(1)) }
+    }
+  }
+
   @Test func aPortInUseIsSaidToBe() async throws {
     // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
     let host = Endpoint.ownHost()

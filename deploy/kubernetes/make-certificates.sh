@@ -20,8 +20,8 @@ mkdir -p "$folder/server" "$folder/clients"
 # The name of the Service is the name that clients know the server by.
 [[ -e $folder/authority/server.key ]] || fedserver certificate server strata-server --tls "$folder/authority"
 cp "$folder"/authority/{authority.crt,server.crt,server.key} "$folder/server"
-# Who is not to come in any more.
-[[ ! -e $folder/authority/revoked ]] || cp "$folder/authority/revoked" "$folder/server"
+# Who is not to come in any more; without the list nobody does.
+cp "$folder/authority/revoked" "$folder/server"
 
 cp "$folder/authority/authority.crt" "$folder/clients"
 last=$((clients - 1))

@@ -3,7 +3,8 @@ import Foundation
 /// The folder in which a federation keeps its authority and its server's certificate: authority.crt,
 /// authority.key, server.crt, server.key; `issued` and `revoked`, a line a certificate; enrolments.
 ///
-/// The authority's key may be kept elsewhere; then nobody can enrol, and all else goes on.
+/// The authority's key may be kept elsewhere; then nobody can enrol, and all else goes on. Without `revoked` nothing
+/// does: who is still welcome cannot be told then.
 package struct CertificateFolder: Sendable {
   let files: KeyFiles
 
@@ -16,11 +17,13 @@ package struct CertificateFolder: Sendable {
   /// Makes the authority. Throws ``CertificateError``, also where there is one: with another, all certificates
   /// that it has issued would be worth nothing.
   package func createAuthority(_ name: String, days: Int) throws(CertificateError) -> Certificate {
-    guard !files.exists("authority.crt"), !files.exists("authority.key") else {
+    guard try !files.exists("authority.crt"), try !files.exists("authority.key") else {
       throw CertificateError("\(path) has an authority already; its certificates would be lost with it")
     }
     try files.create()
     let authority = try Authority(creating: name, days: days)
+    // Where there is an authority there are its books, empty as they are.
+    for book in ["issued", "revoked"] where try !files.exists(book) { try files.write("", to: book) }
     try files.write(authority.key.pem, to: "authority.key")
     try files.write(authority.certificate.pem, to: "authority.crt")
     return authority.certificate
@@ -68,9 +71,10 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// Whether new certificates can be issued here.
-  package var canIssue: Bool { files.exists("authority.key") }
+  /// Whether new certificates can be issued here. Throws ``CertificateError`` where nobody may look.
+  package var canIssue: Bool { get throws(CertificateError) { try files.exists("authority.key") } }
 
+  /// Throws ``CertificateError``, also where there is no authority here.
   package var authorityCertificate: Certificate {
     get throws(CertificateError) { try Self.read(files.url("authority.crt")) }
   }
@@ -91,7 +95,7 @@ package struct CertificateFolder: Sendable {
   /// Reads a file; an error names it.
   static func read<Content: PEMContent>(_ file: URL) throws(CertificateError) -> Content {
     let files = KeyFiles(folder: file.deletingLastPathComponent())
-    let text = try files.read(file.lastPathComponent)
+    let text = try files.read(file.lastPathComponent, secret: Content.isSecret)
     do { return try Content(pem: text) } catch { throw CertificateError("\(file.path): \(error)") }
   }
 
@@ -106,20 +110,63 @@ package struct CertificateFolder: Sendable {
     package let isRevoked: Bool
   }
 
-  /// All certificates that were issued, in order.
-  package var issued: [Issued] {
-    let revoked = revokedSerials
-    return files.lines("issued").compactMap { words in
-      guard words.count == 4, let role = Certificate.Role(rawValue: words[1]), let time = Double(words[3])
+  /// All certificates that were issued, in order, where those of `revoked` are worth nothing any more. Throws
+  /// ``CertificateError``, also where there is no authority here.
+  package func issued(revoked: [Revocation]) throws(CertificateError) -> [Issued] {
+    _ = try authorityCertificate
+    let revoked = Set(revoked.map(\.serial))
+    return try files.lines("issued") { words in
+      guard words.count == 4, Self.isSerial(words[0]),
+        let role = Certificate.Role(rawValue: String(words[1])),
+        let time = Double(words[3]), time.isFinite
       else { return nil }
       return Issued(
-        serial: words[0], role: role, name: words[2], expires: Date(timeIntervalSince1970: time),
-        isRevoked: revoked.contains(words[0]))
+        serial: String(words[0]), role: role, name: String(words[2]),
+        expires: Date(timeIntervalSince1970: time), isRevoked: revoked.contains(String(words[0])))
     }
   }
 
-  /// Serial numbers of certificates that are not worth anything any more.
-  package var revokedSerials: Set<String> { Set(files.lines("revoked").compactMap(\.first)) }
+  /// A certificate that is not worth anything any more: a line of `revoked`.
+  package struct Revocation: Sendable, Hashable, Encodable {
+    package let serial: String
+    /// Whose it was.
+    package let name: String
+    /// When it was revoked; nil where an earlier version has, which did not note it.
+    package let date: Date?
+
+    package init(serial: String, name: String, date: Date?) {
+      (self.serial, self.name, self.date) = (serial, name, date)
+    }
+
+    fileprivate var line: String {
+      ([serial, name] + (date.map { ["\(Int($0.timeIntervalSince1970))"] } ?? [])).joined(separator: " ")
+    }
+
+    fileprivate init?(_ words: [Substring]) {
+      guard (2...3).contains(words.count), CertificateFolder.isSerial(words[0]) else { return nil }
+      guard words.count == 3 else {
+        self.init(serial: String(words[0]), name: String(words[1]), date: nil)
+        return
+      }
+      guard let seconds = Int(words[2]), (0...1 << 40).contains(seconds) else { return nil }
+      self.init(
+        serial: String(words[0]), name: String(words[1]),
+        date: Date(timeIntervalSince1970: TimeInterval(seconds)))
+    }
+  }
+
+  /// All that were revoked. Throws ``CertificateError`` where there is no authority here, or its list cannot be read or
+  /// makes no sense: then no certificate is known to be good.
+  package var revocations: [Revocation] {
+    get throws(CertificateError) {
+      _ = try authorityCertificate
+      do { return try files.lines("revoked", Revocation.init) } catch {
+        throw CertificateError(
+          "\(error); without the list of revoked certificates nobody gets in: fedserver certificate restore --tls \(path)"
+        )
+      }
+    }
+  }
 
   /// Changes when something was revoked.
   package var revocationStamp: [String] { files.stamp(["revoked"]) }
@@ -132,12 +179,36 @@ package struct CertificateFolder: Sendable {
   }
 
   /// Revokes all certificates of a client, and withdraws its codes. Returns how many; throws ``CertificateError``.
-  package func revoke(_ name: String) throws(CertificateError) -> Revoked {
+  package func revoke(_ name: String, now: Date = Date()) throws(CertificateError) -> Revoked {
+    let certificates = try issued(revoked: try revocations)
     // First the codes: none becomes a certificate behind the back of what follows.
     let codes = try withdrawCodes(of: name)
-    let open = issued.filter { $0.name == name && $0.role == .client && !$0.isRevoked }
-    for certificate in open { try files.append("\(certificate.serial) \(name)", to: "revoked") }
+    let open = certificates.filter { $0.name == name && $0.role == .client && !$0.isRevoked }
+    for certificate in open {
+      try files.append(Revocation(serial: certificate.serial, name: name, date: now).line, to: "revoked")
+    }
     return Revoked(certificates: open.count, codes: codes)
+  }
+
+  /// Writes the list of revoked certificates anew: the lines of it that make sense, and `known` besides. Returns what is
+  /// in it now, and how many lines were left out; throws ``CertificateError``, also where there is no authority here, or
+  /// a list that cannot be read.
+  package func restoreRevocations(
+    _ known: [Revocation]
+  ) throws(CertificateError) -> (list: [Revocation], omitted: Int) {
+    _ = try authorityCertificate
+    var list: [Revocation?] = []
+    if try files.exists("revoked") { list = try files.lines("revoked") { .some(Revocation($0)) } }
+    let kept = list.compactMap { $0 }
+    let serials = Set(kept.map(\.serial))
+    let all = kept + known.filter { !serials.contains($0.serial) }
+    try files.write(all.map { "\($0.line)\n" }.joined(), to: "revoked")
+    return (all, list.count - kept.count)
+  }
+
+  /// Whether something can be a certificate's serial number: of another's twenty bytes at most.
+  private static func isSerial(_ text: Substring) -> Bool {
+    (1...40).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && $0.isHexDigit }
   }
 
   private func record(_ certificate: Certificate, _ role: Certificate.Role) throws(CertificateError) {

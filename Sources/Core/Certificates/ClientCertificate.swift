@@ -8,8 +8,8 @@ package struct ClientCertificate: Sendable {
 
   package var path: String { files.folder.path }
 
-  /// Whether there is anything in it.
-  package var exists: Bool { files.exists("client.crt") }
+  /// Whether there is anything in it. Throws ``CertificateError`` where nobody may look.
+  package var exists: Bool { get throws(CertificateError) { try files.exists("client.crt") } }
 
   /// Writes a new key beside what is there, so that it is certain before anything is asked for that a certificate for
   /// it can be kept. Throws ``CertificateError``, which names the file.

@@ -22,11 +22,12 @@ package struct EnrolmentCode: Sendable, Hashable, CustomStringConvertible {
     (self.name, secret, pin) = (name, Self.text(bytes, count: 16), Self.pin(of: authority))
   }
 
-  /// Reads a code; nil where it is none. Hyphens, spaces and lower case are allowed behind the name, and the
-  /// letters that are taken for digits.
+  /// Reads a code; nil where it is none. Blanks and ends of lines around it are passed over, as a file or a mail adds
+  /// them; hyphens, blanks and lower case are allowed behind the name, and the letters that are taken for digits.
   package init?(_ text: String) {
+    let text = text.trimmingCharacters(in: .whitespacesAndNewlines.union(["\u{FEFF}"]))
     guard let dot = text.lastIndex(of: "."), dot > text.startIndex else { return nil }
-    let body = text[text.index(after: dot)...].uppercased().filter { $0 != "-" && $0 != " " }
+    let body = text[text.index(after: dot)...].uppercased().filter { $0 != "-" && !$0.isWhitespace }
       .map { ["O": "0", "I": "1", "L": "1"][$0] ?? $0 }
     guard body.count == 42, body.allSatisfy({ $0.isASCII && Self.digits.contains($0.asciiValue ?? 0) }) else {
       return nil

@@ -19,12 +19,16 @@ extension CertificateFolder {
     return code
   }
 
-  /// Uses a code up. Returns whether it was valid for the name: whoever uses it second is refused.
-  package func redeem(_ secret: String, for name: String, now: Date = Date()) -> Bool {
+  /// Issues the certificate that a code was made for, for a request in PEM, and uses the code up. Returns nil where the code is not good, or
+  /// not for the name: whoever uses it second is refused. Throws ``CertificateError``; the code is as good as before then.
+  package func issue(
+    _ request: String, name: String, days: Int, for secret: String, now: Date = Date()
+  ) throws(CertificateError) -> Certificate? {
     let file = Self.file(secret)
-    guard let code = code(file), code.name == name else { return false }
-    // Of two at once only one can remove it.
-    return (try? enrolments.remove(file)) == true && now <= code.expires
+    guard let code = try code(file), code.name == name, now <= code.expires else { return nil }
+    let certificate = try issue(try SigningRequest(pem: request), name: name, days: days)
+    // Of two at once only one can remove it; what the other was issued nobody gets.
+    return try enrolments.remove(file) ? certificate : nil
   }
 
   /// A code that was given out and can still be used.
@@ -34,28 +38,38 @@ extension CertificateFolder {
     package let expires: Date
   }
 
-  /// Codes that can still be used, by name and then by how long.
-  package func openCodes(now: Date = Date()) -> [OpenCode] {
-    enrolments.names.compactMap(code).filter { $0.expires >= now }
-      .sorted { ($0.name, $0.expires) < ($1.name, $1.expires) }
+  /// Codes that can still be used, by name and then by how long. Throws ``CertificateError``.
+  package func openCodes(now: Date = Date()) throws(CertificateError) -> [OpenCode] {
+    var codes: [OpenCode] = []
+    for file in try enrolments.names {
+      if let code = try code(file), code.expires >= now { codes.append(code) }
+    }
+    return codes.sorted { ($0.name, $0.expires) < ($1.name, $1.expires) }
   }
 
   /// Makes all codes of a client worthless. Returns how many could still be used; throws ``CertificateError``.
   func withdrawCodes(of name: String, now: Date = Date()) throws(CertificateError) -> Int {
     var count = 0
-    for file in enrolments.names {
-      guard let code = code(file), code.name == name else { continue }
+    for file in try enrolments.names {
+      guard let code = try code(file), code.name == name else { continue }
       // One that was used in this moment has become a certificate.
       if try enrolments.remove(file), code.expires >= now { count += 1 }
     }
     return count
   }
 
-  /// What stands in the file of a code; nil where it is none.
-  private func code(_ file: String) -> OpenCode? {
-    guard let words = enrolments.lines(file).first, words.count == 2, let until = TimeInterval(words[1])
-    else { return nil }
-    return OpenCode(name: words[0], expires: Date(timeIntervalSince1970: until))
+  /// What stands in the file of a code; nil where there is none, or no code in it. Throws ``CertificateError`` where it
+  /// cannot be read.
+  private func code(_ file: String) throws(CertificateError) -> OpenCode? {
+    guard try enrolments.exists(file) else { return nil }
+    let words: [[Substring]]
+    do { words = try enrolments.lines(file) { $0 } } catch {
+      // Whoever has used it in this moment has removed it.
+      guard try enrolments.exists(file) else { return nil }
+      throw error
+    }
+    guard let line = words.first, line.count == 2, let until = TimeInterval(line[1]) else { return nil }
+    return OpenCode(name: String(line[0]), expires: Date(timeIntervalSince1970: until))
   }
 
   private static func file(_ secret: String) -> String {

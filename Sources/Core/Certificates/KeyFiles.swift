@@ -5,14 +5,31 @@ import Foundation
 struct KeyFiles: Sendable {
   let folder: URL
 
-  func url(_ name: String) -> URL { folder.appendingPathComponent(name) }
+  /// Without a look at the disk, which would have an `errno` of its own.
+  func url(_ name: String) -> URL { folder.appending(component: name, directoryHint: .notDirectory) }
 
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: url(name).path) }
+  /// Throws ``CertificateError`` where nobody may look.
+  func exists(_ name: String) throws(CertificateError) -> Bool {
+    var status = stat()
+    if stat(url(name).path, &status) == 0 { return true }
+    guard errno == ENOENT || errno == ENOTDIR else { throw .system(url(name)) }
+    return false
+  }
 
-  /// The files' names, hidden ones left out; none where there is no folder.
+  /// The files' names, hidden ones left out; none where there is no folder. Throws ``CertificateError`` where it
+  /// cannot be read.
   var names: [String] {
-    let all = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return all.filter { !$0.hasPrefix(".") }
+    get throws(CertificateError) {
+      do {
+        return try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasPrefix(".") }
+      } catch {
+        guard access(folder.path, R_OK | X_OK) != 0 else {
+          throw CertificateError("\(folder.path): it is no folder that can be read")
+        }
+        guard errno == ENOENT else { throw .system(folder) }
+        return []
+      }
+    }
   }
 
   /// Makes the folder, for its owner alone. Throws ``CertificateError``.
@@ -31,20 +48,33 @@ struct KeyFiles: Sendable {
     give(folder.path, to: above)
   }
 
-  /// Throws ``CertificateError``, which names the file.
-  func read(_ name: String) throws(CertificateError) -> String {
+  /// Throws ``CertificateError``, which names the file. What is `secret` nobody but its owner may be able to read; where
+  /// that is root, its group may too, since that is how a service is given a key that it cannot change.
+  func read(_ name: String, secret: Bool = false) throws(CertificateError) -> String {
     let descriptor = open(url(name).path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw errno == ENOENT
         ? CertificateError("\(url(name).path): there is no such file") : .system(url(name))
     }
     defer { close(descriptor) }
+    if secret { try Self.requireSecret(descriptor, url(name)) }
     var (bytes, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 14))
     while true {
       let count = Foundation.read(descriptor, &buffer, buffer.count)
       if count == 0 { return String(decoding: bytes, as: UTF8.self) }
       if count > 0 { bytes += buffer.prefix(count) } else if errno != EINTR { throw .system(url(name)) }
     }
+  }
+
+  private static func requireSecret(_ descriptor: Int32, _ file: URL) throws(CertificateError) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system(file) }
+    let others: mode_t = status.st_uid == 0 ? 0o037 : 0o077
+    guard status.st_mode & others != 0 else { return }
+    let mode = String(status.st_mode & 0o777, radix: 8)
+    throw CertificateError(
+      "\(file.path): others may read this key (its mode is \(mode)), and it is not used: chmod 600 \(file.path)"
+    )
   }
 
   /// Removes a file. Returns whether it was there; throws ``CertificateError`` where it cannot be removed.
@@ -57,12 +87,12 @@ struct KeyFiles: Sendable {
   /// Writes a whole file or nothing. Throws ``CertificateError``.
   func write(_ text: String, to name: String) throws(CertificateError) {
     let draft = url(".\(name).\(getpid())")
-    let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system(url(name)) }
     let bytes = Array(text.utf8)
     let written = Foundation.write(descriptor, bytes, bytes.count)
     let isSafe = written == bytes.count && fsync(descriptor) == 0
-    let fault = errno
+    let fault = written >= 0 && written < bytes.count ? ENOSPC : errno
     close(descriptor)
     Self.give(draft.path, to: folder)
     guard isSafe, rename(draft.path, url(name).path) == 0 else {
@@ -70,33 +100,68 @@ struct KeyFiles: Sendable {
       unlink(draft.path)
       throw error
     }
+    try synchroniseFolder()
   }
 
-  /// Adds a line to a file, in one piece: a server and a command may do so at once. Throws ``CertificateError``.
+  /// Adds a line to a file, in one piece and after whole lines alone: a server and a command may do so at once. Throws
+  /// ``CertificateError``; the file then is as it was.
   func append(_ line: String, to name: String) throws(CertificateError) {
     let path = url(name).path
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system(url(name)) }
     defer { close(descriptor) }
-    Self.give(path, to: folder)
-    let bytes = Array("\(line)\n".utf8)
-    guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+    while flock(descriptor, LOCK_EX) != 0 { guard errno == EINTR else { throw .system(url(name)) } }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system(url(name)) }
+    if status.st_size == 0 { Self.give(path, to: folder) }
+    var last = UInt8(ascii: "\n")
+    guard status.st_size == 0 || pread(descriptor, &last, 1, status.st_size - 1) == 1 else {
       throw .system(url(name))
     }
+    // A line that a power cut has torn stays one that is malformed, and takes no other with it.
+    let bytes = Array("\(last == UInt8(ascii: "\n") ? "" : "\n")\(line)\n".utf8)
+    let written = Foundation.write(descriptor, bytes, bytes.count)
+    guard written == bytes.count, fsync(descriptor) == 0 else {
+      let error = CertificateError.system(url(name), written >= 0 && written < bytes.count ? ENOSPC : errno)
+      ftruncate(descriptor, status.st_size)
+      throw error
+    }
+    if status.st_size == 0 { try synchroniseFolder() }
   }
 
-  /// Lines of a file, each cut into words; none where there is no file.
-  func lines(_ name: String) -> [[String]] {
-    guard let text = try? read(name) else { return [] }
-    return text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+  /// Returns once a new file would be found after a power cut. Throws ``CertificateError``.
+  private func synchroniseFolder() throws(CertificateError) {
+    let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(folder) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw .system(folder) }
   }
 
-  /// What changes when one of the files does.
+  /// Lines of a file, each made something of by `parse`. Throws ``CertificateError``, also where there is no file, or a
+  /// line of which nothing can be made: it is named by its number.
+  func lines<Entry>(
+    _ name: String, _ parse: (_ words: [Substring]) -> Entry?
+  ) throws(CertificateError) -> [Entry] {
+    var (entries, number) = ([Entry](), 0)
+    for line in try read(name).split(separator: "\n", omittingEmptySubsequences: false) {
+      number += 1
+      if line.isEmpty { continue }
+      guard let entry = parse(line.split(separator: " ")) else {
+        throw CertificateError("\(url(name).path): line \(number) makes no sense")
+      }
+      entries.append(entry)
+    }
+    return entries
+  }
+
+  /// What changes when one of the files does, or who may read it.
   func stamp(_ names: [String]) -> [String] {
     names.map { name in
       var status = stat()
       guard stat(url(name).path, &status) == 0 else { return "" }
-      return "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)"
+      return [status.st_mtim, status.st_ctim].reduce("\(status.st_ino) \(status.st_size)") {
+        "\($0) \($1.tv_sec) \($1.tv_nsec)"
+      }
     }
   }
 

@@ -25,8 +25,16 @@ enum PEM {
 
 /// What a file in PEM may hold.
 protocol PEMContent {
+  /// Whether nobody but its owner may read it.
+  static var isSecret: Bool { get }
+
   init(pem: String) throws(CertificateError)
 }
 
-extension Certificate: PEMContent {}
-extension PrivateKey: PEMContent {}
+extension Certificate: PEMContent {
+  static var isSecret: Bool { false }
+}
+
+extension PrivateKey: PEMContent {
+  static var isSecret: Bool { true }
+}

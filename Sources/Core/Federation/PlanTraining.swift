@@ -50,8 +50,9 @@ extension Plan {
   ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
     let options = trainingOptions(key, images: images)
     guard let limit = limit ?? local.memory else { return options }
-    // Beside the trainer there are a layer on its way in and the update on its way out.
-    let passing = stage.range.count + (stage.model.parts.map(\.range.count).max() ?? 0)
+    // Beside the trainer there are a layer on its way in, the update on its way out, and what that is coded against.
+    let copies = traffic.codec == .plain ? 1 : 2
+    let passing = copies * stage.range.count + (stage.model.parts.map(\.range.count).max() ?? 0)
     let allowed = limit.bytes - resident - passing * MemoryLayout<Float>.stride
     return try MemoryPlan.fit(stage, options, workers: workers, allowed: allowed)
   }

@@ -2,7 +2,7 @@ import FlyingSocks
 import Foundation
 
 /// The process's one poll loop, and words for what sockets report.
-enum Network {
+package enum Network {
   static var pool: SocketPool<ePoll> {
     get async throws { try await loading.value }
   }
@@ -15,7 +15,9 @@ enum Network {
   private static func load() async throws -> SocketPool<ePoll> {
     let pool: SocketPool<ePoll> = .ePoll(triggering: .level, maxEvents: 64)
     try await pool.prepare()
-    Task { try await pool.run() }
+    Task {
+      do { try await pool.run() } catch { end(because: error) }
+    }
     return pool
   }
 
@@ -64,6 +66,22 @@ enum Network {
   static func forgetUnsent(_ socket: Socket) {
     var none = linger(l_onoff: 1, l_linger: 0)
     setsockopt(socket.file.rawValue, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  /// The exit code of a process that no socket serves any more: sysexits' EX_OSERR.
+  package static let exitCode: Int32 = 71
+
+  /// Without its poll loop nothing in the process hears of any socket again, and all that waits for one would wait for
+  /// ever. Whoever started the process can start it again; nothing is lost that a power cut would not take.
+  private static func end(because error: any Error) -> Never {
+    let line =
+      "\(ProcessInfo.processInfo.processName): the system does not tell of sockets any more: \(reason(error))\n"
+    // Nobody is waited for who does not read it.
+    var place = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    if poll(&place, 1, 0) == 1, place.revents == Int16(POLLOUT) {
+      _ = write(STDERR_FILENO, line, line.utf8.count)
+    }
+    _exit(exitCode)
   }
 
   static func shutDown(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_RDWR)) }

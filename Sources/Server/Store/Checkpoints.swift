@@ -5,22 +5,26 @@ import GRDB
 /// takes the disk longer than a round's own rows.
 final class Checkpoints: Sendable {
   private let path: String
+  private let log: String
   private let configuration: Configuration
   private let queue = OperationQueue()
 
   /// Bytes of the log from which on it is worth its while.
   private static let worthwhile = 16 << 20
 
-  /// - Parameter configuration: of the connections that are opened to the database.
-  init(_ path: String, _ configuration: Configuration) {
-    (self.path, self.configuration) = (path, configuration)
+  /// - Parameters:
+  ///   - log: the path of the write-ahead log.
+  ///   - configuration: of the connections that are opened to the database.
+  init(_ path: String, log: String, _ configuration: Configuration) {
+    (self.path, self.log, self.configuration) = (path, log, configuration)
     queue.maxConcurrentOperationCount = 1
   }
 
-  /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself.
+  /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself as it commits,
+  /// which says so where it fails too.
   func begin() {
     var status = stat()
-    guard stat(path + "-wal", &status) == 0, status.st_size >= Self.worthwhile, queue.operationCount == 0
+    guard stat(log, &status) == 0, status.st_size >= Self.worthwhile, queue.operationCount == 0
     else { return }
     queue.addOperation { [path, configuration] in
       let database = try? DatabaseQueue(path: path, configuration: configuration)

@@ -57,15 +57,15 @@ package struct History: Sendable {
 
   /// What the server does or did last; nil where none has run on it.
   package func status() throws(StoreError) -> ServerStatus? {
-    let isAtWork = DatabaseLock.isHeld(of: path)
-    return try read { try Self.status($0, isAtWork) }
+    let lock = lock
+    return try read { try Self.status($0, lock) }
   }
 
   /// All that is recorded of the job, as of one moment; nil where no server has run on it.
   package func job() throws(StoreError) -> RecordedJob? {
-    let isAtWork = DatabaseLock.isHeld(of: path)
+    let lock = lock
     return try read { db in
-      guard let status = try Self.status(db, isAtWork), let job = try JobRecord.fetchOne(db) else {
+      guard let status = try Self.status(db, lock), let job = try JobRecord.fetchOne(db) else {
         return nil
       }
       return RecordedJob(
@@ -78,12 +78,23 @@ package struct History: Sendable {
     do { return try database.read(body) } catch { throw Self.failure(path, error) }
   }
 
-  private static func status(_ db: Database, _ isAtWork: Bool?) throws -> ServerStatus? {
+  /// Whether a server is at work, where that may be known, and what the last one had to say.
+  private var lock: (isHeld: Bool?, lastWords: String?) {
+    (DatabaseLock.isHeld(of: path), DatabaseLock.lastWords(of: path))
+  }
+
+  private static func status(
+    _ db: Database, _ lock: (isHeld: Bool?, lastWords: String?)
+  ) throws -> ServerStatus? {
     guard try db.tableExists("status"),
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
     var status = try JSON.read(ServerStatus.self, from: Data(text.utf8)).bounded
-    (status.refusals, status.isAtWork) = (try Store.refusals(db), isAtWork)
+    (status.refusals, status.isAtWork) = (try Store.refusals(db), lock.isHeld)
+    // A server that its disk has failed could not say so in its database.
+    if let reason = lock.lastWords, lock.isHeld == false, !status.hasEnded {
+      (status.phase, status.reason) = (.failed, reason)
+    }
     return status
   }
 

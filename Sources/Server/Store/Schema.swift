@@ -14,6 +14,7 @@ enum Schema {
     migrator.registerMigration("7 probes of rounds", migrate: addProbes)
     migrator.registerMigration("8 what rounds waited", migrate: addWaits)
     migrator.registerMigration("declines in cohorts, and what counts of claims", migrate: addDeclines)
+    migrator.registerMigration("revoked certificates", migrate: addRevocations)
     return migrator
   }
 
@@ -22,6 +23,17 @@ enum Schema {
   private static func addDeclines(_ db: Database) throws {
     try db.alter(table: "cohorts") { $0.add(column: "declined", .boolean).notNull().defaults(to: false) }
     try db.alter(table: "updates") { $0.add(column: "counted", .integer) }
+  }
+
+  /// Certificates that were revoked, by their authority: a second copy of the list in the certificates' folder.
+  private static func addRevocations(_ db: Database) throws {
+    try db.create(table: "revocations") { t in
+      t.column("authority", .text).notNull()
+      t.column("serial", .text).notNull()
+      t.column("name", .text).notNull()
+      t.column("revokedAt", .datetime)
+      t.primaryKey(["authority", "serial"])
+    }
   }
 
   /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.

@@ -12,7 +12,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case finished
     /// The server was stopped; the job goes on when it is started again.
     case stopped
-    /// The job was given up, or something failed.
+    /// The job was given up, or something failed: then ``ServerStatus/reason`` says what.
     case failed
   }
 
@@ -88,6 +88,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var until: Date?
   /// The process.
   package var process: Int32
+  /// Why the server ended before its job did; nil where it did not, or where the last attempt at a round tells.
+  package var reason: String?
   /// Clients that are connected and are not asked for now, by name, so many at most; nil without any.
   package var notAsked: [Silence]?
   /// Clients that are waited for, in natural order, so many at most: those of the cohort whose updates may still come,
@@ -107,7 +109,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
       until
-    case process, notAsked, awaited, awaitedCount, trainingEnd, refusals
+    case process, reason, notAsked, awaited, awaitedCount, trainingEnd, refusals
   }
 
   /// The same without how far clients are in their training.
@@ -133,14 +135,15 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   ///
   /// - Parameter most: how many are named.
   package func missing(naming most: Int) -> String? {
-    guard let awaited, !awaited.isEmpty, !isOver else { return nil }
+    guard let awaited, !awaited.isEmpty, !hasEnded else { return nil }
     let more = max(awaitedCount ?? 0, awaited.count) - min(awaited.count, most)
     let names = awaited.prefix(most).map { "\($0.client) (\($0.doing))" }
     let list = names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
     return phase == .recruiting ? "of the last cohort are missing: \(list)" : "missing: \(list)"
   }
 
-  private var isOver: Bool { [.finished, .stopped, .failed].contains(phase) }
+  /// Whether the server has said that it ended, in good order or not.
+  package var hasEnded: Bool { [.finished, .stopped, .failed].contains(phase) }
 
   /// Whether the server that wrote this is still there, as far as can be told.
   package var isRunning: Bool {
@@ -162,7 +165,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case .calibrating: "trains on images of the server's own"
     case .finished: "the job is done"
     case .stopped: "stopped; the job goes on when the server is started again"
-    case .failed: "the job was given up"
+    case .failed: reason.map { "the server ended: \($0)" } ?? "the job was given up"
     }
   }
 

@@ -5,14 +5,19 @@ import Synchronization
 /// gone again by then, as the updates of a short round are, the disk is spared.
 final class Settling: Sendable {
   private let log: URL
+  private let failure = Mutex<StoreError?>(nil)
   private let waiting = Mutex((files: [URL](), isBegun: false))
   private let queue = DispatchQueue(label: "settling")
 
   /// How long a power cut may take back what was written, plus the time that the disk takes.
   private static let delay = DispatchTimeInterval.seconds(1)
 
-  /// - Parameter database: the path of the database, whose log is written through.
-  init(_ database: String) { log = URL(fileURLWithPath: database + "-wal") }
+  /// - Parameter log: the path of the database's log, which is written through.
+  init(_ log: String) { self.log = URL(fileURLWithPath: log) }
+
+  /// Throws ``StoreError`` where something could not be brought to the disk: the kernel does not keep what it could not
+  /// write, and a second try would say that all is well.
+  func check() throws(StoreError) { if let error = failure.withLock({ $0 }) { throw error } }
 
   /// Something was written: to the database, and to a file where there is one.
   func note(_ file: URL? = nil) {
@@ -24,14 +29,17 @@ final class Settling: Sendable {
     if begins { queue.asyncAfter(deadline: .now() + Self.delay) { [self] in settle() } }
   }
 
-  /// What cannot be written through is noticed where it is read: by its digest, or by SQLite.
   private func settle() {
     let files = waiting.withLock { waiting in
       defer { waiting = ([], false) }
       return waiting.files
     }
-    for file in files { try? UpdateFile(file).synchronise() }
-    // Last: a row whose bytes are missing costs more than bytes whose row is.
-    try? UpdateFile(log).synchronise()
+    do {
+      for file in files { try UpdateFile.synchronise(file) }
+      // Last: a row whose bytes are missing costs more than bytes whose row is.
+      try UpdateFile(log).synchronise()
+    } catch {
+      failure.withLock { $0 = error }
+    }
   }
 }

@@ -11,6 +11,7 @@ package final class Store: Sendable {
   private let isClosed = Atomic(false)
   /// Of the database's file.
   let path: String
+  private let files: DatabaseFiles
   private let checkpoints: Checkpoints
   let settling: Settling
   /// Where updates rest: beside the database.
@@ -21,8 +22,8 @@ package final class Store: Sendable {
   /// - Parameter patience: how long a write waits for somebody else's, in seconds.
   package init(_ path: String, patience: Int = 5) throws(StoreError) {
     self.path = path
+    var configuration = Configuration()
     do {
-      var configuration = Configuration()
       // A server before this one, or one that reads, has the file for itself for a moment as it ends.
       configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
@@ -40,11 +41,12 @@ package final class Store: Sendable {
       try database.read(Schema.checkIsKnown)
       try Schema.migrator.migrate(database)
       try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = \(patience * 1000)") }
-      checkpoints = Checkpoints(path, configuration)
-      settling = Settling(path)
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
+    files = try DatabaseFiles(path)
+    checkpoints = Checkpoints(path, log: files.log, configuration)
+    settling = Settling(files.log)
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
@@ -56,28 +58,39 @@ package final class Store: Sendable {
   }
 
   /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or with what is
-  /// ``Settling``.
+  /// ``Settling``. Throws ``StoreError``, also where what was written before has not come to the disk, or the database is
+  /// not at its place any more.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {
     try requireOpen()
+    try settling.check()
+    let result: Result
     do {
-      guard !awaited else { return try database.write(body) }
-      return try database.writeWithoutTransaction { db in
-        try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        var result: Result?
-        try db.inTransaction {
-          result = try body(db)
-          return .commit
-        }
-        return result!
-      }
+      result =
+        try awaited ? database.write(body) : database.writeWithoutTransaction { try Self.hurried($0, body) }
     } catch let error as StoreError {
       throw error
     } catch {
       throw StoreError("\(path): \(StoreError.reason(error))")
     }
+    try files.check()
+    return result
+  }
+
+  /// A transaction that does not wait for the disk; every other one does, or this throws.
+  private static func hurried<Result>(_ db: Database, _ body: (Database) throws -> Result) throws -> Result {
+    try db.execute(sql: "PRAGMA synchronous = NORMAL")
+    let outcome = Swift.Result {
+      var result: Result?
+      try db.inTransaction {
+        result = try body(db)
+        return .commit
+      }
+      return result!
+    }
+    try db.execute(sql: "PRAGMA synchronous = FULL")
+    return try outcome.get()
   }
 
   func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {

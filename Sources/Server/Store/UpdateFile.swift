@@ -55,6 +55,13 @@ package struct UpdateFile: ~Copyable {
     guard fdatasync(descriptor) == 0 else { throw failure(errno) }
   }
 
+  /// Returns once the bytes of a file would survive a power cut, or it is there no more. Throws ``StoreError``.
+  static func synchronise(_ file: URL) throws(StoreError) {
+    do { try UpdateFile(file).synchronise() } catch {
+      guard access(file.path, F_OK) != 0, errno == ENOENT else { throw error }
+    }
+  }
+
   /// The whole of it. Throws ``StoreError``.
   package func bytes() throws(StoreError) -> Data {
     var data = Data(count: count)

@@ -27,7 +27,7 @@ struct Headline {
     case .finished: return ("finished", "Finished", "the job is done")
     case .failed:
       let why = overview.failure ?? "something failed, and the server's log says what"
-      return ("failed", "Given up", "\(place): \(why)")
+      return ("failed", overview.status.reason == nil ? "Given up" : "Failed", "\(place): \(why)")
     case .stopped:
       return ("stopped", "Stopped", "\(place); the job goes on when the server is started again")
     case .recruiting, .training, .aggregating, .calibrating:

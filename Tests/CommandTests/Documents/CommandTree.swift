@@ -87,6 +87,20 @@ struct CommandTree: Sendable {
       .map { "\(node.commandName) wants \($0.shown)" }
   }
 
+  /// Every option and flag but those that all commands have, with its command.
+  var options: [(command: String, option: String)] {
+    func options(_ node: Node, _ names: [String]) -> [(command: String, option: String)] {
+      let own = (node.arguments ?? []).filter { $0.kind != .positional }.map(\.shown)
+      let command = (names + [node.commandName]).joined(separator: " ")
+      return own.filter { !["--help", "--version"].contains($0) }.map { (command, $0) }
+        + (node.subcommands ?? []).filter { $0.commandName != "help" }
+        .flatMap { options($0, names + [node.commandName]) }
+    }
+    return roots.values.flatMap { options($0, []) }.sorted {
+      ($0.command, $0.option) < ($1.command, $1.option)
+    }
+  }
+
   /// Whether any command has an option or a flag, whatever value stands behind it.
   func hasOption(_ word: String) -> Bool {
     let word = String(word.prefix { $0 != "=" })

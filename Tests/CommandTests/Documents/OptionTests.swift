@@ -1,0 +1,19 @@
+import Foundation
+import Testing
+
+/// Every option that a command has stands in a document that speaks of the command, so that people learn of it.
+@Suite(.timeLimit(.minutes(5))) struct OptionTests {
+  @Test func everyOptionOfEveryCommandIsDocumented() async throws {
+    let texts = try Repository.documents.filter { $0 != "CHANGELOG.md" }.map { try Markdown($0) }
+    let code = texts.map { text in
+      // A line that goes on is one line.
+      let shown = text.blocks.map { $0.text.replacing(/\\\n\s*/, with: " ") }
+      return (text.spans.map(\.text) + shown).joined(separator: "\n")
+    }
+    let options = code.map { Set($0.matches(of: /--[a-z][a-z0-9-]*/).map { String($0.output) }) }
+    let missing = try await CommandTree().options.filter { command, option in
+      !zip(code, options).contains { $0.contains(command) && $1.contains(option) }
+    }
+    #expect(missing.isEmpty, "\(missing.map { "\($0.command) \($0.option)" }.joined(separator: "\n"))")
+  }
+}
