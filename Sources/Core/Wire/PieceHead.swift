@@ -11,7 +11,7 @@ struct PieceHead: Equatable {
 
   /// As many bytes as a head can have: its numbers have 13 digits (``Message/requireBounds()``).
   static let mostBytes = PieceHead(
-    digest: Digest(of: Data()), offset: Message.bytes.upperBound, total: Message.bytes.upperBound
+    digest: Digest(of: Data()), offset: NumberBounds.bytes.upperBound, total: NumberBounds.bytes.upperBound
   ).encoded.count
 
   /// What a coder with sorted keys would write.
