@@ -7,7 +7,6 @@ PYTHON ?= python3
 # Everything is built in release: numeric code in debug is fifty times slower.
 RELEASE := -c release
 SOURCES := Package.swift Sources Tests
-TALKING := ^(Wire|Server|Client|Watch|Command)Tests\.
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,11 +33,9 @@ bench: build ## Measure speed and memory of training steps, and print one table
 check: build ## Run ten thousand federations under faults
 	.build/release/fedsim check --seeds 1..10000
 
-# Those who compute for seconds go first: beside them, talks on sockets would wait past their time limits.
 test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests
-	$(SWIFT) test $(RELEASE) --skip-build --skip '$(TALKING)'
-	$(SWIFT) test $(RELEASE) --skip-build --filter '$(TALKING)'
+	$(SWIFT) test $(RELEASE) --skip-build
 
 interop: setup ## Hold exported encoders against onnxruntime and timm, in Python
 	@$(PYTHON) Tests/interop/check_export.py --packages
