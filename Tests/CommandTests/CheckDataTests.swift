@@ -219,7 +219,7 @@ import Testing
       (["--data", "foldr:x"], 3, "did you mean folder?"),
     ] as [([String], Int32, String)] {
       let outcome = try await Command("fedclient", ["check"] + arguments).outcome()
-      #expect(outcome.code == 0 && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
+      #expect(outcome.code == code && outcome.lines.count == 1 && outcome.output.isEmpty, "\(outcome)")
       #expect(outcome.errors.contains(text), "\(outcome)")
     }
   }

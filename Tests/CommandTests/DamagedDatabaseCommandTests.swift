@@ -1,9 +1,10 @@
 import Foundation
 import GRDB
+import TestSupport
 import Testing
 
 /// The commands that read a database, on such as a real server has left and somebody has changed since.
-@Suite(.timeLimit(.minutes(10))) struct DamagedDatabaseCommandTests {
+@Suite(.unhurried) struct DamagedDatabaseCommandTests {
   private func ask(_ command: [String], _ database: String, _ folder: URL) async throws -> Command.Outcome {
     let more = [
       "export": ["--format", "safetensors", "--out", folder.path("encoder.safetensors")],

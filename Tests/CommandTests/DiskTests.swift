@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A server's disk, as it should not be.
-@Suite(.timeLimit(.minutes(5))) struct DiskTests {
+@Suite(.unhurried) struct DiskTests {
   private func start(_ folder: URL, database: String) async throws -> (Command, String) {
     let server = try Command(
       "fedserver", ["run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", database])

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The list of revoked certificates, with the commands and the server as processes of their own.
-@Suite(.timeLimit(.minutes(5))) struct RevocationTests {
+@Suite(.unhurried) struct RevocationTests {
   private func server(_ folder: URL, _ words: String...) async throws -> Command.Outcome {
     try await Command("fedserver", words + ["--tls", folder.path("tls")]).outcome()
   }

@@ -1,9 +1,10 @@
 import Commands
 import Foundation
+import TestSupport
 import Testing
 
 /// What waits to be written, and what becomes of it where nothing takes it.
-@Suite(.timeLimit(.minutes(5))) struct StandardErrorTests {
+@Suite(.unhurried) struct StandardErrorTests {
   private func pipe() throws -> (reading: Int32, writing: Int32) {
     var ends: [Int32] = [0, 0]
     guard Foundation.pipe(&ends) == 0 else { throw Command.Failure(call: "pipe", number: errno) }

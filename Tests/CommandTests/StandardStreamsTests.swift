@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Commands whose output is closed, full, abandoned or stuck: they do their work, end with their own code, and say of a
 /// result that they could not write it.
-@Suite(.timeLimit(.minutes(10))) struct StandardStreamsTests {
+@Suite(.unhurried) struct StandardStreamsTests {
   private typealias Stream = Command.Stream
 
   /// A database with a finished job, and the plan that it was made with.

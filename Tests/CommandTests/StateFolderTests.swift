@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a client keeps, and where it cannot.
-@Suite(.timeLimit(.minutes(5))) struct StateFolderTests {
+@Suite(.unhurried) struct StateFolderTests {
   /// A command to whom permissions are more than words, also where root runs this.
   private func bound(_ name: String, _ words: [String]) throws -> Command {
     guard geteuid() == 0 else { return try Command(name, words) }

@@ -1,10 +1,11 @@
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// What anybody who reaches the port can make a server log.
-@Suite(.timeLimit(.minutes(5))) struct UnauthenticatedPeerTests {
+@Suite(.unhurried) struct UnauthenticatedPeerTests {
   private func withServer(
     clients: Int = 2, _ body: (Endpoint, Command, URL) async throws -> Void
   ) async throws {

@@ -1,10 +1,11 @@
 import Federation
 import Foundation
 import Server
+import TestSupport
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(5))) struct ClientWorkTests {
+@Suite(.unhurried) struct ClientWorkTests {
   private static let key = RoundKey(stage: 1, round: 2)
 
   private func offer(_ bytes: Int, _ key: RoundKey = key) -> UpdateOffer {

@@ -4,11 +4,12 @@ import Foundation
 import GRDB
 import PageChecks
 import Server
+import TestSupport
 import Testing
 import Watch
 
 /// Whatever is in a database, and whatever is a database: it is shown, or refused in a line, and ends no process.
-@Suite(.timeLimit(.minutes(10))) struct DamagedDatabaseTests {
+@Suite(.unhurried) struct DamagedDatabaseTests {
   /// Values of every type and size, as SQL.
   private static let values = [
     "NULL", "0", "1", "-1", "2147483648", "9007199254740993", "9223372036854775807", "-9223372036854775808",
@@ -74,7 +75,7 @@ import Watch
       ConnectedClient(
         name: $0, received: .max, sent: 5, silence: .seconds(1), activity: .sending, update: (.max, 7))
     }
-    let site = Site(Observatory(history, run.plan) { here })
+    let site = Site(Observatory(history, run.plan, patience: Unhurried.limit) { here })
     var statuses: Set<Int> = []
     for asked in ["/", "/metrics", "/api/overview", "/api/rounds", "/api/clients", "/api/layers"] {
       let answer = await site.answer(try WebRequest(Data("GET \(asked) HTTP/1.1\r\nHost: localhost".utf8)))

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// How a host with one address or several is reached.
-@Suite(.timeLimit(.minutes(5))) struct ConnectingTests {
+@Suite(.unhurried(slack: 1)) struct ConnectingTests {
   private static let hasIPv6 =
     (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
 

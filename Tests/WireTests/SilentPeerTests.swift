@@ -1,11 +1,12 @@
 import Certificates
 import Federation
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// Connections whose other end is there and does nothing.
-@Suite(.timeLimit(.minutes(5))) struct SilentPeerTests {
+@Suite(.unhurried(slack: 1)) struct SilentPeerTests {
   /// Runs `body` with both ends of a connection, under TLS or not.
   private func withPair(
     isSecret: Bool = false, _ body: (_ client: Connection, _ server: Connection) async throws -> Void

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Every option that a command has stands in a document that speaks of the command, so that people learn of it.
-@Suite(.timeLimit(.minutes(5))) struct OptionTests {
+@Suite(.unhurried) struct OptionTests {
   @Test func everyOptionOfEveryCommandIsDocumented() async throws {
     let texts = try Repository.documents.filter { $0 != "CHANGELOG.md" }.map { try Markdown($0) }
     let code = texts.map { text in

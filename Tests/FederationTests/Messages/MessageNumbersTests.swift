@@ -48,7 +48,7 @@ import Testing
     (assignment(RoundKey(stage: -1, round: 1)), "assignment.key.stage", .overLimit),
     (.release(Release(key: RoundKey(stage: 1, round: 1, attempt: -1))), "release.key.attempt", .overLimit),
     (
-      .welcome(Welcome(plan: Plan(encoder: TinyEncoder.vit), heartbeatSeconds: .max, chunkBytes: 1)),
+      .welcome(Welcome(plan: Plan(encoder: TinyEncoder.vit), heartbeatSeconds: 1e300, chunkBytes: 1)),
       "welcome.heartbeatSeconds", .overLimit
     ),
   ]

@@ -14,11 +14,11 @@ import Testing
     #expect(round.phase == .closed(.abandoned(reason)))
   }
 
-  /// Who is refused for another reason, or declines, makes it no divergence.
+  /// A client that is refused for another reason makes it no divergence.
   @Test func fewOfTheUpdatesDiverged() {
     var round = Round.training()
     round.refuse("a", diverged: true)
-    #expect(round.decline("b"))
+    round.refuse("b")
     #expect(round.advance(to: .seconds(1)).last == .abandon(.quorumOutOfReach(admitted: 0)))
     round = .training()
     round.admit(.example(), from: "a")

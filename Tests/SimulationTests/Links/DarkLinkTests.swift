@@ -5,11 +5,12 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import TestSupport
 import Testing
 import Wire
 
 /// A real server and a real client, and between them a link that goes dark: nobody hears of it.
-@Suite(.timeLimit(.minutes(5))) struct DarkLinkTests {
+@Suite(.unhurried(slack: 1)) struct DarkLinkTests {
   enum State: String, Sendable, CaseIterable { case idle, downloading, uploading }
 
   /// A job whose layers and updates take a slow link some seconds.
