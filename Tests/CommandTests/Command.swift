@@ -308,7 +308,7 @@ extension URL {
   func divergingPlan() throws -> String {
     let plan = try plan("diverging.yaml")
     let text = try String(contentsOfFile: plan, encoding: .utf8)
-      .replacing("roundsPerStage: 1", with: "roundsPerStage: 1, temperature: 1e-40")
+      .replacing("roundsPerStage: 1", with: "roundsPerStage: 1, temperature: 1e-40, alignment: 0")
       .replacing("quorum: 2", with: "quorum: 2, attempts: 2")
     try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
     return plan

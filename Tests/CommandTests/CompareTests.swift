@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// BYOL has no temperature: it is run to its end where SimCLR diverges.
+  /// BYOL without alignment has no temperature: it is run to its end where SimCLR diverges.
   @Test func aRunThatDivergesIsMarkedAndTheOthersGoOn() async throws {
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(

@@ -159,7 +159,7 @@ import Testing
       return [String(match.1), String(match.2).replacing("`", with: "")]
     }
     #expect(told.map { $0[0] } == codes.map(String.init))
-    #expect(written.count == 15 && told.allSatisfy(written.contains))
+    #expect(written.count == 17 && told.allSatisfy(written.contains))
   }
 
   @Test(arguments: ["fedserver", "fedclient", "fedsim"])

@@ -125,6 +125,8 @@ import Wire
       var effects = leader.advance(at: .zero) + leader.join(Hello(name: "a", software: "test"), at: .zero)
       let first = leader.snapshot
       for attempt in 1...2 {
+        // The second begins after a pause.
+        effects += leader.advance(at: .seconds(60 * attempt))
         let assignments = effects.compactMap {
           if case .send(.assignment(let one), _) = $0 { one } else { nil }
         }
@@ -135,11 +137,12 @@ import Wire
           key: assignment.key, base: first.base, digest: Digest(of: bytes), bytes: bytes.count, samples: 10,
           steps: 1, loss: 1, seconds: 1)
         try store.updates.open(offer, from: "a").write(bytes, at: 0)
-        let judged = leader.judge(offer, isHere: true, fault: nil, from: "a", at: .zero)
+        let judged = leader.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(60 * attempt))
         #expect(judged.contains { if case .aggregate = $0 { true } else { false } })
         var poisoned = first.manifest.map { first.floats($0.digest) }
         poisoned[1][7] = weight
-        effects = leader.finishAggregation(Snapshot(first.stage, parts: poisoned.map(\.data)), at: .zero)
+        effects = leader.finishAggregation(Snapshot(first.stage, parts: poisoned.map(\.data)),
+          at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
         #expect(reasons == ["diverged: the new model has numbers that are not finite, or absurdly large"])
       }

@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import Testing
 import Watch
@@ -46,7 +47,7 @@ import Watch
   }
 
   @Test func everyLineIsOfTheFormat() async throws {
-    let name = "a\\b\"c\nd {e=\"f\"}"
+    let name = Hello(name: "a\\b\"c\nd {e=\"f\"}", software: "").name
     try await withMadeRun(clients: [name, "box-2"]) { run in
       let metrics = Metrics(try run.overview, ProcessUse(residentBytes: 7 << 20, seconds: 1.25))
       let families = try families(metrics.text)

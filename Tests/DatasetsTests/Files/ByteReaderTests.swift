@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test func aFolderIsNoFile() throws {
-    #expect(throws: DatasetError.unreadable(path: files.path, reason: "it is not a file")) {
+    #expect(throws: DatasetError.unreadable(path: files.path, reason: "it is a directory")) {
       try ByteReader(opening: files.path)
     }
   }

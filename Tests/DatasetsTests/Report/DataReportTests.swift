@@ -45,8 +45,8 @@ import Testing
     try files.write("\u{1B}[31mred/2.png", file)
     try files.write("\u{1B}[31mred/3\n.png", [1])
     let report = DataReport(try DataSpec(parsing: "folder:\(files.path)").load(role: .train), Workers(1))
-    #expect(report.classes.map(\.name) == [" [31mred", "new line"])
-    #expect(report.broken.map(\.path) == ["\(files.path)/ [31mred/3 .png"])
+    #expect(report.classes.map(\.name) == ["\\u{1B}[31mred", "new\\nline"])
+    #expect(report.broken.map(\.path) == ["\(files.path)/\\u{1B}[31mred/3\\n.png"])
   }
 
   @Test func classesWithoutNamesHaveNumbers() {
