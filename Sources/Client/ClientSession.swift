@@ -292,7 +292,7 @@ actor ClientSession {
   /// Says every so often that this client lives, and ends the connection to a server that shows no sign of life for
   /// three times that.
   private func beat(every interval: Duration) {
-    endWhenSilent(for: interval * 3)
+    endWhenSilent(for: WireLimits.silence(heartbeat: interval))
     heartbeat?.cancel()
     heartbeat = Task { [connection] in
       while !Task.isCancelled {

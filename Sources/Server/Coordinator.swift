@@ -128,7 +128,7 @@ extension Coordinator {
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
       // The box was cut off without a word and is back before its old connection has timed out.
-      other.replace(by: Goodbye(.refused, "another connection has taken the name \(hello.name)"))
+      other.dismiss(Goodbye(.refused, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
     }
     guard arrivals.take(hello.name, at: now, connected: sessions) else {

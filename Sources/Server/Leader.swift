@@ -98,7 +98,7 @@ package final class Leader {
     if var open = try store.openRound(of: stageRecord) {
       for client in try store.recover(&open) { effects.append(.note(.lost(client: client))) }
       roundRecord = open.record
-      for client in open.refused { rejections[client, default: 0] += 1 }
+      rejections = try store.rejections(of: open.record)
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {

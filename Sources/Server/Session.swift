@@ -21,8 +21,8 @@ package final class Session: Sendable {
     var messages = 0
     var layers = 0
     var writing = 0
-    /// Another connection has this one's name: nothing that still comes here is acted on.
-    var isReplaced = false
+    /// Nothing that still comes here is acted on.
+    var isDismissed = false
     /// Why this side ends the connection.
     var reason: String?
   }
@@ -67,9 +67,10 @@ package final class Session: Sendable {
   /// How long nothing was heard.
   var silence: Duration { connection.silence }
 
-  /// Another connection has taken the client's name. From now on nothing that comes here is acted on.
-  func replace(by goodbye: Goodbye) {
-    state.withLock { $0.isReplaced = true }
+  /// From now on nothing that comes here is acted on: another connection has taken the client's name, or the client has
+  /// gone too far. It hears why after all that is queued for it.
+  func dismiss(_ goodbye: Goodbye) {
+    state.withLock { ($0.isDismissed, $0.reason) = (true, goodbye.detail) }
     post(.goodbye(goodbye))
   }
 
@@ -107,7 +108,7 @@ package final class Session: Sendable {
       while true {
         let message = try await connection.receive()
         // Its goodbye is on its way.
-        if state.withLock({ $0.isReplaced }) { continue }
+        if state.withLock({ $0.isDismissed }) { continue }
         if case .goodbye(let goodbye) = message {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
@@ -120,8 +121,18 @@ package final class Session: Sendable {
         let now = runtime.now
         let pause = limiter.pause(before: message, at: now)
         if pause > .zero { try await runtime.sleep(until: now + pause) }
-        try await perform(
-          try conversation.hear(message), identity, &conversation, arrival, &limiter)
+        do {
+          try await perform(
+            try conversation.hear(message), identity, &conversation, arrival, &limiter)
+        } catch let error as TooManyInVain {
+          guard let client = conversation.client else { throw error }
+          await coordinator.rest(client, self)
+          dismiss(Goodbye(.refused, error.description))
+          await coordinator.leave(client, self, reason: error.description)
+        } catch is ConnectionReplaced {
+          // Its goodbye is on its way.
+          continue
+        }
       }
     } catch WireError.closed {
       if let ending = state.withLock({ $0.reason }) {
@@ -131,12 +142,6 @@ package final class Session: Sendable {
       }
     } catch let error as WireError where error.isSilence {
       reason = "\(error)"
-    } catch is ConnectionReplaced {
-      reason = "another connection has its name"
-    } catch let error as TooManyInVain {
-      reason = error.description
-      if let client = conversation.client { await coordinator.rest(client, self) }
-      try? await connection.send(.goodbye(Goodbye(.refused, reason)))
     } catch let error as StoreError {
       reason = "\(error)"
       await coordinator.stop(because: error)
@@ -299,7 +304,7 @@ package final class Session: Sendable {
   /// Ends a connection whose peer says no hello in time, however slowly it speaks; that of a client that shows no sign of
   /// life for three heartbeats; and that of one that takes nothing of what it is sent for as long.
   private func watch() async {
-    let (start, limit) = (runtime.now, coordinator.heartbeat * 3)
+    let (start, limit) = (runtime.now, WireLimits.silence(heartbeat: coordinator.heartbeat))
     var silence: SilenceWatch?
     var (taken, takenAt) = (0, start)
     while !Task.isCancelled {

@@ -243,7 +243,11 @@ import Watch
       try await DatabaseQueue(path: run.path).write {
         try $0.execute(
           sql:
-            "INSERT INTO updates SELECT NULL, roundId, ?, receivedAt, samples, steps, loss, bytes, seconds, digest, refusal, weights, offer FROM updates WHERE refusal IS NOT NULL",
+            """
+            INSERT INTO updates (roundId, client, receivedAt, samples, steps, bytes, seconds, digest, refusal)
+            SELECT roundId, ?, receivedAt, samples, steps, bytes, seconds, digest, refusal FROM updates
+            WHERE refusal IS NOT NULL
+            """,
           arguments: ["cafe\u{301}"])
       }
       #expect(try run.overview.clients.count == 2)

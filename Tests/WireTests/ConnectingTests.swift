@@ -4,7 +4,7 @@ import Testing
 import Wire
 
 /// How a host with one address or several is reached.
-@Suite(.unhurried(slack: 1)) struct ConnectingTests {
+@Suite(.unhurried) struct ConnectingTests {
   private static let hasIPv6 =
     (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
 

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// Connections whose other end is there and does nothing.
-@Suite(.unhurried(slack: 1)) struct SilentPeerTests {
+@Suite(.unhurried) struct SilentPeerTests {
   /// Runs `body` with both ends of a connection, under TLS or not.
   private func withPair(
     isSecret: Bool = false, _ body: (_ client: Connection, _ server: Connection) async throws -> Void
@@ -75,7 +75,7 @@ import Wire
   }
 
   /// It takes a client's first words, and knows nothing of TLS.
-  @Test func aServerThatDoesNotAnswerInTLSIsSilent() async throws {
+  @Test(.unhurried(slack: 3)) func aServerThatDoesNotAnswerInTLSIsSilent() async throws {
     let authority = try Authority(creating: "test", days: 2)
     let key = try PrivateKey()
     let certificate = try authority.issue(.client, name: "a", hosts: [], key: key, days: 1)

@@ -14,7 +14,7 @@ struct HappyEyeballs: Sendable {
   /// Attempt Delay).
   private static let delay = Duration.milliseconds(250)
   /// For so long each of them may be silent.
-  private static let patience = Duration.seconds(10)
+  private static var patience: Duration { .seconds(WireLimits.helloSeconds) }
 
   init(_ endpoint: Endpoint, _ addresses: [HostAddress], limits: SocketLimits?, pool: SocketPool<ePoll>) {
     (self.endpoint, self.limits, self.pool) = (endpoint, limits, pool)

@@ -13,6 +13,8 @@ package enum WireLimits {
   package static let frame = chunk + (64 << 10)
   /// Seconds between signs of life; three times that without a word ends a connection.
   package static var heartbeatSeconds: Int { 10 * slack }
+  /// How long the other end of a connection may show no sign of life.
+  package static func silence(heartbeat: Duration) -> Duration { heartbeat * 3 * slack }
   /// Seconds that a new connection has for its hello, and a client for its connection.
   package static var helloSeconds: Int { 10 * slack }
   /// What the times of peers are multiplied by. It is 1 in all programs; a test gives more to what it starts in its own

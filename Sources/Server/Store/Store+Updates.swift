@@ -106,6 +106,13 @@ extension Store {
     }
   }
 
+  /// How many updates of each client a round has rejected, as far as they are recorded.
+  func rejections(of round: RoundRecord) throws(StoreError) -> [String: Int] {
+    try updates(of: round).reduce(into: [:]) { counts, update in
+      if update.refusal != nil { counts[update.client, default: 0] += 1 }
+    }
+  }
+
   private static func json(_ offer: UpdateOffer) throws -> String {
     String(decoding: try JSON.stored(offer), as: UTF8.self)
   }

@@ -90,7 +90,7 @@ import Testing
     try withDirectory(["data_batch_1.bin": record(9, 0) + record(10, 0)]) { directory in
       #expect(
         throws: DatasetError.badLabel(
-          path: directory + "/data_batch_1.bin", record: 1, label: 10, classes: 10, option: "classes")
+          path: directory + "/data_batch_1.bin", record: 1, label: 10, classes: 10, option: "classes=N")
       ) { try CIFAR10.read(directory: directory, role: .train) }
     }
   }

@@ -10,7 +10,8 @@ import Testing
 import Wire
 
 /// A real server and a real client, and between them a link that goes dark: nobody hears of it.
-@Suite(.unhurried(slack: 1)) struct DarkLinkTests {
+/// Five times the usual time of heartbeats that are as much shorter: six seconds are fifteen of them here.
+@Suite(.unhurried(slack: 5)) struct DarkLinkTests {
   enum State: String, Sendable, CaseIterable { case idle, downloading, uploading }
 
   /// A job whose layers and updates take a slow link some seconds.
@@ -55,7 +56,7 @@ import Wire
     let (clientEvents, toldClient) = AsyncStream<ClientEvent>.makeStream()
     let server = try await Server(
       Self.plan(cohort: cohort), store: Store(folder.appendingPathComponent("strata.sqlite").path),
-      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, heartbeat: .seconds(2)
+      endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1, heartbeat: .seconds(0.4)
     ) { _ = toldServer.yield($0) }
     let relay = try await LinkRelay(LinkShape(parsing: link), to: server.endpoint, seed: 1)
     let set = Shapes.generate(count: 16, size: 16, channels: 3, seed: 1, role: .train)
