@@ -318,10 +318,11 @@ package final class Session: Sendable {
         silence = watch
         if signs.acknowledged > taken || !isWriting { takenAt = now }
         taken = signs.acknowledged
-        guard now < takenAt + limit else {
-          return hangUp("it has taken nothing of what it was sent for \(limit.seconds) s")
+        // Twice as long: one that is silent as well is called that.
+        guard now < takenAt + limit * 2 else {
+          return hangUp("it has taken nothing of what it was sent for \((limit * 2).seconds) s")
         }
-        next = isWriting ? min(look, takenAt + limit, next) : look
+        next = isWriting ? min(look, takenAt + limit * 2, next) : look
       } else {
         let deadline = start + .seconds(WireLimits.helloSeconds)
         guard now < deadline else {

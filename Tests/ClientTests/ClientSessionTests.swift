@@ -242,7 +242,7 @@ import Wire
         }
       }
       await session.connection.close()
-      try await expectSilence(server, "0.9")
+      try await expectSilence(server, "9")
     }
   }
 

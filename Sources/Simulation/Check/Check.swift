@@ -31,6 +31,7 @@ package enum Check {
     let federation = VirtualFederation(seed: seed, folder: folder)
     federation.observer = frame
     federation.run()
+    federation.end()
     return Outcome(
       seed: seed, rounds: federation.checker.rounds, late: federation.checker.late, events: federation.events,
       failure: federation.checker.failure)

@@ -95,6 +95,7 @@ extension VirtualFederation {
     let kept = Set(honest.shuffled(using: &random).prefix(count).map(\.number))
     for client in clients {
       client.life += 1
+      client.isLying = false
       if let link = client.link { cut(link) }
       client.link = nil
       client.isUp = kept.contains(client.number)

@@ -237,6 +237,13 @@ extension VirtualFederation {
     crashServer()
   }
 
+  /// Lets go of what a server holds: thousands of federations run in a process.
+  func end() {
+    let last = server
+    server = nil
+    last?.crash()
+  }
+
   func crashServer() {
     guard let crashed = server else { return }
     server = nil

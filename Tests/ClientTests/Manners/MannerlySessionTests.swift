@@ -287,7 +287,7 @@ import Wire
         }
         // Those of before may have been on their way as it paused.
         var steps = [-1, 0]
-        while steps[0] != steps[1] {
+        while steps[0] != steps[1] || steps[1] == 0 {
           guard case .heartbeat(let heartbeat) = try await session.hear(heartbeats: true) else {
             throw Unexpected("no heartbeat")
           }
