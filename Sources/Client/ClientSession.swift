@@ -270,7 +270,8 @@ actor ClientSession {
   /// Sends the update piece by piece, while the connection goes on listening. It ends between two pieces: after half
   /// a one nothing else could be said.
   private func send(_ offer: UpdateOffer, from offset: Int) {
-    guard let update, update.offer == offer else { return }
+    // Not the whole offer, whose loss may be no number, which is never equal to itself.
+    guard let update, (update.offer.key, update.offer.digest) == (offer.key, offer.digest) else { return }
     uploads += 1
     Task { [connection, chunk, number = uploads] in
       var offset = offset

@@ -21,6 +21,7 @@ package final class Session: Sendable {
     var messages = 0
     var layers = 0
     var writing = 0
+    var isAnswering = false
     /// Nothing that still comes here is acted on.
     var isDismissed = false
     /// Why this side ends the connection.
@@ -203,8 +204,7 @@ package final class Session: Sendable {
     case .join, .enrol: break
     case .heartbeat(let heartbeat):
       try await coordinator.note(heartbeat, from: client, self)
-      // Not behind the layers in the queue: the client counts on an answer.
-      try await writing { try await connection.send(.heartbeat(Heartbeat())) }
+      answerHeartbeat()
     case .serve(let fetch):
       if try await answer(fetch) { return }
       try limiter.noteVain(at: runtime.now)
@@ -227,6 +227,20 @@ package final class Session: Sendable {
       }
       try await coordinator.receive(offer, fault: fault, from: client, self)
       if fault != nil { try limiter.noteVain(at: runtime.now) }
+    }
+  }
+
+  /// Not behind the layers in the queue: the client counts on an answer. Beside the reading, which a client that takes
+  /// nothing would stop; one answer at a time says that the server lives.
+  private func answerHeartbeat() {
+    let isAnswering = state.withLock { state in
+      defer { state.isAnswering = true }
+      return state.isAnswering
+    }
+    guard !isAnswering else { return }
+    runtime.start { [self] in
+      try? await writing { try await connection.send(.heartbeat(Heartbeat())) }
+      state.withLock { $0.isAnswering = false }
     }
   }
 

@@ -23,8 +23,10 @@ import Wire
     try await withClient(plan) { server in
       let session = try await server.welcome()
       let good = plan.snapshot()
-      let parts = good.manifest.map {
-        [Float](repeating: weight, count: $0.bytes / 4).withUnsafeBytes { Data($0) }
+      // None is like another: what is the same is fetched once.
+      let parts = good.manifest.enumerated().map { index, part in
+        let values = [Float(index)] + [Float](repeating: weight, count: part.bytes / 4 - 1)
+        return values.withUnsafeBytes { Data($0) }
       }
       let bad = Snapshot(good.stage, parts: parts)
       var assignment = Assignment(bad)

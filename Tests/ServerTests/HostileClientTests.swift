@@ -63,6 +63,8 @@ import Wire
 
   @Test func offersInVainEndTheConnectionAndFillNothing() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, database in
+      // It is asked to train, and the flooder is not.
+      let honest = try await ScriptedClient.welcome("honest", at: server.endpoint)
       let flooder = try await ScriptedClient.welcome("flooder", at: server.endpoint)
       let digest = Digest(of: Data())
       let offer = UpdateOffer(
@@ -84,6 +86,7 @@ import Wire
         }
       }
       sending.cancel()
+      _ = await sending.result
       #expect(goodbye.reason == .refused && goodbye.detail.contains("led to nothing"))
       #expect((32...40).contains(refusals))
       await flooder.connection.close()
@@ -94,7 +97,6 @@ import Wire
       guard case .goodbye(let rest) = try await again.hear() else { throw Unexpected("no goodbye") }
       #expect(rest.reason == .refused && rest.detail.contains("in vain"))
       await again.connection.close()
-      let honest = try await ScriptedClient.welcome("honest", at: server.endpoint)
       #expect(try await honest.takePart(samples: 1, adding: 1).isEmpty == false)
       _ = try await server.result()
       let rows = try Store(database).rejectedRows()

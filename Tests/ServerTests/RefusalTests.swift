@@ -18,6 +18,11 @@ import Wire
       let (_, assignment) = members[0]
       let update = members[0].0.update(assignment)
       #expect(try await outsider.submit(outsider.offer(assignment, update), update) == .stranger)
+      // Or it would be asked in the place of one that is refused.
+      await outsider.connection.close()
+      try await server.events.first { event in
+        if case .left(outsider.name, _) = event { () } else { nil }
+      }
       #expect(try await submitFaulty(members) == Self.faults)
       // A fault is not forgotten in its round.
       #expect(try await submit(members[3]) == .alreadyRefused)
@@ -32,7 +37,6 @@ import Wire
       #expect(summary.clients == 3 && summary.loss == 1)
       try await check(path)
       for (client, _) in members { await client.connection.close() }
-      await outsider.connection.close()
     }
   }
 

@@ -103,7 +103,8 @@ import Wire
       let there = try await told.first { (event: ServerEvent) in
         if case .left(_, let reason) = event { reason } else { nil }
       }
-      #expect(here == "silent for 6 s" && there == "silent for 6 s")
+      #expect(here == "silent for 6 s")
+      #expect(there == "silent for 6 s")
     }
   }
 
