@@ -293,7 +293,8 @@ import Wire
       try await session.send(.assignment(assignment))
       let error = await #expect(throws: ClientError.self) { try await server.result().get() }
       #expect(
-        "\(try #require(error))".contains(what == "a deadline" ? "deadlineSeconds" : "bytes is \(huge), and must be"))
+        "\(try #require(error))".contains(
+          what == "a deadline" ? "deadlineSeconds" : "bytes is \(huge), and must be"))
       await session.connection.close()
     }
   }

@@ -141,7 +141,8 @@ import Wire
         #expect(judged.contains { if case .aggregate = $0 { true } else { false } })
         var poisoned = first.manifest.map { first.floats($0.digest) }
         poisoned[1][7] = weight
-        effects = leader.finishAggregation(Snapshot(first.stage, parts: poisoned.map(\.data)),
+        effects = leader.finishAggregation(
+          Snapshot(first.stage, parts: poisoned.map(\.data)),
           at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
         #expect(reasons == ["diverged: the new model has numbers that are not finite, or absurdly large"])

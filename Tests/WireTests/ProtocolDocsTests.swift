@@ -71,7 +71,8 @@ import Wire
     let samples = NumberBounds.samples
     #expect(text.contains("| `samples` | \(samples.lowerBound) … \(grouped(samples.upperBound)) |"))
     let seconds = grouped(Int(NumberBounds.seconds.upperBound))
-    #expect(text.contains("| `seconds` of an offer, `deadlineSeconds`, `heartbeatSeconds` | 0 … \(seconds) |"))
+    #expect(
+      text.contains("| `seconds` of an offer, `deadlineSeconds`, `heartbeatSeconds` | 0 … \(seconds) |"))
     let bytes = grouped(NumberBounds.bytes.upperBound)
     #expect(text.contains("| `bytes`, `offset`, `total`, `chunkBytes` | 0 … \(bytes) |"))
     #expect(NumberBounds.whole == 0...(1 << 53 - 1) && text.contains("`protocol` | 0 … 2^53 - 1 |"))
