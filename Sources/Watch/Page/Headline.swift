@@ -44,7 +44,7 @@ struct Headline {
       return status.doing
     }
     let updates = "\(status.admitted) updates are here, \(status.quorum) are needed"
-    let here = ["none is", "one is"].dropFirst(status.present).first ?? "\(status.present) are"
+    let here = ["none is", "one is"].dropFirst(max(status.present, 0)).first ?? "\(status.present) are"
     return "\(status.cohort) clients were asked to train, \(here) connected: \(updates)"
   }
 }
