@@ -174,7 +174,7 @@ extension Round.Abandonment {
     case .tooFewClients(let present):
       "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
-      "\(admitted) updates were admitted and too many refused for a quorum of \(quorum)"
+      "\(counted(admitted, "update")) admitted, and too many refused for a quorum of \(quorum)"
     case .updatesDiverged(let count, let answers):
       "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
     case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"

@@ -75,12 +75,14 @@ final class Checker {
     }
   }
 
-  /// An attempt failed: because too many were refused, because enough were left to do it and did not, or because the
-  /// patience was at its end; never because somebody declined.
+  /// An attempt failed: because too many were refused, because some were and for a deadline no others came in their
+  /// place, because enough were left to do it and did not, or because the patience was at its end; never because
+  /// somebody declined.
   private func abandon(_ key: RoundKey, _ reason: String) {
     let left = asked.subtracting(refused)
     require(
       left.count < plan.round.quorum || left.subtracting(declined).count >= plan.round.quorum
+        || (!refused.isEmpty && now - began >= plan.round.deadline.duration)
         || now - began >= plan.round.patience.duration,
       "\(key) is given up because of \(declined.sorted()), who declined: \(reason)")
     begin()

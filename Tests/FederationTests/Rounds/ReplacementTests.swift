@@ -133,6 +133,32 @@ import Testing
     #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
   }
 
+  /// Who was refused is asked again only in a new attempt. That needs nobody who declined and has left; but for a
+  /// deadline it may come back.
+  @Test(arguments: [true, false])
+  func aNewAttemptDoesNotWaitForWhoDeclinedAndLeft(comesBack: Bool) {
+    var round = pair(["a", "b", "c"])
+    let (first, second) = (round.cohort[0], round.cohort[1])
+    let third = ["a", "b", "c"].first { !round.cohort.contains($0) }!
+    round.refuse(first)
+    #expect(round.advance(to: .seconds(1)).count == 1)
+    _ = round.decline(second)
+    round.leave(second)
+    round.admit(.example(digest: third), from: third)
+    #expect(round.advance(to: .seconds(2)) == [])
+    let end = Duration.seconds(2) + deadline
+    #expect(round.advance(to: end - .seconds(1)) == [] && round.nextDeadline == end)
+    if comesBack {
+      _ = round.join(second, at: end - .seconds(1))
+      #expect(round.advance(to: end - .seconds(1)) == assignments([second], end - .seconds(1) + deadline))
+    } else {
+      var alone = round
+      alone.leave(first)
+      #expect(alone.advance(to: end) == [], "a new attempt would have no quorum either")
+      #expect(round.advance(to: end) == [.abandon(.quorumOutOfReach(admitted: 1))])
+    }
+  }
+
   @Test func patienceEndsForThoseWhoDeclineToo() {
     let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b"])

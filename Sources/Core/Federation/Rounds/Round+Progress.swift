@@ -11,7 +11,8 @@ extension Round {
       let ends = isShort ? shortSince.map { $0 + rules.patience.duration } : deadline
       let isWaiting = vacancies > 0 && ledger.admitted.count < rules.quorum
       times =
-        [ends, isShort ? nextAsking : nil, returnDeadline] + (isWaiting ? present.map { away[$0] } : [])
+        [ends, restarts, isShort ? nextAsking : nil, returnDeadline]
+        + (isWaiting ? present.map { away[$0] } : [])
     case .aggregating, .calibrating, .closed: return nil
     }
     return times.compactMap(\.self).filter { $0 > latest }.min()
@@ -127,19 +128,35 @@ extension Round {
     }
     // Whoever is asked without whom there is no quorum has the whole time.
     if let step = replace(deadline: now + rules.deadline.duration, at: now) { return step }
-    guard expectedUpdates + count({ [.declined, .returned].contains($0) }) >= rules.quorum else {
+    let since = shortSince ?? now
+    shortSince = since
+    guard isInReach(at: now) else {
       let answered = admitted + count { $0 == .refused }
       return abandon(
         2 * diverged.count > answered
           ? .updatesDiverged(diverged.count, of: answered) : .quorumOutOfReach(admitted: admitted))
     }
-    let since = shortSince ?? now
-    shortSince = since
     guard now < since + rules.patience.duration else {
       return abandon(.tooFewClients(present: available(at: now).count))
     }
     nextAsking = nextAsking ?? now + rules.pause(after: askings)
     return nil
+  }
+
+  /// When an attempt that is short stops waiting for those who declined and left, if the next one needs none of them.
+  private var restarts: Duration? {
+    guard isShort, count({ $0 == .refused }) > 0 else { return nil }
+    return shortSince.map { $0 + rules.deadline.duration }
+  }
+
+  /// Whether an attempt that is short can still reach its quorum. All who declined count, wherever they are. After a
+  /// deadline only those count who are here, if a new attempt, which also asks those who were refused, has its quorum.
+  private func isInReach(at now: Duration) -> Bool {
+    let declined = members.filter { [.declined, .returned].contains($0.value) }.keys
+    guard expectedUpdates + declined.count >= rules.quorum else { return false }
+    let available = available(at: now)
+    return restarts.map { now < $0 } ?? true || available.count < rules.quorum
+      || expectedUpdates + declined.count(where: available.contains) >= rules.quorum
   }
 
   /// Asks others in place of members of whom nothing will come; for want of them, those again who declined.

@@ -25,7 +25,8 @@ package struct Round: Sendable {
     case deadlinePassed(admitted: Int)
     /// Too few clients came for as long as the plan waits.
     case tooFewClients(present: Int)
-    /// So many updates were refused that the quorum is out of reach, even if all who declined came back.
+    /// So many updates were refused that the quorum is out of reach, even if all who declined came back; or those who
+    /// are needed did not come back for a deadline, while a new attempt has its quorum without them.
     case quorumOutOfReach(admitted: Int)
     /// The quorum is out of reach, and most of those who answered have sent what a training that diverged leads to.
     case updatesDiverged(Int, of: Int)
