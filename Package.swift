@@ -1,7 +1,7 @@
 // swift-tools-version:6.1
 // Imports go one way, and the targets make the compiler keep it:
-// Support -> Engine, Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch, Simulation ->
-// the commands.
+// Support -> Engine -> Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch,
+// Simulation -> the commands.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -91,7 +91,7 @@ let package = Package(
     .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
 
     library("Support", in: "Sources/Core/Support", []),
-    library("Engine", in: "Sources/Core/Engine", ["COpenBLAS"], vectorised: true),
+    library("Engine", in: "Sources/Core/Engine", ["Support", "COpenBLAS"], vectorised: true),
     library(
       "Datasets", in: "Sources/Core/Datasets", ["Support", "Engine", "CJPEG", "CPNG", "CZlib"],
       vectorised: true),
@@ -102,10 +102,10 @@ let package = Package(
       "Wire", in: "Sources/Core/Wire",
       ["Support", "Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["Support", "Wire", "Certificates", "Datasets", grdb, sqlite]),
-    library("Client", in: "Sources/Client", ["Wire", "Certificates", "Datasets"]),
+    library("Client", in: "Sources/Client", ["Support", "Wire", "Certificates", "Datasets"]),
     library("Pages", in: "Sources/Pages", []),
-    library("Watch", in: "Sources/Watch", ["Server", "Wire", "Pages"]),
-    library("Simulation", in: "Sources/Simulation", ["Server", "Client", "Pages", grdb]),
+    library("Watch", in: "Sources/Watch", ["Support", "Server", "Wire", "Pages"]),
+    library("Simulation", in: "Sources/Simulation", ["Support", "Server", "Client", "Pages", grdb]),
 
     library(
       "Commands", in: "Sources/Commands",
@@ -119,7 +119,7 @@ let package = Package(
         "first-steps.md",
       ].map { "Deployment/\($0)" }),
     command("fedclient", ["Commands", "Client", "Certificates"]),
-    command("fedsim", ["Commands", "Server", "Simulation"]),
+    command("fedsim", ["Support", "Commands", "Server", "Simulation"]),
 
     // How long tests wait.
     library("TestSupport", in: "Tests/TestSupport", ["Wire"]),

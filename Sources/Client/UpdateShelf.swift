@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// A finished update on the client's disk until the server's verdict is heard: after a crash or a lost
 /// connection it is offered again, and nothing is trained twice.

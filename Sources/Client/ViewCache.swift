@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 import Synchronization
 
 /// The outputs of the frozen prefix for a fixed number of views of every image, in a file, in half precision. The kernel

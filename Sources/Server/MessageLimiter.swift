@@ -49,3 +49,41 @@ struct TooManyInVain: Error, CustomStringConvertible {
     "more than \(MessageLimiter.mostInVain) offers, declines and fetches led to nothing"
   }
 }
+
+/// Clients that were turned away because they went on with what leads to nothing, and for how long: longer each time.
+struct Offenders {
+  private var rests: [String: (until: Duration, length: Duration)] = [:]
+
+  private static let (shortest, longest) = (Duration.seconds(60), Duration.seconds(3600))
+  /// Names that are remembered; where none is proved, they are the offender's choice.
+  private static let mostNames = 1024
+
+  mutating func add(_ client: String, at now: Duration) {
+    let length = rests[client].map { min($0.length * 2, Self.longest) } ?? Self.shortest
+    rests[client] = (now + length, length)
+    if rests.count > Self.mostNames, let first = rests.min(by: { $0.value.until < $1.value.until }) {
+      rests[first.key] = nil
+    }
+  }
+
+  /// Seconds for which a client is still turned away; nil where it may come.
+  mutating func rest(of client: String, at now: Duration) -> Int? {
+    guard let rest = rests[client] else { return nil }
+    // After as long again without an offence it is forgotten.
+    if now > rest.until + rest.length { rests[client] = nil }
+    return now < rest.until ? Int((rest.until - now).seconds.rounded(.up)) : nil
+  }
+}
+
+/// How often clients come back: each arrival costs lines in the log and a write to the database.
+struct Arrivals {
+  private var buckets: [String: TokenBucket] = [:]
+
+  private static let mostNames = 4096
+
+  /// Returns whether a client may come now.
+  mutating func take(_ client: String, at now: Duration, connected: [String: Session]) -> Bool {
+    if buckets.count > Self.mostNames { buckets = buckets.filter { connected[$0.key] != nil } }
+    return buckets[client, default: TokenBucket(burst: 60, perSecond: 1)].take(at: now)
+  }
+}

@@ -1,6 +1,7 @@
 import Engine
 import Foundation
 import Server
+import Support
 
 /// What can be asked over HTTP, and nothing that changes anything.
 package struct Site: Sendable {

@@ -1,8 +1,9 @@
-import Engine
 import ArgumentParser
 import Commands
+import Engine
 import Foundation
 import Simulation
+import Support
 
 struct BenchSuiteCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
-import Engine
 import Datasets
+import Engine
 import Foundation
+import Support
 import Wire
 
 /// Counts a connection's bytes into a file in the client's folder, so that a restart does not forget them.

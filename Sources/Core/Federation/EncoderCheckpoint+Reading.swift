@@ -1,6 +1,7 @@
 import Datasets
 import Engine
 import Foundation
+import Support
 
 extension EncoderCheckpoint {
   /// What the shapes of a transformer's tensors do not tell, for a file that does not say it either.

@@ -1,6 +1,7 @@
 import Datasets
 import Engine
 import Foundation
+import Support
 
 /// An encoder as a file holds it: its weights under timm's names (safetensors) and, in the file's metadata,
 /// what encoder it is and how its images are normalised.

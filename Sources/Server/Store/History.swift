@@ -3,6 +3,7 @@ import Federation
 import Foundation
 import GRDB
 import GRDBSQLite
+import Support
 
 /// A server's database as whoever watches reads it: nothing in it is changed, and the server may be at work on it.
 ///

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import GRDB
+import Support
 
 /// Who took part and what their connections carried, and what is worth no wait for the disk.
 extension Store {

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import GRDB
+import Support
 
 /// Updates: a row for each, and a file for each that is admitted and whose round is not over.
 extension Store {

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import GRDB
+import Support
 import Synchronization
 
 /// What the server must not forget, in one SQLite file. A call that returns has stored; one that cannot

@@ -3,6 +3,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 import Synchronization
 import Wire
 

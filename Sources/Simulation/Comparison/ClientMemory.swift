@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// What a client's process has resident in each stage of a plan: each measured by `fedsim memory` in a process
 /// of its own, and kept in a file.

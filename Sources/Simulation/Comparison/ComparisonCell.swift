@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// One run of a comparison: a variant with a seed, in a folder of its own.
 package struct ComparisonCell: Sendable {

@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// What came of a comparison: everything that its table and its page show, as compare.json has it.
 package struct ComparisonReport: Sendable, Codable {

@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Support
 
 /// What a comparison makes of a run.
 extension Summary {

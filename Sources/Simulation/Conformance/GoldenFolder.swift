@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Support
 
 /// A folder of golden cases: `manifest.json` and one safetensors file a case.
 package struct GoldenFolder {

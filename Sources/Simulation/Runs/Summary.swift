@@ -3,6 +3,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 
 /// What a run of `fedsim run` leaves behind, as summary.json has it.
 package struct Summary: Sendable, Codable {

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// The safetensors format, as far as float32 tensors go: 8 bytes of header length, a JSON header, the data
 /// (github.com/huggingface/safetensors, format description). Little-endian, like the machines this runs on.

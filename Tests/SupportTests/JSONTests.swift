@@ -1,5 +1,5 @@
-import Engine
 import Foundation
+import Support
 import Testing
 
 @Suite struct JSONTests {
