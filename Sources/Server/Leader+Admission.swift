@@ -6,7 +6,8 @@ extension Leader {
   /// Refusals in a row after which a client rests, and for how many committed rounds.
   static let mostRefusals = 3
   static let restRounds = 5
-  /// Rejected offers of a client that an attempt at a round has in the store and the log; more are answered alone.
+  /// Rejected offers of a client that an attempt at a round has in the store and the log, apart from the one by which it
+  /// loses its place in the round, and from that of its late update; more are only answered.
   package static let mostRecorded = 8
   /// Clients that are remembered for what they did while they are away. Where no certificate proves a name, names are
   /// whatever a peer says.

@@ -121,7 +121,9 @@ extension Leader {
     _ offer: UpdateOffer, from client: String, _ refusal: Refusal, at now: Duration
   ) throws {
     rejections[client, default: 0] += 1
-    if rejections[client, default: 0] <= Self.mostRecorded {
+    // What a client's place is lost for is known after a restart, too.
+    let isDecisive = offer.key == round.key ? round.isOutstanding(client) : round.isLate(offer, from: client)
+    if isDecisive || rejections[client, default: 0] <= Self.mostRecorded {
       try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
       note(.refused(offer.key, client: client, refusal))
     } else {

@@ -121,6 +121,25 @@ import Wire
     }
   }
 
+  /// However much a client offers in vain, the rejection by which it loses its place is known after a restart.
+  @Test func aRejectionThatDecidesIsRecordedAfterAnyNumberInVain() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 3, quorum: 2)
+      plan.round.normLimit = 0.5
+      var led = try Led(plan, folder, ["a", "b", "c"])
+      let digest = Digest(of: Data())
+      let vain = UpdateOffer(
+        key: RoundKey(stage: 1, round: 99), base: digest, digest: digest, bytes: 4, samples: 1, steps: 1,
+        loss: 1, seconds: 1)
+      for _ in 0...Leader.mostRecorded { #expect(try led.judge(vain, Data(), from: "a") == .wrongRound) }
+      let key = led.leader.round.key
+      #expect(try led.submit("a", distance: 2) == .overNorm)
+      #expect(led.notes.contains { if case .refused(key, "a", .overNorm) = $0 { true } else { false } })
+      led = try Led(plan, folder, ["a", "b", "c"])
+      #expect(led.leader.round.key == key && Set(led.assignments.keys) == ["b", "c"])
+    }
+  }
+
   /// A device that is dead is waited for once, for the plan's time, and asked again as soon as it is back.
   @Test func aMissingClientIsWaitedForOnce() async throws {
     try await withTemporaryFolder { folder in
