@@ -118,14 +118,15 @@ struct RunCommand: AsyncParsableCommand {
         let watch = try pageListener.map {
           try Watch($0, plan, database: database, connected: server.connected)
         }
-        if let watch { log.watched(at: watch.endpoint) }
         let stop = { @Sendable in
           manager.stopping()
           watch?.hurry()
           await server.stop()
         }
         let snapshot = try await stoppingOnSignal(stop) {
-          try await manager.watched(isAlive: server.answer) {
+          // Who reads this may stop the server: from here on that is done in good order.
+          if let watch { log.watched(at: watch.endpoint) }
+          return try await manager.watched(isAlive: server.answer) {
             try await Self.seen(by: watch) {
               let snapshot = try await server.run()
               await prober?.finish()
