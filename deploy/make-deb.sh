@@ -29,9 +29,12 @@ build() {
   local flags=(
     -c release --scratch-path "$scratch" --static-swift-stdlib --disable-local-rpath
     -Xcc "-ffile-prefix-map=$PWD=." -Xlinker -z -Xlinker now)
-  swift build "${flags[@]}"
-  # The program behind argument-parser's plugin, which would build everything a second time.
-  swift build "${flags[@]}" --product generate-manual
+  # The programs, not what only tests need. The last is behind argument-parser's plugin, which would build everything a
+  # second time.
+  local product
+  for product in fedserver fedclient fedsim generate-manual; do
+    swift build "${flags[@]}" --product "$product"
+  done
 }
 
 check_is_static() {
