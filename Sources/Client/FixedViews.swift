@@ -5,7 +5,7 @@ import Engine
 /// prefix is frozen, as that prefix's cached outputs.
 ///
 /// Even views are drawn as first views are, odd ones as second views.
-final class FixedViews: ViewSource {
+final class FixedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
   private let views: Int

@@ -86,7 +86,7 @@ struct LocalWork: Sendable {
 
   /// Trains; nil if it was stopped. The trainer is gone afterwards: coding an update takes memory, too.
   private func train(
-    _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on views: any ViewSource,
+    _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on views: any RowSource,
     _ progress: Progress, note: (ClientEvent) -> Void
   ) throws -> Trained? {
     let clock = ContinuousClock()
@@ -151,7 +151,7 @@ struct LocalWork: Sendable {
   /// is one.
   private func source(
     _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter, chunk: Int
-  ) throws -> any ViewSource {
+  ) throws -> any RowSource {
     guard plan.local.views > 0 else {
       return AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
     }

@@ -73,15 +73,14 @@ package struct TrainingEstimate: Sendable {
       images, Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels),
       seed: plan.seed, workers: threads)
     let features = plan.local.views > 0 && !stage.trainsStem
-    let noise =
+    let source: any RowSource =
       features
-      ? NoiseImages(size: stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound)) : nil
+      ? NoiseImages(
+        size: stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound), givesFeatures: true)
+      : views
     func step(_ number: Int) {
-      _ = trainer.step(learningRate: 1e-6, features: features) { view, image, worker, place in
-        if let noise { return noise.write(view + 2 * image, into: place) }
-        let index = (number * options.batch + image) % images.count
-        views.write(view: view, image: index, epoch: number, worker: worker, into: place)
-      }
+      let taken = (0..<options.batch).map { (number * options.batch + $0) % images.count }
+      _ = trainer.step(learningRate: 1e-6, Minibatch(source, images: taken[...], epoch: number))
     }
     step(0)
     let elapsed = ContinuousClock().measure { for number in 1...Self.timedSteps { step(number) } }

@@ -112,11 +112,13 @@ package struct EncoderEvaluation: Sendable {
   ) -> Double {
     let tuning = FineTuning(
       checkpoint.configuration, classes: classes,
-      FineTuningOptions(epochs: fineTuningEpochs, images: train.count), seed: seed, workers: workers)
-    checkpoint.write(into: tuning.parameters)
+      FineTuning.Options(epochs: fineTuningEpochs, images: train.count), seed: seed, workers: workers)
+    checkpoint.write(into: tuning.trainer.parameters)
     let augmenter = checkpoint.augmenter
     let views = AugmentedViews(train, augmenter, seed: seed, workers: threads)
-    tuning.train(views, labels: trainLabels, seed: seed) { step, steps, _ in progress(step, steps) }
+    tuning.train(LabelledRows(views, labels: trainLabels), seed: seed) { step, steps, _ in
+      progress(step, steps)
+    }
     return tuning.accuracy(labels: testLabels) { augmenter.plain(test, index: $0, into: $2) }
   }
 }

@@ -56,7 +56,7 @@ package struct Estimate: Sendable, Hashable, Codable {
 
   /// Of a training step of a stage, in some unit.
   private static func operations(_ plan: Plan, _ stage: Int) -> Double {
-    Double(max(OperationCount.step(plan.stage(stage), batch: 1, branches: 0, fullLastBlock: false), 1))
+    Double(max(OperationCount.step(plan.stage(stage), batch: 1, branches: 0), 1))
   }
 
   /// The middle one of the last few that make sense.

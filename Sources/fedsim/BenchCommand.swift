@@ -84,7 +84,7 @@ struct BenchStepCommand: AsyncParsableCommand {
     benchmark.ssl = ssl
     benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     (benchmark.steps, benchmark.chunk) = (steps, chunk)
-    (benchmark.prefixOnly, benchmark.fullLastBlock) = (prefixOnly, fullLastBlock)
+    (benchmark.prefixOnly, benchmark.lastBlock) = (prefixOnly, fullLastBlock ? .whole : .readout)
     benchmark.memory = memory.flatMap { ByteCount($0)?.bytes }
     let ready = benchmark
     let result: StepBenchmark.Result

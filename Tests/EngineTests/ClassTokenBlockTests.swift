@@ -80,10 +80,9 @@ import Testing
   @Test(arguments: Strategy.allCases) func aTrainersStepIsTheSame(strategy: Strategy) {
     let stage = TinyViT.stage(strategy)
     var results: [(loss: Float, gradients: [Float])] = []
-    for isFull in [false, true] {
-      var options = TinyViT.options(alignment: 0.3, proximal: 0.1)
-      options.fullLastBlock = isFull
-      let trainer = TinyViT.trainer(stage, options, workers: 2, seed: 73)
+    for lastBlock in [LastBlock.readout, .whole] {
+      let options = TinyViT.options(alignment: 0.3, proximal: 0.1)
+      let trainer = TinyViT.trainer(stage, options, workers: 2, seed: 73, lastBlock: lastBlock)
       TinyViT.nudge(trainer, stage.range, by: 0.02, seed: 74)
       let loss = trainer.step(on: RandomViews(seed: 75, count: 5))
       let trained = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }

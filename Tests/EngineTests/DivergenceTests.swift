@@ -14,9 +14,8 @@ import Testing
   /// Whatever the numbers come to, a training goes through, and says what came of it.
   @Test(arguments: SelfSupervision.allCases)
   func aTrainingThatDivergesSaysSo(ssl: SelfSupervision) {
-    let stage = Stage(.layerWise, index: 2, TinyViT.encoder, heads: TinyViT.heads, predictor: ssl.predicts)
+    let stage = Stage(.layerWise, index: 2, TinyViT.encoder, objective: .selfSupervised(ssl, TinyViT.heads))
     var options = TinyViT.options(alignment: 0.5, epochs: 3)
-    options.ssl = ssl
     #expect(!trained(stage, options).hasDiverged)
     (options.schedule, options.weightDecay) = (LearningRateSchedule(rate: 1e6), 1)
     #expect(trained(stage, options).hasDiverged)
@@ -37,9 +36,8 @@ import Testing
   ])
   func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
     for ssl in SelfSupervision.allCases {
-      let stage = Stage(.endToEnd, index: 1, encoder, heads: TinyViT.heads, predictor: ssl.predicts)
-      var options = TinyViT.options(alignment: 0.5, epochs: 2)
-      options.ssl = ssl
+      let stage = Stage(.endToEnd, index: 1, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
+      let options = TinyViT.options(alignment: 0.5, epochs: 2)
       let trainer = TinyViT.trainer(stage, options, seed: 193)
       let weights = trainer.parameters.all
       let largest = Elementwise.largestMagnitude(weights)

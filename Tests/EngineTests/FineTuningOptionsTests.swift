@@ -3,13 +3,13 @@ import Testing
 
 @Suite struct FineTuningOptionsTests {
   @Test func theBatchIsAllImagesWhereThereAreFewer() {
-    #expect(FineTuningOptions(epochs: 1, images: 100).batch == 100)
-    #expect(FineTuningOptions(epochs: 1, images: 2000).batch == 256)
+    #expect(FineTuning.Options(epochs: 1, images: 100).batch == 100)
+    #expect(FineTuning.Options(epochs: 1, images: 2000).batch == 256)
   }
 
   @Test func theRateRisesForATenthOfTheStepsAndThenFalls() {
-    let options = FineTuningOptions(epochs: 1, images: 512)
-    let rates = (0..<40).map { options.rate(step: $0, of: 40) }
+    let options = FineTuning.Options(epochs: 1, images: 512)
+    let rates = (0..<40).map { options.training.schedule.rate(step: $0, of: 40) }
     #expect(rates[0..<4].elementsEqual([0.25e-3, 0.5e-3, 0.75e-3, 1e-3]), "\(rates)")
     #expect(rates[4] == 1e-3 && rates[5] < rates[4])
     #expect(abs(rates[22] - 0.5e-3) < 1e-9, "half way down at half the cosine")
@@ -18,12 +18,14 @@ import Testing
   }
 
   @Test func theRateGoesWithTheBatch() {
-    let options = FineTuningOptions(epochs: 1, images: 64)
-    #expect(options.rate(step: 10, of: 100) == 0.25e-3)
+    let options = FineTuning.Options(epochs: 1, images: 64)
+    #expect(options.training.schedule.rate(step: 10, of: 100) == 0.25e-3)
   }
 
   @Test(arguments: [1, 2, 3, 9]) func fewStepsHaveARateToo(steps: Int) {
-    let rates = (0..<steps).map { FineTuningOptions(epochs: 1, images: 256).rate(step: $0, of: steps) }
+    let rates = (0..<steps).map {
+      FineTuning.Options(epochs: 1, images: 256).training.schedule.rate(step: $0, of: steps)
+    }
     #expect(rates[0] == 1e-3 && rates.allSatisfy { $0 > 0 && $0 <= 1e-3 }, "\(rates)")
   }
 }

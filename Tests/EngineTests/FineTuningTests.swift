@@ -2,13 +2,13 @@ import Engine
 import Testing
 
 /// Images of classes: a pattern of the class and noise on top.
-private struct LabelledViews: ViewSource {
+private struct LabelledViews: RowSource {
   let seed: UInt64
   let count: Int
   let classes: Int
   let imageSize: Int
 
-  var labels: [Int] { (0..<count).map { $0 % classes } }
+  var labels: [Int]? { (0..<count).map { $0 % classes } }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>) {
     var pattern = RandomNumbers(5, "pattern", image % classes)
@@ -31,11 +31,11 @@ private struct LabelledViews: ViewSource {
   private func tuning(
     _ encoder: EncoderConfiguration, classes: Int = 3, batch: Int, workers: Int = 1, seed: UInt64
   ) -> FineTuning {
-    var options = FineTuningOptions(epochs: 1, images: batch)
+    var options = FineTuning.Options(epochs: 1, images: batch)
     (options.chunk, options.learningRate) = (3, 0.02 * 256 / Float(batch))
     let tuning = FineTuning(encoder, classes: classes, options, seed: seed, workers: Workers(workers))
-    for entry in tuning.layout.entries {
-      let values = tuning.parameters[entry.slot].flat
+    for entry in tuning.model.layout.entries {
+      let values = tuning.trainer.parameters[entry.slot].flat
       var random = RandomNumbers(seed, entry.name)
       let (isVector, isScale) = (entry.shape.count == 1, !entry.name.hasSuffix("bias"))
       values.draw(&random, deviation: isVector ? 0.1 : 1 / Float(entry.slot.columns).squareRoot())
@@ -49,45 +49,44 @@ private struct LabelledViews: ViewSource {
   }
 
   private func step(_ tuning: FineTuning, _ views: LabelledViews, learningRate: Float = 0) -> Float {
-    tuning.step(learningRate: learningRate) {
-      views.labels[$0]
-    } _: { view, image, worker, pixels in
-      views.write(view: view, image: image, epoch: 0, worker: worker, into: pixels)
-    }
+    tuning.trainer.step(on: views, learningRate: learningRate)
   }
 
   /// Everything trains: the loss that a step returns, differentiated with respect to every parameter.
   @Test(arguments: [3, 4] as [UInt64]) func gradientsAreThoseOfFiniteDifferences(seed: UInt64) {
     let tuning = tuning(TinyViT.encoder, batch: 7, workers: 2, seed: seed)
     let views = views(TinyViT.encoder, 7, seed: seed)
-    let before = tuning.parameters.all.bits
+    let before = tuning.trainer.parameters.all.bits
     _ = step(tuning, views)
-    let tensors = tuning.layout.entries.map {
-      Differentiable($0.name, tuning.parameters[$0.slot], gradient: tuning.gradient($0.slot).array())
+    let tensors = tuning.model.layout.entries.map {
+      Differentiable(
+        $0.name, tuning.trainer.parameters[$0.slot], gradient: tuning.trainer.gradient($0.slot).array())
     }
     #expect(
       Set(tensors.map(\.name)).isSuperset(of: ["head.weight", "head.bias", "cls_token", "norm.weight"]))
-    #expect(tensors.reduce(0) { $0 + $1.gradient.count } == tuning.layout.count)
+    #expect(tensors.reduce(0) { $0 + $1.gradient.count } == tuning.model.layout.count)
     FiniteDifferences(seed: seed).expect(tensors) { Double(step(tuning, views)) }
-    #expect(tuning.parameters.all.bits == before, "a step without a rate changed parameters")
+    #expect(tuning.trainer.parameters.all.bits == before, "a step without a rate changed parameters")
   }
 
   @Test(arguments: encoders + [adapted]) func learnsWhatIsSeparable(encoder: EncoderConfiguration) {
     let seed: UInt64 = 9
     let (train, test) = (views(encoder, 96, seed: seed), views(encoder, 90, seed: seed + 1))
-    var options = FineTuningOptions(epochs: 20, images: 32)
+    var options = FineTuning.Options(epochs: 20, images: 32)
     (options.chunk, options.learningRate) = (5, 0.08)
     let tuning = FineTuning(encoder, classes: 3, options, seed: seed, workers: Workers(2))
-    let start = Model(encoder, heads: TinyViT.heads, depth: encoder.depth)
+    let start = Model(encoder, objective: .selfSupervised(.simclr, TinyViT.heads), depth: encoder.depth)
     let parameters = Storage(start.layout)
     Initialisation.random(start, into: parameters, seed: seed)
-    tuning.parameters.copy(tuning.encoderRange, from: parameters)
+    tuning.trainer.parameters.copy(tuning.model.encoderRange, from: parameters)
     func accuracy() -> Double {
-      tuning.accuracy(labels: test.labels) { test.write(view: 0, image: $0, epoch: 0, worker: $1, into: $2) }
+      tuning.accuracy(labels: test.labels ?? []) {
+        test.write(view: 0, image: $0, epoch: 0, worker: $1, into: $2)
+      }
     }
     let before = accuracy()
     var steps: [Int] = []
-    let loss = tuning.train(train, labels: train.labels, seed: seed) { step, of, loss in
+    let loss = tuning.train(train, seed: seed) { step, of, loss in
       #expect(of == 60 && loss.isFinite)
       steps.append(step)
     }
@@ -100,8 +99,8 @@ private struct LabelledViews: ViewSource {
     let train = views(encoder, 26, seed: 11)
     let results = [1, 2, 3].map { workers in
       let tuning = tuning(encoder, batch: 13, workers: workers, seed: 12)
-      tuning.train(train, labels: train.labels, seed: 13)
-      return tuning.parameters.all.bits
+      tuning.train(train, seed: 13)
+      return tuning.trainer.parameters.all.bits
     }
     #expect(results[1] == results[0] && results[2] == results[0])
   }
@@ -110,13 +109,13 @@ private struct LabelledViews: ViewSource {
   @Test func theSeedDecides() {
     func trained(_ seed: UInt64) -> [UInt32] {
       let train = views(TinyViT.encoder, 20, seed: 14)
-      var options = FineTuningOptions(epochs: 2, images: 10)
+      var options = FineTuning.Options(epochs: 2, images: 10)
       options.chunk = 3
       let tuning = FineTuning(TinyViT.encoder, classes: 3, options, seed: seed, workers: Workers(1))
-      let before = tuning.parameters.all.bits
-      tuning.train(train, labels: train.labels, seed: seed)
-      #expect(tuning.parameters.all.bits != before)
-      return tuning.parameters.all.bits
+      let before = tuning.trainer.parameters.all.bits
+      tuning.train(train, seed: seed)
+      #expect(tuning.trainer.parameters.all.bits != before)
+      return tuning.trainer.parameters.all.bits
     }
     #expect(trained(1) == trained(1))
     #expect(trained(1) != trained(2))
@@ -126,16 +125,16 @@ private struct LabelledViews: ViewSource {
   @Test func runningStatisticsFollowTheBatches() {
     let tuning = tuning(TinyResNet.encoder, batch: 6, seed: 15)
     let views = views(TinyResNet.encoder, 6, seed: 16)
-    let before = tuning.layout.entries.map { tuning.parameters[$0.slot].array() }
+    let before = tuning.model.layout.entries.map { tuning.trainer.parameters[$0.slot].array() }
     _ = step(tuning, views)
-    let moved = tuning.layout.entries.map { tuning.parameters[$0.slot].array() }
-    for (entry, (old, new)) in zip(tuning.layout.entries, zip(before, moved)) {
+    let moved = tuning.model.layout.entries.map { tuning.trainer.parameters[$0.slot].array() }
+    for (entry, (old, new)) in zip(tuning.model.layout.entries, zip(before, moved)) {
       #expect((old == new) == !entry.isBuffer, "\(entry.name) without a rate")
-      if entry.isBuffer { #expect(tuning.gradient(entry.slot).array().allSatisfy { $0 == 0 }) }
+      if entry.isBuffer { #expect(tuning.trainer.gradient(entry.slot).array().allSatisfy { $0 == 0 }) }
     }
     _ = step(tuning, views, learningRate: 1e-2)
-    for (entry, old) in zip(tuning.layout.entries, moved) where !entry.isBuffer {
-      #expect(tuning.parameters[entry.slot].array() != old, "\(entry.name) stands still")
+    for (entry, old) in zip(tuning.model.layout.entries, moved) where !entry.isBuffer {
+      #expect(tuning.trainer.parameters[entry.slot].array() != old, "\(entry.name) stands still")
     }
   }
 }

@@ -2,9 +2,9 @@ import Engine
 
 /// A head on the bench. Batch normalisation is tested through it too: a head is where it lives.
 struct HeadBench {
-  let head: Head
+  let head: ProjectionHead
   let bench: Bench
-  let trace: Head.Trace
+  let trace: ProjectionHead.Trace
   let x, dx: Matrix
   /// The gradient of the output; the backward pass overwrites a copy of it.
   let dy: Matrix
@@ -12,8 +12,8 @@ struct HeadBench {
 
   init(rows: Int, widths: [Int], bias: Bool, seed: UInt64) {
     var (layout, work) = (Layout(), Layout())
-    head = Head("h", widths: widths, bias: bias, in: &layout)
-    let plan = Head.TracePlan(head, rows: rows, in: &work)
+    head = ProjectionHead("h", widths: widths, bias: bias, in: &layout)
+    let plan = ProjectionHead.TracePlan(head, rows: rows, in: &work)
     // The input is some columns of something wider.
     let (x, dx) = (work.add("x", rows, widths[0] + 2), work.add("dx", rows, widths[0] + 1))
     let output = widths[widths.count - 1]

@@ -20,7 +20,7 @@ import Testing
 
   @Test func isNumberedAsASequential() {
     var layout = Layout()
-    _ = Head("projector", widths: [12, 20, 20, 10], bias: true, in: &layout)
+    _ = ProjectionHead("projector", widths: [12, 20, 20, 10], bias: true, in: &layout)
     let numbers = [0, 1, 3, 4, 6]
     #expect(
       layout.entries.map(\.name)
@@ -30,14 +30,14 @@ import Testing
   /// The paper's communication figures come out with bias: 758,784 parameters for both heads.
   @Test func parameterCounts() {
     var layout = Layout()
-    _ = Head("projector", widths: [192, 512, 512, 256], bias: true, in: &layout)
+    _ = ProjectionHead("projector", widths: [192, 512, 512, 256], bias: true, in: &layout)
     // Three weights, three biases, weight and bias of two normalisations.
     let projector = 192 * 512 + 512 * 512 + 512 * 256 + (512 + 512 + 256) + 4 * 512
     #expect(projector == 494_848 && layout.count == projector)
-    _ = Head("predictor", widths: [256, 512, 256], bias: true, in: &layout)
+    _ = ProjectionHead("predictor", widths: [256, 512, 256], bias: true, in: &layout)
     #expect(layout.count == 758_784)
     var bare = Layout()
-    _ = Head("projector", widths: [192, 512, 512, 256], bias: false, in: &bare)
+    _ = ProjectionHead("projector", widths: [192, 512, 512, 256], bias: false, in: &bare)
     #expect(bare.count == projector - (512 + 512 + 256))
   }
 }

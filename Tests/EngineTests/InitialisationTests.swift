@@ -5,7 +5,8 @@ import Testing
   private static func model(depth: Int) -> Model {
     Model(
       EncoderConfiguration(image: 8, patch: 4, width: 24, depth: 6, heads: 3),
-      heads: HeadConfiguration(hidden: 20, output: 10, bias: true), depth: depth)
+      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10, bias: true)),
+      depth: depth)
   }
 
   private static func bits(_ model: Model, _ parameters: borrowing Storage, _ part: String) -> [UInt32] {

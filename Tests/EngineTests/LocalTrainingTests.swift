@@ -10,7 +10,7 @@ import Testing
   }
 
   /// Random views that keep a list of what was asked for.
-  private struct ListedViews: ViewSource {
+  private struct ListedViews: RowSource {
     let requests = Requests()
     let count: Int
 

@@ -6,7 +6,8 @@ import Testing
   private static let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
 
   @Test func hasThePapersParameterCounts() {
-    let model = Model(Self.tiny, heads: HeadConfiguration(bias: true), depth: 12)
+    let model = Model(
+      Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration(bias: true)), depth: 12)
     var counts: [String: Int] = [:]
     for entry in model.layout.entries { counts[entry.name] = entry.slot.count }
     for index in 0..<12 { #expect(model.part("blocks.\(index)")?.range.count == 444_864) }
@@ -21,7 +22,7 @@ import Testing
   }
 
   @Test func partsCoverTheLayoutWithoutGaps() {
-    let model = Model(Self.tiny, heads: HeadConfiguration(), depth: 5)
+    let model = Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 5)
     #expect(
       model.parts.map(\.name)
         == ["stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "norm", "projector"])
@@ -37,7 +38,9 @@ import Testing
 
   /// A range of the layout is what travels, so parameters are packed.
   @Test func parametersArePackedAndNamedOnce() {
-    let layout = Model(Self.tiny, heads: HeadConfiguration(bias: true), depth: 2).layout
+    let layout = Model(
+      Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration(bias: true)), depth: 2
+    ).layout
     #expect(layout.entries.reduce(0) { $0 + $1.slot.count } == layout.count)
     #expect(Set(layout.entries.map(\.name)).count == layout.entries.count)
   }
@@ -45,8 +48,8 @@ import Testing
   /// Growing adds behind what exists: the prefix of a deeper model is the shallower one.
   @Test func theEncodersPrefixStaysWhereItIs() {
     let (shallow, deep) = (
-      Model(Self.tiny, heads: HeadConfiguration(), depth: 3),
-      Model(Self.tiny, heads: HeadConfiguration(), depth: 7)
+      Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 3),
+      Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 7)
     )
     for part in shallow.parts where part.name == "stem" || part.name.hasPrefix("blocks.") {
       #expect(deep.part(part.name) == part)

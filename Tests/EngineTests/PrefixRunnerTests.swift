@@ -5,7 +5,7 @@ import Testing
   private let views = RandomViews(seed: 92, count: 9)
 
   private func tokens(to depth: Int, by way: [Int], workers: Int, chunk: Int) -> [Float] {
-    let model = Model(TinyViT.encoder, heads: TinyViT.heads, depth: 3)
+    let model = Model(TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads), depth: 3)
     let runner = PrefixRunner(model, chunk: chunk, workers: Workers(workers))
     Initialisation.random(model, into: runner.parameters, seed: 93)
     let size = TinyViT.encoder.tokens * TinyViT.encoder.width
@@ -50,13 +50,14 @@ import Testing
       } write: { row, tokens in
         (all + row * size).update(from: tokens, count: size)
       }
-      let loss = trainer.step(learningRate: 1e-2, features: givesFeatures) { view, image, worker, place in
+      let rows = GivenRows(givesFeatures: givesFeatures) { view, image, place in
         if givesFeatures {
           place.update(from: all + (view * 5 + image) * size, count: size)
         } else {
-          views.write(view: view, image: image, epoch: 0, worker: worker, into: place)
+          views.write(view: view, image: image, epoch: 0, worker: 0, into: place)
         }
       }
+      let loss = trainer.step(on: rows, learningRate: 1e-2)
       results.append((loss, trainer.parameters[stage.range].array()))
     }
     #expect(abs(results[0].loss - results[1].loss) < 1e-5)

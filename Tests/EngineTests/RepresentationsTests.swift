@@ -5,7 +5,8 @@ struct RepresentationsTests {
   private let configuration = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
 
   private func represent(count: Int, threads: Int, chunk: Int) -> [Float] {
-    let model = Model(configuration, heads: HeadConfiguration(hidden: 8, output: 4), depth: 3)
+    let model = Model(
+      configuration, objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)), depth: 3)
     let parameters = Storage(model.layout)
     Initialisation.random(model, into: parameters, seed: 5)
     let size = configuration.imageSize

@@ -7,7 +7,7 @@ enum TinyResNet {
     family: .resnet, image: 8, patch: 1, width: 3, depth: 4, heads: 1)
 
   static func stage(_ strategy: Strategy, index: Int, ssl: SelfSupervision = .simclr) -> Stage {
-    Stage(strategy, index: index, encoder, heads: TinyViT.heads, predictor: ssl.predicts)
+    Stage(strategy, index: index, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
   }
 
   /// A trainer whose parameters and running statistics all differ from where they start.
@@ -23,8 +23,8 @@ enum TinyResNet {
     return trainer
   }
 
-  static func views(_ seed: UInt64) -> ViewWriter {
-    { view, image, _, pixels in
+  static func views(_ seed: UInt64) -> GivenRows {
+    GivenRows { view, image, pixels in
       var (own, noise) = (RandomNumbers(seed, "image", image), RandomNumbers(seed, "noise", view, image))
       for index in 0..<encoder.imageSize { pixels[index] = own.normal() + 0.3 * noise.normal() }
     }
@@ -52,15 +52,15 @@ enum TinyResNet {
     d.draw(&random)
     let weights = d.doubles
     let lanes = (0..<4).map { _ in StorageBox(stage.model.layout.range) }
-    let write = TinyResNet.views(seed)
-    encoderPass.forward(trainer.parameters, into: pooled, branches: [], features: false, write)
-    encoderPass.backward(
-      d, trainer.parameters, pooled: pooled, into: lanes, features: false, write)
+    let write = TinyResNet.views(seed).body
+    let batch = Minibatch(TinyResNet.views(seed), first: 3)
+    encoderPass.forward(trainer.parameters, batch, into: pooled, branches: [])
+    encoderPass.backward(d, trainer.parameters, batch, pooled: pooled, into: lanes)
 
     var images: [[Double]] = []
     let image = Storage(0..<encoder.configuration.imageSize)
     for row in 0..<6 {
-      write(row / 3, row % 3, 0, image.all.start)
+      write(row / 3, row % 3, image.all.start)
       images.append(image.all.doubles)
     }
     var reference = ReferenceResNet(parameters: [:], encoder: encoder, views: 2)
@@ -102,7 +102,7 @@ enum TinyResNet {
     let trainer = TinyResNet.trainer(stage, TinyViT.options(batch: 6), seed: 21)
     let entries = stage.model.layout.entries.filter(\.isBuffer)
     let before = entries.map { trainer.parameters[$0.slot].array() }
-    for _ in 0..<200 { _ = trainer.step(learningRate: 0, TinyResNet.views(22)) }
+    for _ in 0..<200 { _ = trainer.step(on: TinyResNet.views(22)) }
     for (entry, old) in zip(entries, before) {
       let new = trainer.parameters[entry.slot].array()
       if entry.slot.offset < stage.range.lowerBound {
@@ -119,7 +119,7 @@ enum TinyResNet {
     let results = [1, 2, 3].map { workers in
       let trainer = TinyResNet.trainer(
         stage, TinyViT.options(alignment: 0.2, batch: 7), workers: workers, seed: 31)
-      for _ in 0..<3 { _ = trainer.step(learningRate: 1e-2, TinyResNet.views(32)) }
+      for _ in 0..<3 { _ = trainer.step(on: TinyResNet.views(32), learningRate: 1e-2) }
       return trainer.parameters.all.bits
     }
     #expect(results[1] == results[0] && results[2] == results[0])
@@ -128,7 +128,7 @@ enum TinyResNet {
   /// A step that is given the frozen layers' outputs is the step that computes them.
   @Test func aTrainerTakesFeaturesForImages() {
     let stage = TinyResNet.stage(.layerWise, index: 3)
-    let write = TinyResNet.views(41)
+    let write = TinyResNet.views(41).body
     var losses: [Float] = []
     for givesFeatures in [false, true] {
       let trainer = TinyResNet.trainer(stage, TinyViT.options(batch: 5), workers: 2, seed: 42)
@@ -138,25 +138,25 @@ enum TinyResNet {
       let memory = Storage(0..<10 * size)
       let all = memory.all.start
       runner.run(10, from: .images, to: 2) { row, worker, place in
-        write(row / 5, row % 5, worker, place)
+        write(row / 5, row % 5, place)
       } write: { row, features in
         (all + row * size).update(from: features, count: size)
       }
-      losses.append(
-        trainer.step(learningRate: 1e-2, features: givesFeatures) { view, image, worker, place in
-          if givesFeatures {
-            place.update(from: all + (view * 5 + image) * size, count: size)
-          } else {
-            write(view, image, worker, place)
-          }
-        })
+      let rows = GivenRows(givesFeatures: givesFeatures) { view, image, place in
+        if givesFeatures {
+          place.update(from: all + (view * 5 + image) * size, count: size)
+        } else {
+          write(view, image, place)
+        }
+      }
+      losses.append(trainer.step(on: rows, learningRate: 1e-2))
     }
     #expect(losses[0] == losses[1])
   }
 
   @Test func hasResNet18sShape() {
     let encoder = EncoderConfiguration(family: .resnet, image: 32, patch: 1, width: 64, depth: 4, heads: 1)
-    let model = Model(encoder, heads: HeadConfiguration(), depth: 4)
+    let model = Model(encoder, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 4)
     let weights = model.layout.entries.filter {
       !$0.isBuffer && $0.slot.offset < model.encoderRange.upperBound
     }
@@ -164,7 +164,7 @@ enum TinyResNet {
     #expect(weights.reduce(0) { $0 + $1.slot.count } == 11_176_512 - 9_408 + 1_728)
     #expect(encoder.output == 512 && model.encoder.pooledWidth == 512)
     #expect(model.parts.map(\.name) == ["stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "projector"])
-    let second = Model(encoder, heads: HeadConfiguration(), depth: 2)
+    let second = Model(encoder, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 2)
     #expect(second.encoder.pooledWidth == 128 && second.part("adapter.2")?.range.count == 128 * 512 + 512)
   }
 
@@ -175,12 +175,12 @@ enum TinyResNet {
     func represent(_ chunk: Int) -> [Float] {
       let rows = Representations.of(
         6, by: stage.model, trainer.parameters, workers: Workers(2), chunk: chunk
-      ) { TinyResNet.views(52)(0, $0, $1, $2) }
+      ) { TinyResNet.views(52).body(0, $0, $2) }
       return rows.all.array()
     }
     let before = represent(2)
     for (a, b) in zip(represent(4), before) { #expect(abs(a - b) < 1e-4 * max(1, abs(a))) }
-    _ = trainer.step(learningRate: 0, TinyResNet.views(52))
+    _ = trainer.step(on: TinyResNet.views(52))
     #expect(represent(2) != before)
   }
 }

@@ -12,7 +12,8 @@ import Testing
   }
 
   @Test(arguments: 1...4) func layerWiseTrainsItsOwnBlock(index: Int) {
-    let stage = Stage(.layerWise, index: index, Self.encoder(depth: 4), heads: Self.heads)
+    let stage = Stage(
+      .layerWise, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == index)
     #expect(stage.trainedBlocks == index - 1..<index)
     #expect(stage.trainsStem == (index == 1))
@@ -23,28 +24,32 @@ import Testing
   @Test func layerWiseWithTwoLayersAStage() {
     for index in 1...2 {
       let stage = Stage(
-        .layerWise, index: index, layersPerStage: 2, Self.encoder(depth: 4), heads: Self.heads)
+        .layerWise, index: index, layersPerStage: 2, Self.encoder(depth: 4),
+        objective: .selfSupervised(.simclr, Self.heads))
       #expect(stage.model.depth == 2 * index)
       #expect(stage.parts.map(\.name) == Self.parts(2 * index - 2..<2 * index, stem: index == 1))
     }
   }
 
   @Test(arguments: 1...4) func progressiveTrainsAllThatExists(index: Int) {
-    let stage = Stage(.progressive, index: index, Self.encoder(depth: 4), heads: Self.heads)
+    let stage = Stage(
+      .progressive, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == index)
     #expect(stage.parts.map(\.name) == Self.parts(0..<index, stem: true))
     #expect(stage.range == stage.model.layout.range)
   }
 
   @Test func endToEndTrainsEverythingInASingleStage() {
-    let stage = Stage(.endToEnd, index: 1, Self.encoder(depth: 4), heads: Self.heads)
+    let stage = Stage(
+      .endToEnd, index: 1, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == 4)
     #expect(stage.parts.map(\.name) == Self.parts(0..<4, stem: true))
     #expect(stage.range == stage.model.layout.range)
   }
 
   @Test func calibrationTrainsEverythingOfTheSameModel() {
-    let stage = Stage(.layerWise, index: 3, Self.encoder(depth: 4), heads: Self.heads)
+    let stage = Stage(
+      .layerWise, index: 3, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     let calibration = stage.trainingEverything
     #expect(calibration.index == 3 && calibration.model.depth == 3)
     #expect(calibration.trainedBlocks == 0..<3 && calibration.trainsStem)
@@ -54,7 +59,8 @@ import Testing
   /// What trains is one range: blocks by themselves, then norm and heads, which need the whole batch.
   @Test(arguments: Strategy.allCases) func theRangeIsBlocksThenHeads(strategy: Strategy) {
     let index = strategy == .endToEnd ? 1 : 2
-    let stage = Stage(strategy, index: index, Self.encoder(depth: 3), heads: Self.heads)
+    let stage = Stage(
+      strategy, index: index, Self.encoder(depth: 3), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.blockRange.lowerBound == stage.range.lowerBound)
     #expect(stage.blockRange.upperBound == stage.headRange.lowerBound)
     #expect(stage.headRange.upperBound == stage.range.upperBound)
@@ -65,11 +71,15 @@ import Testing
   @Test func stagesBeyondTheEncoderTrap() async {
     await #expect(processExitsWith: .failure) {
       let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
-      _ = Stage(.layerWise, index: 4, encoder, heads: HeadConfiguration(hidden: 20, output: 10))
+      _ = Stage(
+        .layerWise, index: 4, encoder,
+        objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10)))
     }
     await #expect(processExitsWith: .failure) {
       let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
-      _ = Stage(.progressive, index: 0, encoder, heads: HeadConfiguration(hidden: 20, output: 10))
+      _ = Stage(
+        .progressive, index: 0, encoder,
+        objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10)))
     }
   }
 }

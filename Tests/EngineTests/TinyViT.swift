@@ -7,7 +7,7 @@ enum TinyViT {
 
   /// The second stage, or the only one of end-to-end training.
   static func stage(_ strategy: Strategy) -> Stage {
-    Stage(strategy, index: strategy == .endToEnd ? 1 : 2, encoder, heads: heads)
+    Stage(strategy, index: strategy == .endToEnd ? 1 : 2, encoder, objective: .selfSupervised(.simclr, heads))
   }
 
   static func options(
@@ -21,9 +21,10 @@ enum TinyViT {
   /// A trainer of random parameters, none of which is left at 0 or 1; the global model is as they are.
   /// They are drawn here, so that seeds mean the same whatever a model's initialisation.
   static func trainer(
-    _ stage: Stage, _ options: TrainingOptions, workers: Int = 1, seed: UInt64
+    _ stage: Stage, _ options: TrainingOptions, workers: Int = 1, seed: UInt64,
+    lastBlock: LastBlock = .readout
   ) -> Trainer {
-    let trainer = Trainer(stage, options, workers: Workers(workers))
+    let trainer = Trainer(stage, options, workers: Workers(workers), lastBlock: lastBlock)
     for entry in stage.model.layout.entries {
       let values = trainer.parameters[entry.slot].flat
       var random = RandomNumbers(seed, entry.name)
@@ -48,7 +49,7 @@ enum TinyViT {
 }
 
 /// Views that are a function of seed, view, image and epoch: an image of its own and noise on top.
-struct RandomViews: ViewSource {
+struct RandomViews: RowSource {
   let seed: UInt64
   let count: Int
 
@@ -61,9 +62,18 @@ struct RandomViews: ViewSource {
 
 extension Trainer {
   /// A step on the first images of a source, in order; the parameters stay as they are without a rate.
-  func step(on views: RandomViews, learningRate: Float = 0) -> Float {
-    step(learningRate: learningRate) { view, image, worker, pixels in
-      views.write(view: view, image: image, epoch: 0, worker: worker, into: pixels)
-    }
+  func step(on source: some RowSource, learningRate: Float = 0) -> Float {
+    step(learningRate: learningRate, Minibatch(source, first: options.batch)).total
+  }
+}
+
+/// Rows by a function.
+struct GivenRows: RowSource {
+  let count = Int.max
+  var givesFeatures = false
+  let body: (_ view: Int, _ image: Int, _ place: UnsafeMutablePointer<Float>) -> Void
+
+  func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
+    body(view, image, place)
   }
 }

@@ -14,7 +14,8 @@ import Testing
     let trainer = TinyViT.trainer(stage, options, seed: seed)
     // Weights this large tell images apart; else batch normalisation blows up what little they differ in.
     TinyViT.nudge(trainer, 0..<stage.model.encoderRange.upperBound, by: 0.3, seed: seed)
-    for affine in stage.model.projector.norms.compactMap(\.affine) {
+    let objective = stage.model.objective as? ContrastiveObjective
+    for affine in objective?.projector.norms.compactMap(\.affine) ?? [] {
       trainer.parameters.keepFromKinks(affine, mixed: 10)
     }
     trainer.begin()
@@ -41,7 +42,8 @@ import Testing
   }
 
   @Test(arguments: [16, 19] as [UInt64]) func layerWiseFirstStage(seed: UInt64) {
-    let stage = Stage(.layerWise, index: 1, TinyViT.encoder, heads: TinyViT.heads)
+    let stage = Stage(
+      .layerWise, index: 1, TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads))
     expectGradients(stage, TinyViT.options(alignment: 0.7, batch: 7), nudged: true, seed: seed)
   }
 

@@ -30,7 +30,8 @@ import Testing
   }
 
   @Test func onlyAlignmentNeedsTheReferenceBranch() {
-    #expect(TinyViT.options(alignment: 0.01).usesReference)
-    #expect(!TinyViT.options(proximal: 0.01).usesReference)
+    let objective = TinyViT.stage(.layerWise).model.objective
+    #expect(TinyViT.options(alignment: 0.01).branches(of: objective) == [.reference])
+    #expect(TinyViT.options(proximal: 0.01).branches(of: objective).isEmpty)
   }
 }

@@ -11,7 +11,9 @@ import Testing
     family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
 
   private static func snapshot(_ encoder: EncoderConfiguration, stage index: Int) -> Snapshot {
-    let stage = Stage(.layerWise, index: index, encoder, heads: HeadConfiguration(hidden: 6, output: 4))
+    let stage = Stage(
+      .layerWise, index: index, encoder,
+      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 6, output: 4)))
     let parameters = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: parameters, seed: 4)
     return Snapshot(stage, parameters)

@@ -11,7 +11,9 @@ import Testing
     family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
 
   private func stage(_ encoder: EncoderConfiguration, _ index: Int) -> Stage {
-    Stage(.layerWise, index: index, encoder, heads: HeadConfiguration(hidden: 6, output: 4))
+    Stage(
+      .layerWise, index: index, encoder,
+      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 6, output: 4)))
   }
 
   private func random(_ stage: Stage, seed: UInt64) -> Storage {

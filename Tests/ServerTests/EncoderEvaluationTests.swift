@@ -12,7 +12,9 @@ import Testing
     family: .resnet, image: 16, patch: 1, width: 4, depth: 2, heads: 1)
 
   private func checkpoint(_ encoder: EncoderConfiguration) -> EncoderCheckpoint {
-    let stage = Stage(.endToEnd, index: 1, encoder, heads: HeadConfiguration(hidden: 8, output: 4))
+    let stage = Stage(
+      .endToEnd, index: 1, encoder,
+      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)))
     let parameters = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: parameters, seed: 3)
     return EncoderCheckpoint(Snapshot(stage, parameters), AugmentationSettings())

@@ -7,8 +7,8 @@ extension Plan {
   /// With depth dropout `keeping` says which of its blocks are there.
   package func stage(_ index: Int, keeping kept: [Int]? = nil) -> Stage {
     Stage(
-      method.strategy, index: index, layersPerStage: method.layersPerStage, encoder, heads: heads,
-      predictor: method.ssl.predicts, keeping: kept)
+      method.strategy, index: index, layersPerStage: method.layersPerStage, encoder,
+      objective: .selfSupervised(method.ssl, heads), keeping: kept)
   }
 
   /// Which blocks of a stage run at a client in a round (depth dropout, LW-FedSSL, arXiv 2401.11647): all, or
@@ -35,7 +35,7 @@ extension Plan {
     let batch = min(local.batch, images)
     let rounds = Float(rounds(stage: key.stage))
     return TrainingOptions(
-      ssl: method.ssl, momentum: method.momentum, temperature: method.temperature,
+      momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(

@@ -26,7 +26,8 @@ package struct PaperOperations: Sendable, Hashable {
       blocks = model.encoder.blocks.map { _ in Self.block(c) }
       readout = 5 * c.width
     }
-    heads = Self.head(model.projector) + (model.predictor.map { Self.head($0) } ?? 0)
+    let objective = model.objective as? any ProjectionObjective
+    heads = objective?.projectionHeads.reduce(0) { $0 + Self.head($1) } ?? 0
   }
 
   /// Queries, keys, values and projection, the MLP, scores and context, two normalisations.
@@ -39,7 +40,7 @@ package struct PaperOperations: Sendable, Hashable {
     unit.convolution.operations / 2 + 5 * unit.convolution.outputSize
   }
 
-  private static func head(_ head: Head) -> Int {
+  private static func head(_ head: ProjectionHead) -> Int {
     let widths = head.widths
     let products = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
     return products + 5 * widths.dropFirst().dropLast().reduce(0, +) + 4 * head.output

@@ -21,8 +21,8 @@ package struct PlannedOperations: Sendable, Hashable {
     guard images >= 2 else { return 0 }
     let options = plan.trainingOptions(RoundKey(stage: stage.index, round: 1), images: images)
     let step = OperationCount.step(
-      stage, batch: options.batch, branches: options.branches, features: isCached(plan, stage),
-      fullLastBlock: options.fullLastBlock)
+      stage, batch: options.batch, branches: options.branches(of: stage.model.objective).count,
+      features: isCached(plan, stage))
     return Double(options.epochs * (images / options.batch)) * Double(step)
   }
 

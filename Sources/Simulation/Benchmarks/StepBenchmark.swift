@@ -13,7 +13,7 @@ package struct StepBenchmark: Sendable {
   /// The frozen prefix alone, forward.
   package var prefixOnly = false
   /// All tokens through the last block, where the class token's path would do.
-  package var fullLastBlock = false
+  package var lastBlock = LastBlock.readout
   package var chunk = 8
   /// What the trainer may take, in bytes: it computes in slices to stay below.
   package var memory: Int?
@@ -53,8 +53,8 @@ package struct StepBenchmark: Sendable {
   /// Throws ``MemoryPlan/TooSmall`` where the trainer does not fit.
   package func run() throws -> Result {
     let stage = Stage(
-      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder, heads: HeadConfiguration(),
-      predictor: ssl.predicts)
+      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder,
+      objective: .selfSupervised(ssl, HeadConfiguration()))
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int
@@ -65,11 +65,12 @@ package struct StepBenchmark: Sendable {
       operations = 2 * batch * (each.blocks.dropLast().reduce(0, +) + each.stem)
     } else {
       let options = try options(stage)
-      planned = MemoryPlan(stage, options, workers: threads).bytes
+      planned = MemoryPlan(stage, options, workers: threads, lastBlock: lastBlock).bytes
       before = ProcessMemory.resident
       times = timeSteps(stage, options, workers)
       operations = OperationCount.step(
-        stage, batch: batch, branches: options.branches, fullLastBlock: fullLastBlock)
+        stage, batch: batch, branches: options.branches(of: stage.model.objective).count,
+        lastBlock: lastBlock)
     }
     let peak = ProcessMemory.peak
     let sgemm = Products.measureRate(threads: threads)
@@ -82,23 +83,18 @@ package struct StepBenchmark: Sendable {
   }
 
   private func options(_ stage: Stage) throws -> TrainingOptions {
-    var options = TrainingOptions(
-      ssl: ssl, temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
-    options.fullLastBlock = fullLastBlock
+    let options = TrainingOptions(
+      temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
     guard let memory else { return options }
     return try MemoryPlan.fit(stage, options, workers: threads, allowed: memory)
   }
 
   private func timeSteps(_ stage: Stage, _ options: TrainingOptions, _ workers: Workers) -> [Double] {
-    let trainer = Trainer(stage, options, workers: workers)
+    let trainer = Trainer(stage, options, workers: workers, lastBlock: lastBlock)
     Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
     trainer.begin()
     let images = NoiseImages(size: Self.encoder.imageSize)
-    return Self.time(steps) {
-      _ = trainer.step(learningRate: 1e-4) { view, image, _, pixels in
-        images.write(view + 2 * image, into: pixels)
-      }
-    }
+    return Self.time(steps) { _ = trainer.step(learningRate: 1e-4, Minibatch(images, first: batch)) }
   }
 
   private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {

@@ -55,10 +55,9 @@ package struct StageMemory: Sendable {
     let features = plan.local.views > 0 && !stage.trainsStem
     let noise = NoiseImages(
       size: features
-        ? stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound) : plan.encoder.imageSize)
-    _ = trainer.step(learningRate: 1e-4, features: features) { view, image, _, place in
-      noise.write(view + 2 * image, into: place)
-    }
+        ? stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound) : plan.encoder.imageSize,
+      givesFeatures: features)
+    _ = trainer.step(learningRate: 1e-4, Minibatch(noise, first: options.batch))
     let peak = ProcessMemory.peak
     return Result(
       stage: key.stage, batch: options.batch, threads: threads, peakMemoryBytes: peak,

@@ -88,8 +88,8 @@ enum LayerCases {
     guard widths.count >= 2, widths[0] == width else { throw ConformanceError("dims \(widths) for \(width)") }
     var (layout, work) = (Layout(), Layout())
     let hasBias = tensors.has("param.0.bias")
-    let head = Head(LayerFixture.name, widths: widths, bias: hasBias, in: &layout)
-    let plan = Head.TracePlan(head, rows: rows, in: &work)
+    let head = ProjectionHead(LayerFixture.name, widths: widths, bias: hasBias, in: &layout)
+    let plan = ProjectionHead.TracePlan(head, rows: rows, in: &work)
     let (x, dx) = (work.add("x", rows, width), work.add("dx", rows, width))
     let dy = work.add("dy", rows, widths[widths.count - 1])
     let fixture = try LayerFixture(layout, work: work, tensors)

@@ -18,15 +18,11 @@ enum TrainingCases {
 
     var comparison = Comparison()
     var losses: [Float] = []
+    let views = GivenViews(count: steps * batch, size: size, views: [view1.values, view2.values])
+    let order = Array(0..<views.count)
     for step in 0..<steps {
-      let loss = trainer.step(learningRate: Float(try golden.number("lr"))) { view, image, _, pixels in
-        let first = (step * batch + image) * size
-        let values = view == 0 ? view1.values : view2.values
-        values[first..<first + size].withUnsafeBufferPointer {
-          if let from = $0.baseAddress { pixels.update(from: from, count: size) }
-        }
-      }
-      losses.append(loss)
+      let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
+      losses.append(trainer.step(learningRate: Float(try golden.number("lr")), images).total)
       if step == 0 { try compareGradients(trainer, tensors, &comparison) }
     }
     try comparison.compare("out.losses", losses, with: tensors("out.losses").values)
@@ -38,6 +34,18 @@ enum TrainingCases {
         tolerance: golden.tolerance)
     }
     return comparison
+  }
+
+  /// Views as a case has them, image after image.
+  private struct GivenViews: RowSource {
+    let count, size: Int
+    let views: [[Float]]
+
+    func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
+      views[view].withUnsafeBufferPointer {
+        if let from = $0.baseAddress { place.update(from: from + image * size, count: size) }
+      }
+    }
   }
 
   private static func stage(of golden: GoldenCase, _ tensors: GoldenTensors) throws -> Stage {
@@ -69,14 +77,13 @@ enum TrainingCases {
       throw ConformanceError("stage \(index) of \(layers) layers in \(configuration.depth)")
     }
     return Stage(
-      strategy, index: index, layersPerStage: layers, configuration, heads: heads, predictor: ssl.predicts)
+      strategy, index: index, layersPerStage: layers, configuration, objective: .selfSupervised(ssl, heads))
   }
 
   private static func trainer(
     _ stage: Stage, _ golden: GoldenCase, batch: Int, _ tensors: GoldenTensors
   ) throws -> Trainer {
     let options = TrainingOptions(
-      ssl: SelfSupervision(rawValue: try golden.text("ssl")) ?? .simclr,
       momentum: Float(try golden.number("momentum")), temperature: Float(try golden.number("temperature")),
       alignment: Float(try golden.number("alignment")),
       proximal: Float(try golden.number("proximal")), batch: batch,

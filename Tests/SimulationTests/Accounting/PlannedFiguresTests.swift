@@ -47,7 +47,7 @@ import Testing
     let plan = Self.plan(strategy)
     var operations = 0
     for index in 1...plan.stages {
-      let step = OperationCount.step(plan.stage(index), batch: 8, branches: 2, fullLastBlock: false)
+      let step = OperationCount.step(plan.stage(index), batch: 8, branches: 2)
       operations += plan.rounds(stage: index) * 2 * step
     }
     for images in [16, 20] {

@@ -32,13 +32,13 @@ import Testing
     plan.local.epochs = 3
     let stage = plan.stage(2)
     // 40 images make two batches of 16, three times; the alignment is another branch.
-    let step = OperationCount.step(stage, batch: 16, branches: 1, fullLastBlock: false)
+    let step = OperationCount.step(stage, batch: 16, branches: 1)
     #expect(RoundCost.all(of: plan, samples: [40])[1].operations == Double(6 * step))
     plan.method.alignment = 0
-    let less = OperationCount.step(stage, batch: 16, branches: 0, fullLastBlock: false)
+    let less = OperationCount.step(stage, batch: 16, branches: 0)
     #expect(RoundCost.all(of: plan, samples: [40])[1].operations == Double(6 * less))
     // Fewer images than a batch are a batch of their own, and a single one is none.
-    let small = OperationCount.step(stage, batch: 10, branches: 0, fullLastBlock: false)
+    let small = OperationCount.step(stage, batch: 10, branches: 0)
     let both = RoundCost.all(of: plan, samples: [10, 40])[1].operations
     #expect(both == Double(3 * small + 6 * less) / 2)
     #expect(RoundCost.all(of: plan, samples: [1])[1].operations == 0)
@@ -51,7 +51,7 @@ import Testing
     plan.local.views = 2
     let stage = plan.stage(2)
     let encoder = stage.model.encoder.operations
-    let step = OperationCount.step(stage, batch: 16, branches: 1, features: true, fullLastBlock: false)
+    let step = OperationCount.step(stage, batch: 16, branches: 1, features: true)
     let costs = RoundCost.all(of: plan, samples: [16])
     #expect(costs[2].operations == Double(step + 32 * (encoder.stem + encoder.blocks[0])))
     #expect(costs[3].operations == Double(step))

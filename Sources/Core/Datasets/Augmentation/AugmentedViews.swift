@@ -3,7 +3,7 @@ import Engine
 /// Two augmented views of every image of a set, as a trainer asks for them.
 ///
 /// A view follows from the seed, the epoch, the image and the view alone.
-package final class AugmentedViews: ViewSource {
+package final class AugmentedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
   private let seed: UInt64

@@ -3,8 +3,7 @@ package enum Initialisation {
   /// Draws every parameter of a model, the same for the same seed, whatever the depth: each parameter has a
   /// random stream of its own, named after it.
   ///
-  /// Of which distribution is the encoder's to say; heads start as nn.Linear does, biases 0, normalisations 1
-  /// and 0. Of transformers, Xavier's uniform distribution (as in MoCo v3) made the untrained encoder better
+  /// Of which distribution is the encoder's and the objective's to say. Of transformers, Xavier's uniform distribution (as in MoCo v3) made the untrained encoder better
   /// and the trained one not clearly so.
   package static func random(_ model: Model, into parameters: borrowing Storage, seed: UInt64) {
     for entry in model.layout.entries {
@@ -12,14 +11,9 @@ package enum Initialisation {
       let values = parameters[entry.slot].flat
       let distribution =
         entry.slot.offset < model.encoderRange.upperBound
-        ? model.encoder.distribution(of: entry) : head(entry)
+        ? model.encoder.distribution(of: entry) : model.objective.distribution(of: entry)
       for index in 0..<values.count { values[0, index] = distribution.draw(&random) }
     }
-  }
-
-  private static func head(_ entry: Layout.Entry) -> Distribution {
-    if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
-    return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
   }
 
   /// Starts a new stage from the one below: every part that both have is copied, and new blocks start as

@@ -1,19 +1,19 @@
 /// An encoder of so many blocks with the heads that train it, and the layout of all their parameters.
 ///
-/// The order is stem, blocks, readout, projector, predictor: what a stage trains is then one range.
+/// The order is stem, blocks, readout, the objective's heads.
 package struct Model: Sendable {
   /// A range of the layout that travels and is stored as one: what the papers call a layer.
   package struct Part: Sendable, Hashable {
-    /// As the encoder's family has it: `stem`, `blocks.0` …, `norm`; then `projector` and `predictor`.
+    /// As the encoder's family has it: `stem`, `blocks.0` …, `norm`; then the objective's heads,
+    /// `projector` and `predictor`, or `head`.
     package let name: String
     package let range: Range<Int>
   }
 
   package let layout: Layout
   package let encoder: any Encoder
-  package let projector: Head
-  /// In front of a loss with a target branch; nil for others.
-  package let predictor: Head?
+  /// What it is trained for, with its heads.
+  package let objective: any Objective
   /// In layout order, without gaps.
   package let parts: [Part]
   /// The encoder's parameters, heads left out: what an exported checkpoint holds.
@@ -21,7 +21,7 @@ package struct Model: Sendable {
 
   /// The encoder of the given blocks, by their indices in the finished one.
   package init(
-    _ configuration: EncoderConfiguration, heads: HeadConfiguration, blocks: [Int], predictor: Bool = false
+    _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, blocks: [Int]
   ) {
     precondition(
       !blocks.isEmpty && blocks.allSatisfy((0..<configuration.depth).contains),
@@ -29,24 +29,16 @@ package struct Model: Sendable {
     var layout = Layout()
     encoder = configuration.makeEncoder(blocks: blocks, in: &layout)
     encoderRange = layout.range
-    layout.part = "projector"
-    projector = Head(
-      "projector", widths: [configuration.output, heads.hidden, heads.hidden, heads.output],
-      bias: heads.bias, in: &layout)
-    layout.part = "predictor"
-    self.predictor =
-      predictor
-      ? Head("predictor", widths: [heads.output, heads.hidden, heads.output], bias: heads.bias, in: &layout)
-      : nil
+    self.objective = objective.makeObjective(width: configuration.output, in: &layout)
     self.layout = layout
     parts = Self.parts(of: layout)
   }
 
   /// The first `depth` blocks.
   package init(
-    _ configuration: EncoderConfiguration, heads: HeadConfiguration, depth: Int, predictor: Bool = false
+    _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, depth: Int
   ) {
-    self.init(configuration, heads: heads, blocks: Array(0..<depth), predictor: predictor)
+    self.init(configuration, objective: objective, blocks: Array(0..<depth))
   }
 
   /// How many blocks there are.

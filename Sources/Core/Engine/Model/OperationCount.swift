@@ -1,26 +1,21 @@
 /// Floating-point operations of optimiser steps; products alone, since all else is a few per cent.
 package enum OperationCount {
-  /// One image forward through a head.
-  package static func head(_ head: Head) -> Int {
-    zip(head.widths, head.widths.dropFirst()).reduce(0) { $0 + 2 * $1.0 * $1.1 }
-  }
-
-  /// One optimiser step on `batch` images in two views: frozen blocks forward, trained ones forward and
-  /// twice that backward, every other branch forward; of the last block what is computed, or all of it.
+  /// One optimiser step on `batch` images in all views: frozen blocks forward, trained ones forward and twice that
+  /// backward, every other branch forward; of the last block what is computed.
   package static func step(
-    _ stage: Stage, batch: Int, branches: Int, features: Bool = false, fullLastBlock: Bool
+    _ stage: Stage, batch: Int, branches: Int, features: Bool = false, lastBlock: LastBlock = .readout
   ) -> Int {
     let operations = stage.model.encoder.operations
     let passes = 3 + branches
     let first = stage.trainedBlocks.lowerBound
     let frozen = features ? 0 : operations.blocks[..<first].reduce(0, +)
     let trained = operations.blocks[stage.trainedBlocks].dropLast().reduce(0, +)
-    let last = fullLastBlock ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
+    let last =
+      lastBlock == .whole ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
     var image = frozen + passes * (trained + last + operations.readout)
     // The images have no gradient, so the stem's backward pass is its weights' alone.
     image += stage.trainsStem ? (passes - 1) * operations.stem : features ? 0 : operations.stem
-    image += passes * head(stage.model.projector)
-    if let predictor = stage.model.predictor { image += 3 * head(predictor) }
-    return 2 * batch * image
+    image += stage.model.objective.operations(passes: passes)
+    return stage.model.objective.views * batch * image
   }
 }

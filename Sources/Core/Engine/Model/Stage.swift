@@ -15,14 +15,14 @@ package struct Stage: Sendable {
   /// With depth dropout `keeping` says which of the stage's blocks are there, by their indices.
   package init(
     _ strategy: Strategy, index: Int, layersPerStage: Int = 1, _ configuration: EncoderConfiguration,
-    heads: HeadConfiguration, predictor: Bool = false, keeping kept: [Int]? = nil
+    objective: ObjectiveConfiguration, keeping kept: [Int]? = nil
   ) {
     let depth = strategy == .endToEnd ? configuration.depth : index * layersPerStage
     precondition(
       index >= 1 && depth <= configuration.depth, "stage \(index) of \(configuration.depth) blocks")
     let blocks = kept ?? Array(0..<depth)
     self.index = index
-    model = Model(configuration, heads: heads, blocks: blocks, predictor: predictor)
+    model = Model(configuration, objective: objective, blocks: blocks)
     let isLayerWise = strategy == .layerWise
     trainedBlocks = isLayerWise ? blocks.count - layersPerStage..<blocks.count : 0..<blocks.count
     trainsStem = !isLayerWise || index == 1

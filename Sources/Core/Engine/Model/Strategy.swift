@@ -8,19 +8,6 @@ package enum Strategy: String, Sendable, Codable, CaseIterable {
   case endToEnd = "end-to-end"
 }
 
-/// The self-supervised loss of local training.
-package enum SelfSupervision: String, Sendable, Codable, CaseIterable {
-  /// NT-Xent over both views' projections (arXiv 2002.05709).
-  case simclr
-  /// InfoNCE between predictions and a target branch's projections (arXiv 2104.02057).
-  case mocov3
-  /// Cosine distance between the same (arXiv 2006.07733).
-  case byol
-
-  /// Whether there is a target branch, and a predictor in front of the loss.
-  package var predicts: Bool { self != .simclr }
-}
-
 /// How a new layer starts.
 package enum LayerInitialisation: String, Sendable, Codable, CaseIterable {
   /// As a copy of the layer that far below as a stage is deep: L_{s-1} with one layer a stage.

@@ -10,14 +10,16 @@ package struct TrainingSummary: Sendable, Hashable {
 }
 
 extension Trainer {
-  /// Trains for the options' epochs on the images of a source, in an order drawn from `seed` each epoch; an
-  /// epoch's last incomplete batch is dropped.
+  /// Trains for the options' epochs on the images of a source, in an order drawn from `seed` and the name of a random
+  /// stream each epoch; an epoch's last incomplete batch is dropped.
   ///
   /// `progress(step, of, loss)` is called after every step and returns whether to go on.
   package func train(
-    _ source: some ViewSource, seed: UInt64, progress: (Int, Int, Float) -> Bool = { _, _, _ in true }
+    _ source: some RowSource, seed: UInt64, stream: String = "order",
+    progress: (Int, Int, Float) -> Bool = { _, _, _ in true }
   ) -> TrainingSummary {
     precondition(source.count >= options.batch, "\(source.count) images for a batch of \(options.batch)")
+    precondition(!source.givesFeatures || !stage.trainsStem, "without a frozen prefix there are only images")
     let stepsPerEpoch = source.count / options.batch
     let steps = stepsPerEpoch * options.epochs
     var (total, last): (Double, Double) = (0, 0)
@@ -25,15 +27,13 @@ extension Trainer {
     for step in 0..<steps {
       let (epoch, first) = (step / stepsPerEpoch, step % stepsPerEpoch * options.batch)
       if first == 0 {
-        var random = RandomNumbers(seed, "order", epoch)
+        var random = RandomNumbers(seed, stream, epoch)
         order.shuffle(using: &random)
         last = 0
       }
       let rate = options.schedule.rate(step: step, of: steps)
-      let loss = self.step(learningRate: rate, features: source.givesFeatures) {
-        view, image, worker, pixels in
-        source.write(view: view, image: order[first + image], epoch: epoch, worker: worker, into: pixels)
-      }
+      let images = Minibatch(source, images: order[first..<first + options.batch], epoch: epoch)
+      let loss = self.step(learningRate: rate, images).total
       total += Double(loss)
       last += Double(loss)
       if !progress(step + 1, steps, loss) && step + 1 < steps {

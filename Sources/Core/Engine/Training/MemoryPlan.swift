@@ -4,18 +4,26 @@ package struct MemoryPlan: Sendable {
   package let entries: [(name: String, bytes: Int)]
 
   /// The memory of a stage's trainer with so many workers.
-  package init(_ stage: Stage, _ options: TrainingOptions, workers: Int) {
+  package init(
+    _ stage: Stage, _ options: TrainingOptions, workers: Int, lastBlock: LastBlock = .readout
+  ) {
     let (float, trained) = (MemoryLayout<Float>.stride, stage.range.count)
-    let lanes = trained + (Trainer.laneCount - 1) * stage.blockRange.count + stage.headRange.count
+    let objective = stage.model.objective
+    // The first shard has everything that trains, the others blocks only; each further view has its heads' gradients.
+    let gradients =
+      trained + (Trainer.shardCount - 1) * stage.blockRange.count
+      + (objective.views - 1) * stage.headRange.count
     entries =
       [
         ("parameters", stage.model.layout.bytes),
-        ("branches", (options.ssl.predicts ? 2 : 1) * trained * float),
-        ("gradients", lanes * float),
+        ("branches", (1 + (objective.branches.contains(.target) ? 1 : 0)) * trained * float),
+        ("gradients", gradients * float),
         ("moments", 2 * trained * float),
-        ("batch", BatchPlan(stage, options).layout.bytes),
+        ("batch", BatchMemory(stage, options).layout.bytes),
         ("products", workers * Self.productBytes),
-      ] + stage.model.encoder.passMemory(PassSettings(stage, options), workers: workers)
+      ]
+      + stage.model.encoder.passMemory(
+        PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
   }
 
   /// What OpenBLAS touches of a thread's buffer to pack the factors of products of the engine's sizes.
@@ -56,7 +64,7 @@ package struct MemoryPlan: Sendable {
     var candidates = chunks.prefix(3).map { options.with(chunk: $0, slice: nil) }
     for chunk in chunks.dropFirst() {
       var slice = options.batch
-      while slice >= Trainer.laneCount * chunk {
+      while slice >= Trainer.shardCount * chunk {
         candidates.append(options.with(chunk: chunk, slice: slice))
         slice /= 2
       }

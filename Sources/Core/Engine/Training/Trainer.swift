@@ -1,48 +1,53 @@
-/// Trains one stage of an encoder on two views of each image: the method itself.
+/// Trains one stage of an encoder: the method itself.
 ///
-/// B images a step in two views, 2B rows: row v·B + i is view v of image i. F = pooled width, D = width of a
-/// representation, P = projection.
+/// B images a step in V views, V·B rows: row v·B + i is view v of image i. F = pooled width.
 ///
-/// A chunk of images goes through the frozen prefix once; from its output the online branch parts, and with it
-/// the reference branch (the global model as received) and the target branch (a moving average), where there
-/// are such. Behind the encoder the whole batch is compared. The result does not depend on the number of
-/// workers, to the bit: gradients are summed in a fixed number of lanes, each over its own chunks in order.
+/// A chunk of rows goes through the frozen prefix once; from its output the online branch parts, and with it the
+/// reference branch (the global model as received) and the target branch (a moving average), where there are such.
+/// Behind the encoder the whole batch is the objective's. The result does not depend on the number of workers, to the
+/// bit: gradients are summed in a fixed number of shards, each over its own chunks in order.
 package final class Trainer {
   package let stage: Stage
   package let options: TrainingOptions
-  /// The whole model's parameters; a trainer changes those of `stage.range` alone.
+  /// The whole model's parameters; a trainer changes those of `stage.range` only.
   package let parameters: Storage
-  /// What trains, as it was received: the reference of alignment and of the proximal term.
+  /// What trains, as it was received.
   let reference: StorageBox
-  /// The target branch's copy of what trains, where the loss has one.
-  let target: StorageBox?
-  /// Lane 0 has room for everything that trains, and ends up with the sum; the others for blocks alone.
-  let lanes: [StorageBox]
-  /// The second view's gradient of readout and heads.
-  let secondView: StorageBox
+  /// The target branch's copy of what trains, where the objective has one.
+  private let target: StorageBox?
+  /// Gradients. The first shard has everything that trains, and ends up with the sum; the others have blocks only.
+  private let shards: [StorageBox]
+  /// Gradients of readout and heads, one for each view; the first view's are in the first shard.
+  private let headGradients: [StorageBox]
   private var optimiser: AdamW
   private let encoderPass: any EncoderPass
-  let batchPlan: BatchPlan
-  let batch: Storage
+  private let memory: BatchMemory
+  private let work: Storage
+  private let weightPenalties: [any WeightPenalty]
   let workers: Workers
 
-  static let laneCount = 4
+  static let shardCount = 4
 
   /// Allocates everything that training needs; fill `parameters` and call ``begin()``.
-  package init(_ stage: Stage, _ options: TrainingOptions, workers: Workers) {
-    precondition(options.batch >= 2, "a batch of \(options.batch): contrast needs two images")
+  package init(
+    _ stage: Stage, _ options: TrainingOptions, workers: Workers, lastBlock: LastBlock = .readout
+  ) {
     self.stage = stage
     self.options = options
     self.workers = workers
+    let objective = stage.model.objective
     parameters = Storage(stage.model.layout)
     reference = StorageBox(stage.range)
-    target = options.ssl.predicts ? StorageBox(stage.range) : nil
-    lanes = (0..<Self.laneCount).map { StorageBox($0 == 0 ? stage.range : stage.blockRange) }
-    secondView = StorageBox(stage.headRange)
+    target = objective.branches.contains(.target) ? StorageBox(stage.range) : nil
+    let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.range : stage.blockRange) }
+    self.shards = shards
+    headGradients = (0..<objective.views).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
     optimiser = AdamW(stage.range, moving: stage.optimised, weightDecay: options.weightDecay)
-    encoderPass = stage.model.encoder.makePass(PassSettings(stage, options), workers: workers)
-    batchPlan = BatchPlan(stage, options)
-    batch = Storage(batchPlan.layout)
+    encoderPass = stage.model.encoder.makePass(
+      PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
+    memory = BatchMemory(stage, options)
+    work = Storage(memory.layout)
+    weightPenalties = options.weightPenalties
   }
 
   /// Takes the parameters as they are now as the global model as received; the target branch starts there.
@@ -51,25 +56,22 @@ package final class Trainer {
     target?.storage.copy(stage.range, from: parameters)
   }
 
-  /// The gradients of the last step; frozen parameters have none, and asking for them traps.
-  package func gradient(_ slot: Slot) -> Matrix { lanes[0].storage[slot] }
-
-  /// One optimiser step on B images; `write(view, image, worker, pixels)` gives view 0 or 1 of image
-  /// 0 ..< B as [C, H, W], or, with `features`, what the frozen prefix makes of it. Returns the loss before
-  /// the step.
-  package func step(learningRate: Float, features: Bool = false, _ write: ViewWriter) -> Float {
-    precondition(!features || !stage.trainsStem, "without a frozen prefix there are images alone")
-    for lane in lanes { lane.storage.clear() }
-    secondView.storage.clear()
-    let (pooled, d) = (batch[batchPlan.pooled], batch[batchPlan.pooledGradients])
-    encoderPass.forward(parameters, into: pooled, branches: branches, features: features, write)
-    var loss = compare()
-    encoderPass.backward(d, parameters, pooled: pooled, into: lanes, features: features, write)
-    for lane in lanes.dropFirst() {
-      Elementwise.add(lane.storage[stage.blockRange], to: lanes[0].storage[stage.blockRange])
+  /// One optimiser step. Returns the loss before it.
+  package func step(learningRate: Float, _ images: Minibatch) -> LossTerms {
+    precondition(images.count == options.batch, "\(images.count) images for a batch of \(options.batch)")
+    for shard in shards + headGradients { shard.storage.clear() }
+    let batch = pooled(images)
+    encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
+    var loss = memory.objective.run(batch, parameters, work, workers)
+    encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards)
+    sumGradients()
+    for penalty in weightPenalties {
+      loss.add(
+        penalty.name,
+        penalty.loss(
+          parameters, reference: reference.storage, ranges: stage.optimised, adding: shards[0].storage))
     }
-    loss += addProximalTerm()
-    optimiser.step(parameters, lanes[0].storage, learningRate: learningRate, workers)
+    optimiser.step(parameters, shards[0].storage, learningRate: learningRate, workers)
     encoderPass.updateBuffers(parameters)
     if let target {
       Elementwise.blend(parameters[stage.range], into: target.storage.all, keeping: options.momentum)
@@ -77,31 +79,67 @@ package final class Trainer {
     return loss
   }
 
-  /// What the last step's batch tells about collapse; nil where it holds a number that is not finite.
-  package var monitors: CollapseMonitors? {
-    CollapseMonitors(
-      projections: batch[batchPlan.projections], representations: batch[batchPlan.representations])
+  private func pooled(_ images: Minibatch) -> PooledBatch {
+    PooledBatch(
+      pooled: work[memory.pooled], gradients: work[memory.gradients],
+      branches: memory.branches.map { branch, pooled in
+        PooledBranch(
+          branch: branch, parameters: branch == .target ? target ?? reference : reference,
+          pooled: work[pooled])
+      },
+      headGradients: headGradients, images: images)
   }
 
-  /// The branches beside the online one.
-  private var branches: [EncoderBranch] {
-    var branches: [EncoderBranch] = []
-    if let reference = batchPlan.reference {
-      branches.append(
-        EncoderBranch(parameters: self.reference, pooled: batch[reference.branch.pooled]))
+  private func sumGradients() {
+    for shard in shards.dropFirst() {
+      Elementwise.add(shard.storage[stage.blockRange], to: shards[0].storage[stage.blockRange])
     }
-    if let target, case .prediction(let prediction) = batchPlan.objective {
-      branches.append(EncoderBranch(parameters: target, pooled: batch[prediction.target.pooled]))
+    for view in headGradients.dropFirst() {
+      Elementwise.add(view.storage.all, to: shards[0].storage[stage.headRange])
     }
-    return branches
+  }
+
+  /// The gradients of the last step; frozen parameters have none, and asking for them traps.
+  package func gradient(_ slot: Slot) -> Matrix { shards[0].storage[slot] }
+
+  /// What the last step's batch tells about collapse; nil where the objective cannot collapse, or where the batch holds a
+  /// number that is not finite.
+  package var monitors: CollapseMonitors? { memory.objective.monitors(work) }
+}
+
+/// The memory of a batch behind the encoder: what its last block leaves, and what the objective needs.
+struct BatchMemory: Sendable {
+  private(set) var layout = Layout(alignment: 16)
+  /// Pooled features and their gradients [V·B, F].
+  let pooled, gradients: Slot
+  /// Those of the branches beside the online one.
+  let branches: [(branch: Branch, pooled: Slot)]
+  let objective: any ObjectiveStep
+
+  init(_ stage: Stage, _ options: TrainingOptions) {
+    let (encoder, objective) = (stage.model.encoder, stage.model.objective)
+    let (rows, width) = (objective.views * options.batch, encoder.pooledWidth)
+    pooled = layout.add("pooled", rows, width)
+    gradients = layout.add("pooled gradients", rows, width)
+    var branches: [(branch: Branch, pooled: Slot)] = []
+    for branch in options.branches(of: objective) {
+      branches.append((branch, layout.add("\(branch) pooled", rows, width)))
+    }
+    self.branches = branches
+    self.objective = objective.makeStep(
+      encoder, options, penalties: options.representationPenalties, in: &layout)
   }
 }
 
 extension PassSettings {
-  /// Two views of each image through a stage.
-  init(_ stage: Stage, _ options: TrainingOptions) {
+  /// A stage's images in the views of its objective.
+  init(_ stage: Stage, _ options: TrainingOptions, lastBlock: LastBlock) {
+    let views = stage.model.objective.views
+    let rows = views * options.batch
+    // Whole chunks, at most the batch's.
+    let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
     self.init(
-      trainedBlocks: stage.trainedBlocks, trainsStem: stage.trainsStem, views: 2, batch: options.batch,
-      chunk: options.chunk, keptRows: options.keptRows, fullLastBlock: options.fullLastBlock)
+      trainedBlocks: stage.trainedBlocks, trainsStem: stage.trainsStem, views: views, batch: options.batch,
+      chunk: options.chunk, keptRows: kept ?? rows, lastBlock: lastBlock)
   }
 }

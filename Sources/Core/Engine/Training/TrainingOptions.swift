@@ -2,7 +2,6 @@ import Foundation
 
 /// The settings of one local training, or of one calibration.
 package struct TrainingOptions: Sendable, Hashable {
-  package var ssl: SelfSupervision
   /// μ, how much of the target branch a step keeps, where the loss has one.
   package var momentum: Float
   /// τ of every contrastive loss.
@@ -19,24 +18,15 @@ package struct TrainingOptions: Sendable, Hashable {
   /// Images that a worker takes through the encoder at a time: enough for good matrix products, few enough
   /// that their tokens stay in the second-level cache.
   package var chunk: Int
-  /// All tokens through the last block, where the class token's path gives the same: for comparison.
-  package var fullLastBlock = false
-  /// Rows of the 2B whose traces are kept at a time; nil for all. With fewer, a step computes the encoder
+  /// Rows of the batch, in all views, whose traces are kept at a time; nil for all. With fewer, a step computes the encoder
   /// twice: once for the loss, and again slice by slice for the gradients, which are the same to the bit.
   package var slice: Int?
 
-  /// The rows kept at a time: whole chunks, at most the batch's.
-  package var keptRows: Int {
-    guard let slice else { return 2 * batch }
-    return min((slice + chunk - 1) / chunk * chunk, 2 * batch)
-  }
-
   package init(
-    ssl: SelfSupervision = .simclr, momentum: Float = 0.99, temperature: Float = 0.05, alignment: Float = 0,
+    momentum: Float = 0.99, temperature: Float = 0.05, alignment: Float = 0,
     proximal: Float = 0, batch: Int, epochs: Int = 1,
     weightDecay: Float = 1e-5, schedule: LearningRateSchedule, chunk: Int = 8
   ) {
-    self.ssl = ssl
     self.momentum = momentum
     self.temperature = temperature
     self.alignment = alignment
@@ -48,11 +38,18 @@ package struct TrainingOptions: Sendable, Hashable {
     self.chunk = chunk
   }
 
-  /// Whether anything compares with the global model as received.
-  package var usesReference: Bool { alignment != 0 }
+  /// The regularisers on the weights.
+  var weightPenalties: [any WeightPenalty] { proximal == 0 ? [] : [Proximal(weight: proximal)] }
 
-  /// Branches beside the online one.
-  package var branches: Int { (usesReference ? 1 : 0) + (ssl.predicts ? 1 : 0) }
+  /// The regularisers on what the objective compares.
+  var representationPenalties: [any RepresentationPenalty] {
+    alignment == 0 ? [] : [Alignment(weight: alignment, temperature: temperature)]
+  }
+
+  /// The branches beside the online one: of an objective, and of what regularises it.
+  package func branches(of objective: any Objective) -> [Branch] {
+    (representationPenalties.contains { $0.usesReference } ? [.reference] : []) + objective.branches
+  }
 }
 
 /// The learning rate over the part of a stage that one local training covers.
@@ -64,21 +61,27 @@ package struct LearningRateSchedule: Sendable, Hashable {
   }
 
   package var kind: Kind
-  /// The rate at the start of the stage, already multiplied by batch / 256.
+  /// The full rate, already multiplied by batch / 256.
   package var rate: Float
   /// Where in the stage this training starts and ends, 0 … 1.
   package var (from, to): (Float, Float)
+  /// The share of the training's steps over which the rate first rises along a line.
+  package var warmUp: Double
 
-  package init(_ kind: Kind = .constant, rate: Float, from: Float = 0, to: Float = 1) {
-    (self.kind, self.rate, self.from, self.to) = (kind, rate, from, to)
+  package init(
+    _ kind: Kind = .constant, rate: Float, from: Float = 0, to: Float = 1, warmUp: Double = 0
+  ) {
+    (self.kind, self.rate, self.from, self.to, self.warmUp) = (kind, rate, from, to, warmUp)
   }
 
   /// The rate of step `step` of `steps`, counted from 0.
   package func rate(step: Int, of steps: Int) -> Float {
+    let rising = Int((Double(steps) * warmUp).rounded(.up))
+    if step < rising { return rate * Float(step + 1) / Float(rising) }
     switch kind {
     case .constant: return rate
     case .cosine:
-      let progress = from + (to - from) * Float(step) / Float(max(steps, 1))
+      let progress = from + (to - from) * Float(step - rising) / Float(max(steps - rising, 1))
       return rate * 0.5 * (1 + cos(.pi * progress))
     }
   }

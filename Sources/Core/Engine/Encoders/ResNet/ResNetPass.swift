@@ -31,16 +31,16 @@ final class ResNetPass {
 
 extension ResNetPass: EncoderPass {
   func forward(
-    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
-    _ write: ViewWriter
+    _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch]
   ) {
     let input = memory[plan.input]
     let depth = settings.trainedBlocks.lowerBound
     eachChunk(of: settings.chunk) { rows, worker in
       func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
-        write(row / settings.batch, row % settings.batch, worker, place)
+        images.write(
+          view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
       }
-      guard !settings.trainsStem && !features else {
+      guard !settings.trainsStem && !images.givesFeatures else {
         for row in rows { give(row, input.row(row)) }
         return
       }
@@ -122,8 +122,8 @@ extension ResNetPass: EncoderPass {
   }
 
   func backward(
-    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
-    _ write: ViewWriter
+    _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
+    into shards: [StorageBox]
   ) {
     var (dy, other) = (0, 1)
     let area = encoder.lastArea
@@ -140,7 +140,7 @@ extension ResNetPass: EncoderPass {
       let below = index > 0 ? plan.blocks[index - 1].output : plan.stem?.output
       backpropagate(
         blocks[index], plan.blocks[index], memory[below ?? plan.input], from: dy, to: other,
-        needsInput: below != nil, parameters, lanes)
+        needsInput: below != nil, parameters, shards)
       swap(&dy, &other)
     }
     guard let stem = plan.stem else { return }
@@ -149,13 +149,13 @@ extension ResNetPass: EncoderPass {
     eachChunk(of: settings.chunk) { rows, _ in
       Elementwise.reluBackward(d.rows(rows), output: y.rows(rows))
     }
-    backpropagate(encoder.stem, stem.unit, d, memory[plan.input], adding: nil, parameters, lanes)
+    backpropagate(encoder.stem, stem.unit, d, memory[plan.input], adding: nil, parameters, shards)
   }
 
   /// The gradient of a block's output, in buffer `from`, becomes that of its input, in buffer `to`.
   private func backpropagate(
     _ block: BasicBlock, _ trace: Plan.Block, _ x: Matrix, from: Int, to: Int, needsInput: Bool,
-    _ parameters: borrowing Storage, _ lanes: [StorageBox]
+    _ parameters: borrowing Storage, _ shards: [StorageBox]
   ) {
     let (d, copy) = (gradient(from, columns: block.outputSize), gradient(2, columns: block.outputSize))
     let middle = gradient(3, columns: block.first.convolution.outputSize)
@@ -167,14 +167,14 @@ extension ResNetPass: EncoderPass {
       Elementwise.fill(middle.rows(rows), 0)
       Elementwise.fill(dx.rows(rows), 0)
     }
-    backpropagate(block.second, trace.second, copy, hidden, adding: middle, parameters, lanes)
+    backpropagate(block.second, trace.second, copy, hidden, adding: middle, parameters, shards)
     eachChunk(of: settings.chunk) { rows, _ in
       Elementwise.reluBackward(middle.rows(rows), output: hidden.rows(rows))
     }
     backpropagate(
-      block.first, trace.first, middle, x, adding: needsInput ? dx : nil, parameters, lanes)
+      block.first, trace.first, middle, x, adding: needsInput ? dx : nil, parameters, shards)
     if let shortcut = block.shortcut, let unit = trace.shortcut {
-      backpropagate(shortcut, unit, d, x, adding: needsInput ? dx : nil, parameters, lanes)
+      backpropagate(shortcut, unit, d, x, adding: needsInput ? dx : nil, parameters, shards)
     } else if needsInput {
       eachChunk(of: settings.chunk) { rows, _ in Elementwise.add(d.rows(rows), to: dx.rows(rows)) }
     }
@@ -183,22 +183,22 @@ extension ResNetPass: EncoderPass {
   /// Through normalisation and convolution; `dy` is overwritten.
   private func backpropagate(
     _ unit: BasicBlock.Unit, _ trace: Plan.Unit, _ dy: Matrix, _ x: Matrix, adding dx: Matrix?,
-    _ parameters: borrowing Storage, _ lanes: [StorageBox]
+    _ parameters: borrowing Storage, _ shards: [StorageBox]
   ) {
     let (output, group) = (memory[trace.output], unit.convolution.group)
     workers.run(unit.norm.channels) { channel, _ in
       for view in 0..<settings.views {
         unit.norm.backward(
           views(dy, view), input: views(output, view), channel: channel,
-          trace.statistics.statistics(memory, view: view), parameters, lanes[0].storage)
+          trace.statistics.statistics(memory, view: view), parameters, shards[0].storage)
       }
     }
-    workers.run(lanes.count) { lane, worker in
-      for first in stride(from: lane * group, to: settings.rows, by: lanes.count * group) {
+    workers.run(shards.count) { shard, worker in
+      for first in stride(from: shard * group, to: settings.rows, by: shards.count * group) {
         let rows = first..<min(first + group, settings.rows)
         unit.convolution.backward(
           dy.rows(rows), input: x.rows(rows), adding: dx?.rows(rows), runners[worker].scratch, parameters,
-          lanes[lane].storage)
+          shards[shard].storage)
       }
     }
   }

@@ -58,19 +58,3 @@ package struct EncoderConfiguration: Sendable, Hashable, Codable {
   /// Numbers in an image: channels x image x image.
   package var imageSize: Int { channels * image * image }
 }
-
-/// The heads that a self-supervised loss needs and that are thrown away after training.
-///
-/// The projector is D-hidden-hidden-output; the predictor (MoCo v3, BYOL) output-hidden-output.
-package struct HeadConfiguration: Sendable, Hashable, Codable {
-  package var hidden: Int
-  package var output: Int
-  /// Whether the heads' linear layers have a bias.
-  package var bias: Bool
-
-  package init(hidden: Int = 512, output: Int = 256, bias: Bool = false) {
-    self.hidden = hidden
-    self.output = output
-    self.bias = bias
-  }
-}

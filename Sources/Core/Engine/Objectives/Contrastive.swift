@@ -43,3 +43,51 @@ package struct NTXent: Sendable {
     return Float(total / Double(z.rows))
   }
 }
+
+/// SimCLR: every projection against all others of the batch.
+package struct ContrastiveObjective: ProjectionObjective {
+  package let branches: [Branch] = []
+  package let projector: ProjectionHead
+
+  init(_ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
+    projector = ProjectionHead.projector(heads, width: width, in: &layout)
+  }
+
+  package var projectionHeads: [ProjectionHead] { [projector] }
+
+  package func operations(passes: Int) -> Int { passes * projector.operations }
+
+  package func makeStep(
+    _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
+    in layout: inout Layout
+  ) -> any ObjectiveStep {
+    let batch = options.batch
+    return Step(
+      projections: Projections(projector, encoder, batch: batch, in: &layout),
+      loss: NTXent(batch: batch, width: projector.output, in: &layout),
+      penalties: ProjectionPenalties(penalties, batch: batch, width: projector.output, in: &layout),
+      temperature: options.temperature)
+  }
+
+  private struct Step: ObjectiveStep {
+    let projections: Projections
+    let loss: NTXent
+    let penalties: ProjectionPenalties
+    let temperature: Float
+
+    func run(
+      _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
+    ) -> LossTerms {
+      let (z, dz) = (work[projections.output], work[projections.gradients])
+      penalties.prepare(projections, batch, work, workers)
+      projections.forward(batch.pooled, into: z, parameters, work, workers)
+      Elementwise.fill(dz, 0)
+      var terms = LossTerms("contrastive", loss.loss(z, adding: dz, temperature: temperature, work))
+      penalties.add(to: &terms, z, adding: dz, work)
+      projections.backward(batch, parameters, work, workers)
+      return terms
+    }
+
+    func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }
+  }
+}

@@ -2,7 +2,7 @@
 /// without affine part for the last (arXiv 2104.02057).
 ///
 /// B images of one view; widths are input, hidden …, output.
-package struct Head: Sendable {
+package struct ProjectionHead: Sendable {
   package let widths: [Int]
   package let linears: [Linear]
   package let norms: [BatchNorm]
@@ -25,6 +25,31 @@ package struct Head: Sendable {
   /// Width of what comes out.
   package var output: Int { widths[widths.count - 1] }
 
+  /// The projector behind representations of `width`: width-hidden-hidden-output.
+  package static func projector(
+    _ heads: HeadConfiguration, width: Int, in layout: inout Layout
+  ) -> ProjectionHead {
+    layout.part = "projector"
+    return ProjectionHead(
+      "projector", widths: [width, heads.hidden, heads.hidden, heads.output], bias: heads.bias, in: &layout)
+  }
+
+  /// The predictor of MoCo v3 and BYOL behind the projector: output-hidden-output.
+  package static func predictor(_ heads: HeadConfiguration, in layout: inout Layout) -> ProjectionHead {
+    layout.part = "predictor"
+    return ProjectionHead(
+      "predictor", widths: [heads.output, heads.hidden, heads.output], bias: heads.bias, in: &layout)
+  }
+
+  /// As nn.Linear starts: biases 0, normalisations 1 and 0.
+  static func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
+    if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
+    return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
+  }
+
+  /// Floating-point operations of an image forward: products alone.
+  package var operations: Int { zip(widths, widths.dropFirst()).reduce(0) { $0 + 2 * $1.0 * $1.1 } }
+
   /// What the backward pass needs, layer by layer: layer i's output after ReLU and, for all but the last,
   /// room for that output's gradient, each [B, widths[i + 1]].
   package struct Trace {
@@ -41,7 +66,7 @@ package struct Head: Sendable {
     private let slots: [(normalised: Slot, scale: Slot, output: Slot)]
     private let gradients: [Slot]
 
-    package init(_ head: Head, rows: Int, in layout: inout Layout) {
+    package init(_ head: ProjectionHead, rows: Int, in layout: inout Layout) {
       var slots: [(normalised: Slot, scale: Slot, output: Slot)] = []
       for width in head.widths.dropFirst() {
         let normalised = layout.add("normalised", rows, width)
@@ -94,5 +119,21 @@ package struct Head: Sendable {
       if index > 0 { Elementwise.reluBackward(below, output: input) }
       gradient = below
     }
+  }
+}
+
+/// The heads that a self-supervised loss needs and that are thrown away after training.
+///
+/// The projector is D-hidden-hidden-output; the predictor (MoCo v3, BYOL) output-hidden-output.
+package struct HeadConfiguration: Sendable, Hashable, Codable {
+  package var hidden: Int
+  package var output: Int
+  /// Whether the heads' linear layers have a bias.
+  package var bias: Bool
+
+  package init(hidden: Int = 512, output: Int = 256, bias: Bool = false) {
+    self.hidden = hidden
+    self.output = output
+    self.bias = bias
   }
 }

@@ -40,49 +40,41 @@ package struct PassSettings: Sendable {
   package var chunk: Int
   /// Rows whose traces are kept at a time, where a family can do with less than all.
   package var keptRows: Int
-  /// All of the last block, where less would do.
-  package var fullLastBlock = false
+  /// How much of the last block is computed.
+  package var lastBlock: LastBlock
 
   package init(
     trainedBlocks: Range<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    fullLastBlock: Bool = false
+    lastBlock: LastBlock = .readout
   ) {
     (self.trainedBlocks, self.trainsStem) = (trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
-    (self.keptRows, self.fullLastBlock) = (keptRows, fullLastBlock)
+    (self.keptRows, self.lastBlock) = (keptRows, lastBlock)
   }
 
   /// All images in all views: row v·B + i is view v of image i.
   package var rows: Int { views * batch }
 }
 
-/// Gives view `view` of image `image` as [C, H, W], or, where a step asks for features, as what the frozen
-/// part makes of it; `worker` says whose scratch may be used.
-package typealias ViewWriter = (
-  _ view: Int, _ image: Int, _ worker: Int, _ place: UnsafeMutablePointer<Float>
-) -> Void
-
-/// Another copy of what trains, through which a batch goes forward alone: the global model as received, or
-/// the target branch.
-package struct EncoderBranch {
-  package let parameters: StorageBox
-  /// What the last block leaves of the batch [rows, F].
-  package let pooled: Matrix
+/// How much of an encoder's last block a pass computes.
+package enum LastBlock: Sendable, Hashable {
+  /// What the readout needs of it.
+  case readout
+  /// All of it, for comparison: the result is the same.
+  case whole
 }
 
 /// The encoder's side of an optimiser step: a batch forward to its pooled features, and back from their
 /// gradients. The frozen part is shared by all branches.
 package protocol EncoderPass: AnyObject {
-  /// Fills `pooled` [rows, F] and that of every branch. With `features`, `write` gives what the frozen part
-  /// makes of an image instead of the image.
+  /// Fills `pooled` [rows, F] and that of every branch.
   func forward(
-    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
-    _ write: ViewWriter)
-  /// Adds the gradients of what trains, from `d`, that of the pooled features [rows, F], to the lanes: each
-  /// lane sums its own chunks in order, whoever computes them. `d` is overwritten.
+    _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch])
+  /// Adds the gradients of what trains, from `d`, that of the pooled features [rows, F], to the shards: each
+  /// shard sums its own chunks in order, whichever worker computes them. `d` is overwritten.
   func backward(
-    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
-    _ write: ViewWriter)
+    _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
+    into shards: [StorageBox])
   /// After an optimiser step: running statistics take in what the last forward pass saw.
   func updateBuffers(_ parameters: borrowing Storage)
 }

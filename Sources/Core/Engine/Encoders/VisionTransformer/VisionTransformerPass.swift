@@ -18,7 +18,7 @@ final class VisionTransformerPass {
     plan = Plan(encoder, settings)
     memory = Storage(plan.layout)
     runners = (0..<workers.count).map { _ in VisionTransformerRunner(encoder, chunk: settings.chunk) }
-    lastBlock = settings.fullLastBlock ? nil : encoder.layers.last.map { ClassTokenBlock($0) }
+    lastBlock = settings.lastBlock == .whole ? nil : encoder.layers.last.map { ClassTokenBlock($0) }
   }
 
   private var chunks: Range<Int> { 0..<(settings.rows + settings.chunk - 1) / settings.chunk }
@@ -64,34 +64,29 @@ final class VisionTransformerPass {
 
 extension VisionTransformerPass: EncoderPass {
   func forward(
-    _ parameters: borrowing Storage, into pooled: Matrix, branches: [EncoderBranch], features: Bool,
-    _ write: ViewWriter
+    _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch]
   ) {
     let kept = slices.count == 1 ? slices[0] : nil
     workers.run(chunks.count) { chunk, worker in
-      let runner = runners[worker]
-      encode(chunk, runner, keeping: kept, parameters, into: pooled, branches, features: features) {
-        write($0, $1, worker, $2)
-      }
+      encode(chunk, worker, keeping: kept, parameters, images, into: pooled, branches)
     }
   }
 
   /// Takes a chunk to its class tokens; `slice` is where the trained blocks keep their traces, nil where they
   /// keep none.
   private func encode(
-    _ chunk: Int, _ runner: VisionTransformerRunner, keeping slice: Range<Int>?,
-    _ parameters: borrowing Storage, into pooled: Matrix, _ branches: [EncoderBranch], features: Bool,
-    _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
+    _ chunk: Int, _ worker: Int, keeping slice: Range<Int>?, _ parameters: borrowing Storage,
+    _ images: Minibatch, into pooled: Matrix, _ branches: [PooledBranch]
   ) {
-    let rows = rows(of: chunk)
+    let (rows, runner) = (rows(of: chunk), runners[worker])
     let places = slice.map { self.places(of: chunk, in: $0) }
     let patches = places.flatMap { self.patches($0) } ?? runner.patches(rows.count)
     let x = runner.tokens(rows.count)
     func give(_ index: Int, _ place: UnsafeMutablePointer<Float>) {
       let row = rows.lowerBound + index
-      write(row / settings.batch, row % settings.batch, place)
+      images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
     }
-    if features {
+    if images.givesFeatures {
       for index in 0..<rows.count { give(index, x.row(index * encoder.configuration.tokens)) }
     } else {
       runner.cut(rows.count, into: patches, give)
@@ -131,23 +126,21 @@ extension VisionTransformerPass: EncoderPass {
   // MARK: - Back
 
   func backward(
-    _ d: Matrix, _ parameters: borrowing Storage, pooled: Matrix, into lanes: [StorageBox], features: Bool,
-    _ write: ViewWriter
+    _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
+    into shards: [StorageBox]
   ) {
     for slice in slices {
       if slices.count > 1 {
         workers.run(slice.count) { task, worker in
           encode(
-            slice.lowerBound + task, runners[worker], keeping: slice, parameters, into: pooled, [],
-            features: features
-          ) { write($0, $1, worker, $2) }
+            slice.lowerBound + task, worker, keeping: slice, parameters, images, into: pooled, [])
         }
       }
-      workers.run(lanes.count) { lane, worker in
-        for chunk in slice where chunk % lanes.count == lane {
+      workers.run(shards.count) { shard, worker in
+        for chunk in slice where chunk % shards.count == shard {
           let rows = rows(of: chunk)
           backpropagate(
-            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, lanes[lane].storage)
+            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, shards[shard].storage)
         }
       }
     }

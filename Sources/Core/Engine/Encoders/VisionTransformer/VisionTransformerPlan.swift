@@ -15,11 +15,12 @@ extension VisionTransformerPass {
       let (c, kept) = (encoder.configuration, settings.keptRows)
       patches = settings.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
       var blocks: [EncoderBlock.TracePlan] = []
-      for _ in settings.trainedBlocks.dropLast(settings.fullLastBlock ? 0 : 1) {
+      for _ in settings.trainedBlocks.dropLast(settings.lastBlock == .whole ? 0 : 1) {
         blocks.append(EncoderBlock.TracePlan(images: kept, c.block, in: &layout))
       }
       self.blocks = blocks
-      last = settings.fullLastBlock ? nil : ClassTokenBlock.TracePlan(images: kept, c.block, in: &layout)
+      last =
+        settings.lastBlock == .whole ? nil : ClassTokenBlock.TracePlan(images: kept, c.block, in: &layout)
     }
   }
 }

@@ -1,0 +1,134 @@
+/// BYOL's loss (arXiv 2006.07733, equation 2): 2 - 2 cos(q, k), the mean over the batch; the keys get no
+/// gradient.
+///
+/// B images, P = width of a projection.
+package struct CosineDistance: Sendable {
+  private let unitQueries, unitKeys, gradient, queryLengths, keyLengths: Slot
+
+  /// Adds the loss's work space for batches of `batch` images to a layout.
+  package init(batch: Int, width: Int, in layout: inout Layout) {
+    unitQueries = layout.add("unit queries", batch, width)
+    unitKeys = layout.add("unit keys", batch, width)
+    gradient = layout.add("unit gradients", batch, width)
+    queryLengths = layout.add("query lengths", batch)
+    keyLengths = layout.add("key lengths", batch)
+  }
+
+  /// Returns the loss and adds its gradient to dq.                             q, k, dq [B, P]
+  package func loss(_ q: Matrix, _ k: Matrix, adding dq: Matrix, _ work: borrowing Storage) -> Float {
+    let (uq, uk, du) = (work[unitQueries], work[unitKeys], work[gradient])
+    precondition(q.rows == uq.rows && k.rows == uk.rows && q.columns == uq.columns)
+    UnitRows.forward(q, into: uq, lengths: work[queryLengths])
+    UnitRows.forward(k, into: uk, lengths: work[keyLengths])
+    var total: Double = 0
+    let scale = -2 / Float(q.rows)
+    for r in 0..<q.rows {
+      total += 2 - 2 * Double(Elementwise.dot(uq.row(r), uk.row(r), count: q.columns))
+      for c in 0..<q.columns { du[r, c] = scale * uk[r, c] }
+    }
+    UnitRows.backward(du, output: uq, lengths: work[queryLengths], adding: dq, scale: 1)
+    return Float(total / Double(q.rows))
+  }
+}
+
+/// MoCo v3 and BYOL: the prediction from one view against the target branch's projection of the other.
+package struct PredictiveObjective: ProjectionObjective {
+  package let branches = [Branch.target]
+  package let projector, predictor: ProjectionHead
+  private let loss: SelfSupervision
+
+  init(_ loss: SelfSupervision, _ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
+    self.loss = loss
+    projector = ProjectionHead.projector(heads, width: width, in: &layout)
+    predictor = ProjectionHead.predictor(heads, in: &layout)
+  }
+
+  package var projectionHeads: [ProjectionHead] { [projector, predictor] }
+
+  /// The predictor is in no other branch.
+  package func operations(passes: Int) -> Int { passes * projector.operations + 3 * predictor.operations }
+
+  package func makeStep(
+    _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
+    in layout: inout Layout
+  ) -> any ObjectiveStep {
+    let (batch, width) = (options.batch, projector.output)
+    let projections = Projections(projector, encoder, batch: batch, in: &layout)
+    var traces: [ProjectionHead.TracePlan] = []
+    for _ in 0..<2 { traces.append(ProjectionHead.TracePlan(predictor, rows: batch, in: &layout)) }
+    return Step(
+      predictor: predictor, projections: projections, traces: traces,
+      keys: layout.add("target projections", 2 * batch, width),
+      gradients: layout.add("prediction gradients", 2 * batch, width),
+      inputGradients: layout.add("prediction input gradients", 2 * batch, width),
+      distance: loss == .byol
+        ? .cosine(CosineDistance(batch: batch, width: width, in: &layout))
+        : .infoNCE(InfoNCE(batch: batch, width: width, in: &layout), temperature: options.temperature),
+      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
+  }
+
+  private struct Step: ObjectiveStep {
+    let predictor: ProjectionHead
+    let projections: Projections
+    /// The predictor's, one a view.
+    let traces: [ProjectionHead.TracePlan]
+    /// k, the target branch's projections, and gradients of predictions and of what they are made from [2B, P].
+    let keys, gradients, inputGradients: Slot
+    let distance: Distance
+    let penalties: ProjectionPenalties
+
+    enum Distance: Sendable {
+      case infoNCE(InfoNCE, temperature: Float)
+      case cosine(CosineDistance)
+    }
+
+    func run(
+      _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
+    ) -> LossTerms {
+      let (z, dz) = (work[projections.output], work[projections.gradients])
+      penalties.prepare(projections, batch, work, workers)
+      let target = batch.branch(.target)
+      projections.forward(target.pooled, into: work[keys], target.parameters.storage, work, workers)
+      projections.forward(batch.pooled, into: z, parameters, work, workers)
+      Elementwise.fill(dz, 0)
+      var terms = LossTerms("predictive", predict(batch, z, adding: dz, parameters, work, workers))
+      penalties.add(to: &terms, z, adding: dz, work)
+      projections.backward(batch, parameters, work, workers)
+      return terms
+    }
+
+    /// l(q1, k2) + l(q2, k1) with q = P(z); adds the gradient to dz.
+    private func predict(
+      _ batch: PooledBatch, _ z: Matrix, adding dz: Matrix, _ parameters: borrowing Storage,
+      _ work: borrowing Storage, _ workers: Workers
+    ) -> Float {
+      let dq = work[gradients]
+      workers.run(2) { view, _ in
+        predictor.forward(z.rows(projections.rows(of: view)), traces[view].trace(work), parameters)
+      }
+      Elementwise.fill(dq, 0)
+      var loss: Float = 0
+      for view in 0..<2 {
+        let q = traces[view].trace(work).output
+        let k = work[keys].rows(projections.rows(of: 1 - view))
+        let d = dq.rows(projections.rows(of: view))
+        switch distance {
+        case .infoNCE(let infoNCE, let temperature):
+          loss += infoNCE.loss(q, k, adding: d, temperature: temperature, work)
+        case .cosine(let cosine): loss += cosine.loss(q, k, adding: d, work)
+        }
+      }
+      workers.run(2) { view, _ in
+        let rows = projections.rows(of: view)
+        let input = work[inputGradients].rows(rows)
+        predictor.backward(
+          dq.rows(rows), input: z.rows(rows), into: input, traces[view].trace(work), parameters,
+          batch.headGradients[view].storage)
+        Elementwise.add(input, to: dz.rows(rows))
+      }
+      return loss
+    }
+
+    func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }
+  }
+}

@@ -1,0 +1,147 @@
+/// A batch from pooled features to representations, and back: the encoder's readout.
+///
+/// R rows, F = pooled width, D = width of a representation.
+struct Representing: Sendable {
+  private let readout: Readout
+  private let trace: Readout.TracePlan
+  /// Representations and their gradients [R, D].
+  let representations, gradients: Slot
+
+  init(_ encoder: any Encoder, rows: Int, in layout: inout Layout) {
+    let width = encoder.configuration.output
+    readout = encoder.readout
+    trace = readout.tracePlan(rows: rows, width: width, in: &layout)
+    representations = layout.add("representations", rows, width)
+    gradients = layout.add("representation gradients", rows, width)
+  }
+
+  /// Representations of `rows` of `pooled` [R, F].
+  func forward(
+    _ pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage, _ work: borrowing Storage
+  ) {
+    readout.forward(
+      pooled.rows(rows), into: work[representations].rows(rows), trace, rows: rows, work, parameters)
+  }
+
+  /// The gradient of `rows` of the pooled features, from that of their representations.
+  func backward(
+    into gradients: Matrix, pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage,
+    _ work: borrowing Storage, adding headGradients: borrowing Storage
+  ) {
+    readout.backward(
+      work[self.gradients].rows(rows), input: pooled.rows(rows), into: gradients.rows(rows), trace,
+      rows: rows, work, parameters, headGradients)
+  }
+}
+
+/// An objective that compares projections of two views.
+package protocol ProjectionObjective: Objective {
+  /// Its projector, and its predictor where it has one.
+  var projectionHeads: [ProjectionHead] { get }
+}
+
+extension ProjectionObjective {
+  package var views: Int { 2 }
+  package var needsLabels: Bool { false }
+
+  package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
+    ProjectionHead.distribution(of: entry)
+  }
+}
+
+/// Two views of a batch through readout and projector, and back: z = H(readout(pooled)). Each view is a worker's, since
+/// batch statistics are of one view at a time.
+///
+/// B images, P = width of a projection; row v·B + i is view v of image i.
+struct Projections: Sendable {
+  private let projector: ProjectionHead
+  private let representing: Representing
+  /// One a view.
+  private let traces: [ProjectionHead.TracePlan]
+  /// z and its gradient [2B, P].
+  let output, gradients: Slot
+  let batch: Int
+
+  init(_ projector: ProjectionHead, _ encoder: any Encoder, batch: Int, in layout: inout Layout) {
+    precondition(batch >= 2, "a batch of \(batch): contrast needs two images")
+    (self.projector, self.batch) = (projector, batch)
+    representing = Representing(encoder, rows: 2 * batch, in: &layout)
+    var traces: [ProjectionHead.TracePlan] = []
+    for _ in 0..<2 { traces.append(ProjectionHead.TracePlan(projector, rows: batch, in: &layout)) }
+    self.traces = traces
+    output = layout.add("projections", 2 * batch, projector.output)
+    gradients = layout.add("projection gradients", 2 * batch, projector.output)
+  }
+
+  func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
+
+  /// Fills `z`, which is ``output`` or that of another branch. What the way back needs is of the last call: so the other
+  /// branches go first.
+  func forward(
+    _ pooled: Matrix, into z: Matrix, _ parameters: borrowing Storage, _ work: borrowing Storage,
+    _ workers: Workers
+  ) {
+    workers.run(2) { view, _ in
+      let (rows, trace) = (rows(of: view), traces[view].trace(work))
+      representing.forward(pooled, rows: rows, parameters, work)
+      projector.forward(work[representing.representations].rows(rows), trace, parameters)
+      Elementwise.copy(trace.output, to: z.rows(rows))
+    }
+  }
+
+  /// From ``gradients`` to those of the batch's pooled features.
+  func backward(
+    _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
+  ) {
+    workers.run(2) { view, _ in
+      let (rows, headGradients) = (rows(of: view), batch.headGradients[view])
+      projector.backward(
+        work[gradients].rows(rows), input: work[representing.representations].rows(rows),
+        into: work[representing.gradients].rows(rows), traces[view].trace(work), parameters,
+        headGradients.storage)
+      representing.backward(
+        into: batch.gradients, pooled: batch.pooled, rows: rows, parameters, work,
+        adding: headGradients.storage)
+    }
+  }
+
+  func monitors(_ work: borrowing Storage) -> CollapseMonitors? {
+    CollapseMonitors(projections: work[output], representations: work[representing.representations])
+  }
+}
+
+/// The penalties on a batch's projections, with the reference branch's projections where one compares with them.
+struct ProjectionPenalties: Sendable {
+  private let steps: [(name: String, step: any RepresentationPenaltyStep)]
+  /// g, the reference branch's projections [2B, P].
+  private let reference: Slot?
+
+  init(
+    _ penalties: [any RepresentationPenalty], batch: Int, width: Int, in layout: inout Layout
+  ) {
+    reference =
+      penalties.contains { $0.usesReference }
+      ? layout.add("reference projections", 2 * batch, width) : nil
+    var steps: [(name: String, step: any RepresentationPenaltyStep)] = []
+    for penalty in penalties {
+      steps.append((penalty.name, penalty.makeStep(batch: batch, views: 2, width: width, in: &layout)))
+    }
+    self.steps = steps
+  }
+
+  /// Takes the batch through the reference branch, before the online one.
+  func prepare(
+    _ projections: Projections, _ batch: PooledBatch, _ work: borrowing Storage, _ workers: Workers
+  ) {
+    guard let reference else { return }
+    let branch = batch.branch(.reference)
+    projections.forward(branch.pooled, into: work[reference], branch.parameters.storage, work, workers)
+  }
+
+  /// Adds their terms, and their gradients to dz.                                                     z, dz [2B, P]
+  func add(to loss: inout LossTerms, _ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) {
+    for (name, step) in steps {
+      loss.add(name, step.loss(z, reference: reference.map { work[$0] } ?? z, adding: dz, work))
+    }
+  }
+}
