@@ -96,7 +96,7 @@ struct LocalWork: Sendable {
       trainer.parameters[part.range].setBytes(try cache.read(version))
     }
     // Before training, which may outlive the files.
-    let base = assignment.codec == nil ? [] : trainer.parameters[stage.range].array()
+    let base = assignment.codec == nil ? [] : stage.trainedValues(of: trainer.parameters)
     trainer.begin()
     var last: (step: Int, steps: Int, loss: Float) = (0, 0, 0)
     let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
@@ -109,7 +109,7 @@ struct LocalWork: Sendable {
     }
     guard !progress.isStopped else { return nil }
     return Trained(
-      values: trainer.parameters[stage.range].array(), base: base, summary: summary,
+      values: stage.trainedValues(of: trainer.parameters), base: base, summary: summary,
       monitors: trainer.monitors, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
@@ -162,13 +162,12 @@ struct LocalWork: Sendable {
         cache: cache)
     }
     guard !stage.trainsStem else { return views(nil) }
-    // Stem and frozen blocks come first in the layout.
-    let frozen = 1 + stage.trainedBlocks.lowerBound
+    let frozen = stage.prefixParts.count
     let cache = try ViewCache(
       configuration.state.appendingPathComponent("views"),
       ViewCache.Contents(
         images: images.count, views: plan.local.views,
-        size: stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound),
+        size: stage.model.encoder.featureSize(behind: stage.prefixDepth),
         seed: seed, layers: assignment.parts.prefix(frozen).map(\.digest)))
     let runner = PrefixRunner(stage.model, chunk: chunk, workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts).prefix(frozen) {

@@ -76,7 +76,7 @@ package struct TrainingEstimate: Sendable {
     let source: any RowSource =
       features
       ? NoiseImages(
-        size: stage.model.encoder.featureSize(behind: stage.trainedBlocks.lowerBound), givesFeatures: true)
+        size: stage.model.encoder.featureSize(behind: stage.prefixDepth), givesFeatures: true)
       : views
     func step(_ number: Int) {
       let taken = (0..<options.batch).map { (number * options.batch + $0) % images.count }

@@ -18,7 +18,7 @@ import Wire
       #expect(fetched == snapshot.manifest.map(\.digest), "all of it, in order")
       guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
       #expect(offer.key == assignment.key && offer.base == snapshot.base)
-      #expect(offer.bytes == snapshot.stage.range.count * 4)
+      #expect(offer.bytes == snapshot.stage.count * 4)
       #expect(offer.samples == 8 && offer.steps == 1 && offer.loss.isFinite && offer.seconds > 0)
       let update = try await session.collect(offer)
       #expect(Digest(of: update) == offer.digest)
@@ -55,7 +55,7 @@ import Wire
       #expect(fetched.isEmpty)
       guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
       #expect(offer.key.stage == 2 && offer.base == second.base)
-      #expect(offer.bytes == second.stage.range.count * 4)
+      #expect(offer.bytes == second.stage.count * 4)
       try await server.finish(session)
     }
   }

@@ -83,9 +83,9 @@ import Testing
     for lastBlock in [LastBlock.readout, .whole] {
       let options = TinyViT.options(alignment: 0.3, proximal: 0.1)
       let trainer = TinyViT.trainer(stage, options, workers: 2, seed: 73, lastBlock: lastBlock)
-      TinyViT.nudge(trainer, stage.range, by: 0.02, seed: 74)
+      TinyViT.nudge(trainer, stage.ranges, by: 0.02, seed: 74)
       let loss = trainer.step(on: RandomViews(seed: 75, count: 5))
-      let trained = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
+      let trained = stage.entries
       results.append((loss, trained.flatMap { trainer.gradient($0.slot).array() }))
     }
     #expect(abs(results[0].loss - results[1].loss) < 1e-5 * abs(results[1].loss))

@@ -15,10 +15,10 @@ import Testing
     let stage = Stage(
       .layerWise, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == index)
-    #expect(stage.trainedBlocks == index - 1..<index)
+    #expect(stage.trainedBlocks == Array(index - 1..<index) && stage.prefixDepth == index - 1)
     #expect(stage.trainsStem == (index == 1))
     #expect(stage.parts.map(\.name) == Self.parts(index - 1..<index, stem: index == 1))
-    #expect(stage.range == (stage.parts.first?.range.lowerBound ?? -1)..<stage.model.layout.count)
+    #expect(stage.ranges == [(stage.parts.first?.range.lowerBound ?? -1)..<stage.model.layout.count])
   }
 
   @Test func layerWiseWithTwoLayersAStage() {
@@ -36,7 +36,7 @@ import Testing
       .progressive, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == index)
     #expect(stage.parts.map(\.name) == Self.parts(0..<index, stem: true))
-    #expect(stage.range == stage.model.layout.range)
+    #expect(stage.ranges == [stage.model.layout.range])
   }
 
   @Test func endToEndTrainsEverythingInASingleStage() {
@@ -44,7 +44,7 @@ import Testing
       .endToEnd, index: 1, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     #expect(stage.model.depth == 4)
     #expect(stage.parts.map(\.name) == Self.parts(0..<4, stem: true))
-    #expect(stage.range == stage.model.layout.range)
+    #expect(stage.ranges == [stage.model.layout.range])
   }
 
   @Test func calibrationTrainsEverythingOfTheSameModel() {
@@ -52,8 +52,8 @@ import Testing
       .layerWise, index: 3, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
     let calibration = stage.trainingEverything
     #expect(calibration.index == 3 && calibration.model.depth == 3)
-    #expect(calibration.trainedBlocks == 0..<3 && calibration.trainsStem)
-    #expect(calibration.range == stage.model.layout.range)
+    #expect(calibration.trainedBlocks == [0, 1, 2] && calibration.trainsStem)
+    #expect(calibration.ranges == [stage.model.layout.range])
   }
 
   /// What trains is one range: blocks by themselves, then norm and heads, which need the whole batch.
@@ -61,11 +61,11 @@ import Testing
     let index = strategy == .endToEnd ? 1 : 2
     let stage = Stage(
       strategy, index: index, Self.encoder(depth: 3), objective: .selfSupervised(.simclr, Self.heads))
-    #expect(stage.blockRange.lowerBound == stage.range.lowerBound)
-    #expect(stage.blockRange.upperBound == stage.headRange.lowerBound)
-    #expect(stage.headRange.upperBound == stage.range.upperBound)
+    #expect(stage.blockRanges.first?.lowerBound == stage.ranges[0].lowerBound)
+    #expect(stage.blockRanges.last?.upperBound == stage.headRange.lowerBound)
+    #expect(stage.headRange.upperBound == stage.ranges.last?.upperBound)
     #expect(stage.headRange.lowerBound == stage.model.part("norm")?.range.lowerBound)
-    #expect(stage.parts.reduce(0) { $0 + $1.range.count } == stage.range.count)
+    #expect(stage.parts.reduce(0) { $0 + $1.range.count } == stage.count)
   }
 
   @Test func stagesBeyondTheEncoderTrap() async {

@@ -34,17 +34,19 @@ enum TinyViT {
         Elementwise.fill(values, entry.name.hasSuffix("weight") ? 1 : 0)
       }
     }
-    nudge(trainer, 0..<stage.model.layout.count, seed: seed)
+    nudge(trainer, [stage.model.layout.range], seed: seed)
     trainer.begin()
     return trainer
   }
 
   /// Moves parameters away from where they are, as training would.
-  static func nudge(_ trainer: Trainer, _ range: Range<Int>, by deviation: Float = 0.1, seed: UInt64) {
-    var random = RandomNumbers(seed, "nudge", range.lowerBound)
-    let change = Storage(range)
-    change.all.draw(&random, deviation: deviation)
-    Elementwise.add(change.all, to: trainer.parameters[range])
+  static func nudge(_ trainer: Trainer, _ ranges: [Range<Int>], by deviation: Float = 0.1, seed: UInt64) {
+    for range in ranges {
+      var random = RandomNumbers(seed, "nudge", range.lowerBound)
+      let change = Storage(range)
+      change.all.draw(&random, deviation: deviation)
+      Elementwise.add(change.all, to: trainer.parameters[range])
+    }
   }
 }
 

@@ -13,17 +13,17 @@ import Testing
   ) {
     let trainer = TinyViT.trainer(stage, options, seed: seed)
     // Weights this large tell images apart; else batch normalisation blows up what little they differ in.
-    TinyViT.nudge(trainer, 0..<stage.model.encoderRange.upperBound, by: 0.3, seed: seed)
+    TinyViT.nudge(trainer, [0..<stage.model.encoderRange.upperBound], by: 0.3, seed: seed)
     let objective = stage.model.objective as? ContrastiveObjective
     for affine in objective?.projector.norms.compactMap(\.affine) ?? [] {
       trainer.parameters.keepFromKinks(affine, mixed: 10)
     }
     trainer.begin()
-    if nudged { TinyViT.nudge(trainer, stage.range, seed: seed + 1) }
+    if nudged { TinyViT.nudge(trainer, stage.ranges, seed: seed + 1) }
     let views = RandomViews(seed: seed, count: options.batch)
     let before = trainer.parameters.all.bits
     _ = trainer.step(on: views)
-    let trained = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
+    let trained = stage.entries
     let slots = trained.map {
       // The final normalisation's bias shifts all images alike, which the projector's first undoes.
       Differentiable(
@@ -33,7 +33,7 @@ import Testing
     FiniteDifferences(seed: seed, tolerance: 0.02)
       .expect(slots, sourceLocation: sourceLocation) { Double(trainer.step(on: views)) }
     #expect(trainer.parameters.all.bits == before, "a step without a rate changed parameters, seed \(seed)")
-    #expect(trained.reduce(0) { $0 + $1.slot.count } == stage.range.count)
+    #expect(trained.reduce(0) { $0 + $1.slot.count } == stage.count)
   }
 
   @Test(arguments: [3, 18] as [UInt64]) func layerWiseWithAlignment(seed: UInt64) {

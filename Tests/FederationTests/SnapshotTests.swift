@@ -75,14 +75,14 @@ import Testing
     let stage = stage(strategy, index: index)
     let before = values(stage)
     let old = snapshot(stage, before)
-    let update = Array(values(stage, seed: 2)[stage.range])
+    let update = Array(values(stage, seed: 2)[stage.ranges[0]])
     let new = old.replacing(trained: update)
     let changed = zip(old.manifest, new.manifest).filter { $0.digest != $1.digest }.map(\.0.name)
     #expect(changed == trained)
     let parameters = Storage(stage.model.layout)
     new.write(into: parameters)
-    #expect(parameters.all.array() == before[..<stage.range.lowerBound] + update)
-    #expect(old.replacing(trained: Array(before[stage.range])).manifest == old.manifest)
+    #expect(parameters.all.array() == before[..<stage.ranges[0].lowerBound] + update)
+    #expect(old.replacing(trained: Array(before[stage.ranges[0]])).manifest == old.manifest)
   }
 
   @Test func theEncodersDigestIsOfItsWeightsInOrder() {

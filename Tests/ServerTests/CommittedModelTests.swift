@@ -20,7 +20,7 @@ import Testing
       var (models, snapshot): ([RoundKey: Snapshot], Snapshot) = ([:], plan.firstSnapshot())
       for (stage, round) in [(1, 1), (1, 2), (2, 1)] {
         if stage > snapshot.stage.index { snapshot = plan.grow(snapshot) }
-        let count = snapshot.stage.range.count
+        let count = snapshot.stage.count
         snapshot = snapshot.replacing(trained: (0..<count).map { Float($0) + Float(round) / 8 })
         let key = RoundKey(stage: stage, round: round)
         let record = try store.openRound(

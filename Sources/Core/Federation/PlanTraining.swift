@@ -52,7 +52,7 @@ extension Plan {
     guard let limit = limit ?? local.memory else { return options }
     // Beside the trainer there are a layer on its way in, the update on its way out, and what that is coded against.
     let copies = traffic.codec == .plain ? 1 : 2
-    let passing = copies * stage.range.count + (stage.model.parts.map(\.range.count).max() ?? 0)
+    let passing = copies * stage.count + (stage.model.parts.map(\.range.count).max() ?? 0)
     let allowed = limit.bytes - resident - passing * MemoryLayout<Float>.stride
     return try MemoryPlan.fit(stage, options, workers: workers, allowed: allowed)
   }

@@ -145,12 +145,14 @@ package struct Snapshot: Sendable {
       })
   }
 
-  /// The snapshot after a round: the range that the stage trains is replaced.
+  /// The snapshot after a round: the parts that the stage trains are replaced by these, one after the other.
   package func replacing(trained values: [Float]) -> Snapshot {
-    precondition(values.count == stage.range.count, "\(values.count) floats for \(stage.range)")
+    precondition(values.count == stage.count, "\(values.count) floats for \(stage.count)")
+    let trained = Set(stage.parts.map(\.name))
+    var start = 0
     let parts = zip(stage.model.parts, manifest).map { part, version in
-      guard part.range.lowerBound >= stage.range.lowerBound else { return weights[version.digest] ?? Data() }
-      let start = part.range.lowerBound - stage.range.lowerBound
+      guard trained.contains(part.name) else { return weights[version.digest] ?? Data() }
+      defer { start += part.range.count }
       return values[start..<start + part.range.count].withUnsafeBytes { Data($0) }
     }
     return Snapshot(stage, parts: parts)

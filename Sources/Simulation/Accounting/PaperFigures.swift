@@ -44,16 +44,16 @@ package struct PaperFigures: Sendable, Hashable, Codable {
     init(_ stage: Stage) {
       let stem = stage.model.parts[0].range.count
       self.stem = Double(stem)
-      trained = Double(stage.range.count - (stage.trainsStem ? stem : 0))
-      frozen = Double(stage.model.layout.count - stage.range.count)
+      trained = Double(stage.count - (stage.trainsStem ? stem : 0))
+      frozen = Double(stage.model.layout.count - stage.count)
     }
   }
 
   /// Operations of one image forward: frozen blocks, all that trains but for the stem, and the stem.
   private static func operations(_ stage: Stage) -> (frozen: Double, trained: Double, stem: Double) {
     let operations = PaperOperations(stage.model)
-    let frozen = operations.blocks[..<stage.trainedBlocks.lowerBound].reduce(0, +)
-    let trained = operations.blocks[stage.trainedBlocks].reduce(0, +)
+    let frozen = operations.blocks[..<stage.prefixDepth].reduce(0, +)
+    let trained = stage.trainedBlocks.reduce(0) { $0 + operations.blocks[$1] }
     return (
       Double(frozen), Double(trained + operations.readout + operations.heads), Double(operations.stem)
     )

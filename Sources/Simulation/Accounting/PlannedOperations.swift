@@ -36,7 +36,7 @@ package struct PlannedOperations: Sendable, Hashable {
   private static func filling(_ plan: Plan, _ stage: Stage, _ key: RoundKey, images: Int) -> Double {
     guard isCached(plan, stage) else { return 0 }
     let operations = stage.model.encoder.operations
-    let frozen = operations.blocks[..<stage.trainedBlocks.lowerBound]
+    let frozen = operations.blocks[..<stage.prefixDepth]
     let views = Double(images * plan.local.views)
     if plan.isCalibrated(before: key) || (key.round == 1 && key.stage == 2) {
       return views * Double(operations.stem + frozen.reduce(0, +))

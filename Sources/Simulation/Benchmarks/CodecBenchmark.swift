@@ -34,7 +34,7 @@ package struct CodecBenchmark: Sendable {
     let coding = UpdateCoding(codec, stage, share: Double(plan.traffic.kept))
     let base = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: base, seed: plan.seed)
-    let old = base[stage.range].array()
+    let old = stage.trainedValues(of: base)
     var numbers = RandomNumbers(plan.seed, "an update")
     // As training leaves it: most weights moved by a little of their size.
     let new = old.map { $0 + 0.002 * numbers.normal() }

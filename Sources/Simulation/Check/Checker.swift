@@ -163,7 +163,7 @@ final class Checker {
     let stage = plan.stage(key.stage)
     let total = counted.values.reduce(0, +)
     guard total > 0 else { return }
-    var mean = [Float](repeating: 0, count: stage.range.count)
+    var mean = [Float](repeating: 0, count: stage.count)
     for (name, samples) in counted.sorted(by: { $0.key < $1.key }) {
       let weight = Float(Double(samples) / Double(total))
       let late = folded[key]?[name]

@@ -90,7 +90,7 @@ enum LossCases {
     let gradient = Storage(0..<count)
     parameters.all.fill(with: start.values)
     var optimiser = AdamW(
-      0..<count, weightDecay: Float(try golden.number("weight_decay")),
+      [0..<count], weightDecay: Float(try golden.number("weight_decay")),
       beta1: Float(try golden.number("beta1")), beta2: Float(try golden.number("beta2")),
       epsilon: Float(try golden.number("eps")))
     let (rate, workers) = (Float(try golden.number("lr")), Workers(1))

@@ -153,7 +153,7 @@ import Wire
     try await withClient(plan, manners: manners) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
-      let update = Frame.bytes(ofPieces: 1000, of: snapshot.stage.range.count * 4)
+      let update = Frame.bytes(ofPieces: 1000, of: snapshot.stage.count * 4)
       var attempt = 0
       var declined: Decline?
       while declined == nil {
@@ -191,7 +191,7 @@ import Wire
     var plan = Plan.tiny()
     (plan.traffic.codec, plan.traffic.kept) = (codec, 0.1)
     let snapshot = plan.snapshot()
-    let plain = snapshot.stage.range.count * 4
+    let plain = snapshot.stage.count * 4
     let most = plan.coding(codec, 1, keeping: [0]).mostBytes
     let layers = snapshot.manifest.reduce(0) { $0 + Frame.bytes(ofPieces: 1000, of: $1.bytes) }
     var manners = FakeClock(hour: 12).manners

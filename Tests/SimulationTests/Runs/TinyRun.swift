@@ -26,7 +26,7 @@ extension Plan {
   }
 
   /// Bytes of what a client uploads in one round of a stage.
-  func updateBytes(stage index: Int) -> Int { stage(index).range.count * 4 }
+  func updateBytes(stage index: Int) -> Int { stage(index).count * 4 }
 }
 
 /// A run in a folder that is gone afterwards.

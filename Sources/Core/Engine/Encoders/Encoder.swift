@@ -29,8 +29,10 @@ package protocol Encoder: Sendable {
 
 /// Which blocks train in a pass, and on how much.
 package struct PassSettings: Sendable {
-  /// Positions of the blocks that train; those before them are frozen.
-  package var trainedBlocks: Range<Int>
+  /// Blocks that no gradient goes through: frozen, and below all that trains.
+  package var prefix: Int
+  /// Positions of the blocks that train. The others above the prefix are frozen, too, and a gradient goes through them.
+  package var trainedBlocks: Set<Int>
   package var trainsStem: Bool
   /// Views of each image; normalisation over a batch is over one view at a time.
   package var views: Int
@@ -44,10 +46,11 @@ package struct PassSettings: Sendable {
   package var lastBlock: LastBlock
 
   package init(
-    trainedBlocks: Range<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
+    prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
     lastBlock: LastBlock = .readout
   ) {
-    (self.trainedBlocks, self.trainsStem) = (trainedBlocks, trainsStem)
+    precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
+    (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
     (self.keptRows, self.lastBlock) = (keptRows, lastBlock)
   }

@@ -78,25 +78,22 @@ package struct LayerNorm: Sendable {
     _ gradients: borrowing Storage
   ) {
     let count = dy.columns
-    let (w, dw, db) = (parameters[weight].start, gradients[weight].start, gradients[bias].start)
+    let w = parameters[weight].start
+    if !gradients.isEmpty { addGradients(dy, trace, gradients[weight].start, gradients[bias].start) }
+    guard let dx else { return }
     for r in 0..<dy.rows {
       let (d, n) = (dy.row(r), trace.normalised.row(r))
       var (sums, products) = (Vector.zero, Vector.zero)
       var (sum, product): (Float, Float) = (0, 0)
       Elementwise.sweep(count) {
         let (gradient, normalised) = (Vector.load(d + $0), Vector.load(n + $0))
-        (Vector.load(dw + $0) + gradient * normalised).store(dw + $0)
-        (Vector.load(db + $0) + gradient).store(db + $0)
         let scaled = gradient * Vector.load(w + $0)
         sums += scaled
         products += scaled * normalised
       } scalar: {
-        dw[$0] += d[$0] * n[$0]
-        db[$0] += d[$0]
         sum += d[$0] * w[$0]
         product += d[$0] * w[$0] * n[$0]
       }
-      guard let dx else { continue }
       let mean = (sums.sum() + sum) / Float(count)
       let correlation = (products.sum() + product) / Float(count)
       let scale = trace.scale[r, 0]
@@ -107,6 +104,23 @@ package struct LayerNorm: Sendable {
         (Vector.load(to + $0) + change).store(to + $0)
       } scalar: {
         to[$0] += scale * (d[$0] * w[$0] - mean - n[$0] * correlation)
+      }
+    }
+  }
+
+  /// dw += Σ dy ⊙ x̂,  db += Σ dy
+  private func addGradients(
+    _ dy: Matrix, _ trace: Trace, _ dw: UnsafeMutablePointer<Float>, _ db: UnsafeMutablePointer<Float>
+  ) {
+    for r in 0..<dy.rows {
+      let (d, n) = (dy.row(r), trace.normalised.row(r))
+      Elementwise.sweep(dy.columns) {
+        let gradient = Vector.load(d + $0)
+        (Vector.load(dw + $0) + gradient * Vector.load(n + $0)).store(dw + $0)
+        (Vector.load(db + $0) + gradient).store(db + $0)
+      } scalar: {
+        dw[$0] += d[$0] * n[$0]
+        db[$0] += d[$0]
       }
     }
   }

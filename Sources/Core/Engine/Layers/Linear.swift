@@ -30,12 +30,16 @@ package struct Linear: Sendable {
   }
 
   /// dx = dy·W,  dW += dyᵀ·x,  db += Σ dy               no dx: nothing upstream needs it
+  ///
+  /// Without room in `gradients` the layer is frozen, as all layers' backward passes have it: there is dx alone.
   package func backward(
     _ dy: Matrix, input x: Matrix, into dx: Matrix?, _ parameters: borrowing Storage,
     _ gradients: borrowing Storage
   ) {
-    Products.product(dy.transposed, x, into: gradients[weight], keep: 1)
-    if let bias { Elementwise.addColumnSums(of: dy, to: gradients[bias]) }
+    if !gradients.isEmpty {
+      Products.product(dy.transposed, x, into: gradients[weight], keep: 1)
+      if let bias { Elementwise.addColumnSums(of: dy, to: gradients[bias]) }
+    }
     if let dx { Products.product(dy, parameters[weight], into: dx) }
   }
 }

@@ -1,57 +1,82 @@
 import Foundation
 
-/// One allocation of a layout, or of a range of it.
+/// One allocation of a layout, or of some ranges of it.
 ///
-/// `storage[slot]` views the slot's memory. A slot outside the range traps: so the gradient of a frozen
-/// layer cannot be touched, because it does not exist.
+/// `storage[slot]` views the slot's memory. A slot outside the ranges traps: so the gradient of a frozen layer cannot be
+/// touched, because it does not exist.
 package struct Storage: ~Copyable {
-  /// The floats of the layout that exist here.
-  package let range: Range<Int>
+  /// The floats of the layout that exist here: rising, apart from each other. They are stored one range after the other.
+  package let ranges: [Range<Int>]
+  /// How many there are.
+  package let count: Int
   private let memory: UnsafeMutablePointer<Float>
 
-  /// Allocates zeros for the floats of `range`, on a 64-byte boundary.
-  package init(_ range: Range<Int>) {
-    self.range = range
-    let bytes = max(range.count, 1) * MemoryLayout<Float>.stride
+  /// Allocates zeros for the floats of `ranges`, which rise, on a 64-byte boundary.
+  package init(_ ranges: [Range<Int>]) {
+    precondition(
+      zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound }, "ranges \(ranges)")
+    self.ranges = ranges
+    count = ranges.reduce(0) { $0 + $1.count }
+    let bytes = max(count, 1) * MemoryLayout<Float>.stride
     var raw: UnsafeMutableRawPointer?
     let status = posix_memalign(&raw, 64, bytes)
     precondition(status == 0, "no memory for \(bytes) bytes")
     // The allocator maps large blocks from zero pages, but small ones may be reused.
     memset(raw!, 0, bytes)
-    memory = raw!.bindMemory(to: Float.self, capacity: max(range.count, 1))
+    memory = raw!.bindMemory(to: Float.self, capacity: max(count, 1))
   }
+
+  package init(_ range: Range<Int>) { self.init([range]) }
 
   package init(_ layout: Layout) { self.init(layout.range) }
 
   deinit { free(memory) }
 
-  package var count: Int { range.count }
+  /// Whether it has room for nothing, as that for the gradients of a frozen layer.
+  package var isEmpty: Bool { count == 0 }
 
   @inline(__always)
   package subscript(_ slot: Slot) -> Matrix {
-    precondition(
-      slot.offset >= range.lowerBound && slot.offset + slot.count <= range.upperBound,
-      "slot \(slot.range) is not in the storage of \(range)")
-    return Matrix(memory + (slot.offset - range.lowerBound), rows: slot.rows, columns: slot.columns)
+    Matrix(place(of: slot.range), rows: slot.rows, columns: slot.columns)
   }
 
-  /// A part of the storage as one row.
-  package subscript(_ part: Range<Int>) -> Matrix {
-    precondition(
-      part.lowerBound >= range.lowerBound && part.upperBound <= range.upperBound,
-      "\(part) is not in the storage of \(range)")
-    return Matrix(memory + (part.lowerBound - range.lowerBound), rows: 1, columns: part.count)
+  /// A part of one of the ranges as one row.
+  package subscript(_ part: Range<Int>) -> Matrix { Matrix(place(of: part), rows: 1, columns: part.count) }
+
+  /// Where a part of one of the ranges begins.
+  @inline(__always)
+  private func place(of part: Range<Int>) -> UnsafeMutablePointer<Float> {
+    var offset = 0
+    for range in ranges {
+      if part.lowerBound >= range.lowerBound && part.upperBound <= range.upperBound {
+        return memory + (offset + part.lowerBound - range.lowerBound)
+      }
+      offset += range.count
+    }
+    preconditionFailure("\(part) is not in the storage of \(ranges)")
   }
 
   /// The whole storage as one row.
-  package var all: Matrix { Matrix(memory, rows: 1, columns: range.count) }
+  package var all: Matrix { Matrix(memory, rows: 1, columns: count) }
 
   /// Sets every float to zero.
-  package func clear() { memset(memory, 0, range.count * MemoryLayout<Float>.stride) }
+  package func clear() { memset(memory, 0, count * MemoryLayout<Float>.stride) }
 
   /// Copies the floats of `part` from another storage of the same layout.
   package func copy(_ part: Range<Int>, from other: borrowing Storage) {
     let (to, from) = (self[part], other[part])
     to.start.update(from: from.start, count: part.count)
   }
+
+  /// Copies all its floats from another storage of the same layout.
+  package func copy(from other: borrowing Storage) { for range in ranges { copy(range, from: other) } }
+}
+
+/// A storage that an array can hold.
+package final class StorageBox {
+  package let storage: Storage
+
+  package init(_ ranges: [Range<Int>]) { storage = Storage(ranges) }
+
+  package convenience init(_ range: Range<Int>) { self.init([range]) }
 }

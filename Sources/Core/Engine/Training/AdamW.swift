@@ -7,20 +7,21 @@ import Foundation
 package struct AdamW: ~Copyable {
   private let first: Storage
   private let second: Storage
+  /// What it moves.
   private let ranges: [Range<Int>]
   private var steps = 0
   package let weightDecay: Float
   package let (beta1, beta2, epsilon): (Float, Float, Float)
 
-  /// Moments, all zero, for the parameters of `range`, of which only those of `moving` are moved: not a
-  /// running statistic.
+  /// Moments, all zero, for the parameters of `ranges`, of which only those of `moving` are moved: not a running
+  /// statistic.
   package init(
-    _ range: Range<Int>, moving ranges: [Range<Int>]? = nil, weightDecay: Float, beta1: Float = 0.9,
+    _ ranges: [Range<Int>], moving: [Range<Int>]? = nil, weightDecay: Float, beta1: Float = 0.9,
     beta2: Float = 0.999, epsilon: Float = 1e-8
   ) {
-    self.ranges = ranges ?? [range]
-    first = Storage(range)
-    second = Storage(range)
+    self.ranges = moving ?? ranges
+    first = Storage(ranges)
+    second = Storage(ranges)
     self.weightDecay = weightDecay
     (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
   }

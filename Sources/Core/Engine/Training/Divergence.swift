@@ -20,7 +20,7 @@ extension Trainer {
   /// Whether what trains has diverged since ``begin()``.
   package var hasDiverged: Bool {
     Divergence.isReached(
-      Elementwise.largestMagnitude(parameters[stage.range]),
+      stage.ranges.reduce(0) { Elementwise.larger($0, Elementwise.largestMagnitude(parameters[$1])) },
       after: Elementwise.largestMagnitude(reference.storage.all))
   }
 }

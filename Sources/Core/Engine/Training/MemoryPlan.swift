@@ -7,11 +7,11 @@ package struct MemoryPlan: Sendable {
   package init(
     _ stage: Stage, _ options: TrainingOptions, workers: Int, lastBlock: LastBlock = .readout
   ) {
-    let (float, trained) = (MemoryLayout<Float>.stride, stage.range.count)
+    let (float, trained) = (MemoryLayout<Float>.stride, stage.count)
     let objective = stage.model.objective
     // The first shard has everything that trains, the others blocks only; each further view has its heads' gradients.
     let gradients =
-      trained + (Trainer.shardCount - 1) * stage.blockRange.count
+      trained + (Trainer.shardCount - 1) * stage.blockRanges.reduce(0) { $0 + $1.count }
       + (objective.views - 1) * stage.headRange.count
     entries =
       [

@@ -9,7 +9,7 @@
 package final class Trainer {
   package let stage: Stage
   package let options: TrainingOptions
-  /// The whole model's parameters; a trainer changes those of `stage.range` only.
+  /// The whole model's parameters; a trainer changes those of the stage's parts only.
   package let parameters: Storage
   /// What trains, as it was received.
   let reference: StorageBox
@@ -37,12 +37,12 @@ package final class Trainer {
     self.workers = workers
     let objective = stage.model.objective
     parameters = Storage(stage.model.layout)
-    reference = StorageBox(stage.range)
-    target = objective.branches.contains(.target) ? StorageBox(stage.range) : nil
-    let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.range : stage.blockRange) }
+    reference = StorageBox(stage.ranges)
+    target = objective.branches.contains(.target) ? StorageBox(stage.ranges) : nil
+    let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.ranges : stage.blockRanges) }
     self.shards = shards
     headGradients = (0..<objective.views).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
-    optimiser = AdamW(stage.range, moving: stage.optimised, weightDecay: options.weightDecay)
+    optimiser = AdamW(stage.ranges, moving: stage.optimised, weightDecay: options.weightDecay)
     encoderPass = stage.model.encoder.makePass(
       PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
     memory = BatchMemory(stage, options)
@@ -52,8 +52,8 @@ package final class Trainer {
 
   /// Takes the parameters as they are now as the global model as received; the target branch starts there.
   package func begin() {
-    reference.storage.copy(stage.range, from: parameters)
-    target?.storage.copy(stage.range, from: parameters)
+    reference.storage.copy(from: parameters)
+    target?.storage.copy(from: parameters)
   }
 
   /// One optimiser step. Returns the loss before it.
@@ -74,7 +74,9 @@ package final class Trainer {
     optimiser.step(parameters, shards[0].storage, learningRate: learningRate, workers)
     encoderPass.updateBuffers(parameters)
     if let target {
-      Elementwise.blend(parameters[stage.range], into: target.storage.all, keeping: options.momentum)
+      for range in stage.ranges {
+        Elementwise.blend(parameters[range], into: target.storage[range], keeping: options.momentum)
+      }
     }
     return loss
   }
@@ -92,7 +94,7 @@ package final class Trainer {
 
   private func sumGradients() {
     for shard in shards.dropFirst() {
-      Elementwise.add(shard.storage[stage.blockRange], to: shards[0].storage[stage.blockRange])
+      for range in stage.blockRanges { Elementwise.add(shard.storage[range], to: shards[0].storage[range]) }
     }
     for view in headGradients.dropFirst() {
       Elementwise.add(view.storage.all, to: shards[0].storage[stage.headRange])
@@ -139,7 +141,8 @@ extension PassSettings {
     // Whole chunks, at most the batch's.
     let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
     self.init(
-      trainedBlocks: stage.trainedBlocks, trainsStem: stage.trainsStem, views: views, batch: options.batch,
+      prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
+      views: views, batch: options.batch,
       chunk: options.chunk, keptRows: kept ?? rows, lastBlock: lastBlock)
   }
 }

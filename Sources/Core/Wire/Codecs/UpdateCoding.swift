@@ -39,8 +39,7 @@ package struct UpdateCoding: Sendable {
 
   /// For what a stage trains.
   package init(_ codec: UpdateCodec, _ stage: Stage, share: Double) {
-    let entries = stage.model.layout.entries.filter { $0.slot.offset >= stage.range.lowerBound }
-    self.init(codec, entries.map(Self.rows), share: share)
+    self.init(codec, stage.entries.map(Self.rows), share: share)
   }
 
   /// A parameter as rows: [first dimension, product of the others]; a vector is one row.

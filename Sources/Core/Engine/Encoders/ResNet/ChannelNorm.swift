@@ -104,8 +104,10 @@ package struct ChannelNorm: Sendable {
         product += d[index] * (pixels[index] - mean) * scale
       }
     }
-    gradients[weight][0, channel] += product
-    gradients[bias][0, channel] += sum
+    if !gradients.isEmpty {
+      gradients[weight][0, channel] += product
+      gradients[bias][0, channel] += sum
+    }
     let count = Float(dy.rows * area)
     let (shift, correlation) = (sum / count, product / count)
     let factor = scale * parameters[weight][0, channel]

@@ -61,7 +61,7 @@ package struct Convolution: Sendable {
         (wide.row(channel) + image * area).update(from: dy.row(image) + channel * area, count: area)
       }
     }
-    Products.product(wide, patches.transposed, into: gradients[weight], keep: 1)
+    if !gradients.isEmpty { Products.product(wide, patches.transposed, into: gradients[weight], keep: 1) }
     guard let dx else { return }
     Products.product(parameters[weight].transposed, wide, into: patches)
     for image in 0..<x.rows { paste(patches, image, adding: dx.row(image)) }

@@ -7,6 +7,7 @@ final class ResNetPass {
   private let memory: Storage
   private let runners: [ResNetRunner]
   private let workers: Workers
+  private let noGradients = (0..<Trainer.shardCount).map { _ in StorageBox([]) }
 
   init(_ encoder: ResNet, _ settings: PassSettings, workers: Workers) {
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
@@ -34,7 +35,7 @@ extension ResNetPass: EncoderPass {
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch]
   ) {
     let input = memory[plan.input]
-    let depth = settings.trainedBlocks.lowerBound
+    let depth = settings.prefix
     eachChunk(of: settings.chunk) { rows, worker in
       func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
         images.write(
@@ -50,21 +51,28 @@ extension ResNetPass: EncoderPass {
       Elementwise.copy(runner.features(rows.count, behind: depth), to: input.rows(rows))
     }
     // Branches leave no traces that anybody reads, so the online one's have the same place, afterwards.
-    for branch in branches { train(branch.parameters.storage, into: branch.pooled) }
-    train(parameters, into: pooled)
+    for branch in branches {
+      advance(branch.parameters.storage, frozen: parameters, into: branch.pooled)
+    }
+    advance(parameters, frozen: parameters, into: pooled)
   }
 
-  /// The batch through everything that trains.
-  private func train(_ parameters: borrowing Storage, into pooled: Matrix) {
+  /// The batch through everything above the prefix: what trains, with its parameters, and the rest.
+  ///
+  /// Frozen layers there normalise by the batch's own statistics, as those that train do, since what comes to them
+  /// changes with the training; their running statistics stay.
+  private func advance(
+    _ trained: borrowing Storage, frozen: borrowing Storage, into pooled: Matrix
+  ) {
     var x = memory[plan.input]
     if let stem = plan.stem {
       let y = memory[stem.output]
-      run(encoder.stem, stem.unit, x, into: y, parameters)
+      run(encoder.stem, stem.unit, x, into: y, trained)
       eachChunk(of: settings.chunk) { rows, _ in Elementwise.relu(y.rows(rows)) }
       x = y
     }
-    for (block, trace) in zip(blocks, plan.blocks) {
-      run(block, trace, x, parameters)
+    for ((block, isTrained), trace) in zip(blocks, plan.blocks) {
+      if isTrained { run(block, trace, x, trained) } else { run(block, trace, x, frozen) }
       x = memory[trace.output]
     }
     let area = encoder.lastArea
@@ -73,7 +81,12 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  private var blocks: [BasicBlock] { Array(encoder.layers[settings.trainedBlocks].joined()) }
+  /// The residual blocks above the prefix, and whether each trains.
+  private var blocks: [(block: BasicBlock, isTrained: Bool)] {
+    (settings.prefix..<encoder.layers.count).flatMap { layer in
+      encoder.layers[layer].map { ($0, settings.trainedBlocks.contains(layer)) }
+    }
+  }
 
   private func run(
     _ block: BasicBlock, _ trace: Plan.Block, _ x: Matrix, _ parameters: borrowing Storage
@@ -139,8 +152,8 @@ extension ResNetPass: EncoderPass {
     for index in blocks.indices.reversed() {
       let below = index > 0 ? plan.blocks[index - 1].output : plan.stem?.output
       backpropagate(
-        blocks[index], plan.blocks[index], memory[below ?? plan.input], from: dy, to: other,
-        needsInput: below != nil, parameters, shards)
+        blocks[index].block, plan.blocks[index], memory[below ?? plan.input], from: dy, to: other,
+        needsInput: below != nil, parameters, blocks[index].isTrained ? shards : noGradients)
       swap(&dy, &other)
     }
     guard let stem = plan.stem else { return }
@@ -212,7 +225,7 @@ extension ResNetPass: EncoderPass {
       }
     }
     if let stem = plan.stem { update(encoder.stem, stem.unit) }
-    for (block, trace) in zip(blocks, plan.blocks) {
+    for ((block, isTrained), trace) in zip(blocks, plan.blocks) where isTrained {
       update(block.first, trace.first)
       update(block.second, trace.second)
       if let shortcut = block.shortcut, let unit = trace.shortcut { update(shortcut, unit) }

@@ -6,7 +6,7 @@ extension ResNetPass {
     let input: Slot
     /// The stem, where it trains.
     let stem: (unit: Unit, output: Slot)?
-    /// One a trained residual block, from the lowest.
+    /// One a residual block above the prefix, from the lowest.
     let blocks: [Block]
     /// Gradients of a block's output, input, copy and middle [rows, largest].
     let gradients: [Slot]
@@ -41,7 +41,7 @@ extension ResNetPass {
 
     init(_ encoder: ResNet, _ settings: PassSettings) {
       let rows = settings.rows
-      let blocks = encoder.layers[settings.trainedBlocks].joined()
+      let blocks = encoder.layers[settings.prefix...].joined()
       var largest = blocks.map { max($0.inputSize, $0.outputSize) }.max() ?? 0
       if settings.trainsStem {
         largest = max(largest, encoder.stem.convolution.outputSize)
@@ -49,7 +49,7 @@ extension ResNetPass {
         let unit = Unit(encoder.stem, settings, in: &layout)
         stem = (unit, layout.add("stem", rows, encoder.stem.convolution.outputSize))
       } else {
-        input = layout.add("features", rows, encoder.featureSize(behind: settings.trainedBlocks.lowerBound))
+        input = layout.add("features", rows, encoder.featureSize(behind: settings.prefix))
         stem = nil
       }
       var traces: [Block] = []

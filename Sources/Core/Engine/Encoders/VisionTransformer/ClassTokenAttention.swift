@@ -74,13 +74,16 @@ package struct ClassTokenAttention: Sendable {
     _ d: Matrix, input y: Matrix, into dy: Matrix, _ trace: Trace, gradient: Trace,
     _ parameters: borrowing Storage, _ gradients: borrowing Storage
   ) {
-    let (weights, changes) = (Weights(attention, parameters), Weights(attention, gradients))
+    let weights = Weights(attention, parameters)
+    let changes = gradients.isEmpty ? nil : Weights(attention, gradients)
     attention.projection.backward(d, input: trace.context, into: gradient.context, parameters, gradients)
-    Elementwise.addColumnSums(of: gradient.context, to: changes.valueBias)
+    if let changes { Elementwise.addColumnSums(of: gradient.context, to: changes.valueBias) }
     for head in 0..<attention.heads {
       let (rows, dContext) = (columns(head), gradient.context.columns(columns(head)))
-      Products.product(
-        dContext.transposed, ofHead(head, trace.mixtures), into: changes.value.rows(rows), keep: 1)
+      if let changes {
+        Products.product(
+          dContext.transposed, ofHead(head, trace.mixtures), into: changes.value.rows(rows), keep: 1)
+      }
       Products.product(dContext, weights.value.rows(rows), into: ofHead(head, gradient.mixtures))
     }
     for image in 0..<d.rows { backward(image, y, into: dy, trace, gradient) }
@@ -88,12 +91,16 @@ package struct ClassTokenAttention: Sendable {
       let (rows, dDirections) = (columns(head), ofHead(head, gradient.directions))
       Products.product(
         dDirections, weights.key.rows(rows).transposed, into: gradient.queries.columns(rows), scale: scale)
-      Products.product(
-        trace.queries.columns(rows).transposed, dDirections, into: changes.key.rows(rows), scale: scale,
-        keep: 1)
+      if let changes {
+        Products.product(
+          trace.queries.columns(rows).transposed, dDirections, into: changes.key.rows(rows), scale: scale,
+          keep: 1)
+      }
     }
-    Products.product(gradient.queries.transposed, classTokens(y), into: changes.query, keep: 1)
-    Elementwise.addColumnSums(of: gradient.queries, to: changes.queryBias)
+    if let changes {
+      Products.product(gradient.queries.transposed, classTokens(y), into: changes.query, keep: 1)
+      Elementwise.addColumnSums(of: gradient.queries, to: changes.queryBias)
+    }
     Products.product(gradient.queries, weights.query, into: classTokens(dy), keep: 1)
   }
 

@@ -12,6 +12,7 @@ final class VisionTransformerPass {
   private let workers: Workers
   /// The last block, where the class token's path is taken through it.
   private let lastBlock: ClassTokenBlock?
+  private let noGradients = StorageBox([])
 
   init(_ encoder: VisionTransformer, _ settings: PassSettings, workers: Workers) {
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
@@ -41,9 +42,9 @@ final class VisionTransformerPass {
     return rows.lowerBound - first..<rows.upperBound - first
   }
 
-  /// The trained blocks that run in full.
+  /// The blocks above the prefix that run in full.
   private var fullBlocks: Range<Int> {
-    settings.trainedBlocks.lowerBound..<settings.trainedBlocks.upperBound - (lastBlock == nil ? 0 : 1)
+    settings.prefix..<encoder.layers.count - (lastBlock == nil ? 0 : 1)
   }
 
   /// The slice's patches of some rows, where the stem trains.
@@ -91,7 +92,7 @@ extension VisionTransformerPass: EncoderPass {
     } else {
       runner.cut(rows.count, into: patches, give)
       encoder.stem.forward(patches, into: x, parameters)
-      runner.advance(rows.count, from: 0, to: settings.trainedBlocks.lowerBound, parameters)
+      runner.advance(rows.count, from: 0, to: settings.prefix, parameters)
     }
     for branch in branches {
       let g = runner.branchTokens(rows.count)
@@ -100,24 +101,35 @@ extension VisionTransformerPass: EncoderPass {
       } else {
         Elementwise.copy(x, to: g)
       }
-      train(g, into: branch.pooled.rows(rows), runner, keeping: nil, branch.parameters.storage)
+      advance(
+        g, into: branch.pooled.rows(rows), runner, keeping: nil, branch.parameters.storage,
+        frozen: parameters)
     }
-    train(x, into: pooled.rows(rows), runner, keeping: places, parameters)
+    advance(x, into: pooled.rows(rows), runner, keeping: places, parameters, frozen: parameters)
   }
 
-  /// Takes a chunk's tokens x [n·T, D] through the blocks that train, to their class tokens [n, D].
-  private func train(
+  /// Takes a chunk's tokens x [n·T, D] through the blocks above the prefix, to their class tokens [n, D]: those that
+  /// train, with their parameters, and the others.
+  private func advance(
     _ x: Matrix, into tokens: Matrix, _ runner: VisionTransformerRunner, keeping places: Range<Int>?,
-    _ parameters: borrowing Storage
+    _ trained: borrowing Storage, frozen: borrowing Storage
   ) {
     let (count, scratch) = (tokens.rows, runner.scratch(tokens.rows))
-    for (block, plan) in zip(encoder.layers[fullBlocks], plan.blocks) {
+    for (index, plan) in zip(fullBlocks, plan.blocks) {
       let trace = places.map { plan.trace(memory, images: $0) } ?? runner.frozenTrace(count)
-      block.forward(x, trace, scratch, parameters)
+      if settings.trainedBlocks.contains(index) {
+        encoder.layers[index].forward(x, trace, scratch, trained)
+      } else {
+        encoder.layers[index].forward(x, trace, scratch, frozen)
+      }
     }
     if let lastBlock, let plan = plan.last {
       let trace = places.map { plan.trace(memory, images: $0) } ?? runner.lastTrace(count)
-      lastBlock.forward(x, into: tokens, trace, scratch, parameters)
+      if settings.trainedBlocks.contains(encoder.layers.count - 1) {
+        lastBlock.forward(x, into: tokens, trace, scratch, trained)
+      } else {
+        lastBlock.forward(x, into: tokens, trace, scratch, frozen)
+      }
     } else {
       Elementwise.copy(classTokens(x), to: tokens)
     }
@@ -140,7 +152,7 @@ extension VisionTransformerPass: EncoderPass {
         for chunk in slice where chunk % shards.count == shard {
           let rows = rows(of: chunk)
           backpropagate(
-            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, shards[shard].storage)
+            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, shards[shard])
         }
       }
     }
@@ -148,15 +160,16 @@ extension VisionTransformerPass: EncoderPass {
 
   private func backpropagate(
     _ d: Matrix, _ places: Range<Int>, _ runner: VisionTransformerRunner, _ parameters: borrowing Storage,
-    _ gradients: borrowing Storage
+    _ gradients: StorageBox
   ) {
-    let first = settings.trainedBlocks.lowerBound
+    let first = settings.prefix
+    func room(_ block: Int) -> StorageBox { settings.trainedBlocks.contains(block) ? gradients : noGradients }
     let (scratch, dx) = (runner.scratch(d.rows), runner.gradient(d.rows))
     if let lastBlock, let plan = plan.last {
       let needsInput = !fullBlocks.isEmpty || settings.trainsStem
       lastBlock.backward(
         d, into: needsInput ? dx : nil, plan.trace(memory, images: places),
-        gradient: runner.lastTrace(d.rows), scratch, parameters, gradients)
+        gradient: runner.lastTrace(d.rows), scratch, parameters, room(encoder.layers.count - 1).storage)
     } else {
       Elementwise.fill(dx, 0)
       Elementwise.copy(d, to: classTokens(dx))
@@ -164,8 +177,10 @@ extension VisionTransformerPass: EncoderPass {
     for index in fullBlocks.reversed() {
       encoder.layers[index].backward(
         dx, plan.blocks[index - first].trace(memory, images: places), scratch,
-        throughInput: index > first || settings.trainsStem, parameters, gradients)
+        throughInput: index > first || settings.trainsStem, parameters, room(index).storage)
     }
-    if let patches = patches(places) { encoder.stem.backward(dx, patches: patches, parameters, gradients) }
+    if let patches = patches(places) {
+      encoder.stem.backward(dx, patches: patches, parameters, gradients.storage)
+    }
   }
 }

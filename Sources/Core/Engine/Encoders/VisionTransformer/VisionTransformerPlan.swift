@@ -6,7 +6,7 @@ extension VisionTransformerPass {
     private(set) var layout = Layout(alignment: 16)
     /// The stem's input, where the stem trains [rows · patches, patch size].
     let patches: Slot?
-    /// One a trained block that runs in full, from the lowest.
+    /// One a block above the prefix that runs in full, from the lowest.
     let blocks: [EncoderBlock.TracePlan]
     /// The last block's, of which the class token's output alone is needed; nil where it runs in full.
     let last: ClassTokenBlock.TracePlan?
@@ -15,7 +15,7 @@ extension VisionTransformerPass {
       let (c, kept) = (encoder.configuration, settings.keptRows)
       patches = settings.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
       var blocks: [EncoderBlock.TracePlan] = []
-      for _ in settings.trainedBlocks.dropLast(settings.lastBlock == .whole ? 0 : 1) {
+      for _ in (settings.prefix..<encoder.layers.count).dropLast(settings.lastBlock == .whole ? 0 : 1) {
         blocks.append(EncoderBlock.TracePlan(images: kept, c.block, in: &layout))
       }
       self.blocks = blocks
