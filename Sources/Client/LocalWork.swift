@@ -52,7 +52,7 @@ struct LocalWork: Sendable {
     let start = clock.now
     let options = try options(stage, assignment.key)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
-    let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
+    let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
     // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
     let views = try source(stage, assignment, augmenter, chunk: options.chunk)
     let result = try train(stage, options, assignment, on: views, progress, note: note)

@@ -70,7 +70,7 @@ package struct TrainingEstimate: Sendable {
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
     let views = AugmentedViews(
-      images, Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels),
+      images, Augmenter(plan.augmentation, for: plan.encoder),
       seed: plan.seed, workers: threads)
     let features = plan.local.views > 0 && !stage.trainsStem
     let source: any RowSource =

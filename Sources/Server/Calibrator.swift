@@ -35,7 +35,7 @@ struct Calibrator: Sendable {
       snapshot.write(into: trainer.parameters)
       trainer.begin()
       let seed = plan.trainingSeed(key, client: "(server)")
-      let augmenter = Augmenter(plan.augmentation, size: plan.encoder.image, channels: plan.encoder.channels)
+      let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
       let views = AugmentedViews(images, augmenter, seed: seed, workers: threads)
       let summary = trainer.train(views, seed: seed) { step, steps, loss in
         progress(step, steps)

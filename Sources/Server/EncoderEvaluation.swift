@@ -127,7 +127,6 @@ extension EncoderCheckpoint {
   /// Normalises images as the encoder knows them.
   fileprivate var augmenter: Augmenter {
     Augmenter(
-      .withLabels(mean: mean, deviation: deviation), size: configuration.image,
-      channels: configuration.channels)
+      .withLabels(mean: mean, deviation: deviation), for: configuration)
   }
 }

@@ -154,7 +154,7 @@ import Wire
   /// The client's images are 1 x 8 x 8.
   @Test func imagesOfAnotherSizeAndColourAreTrainedOn() async throws {
     var plan = Plan.tiny()
-    (plan.encoder.image, plan.encoder.channels) = (16, 3)
+    (plan.encoder.imageSide, plan.encoder.imageChannels) = (16, 3)
     try await withClient(plan) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
@@ -168,7 +168,7 @@ import Wire
   /// A plan that comes over the network is held to the same rules as a file.
   @Test func aPlanThatCannotBeIsTheServersFault() async throws {
     var plan = Plan.tiny()
-    plan.encoder.heads = 3
+    plan.encoder.vit.heads = 3
     try await withClient(plan) { server in
       let session = try await server.welcome()
       let error = await #expect(throws: ClientError.self) { try await server.result().get() }

@@ -9,7 +9,7 @@ import Testing
   private static let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
   private static let model = Model(
     encoder, objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)), depth: 3)
-  private static let size = encoder.tokens * encoder.width
+  private static let size = encoder.vit.tokens * encoder.width
   private let folder = FileManager.default.temporaryDirectory.appending(path: "views-\(UUID())")
 
   /// A digest that stands for a layer's version.
@@ -30,7 +30,7 @@ import Testing
     try cache.update(runner) { image, view, _, pixels in
       drawn.withLock { $0 += 1 }
       var random = RandomNumbers(7, "drawn", image, view)
-      for index in 0..<Self.encoder.imageSize { pixels[index] = random.normal() }
+      for index in 0..<Self.encoder.input.count { pixels[index] = random.normal() }
     }
     var entries: [Float] = []
     var entry = [Float](repeating: 0, count: Self.size)

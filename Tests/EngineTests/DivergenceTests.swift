@@ -32,7 +32,8 @@ import Testing
   /// grow with the square, are noticed by the next training.
   @Test(arguments: [
     TinyViT.encoder,
-    EncoderConfiguration(family: .resnet, image: 8, patch: 1, width: 4, depth: 2, heads: 1),
+    EncoderConfiguration.resnet(
+      ResNetConfiguration(images: ImageInput(side: 8), width: 4, depth: 2)),
   ])
   func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
     for ssl in SelfSupervision.allCases {

@@ -4,13 +4,14 @@ import Testing
 
 @Suite struct EncoderConfigurationTests {
   @Test func countsTokensAndPixels() {
-    let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
+    let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3).vit
     #expect(tiny.patches == 64 && tiny.tokens == 65 && tiny.patchSize == 48)
-    #expect(tiny.hidden == 768 && tiny.imageSize == 3072)
+    #expect(tiny.hidden == 768 && tiny.images.count == 3072)
     #expect(tiny.block == EncoderBlock.Shape(tokens: 65, width: 192, heads: 3, hidden: 768))
     let grey = EncoderConfiguration(
-      image: 28, channels: 1, patch: 7, width: 10, depth: 1, heads: 2, mlpRatio: 3)
-    #expect(grey.tokens == 17 && grey.patchSize == 49 && grey.imageSize == 784 && grey.hidden == 30)
+      image: 28, channels: 1, patch: 7, width: 10, depth: 1, heads: 2, mlpRatio: 3
+    ).vit
+    #expect(grey.tokens == 17 && grey.patchSize == 49 && grey.images.count == 784 && grey.hidden == 30)
   }
 
   /// Configurations are stored and sent.

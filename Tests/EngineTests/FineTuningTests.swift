@@ -45,7 +45,7 @@ private struct LabelledViews: RowSource {
   }
 
   private func views(_ encoder: EncoderConfiguration, _ count: Int, seed: UInt64) -> LabelledViews {
-    LabelledViews(seed: seed, count: count, classes: 3, imageSize: encoder.imageSize)
+    LabelledViews(seed: seed, count: count, classes: 3, imageSize: encoder.input.count)
   }
 
   private func step(_ tuning: FineTuning, _ views: LabelledViews, learningRate: Float = 0) -> Float {

@@ -2,9 +2,9 @@ import Engine
 import Testing
 
 @Suite struct PatchEmbeddingTests {
-  private static func configuration(image: Int, channels: Int, patch: Int, width: Int) -> EncoderConfiguration
-  {
-    EncoderConfiguration(image: image, channels: channels, patch: patch, width: width, depth: 1, heads: 1)
+  private static func configuration(image: Int, channels: Int, patch: Int, width: Int) -> ViTConfiguration {
+    ViTConfiguration(
+      images: ImageInput(side: image, channels: channels), patch: patch, width: width, depth: 1, heads: 1)
   }
 
   /// Images, and the image's side, channels, patch and width.
@@ -28,9 +28,9 @@ import Testing
     let c = Self.configuration(image: 6, channels: 2, patch: 3, width: 4)
     var layout = Layout()
     let stem = PatchEmbedding(c, in: &layout)
-    let storage = Storage(0..<c.imageSize)
+    let storage = Storage(0..<c.images.count)
     // The pixel (channel, row, column) is the number that these digits spell.
-    let image: [Float] = (0..<c.imageSize).map { (i: Int) -> Float in
+    let image: [Float] = (0..<c.images.count).map { (i: Int) -> Float in
       let (channel, row, column) = (i / 36, i / 6 % 6, i % 6)
       return Float(100 * channel + 10 * row + column)
     }

@@ -8,7 +8,7 @@ import Testing
     let model = Model(TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads), depth: 3)
     let runner = PrefixRunner(model, chunk: chunk, workers: Workers(workers))
     Initialisation.random(model, into: runner.parameters, seed: 93)
-    let size = TinyViT.encoder.tokens * TinyViT.encoder.width
+    let size = TinyViT.encoder.vit.tokens * TinyViT.encoder.width
     let memory = Storage(0..<9 * size)
     let all = memory.all.start
     var start = PrefixRunner.Start.images
@@ -42,7 +42,7 @@ import Testing
       let trainer = TinyViT.trainer(stage, TinyViT.options(alignment: 0.2), workers: 2, seed: 94)
       let runner = PrefixRunner(stage.model, chunk: 3, workers: Workers(1))
       runner.parameters.copy(stage.model.layout.range, from: trainer.parameters)
-      let size = TinyViT.encoder.tokens * TinyViT.encoder.width
+      let size = TinyViT.encoder.vit.tokens * TinyViT.encoder.width
       let memory = Storage(0..<10 * size)
       let all = memory.all.start
       runner.run(10, from: .images, to: 1) { row, worker, place in

@@ -17,7 +17,7 @@ struct ReferenceResNet {
   /// The pooled features of a batch [rows][F].
   func pooled(_ images: [[Double]]) -> [[Double]] {
     let c = encoder.configuration
-    var x = Maps(values: images, channels: c.channels, side: c.image)
+    var x = Maps(values: images, channels: c.imageChannels, side: c.imageSide)
     x = relu(unit(x, "conv1", "bn1", encoder.stem))
     for (index, layer) in encoder.layers.enumerated() {
       for (number, block) in layer.enumerated() {

@@ -9,7 +9,7 @@ struct RepresentationsTests {
       configuration, objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)), depth: 3)
     let parameters = Storage(model.layout)
     Initialisation.random(model, into: parameters, seed: 5)
-    let size = configuration.imageSize
+    let size = configuration.input.count
     let result = Representations.of(count, by: model, parameters, workers: Workers(threads), chunk: chunk) {
       image, _, pixels in
       var random = RandomNumbers(9, "image", image)

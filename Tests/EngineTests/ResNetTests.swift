@@ -3,8 +3,8 @@ import Testing
 
 /// A ResNet small enough to be trained a thousand times in a test.
 enum TinyResNet {
-  static let encoder = EncoderConfiguration(
-    family: .resnet, image: 8, patch: 1, width: 3, depth: 4, heads: 1)
+  static let encoder = EncoderConfiguration.resnet(
+    ResNetConfiguration(images: ImageInput(side: 8), width: 3, depth: 4))
 
   static func stage(_ strategy: Strategy, index: Int, ssl: SelfSupervision = .simclr) -> Stage {
     Stage(strategy, index: index, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
@@ -26,7 +26,7 @@ enum TinyResNet {
   static func views(_ seed: UInt64) -> GivenRows {
     GivenRows { view, image, pixels in
       var (own, noise) = (RandomNumbers(seed, "image", image), RandomNumbers(seed, "noise", view, image))
-      for index in 0..<encoder.imageSize { pixels[index] = own.normal() + 0.3 * noise.normal() }
+      for index in 0..<encoder.input.count { pixels[index] = own.normal() + 0.3 * noise.normal() }
     }
   }
 }
@@ -59,7 +59,7 @@ enum TinyResNet {
     encoderPass.backward(d, trainer.parameters, batch, pooled: pooled, into: lanes)
 
     var images: [[Double]] = []
-    let image = Storage(0..<encoder.configuration.imageSize)
+    let image = Storage(0..<encoder.configuration.input.count)
     for row in 0..<6 {
       write(row / 3, row % 3, image.all.start)
       images.append(image.all.doubles)
@@ -156,7 +156,8 @@ enum TinyResNet {
   }
 
   @Test func hasResNet18sShape() {
-    let encoder = EncoderConfiguration(family: .resnet, image: 32, patch: 1, width: 64, depth: 4, heads: 1)
+    let encoder = EncoderConfiguration.resnet(
+      ResNetConfiguration(images: ImageInput(side: 32), width: 64, depth: 4))
     let model = Model(encoder, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 4)
     let weights = model.layout.entries.filter {
       !$0.isBuffer && $0.slot.offset < model.encoderRange.upperBound

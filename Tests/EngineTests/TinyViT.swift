@@ -58,7 +58,7 @@ struct RandomViews: RowSource {
   func write(view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>) {
     var own = RandomNumbers(seed, "image", image)
     var noise = RandomNumbers(seed, "noise", view, image, epoch)
-    for index in 0..<TinyViT.encoder.imageSize { pixels[index] = own.normal() + 0.5 * noise.normal() }
+    for index in 0..<TinyViT.encoder.input.count { pixels[index] = own.normal() + 0.5 * noise.normal() }
   }
 }
 

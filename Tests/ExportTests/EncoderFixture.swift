@@ -27,5 +27,6 @@ struct EncoderFixture {
 
   static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 3, heads: 2, mlpRatio: 3)
-  static let resnet = EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
+  static let resnet = EncoderConfiguration.resnet(
+    ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 }

@@ -22,12 +22,15 @@ struct InteropTests {
     ),
     ("resnet", EncoderFixture.resnet, 4), ("resnet-unfinished", EncoderFixture.resnet, 2),
     (
-      "resnet-18", EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 64, depth: 4, heads: 1),
+      "resnet-18",
+      EncoderConfiguration.resnet(
+        ResNetConfiguration(images: ImageInput(side: 16), width: 64, depth: 4)),
       4
     ),
     (
       "resnet-odd",
-      EncoderConfiguration(family: .resnet, image: 9, channels: 1, patch: 1, width: 4, depth: 1, heads: 1), 1
+      EncoderConfiguration.resnet(
+        ResNetConfiguration(images: ImageInput(side: 9, channels: 1), width: 4, depth: 1)), 1
     ),
   ])
   func othersComputeTheSame(name: String, encoder: EncoderConfiguration, depth: Int) async throws {
@@ -54,12 +57,12 @@ struct InteropTests {
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     var random = RandomNumbers(seed, "images")
-    let images = (0..<count * c.imageSize).map { _ in random.normal() }
+    let images = (0..<count * c.input.count).map { _ in random.normal() }
     let result = Representations.of(count, by: encoder, parameters, workers: Workers(1)) { image, _, pixels in
-      for index in 0..<c.imageSize { pixels[index] = images[image * c.imageSize + index] }
+      for index in 0..<c.input.count { pixels[index] = images[image * c.input.count + index] }
     }
     var file = Safetensors()
-    file.add("images", .init(shape: [count, c.channels, c.image, c.image], values: images))
+    file.add("images", .init(shape: [count, c.imageChannels, c.imageSide, c.imageSide], values: images))
     file.add("representations", .init(shape: [count, c.output], values: result.all.array()))
     return try file.encoded()
   }

@@ -25,7 +25,7 @@ import Testing
     #expect(Dictionary(uniqueKeysWithValues: texts) == (try checkpoint.metadata()))
     #expect(texts.contains { $0 == ("strata.stage", "\(depth)") })
     #expect(graph.texts(2) == ["fixture"])
-    let sides = [encoder.channels, encoder.image, encoder.image]
+    let sides = [encoder.imageChannels, encoder.imageSide, encoder.imageSide]
     try expectPort(graph.messages(11), "image", sides)
     try expectPort(graph.messages(12), "representation", [encoder.output])
   }

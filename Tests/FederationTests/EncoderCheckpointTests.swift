@@ -7,8 +7,8 @@ import Testing
 @Suite struct EncoderCheckpointTests {
   private static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 3, heads: 2, mlpRatio: 3)
-  private static let resnet = EncoderConfiguration(
-    family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
+  private static let resnet = EncoderConfiguration.resnet(
+    ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 
   private static func snapshot(_ encoder: EncoderConfiguration, stage index: Int) -> Snapshot {
     let stage = Stage(
@@ -176,7 +176,7 @@ import Testing
       ("encoder", encoder.replacing(#""depth":3"#, with: #""depth":2"#), "no place for"),
       ("encoder", encoder.replacing(#""heads":2"#, with: #""heads":3"#), "encoder.width"),
       ("encoder", encoder.replacing(#""channels":1"#, with: #""channels":2"#), "encoder.channels"),
-      ("encoder", encoder.replacing("vit", with: "resnet"), "encoder.patch"),
+      ("encoder", encoder.replacing("vit", with: "resnet"), "conv1.weight is missing"),
     ] as [(String, String?, String)] {
       let error = refusal(of: try file { metadata, _ in metadata["strata.\(key)"] = text })
       #expect(error?.description.contains(problem) == true, "\(text ?? key): \(error?.description ?? "")")

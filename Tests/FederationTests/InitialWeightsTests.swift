@@ -7,8 +7,8 @@ import Testing
 @Suite struct InitialWeightsTests {
   private static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 2, heads: 2, mlpRatio: 3)
-  private static let resnet = EncoderConfiguration(
-    family: .resnet, image: 16, patch: 1, width: 3, depth: 4, heads: 1)
+  private static let resnet = EncoderConfiguration.resnet(
+    ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 
   private func stage(_ encoder: EncoderConfiguration, _ index: Int) -> Stage {
     Stage(
@@ -131,7 +131,7 @@ import Testing
 
   @Test func otherHeadsAreAnotherEncoder() throws {
     var other = Self.vit
-    other.heads = 4
+    other.vit.heads = 4
     #expect(refusal(try file(), of: other) == "heads is 2 by its metadata, where this encoder has 4")
     #expect(refusal(try file { metadata, _ in metadata["strata.encoder"] = "{" }).contains("strata.encoder"))
   }

@@ -8,8 +8,8 @@ import Testing
 
 @Suite(.unhurried) struct EncoderEvaluationTests {
   private static let vit = EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 2, heads: 3)
-  private static let resnet = EncoderConfiguration(
-    family: .resnet, image: 16, patch: 1, width: 4, depth: 2, heads: 1)
+  private static let resnet = EncoderConfiguration.resnet(
+    ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 2))
 
   private func checkpoint(_ encoder: EncoderConfiguration) -> EncoderCheckpoint {
     let stage = Stage(

@@ -173,7 +173,7 @@ import Wire
   /// A block of this width is more than one chunk, and so is its update.
   @Test func longLayersAndUpdatesTravelInPieces() async throws {
     var plan = Plan.tiny(cohort: 1)
-    (plan.encoder.width, plan.encoder.mlpRatio, plan.encoder.heads) = (128, 4, 4)
+    (plan.encoder.width, plan.encoder.vit.mlpRatio, plan.encoder.vit.heads) = (128, 4, 4)
     try await withServer(plan) { server, _ in
       let client = try await ScriptedClient.welcome("a", at: server.endpoint)
       let assignment = try await client.requireAssignment()

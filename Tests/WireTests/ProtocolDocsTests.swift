@@ -111,7 +111,8 @@ import Wire
   /// A ResNet's, whose parts have what stands there in that order.
   @Test func theWeightsOfAResNetStandThereInTheirOrder() throws {
     let plan = Plan(
-      encoder: EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 4, depth: 4, heads: 1))
+      encoder: EncoderConfiguration.resnet(
+        ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 4)))
     let entries = plan.stage(2).model.layout.entries
     for (row, part) in [("`stem` of a ResNet", "stem"), ("`adapter.n`", "adapter.2")] {
       let cells = try #require(rows { $0 == row }.first)

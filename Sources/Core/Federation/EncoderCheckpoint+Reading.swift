@@ -48,11 +48,15 @@ extension EncoderCheckpoint {
     var plan = Plan(encoder: encoder)
     plan.augmentation.mean = try value(Key.mean, metadata)
     plan.augmentation.deviation = try value(Key.deviation, metadata)
+    var (patch, heads): (Int?, Int?)
+    if case .vit(let c) = encoder { (patch, heads) = (c.patch, c.heads) }
     for (name, hint, own) in [
-      ("image", hints.image, encoder.image), ("patch", hints.patch, encoder.patch),
-      ("heads", hints.heads, encoder.heads),
+      ("image", hints.image, encoder.input.images.side), ("patch", hints.patch, patch),
+      ("heads", hints.heads, heads),
     ] {
-      if let hint, hint != own { throw CheckpointError("\(name) is \(own) by its metadata, not \(hint)") }
+      guard let hint, hint != own else { continue }
+      let stated = own.map(String.init) ?? "nothing that a \(encoder.family.rawValue) has,"
+      throw CheckpointError("\(name) is \(stated) by its metadata, not \(hint)")
     }
     return plan
   }

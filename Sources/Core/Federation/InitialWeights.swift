@@ -67,10 +67,13 @@ package struct InitialWeights: Sendable {
   private static func checkHeads(
     _ metadata: [String: String], _ encoder: EncoderConfiguration
   ) throws(CheckpointError) {
-    guard encoder.family == .vit, metadata[EncoderCheckpoint.Key.encoder] != nil else { return }
-    let own: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
-    guard own.heads == encoder.heads else {
-      throw CheckpointError("heads is \(own.heads) by its metadata, where this encoder has \(encoder.heads)")
+    guard case .vit(let wanted) = encoder, metadata[EncoderCheckpoint.Key.encoder] != nil else { return }
+    let stated: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
+    guard case .vit(let own) = stated else {
+      throw CheckpointError("its metadata say that it is a \(stated.family.rawValue)")
+    }
+    guard own.heads == wanted.heads else {
+      throw CheckpointError("heads is \(own.heads) by its metadata, where this encoder has \(wanted.heads)")
     }
   }
 }

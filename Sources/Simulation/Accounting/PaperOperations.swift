@@ -16,22 +16,24 @@ package struct PaperOperations: Sendable, Hashable {
   package let heads: Int
 
   package init(_ model: Model) {
-    let c = model.encoder.configuration
     if let resnet = model.encoder as? ResNet {
       stem = Self.unit(resnet.stem)
       blocks = resnet.layers.map { $0.flatMap(\.units).reduce(0) { $0 + Self.unit($1) } }
       readout = resnet.operations.readout / 2
-    } else {
+    } else if let transformer = model.encoder as? VisionTransformer {
+      let c = transformer.shape
       stem = c.patches * c.patchSize * c.width
       blocks = model.encoder.blocks.map { _ in Self.block(c) }
       readout = 5 * c.width
+    } else {
+      preconditionFailure("the paper has no \(model.encoder.configuration.family)")
     }
     let objective = model.objective as? any ProjectionObjective
     heads = objective?.projectionHeads.reduce(0) { $0 + Self.head($1) } ?? 0
   }
 
   /// Queries, keys, values and projection, the MLP, scores and context, two normalisations.
-  private static func block(_ c: EncoderConfiguration) -> Int {
+  private static func block(_ c: ViTConfiguration) -> Int {
     let (tokens, width) = (c.patches, c.width)
     return tokens * width * (4 * width + 2 * c.hidden) + 2 * tokens * tokens * width + 2 * 5 * tokens * width
   }

@@ -55,7 +55,7 @@ package struct StageMemory: Sendable {
     let features = plan.local.views > 0 && !stage.trainsStem
     let noise = NoiseImages(
       size: features
-        ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.imageSize,
+        ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.input.count,
       givesFeatures: features)
     _ = trainer.step(learningRate: 1e-4, Minibatch(noise, first: options.batch))
     let peak = ProcessMemory.peak

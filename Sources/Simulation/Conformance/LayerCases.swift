@@ -110,12 +110,12 @@ enum LayerCases {
     guard images.count == 4, images[2] == images[3], y.count == 3 else {
       throw ConformanceError("in.images \(images), out.y \(y)")
     }
-    let c = EncoderConfiguration(
-      image: images[2], channels: images[1], patch: try golden.integer("patch"), width: y[2], depth: 1,
-      heads: 1)
+    let c = ViTConfiguration(
+      images: ImageInput(side: images[2], channels: images[1]), patch: try golden.integer("patch"),
+      width: y[2], depth: 1, heads: 1)
     var (layout, work) = (Layout(), Layout())
     let stem = PatchEmbedding(c, in: &layout)
-    let pixels = work.add("images", images[0], c.imageSize)
+    let pixels = work.add("images", images[0], c.images.count)
     let patches = work.add("patches", images[0] * c.patches, c.patchSize)
     let (tokens, dy) = (work.add("y", y[0] * y[1], y[2]), work.add("dy", y[0] * y[1], y[2]))
     let fixture = try LayerFixture(layout, work: work, tensors)

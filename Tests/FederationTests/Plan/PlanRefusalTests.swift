@@ -131,7 +131,7 @@ import Testing
     ("image: 32, patch: 4, width: 8192, depth: 256, heads: 8", "encoder.width: gives blocks of 2061584"),
     ("image: 32, patch: 0, width: 96, depth: 4, heads: 3", "encoder.patch: is '0'"),
     ("family: mlp, image: 32, patch: 4, width: 96, depth: 4, heads: 3", "encoder.family: is 'mlp'"),
-    ("family: resnet, image: 32, width: 16, patch: 4", "encoder.patch: is 4; a resnet has no patches"),
+    ("family: resnet, image: 32, width: 16, patch: 4", "encoder.patch: is not a field of a resnet encoder"),
     ("family: resnet, image: 32, width: 16, depth: 5", "encoder.depth: is 5; a resnet has 4 layers"),
     ("family: resnet, image: 36, width: 16", "encoder.image: is 36; each layer of a resnet but the first"),
     ("image: 32, patch: 4, width: 96, heads: 3", "encoder.depth: is missing"),

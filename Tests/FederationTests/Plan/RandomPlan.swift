@@ -78,7 +78,7 @@ extension Plan {
     plan.traffic = TrafficRules(
       codec: UpdateCodec.allCases.randomElement(using: &numbers)!, kept: numbers.float(upTo: 1))
     if Bool.random(using: &numbers) { plan.becomeResNet(&numbers, layers: layers) }
-    plan.augmentation = .random(&numbers, image: plan.encoder.image, channels: channels)
+    plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
     return plan
   }
 }
@@ -87,9 +87,10 @@ extension Plan {
   /// A ResNet in place of the transformer.
   private mutating func becomeResNet(_ numbers: inout RandomNumbers, layers: Int) {
     let stages = numbers.int(1...(4 / layers))
-    encoder = EncoderConfiguration(
-      family: .resnet, image: 8 * numbers.int(1...32), channels: encoder.channels, patch: 1,
-      width: numbers.int(1...64), depth: layers * stages, heads: 1)
+    encoder = EncoderConfiguration.resnet(
+      ResNetConfiguration(
+        images: ImageInput(side: 8 * numbers.int(1...32), channels: encoder.imageChannels),
+        width: numbers.int(1...64), depth: layers * stages))
     (method.initialisation, method.activeBlocks) = (.random, 0)
     if case .list = method.roundsPerStage {
       method.roundsPerStage = .list((0..<stages).map { _ in numbers.int(1...9) })

@@ -15,9 +15,9 @@ import Testing
     let isViT = family == .vit
     var plan = Plan(
       name: "account", seed: 7,
-      encoder: EncoderConfiguration(
-        family: family, image: 8, patch: isViT ? 4 : 1, width: isViT ? 168 : 24, depth: isViT ? 4 : 3,
-        heads: isViT ? 3 : 1),
+      encoder: isViT
+        ? EncoderConfiguration(image: 8, patch: 4, width: 168, depth: 4, heads: 3)
+        : .resnet(ResNetConfiguration(images: ImageInput(side: 8), width: 24, depth: 3)),
       heads: HeadConfiguration(hidden: 256, output: 64),
       method: Plan.Method(
         strategy: strategy, roundsPerStage: .each(2), initialisation: isViT ? .transfer : .random,

@@ -84,7 +84,8 @@ import Testing
   /// The temporary linear layer of a ResNet that is not finished is another in each stage.
   @Test func aResNetsAdapters() {
     let plan = Plan(
-      encoder: EncoderConfiguration(family: .resnet, image: 8, patch: 1, width: 4, depth: 4, heads: 1),
+      encoder: EncoderConfiguration.resnet(
+        ResNetConfiguration(images: ImageInput(side: 8), width: 4, depth: 4)),
       heads: HeadConfiguration(hidden: 8, output: 4),
       method: Plan.Method(roundsPerStage: .each(1), initialisation: .random))
     let stages = (1...4).map { plan.stage($0) }

@@ -150,7 +150,8 @@ import Testing
 
   @Test(arguments: Strategy.allCases) func aResNetTrains(strategy: Strategy) async throws {
     var plan = Plan.tiny(strategy)
-    plan.encoder = EncoderConfiguration(family: .resnet, image: 16, patch: 1, width: 4, depth: 4, heads: 1)
+    plan.encoder = EncoderConfiguration.resnet(
+      ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 4))
     plan.method.initialisation = .random
     let summary = try await TinyRun.summary(plan)
     #expect(summary.rounds.count == 4 && summary.rounds.allSatisfy { $0.loss.isFinite && $0.loss > 0 })

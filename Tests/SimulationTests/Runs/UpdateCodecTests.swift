@@ -14,7 +14,7 @@ import Testing
       // A first step moves every weight by as much, which any codec says in a bit; several do not.
       plan.local.epochs = 4
       // Weights that are most of what travels.
-      plan.encoder.width = 16 * plan.encoder.heads
+      plan.encoder.width = 16 * plan.encoder.vit.heads
       plan.traffic = Plan.TrafficRules(codec: codec, kept: 0.05)
       let summary = try await TinyRun.summary(plan)
       #expect(summary.rounds.allSatisfy { $0.loss.isFinite && $0.clients == plan.round.cohort }, "\(codec)")
@@ -34,7 +34,7 @@ import Testing
     var (digests, bytes): ([UpdateCodec: String], [UpdateCodec: Int]) = ([:], [:])
     for codec in [UpdateCodec.plain, .float32, .bfloat16, .int8] {
       var plan = Plan.tiny(rounds: 4)
-      plan.encoder.width = 16 * plan.encoder.heads
+      plan.encoder.width = 16 * plan.encoder.vit.heads
       plan.heads = HeadConfiguration(hidden: 64, output: 32)
       plan.traffic.layers = codec
       let summary = try await TinyRun.summary(plan)

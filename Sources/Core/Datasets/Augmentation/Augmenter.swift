@@ -18,6 +18,12 @@ package struct Augmenter: Sendable {
   private let scale: [Float]
 
   /// For settings that a plan's checks have passed, and views of `channels` x `size` x `size`.
+  package init(_ settings: AugmentationSettings, for encoder: EncoderConfiguration) {
+    let images = encoder.input.images
+    self.init(settings, size: images.side, channels: images.channels)
+  }
+
+  /// For images of `channels` x `size` x `size`.
   package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     precondition(

@@ -23,7 +23,10 @@ package struct ImageFit: Sendable, Hashable {
   }
 
   /// What an encoder takes.
-  package init(_ encoder: EncoderConfiguration) { self.init(size: encoder.image, channels: encoder.channels) }
+  package init(_ encoder: EncoderConfiguration) {
+    let images = encoder.input.images
+    self.init(size: images.side, channels: images.channels)
+  }
 
   /// No image that is kept is longer, in pixels.
   package var longestSide: Int { Self.longest * Self.margin * size }

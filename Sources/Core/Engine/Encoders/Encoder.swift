@@ -1,7 +1,7 @@
 /// An encoder of some family, as the rest of the engine sees it: a stem, blocks that are added stage by
 /// stage, and a readout.
 ///
-/// A new family conforms to this and joins ``EncoderConfiguration/Family``; trainer, plans and what travels
+/// A new family conforms to this and joins ``EncoderConfiguration``; trainer, plans and what travels
 /// stay as they are. n images, F = ``pooledWidth``, D = the configuration's ``EncoderConfiguration/output``.
 package protocol Encoder: Sendable {
   var configuration: EncoderConfiguration { get }
@@ -107,14 +107,4 @@ package struct EncoderOperations: Sendable {
   /// The last block where only what the readout needs of it is computed.
   package let lastBlock: Int
   package let readout: Int
-}
-
-extension EncoderConfiguration {
-  /// Adds an encoder's parameters to a layout: stem, the blocks of these indices, readout.
-  package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
-    switch family {
-    case .vit: VisionTransformer(self, blocks: blocks, in: &layout)
-    case .resnet: ResNet(self, blocks: blocks, in: &layout)
-    }
-  }
 }

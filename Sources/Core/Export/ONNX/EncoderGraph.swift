@@ -14,18 +14,19 @@ struct EncoderGraph {
   /// The whole graph of a checkpoint's encoder: images [n, C, H, W], normalised, to representations [n, D].
   init(_ checkpoint: EncoderCheckpoint) {
     let c = checkpoint.configuration
+    let images = c.input.images
     graph = ONNXGraph(
-      input: .init(name: Self.input, shape: [c.channels, c.image, c.image]),
+      input: .init(name: Self.input, shape: [images.channels, images.side, images.side]),
       output: .init(name: Self.output, shape: [c.output]))
     var layout = Layout()
     let blocks = Array(0..<c.depth)
     let encoder: any Encoder
     let walk: (inout EncoderGraph) -> String
-    switch c.family {
-    case .vit:
+    switch c {
+    case .vit(let c):
       let transformer = VisionTransformer(c, blocks: blocks, in: &layout)
       (encoder, walk) = (transformer, { $0.add(transformer, Self.input) })
-    case .resnet:
+    case .resnet(let c):
       let network = ResNet(c, blocks: blocks, in: &layout)
       (encoder, walk) = (network, { $0.add(network, Self.input) })
     }

@@ -10,7 +10,9 @@ extension Plan {
 
   /// A field as the file has it, short enough for a message.
   private func value(of field: PlanField) -> String {
-    guard field.section != PlanField.optionalSection || method.calibration != nil else { return "nothing" }
+    guard field.section != PlanField.optionalSection || method.calibration != nil,
+      field.belongs(to: self)
+    else { return "nothing" }
     let text = field.write(self)
     return text.count > 60 ? "\(text.prefix(60))…" : text
   }

@@ -8,8 +8,8 @@ package struct PlanField: Sendable {
   enum Default: Sendable {
     /// Nothing: it must be there.
     case required
-    /// It must be there for a vision transformer; a ResNet has this value.
-    case requiredForTransformers(resnet: @Sendable (inout Plan) -> Void)
+    /// It must be there, but for a ResNet, which has this value.
+    case requiredUnlessResNet(@Sendable (inout Plan) -> Void)
     /// What the plan's structs say.
     case standard
     /// What follows from fields further up, in words and as a change of the plan.
@@ -23,22 +23,29 @@ package struct PlanField: Sendable {
   /// What its numbers count; empty for what has no unit.
   package let unit: String
   package let meaning: String
+  /// The family of encoders that has it; nil for all.
+  let family: EncoderConfiguration.Family?
   let fallback: Default
   let read: @Sendable (Node, inout Plan) throws(PlanRefusal) -> Void
   let write: @Sendable (Plan) -> String
 
   init<Value>(
-    _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable, _ value: PlanValue<Value>,
+    _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable,
+    of family: EncoderConfiguration.Family? = nil, _ value: PlanValue<Value>,
     unit: String = "", or fallback: Default = .standard, _ meaning: String
   ) {
     self.path = path
     self.type = value.type
     self.unit = unit
     self.meaning = meaning
+    self.family = family
     self.fallback = fallback
     self.read = { node, plan throws(PlanRefusal) in plan[keyPath: place] = try value.read(node) }
     self.write = { value.write($0[keyPath: place]) }
   }
+
+  /// Whether a plan has it.
+  package func belongs(to plan: Plan) -> Bool { family.map { $0 == plan.encoder.family } ?? true }
 
   /// `encoder` of `encoder.width`; empty for a field at the top.
   var section: String { path.split(separator: ".").dropLast().joined(separator: ".") }
@@ -48,9 +55,9 @@ package struct PlanField: Sendable {
   /// The default, as docs/plans.md shows it.
   package var standard: String {
     switch fallback {
-    case .required: "required"
-    case .requiredForTransformers: "required for vit"
-    case .standard: "`\(write(.unset))`"
+    case .required: family.map { "required for \($0.rawValue)" } ?? "required"
+    case .requiredUnlessResNet: "required for vit"
+    case .standard: "`\(write(.unset))`" + (family.map { " for \($0.rawValue)" } ?? "")
     case .derived(let words, _): words
     }
   }

@@ -15,33 +15,32 @@ extension PlanField {
 
   private static let encoder: [PlanField] = [
     PlanField(
-      "encoder.family", \.encoder.family, .choice,
+      "encoder.family", \.encoder.familyName, .choice,
       "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
     PlanField(
-      "encoder.image", \.encoder.image, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
+      "encoder.image", \.encoder.imageSide, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
       "Side of the square images."),
     PlanField(
-      "encoder.channels", \.encoder.channels, .integer(1...PlanLimits.channels), unit: "planes",
+      "encoder.channels", \.encoder.imageChannels, .integer(1...PlanLimits.channels), unit: "planes",
       "Colour planes of an image: 1 or 3."),
     PlanField(
-      "encoder.patch", \.encoder.patch, .integer(1...PlanLimits.image), unit: "pixels",
-      or: .requiredForTransformers { $0.encoder.patch = 1 },
-      "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches. Not for resnet."),
+      "encoder.patch", \.encoder.vit.patch, of: .vit, .integer(1...PlanLimits.image), unit: "pixels",
+      or: .required, "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
     PlanField(
       "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
       "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18."
     ),
     PlanField(
       "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks",
-      or: .requiredForTransformers { $0.encoder.depth = 4 },
+      or: .requiredUnlessResNet { $0.encoder.depth = 4 },
       "Blocks of the finished encoder, a multiple of `layersPerStage`; at most 4 for resnet, its default."),
     PlanField(
-      "encoder.heads", \.encoder.heads, .integer(1...PlanLimits.heads), unit: "heads",
-      or: .requiredForTransformers { $0.encoder.heads = 1 },
-      "Attention heads of a block. Not for resnet."),
+      "encoder.heads", \.encoder.vit.heads, of: .vit, .integer(1...PlanLimits.heads), unit: "heads",
+      or: .required, "Attention heads of a block."),
     PlanField(
-      "encoder.mlpRatio", \.encoder.mlpRatio, .integer(1...PlanLimits.mlpRatio), unit: "x width",
-      "Width of a block's hidden layer. Not for resnet."),
+      "encoder.mlpRatio", \.encoder.vit.mlpRatio, of: .vit, .integer(1...PlanLimits.mlpRatio),
+      unit: "x width",
+      "Width of a block's hidden layer."),
   ]
 
   private static let heads: [PlanField] = [

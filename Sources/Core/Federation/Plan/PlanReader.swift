@@ -56,6 +56,13 @@ private struct PlanReader {
   mutating func plan() -> Plan {
     var plan = Plan.unset
     for field in PlanField.all {
+      guard field.belongs(to: plan) else {
+        if nodes[field.path] != nil {
+          refuse(
+            field.path, line(of: field.path), "is not a field of a \(plan.encoder.family.rawValue) encoder")
+        }
+        continue
+      }
       if let node = nodes[field.path] {
         do throws(PlanRefusal) {
           try field.read(node, &plan)
@@ -80,8 +87,8 @@ private struct PlanReader {
     switch field.fallback {
     case .standard: break
     case .derived(_, let change): change(&plan)
-    case .requiredForTransformers(let change) where plan.encoder.family == .resnet: change(&plan)
-    case .required, .requiredForTransformers:
+    case .requiredUnlessResNet(let change) where plan.encoder.family == .resnet: change(&plan)
+    case .required, .requiredUnlessResNet:
       let isWanted = lines[field.section] != nil || field.section != PlanField.optionalSection
       guard isWanted, refused.isDisjoint(with: ["", field.section, field.path]) else { return }
       refuse(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")

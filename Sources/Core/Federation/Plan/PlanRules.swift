@@ -33,8 +33,8 @@ extension PlanRule {
     },
     PlanRule("encoder.image", "encoder.family", "encoder.depth") { plan in
       let least = 1 << (plan.encoder.depth - 1)
-      return plan.encoder.family == .resnet && plan.encoder.depth <= 4 && plan.encoder.image % least != 0
-        ? "is \(plan.encoder.image); each layer of a resnet but the first halves it, so \(least) must divide it"
+      return plan.encoder.family == .resnet && plan.encoder.depth <= 4 && plan.encoder.imageSide % least != 0
+        ? "is \(plan.encoder.imageSide); each layer of a resnet but the first halves it, so \(least) must divide it"
         : nil
     },
     PlanRule("method.initialisation", "encoder.family") { plan in
@@ -74,22 +74,23 @@ extension PlanRule {
         ? "is \(plan.round.trim), which leaves nothing of a quorum of \(plan.round.quorum)" : nil
     },
     PlanRule("encoder.channels") { plan in
-      plan.encoder.channels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
+      plan.encoder.imageChannels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
     },
     PlanRule("encoder.patch", "encoder.image", "encoder.family") { plan in
-      let (image, patch) = (plan.encoder.image, plan.encoder.patch)
-      if plan.encoder.family == .resnet { return patch == 1 ? nil : "is \(patch); a resnet has no patches" }
-      if image % patch != 0 { return "is \(patch), which does not divide the image's \(image) pixels" }
-      return plan.encoder.patches > PlanLimits.patches
-        ? "is \(patch), which makes \(plan.encoder.patches) patches; at most \(PlanLimits.patches)" : nil
+      guard case .vit(let c) = plan.encoder else { return nil }
+      guard c.images.side % c.patch == 0 else {
+        return "is \(c.patch), which does not divide the image's \(c.images.side) pixels"
+      }
+      return c.patches > PlanLimits.patches
+        ? "is \(c.patch), which makes \(c.patches) patches; at most \(PlanLimits.patches)" : nil
     },
     PlanRule("encoder.width", "encoder.heads") { plan in
-      let (width, heads) = (plan.encoder.width, plan.encoder.heads)
-      return width % heads == 0 ? nil : "is \(width), which is not a multiple of \(heads) heads"
+      guard case .vit(let c) = plan.encoder, c.width % c.heads != 0 else { return nil }
+      return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
       // Four matrices of attention and two of the MLP; what else a block has is little beside them.
-      let (width, ratio) = (plan.encoder.width, plan.encoder.mlpRatio)
+      let (width, ratio) = (plan.encoder.width, plan.encoder.vit.mlpRatio)
       let parameters = plan.encoder.depth * (4 + 2 * ratio) * width * width
       return parameters <= PlanLimits.parameters
         ? nil : "gives blocks of \(parameters) parameters altogether; at most \(PlanLimits.parameters)"
@@ -113,7 +114,7 @@ extension PlanRule {
       return roster >= cohort ? nil : "is \(roster), less than the cohort of \(cohort)"
     },
     PlanRule("augmentation.blurKernel", "encoder.image") { plan in
-      let image = plan.encoder.image
+      let image = plan.encoder.imageSide
       let largest = AugmentationSettings.largestKernel(forSize: image)
       guard let kernel = plan.augmentation.blurKernel, kernel > largest else { return nil }
       return "is \(kernel), more than images of \(image) pixels allow; at most \(largest)"
@@ -127,7 +128,7 @@ extension PlanRule {
   ]
 
   private static func channels(_ count: Int, of plan: Plan) -> String? {
-    let channels = plan.encoder.channels
+    let channels = plan.encoder.imageChannels
     return count == 1 || count == channels
       ? nil : "has \(count) entries; must have one for all channels or one for each of \(channels)"
   }

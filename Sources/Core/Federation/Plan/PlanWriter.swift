@@ -1,10 +1,11 @@
 extension Plan {
-  /// The complete plan as YAML: every field, also those at their defaults. It reads back equal.
+  /// The complete plan as YAML: every field that it has, also those at their defaults. It reads back equal.
   package func yaml() -> String {
     var text = ""
     var open = ""
     for field in PlanField.all {
       if field.section == PlanField.optionalSection, method.calibration == nil { continue }
+      guard field.belongs(to: self) else { continue }
       let parts = field.section.split(separator: ".")
       if field.section != open {
         // Sections follow each other in the table's order, so only the last part can be new.

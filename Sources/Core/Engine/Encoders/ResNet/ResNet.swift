@@ -5,7 +5,7 @@
 /// the first. What is left of an image is the mean of its pixels [F]; while layers are missing, a temporary
 /// linear layer brings that to D = 8·width.
 package struct ResNet: Encoder {
-  package let configuration: EncoderConfiguration
+  package let shape: ResNetConfiguration
   package let blocks: [Int]
   package let stem: BasicBlock.Unit
   package let layers: [[BasicBlock]]
@@ -13,14 +13,15 @@ package struct ResNet: Encoder {
 
   /// Adds the parameters of the stem, of the layers and of the temporary linear layer, under torchvision's
   /// names; the last one's is `adapter`.
-  package init(_ c: EncoderConfiguration, blocks: [Int], in layout: inout Layout) {
+  package init(_ c: ResNetConfiguration, blocks: [Int], in layout: inout Layout) {
     precondition(blocks == Array(0..<blocks.count) && blocks.count <= 4, "layers \(blocks) of a ResNet")
-    (configuration, self.blocks) = (c, blocks)
+    (shape, self.blocks) = (c, blocks)
     layout.part = "stem"
     stem = BasicBlock.Unit(
-      "conv1", "bn1", inputs: c.channels, outputs: c.width, kernel: 3, stride: 1, side: c.image, in: &layout)
+      "conv1", "bn1", inputs: c.images.channels, outputs: c.width, kernel: 3, stride: 1, side: c.images.side,
+      in: &layout)
     var layers: [[BasicBlock]] = []
-    var (channels, side) = (c.width, c.image)
+    var (channels, side) = (c.width, c.images.side)
     for index in blocks {
       layout.part = "blocks.\(index)"
       let (outputs, stride) = (c.width << index, index == 0 ? 1 : 2)
@@ -33,16 +34,18 @@ package struct ResNet: Encoder {
       channels = outputs
     }
     self.layers = layers
-    if channels == c.output {
+    if channels == EncoderConfiguration.resnet(c).output {
       readout = .identity
     } else {
       // A part of its own in each stage: it is not carried on.
       layout.part = "adapter.\(blocks.count)"
-      readout = .linear(Linear("adapter", inputs: channels, outputs: c.output, in: &layout))
+      readout = .linear(
+        Linear("adapter", inputs: channels, outputs: EncoderConfiguration.resnet(c).output, in: &layout))
     }
   }
 
-  package var pooledWidth: Int { configuration.width << (blocks.count - 1) }
+  package var configuration: EncoderConfiguration { .resnet(shape) }
+  package var pooledWidth: Int { shape.width << (blocks.count - 1) }
 
   package func featureSize(behind depth: Int) -> Int {
     depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize

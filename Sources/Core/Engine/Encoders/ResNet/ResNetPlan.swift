@@ -45,7 +45,7 @@ extension ResNetPass {
       var largest = blocks.map { max($0.inputSize, $0.outputSize) }.max() ?? 0
       if settings.trainsStem {
         largest = max(largest, encoder.stem.convolution.outputSize)
-        input = layout.add("images", rows, encoder.configuration.imageSize)
+        input = layout.add("images", rows, encoder.shape.images.count)
         let unit = Unit(encoder.stem, settings, in: &layout)
         stem = (unit, layout.add("stem", rows, encoder.stem.convolution.outputSize))
       } else {

@@ -14,7 +14,7 @@ final class ResNetRunner: EncoderRunner {
     init(_ encoder: ResNet, chunk: Int) {
       let units = [encoder.stem] + encoder.layers.joined().flatMap(\.units)
       let size = units.map(\.convolution.outputSize).max() ?? 0
-      images = layout.add("images", chunk, encoder.configuration.imageSize)
+      images = layout.add("images", chunk, encoder.shape.images.count)
       features = layout.add("features", chunk, size)
       middle = layout.add("middle", chunk, size)
       output = layout.add("output", chunk, size)

@@ -5,15 +5,15 @@ package struct PatchEmbedding: Sendable {
   package let projection: Linear
   package let classToken: Slot
   package let positions: Slot
-  package let configuration: EncoderConfiguration
+  package let configuration: ViTConfiguration
 
   /// Adds timm's `patch_embed.proj`, `cls_token` and `pos_embed`.
-  package init(_ c: EncoderConfiguration, in layout: inout Layout) {
+  package init(_ c: ViTConfiguration, in layout: inout Layout) {
     classToken = layout.add("cls_token", 1, c.width, shape: [1, 1, c.width])
     positions = layout.add("pos_embed", c.tokens, c.width, shape: [1, c.tokens, c.width])
     projection = Linear(
       "patch_embed.proj", inputs: c.patchSize, outputs: c.width,
-      weightShape: [c.width, c.channels, c.patch, c.patch], in: &layout)
+      weightShape: [c.width, c.images.channels, c.patch, c.patch], in: &layout)
     configuration = c
   }
 
@@ -22,14 +22,14 @@ package struct PatchEmbedding: Sendable {
   /// `image` is [C, H, W]; `patches` [P, N].
   package func cut(_ image: UnsafePointer<Float>, into patches: Matrix) {
     let c = configuration
-    let side = c.image / c.patch
+    let side = c.images.side / c.patch
     precondition(patches.rows == c.patches && patches.columns == c.patchSize)
     for patch in 0..<c.patches {
       var to = patches.row(patch)
-      let corner = image + (patch / side) * c.patch * c.image + (patch % side) * c.patch
-      for channel in 0..<c.channels {
+      let corner = image + (patch / side) * c.patch * c.images.side + (patch % side) * c.patch
+      for channel in 0..<c.images.channels {
         for row in 0..<c.patch {
-          to.update(from: corner + (channel * c.image + row) * c.image, count: c.patch)
+          to.update(from: corner + (channel * c.images.side + row) * c.images.side, count: c.patch)
           to += c.patch
         }
       }

@@ -3,7 +3,7 @@
 /// An image's features are its tokens [T, D], what the last block leaves is its class token [D], and its
 /// representation that token after the final normalisation [D].
 package struct VisionTransformer: Encoder {
-  package let configuration: EncoderConfiguration
+  package let shape: ViTConfiguration
   package let blocks: [Int]
   package let stem: PatchEmbedding
   package let layers: [EncoderBlock]
@@ -11,30 +11,31 @@ package struct VisionTransformer: Encoder {
 
   /// Adds the parameters of the stem, of the given blocks and of the final normalisation, in this order, under
   /// timm's names.
-  package init(_ configuration: EncoderConfiguration, blocks: [Int], in layout: inout Layout) {
-    self.configuration = configuration
+  package init(_ shape: ViTConfiguration, blocks: [Int], in layout: inout Layout) {
+    self.shape = shape
     self.blocks = blocks
     layout.part = "stem"
-    stem = PatchEmbedding(configuration, in: &layout)
+    stem = PatchEmbedding(shape, in: &layout)
     var layers: [EncoderBlock] = []
     for index in blocks {
       layout.part = "blocks.\(index)"
-      layers.append(EncoderBlock("blocks.\(index)", configuration.block, in: &layout))
+      layers.append(EncoderBlock("blocks.\(index)", shape.block, in: &layout))
     }
     self.layers = layers
     layout.part = "norm"
-    norm = LayerNorm("norm", width: configuration.width, in: &layout)
+    norm = LayerNorm("norm", width: shape.width, in: &layout)
   }
 
-  package var pooledWidth: Int { configuration.width }
+  package var configuration: EncoderConfiguration { .vit(shape) }
+  package var pooledWidth: Int { shape.width }
   package var readout: Readout { .norm(norm) }
-  package func featureSize(behind depth: Int) -> Int { configuration.tokens * configuration.width }
+  package func featureSize(behind depth: Int) -> Int { shape.tokens * shape.width }
 
   /// Of a block: queries, keys and values, scores, context, projection, MLP. Of the last one
   /// (``ClassTokenAttention``): queries, directions, values and projection of one token, scores and mixtures
   /// over all, the MLP of one.
   package var operations: EncoderOperations {
-    let c = configuration
+    let c = shape
     let (t, d) = (c.tokens, c.width)
     let block = 2 * t * d * (3 * d + d + 2 * c.hidden) + 4 * t * t * d
     return EncoderOperations(
@@ -60,13 +61,13 @@ package struct VisionTransformer: Encoder {
   package func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)] {
     [
       ("traces", VisionTransformerPass.Plan(self, settings).layout.bytes),
-      ("workers", workers * VisionTransformerRunner.Plan(chunk: settings.chunk, configuration).layout.bytes),
+      ("workers", workers * VisionTransformerRunner.Plan(chunk: settings.chunk, shape).layout.bytes),
     ]
   }
 
   package func makeRunner(chunk: Int) -> any EncoderRunner { VisionTransformerRunner(self, chunk: chunk) }
 
   package func runnerMemory(chunk: Int) -> Int {
-    VisionTransformerRunner.Plan(chunk: chunk, configuration).layout.bytes
+    VisionTransformerRunner.Plan(chunk: chunk, shape).layout.bytes
   }
 }

@@ -50,13 +50,13 @@ final class VisionTransformerPass {
   /// The slice's patches of some rows, where the stem trains.
   private func patches(_ rows: Range<Int>) -> Matrix? {
     guard let slot = plan.patches else { return nil }
-    let count = encoder.configuration.patches
+    let count = encoder.shape.patches
     return memory[slot].rows(rows.lowerBound * count..<rows.upperBound * count)
   }
 
   /// The class token of every image, as a view.                           x [n·T, D] -> [n, D]
   private func classTokens(_ x: Matrix) -> Matrix {
-    let tokens = encoder.configuration.tokens
+    let tokens = encoder.shape.tokens
     return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
   }
 }
@@ -88,7 +88,7 @@ extension VisionTransformerPass: EncoderPass {
       images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
     }
     if images.givesFeatures {
-      for index in 0..<rows.count { give(index, x.row(index * encoder.configuration.tokens)) }
+      for index in 0..<rows.count { give(index, x.row(index * encoder.shape.tokens)) }
     } else {
       runner.cut(rows.count, into: patches, give)
       encoder.stem.forward(patches, into: x, parameters)

@@ -12,7 +12,7 @@ extension VisionTransformerPass {
     let last: ClassTokenBlock.TracePlan?
 
     init(_ encoder: VisionTransformer, _ settings: PassSettings) {
-      let (c, kept) = (encoder.configuration, settings.keptRows)
+      let (c, kept) = (encoder.shape, settings.keptRows)
       patches = settings.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
       var blocks: [EncoderBlock.TracePlan] = []
       for _ in (settings.prefix..<encoder.layers.count).dropLast(settings.lastBlock == .whole ? 0 : 1) {

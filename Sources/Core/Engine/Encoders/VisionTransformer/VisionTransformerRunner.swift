@@ -11,16 +11,16 @@ final class VisionTransformerRunner {
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
     let chunk: Int
-    let configuration: EncoderConfiguration
+    let configuration: ViTConfiguration
     let image, patches, tokens, branchTokens, gradient: Slot
     let frozen: EncoderBlock.TracePlan
     let last: ClassTokenBlock.TracePlan
     let scratch: EncoderBlock.ScratchPlan
 
-    init(chunk: Int, _ c: EncoderConfiguration) {
+    init(chunk: Int, _ c: ViTConfiguration) {
       self.chunk = chunk
       configuration = c
-      image = layout.add("image", c.imageSize)
+      image = layout.add("image", c.images.count)
       patches = layout.add("patches", chunk * c.patches, c.patchSize)
       tokens = layout.add("tokens", chunk * c.tokens, c.width)
       branchTokens = layout.add("branch tokens", chunk * c.tokens, c.width)
@@ -33,7 +33,7 @@ final class VisionTransformerRunner {
 
   init(_ encoder: VisionTransformer, chunk: Int) {
     self.encoder = encoder
-    plan = Plan(chunk: chunk, encoder.configuration)
+    plan = Plan(chunk: chunk, encoder.shape)
     storage = Storage(plan.layout)
   }
 
@@ -77,7 +77,7 @@ extension VisionTransformerRunner: EncoderRunner {
 
   /// The patches of a chunk of images [n·P, N], cut from what `image(index, pixels)` gives for each.
   func cut(_ count: Int, into patches: Matrix, _ image: (Int, UnsafeMutablePointer<Float>) -> Void) {
-    let each = encoder.configuration.patches
+    let each = encoder.shape.patches
     for index in 0..<count {
       image(index, self.image.start)
       encoder.stem.cut(self.image.start, into: patches.rows(index * each..<(index + 1) * each))
