@@ -10,7 +10,7 @@ package final class Session: Sendable {
   private let runtime: any ServerRuntime
   private let updates: UpdateSpool
   private let access: Access
-  private let place: Doorstep.Place
+  private let place: ConnectionLimiter.Place
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
   private let state = Mutex(State())
@@ -41,9 +41,10 @@ package final class Session: Sendable {
   /// How long a client has to close the connection after a goodbye.
   private static let farewell = Duration.seconds(5)
 
-  /// - Parameter place: the connection's on the doorstep, which it gives back as soon as it is known.
+  /// - Parameter place: the connection's at the limiter, which it gives back as soon as it is known.
   package init(
-    _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access, _ place: Doorstep.Place
+    _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access,
+    _ place: ConnectionLimiter.Place
   ) {
     (self.connection, self.coordinator, self.access) = (connection, coordinator, access)
     (self.place, runtime, updates) = (place, coordinator.runtime, coordinator.updates)

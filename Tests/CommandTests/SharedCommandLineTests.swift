@@ -94,9 +94,9 @@ import Testing
             "--threads", "1", "--partition", "auto", "--tls", folder.path(certificates),
           ], environment: ["PMI_RANK": "\(index)", "PMI_SIZE": "\(count)"])
       }
-      let stranger = try await start(2, "clients", of: 3).outcome()
-      #expect(stranger.code == 7, "\(stranger)")
-      #expect(stranger.lines.last?.contains("clients/box-2/") == true, "\(stranger)")
+      let outsider = try await start(2, "clients", of: 3).outcome()
+      #expect(outsider.code == 7, "\(outsider)")
+      #expect(outsider.lines.last?.contains("clients/box-2/") == true, "\(outsider)")
       let clients = try [start(0, "clients"), start(1, "clients")]
       for client in clients { #expect(try await client.outcome().code == 0) }
       #expect(try await server.outcome().code == 0)

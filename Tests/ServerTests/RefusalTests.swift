@@ -17,7 +17,7 @@ import Wire
       let outsider = try await recruit(server, &members)
       let (_, assignment) = members[0]
       let update = members[0].0.update(assignment)
-      #expect(try await outsider.submit(outsider.offer(assignment, update), update) == .stranger)
+      #expect(try await outsider.submit(outsider.offer(assignment, update), update) == .notAssigned)
       // Or it would be asked in the place of one that is refused.
       await outsider.connection.close()
       try await server.events.first { event in
@@ -100,7 +100,7 @@ import Wire
     let refusals = Dictionary(grouping: rows, by: { $0.refusal ?? "admitted" }).mapValues(\.count)
     #expect(
       refusals == [
-        "admitted": 3, "stranger": 1, "wrongRound": 2, "wrongBase": 1, "wrongSize": 1, "wrongDigest": 1,
+        "admitted": 3, "notAssigned": 1, "wrongRound": 2, "wrongBase": 1, "wrongSize": 1, "wrongDigest": 1,
         "notFinite": 2, "overLimit": 1, "alreadyRefused": 1, "duplicate": 1,
       ])
   }

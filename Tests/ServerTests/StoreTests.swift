@@ -275,7 +275,7 @@ import Testing
     try await withStore { store, _ in
       let round = try openRound(store)
       #expect(throws: StoreError.self) {
-        try store.refuse(offer(Data([1])), from: "nobody", to: round, .stranger, at: now)
+        try store.refuse(offer(Data([1])), from: "nobody", to: round, .notAssigned, at: now)
       }
     }
   }

@@ -122,7 +122,7 @@ private struct RandomRound {
     }
     if let refusal = round.refusal(of: offer, from: client) {
       let isStrange = isTraining && offer.key == round.key && !cohort.contains(client)
-      require((refusal == .stranger) == isStrange, "it refuses \(client) as \(refusal)")
+      require((refusal == .notAssigned) == isStrange, "it refuses \(client) as \(refusal)")
       if refusal != .duplicate, refusal != .wrongRound { refuse(client) }
     } else if numbers.int(0...9) == 0 {
       refuse(client)

@@ -28,10 +28,10 @@ import Testing
     let outsiders = Set(["a", "b", "c", "d"]).subtracting(round.cohort)
     #expect(outsiders.count == 2)
     for client in outsiders.union(["unheard of"]) {
-      #expect(round.refusal(of: .example(), from: client) == .stranger)
+      #expect(round.refusal(of: .example(), from: client) == .notAssigned)
     }
     _ = round.join("late")
-    #expect(round.refusal(of: .example(), from: "late") == .stranger)
+    #expect(round.refusal(of: .example(), from: "late") == .notAssigned)
   }
 
   @Test func takesUpdatesInTrainingOnly() {

@@ -193,7 +193,7 @@ import Testing
     round.leave("b")
     #expect(round.join("b") == [.assign(client: "b", deadline: deadline)])
     #expect(round.join("b") == [])
-    #expect(round.join("stranger") == [])
+    #expect(round.join("unknown") == [])
   }
 
   @Test func aMemberThatHasAnsweredIsNotAssignedAgain() {
@@ -265,7 +265,7 @@ import Testing
     var round = Round.training()
     for client in ["a", "b", "c"] { round.admit(.example(digest: client), from: client) }
     #expect(round.advance(to: .seconds(1)) == [])
-    let answers = ["d", "d", "stranger", "a"].map { round.decline($0) }
+    let answers = ["d", "d", "unknown", "a"].map { round.decline($0) }
     #expect(answers == [true, false, false, false])
     #expect(round.advance(to: .seconds(1)) == [.aggregate])
   }

@@ -41,7 +41,7 @@ package struct Hello: Sendable, Hashable, Codable {
   package var layers: [Digest]?
 
   package static let currentProtocol = 1
-  /// With as many a hello is well below the longest that a stranger may say.
+  /// With as many a hello is well below the longest that an unauthenticated peer may send.
   package static let mostLayers = 40
 
   package init(name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil) {

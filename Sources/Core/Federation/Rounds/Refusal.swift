@@ -3,7 +3,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   /// It belongs to another round, stage or attempt, or the round takes no more updates.
   case wrongRound
   /// The client is not in the round's cohort.
-  case stranger
+  case notAssigned
   /// The client's update of this round is already admitted, with other bytes.
   case duplicate
   /// An update of the client was refused in this round; the round goes on without it.
@@ -32,7 +32,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
   package var explanation: String {
     switch self {
     case .wrongRound: "it belongs to another round"
-    case .stranger: "the client is not in the cohort"
+    case .notAssigned: "the client is not in the cohort"
     case .duplicate: "another update of this client is already admitted"
     case .alreadyRefused: "an update of this client was refused in this round already"
     case .wrongBase: "it was trained from another snapshot"

@@ -243,7 +243,7 @@ package struct Round: Sendable {
       expected = late.expected(client)
     } else {
       guard offer.key == key, takesUpdates || comesBetween(offer, from: client) else { return .wrongRound }
-      guard let member = members[client] else { return .stranger }
+      guard let member = members[client] else { return .notAssigned }
       if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
       if case .refused = member { return .alreadyRefused }
       expected = self.expected(client)

@@ -13,7 +13,7 @@ package final class TLSContext: @unchecked Sendable {
   let pin: String?
 
   /// For a server. Clients show a certificate of the same authority, or none, and are then no more than
-  /// strangers. Throws ``CertificateError``.
+  /// unauthenticated peers. Throws ``CertificateError``.
   package convenience init(server identity: Identity) throws(CertificateError) {
     try self.init(TLS_server_method(), host: nil, pin: nil)
     try show(identity.certificate, identity.key, identity.authority)

@@ -105,7 +105,7 @@ struct Distrust {
   }
 
   private var clientsFault: String {
-    // What a stranger's certificate calls itself is not for a log, unless a client could have that name.
+    // What an unauthenticated peer's certificate calls itself is not for a log, unless a client could have that name.
     let name = Hello.isValid(name: leaf.name) ? "the certificate of \(leaf.name)" : "its certificate"
     let clock = "or this machine's clock is wrong: it says \(Date().minute)"
     return switch error {

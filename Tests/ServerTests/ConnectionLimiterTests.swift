@@ -1,18 +1,18 @@
 import Server
 import Testing
 
-@Suite struct DoorstepTests {
-  private let doorstep: Doorstep
+@Suite struct ConnectionLimiterTests {
+  private let limiter: ConnectionLimiter
   private let evicted = EventLog<String>()
 
   init() {
-    var limits = Doorstep.Limits()
+    var limits = ConnectionLimiter.Limits()
     (limits.perAddress, limits.total) = (3, 5)
-    doorstep = Doorstep(limits)
+    limiter = ConnectionLimiter(limits)
   }
 
-  private func place(_ address: String) -> Doorstep.Place? {
-    let answer = doorstep.enter(address, hangUp: { [evicted] in evicted.note(address) })
+  private func place(_ address: String) -> ConnectionLimiter.Place? {
+    let answer = limiter.enter(address, hangUp: { [evicted] in evicted.note(address) })
     return if case .welcome(let place, _) = answer { place } else { nil }
   }
 
@@ -24,7 +24,7 @@ import Testing
     withExtendedLifetime((places, other)) {}
   }
 
-  /// A client that comes while strangers hold all places finds one at once.
+  /// A client that comes while unauthenticated peers hold all places finds one at once.
   @Test func whoHasBeenSilentLongestMakesRoom() {
     let places = ["a", "b", "c", "d", "e", "f", "g"].map(place)
     #expect(places.allSatisfy { $0 != nil })
@@ -54,7 +54,7 @@ import Testing
   @Test func anAddressIsNamedOnceAMinute() {
     let places = (0..<3).compactMap { _ in place("a") }
     let reasons = (0..<100).compactMap { _ -> String? in
-      if case .full(let reason) = doorstep.enter("a", hangUp: {}) { reason } else { nil }
+      if case .full(let reason) = limiter.enter("a", hangUp: {}) { reason } else { nil }
     }
     #expect(reasons.count == 1)
     withExtendedLifetime(places) {}

@@ -1,10 +1,10 @@
 import Synchronization
 
 /// Connections that have not said who they are: only so many at once from one address, and in all, so that
-/// strangers cannot fill the server. Where all places are taken the one who has been silent longest goes: a
-/// client needs its place for a moment only, and finds one however many others wait.
-package final class Doorstep: Sendable {
-  /// What a server bears of strangers.
+/// unauthenticated peers cannot fill the server. Where all places are taken the one who has been silent longest goes:
+/// a client needs its place for a moment only, and finds one however many others wait.
+package final class ConnectionLimiter: Sendable {
+  /// How many unauthenticated peers a server accepts.
   package struct Limits: Sendable, Hashable {
     package var perAddress = 128
     package var total = 1024
@@ -13,7 +13,7 @@ package final class Doorstep: Sendable {
   }
 
   private struct State {
-    var strangers: [UInt64: (address: String, place: WeakPlace)] = [:]
+    var peers: [UInt64: (address: String, place: WeakPlace)] = [:]
     var byAddress: [String: Int] = [:]
     var arrivals: UInt64 = 0
     /// When an address was last named in the log.
@@ -29,25 +29,26 @@ package final class Doorstep: Sendable {
 
   package init(_ limits: Limits) { self.limits = limits }
 
-  /// A place on the doorstep, held until its connection is known or gone.
+  /// A place among the unauthenticated connections, held until its connection is known or gone.
   package final class Place: Sendable {
     private let number: UInt64
-    private let doorstep: Doorstep
+    private let limiter: ConnectionLimiter
     private let hangUp: @Sendable () -> Void
     private let evicted = Mutex(false)
     private let (ending, end) = AsyncStream<Void>.makeStream()
 
-    fileprivate init(_ number: UInt64, _ doorstep: Doorstep, _ hangUp: @escaping @Sendable () -> Void) {
-      (self.number, self.doorstep, self.hangUp) = (number, doorstep, hangUp)
+    fileprivate init(_ number: UInt64, _ limiter: ConnectionLimiter, _ hangUp: @escaping @Sendable () -> Void)
+    {
+      (self.number, self.limiter, self.hangUp) = (number, limiter, hangUp)
     }
 
     deinit {
-      doorstep.leave(number)
+      limiter.leave(number)
       end.finish()
     }
 
     /// Gives the place back; a second time does nothing.
-    package func leave() { doorstep.leave(number) }
+    package func leave() { limiter.leave(number) }
 
     /// Its connection has ended, and holds nothing any more.
     package func finish() {
@@ -81,13 +82,13 @@ package final class Doorstep: Sendable {
       let here = state.byAddress[address] ?? 0
       guard here < limits.perAddress else { return .full(reason: reason(address, here, &state)) }
       var loser: Place?
-      if state.strangers.count >= limits.total, let oldest = state.strangers.keys.min() {
-        loser = state.strangers[oldest]?.place.place
+      if state.peers.count >= limits.total, let oldest = state.peers.keys.min() {
+        loser = state.peers[oldest]?.place.place
         Self.remove(oldest, &state)
       }
       state.arrivals += 1
       let place = Place(state.arrivals, self, hangUp)
-      state.strangers[state.arrivals] = (address, WeakPlace(place: place))
+      state.peers[state.arrivals] = (address, WeakPlace(place: place))
       state.byAddress[address, default: 0] += 1
       return .welcome(place, evicted: loser)
     }
@@ -106,7 +107,7 @@ package final class Doorstep: Sendable {
   private func leave(_ number: UInt64) { state.withLock { Self.remove(number, &$0) } }
 
   private static func remove(_ number: UInt64, _ state: inout State) {
-    guard let address = state.strangers.removeValue(forKey: number)?.address else { return }
+    guard let address = state.peers.removeValue(forKey: number)?.address else { return }
     let left = (state.byAddress[address] ?? 1) - 1
     state.byAddress[address] = left > 0 ? left : nil
   }
