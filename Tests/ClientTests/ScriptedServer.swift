@@ -41,7 +41,7 @@ extension Assignment {
   }
 }
 
-/// The server's end of one connection, led by the test.
+/// The server's end of one connection, driven by the test.
 struct ScriptedSession {
   let connection: Connection
 

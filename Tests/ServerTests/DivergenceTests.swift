@@ -121,12 +121,12 @@ import Wire
   {
     try await withTemporaryFolder { folder in
       let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-      let leader = try Leader(Plan.tiny(cohort: 1, attempts: 2), store: store, at: .zero)
-      var effects = leader.advance(at: .zero) + leader.join(Hello(name: "a", software: "test"), at: .zero)
-      let first = leader.snapshot
+      let engine = try JobEngine(Plan.tiny(cohort: 1, attempts: 2), store: store, at: .zero)
+      var effects = engine.advance(at: .zero) + engine.join(Hello(name: "a", software: "test"), at: .zero)
+      let first = engine.snapshot
       for attempt in 1...2 {
         // The second begins after a pause.
-        effects += leader.advance(at: .seconds(60 * attempt))
+        effects += engine.advance(at: .seconds(60 * attempt))
         let assignments = effects.compactMap {
           if case .send(.assignment(let one), _) = $0 { one } else { nil }
         }
@@ -137,11 +137,11 @@ import Wire
           key: assignment.key, base: first.base, digest: Digest(of: bytes), bytes: bytes.count, samples: 10,
           steps: 1, loss: 1, seconds: 1)
         try store.updates.open(offer, from: "a").write(bytes, at: 0)
-        let judged = leader.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(60 * attempt))
+        let judged = engine.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(60 * attempt))
         #expect(judged.contains { if case .aggregate = $0 { true } else { false } })
         var poisoned = first.manifest.map { first.floats($0.digest) }
         poisoned[1][7] = weight
-        effects = leader.finishAggregation(
+        effects = engine.finishAggregation(
           Snapshot(first.stage, parts: poisoned.map(\.data)),
           at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
@@ -151,7 +151,7 @@ import Wire
       guard let ending = endings.first, case ServerError.diverged = ending else {
         throw Unexpected("\(endings)")
       }
-      #expect(leader.hasEnded && leader.snapshot.base == first.base)
+      #expect(engine.hasEnded && engine.snapshot.base == first.base)
       #expect(try store.committedRounds().isEmpty)
     }
   }

@@ -91,7 +91,7 @@ import Wire
       #expect((32...40).contains(refusals))
       await flooder.connection.close()
       let recorded = server.events.all.count { if case .refused = $0 { true } else { false } }
-      #expect(recorded == Leader.mostRecorded)
+      #expect(recorded == JobEngine.mostRecorded)
       // It is not let in again at once; somebody else is.
       let again = try await ScriptedClient("flooder", at: server.endpoint)
       guard case .goodbye(let rest) = try await again.hear() else { throw Unexpected("no goodbye") }
@@ -100,7 +100,7 @@ import Wire
       #expect(try await honest.takePart(samples: 1, adding: 1).isEmpty == false)
       _ = try await server.result()
       let rows = try Store(database).rejectedRows()
-      #expect(rows == Leader.mostRecorded)
+      #expect(rows == JobEngine.mostRecorded)
     }
   }
 
@@ -131,7 +131,7 @@ import Wire
     let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "docs/protocol.md")
     let text = try String(contentsOf: page, encoding: .utf8)
-    #expect(text.contains("the first \(Leader.mostRecorded) are recorded"))
+    #expect(text.contains("the first \(JobEngine.mostRecorded) are recorded"))
     #expect(text.contains("After \(MessageLimiter.mostInVain) messages in vain"))
     #expect(MessageLimiter.vainInterval == .seconds(10) && text.contains("one more every ten seconds"))
     #expect(text.contains("for which \(Session.mostWaitingMessages) messages wait"))

@@ -51,7 +51,7 @@ import Watch
         let place = Comment(rawValue: "seed \(seed), trial \(trial): \(what)")
         if try await look(at: copy, run, place) { shown += 1 } else { refused += 1 }
         // A server that is started on it goes on, or says why not.
-        do { _ = try Leader(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
+        do { _ = try JobEngine(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
           #expect("\(error)".count < 800, place)
         }
         lock.release()

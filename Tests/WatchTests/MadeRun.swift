@@ -57,8 +57,8 @@ struct MadeRun {
       try store.commit(record, snapshot)
       if round == 1 { try store.note(probe: 0.4375, of: record) }
     }
-    let leader = try Leader(plan, store: store, at: .zero)
-    try store.note(leader.status(since: start, at: .zero, start))
+    let engine = try JobEngine(plan, store: store, at: .zero)
+    try store.note(engine.status(since: start, at: .zero, start))
   }
 
   /// What is recorded.

@@ -120,7 +120,7 @@ final class Checker {
     lastCommitted = RoundKey(stage: key.stage, round: key.round)
     let rejected = ((try? store.updates(of: last.round)) ?? []).filter { $0.refusal != nil }
     for (client, rows) in Dictionary(grouping: rejected, by: \.client) {
-      require(rows.count <= Leader.mostRecorded + 2, "\(key) has \(rows.count) rejections of \(client)")
+      require(rows.count <= JobEngine.mostRecorded + 2, "\(key) has \(rows.count) rejections of \(client)")
     }
     let counted = (try? store.admitted(key)) ?? [:]
     committed[key] = Set(counted.keys)

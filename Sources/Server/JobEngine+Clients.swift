@@ -4,7 +4,7 @@ import Foundation
 import Wire
 
 /// What clients do.
-extension Leader {
+extension JobEngine {
   /// A client said hello, and its name is free. The welcome is the first effect for it.
   package func join(_ hello: Hello, at now: Duration) -> [Effect] {
     returning {

@@ -1,7 +1,7 @@
 import Federation
 import Foundation
 
-extension Leader {
+extension JobEngine {
   /// What is going on at the time `now`, which is the wall clock's `date`.
   package func status(since: Date, at now: Duration, _ date: Date) -> ServerStatus {
     status(since: since, works: [:], at: now, date)

@@ -3,7 +3,7 @@ import Federation
 import Foundation
 
 /// How rounds begin and end.
-extension Leader {
+extension JobEngine {
   /// One model was made of the admitted updates.
   package func finishAggregation(_ result: Snapshot, at now: Duration) -> [Effect] {
     returning {

@@ -2,13 +2,13 @@ import Federation
 import Foundation
 import Wire
 
-/// Leads a job from its first round to its last, as a machine without threads: what happens and the time go
+/// Runs a job from its first round to its last, as a machine without threads: what happens and the time go
 /// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
 /// simulation runs the same.
 ///
 /// What must survive is stored before an effect that tells of it is returned. A committed round survives a power cut
 /// too; an admitted update does a second later, and is asked for again where it did not.
-package final class Leader {
+package final class JobEngine {
   /// What is to be done, in this order.
   package enum Effect: Sendable {
     case send(Message, to: String)

@@ -2,7 +2,7 @@ import Federation
 import Foundation
 
 /// Whose updates were refused, and what follows.
-extension Leader {
+extension JobEngine {
   /// Refusals in a row after which a client rests, and for how many committed rounds.
   static let mostRefusals = 3
   static let restRounds = 5

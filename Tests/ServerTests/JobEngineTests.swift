@@ -6,24 +6,24 @@ import Synchronization
 import Testing
 import Wire
 
-/// The leader's rules of admission, without sockets or clocks.
-@Suite struct LeaderTests {
+/// The job engine's rules of admission, without sockets or clocks.
+@Suite struct JobEngineTests {
   @Test func anUpdateBeyondTheNormLimitIsRefused() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2)
       plan.round.normLimit = 0.5
-      var led = try Led(plan, folder, ["a", "b", "c"])
-      #expect(try led.submit("a", distance: 0.499) == nil)
-      #expect(try led.submit("b", distance: 0.501) == .overNorm)
-      #expect(try led.submit("c", distance: -0.499) == nil)
-      #expect(led.leader.round.key == RoundKey(stage: 2, round: 1), "two of three are a quorum")
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
+      #expect(try driver.submit("a", distance: 0.499) == nil)
+      #expect(try driver.submit("b", distance: 0.501) == .overNorm)
+      #expect(try driver.submit("c", distance: -0.499) == nil)
+      #expect(driver.engine.round.key == RoundKey(stage: 2, round: 1), "two of three are a quorum")
     }
   }
 
   @Test func withoutALimitAnyDistanceGoes() async throws {
     try await withTemporaryFolder { folder in
-      var led = try Led(Plan.tiny(cohort: 1), folder, ["a"])
-      #expect(try led.submit("a", distance: 1000) == nil)
+      var driver = try JobEngineDriver(Plan.tiny(cohort: 1), folder, ["a"])
+      #expect(try driver.submit("a", distance: 1000) == nil)
     }
   }
 
@@ -31,19 +31,19 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(10))
       plan.round.normLimit = 0.5
-      var led = try Led(plan, folder, ["a", "b", "c"])
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       var asked: [Bool] = []
       var told: [Int?] = []
       for round in 1...10 {
-        asked.append(led.assignments["c"] != nil)
-        told.append(led.leader.status(since: Date(), at: led.now, Date()).notAsked?.first?.rounds)
+        asked.append(driver.assignments["c"] != nil)
+        told.append(driver.engine.status(since: Date(), at: driver.now, Date()).notAsked?.first?.rounds)
         // The one that lies comes first: the round goes on without it, as soon as the others are there.
-        if led.assignments["c"] != nil { #expect(try led.submit("c", distance: 2) == .overNorm) }
-        for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.001) == nil, "round \(round)") }
+        if driver.assignments["c"] != nil { #expect(try driver.submit("c", distance: 2) == .overNorm) }
+        for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.001) == nil, "round \(round)") }
       }
       #expect(asked == [true, true, true, false, false, false, false, true, true, true])
       #expect(told == [nil, nil, nil, 4, 3, 2, 1, nil, nil, nil])
-      #expect(led.notes.contains { if case .rests("c", 5) = $0 { true } else { false } })
+      #expect(driver.notes.contains { if case .rests("c", 5) = $0 { true } else { false } })
     }
   }
 
@@ -51,11 +51,11 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 1, rounds: .each(8))
       plan.round.normLimit = 0.5
-      var led = try Led(plan, folder, ["a", "b"])
+      var driver = try JobEngineDriver(plan, folder, ["a", "b"])
       for distance: Float in [2, 2, 0.1, 2, 2, 0.1] {
-        _ = try led.submit("b", distance: distance)
-        #expect(try led.submit("a", distance: 0.1) == nil)
-        #expect(led.assignments["b"] != nil)
+        _ = try driver.submit("b", distance: distance)
+        #expect(try driver.submit("a", distance: 0.1) == nil)
+        #expect(driver.assignments["b"] != nil)
       }
     }
   }
@@ -66,12 +66,12 @@ import Wire
     try await withTemporaryFolder { folder in
       let date = Mutex(Date(timeIntervalSince1970: 1_790_000_000))
       let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-      let leader = try Leader(Plan.tiny(cohort: 1), store: store, at: .zero) { date.withLock { $0 } }
-      _ = leader.advance(at: .zero)
+      let engine = try JobEngine(Plan.tiny(cohort: 1), store: store, at: .zero) { date.withLock { $0 } }
+      _ = engine.advance(at: .zero)
       date.withLock { $0 += waited }
-      let effects = leader.join(Hello(name: "a", software: "test"), at: .seconds(3600))
+      let effects = engine.join(Hello(name: "a", software: "test"), at: .seconds(3600))
       date.withLock { $0 += trained }
-      try finish(effects, leader, store, at: .seconds(3612))
+      try finish(effects, engine, store, at: .seconds(3612))
       let round = try #require(try store.committedRounds().first?.round)
       #expect(round.seconds == 12 && round.waited == 3600)
     }
@@ -81,13 +81,13 @@ import Wire
   @Test func aRoundThatGoesOnCountsFromTheStart() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
-      let first = try Leader(Plan.tiny(cohort: 1), store: try Store(path), at: .zero) {
+      let first = try JobEngine(Plan.tiny(cohort: 1), store: try Store(path), at: .zero) {
         Date(timeIntervalSince1970: 1_790_000_000)
       }
       _ = first.advance(at: .zero)
       _ = first.join(Hello(name: "a", software: "test"), at: .seconds(100))
       let store = try Store(path)
-      let second = try Leader(Plan.tiny(cohort: 1), store: store, at: .seconds(5)) {
+      let second = try JobEngine(Plan.tiny(cohort: 1), store: store, at: .seconds(5)) {
         Date(timeIntervalSince1970: 1_700_000_000)
       }
       _ = second.advance(at: .seconds(5))
@@ -99,26 +99,28 @@ import Wire
   }
 
   /// Brings the update that an assignment among the effects asks for, and ends the round.
-  private func finish(_ effects: [Leader.Effect], _ leader: Leader, _ store: Store, at now: Duration) throws {
+  private func finish(_ effects: [JobEngine.Effect], _ engine: JobEngine, _ store: Store, at now: Duration)
+    throws
+  {
     let assignment = try #require(
       effects.lazy.compactMap { if case .send(.assignment(let one), _) = $0 { one } else { nil } }.first)
-    let bytes = Data(count: leader.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
+    let bytes = Data(count: engine.snapshot.trained(keeping: [0]).reduce(0) { $0 + $1.bytes })
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1)
     try store.updates.open(offer, from: "a").write(bytes, at: 0)
-    for effect in leader.judge(offer, isHere: true, fault: nil, from: "a", at: now) {
+    for effect in engine.judge(offer, isHere: true, fault: nil, from: "a", at: now) {
       guard case .aggregate(let aggregator) = effect else { continue }
-      _ = leader.finishAggregation(try aggregator.run(threads: 1), at: now)
+      _ = engine.finishAggregation(try aggregator.run(threads: 1), at: now)
     }
   }
 
   /// A full disk is the operator's to mend: clients come back, and hear nothing of tables and paths.
   @Test func clientsComeBackToAServerWithABrokenDatabase() async throws {
     try await withTemporaryFolder { folder in
-      let led = try Led(Plan.tiny(), folder, ["a"])
+      let driver = try JobEngineDriver(Plan.tiny(), folder, ["a"])
       let error = StoreError("strata.sqlite: database or disk is full")
-      let goodbyes = led.leader.stop(because: error).compactMap { effect in
+      let goodbyes = driver.engine.stop(because: error).compactMap { effect in
         if case .end(.failure(let why), let goodbye) = effect, why is StoreError { goodbye } else { nil }
       }
       #expect(goodbyes == [Goodbye(.stopping, "the server cannot use its database")])
@@ -130,14 +132,14 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, rounds: .each(8), attempts: 10)
       plan.round.normLimit = 0.5
-      var led = try Led(plan, folder, ["a", "b"])
+      var driver = try JobEngineDriver(plan, folder, ["a", "b"])
       for _ in 0..<3 {
         // A quorum is out of reach, and the round is tried again.
-        #expect(try led.submit("b", distance: 2) == .overNorm)
-        try led.wait(plan.round.deadline.duration)
+        #expect(try driver.submit("b", distance: 2) == .overNorm)
+        try driver.wait(plan.round.deadline.duration)
       }
-      #expect(led.notes.contains { if case .rests("b", _) = $0 { true } else { false } })
-      #expect(led.assignments["b"] != nil, "a alone is no quorum")
+      #expect(driver.notes.contains { if case .rests("b", _) = $0 { true } else { false } })
+      #expect(driver.assignments["b"] != nil, "a alone is no quorum")
     }
   }
 
@@ -148,21 +150,21 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
       plan.round.late = rule
-      var led = try Led(plan, folder, ["a", "b", "c"])
-      let slow = try #require(led.assignments["c"])
-      let old = led.trained(slow)
-      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.25) == nil) }
-      try led.wait(plan.round.deadline.duration)
-      let new = led.trained(slow)
-      #expect(led.leader.round.key.round == 2 && new != old)
-      #expect(led.releases == (rule == .fold ? [] : ["c"]))
-      let verdict = try led.submit(old.map { $0 + 0.5 }, slow, from: "c")
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
+      let slow = try #require(driver.assignments["c"])
+      let old = driver.trained(slow)
+      for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.25) == nil) }
+      try driver.wait(plan.round.deadline.duration)
+      let new = driver.trained(slow)
+      #expect(driver.engine.round.key.round == 2 && new != old)
+      #expect(driver.releases == (rule == .fold ? [] : ["c"]))
+      let verdict = try driver.submit(old.map { $0 + 0.5 }, slow, from: "c")
       guard rule == .fold else { return #expect(verdict == .wrongRound) }
       #expect(verdict == nil)
       // The others change nothing: what is left is a third of the late one's difference.
-      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0) == nil) }
-      let result = led.trained(slow)
-      #expect(led.leader.round.key.round == 3)
+      for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0) == nil) }
+      let result = driver.trained(slow)
+      #expect(driver.engine.round.key.round == 3)
       for (before, after) in zip(new, result) { #expect(abs(after - before - 0.5 / 3) < 1e-5) }
     }
   }
@@ -171,15 +173,15 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
       (plan.round.late, plan.round.normLimit) = (.fold, 0.5)
-      var led = try Led(plan, folder, ["a", "b", "c"])
-      let slow = try #require(led.assignments["c"])
-      let old = led.trained(slow)
-      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.4) == nil) }
-      try led.wait(plan.round.deadline.duration)
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
+      let slow = try #require(driver.assignments["c"])
+      let old = driver.trained(slow)
+      for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.4) == nil) }
+      try driver.wait(plan.round.deadline.duration)
       // Nobody else's, and not from farther than the plan allows.
-      #expect(try led.submit(old, slow, from: "a") == .wrongRound)
-      #expect(try led.submit(old.map { $0 * 2 }, slow, from: "c") == .overNorm)
-      #expect(try led.submit(old, slow, from: "c") == .wrongRound, "it was refused, and that is that")
+      #expect(try driver.submit(old, slow, from: "a") == .wrongRound)
+      #expect(try driver.submit(old.map { $0 * 2 }, slow, from: "c") == .overNorm)
+      #expect(try driver.submit(old, slow, from: "c") == .wrongRound, "it was refused, and that is that")
     }
   }
 
@@ -188,12 +190,12 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(1))
       plan.round.late = .fold
-      var led = try Led(plan, folder, ["a", "b", "c"])
-      let slow = try #require(led.assignments["c"])
-      for name in ["a", "b"] { #expect(try led.submit(name, distance: 0.25) == nil) }
-      try led.wait(plan.round.deadline.duration)
-      #expect(led.leader.round.key.stage == 2 && led.releases == ["c"])
-      #expect(try led.submit(led.trained(slow), slow, from: "c") == .wrongRound)
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
+      let slow = try #require(driver.assignments["c"])
+      for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.25) == nil) }
+      try driver.wait(plan.round.deadline.duration)
+      #expect(driver.engine.round.key.stage == 2 && driver.releases == ["c"])
+      #expect(try driver.submit(driver.trained(slow), slow, from: "c") == .wrongRound)
     }
   }
 
@@ -202,28 +204,30 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 4, quorum: 4, rounds: .each(2))
       plan.round.mostSamples = most
-      var led = try Led(plan, folder, ["a", "b", "c", "d"])
-      let assignment = try #require(led.assignments["a"])
-      let old = led.trained(assignment)
+      var driver = try JobEngineDriver(plan, folder, ["a", "b", "c", "d"])
+      let assignment = try #require(driver.assignments["a"])
+      let old = driver.trained(assignment)
       let claims = ["a": 10, "b": 20, "c": 30, "d": 100_000_000]
       for (name, samples) in claims.sorted(by: { $0.key < $1.key }) {
         let bytes = old.map { $0 + (name == "d" ? 1 : 0) }.data
         let offer = UpdateOffer(
           key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
           bytes: bytes.count, samples: samples, steps: 1, loss: name == "d" ? 9 : 1, seconds: 1)
-        #expect(try led.judge(offer, bytes, from: name) == nil)
+        #expect(try driver.judge(offer, bytes, from: name) == nil)
       }
       // Ten times 20, the lower of the two in the middle.
       let counted = claims.mapValues { min($0, most ?? 200) }
       let total = counted.values.reduce(0, +)
       let share = Float(counted["d"]!) / Float(total)
-      for (before, after) in zip(old, led.trained(assignment)) { #expect(abs(after - before - share) < 1e-5) }
-      let round = try #require(try led.store.committedRounds().first?.round)
+      for (before, after) in zip(old, driver.trained(assignment)) {
+        #expect(abs(after - before - share) < 1e-5)
+      }
+      let round = try #require(try driver.store.committedRounds().first?.round)
       #expect(round.samples == total && abs((round.loss ?? 0) - Double(1 + 8 * share)) < 1e-5)
-      let updates = try led.store.updates(of: round)
+      let updates = try driver.store.updates(of: round)
       #expect(updates.map(\.samples) == [10, 20, 30, 100_000_000], "what was claimed is known")
       #expect(updates.map(\.counted) == (most == nil ? [nil, nil, nil, 200] : [nil, nil, 25, 25]))
-      let cuts = led.notes.compactMap { note -> ([String], Int)? in
+      let cuts = driver.notes.compactMap { note -> ([String], Int)? in
         if case .cut(assignment.key, let clients, let most) = note { (clients, most) } else { nil }
       }
       #expect(cuts.count == 1 && cuts[0] == (most == nil ? ["d"] : ["c", "d"], most ?? 200))
@@ -234,26 +238,26 @@ import Wire
 
   /// An offer of coded bytes and its verdict.
   private func submit(
-    _ bytes: Data, _ codec: UpdateCodec, _ assignment: Assignment, _ led: inout Led
+    _ bytes: Data, _ codec: UpdateCodec, _ assignment: Assignment, _ driver: inout JobEngineDriver
   ) throws -> Refusal? {
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1, codec: codec)
-    return try led.judge(offer, bytes, from: "a")
+    return try driver.judge(offer, bytes, from: "a")
   }
 
   @Test func aCodedUpdateBecomesWhatItsClientCanDecodeItself() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 1, rounds: .each(2))
       plan.traffic.codec = .int4
-      var led = try Led(plan, folder, ["a"], codecs: [.int8, .int4])
-      let assignment = try #require(led.assignments["a"])
+      var driver = try JobEngineDriver(plan, folder, ["a"], codecs: [.int8, .int4])
+      let assignment = try #require(driver.assignments["a"])
       #expect(assignment.codec == .int4)
-      let base = led.trained(assignment)
+      let base = driver.trained(assignment)
       let coding = plan.coding(.int4, 1, keeping: [0])
       let bytes = coding.encode(base.map { $0 * 1.1 + 0.01 }, base: base, seed: 3)
-      #expect(try submit(bytes, .int4, assignment, &led) == nil)
-      #expect(led.trained(assignment) == (try coding.decode(bytes, base: base)))
+      #expect(try submit(bytes, .int4, assignment, &driver) == nil)
+      #expect(driver.trained(assignment) == (try coding.decode(bytes, base: base)))
     }
   }
 
@@ -261,24 +265,24 @@ import Wire
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 1, rounds: .each(2), attempts: 9)
       plan.traffic.codec = .int8
-      var led = try Led(plan, folder, ["a"], codecs: UpdateCoding.all)
+      var driver = try JobEngineDriver(plan, folder, ["a"], codecs: UpdateCoding.all)
       func next() throws -> (Assignment, [Float]) {
-        if led.leader.round.isWaiting { try led.wait(.seconds(10)) }
-        let assignment = try #require(led.assignments["a"])
-        return (assignment, led.trained(assignment))
+        if driver.engine.round.isWaiting { try driver.wait(.seconds(10)) }
+        let assignment = try #require(driver.assignments["a"])
+        return (assignment, driver.trained(assignment))
       }
       let coding = plan.coding(.int8, 1, keeping: [0])
       var (assignment, base) = try next()
       let good = coding.encode(base, base: base, seed: 1)
-      #expect(try submit(good.dropLast(3) + Data([1, 2, 3]), .int8, assignment, &led) == .undecodable)
+      #expect(try submit(good.dropLast(3) + Data([1, 2, 3]), .int8, assignment, &driver) == .undecodable)
       // Another codec than the plan's, though its bytes are right.
       (assignment, base) = try next()
       let other = plan.coding(.bfloat16, 1, keeping: [0]).encode(base, base: base, seed: 1)
-      #expect(try submit(other, .bfloat16, assignment, &led) == .undecodable)
+      #expect(try submit(other, .bfloat16, assignment, &driver) == .undecodable)
       (assignment, base) = try next()
       base[5] = .infinity
       let broken = coding.encode(base, base: base.map { $0.isFinite ? $0 : 0 }, seed: 1)
-      #expect(try submit(broken, .int8, assignment, &led) == .notFinite)
+      #expect(try submit(broken, .int8, assignment, &driver) == .notFinite)
     }
   }
 
@@ -289,9 +293,9 @@ import Wire
       for codecs in [nil, [], [UpdateCodec.float32]] as [[UpdateCodec]?] {
         let own = folder.appendingPathComponent("\(codecs?.count ?? -1)")
         try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
-        var led = try Led(plan, own, ["a"], codecs: codecs)
-        #expect(led.assignments["a"]?.codec == nil)
-        #expect(try led.submit("a", distance: 0.1) == nil)
+        var driver = try JobEngineDriver(plan, own, ["a"], codecs: codecs)
+        #expect(driver.assignments["a"]?.codec == nil)
+        #expect(try driver.submit("a", distance: 0.1) == nil)
       }
     }
   }
