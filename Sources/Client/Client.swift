@@ -22,7 +22,7 @@ package struct Client: Sendable {
     /// What may be resident; nil leaves it to the plan.
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
-    package var declines: @Sendable (RoundKey) -> Objection? = { _ in nil }
+    package var declines: @Sendable (RoundKey) -> DeclineReason? = { _ in nil }
     /// What it spares the box that it lives on.
     package var manners = Manners()
     /// After so long without a sign of life a server is left that has not said yet how often it speaks.
@@ -86,7 +86,7 @@ package struct Client: Sendable {
         case .finished:
           observer(.finished)
           return
-        case .refused, .failed, .protocolError:
+        case .rejected, .failed, .protocolError:
           throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping:
           let detail = try served.ending.get().detail
@@ -98,7 +98,7 @@ package struct Client: Sendable {
         failure = .connection(reason)
       } catch let error as WireError {
         failure = ClientError(error)
-        // What this client shows will be refused again.
+        // What this client shows will be rejected again.
         if case .certificate = failure { throw failure }
         reason = error.description
       }

@@ -5,14 +5,14 @@ import Wire
 /// How a connection minds the box's manners.
 extension ClientSession {
   /// Why this client will not train as it is asked to; nil where it will, and for any other message.
-  func objection(to message: Message) throws(ClientError) -> Objection? {
+  func declineReason(for message: Message) throws(ClientError) -> DeclineReason? {
     guard case .assignment(let assignment) = message else { return nil }
-    if let objection = client.configuration.declines(assignment.key) { return objection }
+    if let reason = client.configuration.declines(assignment.key) { return reason }
     let manners = client.configuration.manners
-    guard meter != nil else { return manners.objection(needed: 0, spent: 0) }
+    guard meter != nil else { return manners.declineReason(needed: 0, spent: 0) }
     let day = manners.day
     try meter?.note(connection.traffic, on: day)
-    return manners.objection(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
+    return manners.declineReason(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
   }
 
   /// What a round will send through the connection, frames and all: layers and coded differences that are not here yet,
@@ -41,7 +41,7 @@ extension ClientSession {
   }
 
   /// Why a finished update is not sent: it became larger than was thought, and than what is left of the day.
-  func objection(to update: LocalWork.Update) throws(ClientError) -> Objection? {
+  func declineReason(for update: LocalWork.Update) throws(ClientError) -> DeclineReason? {
     guard meter != nil else { return nil }
     let manners = client.configuration.manners
     let day = manners.day
@@ -72,7 +72,7 @@ extension ClientSession {
   private func mind(_ manners: Manners) async throws {
     mindPower()
     try countBytes()
-    if let objection = manners.closed { try await perform(participation.withdraw(objection)) }
+    if let reason = manners.closed { try await perform(participation.withdraw(reason)) }
   }
 
   private func countBytes() throws(ClientError) {

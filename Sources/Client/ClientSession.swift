@@ -69,9 +69,9 @@ actor ClientSession {
         layers: cache.versions))
     while ending == nil {
       let message = try await connection.receive()
-      let objection = try objection(to: message)
-      if objection == nil { note(message) }
-      try await perform(participation.hear(message, holds: cache.holds, declines: { _ in objection }))
+      let reason = try declineReason(for: message)
+      if reason == nil { note(message) }
+      try await perform(participation.hear(message, holds: cache.holds, declines: { _ in reason }))
     }
   }
 
@@ -104,7 +104,7 @@ actor ClientSession {
   private func part(_ reason: String) async {
     let connection = connection
     let words = Task {
-      let last = participation.withdraw(Objection(reason))
+      let last = participation.withdraw(DeclineReason(reason))
       try await perform(last)
       try await connection.send(.goodbye(Goodbye(.stopping, String(reason.prefix(Self.longestReason)))))
       while !last.isEmpty { _ = try await connection.receive() }
@@ -142,7 +142,7 @@ actor ClientSession {
       case .note(let verdict):
         client.observer(.judged(verdict))
         try ErrorFeedback(client.configuration.state)
-          .settle(stage: verdict.key.stage, isAdmitted: verdict.refusal == nil)
+          .settle(stage: verdict.key.stage, isAdmitted: verdict.rejection == nil)
       case .finish(let goodbye): ending = .success(goodbye)
       }
     }
@@ -237,8 +237,8 @@ actor ClientSession {
   }
 
   private func offer(_ update: LocalWork.Update) async throws {
-    if let objection = try objection(to: update) {
-      return try await perform(participation.withdraw(objection))
+    if let reason = try declineReason(for: update) {
+      return try await perform(participation.withdraw(reason))
     }
     self.update = update
     try await perform(participation.finish(update.offer))

@@ -114,13 +114,13 @@ extension Coordinator {
   /// A client said hello. Returns the goodbye that turns it away; nil where it is welcome, and told so.
   func join(_ hello: Hello, _ session: Session) -> Goodbye? {
     guard hello.protocol == Hello.currentProtocol else {
-      return Goodbye(.refused, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
+      return Goodbye(.rejected, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
     }
     guard Hello.isValid(name: hello.name) else {
-      return Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
+      return Goodbye(.rejected, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     if let rest = offenders.rest(of: hello.name, at: now) {
-      return Goodbye(.refused, "this client said too much in vain; it may come back in \(rest) s")
+      return Goodbye(.rejected, "this client said too much in vain; it may come back in \(rest) s")
     }
     if let other = sessions[hello.name] {
       guard other.silence > halfOpenSilence else {
@@ -128,7 +128,7 @@ extension Coordinator {
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
       // The box was cut off without a word and is back before its old connection has timed out.
-      other.dismiss(Goodbye(.refused, "another connection has taken the name \(hello.name)"))
+      other.dismiss(Goodbye(.rejected, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
     }
     guard arrivals.take(hello.name, at: now, connected: sessions) else {
@@ -136,7 +136,7 @@ extension Coordinator {
     }
     do {
       guard try store.hasRoom(for: hello.name) else {
-        return Goodbye(.refused, "the database has as many clients as it takes")
+        return Goodbye(.rejected, "the database has as many clients as it takes")
       }
     } catch {
       perform(engine.stop(because: error))
@@ -235,7 +235,7 @@ extension Coordinator {
   /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
   /// once it is stored.
   func receive(
-    _ offer: UpdateOffer, fault: Refusal?, from client: String, _ session: Session
+    _ offer: UpdateOffer, fault: Rejection?, from client: String, _ session: Session
   ) throws(ConnectionReplaced) {
     try require(session, isOf: client)
     perform(engine.judge(offer, isHere: true, fault: fault, from: client, at: now))

@@ -1,10 +1,10 @@
 import Federation
 import Foundation
 
-/// Whose updates were refused, and what follows.
+/// Whose updates were rejected, and what follows.
 extension JobEngine {
-  /// Refusals in a row after which a client rests, and for how many committed rounds.
-  static let mostRefusals = 3
+  /// Rejections in a row after which a client rests, and for how many committed rounds.
+  static let mostConsecutiveRejections = 3
   static let restRounds = 5
   /// Rejected offers of a client that an attempt at a round has in the store and the log, apart from the one by which it
   /// loses its place in the round, and from that of its late update; more are only answered.
@@ -13,11 +13,11 @@ extension JobEngine {
   /// whatever a peer says.
   private static let mostRemembered = 4096
 
-  /// An update of a client was refused.
-  func countRefusal(_ client: String) {
-    refusals[client, default: 0] += 1
-    guard refusals[client] == Self.mostRefusals else { return }
-    refusals[client] = 0
+  /// An update of a client was rejected.
+  func countRejection(_ client: String) {
+    consecutiveRejections[client, default: 0] += 1
+    guard consecutiveRejections[client] == Self.mostConsecutiveRejections else { return }
+    consecutiveRejections[client] = 0
     rests[client] = Self.restRounds
     note(.rests(client: client, rounds: Self.restRounds))
   }
@@ -26,7 +26,9 @@ extension JobEngine {
   func forget(_ client: String) {
     (codecs[client], holdings[client]) = (nil, nil)
     let isKept = { [present] (name: String) in present.contains(name) }
-    if refusals.count > Self.mostRemembered { refusals = refusals.filter { isKept($0.key) } }
+    if consecutiveRejections.count > Self.mostRemembered {
+      consecutiveRejections = consecutiveRejections.filter { isKept($0.key) }
+    }
     if rests.count > Self.mostRemembered { rests = rests.filter { isKept($0.key) } }
     if away.count > Self.mostRemembered { away = away.filter { isKept($0.key) } }
     if rejections.count > Self.mostRemembered { rejections = rejections.filter { isKept($0.key) } }

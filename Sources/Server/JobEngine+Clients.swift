@@ -58,7 +58,7 @@ extension JobEngine {
   /// Whether an offered update's bytes are wanted, by what is known without them. Where they are, nothing is
   /// done: the caller knows what it has of them already, and asks for the rest.
   package func wants(_ offer: UpdateOffer, from client: String) -> Bool {
-    !round.hasAdmitted(offer, from: client) && round.refusal(of: offer, from: client) == nil
+    !round.hasAdmitted(offer, from: client) && round.rejection(of: offer, from: client) == nil
   }
 
   /// What an update's bytes must be, once they have come; nil where its round is over, and with it all that was
@@ -72,28 +72,28 @@ extension JobEngine {
   /// The verdict on an offered update: all its bytes are here, of which `fault` is what is wrong; or it is not
   /// wanted. The verdict is stored before it is sent.
   package func judge(
-    _ offer: UpdateOffer, isHere: Bool, fault: Refusal?, from client: String, at now: Duration
+    _ offer: UpdateOffer, isHere: Bool, fault: Rejection?, from client: String, at now: Duration
   ) -> [Effect] {
     returning { try decide(offer, isHere: isHere, fault: fault, from: client, at: now) }
   }
 
   func decide(
-    _ offer: UpdateOffer, isHere: Bool, fault: Refusal?, from client: String, at now: Duration
+    _ offer: UpdateOffer, isHere: Bool, fault: Rejection?, from client: String, at now: Duration
   ) throws {
     if round.hasAdmitted(offer, from: client) {
       store.updates.discard(offer, from: client)
       return acknowledge(offer, client, nil)
     }
-    if let refusal = round.refusal(of: offer, from: client) ?? fault {
-      return try refuse(offer, from: client, refusal, at: now)
+    if let rejection = round.rejection(of: offer, from: client) ?? fault {
+      return try reject(offer, from: client, rejection, at: now)
     }
-    // What was held may have been replaced since.
+    // A deferred update may have been replaced since.
     guard isHere, store.updates.holds(offer, from: client) else { return }
     if round.comesBetween(offer, from: client) {
-      held.removeAll { $0.client == client }
-      return held.append((offer, client))
+      deferred.removeAll { $0.client == client }
+      return deferred.append((offer, client))
     }
-    refusals[client] = 0
+    consecutiveRejections[client] = 0
     if round.isLate(offer, from: client) {
       try fold(offer, from: client, at: now)
     } else {
@@ -117,31 +117,31 @@ extension JobEngine {
     note(.folded(round.key, client: client, offer))
   }
 
-  private func refuse(
-    _ offer: UpdateOffer, from client: String, _ refusal: Refusal, at now: Duration
+  private func reject(
+    _ offer: UpdateOffer, from client: String, _ rejection: Rejection, at now: Duration
   ) throws {
     rejections[client, default: 0] += 1
     // What a client's place is lost for is known after a restart, too.
     let isDecisive = offer.key == round.key ? round.isOutstanding(client) : round.isLate(offer, from: client)
     if isDecisive || rejections[client, default: 0] <= Self.mostRecorded {
-      try store.refuse(offer, from: client, to: roundRecord, refusal, at: date())
-      note(.refused(offer.key, client: client, refusal))
+      try store.reject(offer, from: client, to: roundRecord, rejection, at: date())
+      note(.rejected(offer.key, client: client, rejection))
     } else {
       store.updates.discard(offer, from: client)
     }
     if offer.key == round.key {
-      round.refuse(client, diverged: refusal.isDivergence)
-      countRefusal(client)
+      round.reject(client, diverged: rejection.isDivergence)
+      countRejection(client)
     } else if round.isLate(offer, from: client) {
       round.dropLate(client)
-      countRefusal(client)
+      countRejection(client)
     }
-    acknowledge(offer, client, refusal)
+    acknowledge(offer, client, rejection)
     proceed(at: now)
   }
 
   /// The verdict goes before anything that follows from it, such as the next assignment.
-  private func acknowledge(_ offer: UpdateOffer, _ client: String, _ refusal: Refusal?) {
-    send(.acknowledgement(Acknowledgement(key: offer.key, refusal: refusal)), to: client)
+  private func acknowledge(_ offer: UpdateOffer, _ client: String, _ rejection: Rejection?) {
+    send(.acknowledgement(Acknowledgement(key: offer.key, rejection: rejection)), to: client)
   }
 }

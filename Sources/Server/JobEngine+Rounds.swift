@@ -142,7 +142,7 @@ extension JobEngine {
   }
 
   private func begin(
-    _ key: RoundKey, late: Latecomers? = nil, opens: Duration? = nil, at now: Duration
+    _ key: RoundKey, late: Stragglers? = nil, opens: Duration? = nil, at now: Duration
   ) throws {
     away = away.filter { $0.value.until > now }
     rejections = [:]
@@ -152,8 +152,8 @@ extension JobEngine {
     round = Self.makeRound(
       key, plan, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
       away: away.mapValues(\.until), resting: Set(rests.keys), late: late, at: now, opens: opens)
-    let waiting = held
-    held = []
+    let waiting = deferred
+    deferred = []
     for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }
     proceed(at: now)
   }
@@ -174,7 +174,7 @@ extension Round.Abandonment {
     case .tooFewClients(let present):
       "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
-      "\(counted(admitted, "update")) admitted, and too many refused for a quorum of \(quorum)"
+      "\(counted(admitted, "update")) admitted, and too many rejected for a quorum of \(quorum)"
     case .updatesDiverged(let count, let answers):
       "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
     case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"

@@ -68,7 +68,7 @@ extension JobEngine {
   /// Clients that are here and are not asked to train, by name.
   private func notAsked(at now: Duration, _ date: Date) -> [ServerStatus.Silence]? {
     let resting = rests.filter { present.contains($0.key) }.map {
-      ServerStatus.Silence(client: $0.key, reason: "its updates were refused too often", rounds: $0.value)
+      ServerStatus.Silence(client: $0.key, reason: "its updates were rejected too often", rounds: $0.value)
     }
     // Whole seconds, which stay the same from one look to the next.
     let start = date.timeIntervalSince1970 - now.seconds

@@ -37,7 +37,7 @@ package final class JobEngine {
   /// The model of the round before, as long as its late updates may come.
   var previous: Snapshot?
   /// Updates that came while their round was being closed; the next one takes them.
-  var held: [(offer: UpdateOffer, client: String)] = []
+  var deferred: [(offer: UpdateOffer, client: String)] = []
   var calibrationLoss: Float?
   package internal(set) var round: Round
   var stageRecord: StageRecord
@@ -55,8 +55,8 @@ package final class JobEngine {
   var holdings: [String: Set<Digest>] = [:]
   /// Attempts at the present round that failed since this server started.
   var failures = 0
-  /// Refusals in a row by client, and for how many rounds who was refused too often is not asked.
-  var refusals: [String: Int] = [:]
+  /// Rejections in a row by client, and for how many rounds who was rejected too often is not asked.
+  var consecutiveRejections: [String: Int] = [:]
   var rests: [String: Int] = [:]
   /// Rejected offers of the round by client: the first are recorded, all are counted.
   var rejections: [String: Int] = [:]
@@ -103,7 +103,7 @@ package final class JobEngine {
       round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(
-          cohort: open.cohort, admitted: open.admitted, refused: open.refused, declined: open.declined,
+          cohort: open.cohort, admitted: open.admitted, rejected: open.rejected, declined: open.declined,
           at: now)
         effects.append(.note(.continued(key, admitted: open.admitted.count)))
       }
@@ -167,7 +167,7 @@ package final class JobEngine {
   static func makeRound(
     _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, missing: Int = 0,
     wait: Duration? = nil, present: Set<String>, away: [String: Duration] = [:], resting: Set<String> = [],
-    late: Latecomers? = nil, at now: Duration, opens: Duration? = nil
+    late: Stragglers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
     // Between two stages the layers that train are others: nothing can be folded there.
     let isLast = key.round == plan.rounds(stage: key.stage)

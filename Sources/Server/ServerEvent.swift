@@ -35,8 +35,8 @@ package enum ServerEvent: Sendable {
   case assigned(RoundKey, client: String)
   case progress(client: String, step: Int, steps: Int)
   case admitted(RoundKey, client: String, UpdateOffer)
-  case refused(RoundKey, client: String, Refusal)
-  /// A client was refused so often in a row that it is not asked for some rounds.
+  case rejected(RoundKey, client: String, Rejection)
+  /// A client was rejected so often in a row that it is not asked for some rounds.
   case rests(client: String, rounds: Int)
   /// Some claimed more samples than count, by the plan.
   case cut(RoundKey, clients: [String], to: Int)

@@ -40,7 +40,7 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup var sharing: ShareOptions
 
   @Flag(
-    help: "Refuse images of which a file is broken, instead of leaving it out; all are read at the start.")
+    help: "Reject images of which a file is broken, instead of leaving it out; all are read at the start.")
   var strict = false
 
   @Option(

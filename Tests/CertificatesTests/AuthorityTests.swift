@@ -59,7 +59,7 @@ import Testing
     #expect(certificate.name == "box-1" && certificate.belongs(to: key))
   }
 
-  @Test func aRequestThatWasChangedIsRefused() throws {
+  @Test func aRequestThatWasChangedIsRejected() throws {
     let pem = try SigningRequest(name: "box-1", key: try PrivateKey()).pem
     let lines = pem.split(separator: "\n").map(String.init)
     var body = Array(try #require(Data(base64Encoded: lines.dropFirst().dropLast().joined())))
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test(arguments: ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\u{0}\u{1}"])
-  func whatIsNoPEMIsRefused(text: String) {
+  func whatIsNoPEMIsRejected(text: String) {
     #expect(throws: CertificateError.self) { try Certificate(pem: text) }
     #expect(throws: CertificateError.self) { try PrivateKey(pem: text) }
     #expect(throws: CertificateError.self) { try SigningRequest(pem: text) }

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: ["", "box", "box.", ".AAAA", "box.AAAA", "box." + String(repeating: "U", count: 42)])
-  func whatIsNoneIsRefused(text: String) { #expect(EnrolmentCode(text) == nil) }
+  func whatIsNoneIsRejected(text: String) { #expect(EnrolmentCode(text) == nil) }
 
   @Test func secretsDifferAndPinsTellAuthoritiesApart() throws {
     let codes = (0..<50).map { _ in EnrolmentCode(name: "a", authority: authority) }

@@ -53,8 +53,8 @@ import Wire
       for word in ["local.learningRate", "method.temperature", "round.normLimit"] {
         #expect(last.contains(word), "\(last)")
       }
-      let refused = /the update of client-[01] is refused, it holds a number that is not finite/
-      #expect(outcome.errors.contains(refused), "\(outcome.errors)")
+      let rejected = /the update of client-[01] is rejected, it holds a number that is not finite/
+      #expect(outcome.errors.contains(rejected), "\(outcome.errors)")
     }
   }
 
@@ -277,7 +277,7 @@ import Wire
         ])
       let connection = try await listener.accept(limit: 4096)
       _ = try await connection.receive()
-      try await connection.send(.goodbye(.init(.refused, "not today")))
+      try await connection.send(.goodbye(.init(.rejected, "not today")))
       let outcome = try await client.outcome()
       #expect(outcome.code == 6, "\(outcome)")
       let line = try #require(outcome.lines.last)

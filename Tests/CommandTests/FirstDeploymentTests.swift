@@ -166,9 +166,9 @@ import Testing
         (first, "not empty"), ("\(first)/plan.yaml", "no folder"), (folder.path("a/b"), "no folder"),
         ("/proc/first", ": No such file or directory"),
       ] {
-        let refused = try await Command.run("fedserver", "init", path)
-        #expect(refused.code == 7 && refused.lines.count == 1 && refused.output.isEmpty, "\(refused)")
-        #expect(refused.errors.contains(path) && refused.errors.contains(problem), "\(refused)")
+        let rejected = try await Command.run("fedserver", "init", path)
+        #expect(rejected.code == 7 && rejected.lines.count == 1 && rejected.output.isEmpty, "\(rejected)")
+        #expect(rejected.errors.contains(path) && rejected.errors.contains(problem), "\(rejected)")
       }
       #expect(try text("\(first)/tls/authority.key") == key)
       // A name longer than a certificate's may be fails in the middle.

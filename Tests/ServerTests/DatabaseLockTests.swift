@@ -47,7 +47,7 @@ import Wire
   }
 
   /// The second would admit updates to the rounds of the first.
-  @Test func aSecondServerIsRefused() async throws {
+  @Test func aSecondServerIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
       let plan = Plan.tiny(cohort: 1)

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Numbers that are none, at a real server: it refuses them by name, and the others go on.
+/// Numbers that are none, at a real server: it rejects them by name, and the others go on.
 @Suite(.unhurried) struct DivergenceTests {
   private typealias Member = (client: ScriptedClient, assignment: Assignment)
 
@@ -22,7 +22,7 @@ import Wire
 
   private func submit(
     _ member: Member, value: Float = 0.5, _ change: (inout UpdateOffer) -> Void = { _ in }
-  ) async throws -> Refusal? {
+  ) async throws -> Rejection? {
     let update = member.client.update(member.assignment, value: value)
     var offer = member.client.offer(member.assignment, update)
     offer.monitors = CollapseMonitors(alignment: 0.4, uniformity: -3, deviation: 0.3, effectiveRank: 38)
@@ -30,7 +30,7 @@ import Wire
     return try await member.client.submit(offer, update)
   }
 
-  @Test func hostileNumbersAreRefusedByNameAndTheRoundCommits() async throws {
+  @Test func hostileNumbersAreRejectedByNameAndTheRoundCommits() async throws {
     try await withServer(Plan.tiny(cohort: 7, quorum: 2)) { server, path in
       let members = try await members(["a", "b", "c", "d", "e", "f", "g"], server)
       #expect(try await submit(members[0], value: 3e38) == .diverged)
@@ -44,8 +44,8 @@ import Wire
         if case .committed(let summary) = event { summary } else { nil }
       }
       #expect(summary.clients == 2 && summary.loss == 1 && summary.monitors?.effectiveRank == 38)
-      let named = server.events.all.reduce(into: [String: Refusal]()) { all, event in
-        if case .refused(_, let client, let refusal) = event { all[client] = refusal }
+      let named = server.events.all.reduce(into: [String: Rejection]()) { all, event in
+        if case .rejected(_, let client, let rejection) = event { all[client] = rejection }
       }
       #expect(
         named == ["a": .diverged, "b": .diverged, "c": .notFinite, "d": .overLimit, "e": .overLimit])

@@ -50,7 +50,7 @@ import Testing
     Dictionary(uniqueKeysWithValues: snapshot.manifest.map { ($0.name, $0.digest) })
   }
 
-  private func refusal(_ plan: Plan, _ folder: URL) -> String {
+  private func rejection(_ plan: Plan, _ folder: URL) -> String {
     let error = #expect(throws: ServerError.self) { try engine(plan, folder) }
     guard case .initial(let reason)? = error else {
       Issue.record("\(String(describing: error))")
@@ -95,12 +95,12 @@ import Testing
     }
   }
 
-  @Test func anotherFileIsRefusedWhileAStageIsToStartFromIt() async throws {
+  @Test func anotherFileIsRejectedWhileAStageIsToStartFromIt() async throws {
     try await withTemporaryFolder { folder in
       _ = try write(plan(), to: folder)
       try commit(plan(), to: RoundKey(stage: 1, round: 1), folder)
       _ = try write(plan(), seed: 100, to: folder)
-      let line = refusal(plan(), folder)
+      let line = rejection(plan(), folder)
       #expect(line.contains(Self.name) && line.contains("not the file that the job began with"), "\(line)")
       _ = try write(plan(), to: folder)
       #expect(throws: Never.self) { try engine(plan(), folder) }
@@ -114,7 +114,7 @@ import Testing
       try commit(plan(), to: RoundKey(stage: 1, round: 2), folder)
       let bytes = try Data(contentsOf: file)
       try FileManager.default.removeItem(at: file)
-      let line = refusal(plan(), folder)
+      let line = rejection(plan(), folder)
       #expect(
         line.contains(file.path) && line.contains("no such file") && line.contains("stage 2"), "\(line)")
       try bytes.write(to: file)
@@ -124,16 +124,16 @@ import Testing
     }
   }
 
-  @Test func aFileThatCannotBeUsedIsRefusedBeforeAnythingRuns() async throws {
+  @Test func aFileThatCannotBeUsedIsRejectedBeforeAnythingRuns() async throws {
     try await withTemporaryFolder { folder in
-      #expect(refusal(plan(), folder).contains("no such file"))
+      #expect(rejection(plan(), folder).contains("no such file"))
       let file = folder.appendingPathComponent(Self.name)
       try Data("what?".utf8).write(to: file)
-      #expect(refusal(plan(), folder).hasPrefix("\(file.path): "))
+      #expect(rejection(plan(), folder).hasPrefix("\(file.path): "))
       var wider = plan()
       wider.encoder.width = 16
       _ = try write(wider, to: folder)
-      #expect(refusal(plan(), folder).contains("cls_token is [1, 1, 16], where this encoder has [1, 1, 8]"))
+      #expect(rejection(plan(), folder).contains("cls_token is [1, 1, 16], where this encoder has [1, 1, 8]"))
     }
   }
 

@@ -61,7 +61,7 @@ import Wire
       let job = try driver.store.openJob(plan, at: Date())
       let stage = try driver.store.openStage(1, depth: 1, of: job, at: Date())
       let open = try #require(try driver.store.openRound(of: stage))
-      #expect(open.cohort == ["a", "b", "c"] && open.declined == [gone] && open.refused.isEmpty)
+      #expect(open.cohort == ["a", "b", "c"] && open.declined == [gone] && open.rejected.isEmpty)
       #expect(open.admitted.map(\.client) == [other])
       driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       #expect(Set(driver.assignments.keys) == drawn.subtracting([gone]), "its place is taken")
@@ -85,8 +85,8 @@ import Wire
     }
   }
 
-  /// An update that is refused is a failure of its client; the attempt fails only where nobody else is there.
-  @Test func anotherClientTakesThePlaceOfOneThatIsRefused() async throws {
+  /// An update that is rejected is a failure of its client; the attempt fails only where nobody else is there.
+  @Test func anotherClientTakesThePlaceOfOneThatIsRejected() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
       plan.round.normLimit = 0.5
@@ -136,7 +136,7 @@ import Wire
       }
       let key = driver.engine.round.key
       #expect(try driver.submit("a", distance: 2) == .overNorm)
-      #expect(driver.notes.contains { if case .refused(key, "a", .overNorm) = $0 { true } else { false } })
+      #expect(driver.notes.contains { if case .rejected(key, "a", .overNorm) = $0 { true } else { false } })
       driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       #expect(driver.engine.round.key == key && Set(driver.assignments.keys) == ["b", "c"])
     }
@@ -174,7 +174,7 @@ import Wire
   }
 
   /// Who came back and then failed has failed: what it declined before is over.
-  @Test func aRefusalAfterADeclineIsAFailure() async throws {
+  @Test func aRejectionAfterADeclineIsAFailure() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
       plan.round.normLimit = 0.5

@@ -56,7 +56,7 @@ struct JobEngineDriver {
   }
 
   /// Gives in an update for an assignment that is not the client's latest.
-  mutating func submit(_ update: [Float], _ assignment: Assignment, from name: String) throws -> Refusal? {
+  mutating func submit(_ update: [Float], _ assignment: Assignment, from name: String) throws -> Rejection? {
     let bytes = update.data
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
@@ -65,20 +65,20 @@ struct JobEngineDriver {
   }
 
   /// The verdict on an offer, whose bytes come where they are wanted.
-  mutating func judge(_ offer: UpdateOffer, _ bytes: Data, from name: String) throws -> Refusal? {
+  mutating func judge(_ offer: UpdateOffer, _ bytes: Data, from name: String) throws -> Rejection? {
     let isHere = engine.wants(offer, from: name)
-    var fault: Refusal?
+    var fault: Rejection?
     if isHere {
       _ = store.updates.begin(offer, from: name)
       try store.updates.open(offer, from: name).write(bytes, at: 0)
-      fault = try #require(engine.check(offer, from: name)).refusal(in: store.updates, from: name)
+      fault = try #require(engine.check(offer, from: name)).rejection(in: store.updates, from: name)
     }
     return try #require(
       try follow(engine.judge(offer, isHere: isHere, fault: fault, from: name, at: now))
-    ).refusal
+    ).rejection
   }
 
-  mutating func submit(_ name: String, distance: Float) throws -> Refusal? {
+  mutating func submit(_ name: String, distance: Float) throws -> Rejection? {
     let assignment = try #require(assignments[name])
     let trained = Set(assignment.trained)
     let base = assignment.parts.filter { trained.contains($0.name) }.flatMap {

@@ -8,7 +8,7 @@ import Wire
 
 /// The job engine's rules of admission, without sockets or clocks.
 @Suite struct JobEngineTests {
-  @Test func anUpdateBeyondTheNormLimitIsRefused() async throws {
+  @Test func anUpdateBeyondTheNormLimitIsRejected() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2)
       plan.round.normLimit = 0.5
@@ -27,7 +27,7 @@ import Wire
     }
   }
 
-  @Test func whoIsRefusedThreeTimesInARowRestsForFiveRounds() async throws {
+  @Test func whoIsRejectedThreeTimesInARowRestsForFiveRounds() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(10))
       plan.round.normLimit = 0.5
@@ -47,7 +47,7 @@ import Wire
     }
   }
 
-  @Test func anAdmittedUpdateBetweenTwoRefusalsIsForgiven() async throws {
+  @Test func anAdmittedUpdateBetweenTwoRejectionsIsForgiven() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 1, rounds: .each(8))
       plan.round.normLimit = 0.5
@@ -144,7 +144,7 @@ import Wire
   }
 
   /// What a slow box has learnt is added to what the others have made of the model meanwhile.
-  @Test(arguments: [Plan.LateRule.fold, .refuse]) func aLateUpdateIsFoldedInOrRefused(rule: Plan.LateRule)
+  @Test(arguments: [Plan.LateRule.fold, .reject]) func aLateUpdateIsFoldedInOrRejected(rule: Plan.LateRule)
     async throws
   {
     try await withTemporaryFolder { folder in
@@ -181,7 +181,7 @@ import Wire
       // Nobody else's, and not from farther than the plan allows.
       #expect(try driver.submit(old, slow, from: "a") == .wrongRound)
       #expect(try driver.submit(old.map { $0 * 2 }, slow, from: "c") == .overNorm)
-      #expect(try driver.submit(old, slow, from: "c") == .wrongRound, "it was refused, and that is that")
+      #expect(try driver.submit(old, slow, from: "c") == .wrongRound, "it was rejected, and that is that")
     }
   }
 
@@ -239,7 +239,7 @@ import Wire
   /// An offer of coded bytes and its verdict.
   private func submit(
     _ bytes: Data, _ codec: UpdateCodec, _ assignment: Assignment, _ driver: inout JobEngineDriver
-  ) throws -> Refusal? {
+  ) throws -> Rejection? {
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: 10, steps: 1, loss: 1, seconds: 1, codec: codec)
@@ -261,7 +261,7 @@ import Wire
     }
   }
 
-  @Test func whatCannotBeDecodedIsRefused() async throws {
+  @Test func whatCannotBeDecodedIsRejected() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 1, rounds: .each(2), attempts: 9)
       plan.traffic.codec = .int8

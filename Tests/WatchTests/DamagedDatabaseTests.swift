@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Watch
 
-/// Whatever is in a database, and whatever is a database: it is shown, or refused in a line, and ends no process.
+/// Whatever is in a database, and whatever is a database: it is shown, or rejected in a line, and ends no process.
 @Suite(.unhurried) struct DamagedDatabaseTests {
   /// Values of every type and size, as SQL.
   private static let values = [
@@ -29,12 +29,12 @@ import Watch
     #"[{"client": "box-1", "reason": "<\u001b[31m\ufffe", "until": -1e300, "rounds": -9223372036854775808}]"#,
   ]
 
-  @Test func anythingInACellIsShownOrRefusedInALine() async throws {
+  @Test func anythingInACellIsShownOrRejectedInALine() async throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)
     try await withMadeRun(clients: ["box-1", "box-2", "box-10"]) { run in
       let folder = URL(fileURLWithPath: run.path).deletingLastPathComponent()
-      var (shown, refused) = (0, 0)
+      var (shown, rejected) = (0, 0)
       for trial in 0..<300 {
         let copy = folder.appendingPathComponent("\(trial).sqlite").path
         try FileManager.default.copyItem(atPath: run.path, toPath: copy)
@@ -49,7 +49,7 @@ import Watch
           atPath: copy + "-spool", withIntermediateDirectories: true)
         let lock = try DatabaseLock(copy)
         let place = Comment(rawValue: "seed \(seed), trial \(trial): \(what)")
-        if try await look(at: copy, run, place) { shown += 1 } else { refused += 1 }
+        if try await look(at: copy, run, place) { shown += 1 } else { rejected += 1 }
         // A server that is started on it goes on, or says why not.
         do { _ = try JobEngine(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
           #expect("\(error)".count < 800, place)
@@ -61,7 +61,7 @@ import Watch
         }
       }
       // Or the test would say nothing.
-      #expect(shown > 30 && refused > 30, "seed \(seed): \(shown) shown, \(refused) refused")
+      #expect(shown > 30 && rejected > 30, "seed \(seed): \(shown) shown, \(rejected) rejected")
     }
   }
 
@@ -107,7 +107,7 @@ import Watch
     }
   }
 
-  /// The result; nil where it was refused, which takes a line without anything that a terminal obeys.
+  /// The result; nil where it was rejected, which takes a line without anything that a terminal obeys.
   private func attempt<Result>(_ place: Comment, _ body: () throws -> Result) throws -> Result? {
     do { return try body() } catch let error as StoreError {
       let text = error.description
@@ -204,7 +204,7 @@ import Watch
   }
 
   /// A value that is longer than any that is written is not even read.
-  @Test func aLongTextIsRefusedUnread() async throws {
+  @Test func aLongTextIsRejectedUnread() async throws {
     try await withMadeRun { run in
       try await DatabaseQueue(path: run.path).write {
         try $0.execute(
@@ -225,7 +225,7 @@ import Watch
     }
   }
 
-  /// Layers of other sizes than the plan's are refused by these.
+  /// Layers of other sizes than the plan's are rejected by these.
   @Test func layersThatAreNotThePlansAreNotRead() async throws {
     try await withMadeRun { run in
       #expect(throws: Never.self) { try CommittedModel(in: run.path) }

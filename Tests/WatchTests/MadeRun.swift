@@ -13,7 +13,7 @@ struct MadeRun {
 
   /// Two stages of two rounds: the first is done, and one attempt at its second round came to nothing.
   ///
-  /// - Parameter clients: the first has an update admitted in each round and one refused.
+  /// - Parameter clients: the first has an update admitted in each round and one rejected.
   init(_ folder: URL, named name: String = "made", clients: [String] = ["box-1", "box-2"]) throws {
     var plan = Plan(
       name: name, seed: 7,
@@ -43,7 +43,7 @@ struct MadeRun {
         loss: 1,
         seconds: 1)
       if round == 2, attempt == 1 {
-        try store.refuse(offer, from: clients[0], to: record, .notFinite, at: start)
+        try store.reject(offer, from: clients[0], to: record, .notFinite, at: start)
         try store.abandon(record, reason: "made up")
         continue
       }

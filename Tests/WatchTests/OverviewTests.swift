@@ -14,9 +14,9 @@ import Watch
       #expect(overview.rounds.map(\.loss) == [2.5, 2] && overview.rounds.map(\.clients) == [1, 1])
       #expect(overview.rounds[1].monitors?.effectiveRank == 4.5)
       #expect(overview.status.stage == 2 && overview.status.phase == .recruiting)
-      #expect(overview.updatesAdmitted == 2 && overview.refusals == ["notFinite": 1])
+      #expect(overview.updatesAdmitted == 2 && overview.rejections == ["notFinite": 1])
       let client = try #require(overview.clients.first)
-      #expect(client.name == "box-1" && client.admitted == 2 && client.refused == 1)
+      #expect(client.name == "box-1" && client.admitted == 2 && client.rejected == 1)
       #expect(client.connection == nil, "nobody was asked")
       #expect(client.receivedBytes == 1000 && client.sentBytes == 2500 && client.samples == 50)
     }

@@ -71,7 +71,7 @@ import Watch
   @Test func aJobWithoutRoundsHasAPageToo() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
-      (overview.rounds, overview.clients, overview.refusals) = ([], [], [:])
+      (overview.rounds, overview.clients, overview.rejections) = ([], [], [:])
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       #expect(found.text.contains("No round is committed yet."))
       #expect(found.text.contains("No client has joined yet."))
@@ -91,11 +91,11 @@ import Watch
       overview.clients[0].connection = true
       overview.clients[1].connection = true
       overview.status.notAsked = [
-        ServerStatus.Silence(client: "box-1", reason: "its updates were <refused>", rounds: 1)
+        ServerStatus.Silence(client: "box-1", reason: "its updates were <rejected>", rounds: 1)
       ]
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       let titles = found.elements.compactMap { $0.attributes["title"] }
-      #expect(titles.contains("its updates were <refused>; asked again after 1 round"))
+      #expect(titles.contains("its updates were <rejected>; asked again after 1 round"))
       #expect(found.text.contains("not asked"))
       #expect(Metrics(overview, ProcessUse.now).text.contains("\nstrata_clients_not_asked 1\n"))
     }
@@ -266,7 +266,7 @@ import Watch
         $0.attributes["id"]
       }
       let all = [
-        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "refusals",
+        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "rejections",
       ]
       #expect(live == all)
     }

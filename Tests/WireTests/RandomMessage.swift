@@ -51,7 +51,7 @@ enum RandomMessage {
     case 8:
       .acknowledgement(
         Acknowledgement(
-          key: key(&numbers), refusal: (Refusal.allCases + [nil]).randomElement(using: &numbers)!)
+          key: key(&numbers), rejection: (Rejection.allCases + [nil]).randomElement(using: &numbers)!)
       )
     case 9: .release(Release(key: key(&numbers)))
     case 10:
@@ -69,7 +69,7 @@ enum RandomMessage {
     default:
       .goodbye(
         Goodbye(
-          [.finished, .stopping, .protocolError, .refused, .failed].randomElement(using: &numbers)!,
+          [.finished, .stopping, .protocolError, .rejected, .failed].randomElement(using: &numbers)!,
           text(&numbers)))
     }
   }

@@ -135,13 +135,13 @@ import Wire
   }
 
   /// The client's first words cross the server's alert, and may fail before it is read.
-  @Test func whoIsRefusedIsToldWhyEveryTime() async throws {
+  @Test func whoIsRejectedIsToldWhyEveryTime() async throws {
     let expired = try client("box-1", days: -1)
     for _ in 0..<50 {
       let meeting = try await meet(server, expired)
       #expect(
         meeting.clientError
-          == .tls(.refused("the server refuses this box's certificate: it has ended; enrol again")),
+          == .tls(.rejected("the server rejects this box's certificate: it has ended; enrol again")),
         "\(meeting)")
     }
   }
@@ -154,8 +154,8 @@ import Wire
     let day = Date(timeIntervalSinceNow: -86_400).day
     let reason = try #require(distrust(meeting.clientError), "\(meeting)")
     #expect(reason.hasPrefix("the server's certificate ended on \(day), or this box's clock is wrong"))
-    let refusal = "the box refuses this server's certificate: by the box's clock it has ended, on \(day)"
-    #expect(meeting.serverError == .tls(.refused(refusal)))
+    let rejection = "the box rejects this server's certificate: by the box's clock it has ended, on \(day)"
+    #expect(meeting.serverError == .tls(.rejected(rejection)))
     // A new box would not get further afterwards.
     let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
     let early = try #require(distrust(try await meet(expired, pinned).clientError))
@@ -187,12 +187,12 @@ import Wire
 
   @Test func aServerOfAnotherAuthorityIsNotTheOne() async throws {
     let other = try Self.server(try Authority(creating: "test", days: 1), ["127.0.0.1"])
-    let refused = try await meet(other, try client("box-1"))
-    #expect(refused.heard == nil)
+    let rejected = try await meet(other, try client("box-1"))
+    #expect(rejected.heard == nil)
     let words = "the server's certificate is another authority's than this box's: enrol again"
-    #expect(refused.clientError == .tls(.distrusted(words)))
+    #expect(rejected.clientError == .tls(.distrusted(words)))
     let fault = "the box knows another authority; it has to enrol again"
-    #expect(refused.serverError == .tls(.refused("the box refuses this server's certificate: \(fault)")))
+    #expect(rejected.serverError == .tls(.rejected("the box rejects this server's certificate: \(fault)")))
     // Neither for a new box, which knows the authority by its pin alone.
     let meeting = try await meet(
       other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1"))

@@ -14,12 +14,12 @@ package struct Hours: Sendable, Hashable {
 
   private let spans: [Span]
 
-  /// Reads ranges with commas between them. Throws ``PlanRefusal`` that names the range that is none.
-  package init(_ text: String) throws(PlanRefusal) {
+  /// Reads ranges with commas between them. Throws ``PlanRejection`` that names the range that is none.
+  package init(_ text: String) throws(PlanRejection) {
     var spans: [Span] = []
     for piece in text.split(separator: ",", omittingEmptySubsequences: false) {
       guard let span = Self.span(piece) else {
-        throw PlanRefusal("\(PlanRefusal.shown(String(piece))) is no range of hours, such as 22:00-06:00")
+        throw PlanRejection("\(PlanRejection.shown(String(piece))) is no range of hours, such as 22:00-06:00")
       }
       spans.append(span)
     }

@@ -33,26 +33,26 @@ package struct Manners: Sendable {
   package var day: String { DailyBytes.day(of: now(), in: calendar) }
 
   /// Why nothing may be done at this time of the day; nil where it may.
-  package var closed: Objection? {
+  package var closed: DeclineReason? {
     let now = now()
     guard let hours, !hours.contains(now, in: calendar) else { return nil }
-    return Objection("outside its hours, \(hours)", seconds: hours.seconds(from: now, in: calendar))
+    return DeclineReason("outside its hours, \(hours)", seconds: hours.seconds(from: now, in: calendar))
   }
 
   /// Whether training is to rest, since the box runs on its battery.
   package var isOnBattery: Bool { power?.isOnBattery ?? false }
 
   /// Why a round is not taken that needs so many bytes, where so many were spent today; nil where it is.
-  package func objection(needed: Int, spent: Int) -> Objection? {
+  package func declineReason(needed: Int, spent: Int) -> DeclineReason? {
     if let closed { return closed }
-    if isOnBattery { return Objection(Self.onBattery, seconds: Self.onBatterySeconds) }
+    if isOnBattery { return DeclineReason(Self.onBattery, seconds: Self.onBatterySeconds) }
     return overspending(needed: needed, spent: spent)
   }
 
   /// Why so many bytes are not sent or received, where so many were today; nil where they are.
-  func overspending(needed: Int, spent: Int) -> Objection? {
+  func overspending(needed: Int, spent: Int) -> DeclineReason? {
     guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
-    return Objection(
+    return DeclineReason(
       "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day",
       seconds: secondsOfDayLeft)
   }

@@ -165,10 +165,10 @@ package final class Store: Sendable {
   }
 
   /// A round that a stopped server left unfinished: its cohort, the offers behind its admitted updates in
-  /// client order, whose were refused, and who has declined.
+  /// client order, whose were rejected, and who has declined.
   package typealias UnfinishedRound = (
     record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
-    refused: [String], declined: [String]
+    rejected: [String], declined: [String]
   )
 
   /// The unfinished round of a stage; nil if there is none.
@@ -184,18 +184,18 @@ package final class Store: Sendable {
       let rows = try Row.fetchAll(
         db, sql: "SELECT client, offer, refusal FROM updates WHERE roundId = ? ORDER BY client",
         arguments: [round.id])
-      var (admitted, refused): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
+      var (admitted, rejected): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
       for row in rows {
         let client = try row.decode(String.self, forColumn: "client")
-        if let refusal = try row.decode(String?.self, forColumn: "refusal") {
+        if let rejection = try row.decode(String?.self, forColumn: "refusal") {
           // What was offered for another round says nothing of this one.
-          if refusal != Refusal.wrongRound.rawValue { refused.append(client) }
+          if rejection != Rejection.wrongRound.rawValue { rejected.append(client) }
         } else if let text = try row.decode(String?.self, forColumn: "offer") {
           let offer = try JSON.read(UpdateOffer.self, from: Data(text.utf8))
           admitted.append((client, offer))
         }
       }
-      return (round, cohort, admitted, refused, declined)
+      return (round, cohort, admitted, rejected, declined)
     }
   }
 

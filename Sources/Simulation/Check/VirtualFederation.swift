@@ -272,7 +272,8 @@ extension VirtualFederation {
       VirtualConnection(
         peer: client.name, now: { [unowned self] in now },
         sending: { [unowned self] message, bytes in
-          if case .acknowledgement(let verdict) = message, verdict.refusal == nil, let server = self.server {
+          if case .acknowledgement(let verdict) = message, verdict.rejection == nil, let server = self.server
+          {
             checker.acknowledge(verdict.key, to: client.name, server.store)
           }
           send(bytes, on: link, toServer: false)
@@ -309,14 +310,14 @@ extension VirtualFederation {
   func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
     client.lastHeard = now
-    if case .acknowledgement(let verdict) = message, verdict.refusal == nil {
+    if case .acknowledgement(let verdict) = message, verdict.rejection == nil {
       checker.hear(verdict.key, client)
     }
     do {
       // Somebody's hours may be over as well when it is asked.
-      let objection = isFaulty && moods.chance(0.05) ? objection() : nil
+      let reason = isFaulty && moods.chance(0.05) ? declineReason() : nil
       perform(
-        try client.participation.hear(message, holds: client.holds, declines: { _ in objection }), client,
+        try client.participation.hear(message, holds: client.holds, declines: { _ in reason }), client,
         link)
     } catch {
       checker.require(false, "\(client.name) does not expect \(message.name): \(error)")

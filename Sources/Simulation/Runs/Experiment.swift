@@ -31,7 +31,7 @@ package struct Experiment: Sendable {
     package var probeEvery = 0
     /// What the clients' connections are like; nil, as this machine's loopback is.
     package var link: LinkShape?
-    /// A broken file of images is refused, instead of left out.
+    /// A broken file of images is rejected, instead of left out.
     package var isStrict = false
 
     package init(
@@ -182,7 +182,7 @@ package struct Experiment: Sendable {
               seed, "dropout \(name)", [key.stage, key.round, key.attempt + declined.count]))
           guard Double(random.uniform()) < dropout else { return nil }
           declined.count += 1
-          return Objection("it drops out")
+          return DeclineReason("it drops out")
         }
       }
     }

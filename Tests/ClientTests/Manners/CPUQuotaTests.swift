@@ -11,7 +11,7 @@ import Testing
   @Test(arguments: [
     "", "%", "50", "0%", "-5%", "+5%", "25601%", "1.5%", "50 %", "50%%", "٥%", "99999999999999999999%",
   ])
-  func refusesWhatIsNone(text: String) { #expect(CPUQuota(text) == nil) }
+  func rejectsWhatIsNone(text: String) { #expect(CPUQuota(text) == nil) }
 
   @Test func countsTheProcessorsTimeOfEveryThread() async throws {
     let before = ProcessTime.used

@@ -20,15 +20,16 @@ import Testing
     "-1:00-06:00",
     "1000:00-06:00",
   ])
-  func refusesWhatIsNone(text: String) {
-    let refusal = #expect(throws: PlanRefusal.self) { try Hours("01:00-02:00,\(text)") }
+  func rejectsWhatIsNone(text: String) {
+    let rejection = #expect(throws: PlanRejection.self) { try Hours("01:00-02:00,\(text)") }
     #expect(
-      refusal?.reason.contains("01:00-02:00") == false, "it names the wrong one: \(refusal?.reason ?? "")")
+      rejection?.reason.contains("01:00-02:00") == false, "it names the wrong one: \(rejection?.reason ?? "")"
+    )
   }
 
   @Test func namesTheRangeThatIsNone() {
-    let refusal = #expect(throws: PlanRefusal.self) { try Hours("22:00-06:00,7-8") }
-    #expect(refusal?.reason == "'7-8' is no range of hours, such as 22:00-06:00")
+    let rejection = #expect(throws: PlanRejection.self) { try Hours("22:00-06:00,7-8") }
+    #expect(rejection?.reason == "'7-8' is no range of hours, such as 22:00-06:00")
   }
 
   @Test func beginsWithItsFirstMinuteAndEndsBeforeItsLast() throws {

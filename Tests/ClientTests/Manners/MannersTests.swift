@@ -32,7 +32,7 @@ final class FakeClock: Sendable {
 @Suite struct MannersTests {
   @Test func whoAsksForNothingIsSparedNothing() {
     let manners = Manners()
-    #expect(manners.objection(needed: .max, spent: 0) == nil && manners.closed == nil)
+    #expect(manners.declineReason(needed: .max, spent: 0) == nil && manners.closed == nil)
     #expect(manners.pace(at: .now) == nil)
     #expect(manners.interval <= .seconds(5), "docs/manners.md says so")
   }
@@ -41,23 +41,25 @@ final class FakeClock: Sendable {
     let clock = FakeClock(hour: 21)
     var manners = clock.manners
     manners.hours = try Hours("22:00-06:00,12:30-13:30")
-    #expect(manners.objection(needed: 0, spent: 0)?.reason == "outside its hours, 22:00-06:00,12:30-13:30")
+    #expect(
+      manners.declineReason(needed: 0, spent: 0)?.reason == "outside its hours, 22:00-06:00,12:30-13:30")
     #expect(manners.closed?.seconds == 3600)
-    #expect(manners.closed == manners.objection(needed: 0, spent: 0))
+    #expect(manners.closed == manners.declineReason(needed: 0, spent: 0))
     for (hour, isOpen) in [(22, true), (29, true), (30, false)] {
       clock.set(hour: hour)
-      #expect((manners.closed == nil) == isOpen && (manners.objection(needed: 0, spent: 0) == nil) == isOpen)
+      #expect(
+        (manners.closed == nil) == isOpen && (manners.declineReason(needed: 0, spent: 0) == nil) == isOpen)
     }
   }
 
   @Test func aRoundMayUseWhatIsLeftOfTheDayAndNoMore() {
     var manners = FakeClock(hour: 0).manners
     manners.bytesADay = ByteCount("200MB")
-    #expect(manners.objection(needed: 150_000_000, spent: 50_000_000) == nil)
+    #expect(manners.declineReason(needed: 150_000_000, spent: 50_000_000) == nil)
     #expect(
-      manners.objection(needed: 150_000_000, spent: 50_000_001)
-        == Objection("it needs 150.0 MB and has spent 50.0 MB of 200MB a day", seconds: 86_400))
-    #expect(manners.objection(needed: 0, spent: 200_000_001) != nil)
+      manners.declineReason(needed: 150_000_000, spent: 50_000_001)
+        == DeclineReason("it needs 150.0 MB and has spent 50.0 MB of 200MB a day", seconds: 86_400))
+    #expect(manners.declineReason(needed: 0, spent: 200_000_001) != nil)
   }
 
   @Test func aDayEndsAtMidnight() {
@@ -71,11 +73,12 @@ final class FakeClock: Sendable {
     try await withTemporaryFolder { folder in
       var manners = Manners()
       try FakePower(folder: folder).laptop(isOnBattery: true)
-      #expect(!manners.isOnBattery && manners.objection(needed: 0, spent: 0) == nil, "nobody asked for it")
+      #expect(
+        !manners.isOnBattery && manners.declineReason(needed: 0, spent: 0) == nil, "nobody asked for it")
       manners.power = PowerSupply(folder)
-      #expect(manners.isOnBattery && manners.objection(needed: 0, spent: 0)?.reason == "on battery")
+      #expect(manners.isOnBattery && manners.declineReason(needed: 0, spent: 0)?.reason == "on battery")
       try FakePower(folder: folder).laptop(isOnBattery: false)
-      #expect(!manners.isOnBattery && manners.objection(needed: 0, spent: 0) == nil)
+      #expect(!manners.isOnBattery && manners.declineReason(needed: 0, spent: 0) == nil)
     }
   }
 }

@@ -218,9 +218,9 @@ package struct UpdateData: Sendable, Hashable, Codable {
 package struct Acknowledgement: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// Nil: the update is admitted.
-  package var refusal: Refusal?
+  package var rejection: Rejection?
 
-  package init(key: RoundKey, refusal: Refusal? = nil) { (self.key, self.refusal) = (key, refusal) }
+  package init(key: RoundKey, rejection: Rejection? = nil) { (self.key, self.rejection) = (key, rejection) }
 }
 
 /// Tells a client that its work for a round is not needed any more.
@@ -252,7 +252,7 @@ package struct Goodbye: Sendable, Hashable, Codable {
     /// The peer's bytes or messages make no sense.
     case protocolError
     /// The server does not take this client.
-    case refused
+    case rejected
     /// The server gave the job up.
     case failed
   }

@@ -24,7 +24,7 @@ package struct PlanField: Sendable {
   package let unit: String
   package let meaning: String
   let fallback: Default
-  let read: @Sendable (Node, inout Plan) throws(PlanRefusal) -> Void
+  let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
   let write: @Sendable (Plan) -> String
 
   init<Value>(
@@ -36,7 +36,7 @@ package struct PlanField: Sendable {
     self.unit = unit
     self.meaning = meaning
     self.fallback = fallback
-    self.read = { node, plan throws(PlanRefusal) in plan[keyPath: place] = try value.read(node) }
+    self.read = { node, plan throws(PlanRejection) in plan[keyPath: place] = try value.read(node) }
     self.write = { value.write($0[keyPath: place]) }
   }
 

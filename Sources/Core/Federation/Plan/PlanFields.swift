@@ -114,7 +114,7 @@ extension PlanField {
       "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
     PlanField(
       "round.late", \.round.late, .choice,
-      "An update that is not ready when its round is over: refused, or folded into the stage's next round."),
+      "An update that is not ready when its round is over: rejected, or folded into the stage's next round."),
     PlanField(
       "round.normLimit", \.round.normLimit, .number(.from(0, to: PlanLimits.weight)),
       unit: "x the weights' length",

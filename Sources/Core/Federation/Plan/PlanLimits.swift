@@ -1,7 +1,7 @@
 import Datasets
 
 /// The largest values that a plan may hold. Beyond them lies a slip of the keyboard or a model that no
-/// client of this kind of federation could train; a refusal says so before anything is allocated.
+/// client of this kind of federation could train; a rejection says so before anything is allocated.
 package enum PlanLimits {
   /// Characters of a plan's file: a hundred times a complete plan.
   package static let file = 262_144

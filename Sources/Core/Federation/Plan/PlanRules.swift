@@ -8,12 +8,12 @@ struct PlanRule: Sendable {
   /// Those it is compared with.
   let others: [String]
   /// Nil when all is well, otherwise what is wrong.
-  let refusal: @Sendable (Plan) -> String?
+  let rejection: @Sendable (Plan) -> String?
 
-  init(_ field: String, _ others: String..., refusal: @escaping @Sendable (Plan) -> String?) {
+  init(_ field: String, _ others: String..., rejection: @escaping @Sendable (Plan) -> String?) {
     self.field = field
     self.others = others
-    self.refusal = refusal
+    self.rejection = rejection
   }
 }
 

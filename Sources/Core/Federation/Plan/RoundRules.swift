@@ -11,7 +11,7 @@ extension Plan {
     /// Clients that are asked beyond the cohort: once so many updates as the cohort has members are admitted,
     /// the others are told to stop. Default 0.
     package var spare: Int
-    /// What becomes of an update that is not ready when its round is over. Default refuse: whoever is told to
+    /// What becomes of an update that is not ready when its round is over. Default reject: whoever is told to
     /// stop can join the next round at once.
     package var late: LateRule
     /// How long a round that has a quorum waits for the rest of its clients before it begins. Default 10 seconds:
@@ -38,7 +38,7 @@ extension Plan {
     /// A quorum or a roster left out follows the cohort, and a wait the deadline.
     package init(
       cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, spare: Int = 0,
-      late: LateRule = .refuse, wait: TimeSpan? = nil,
+      late: LateRule = .reject, wait: TimeSpan? = nil,
       patience: TimeSpan = .hours(24),
       normLimit: Float = 0, attempts: Int = 3, mostSamples: Int? = nil,
       aggregation: AggregationRule = .mean, trim: Int = 1, deadline: TimeSpan = .minutes(10)

@@ -101,10 +101,10 @@ extension Round {
   /// Whether nobody works on it because too few clients are here, or will train.
   package var isWaiting: Bool { phase == .recruiting || (isShort && training.isEmpty) }
 
-  /// Clients that train or have trained, without those who have declined or were refused.
+  /// Clients that train or have trained, without those who have declined or were rejected.
   package var participants: Int { count { [.assigned, .gone, .admitted].contains($0) } }
 
-  /// Places of the cohort whose clients have declined or were refused, and for whom nobody else was asked.
+  /// Places of the cohort whose clients have declined or were rejected, and for whom nobody else was asked.
   private var vacancies: Int { places - participants }
 
   private mutating func goOnTraining(_ deadline: Duration, at now: Duration) -> Step? {
@@ -131,7 +131,7 @@ extension Round {
     let since = shortSince ?? now
     shortSince = since
     guard isInReach(at: now) else {
-      let answered = admitted + count { $0 == .refused }
+      let answered = admitted + count { $0 == .rejected }
       return abandon(
         2 * diverged.count > answered
           ? .updatesDiverged(diverged.count, of: answered) : .quorumOutOfReach(admitted: admitted))
@@ -145,12 +145,12 @@ extension Round {
 
   /// When an attempt that is short stops waiting for those who declined and left, if the next one needs none of them.
   private var restarts: Duration? {
-    guard isShort, count({ $0 == .refused }) > 0 else { return nil }
+    guard isShort, count({ $0 == .rejected }) > 0 else { return nil }
     return shortSince.map { $0 + rules.deadline.duration }
   }
 
   /// Whether an attempt that is short can still reach its quorum. All who declined count, wherever they are. After a
-  /// deadline only those count who are here, if a new attempt, which also asks those who were refused, has its quorum.
+  /// deadline only those count who are here, if a new attempt, which also asks those who were rejected, has its quorum.
   private func isInReach(at now: Duration) -> Bool {
     let declined = members.filter { [.declined, .returned].contains($0.value) }.keys
     guard expectedUpdates + declined.count >= rules.quorum else { return false }
@@ -168,7 +168,7 @@ extension Round {
       switch members[client] {
       case nil, .returned: true
       case .declined: isShort && asksAgain
-      case .assigned, .gone, .admitted, .refused: false
+      case .assigned, .gone, .admitted, .rejected: false
       }
     }
     let free = free(of: candidates).filter { members[$0] != .declined }

@@ -6,8 +6,8 @@ import Support
 
 /// Why TLS came to nothing, in words that say what to do.
 package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
-  /// The peer refuses the certificate that it was shown.
-  case refused(String)
+  /// The peer rejects the certificate that it was shown.
+  case rejected(String)
   /// The certificate that the peer has shown is not believed.
   case distrusted(String)
   /// Anything else, such as a peer that does not speak TLS.
@@ -15,7 +15,7 @@ package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .refused(let reason), .distrusted(let reason): reason
+    case .rejected(let reason), .distrusted(let reason): reason
     case .broken(let reason): "TLS: \(reason)"
     }
   }
@@ -32,16 +32,16 @@ extension TLSFailure {
     case certificateRequired = 116
   }
 
-  /// The failure of which an error of OpenSSL tells; nil where the peer has not refused a certificate.
+  /// The failure of which an error of OpenSSL tells; nil where the peer has not rejected a certificate.
   ///
   /// - Parameter own: the certificate that was shown, where there is one.
   static func alert(_ error: UInt, own: Certificate?, isServer: Bool) -> TLSFailure? {
     guard let alert = Alert(rawValue: ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) else { return nil }
     let reason = isServer ? serversFault(alert, own) : clientsFault(alert)
-    return .refused(
+    return .rejected(
       isServer
-        ? "the box refuses this server's certificate: \(reason)"
-        : "the server refuses this box's certificate: \(reason)")
+        ? "the box rejects this server's certificate: \(reason)"
+        : "the server rejects this box's certificate: \(reason)")
   }
 
   private static func clientsFault(_ alert: Alert) -> String {

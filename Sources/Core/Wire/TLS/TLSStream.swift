@@ -125,7 +125,7 @@ final class TLSStream: ByteStream {
     default:
       if let distrust { return .tls(distrust.failure(host: context.host, isServer: isServer)) }
       let code = ERR_peek_last_error()
-      if let refusal = TLSFailure.alert(code, own: own, isServer: isServer) { return .tls(refusal) }
+      if let rejection = TLSFailure.alert(code, own: own, isServer: isServer) { return .tls(rejection) }
       guard code != 0, let reason = ERR_reason_error_string(code).map(String.init(cString:)) else {
         return .closed
       }

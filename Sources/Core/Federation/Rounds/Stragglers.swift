@@ -1,5 +1,5 @@
 /// Clients that still train for a round that is over, whose updates the next round takes as well.
-package struct Latecomers: Sendable {
+package struct Stragglers: Sendable {
   /// The round that they train for.
   package let key: RoundKey
   package private(set) var clients: Set<String>
@@ -20,8 +20,8 @@ package struct Latecomers: Sendable {
 extension Plan {
   /// What becomes of an update that is not ready when its round is over.
   package enum LateRule: String, Sendable, Codable, CaseIterable {
-    /// The client is told to stop; its update would be refused.
-    case refuse
+    /// The client is told to stop; its update would be rejected.
+    case reject
     /// It may come until the next round of the stage is over, and is folded into that one: its difference from
     /// the weights that it started from is added to those that are the global ones by then.
     case fold

@@ -1,5 +1,5 @@
 /// Why a client will not train as it is asked to.
-package struct Objection: Sendable, Hashable {
+package struct DeclineReason: Sendable, Hashable {
   /// For people, at most 200 characters.
   package let reason: String
   /// For how long it will probably hold; nil where it is about this round alone.

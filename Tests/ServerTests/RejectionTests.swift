@@ -7,9 +7,9 @@ import Testing
 import Wire
 
 /// Updates that are not admitted, at a real server.
-@Suite(.unhurried) struct RefusalTests {
+@Suite(.unhurried) struct RejectionTests {
   /// Nine are drawn and one is left out; each of them misbehaves in its own way, and the quorum is met.
-  @Test func eachFaultIsRefusedByItsNameAndTheRoundCommits() async throws {
+  @Test func eachFaultIsRejectedByItsNameAndTheRoundCommits() async throws {
     var plan = Plan.tiny(cohort: 9, quorum: 2)
     plan.round.roster = 10
     try await withServer(plan) { server, path in
@@ -18,15 +18,15 @@ import Wire
       let (_, assignment) = members[0]
       let update = members[0].0.update(assignment)
       #expect(try await outsider.submit(outsider.offer(assignment, update), update) == .notAssigned)
-      // Or it would be asked in the place of one that is refused.
+      // Or it would be asked in the place of one that is rejected.
       await outsider.connection.close()
       try await server.events.first { event in
         if case .left(outsider.name, _) = event { () } else { nil }
       }
       #expect(try await submitFaulty(members) == Self.faults)
       // A fault is not forgotten in its round.
-      #expect(try await submit(members[3]) == .alreadyRefused)
-      // A stale round is none of this round's business: its sender is not refused for it.
+      #expect(try await submit(members[3]) == .alreadyRejected)
+      // A stale round is none of this round's business: its sender is not rejected for it.
       #expect(try await submit(members[0]) == nil)
       #expect(try await submit(members[1]) == nil)
       #expect(try await submit(members[1], value: 2) == .duplicate)
@@ -40,7 +40,7 @@ import Wire
     }
   }
 
-  private static let faults: [Refusal?] = [
+  private static let faults: [Rejection?] = [
     .wrongRound, .wrongRound, .wrongBase, .wrongSize, .wrongDigest, .notFinite, .notFinite, .overLimit,
   ]
 
@@ -67,14 +67,14 @@ import Wire
     return try #require(clients.first { !drawn.contains($0.name) })
   }
 
-  private func submit(_ member: (ScriptedClient, Assignment), value: Float = 0.5) async throws -> Refusal? {
+  private func submit(_ member: (ScriptedClient, Assignment), value: Float = 0.5) async throws -> Rejection? {
     let update = member.0.update(member.1, value: value)
     return try await member.0.submit(member.0.offer(member.1, update), update)
   }
 
   /// What the server makes of the faults, in the order of ``faults``.
-  private func submitFaulty(_ members: [(ScriptedClient, Assignment)]) async throws -> [Refusal?] {
-    var verdicts: [Refusal?] = []
+  private func submitFaulty(_ members: [(ScriptedClient, Assignment)]) async throws -> [Rejection?] {
+    var verdicts: [Rejection?] = []
     for (index, (client, assignment)) in members.prefix(8).enumerated() {
       var update = client.update(assignment)
       if index == 3 { update.removeLast(4) }
@@ -97,11 +97,11 @@ import Wire
 
   private func check(_ path: String) async throws {
     let rows = try await DatabaseQueue(path: path).read { try UpdateRecord.fetchAll($0) }
-    let refusals = Dictionary(grouping: rows, by: { $0.refusal ?? "admitted" }).mapValues(\.count)
+    let rejections = Dictionary(grouping: rows, by: { $0.rejection ?? "admitted" }).mapValues(\.count)
     #expect(
-      refusals == [
+      rejections == [
         "admitted": 3, "notAssigned": 1, "wrongRound": 2, "wrongBase": 1, "wrongSize": 1, "wrongDigest": 1,
-        "notFinite": 2, "overLimit": 1, "alreadyRefused": 1, "duplicate": 1,
+        "notFinite": 2, "overLimit": 1, "alreadyRejected": 1, "duplicate": 1,
       ])
   }
 

@@ -1,7 +1,7 @@
 import Federation
 import Testing
 
-@Suite struct PlanRefusalTests {
+@Suite struct PlanRejectionTests {
   @Test(arguments: [
     ("", "plan.yaml:1: is empty; a plan needs at least an encoder"),
     ("# only a remark\n", "plan.yaml:1: is empty; a plan needs at least an encoder"),
@@ -29,7 +29,7 @@ import Testing
     ),
     ("local: {speed: 1, speed: 2}", "plan.yaml:1: speed: is given more than once"),
   ])
-  func refusesWhatIsNoPlan(text: String, complaint: String) throws {
+  func rejectsWhatIsNoPlan(text: String, complaint: String) throws {
     let lines = complaints(text)
     #expect(lines.count == 1)
     let line = try #require(lines.first)
@@ -116,7 +116,7 @@ import Testing
     ("augmentation: {mean: [0.5, 0.5]}", "augmentation.mean: has 2 entries; must have one for all"),
     ("augmentation: {deviation: [0]}", "augmentation.deviation: entry 1 is '0'"),
   ])
-  func refusesAnImpossibleField(line: String, complaint: String) throws {
+  func rejectsAnImpossibleField(line: String, complaint: String) throws {
     let lines = complaints(plan(with: line))
     #expect(lines.count == 1, "\(lines)")
     let found = try #require(lines.first)
@@ -136,7 +136,7 @@ import Testing
     ("family: resnet, image: 36, width: 16", "encoder.image: is 36; each layer of a resnet but the first"),
     ("image: 32, patch: 4, width: 96, heads: 3", "encoder.depth: is missing"),
   ])
-  func refusesAnImpossibleEncoder(encoder: String, complaint: String) {
+  func rejectsAnImpossibleEncoder(encoder: String, complaint: String) {
     let lines = complaints("encoder: {\(encoder)}")
     #expect(lines.count == 1)
     #expect(lines.first?.hasPrefix("plan.yaml:1: " + complaint) == true, "\(lines)")

@@ -1,13 +1,13 @@
-/// Why an update is not admitted. A refusal is a value: it is stored, sent back, and harms nobody.
-package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
+/// Why an update is not admitted. A rejection is a value: it is stored, sent back, and harms nobody.
+package enum Rejection: String, Sendable, Hashable, Codable, CaseIterable, Error {
   /// It belongs to another round, stage or attempt, or the round takes no more updates.
   case wrongRound
   /// The client is not in the round's cohort.
   case notAssigned
   /// The client's update of this round is already admitted, with other bytes.
   case duplicate
-  /// An update of the client was refused in this round; the round goes on without it.
-  case alreadyRefused
+  /// An update of the client was rejected in this round; the round goes on without it.
+  case alreadyRejected
   /// It was trained from another snapshot.
   case wrongBase
   /// Its length is not that of what trains.
@@ -34,7 +34,7 @@ package enum Refusal: String, Sendable, Hashable, Codable, CaseIterable, Error {
     case .wrongRound: "it belongs to another round"
     case .notAssigned: "the client is not in the cohort"
     case .duplicate: "another update of this client is already admitted"
-    case .alreadyRefused: "an update of this client was refused in this round already"
+    case .alreadyRejected: "an update of this client was rejected in this round already"
     case .wrongBase: "it was trained from another snapshot"
     case .wrongSize: "its length is not that of what trains"
     case .wrongDigest: "its bytes are not those of its digest"
