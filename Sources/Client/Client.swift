@@ -23,8 +23,8 @@ package struct Client: Sendable {
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
     package var declines: @Sendable (RoundKey) -> DeclineReason? = { _ in nil }
-    /// What it spares the box that it lives on.
-    package var manners = Manners()
+    /// What it may take of its device.
+    package var limits = ResourceLimits()
     /// After so long without a sign of life a server is left that has not said yet how often it speaks.
     package var silence = Duration.seconds(3 * WireLimits.heartbeatSeconds)
     /// The pauses before a server that is away is tried again.

@@ -32,7 +32,7 @@ actor ClientSession {
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
     shelf = UpdateShelf(client.configuration.state)
-    if client.configuration.manners.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
+    if client.configuration.limits.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
   }
 
   /// How a connection went.
@@ -191,7 +191,7 @@ actor ClientSession {
     }
     let progress = LocalWork.Progress()
     training = (assignment.key, progress)
-    mindPower()
+    pauseOnBattery()
     let observer = client.observer
     Task { [permits = client.permits] in
       do {

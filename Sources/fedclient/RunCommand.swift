@@ -73,7 +73,7 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")
   var insecure = false
 
-  @OptionGroup(title: "The box's manners") var manners: MannersOptions
+  @OptionGroup(title: "Resource limits") var limits: ResourceLimitsOptions
 
   func validate() throws {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
@@ -101,7 +101,7 @@ struct RunCommand: AsyncParsableCommand {
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         let place = try place
-        manners.beNice()
+        limits.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
         try images.requireEnough()
@@ -118,7 +118,7 @@ struct RunCommand: AsyncParsableCommand {
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
         configuration.certificate = place.certificate
         configuration.memory = memory.flatMap { ByteCount($0) }
-        configuration.manners = try manners.settings()
+        configuration.limits = try limits.settings()
         let log = ClientLog()
         if let share = place.share { log.shared(share, name: place.name) }
         let client = Client(configuration, images: { try images.prepared(for: $0) }) { event in

@@ -45,9 +45,9 @@ import Wire
   @Test(arguments: ["two parts", "a difference", "the whole", "a deadline"])
   func numbersThatNobodyCanMeanEndTheConnectionAlone(what: String) async throws {
     let plan = Plan.tiny()
-    var manners = Manners()
-    manners.bytesADay = ByteCount(bytes: 1 << 60)
-    try await withClient(plan, patience: .milliseconds(1), manners: manners) { server in
+    var limits = ResourceLimits()
+    limits.bytesADay = ByteCount(bytes: 1 << 60)
+    try await withClient(plan, patience: .milliseconds(1), limits: limits) { server in
       let session = try await server.welcome()
       var assignment = Assignment(plan.snapshot())
       let (huge, digest) = (1 << 62, assignment.parts[0].digest)

@@ -35,7 +35,7 @@ import Wire
     return listener.endpoint
   }
 
-  /// An address that neither answers nor rejects: whoever listens there has no room for another connection.
+  /// An address that neither answers nor refuses: whoever listens there has no room for another connection.
   private final class DeadEnd {
     let endpoint: Endpoint
     private var sockets: [Int32] = []

@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The options of docs/manners.md, with the daemons as processes of their own.
-@Suite(.unhurried) struct MannersTests {
+/// The options of docs/resource-limits.md, with the daemons as processes of their own.
+@Suite(.unhurried) struct ResourceLimitsTests {
   private func startServer(_ folder: URL, cohort: Int, quorum: Int, epochs: Int = 1) async throws -> (
     Command, String
   ) {
@@ -38,7 +38,7 @@ import Testing
     return String(format: "%02d:30-%02d:30", (hour + 2) % 24, (hour + 3) % 24)
   }
 
-  @Test func aClientDeclinesByItsManners() async throws {
+  @Test func aClientDeclinesByItsLimits() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 3, quorum: 1)
       let hours = otherHours

@@ -3,22 +3,22 @@ import Engine
 import Synchronization
 
 /// Holds a training's thread between two steps, from any other.
-package final class Brake: Sendable {
-  private let state = Mutex((isHeld: false, isReleased: false))
+package final class PauseGate: Sendable {
+  private let state = Mutex((isClosed: false, isReleased: false))
   /// Says that the state has changed; who waits looks again.
   private let change = DispatchSemaphore(value: 0)
 
   package init() {}
 
-  /// Whether ``wait(for:)`` waits for ``letGo()``.
-  package var isHeld: Bool { state.withLock { $0.isHeld } }
+  /// Whether ``wait(for:)`` waits for ``open()``.
+  package var isClosed: Bool { state.withLock { $0.isClosed } }
 
-  /// Who waits from now on, waits until ``letGo()``.
-  package func hold() { state.withLock { $0.isHeld = true } }
+  /// Who waits from now on, waits until ``open()``.
+  package func close() { state.withLock { $0.isClosed = true } }
 
   /// Who waits goes on.
-  package func letGo() {
-    state.withLock { $0.isHeld = false }
+  package func open() {
+    state.withLock { $0.isClosed = false }
     change.signal()
   }
 
@@ -28,15 +28,15 @@ package final class Brake: Sendable {
     change.signal()
   }
 
-  /// Waits on the calling thread, of which there is one: for a time, and for as long as the brake is held.
+  /// Waits on the calling thread, of which there is one: for a time, and for as long as the gate is closed.
   package func wait(for pause: Duration = .zero) {
     let clock = ContinuousClock()
     let end = clock.now + pause
     while true {
-      let (isHeld, isReleased) = state.withLock { $0 }
+      let (isClosed, isReleased) = state.withLock { $0 }
       let left = end - clock.now
-      guard !isReleased, isHeld || left > .zero else { return }
-      if isHeld {
+      guard !isReleased, isClosed || left > .zero else { return }
+      if isClosed {
         change.wait()
       } else {
         _ = change.wait(timeout: .now() + left.seconds)

@@ -2,8 +2,8 @@ import Engine
 import Federation
 import Foundation
 
-/// What a client spares the box that it lives on: when it works, how much it sends, how hard it computes.
-package struct Manners: Sendable {
+/// What a client may take of its device: when it works, how much it sends, how hard it computes.
+package struct ResourceLimits: Sendable {
   /// When it may train and send; nil: at any time.
   package var hours: Hours?
   /// Bytes that it may receive and send in a day, both together; nil: any number.

@@ -2,17 +2,17 @@ import Federation
 import Foundation
 import Wire
 
-/// How a connection minds the box's manners.
+/// How a connection keeps the device's resource limits.
 extension ClientSession {
   /// Why this client will not train as it is asked to; nil where it will, and for any other message.
   func declineReason(for message: Message) throws(ClientError) -> DeclineReason? {
     guard case .assignment(let assignment) = message else { return nil }
     if let reason = client.configuration.declines(assignment.key) { return reason }
-    let manners = client.configuration.manners
-    guard meter != nil else { return manners.declineReason(needed: 0, spent: 0) }
-    let day = manners.day
+    let limits = client.configuration.limits
+    guard meter != nil else { return limits.declineReason(needed: 0, spent: 0) }
+    let day = limits.day
     try meter?.note(connection.traffic, on: day)
-    return manners.declineReason(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
+    return limits.declineReason(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
   }
 
   /// What a round will send through the connection, frames and all: layers and coded differences that are not here yet,
@@ -43,23 +43,23 @@ extension ClientSession {
   /// Why a finished update is not sent: it became larger than was thought, and than what is left of the day.
   func declineReason(for update: LocalWork.Update) throws(ClientError) -> DeclineReason? {
     guard meter != nil else { return nil }
-    let manners = client.configuration.manners
-    let day = manners.day
+    let limits = client.configuration.limits
+    let day = limits.day
     try meter?.note(connection.traffic, on: day)
     let needed = Frame.bytes(ofPieces: chunk, of: update.bytes.count)
-    return manners.overspending(needed: needed, spent: meter?.spent(on: day) ?? 0)
+    return limits.overspending(needed: needed, spent: meter?.spent(on: day) ?? 0)
   }
 
   /// Looks every so often at the hours, the power and the bytes.
   func watch() {
-    let manners = client.configuration.manners
-    guard manners.needWatching else { return }
+    let limits = client.configuration.limits
+    guard limits.needWatching else { return }
     watcher?.cancel()
     watcher = Task {
       while !Task.isCancelled {
-        do { try await Task.sleep(for: manners.interval) } catch { return }
+        do { try await Task.sleep(for: limits.interval) } catch { return }
         do {
-          try await mind(manners)
+          try await keep(limits)
         } catch let error as ClientError {
           return await fail(error)
         } catch {
@@ -69,34 +69,34 @@ extension ClientSession {
     }
   }
 
-  private func mind(_ manners: Manners) async throws {
-    mindPower()
+  private func keep(_ limits: ResourceLimits) async throws {
+    pauseOnBattery()
     try countBytes()
-    if let reason = manners.closed { try await perform(participation.withdraw(reason)) }
+    if let reason = limits.closed { try await perform(participation.withdraw(reason)) }
   }
 
   private func countBytes() throws(ClientError) {
-    try meter?.note(connection.traffic, on: client.configuration.manners.day)
+    try meter?.note(connection.traffic, on: client.configuration.limits.day)
     // Signs of life alone, a few hundred bytes a minute, are not worth a write each time.
     try meter?.save(from: 16 << 10)
   }
 
   /// Writes what was counted at the connection's end.
   func saveBytes() throws(ClientError) {
-    try meter?.note(connection.traffic, on: client.configuration.manners.day)
+    try meter?.note(connection.traffic, on: client.configuration.limits.day)
     try meter?.save()
   }
 
   /// Holds the training while the box runs on battery, and lets it go on afterwards.
-  func mindPower() {
+  func pauseOnBattery() {
     guard let training else { return }
-    let brake = training.progress.brake
-    switch (client.configuration.manners.isOnBattery, brake.isHeld) {
+    let gate = training.progress.gate
+    switch (client.configuration.limits.isOnBattery, gate.isClosed) {
     case (true, false):
-      brake.hold()
-      client.observer(.paused(training.key, reason: Manners.onBattery))
+      gate.close()
+      client.observer(.paused(training.key, reason: ResourceLimits.onBattery))
     case (false, true):
-      brake.letGo()
+      gate.open()
       client.observer(.resumed(training.key))
     default: break
     }

@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 import Wire
 
-/// A client's connection when the box has manners (ClientSession+Manners).
-@Suite(.unhurried) struct MannerlySessionTests {
+/// A client's connection under resource limits (ClientSession+ResourceLimits).
+@Suite(.unhurried) struct LimitedSessionTests {
   /// Sends a round and answers its fetches; what follows is the training.
   private func assign(_ session: ScriptedSession, _ snapshot: Snapshot, fetches: Bool = true, round: Int = 1)
     async throws -> Assignment
@@ -49,9 +49,9 @@ import Wire
 
   @Test func outsideItsHoursARoundIsDeclined() async throws {
     let (plan, clock) = (Plan.tiny(), FakeClock(hour: 12))
-    var manners = clock.manners
-    manners.hours = try Hours("22:00-06:00")
-    try await withClient(plan, manners: manners) { server in
+    var limits = clock.limits
+    limits.hours = try Hours("22:00-06:00")
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let assignment = Assignment(snapshot)
@@ -73,9 +73,9 @@ import Wire
 
   @Test func aTrainingIsGivenUpWhenTheHoursEnd() async throws {
     let (plan, clock) = (Plan.endless, FakeClock(hour: 23))
-    var manners = clock.manners
-    manners.hours = try Hours("22:00-06:00")
-    try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
+    var limits = clock.limits
+    limits.hours = try Hours("22:00-06:00")
+    try await withClient(plan, images: Plan.imagesWithoutEnd, limits: limits) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let assignment = try await assign(session, snapshot)
@@ -92,9 +92,9 @@ import Wire
 
   @Test func aTransferIsGivenUpWhenTheHoursEndAndGoesOnFromThere() async throws {
     let (plan, clock) = (Plan.tiny(), FakeClock(hour: 23))
-    var manners = clock.manners
-    manners.hours = try Hours("22:00-06:00")
-    try await withClient(plan, manners: manners) { server in
+    var limits = clock.limits
+    limits.hours = try Hours("22:00-06:00")
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let assignment = Assignment(snapshot)
@@ -123,9 +123,9 @@ import Wire
 
   @Test func aFinishedUpdateWaitsForTheHoursAndForItsRound() async throws {
     let (plan, clock) = (Plan.tiny(), FakeClock(hour: 23))
-    var manners = clock.manners
-    manners.hours = try Hours("22:00-06:00")
-    try await withClient(plan, manners: manners) { server in
+    var limits = clock.limits
+    limits.hours = try Hours("22:00-06:00")
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let assignment = Assignment(snapshot)
@@ -148,9 +148,9 @@ import Wire
 
   @Test func aRoundThatWouldPassTheDaysBytesIsDeclined() async throws {
     let (plan, clock, cap) = (Plan.tiny(), FakeClock(hour: 12), 60_000)
-    var manners = clock.manners
-    manners.bytesADay = ByteCount(bytes: cap)
-    try await withClient(plan, manners: manners) { server in
+    var limits = clock.limits
+    limits.bytesADay = ByteCount(bytes: cap)
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       let update = Frame.bytes(ofPieces: 1000, of: snapshot.stage.range.count * 4)
@@ -194,12 +194,12 @@ import Wire
     let plain = snapshot.stage.range.count * 4
     let most = plan.coding(codec, 1, keeping: [0]).mostBytes
     let layers = snapshot.manifest.reduce(0) { $0 + Frame.bytes(ofPieces: 1000, of: $1.bytes) }
-    var manners = FakeClock(hour: 12).manners
+    var limits = FakeClock(hour: 12).limits
     // Beside layers and update, what was said before: hello and welcome, and the assignment.
     let said = 8000
     let cap = said + layers + Frame.bytes(ofPieces: 1000, of: most)
-    manners.bytesADay = ByteCount(bytes: cap)
-    try await withClient(plan, manners: manners) { server in
+    limits.bytesADay = ByteCount(bytes: cap)
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       var assignment = Assignment(snapshot)
       assignment.codec = codec
@@ -220,10 +220,10 @@ import Wire
     var plan = Plan.tiny()
     plan.traffic.codec = .float32
     let (snapshot, clock) = (plan.snapshot(), FakeClock(hour: 12))
-    var manners = clock.manners
+    var limits = clock.limits
     let cap = 40_000
-    manners.bytesADay = ByteCount(bytes: cap)
-    try await withClient(plan, manners: manners) { server in
+    limits.bytesADay = ByteCount(bytes: cap)
+    try await withClient(plan, limits: limits) { server in
       let session = try await server.welcome()
       var (attempt, sizes) = (0, [Int]())
       while true {
@@ -256,9 +256,9 @@ import Wire
     try await withTemporaryFolder { folder in
       let (plan, power) = (Plan.tiny(), FakePower(folder: folder))
       try power.laptop(isOnBattery: true)
-      var manners = FakeClock(hour: 12).manners
-      manners.power = PowerSupply(folder)
-      try await withClient(plan, manners: manners) { server in
+      var limits = FakeClock(hour: 12).limits
+      limits.power = PowerSupply(folder)
+      try await withClient(plan, limits: limits) { server in
         let session = try await server.welcome()
         let snapshot = plan.snapshot()
         try await session.send(.assignment(Assignment(snapshot)))
@@ -275,9 +275,9 @@ import Wire
     try await withTemporaryFolder { folder in
       let (plan, power) = (Plan.endless, FakePower(folder: folder))
       try power.laptop(isOnBattery: false)
-      var manners = FakeClock(hour: 12).manners
-      manners.power = PowerSupply(folder)
-      try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
+      var limits = FakeClock(hour: 12).limits
+      limits.power = PowerSupply(folder)
+      try await withClient(plan, images: Plan.imagesWithoutEnd, limits: limits) { server in
         let session = try await server.welcome(heartbeatSeconds: 1)
         let assignment = try await assign(session, plan.snapshot())
         _ = try await waitForStep(server, of: assignment.key)
@@ -309,9 +309,9 @@ import Wire
     try await withTemporaryFolder { folder in
       let (plan, power) = (Plan.endless, FakePower(folder: folder))
       try power.laptop(isOnBattery: false)
-      var manners = FakeClock(hour: 12).manners
-      manners.power = PowerSupply(folder)
-      try await withClient(plan, images: Plan.imagesWithoutEnd, manners: manners) { server in
+      var limits = FakeClock(hour: 12).limits
+      limits.power = PowerSupply(folder)
+      try await withClient(plan, images: Plan.imagesWithoutEnd, limits: limits) { server in
         let session = try await server.welcome()
         let snapshot = plan.snapshot()
         let assignment = try await assign(session, snapshot)
@@ -331,24 +331,24 @@ import Wire
 
   // MARK: - Processor time
 
-  /// Manners under which the process seems to use so much of the processor between two looks.
-  private func manners(using step: Duration, cpu: String) -> Manners {
+  /// Limits under which the process seems to use so much of the processor between two looks.
+  private func limits(using step: Duration, cpu: String) -> ResourceLimits {
     let used = Mutex(Duration.zero)
-    var manners = Manners()
-    manners.cpu = CPUQuota(cpu)
-    manners.used = {
+    var limits = ResourceLimits()
+    limits.cpu = CPUQuota(cpu)
+    limits.used = {
       used.withLock {
         $0 += step
         return $0
       }
     }
-    return manners
+    return limits
   }
 
   @Test func aTrainingPausesBetweenItsSteps() async throws {
     let plan = Plan.tiny(epochs: 4)
     // Each of the four steps costs 10 ms of a tenth of a core.
-    try await withClient(plan, manners: manners(using: .milliseconds(10), cpu: "10%")) { server in
+    try await withClient(plan, limits: limits(using: .milliseconds(10), cpu: "10%")) { server in
       let session = try await server.welcome()
       try await session.send(.assignment(Assignment(plan.snapshot())))
       let made = try offer(try await session.serve(plan.snapshot()).1)
@@ -360,7 +360,7 @@ import Wire
   @Test func aPauseEndsWithItsRound() async throws {
     let plan = Plan.tiny(epochs: 2)
     // After its first step it would pause for a hundred hours.
-    try await withClient(plan, manners: manners(using: .seconds(3600), cpu: "1%")) { server in
+    try await withClient(plan, limits: limits(using: .seconds(3600), cpu: "1%")) { server in
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       for round in 1...2 {

@@ -4,8 +4,8 @@ import Client
 import Commands
 import Federation
 
-/// What the client spares the box that it runs on (docs/manners.md).
-struct MannersOptions: ParsableArguments {
+/// The limits of what the client takes of its device (docs/resource-limits.md).
+struct ResourceLimitsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Raises the niceness of the process, 0 to 19; one that is higher already stays.", valueName: "n"))
@@ -57,14 +57,14 @@ struct MannersOptions: ParsableArguments {
     }
   }
 
-  /// The manners of the client. Throws where ``validate()`` does.
-  func settings() throws -> Manners {
-    var manners = Manners()
-    manners.niceness = nice
-    manners.cpu = cpu.flatMap { CPUQuota($0) }
-    manners.hours = try hours.map { try Hours($0) }
-    manners.bytesADay = bytesADay.flatMap { ByteCount($0) }
-    manners.power = pauseOnBattery ? PowerSupply() : nil
-    return manners
+  /// The limits of the client. Throws where ``validate()`` does.
+  func settings() throws -> ResourceLimits {
+    var limits = ResourceLimits()
+    limits.niceness = nice
+    limits.cpu = cpu.flatMap { CPUQuota($0) }
+    limits.hours = try hours.map { try Hours($0) }
+    limits.bytesADay = bytesADay.flatMap { ByteCount($0) }
+    limits.power = pauseOnBattery ? PowerSupply() : nil
+    return limits
   }
 }
