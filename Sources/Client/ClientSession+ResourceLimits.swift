@@ -27,7 +27,7 @@ extension ClientSession {
   /// Bytes of a round's update as it is coded: exactly, where it is trained already, and else what the codec makes of it
   /// at the most, less what compression has saved the last time.
   private func updateBytes(_ assignment: Assignment) throws(ClientError) -> Int {
-    if let update = shelf.update(for: assignment) { return update.bytes.count }
+    if let update = pendingUpdates.update(for: assignment) { return update.bytes.count }
     guard let work else { return 0 }
     _ = try work.stage(of: assignment)
     let coding = work.coding(assignment.codec, assignment.key)

@@ -15,7 +15,7 @@ actor ClientSession {
   private var update: LocalWork.Update?
   /// Counts transfers of an update: one that is not the latest ends.
   private var uploads = 0
-  let shelf: UpdateShelf
+  let pendingUpdates: PendingUpdateStore
   private(set) var chunk = WireLimits.chunk
   private var heartbeat: Task<Void, Never>?
   /// Ends the connection where the server is silent.
@@ -31,7 +31,7 @@ actor ClientSession {
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
-    shelf = UpdateShelf(client.configuration.state)
+    pendingUpdates = PendingUpdateStore(client.configuration.state)
     if client.configuration.limits.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
   }
 
@@ -185,7 +185,7 @@ actor ClientSession {
   private func train(_ assignment: Assignment) async throws {
     guard let work else { return }
     cache.keepOnly(assignment.parts.map(\.digest) + assignment.others)
-    if let update = shelf.update(for: assignment) {
+    if let update = pendingUpdates.update(for: assignment) {
       client.observer(.offersAgain(assignment.key))
       return try await offer(update)
     }
@@ -230,7 +230,7 @@ actor ClientSession {
   private func finish(_ update: LocalWork.Update) async throws {
     guard training?.key == update.offer.key else { return }
     training = nil
-    try shelf.keep(update)
+    try pendingUpdates.keep(update)
     client.observer(.trained(update.offer.key, update.offer))
     note(update)
     try await offer(update)
@@ -252,12 +252,12 @@ actor ClientSession {
   private func drop(_ key: RoundKey) {
     if training?.key == key { client.observer(.dropped(key)) }
     halt(key)
-    shelf.clear(key)
+    pendingUpdates.clear(key)
     // Nothing is kept then.
     try? ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
   }
 
-  /// Ends what is under way for a round; an update that is finished stays on the shelf.
+  /// Ends what is under way for a round; an update that is finished stays in the store of pending updates.
   private func halt(_ key: RoundKey) {
     if let training, training.key == key {
       training.progress.stop()

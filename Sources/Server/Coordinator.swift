@@ -201,7 +201,7 @@ extension Coordinator {
     return !effects.isEmpty
   }
 
-  /// A version of a layer of the round's model, or a way to it; nil if there is none such.
+  /// A version of a layer of the round's model, or a delta to it; nil if there is none such.
   func layer(_ digest: Digest) -> OutgoingLayer? {
     if let layer = layers[digest] { return layer }
     layers[digest] = engine.weights(digest).map { OutgoingLayer(digest, $0) }

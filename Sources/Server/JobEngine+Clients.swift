@@ -13,7 +13,7 @@ extension JobEngine {
       away[hello.name] = nil
       let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
-      // Who knows no codec is told of no ways.
+      // A client that knows no codec gets no delta chains.
       holdings[hello.name] = hello.codecs == nil ? nil : Set((hello.layers ?? []).prefix(Hello.mostLayers))
       send(
         .welcome(

@@ -71,16 +71,16 @@ extension JobEngine {
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
       deadlineSeconds: max((deadline - now).seconds, 0), parts: snapshot.manifest(keeping: kept),
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
-      codec: codecs[client], ways: ways(to: snapshot.manifest(keeping: kept), for: client))
+      codec: codecs[client], deltaChains: deltaChains(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
     note(.assigned(round.key, client: client))
   }
 
-  /// The ways for a client to parts of the model, which it will hold after that.
-  private func ways(to parts: [PartVersion], for client: String) -> [LayerWay] {
+  /// The delta chains for a client to parts of the model, which it will hold after that.
+  private func deltaChains(to parts: [PartVersion], for client: String) -> [DeltaChain] {
     guard let held = holdings[client] else { return [] }
     holdings[client] = held.union(parts.map(\.digest))
-    return library.ways(to: parts, of: snapshot, holding: held)
+    return library.deltaChains(to: parts, of: snapshot, holding: held)
   }
 
   /// Digests of what a client's model leaves out this time.
@@ -106,7 +106,7 @@ extension JobEngine {
     if !cut.isEmpty { note(.cut(round.key, clients: cut, to: round.ledger.mostCounted)) }
     try store.commit(
       roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
-    // What no way begins at any more is not worth remembering of anybody.
+    // What no delta chain begins at any more is not worth remembering of anybody.
     let known = library.known.union(snapshot.manifest.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }
     failures = 0

@@ -49,7 +49,7 @@ package final class JobEngine {
   var lastCohort: [String] = []
   /// How each client codes its updates; who is not among them, plain.
   var codecs: [String: UpdateCodec] = [:]
-  /// The ways to the layers of the model.
+  /// The delta chains to the layers of the model.
   var library: LayerLibrary
   /// Versions of layers that clients hold, as far as it is known.
   var holdings: [String: Set<Digest>] = [:]
@@ -120,7 +120,7 @@ package final class JobEngine {
 
   /// The weights of a version of the round's model; nil if it has none such.
   ///
-  /// Or the bytes of a way to it.
+  /// Or the bytes of a delta to it.
   package func weights(_ digest: Digest) -> Data? { snapshot.data(digest) ?? library.data(digest) }
 
   /// Lets time pass; the first call begins the work.

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A layer, or a way to one, that clients fetch: its pieces as they travel are made by the first who is sent them, and
+/// A layer, or a delta to one, that clients fetch: its pieces as they travel are made by the first who is sent them, and
 /// are the same for all who come after.
 package final class OutgoingLayer: Sendable {
   private let digest: Digest

@@ -49,7 +49,7 @@ extension Store {
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
-    settling.note(rejection == nil ? updates.admitted(client, round.id ?? 0) : nil)
+    deferredSync.note(rejection == nil ? updates.admitted(client, round.id ?? 0) : nil)
   }
 
   /// Takes back that an update was admitted: its bytes are damaged or gone.

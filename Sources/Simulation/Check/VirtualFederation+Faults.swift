@@ -70,7 +70,7 @@ extension VirtualFederation {
     let seconds = { [self] in Duration.milliseconds(17_000 + moods.below(9000)) }
     client.link = nil
     client.participation = Participation()
-    (client.shelf, client.isLying) = (nil, true)
+    (client.pendingUpdate, client.isLying) = (nil, true)
     agenda.note(.connect(client: client.number, life: client.life), at: now + seconds())
     agenda.note(.bytes(frame, link: link, toServer: true), at: now + seconds() + .seconds(2))
     return true

@@ -342,7 +342,7 @@ extension VirtualFederation {
       case .assemble(let assignment):
         perform(client.participation.assemble(assignment, missing: []), client, link)
       case .train(let assignment): train(client, assignment, link)
-      case .drop(let key): if client.shelf?.offer.key == key { client.shelf = nil }
+      case .drop(let key): if client.pendingUpdate?.offer.key == key { client.pendingUpdate = nil }
       case .upload(let offer, let offset): upload(offer, from: offset, client, link)
       case .prepare, .note, .halt: break
       case .finish: cut(link)
@@ -351,7 +351,7 @@ extension VirtualFederation {
   }
 
   func train(_ client: VirtualClient, _ assignment: Assignment, _ link: Int) {
-    if let (offer, _) = client.shelf, offer.key == assignment.key,
+    if let (offer, _) = client.pendingUpdate, offer.key == assignment.key,
       offer.base == Snapshot.base(of: assignment.parts)
     {
       return perform(client.participation.finish(offer), client, link)
@@ -365,7 +365,7 @@ extension VirtualFederation {
     guard client.isUp, client.life == life else { return }
     guard case .training(assignment) = client.participation.phase, let link = client.link else { return }
     let update = client.train(assignment, plan)
-    client.shelf = update
+    client.pendingUpdate = update
     client.lastOffer = update
     if update.offer.key != assignment.key {
       // A liar's words, which its own side of the protocol would not say.
@@ -375,7 +375,7 @@ extension VirtualFederation {
   }
 
   func upload(_ offer: UpdateOffer, from offset: Int, _ client: VirtualClient, _ link: Int) {
-    guard let (kept, bytes) = client.shelf, kept == offer else { return }
+    guard let (kept, bytes) = client.pendingUpdate, kept == offer else { return }
     var offset = offset
     while offset < bytes.count {
       let end = min(offset + 1 + random.below(bytes.count), bytes.count)

@@ -215,7 +215,7 @@ import Wire
   }
 
   /// What compression has saved on one update is expected of the next; one that becomes larger than was thought, and than
-  /// what is left, waits on the shelf for another day.
+  /// what is left, stays pending for another day.
   @Test func aCompressedUpdateCountsAsItWas() async throws {
     var plan = Plan.tiny()
     plan.traffic.codec = .float32

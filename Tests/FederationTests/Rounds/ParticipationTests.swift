@@ -305,9 +305,9 @@ import Testing
   @Test func whatCameAsDifferencesIsPutTogetherBeforeTraining() throws {
     let (stem, block) = (part("stem"), part("blocks.0"))
     var work = assignment([stem, block])
-    let step = LayerWay.Step(
+    let step = DeltaChain.Step(
       from: Digest(label: "old"), digest: Digest(label: "step"), bytes: 4, codec: .int8)
-    work.ways = [LayerWay(to: block.digest, steps: [step])]
+    work.deltaChains = [DeltaChain(to: block.digest, steps: [step])]
     let coded = PartVersion(name: "blocks.0", digest: step.digest, bytes: 4)
     let old = PartVersion(name: "blocks.0", digest: Digest(label: "old"), bytes: 8)
     var client = try idle()

@@ -95,15 +95,15 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var others: [Digest]
   /// How the update is to be coded; nil: plain.
   package var codec: UpdateCodec?
-  /// Shorter ways to some of the parts, by differences to versions that a client may hold.
-  package var ways: [LayerWay]?
+  /// Delta chains to some of the parts, shorter than these: differences to versions that a client may hold.
+  package var deltaChains: [DeltaChain]?
 
   package init(
     key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
-    others: [Digest] = [], codec: UpdateCodec? = nil, ways: [LayerWay] = []
+    others: [Digest] = [], codec: UpdateCodec? = nil, deltaChains: [DeltaChain] = []
   ) {
     self.codec = codec == .plain ? nil : codec
-    self.ways = ways.isEmpty ? nil : ways
+    self.deltaChains = deltaChains.isEmpty ? nil : deltaChains
     (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
     (self.parts, self.trained, self.others) = (parts, trained, others)
   }

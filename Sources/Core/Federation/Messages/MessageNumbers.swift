@@ -46,9 +46,9 @@ extension Message {
       check.whole("seed", Int(clamping: assignment.seed))
       check.real("deadlineSeconds", assignment.deadlineSeconds, NumberBounds.seconds)
       for part in assignment.parts { check.bytes("parts.bytes", part.bytes) }
-      for way in assignment.ways ?? [] {
-        for step in way.steps { check.bytes("ways.steps.bytes", step.bytes) }
-        check.bytes("ways.whole.bytes", way.whole?.bytes)
+      for chain in assignment.deltaChains ?? [] {
+        for step in chain.steps { check.bytes("deltaChains.steps.bytes", step.bytes) }
+        check.bytes("deltaChains.fullDelta.bytes", chain.fullDelta?.bytes)
       }
     case .fetch(let fetch): check.bytes("offset", fetch.offset)
     case .layer(let layer, _):

@@ -162,7 +162,7 @@ package struct Participation: Sendable {
   private mutating func proceed(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
     phase = .fetching(assignment, missing: missing)
     if let next = missing.first { return [.fetch(next)] }
-    return assignment.ways == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
+    return assignment.deltaChains == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
   }
 
   /// What came as differences was put together. Parts that are `missing` could not be, because something that was held

@@ -6,13 +6,13 @@ import Support
 
 /// A finished update on the client's disk until the server's verdict is heard: after a crash or a lost
 /// connection it is offered again, and nothing is trained twice.
-struct UpdateShelf: Sendable {
+struct PendingUpdateStore: Sendable {
   private let folder: URL
 
   private var head: URL { folder.appendingPathComponent("update.json") }
   private var bytes: URL { folder.appendingPathComponent("update.bin") }
 
-  /// The shelf in a client's folder, which exists.
+  /// The store in a client's folder, which exists.
   init(_ folder: URL) { self.folder = folder }
 
   /// Keeps an update in place of any other. Throws ``ClientError/state(_:)``.

@@ -1,13 +1,13 @@
 import Foundation
 import Synchronization
 
-/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile. What is
-/// gone again by then, as the updates of a short round are, the disk is spared.
-final class Settling: Sendable {
+/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile. What
+/// is gone again by then, as the updates of a short round are, the disk is spared.
+final class DeferredSync: Sendable {
   private let log: URL
   private let failure = Mutex<StoreError?>(nil)
   private let waiting = Mutex((files: [URL](), isBegun: false))
-  private let queue = DispatchQueue(label: "settling")
+  private let queue = DispatchQueue(label: "deferred sync")
 
   /// How long a power cut may take back what was written, plus the time that the disk takes.
   private static let delay = DispatchTimeInterval.seconds(1)
@@ -26,10 +26,10 @@ final class Settling: Sendable {
       defer { waiting.isBegun = true }
       return !waiting.isBegun
     }
-    if begins { queue.asyncAfter(deadline: .now() + Self.delay) { [self] in settle() } }
+    if begins { queue.asyncAfter(deadline: .now() + Self.delay) { [self] in synchronise() } }
   }
 
-  private func settle() {
+  private func synchronise() {
     let files = waiting.withLock { waiting in
       defer { waiting = ([], false) }
       return waiting.files

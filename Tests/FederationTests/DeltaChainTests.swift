@@ -3,23 +3,23 @@ import Federation
 import Foundation
 import Testing
 
-@Suite struct LayerWayTests {
+@Suite struct DeltaChainTests {
   private let versions = ["one", "two", "three"].map { Digest(label: $0) }
   private let to = Digest(label: "now")
 
-  private func step(_ from: Digest?, _ bytes: Int = 5) -> LayerWay.Step {
-    LayerWay.Step(
+  private func step(_ from: Digest?, _ bytes: Int = 5) -> DeltaChain.Step {
+    DeltaChain.Step(
       from: from, digest: Digest(label: "to \(from?.description ?? "whole")"), bytes: bytes, codec: .int8)
   }
 
-  private var way: LayerWay { LayerWay(to: to, steps: versions.map { step($0) }, whole: step(nil)) }
+  private var chain: DeltaChain { DeltaChain(to: to, steps: versions.map { step($0) }, fullDelta: step(nil)) }
 
   @Test func whoIsBehindTakesWhatIsLeftOfTheWay() {
-    #expect(way.path { $0 == versions[0] } == way.steps)
-    #expect(way.path { $0 == versions[2] } == [way.steps[2]])
-    #expect(way.path { $0 != to } == [way.steps[2]], "the shortest of what is possible")
-    #expect(way.path { _ in false } == [step(nil)])
-    #expect(LayerWay(to: to, steps: way.steps).path { _ in false } == nil)
+    #expect(chain.path { $0 == versions[0] } == chain.steps)
+    #expect(chain.path { $0 == versions[2] } == [chain.steps[2]])
+    #expect(chain.path { $0 != to } == [chain.steps[2]], "the shortest of what is possible")
+    #expect(chain.path { _ in false } == [step(nil)])
+    #expect(DeltaChain(to: to, steps: chain.steps).path { _ in false } == nil)
   }
 
   @Test func onlyWhatIsNotHeldIsLacking() {
@@ -30,9 +30,9 @@ import Testing
       trained: [])
     #expect(assignment.lacking { _ in false } == [stem, changed], "each once")
     #expect(assignment.lacking { $0 == stem } == [changed])
-    assignment.ways = [way]
+    assignment.deltaChains = [chain]
     let held = PartVersion(name: "blocks.0", digest: versions[1], bytes: 8)
-    let steps = way.steps[1...].map { PartVersion(name: "blocks.0", digest: $0.digest, bytes: 5) }
+    let steps = chain.steps[1...].map { PartVersion(name: "blocks.0", digest: $0.digest, bytes: 5) }
     #expect(assignment.lacking { $0 == stem || $0 == held } == steps)
     #expect(
       assignment.lacking { $0 == stem || $0 == held || $0 == steps[0] } == [steps[1]], "one is here already")
