@@ -75,7 +75,7 @@ import Watch
       ConnectedClient(
         name: $0, received: .max, sent: 5, silence: .seconds(1), activity: .sending, update: (.max, 7))
     }
-    let site = Site(Observatory(history, run.plan, patience: Unhurried.limit) { here })
+    let site = Site(MetricsSnapshot(history, run.plan, patience: Unhurried.limit) { here })
     var statuses: Set<Int> = []
     for asked in ["/", "/metrics", "/api/overview", "/api/rounds", "/api/clients", "/api/layers"] {
       let answer = await site.answer(try WebRequest(Data("GET \(asked) HTTP/1.1\r\nHost: localhost".utf8)))

@@ -5,7 +5,7 @@ import Server
 
 /// What those who watch a server are shown, made anew at most once a second however many of them ask, and so that it
 /// takes no more than a twentieth of the time.
-package actor Observatory {
+package actor MetricsSnapshot {
   private let history: History
   private let plan: Plan
   private let connected: Question<[ConnectedClient]>

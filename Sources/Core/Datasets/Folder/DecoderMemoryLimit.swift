@@ -1,7 +1,7 @@
 import Foundation
 
 /// How much memory decoders may take side by side: whoever would take too much beside the others waits for them.
-package final class DecodingRoom: Sendable {
+package final class DecoderMemoryLimit: Sendable {
   /// Bytes at a time. One that wants more is alone.
   package static let bytes = 64_000_000
 

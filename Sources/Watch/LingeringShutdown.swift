@@ -1,13 +1,13 @@
 import Foundation
 import Synchronization
 
-/// Those who look again and again, so that the server does not go before they have heard how the job ended.
+/// Delays the end of the status page until those who poll it have heard how the job ended.
 ///
 /// An open page says who it is in a header. Anybody else is known by name and path, and counts from the second time.
-package final class Audience: Sendable {
+package final class LingeringShutdown: Sendable {
   package typealias Instant = ContinuousClock.Instant
 
-  private struct Onlooker {
+  private struct Poller {
     /// When it came, or had its answer.
     var last: Instant
     /// The time between two looks; nil where there was one only.
@@ -21,7 +21,7 @@ package final class Audience: Sendable {
   }
 
   private struct State {
-    var onlookers: [String: Onlooker] = [:]
+    var pollers: [String: Poller] = [:]
     /// Those who have not heard of the end; nil before it.
     var unaware: Set<String>?
   }
@@ -42,14 +42,14 @@ package final class Audience: Sendable {
   package func comes(with request: WebRequest, at now: Instant = .now) -> @Sendable () -> Void {
     guard let name = Self.name(request) else { return {} }
     let isTold = state.withLock { state -> Bool in
-      var onlooker = state.onlookers[name] ?? Onlooker(last: now)
+      var poller = state.pollers[name] ?? Poller(last: now)
       if request.headers[Self.header] != nil {
-        onlooker.pause = WebLimits.pagePause
-      } else if now - onlooker.last > Self.burst {
-        onlooker.pause = now - onlooker.last
+        poller.pause = WebLimits.pagePause
+      } else if now - poller.last > Self.burst {
+        poller.pause = now - poller.last
       }
-      onlooker.last = now
-      if state.onlookers[name] != nil || Self.hasRoom(&state, at: now) { state.onlookers[name] = onlooker }
+      poller.last = now
+      if state.pollers[name] != nil || Self.hasRoom(&state, at: now) { state.pollers[name] = poller }
       return state.unaware != nil
     }
     return { self.hasAnswer(name, isAware: isTold) }
@@ -59,7 +59,7 @@ package final class Audience: Sendable {
   /// expected; that is `now` where nobody is.
   package func end(at now: Instant = .now, within patience: Duration) -> Instant {
     let isAlone = state.withLock { state in
-      let expected = state.onlookers.filter { $0.value.isExpected(at: now, within: patience) }
+      let expected = state.pollers.filter { $0.value.isExpected(at: now, within: patience) }
       state.unaware = Set(expected.keys)
       return expected.isEmpty
     }
@@ -84,7 +84,7 @@ package final class Audience: Sendable {
 
   private func hasAnswer(_ name: String, isAware: Bool) {
     let isLast = state.withLock { state in
-      state.onlookers[name]?.last = .now
+      state.pollers[name]?.last = .now
       return isAware && state.unaware?.remove(name) != nil && state.unaware?.isEmpty == true
     }
     if isLast { departure.finish() }
@@ -92,10 +92,10 @@ package final class Audience: Sendable {
 
   /// Whether one more can be remembered. Those who have gone are forgotten for it.
   private static func hasRoom(_ state: inout State, at now: Instant) -> Bool {
-    if state.onlookers.count >= most {
-      state.onlookers = state.onlookers.filter { $0.value.last + WebLimits.farewell > now }
+    if state.pollers.count >= most {
+      state.pollers = state.pollers.filter { $0.value.last + WebLimits.farewell > now }
     }
-    return state.onlookers.count < most
+    return state.pollers.count < most
   }
 
   private static func name(_ request: WebRequest) -> String? {
