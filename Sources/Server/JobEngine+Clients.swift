@@ -19,7 +19,7 @@ extension JobEngine {
         .welcome(
           Welcome(
             plan: plan, heartbeatSeconds: heartbeat.seconds,
-            chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.spare))),
+            chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.overSelection))),
         to: hello.name)
       try perform(round.join(hello.name, at: now), at: now)
       proceed(at: now)

@@ -87,20 +87,23 @@ package final class JobEngine {
       // Nothing is left to do; the round is never begun.
       roundRecord = RoundRecord(
         stageId: stageRecord.id ?? 0, number: opening.key.round, attempt: 1, startedAt: date())
-      round = Self.makeRound(opening.key, plan, snapshot, needed: plan.round.roster, present: [], at: now)
+      round = Self.makeRound(
+        opening.key, plan, snapshot, needed: plan.round.minimumClients, present: [], at: now)
       hasEnded = true
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
     }
-    // A roster beyond the cohort is waited for at the beginning of the job, and only then for long.
+    // A minimum beyond the cohort is waited for at the beginning of the job, and only then for long.
     let wait =
-      opening.after == nil && plan.round.roster > plan.round.cohort ? plan.round.deadline.duration : nil
+      opening.after == nil && plan.round.minimumClients > plan.round.cohort
+      ? plan.round.deadline.duration : nil
     if var open = try store.openRound(of: stageRecord) {
       for client in try store.recover(&open) { effects.append(.note(.lost(client: client))) }
       roundRecord = open.record
       rejections = try store.rejections(of: open.record)
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
-      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
+      round = Self.makeRound(
+        key, plan, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(
           cohort: open.cohort, admitted: open.admitted, rejected: open.rejected, declined: open.declined,
@@ -111,7 +114,8 @@ package final class JobEngine {
       let attempt = try store.lastAttempt(at: opening.key.round, of: stageRecord) + 1
       let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
       roundRecord = try store.openRound(key, of: stageRecord, at: date())
-      round = Self.makeRound(key, plan, snapshot, needed: plan.round.roster, wait: wait, present: [], at: now)
+      round = Self.makeRound(
+        key, plan, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
     }
   }
 
@@ -184,6 +188,6 @@ package final class JobEngine {
           sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
       },
       seed: plan.seed, present: present, away: away, resting: resting, late: late,
-      waitsForStragglers: plan.round.late == .fold && !isLast, at: now, opens: opens)
+      waitsForStragglers: plan.round.stragglers == .fold && !isLast, at: now, opens: opens)
   }
 }

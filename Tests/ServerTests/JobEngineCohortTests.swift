@@ -11,7 +11,7 @@ import Wire
   @Test func devicesThatDeclineAreWaitedFor() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
-      plan.round.patience = .hours(168)
+      plan.round.timeout = .hours(168)
       var driver = try JobEngineDriver(plan, folder, ["a", "b"])
       for day in 0..<5 {
         let key = try #require(driver.assignments["b"]).key

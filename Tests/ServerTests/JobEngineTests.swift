@@ -144,12 +144,14 @@ import Wire
   }
 
   /// What a slow box has learnt is added to what the others have made of the model meanwhile.
-  @Test(arguments: [Plan.LateRule.fold, .reject]) func aLateUpdateIsFoldedInOrRejected(rule: Plan.LateRule)
+  @Test(arguments: [Plan.StragglerRule.fold, .reject]) func aLateUpdateIsFoldedInOrRejected(
+    rule: Plan.StragglerRule
+  )
     async throws
   {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
-      plan.round.late = rule
+      plan.round.stragglers = rule
       var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       let slow = try #require(driver.assignments["c"])
       let old = driver.trained(slow)
@@ -172,7 +174,7 @@ import Wire
   @Test func aLateUpdateIsHeldToTheSameRules() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(3))
-      (plan.round.late, plan.round.normLimit) = (.fold, 0.5)
+      (plan.round.stragglers, plan.round.normLimit) = (.fold, 0.5)
       var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       let slow = try #require(driver.assignments["c"])
       let old = driver.trained(slow)
@@ -189,7 +191,7 @@ import Wire
   @Test func nothingIsFoldedIntoAnotherStage() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(1))
-      plan.round.late = .fold
+      plan.round.stragglers = .fold
       var driver = try JobEngineDriver(plan, folder, ["a", "b", "c"])
       let slow = try #require(driver.assignments["c"])
       for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.25) == nil) }
@@ -203,7 +205,7 @@ import Wire
   @Test(arguments: [nil, 25]) func claimsCountForAPartOfThem(most: Int?) async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 4, quorum: 4, rounds: .each(2))
-      plan.round.mostSamples = most
+      plan.round.maxSamples = most
       var driver = try JobEngineDriver(plan, folder, ["a", "b", "c", "d"])
       let assignment = try #require(driver.assignments["a"])
       let old = driver.trained(assignment)

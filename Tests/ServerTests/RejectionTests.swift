@@ -11,7 +11,7 @@ import Wire
   /// Nine are drawn and one is left out; each of them misbehaves in its own way, and the quorum is met.
   @Test func eachFaultIsRejectedByItsNameAndTheRoundCommits() async throws {
     var plan = Plan.tiny(cohort: 9, quorum: 2)
-    plan.round.roster = 10
+    plan.round.minimumClients = 10
     try await withServer(plan) { server, path in
       var members: [(ScriptedClient, Assignment)] = []
       let outsider = try await recruit(server, &members)

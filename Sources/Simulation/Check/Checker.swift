@@ -76,14 +76,14 @@ final class Checker {
   }
 
   /// An attempt failed: because too many were rejected, because some were and for a deadline no others came in their
-  /// place, because enough were left to do it and did not, or because the patience was at its end; never because
+  /// place, because enough were left to do it and did not, or because the timeout had passed; never because
   /// somebody declined.
   private func abandon(_ key: RoundKey, _ reason: String) {
     let left = asked.subtracting(rejected)
     require(
       left.count < plan.round.quorum || left.subtracting(declined).count >= plan.round.quorum
         || (!rejected.isEmpty && now - began >= plan.round.deadline.duration)
-        || now - began >= plan.round.patience.duration,
+        || now - began >= plan.round.timeout.duration,
       "\(key) is given up because of \(declined.sorted()), who declined: \(reason)")
     begin()
   }
@@ -96,7 +96,7 @@ final class Checker {
   /// A late update was admitted: of the stage's round just before, and only where the plan allows it.
   func fold(_ old: RoundKey, into key: RoundKey, _ client: String) {
     admit(key, client)
-    require(plan.round.late == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
+    require(plan.round.stragglers == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
     require(
       old.stage == key.stage && old.round + 1 == key.round, "\(client)'s update of \(old) came to \(key)")
     folded[key, default: [:]][client] = old
@@ -140,7 +140,7 @@ final class Checker {
   /// What claims count for: as many as the plan says at most, or ten times the least that half of them do not exceed.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
     let half = claims.values.filter { claim in 2 * claims.values.count { $0 <= claim } >= claims.count }.min()
-    let most = plan.round.mostSamples ?? 10 * (half ?? 0)
+    let most = plan.round.maxSamples ?? 10 * (half ?? 0)
     return claims.mapValues { $0 > most ? most : $0 }
   }
 

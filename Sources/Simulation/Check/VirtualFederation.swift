@@ -53,7 +53,7 @@ final class VirtualFederation {
     plan = Self.plan(&random, seed: seed)
     var numbers = random
     let cohort = plan.round.cohort
-    clients = (0..<plan.round.roster).map { number in
+    clients = (0..<plan.round.minimumClients).map { number in
       // Enough honest clients for every cohort, and some liars.
       let isHonest = number < cohort || numbers.chance(0.5)
       let character = isHonest ? .honest : VirtualClient.Character.allCases.randomElement(using: &numbers)!
@@ -80,19 +80,19 @@ final class VirtualFederation {
     if random.chance(0.2) { plan.method.calibration = Plan.Calibration(data: "shapes:2") }
     let cohort = 1 + random.below(5)
     plan.round = Plan.RoundRules(
-      cohort: cohort, quorum: 1 + random.below(cohort), roster: cohort + random.below(4),
+      cohort: cohort, quorum: 1 + random.below(cohort), minimumClients: cohort + random.below(4),
       attempts: 1 + random.below(4), deadline: TimeSpan(milliseconds: 20_000 + random.below(60_000)))
-    plan.round.spare = random.chance(0.3) ? 1 + random.below(2) : 0
+    plan.round.overSelection = random.chance(0.3) ? 1 + random.below(2) : 0
     if random.chance(0.3) {
-      plan.round.patience = TimeSpan(
+      plan.round.timeout = TimeSpan(
         milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
     }
     // Drawn apart, so that the rest of a seed's story does not depend on it.
     var numbers = RandomNumbers(seed, "late")
-    if numbers.chance(0.4) { plan.round.late = .fold }
+    if numbers.chance(0.4) { plan.round.stragglers = .fold }
     var waits = RandomNumbers(seed, "waits and claims")
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
-    if waits.chance(0.3) { plan.round.mostSamples = 1 + waits.below(1000) }
+    if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
     // The one that changes no bit, so that what is committed can still be told.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan

@@ -68,7 +68,7 @@ package struct Experiment: Sendable {
     }
     var plan = settings.plan
     // Every client must be there before a cohort is drawn: so a run can be repeated.
-    plan.round.roster = settings.clients
+    plan.round.minimumClients = settings.clients
     plan.round.wait = plan.round.deadline
     (self.plan, self.settings, self.observer) = (plan, settings, observer)
   }

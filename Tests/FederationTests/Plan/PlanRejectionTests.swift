@@ -74,7 +74,7 @@ import Testing
     ("local: {? [a, b] : 1}", "local: has a list as a key"),
     ("round: {quorum: 0}", "round.quorum: is '0'"),
     ("round: {cohort: 2, quorum: 3}", "round.quorum: is 3, more than the cohort of 2"),
-    ("round: {cohort: 5, roster: 4}", "round.roster: is 4, less than the cohort of 5"),
+    ("round: {cohort: 5, minimumClients: 4}", "round.minimumClients: is 4, less than the cohort of 5"),
     ("round: {cohort: 10001}", "round.cohort: is '10001'; must be: integer 1 … 10000"),
     ("round: {aggregation: mode}", "round.aggregation: is 'mode'; this version knows mean, median, trimmed-"),
     ("round: {aggregation: trimmed-mean, cohort: 4, quorum: 2}", "round.trim: is 1, which leaves nothing"),

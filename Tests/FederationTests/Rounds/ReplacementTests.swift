@@ -160,7 +160,7 @@ import Testing
   }
 
   @Test func patienceEndsForThoseWhoDeclineToo() {
-    let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, timeout: .seconds(600), deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b"])
     _ = round.advance(to: .zero)
     _ = round.decline("b", until: .seconds(500))

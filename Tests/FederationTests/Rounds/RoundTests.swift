@@ -271,7 +271,8 @@ import Testing
   }
 
   @Test func spareClientsMakeUpForStragglers() {
-    var round = Round.example(rules: Plan.RoundRules(cohort: 2, quorum: 2, spare: 2, deadline: .seconds(60)))
+    var round = Round.example(
+      rules: Plan.RoundRules(cohort: 2, quorum: 2, overSelection: 2, deadline: .seconds(60)))
     let assigned = round.advance(to: .zero)
     #expect(assigned.count == 4, "a cohort of two and two more")
     round.admit(.example(digest: "a"), from: "a")
@@ -371,7 +372,7 @@ import Testing
 
   @Test func nobodyIsWaitedForForEver() {
     var rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
-    rules.patience = .seconds(100)
+    rules.timeout = .seconds(100)
     var round = Round.example(rules: rules, present: ["a"])
     #expect(round.advance(to: .seconds(1)) == [] && round.nextDeadline == .seconds(100))
     #expect(round.advance(to: .seconds(99)) == [])

@@ -56,13 +56,13 @@ extension PlanRule {
         ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
         : nil
     },
-    PlanRule("round.late", "method.activeBlocks") { plan in
-      plan.round.late == .fold && plan.method.activeBlocks > 0
+    PlanRule("round.stragglers", "method.activeBlocks") { plan in
+      plan.round.stragglers == .fold && plan.method.activeBlocks > 0
         ? "is fold; with depth dropout a client's next update is of other blocks" : nil
     },
-    PlanRule("round.patience", "round.deadline") { plan in
-      plan.round.patience < plan.round.deadline
-        ? "is \(plan.round.patience), less than the deadline of \(plan.round.deadline), up to which all are waited for"
+    PlanRule("round.timeout", "round.deadline") { plan in
+      plan.round.timeout < plan.round.deadline
+        ? "is \(plan.round.timeout), less than the deadline of \(plan.round.deadline), up to which all are waited for"
         : nil
     },
     PlanRule("round.wait", "round.deadline") { plan in
@@ -108,9 +108,9 @@ extension PlanRule {
       let (quorum, cohort) = (plan.round.quorum, plan.round.cohort)
       return quorum <= cohort ? nil : "is \(quorum), more than the cohort of \(cohort)"
     },
-    PlanRule("round.roster", "round.cohort") { plan in
-      let (roster, cohort) = (plan.round.roster, plan.round.cohort)
-      return roster >= cohort ? nil : "is \(roster), less than the cohort of \(cohort)"
+    PlanRule("round.minimumClients", "round.cohort") { plan in
+      let (minimum, cohort) = (plan.round.minimumClients, plan.round.cohort)
+      return minimum >= cohort ? nil : "is \(minimum), less than the cohort of \(cohort)"
     },
     PlanRule("augmentation.blurKernel", "encoder.image") { plan in
       let image = plan.encoder.image

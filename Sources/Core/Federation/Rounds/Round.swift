@@ -140,7 +140,7 @@ package struct Round: Sendable {
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.missing, self.wait) = (missing, wait ?? rules.wait.duration)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
-    ledger = Ledger(mostSamples: rules.mostSamples)
+    ledger = Ledger(maxSamples: rules.maxSamples)
   }
 
   /// The members of the cohort, in name order; empty before it is drawn.
@@ -201,7 +201,7 @@ package struct Round: Sendable {
       if members[client] != nil { members[client] = .admitted }
     }
     guard !cohort.isEmpty else { return }
-    places = min(cohort.count, rules.cohort + rules.spare)
+    places = min(cohort.count, rules.cohort + rules.overSelection)
     returnDeadline = now + min(rules.deadline.duration, Self.timeToReturn)
     phase = .training(deadline: now + rules.deadline.duration)
   }

@@ -19,7 +19,7 @@ package struct Stragglers: Sendable {
 
 extension Plan {
   /// What becomes of an update that is not ready when its round is over.
-  package enum LateRule: String, Sendable, Codable, CaseIterable {
+  package enum StragglerRule: String, Sendable, Codable, CaseIterable {
     /// The client is told to stop; its update would be rejected.
     case reject
     /// It may come until the next round of the stage is over, and is folded into that one: its difference from
