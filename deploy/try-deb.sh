@@ -147,13 +147,13 @@ start() {
   local line
   line=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/$1.service")
   # Not by way of a function: the signal that stops it would stop the shell around the function.
-  "${limited[@]}" FEDCLIENT_NAME=box-1 STATE_DIRECTORY="/var/lib/$2" sh -c "set -a; . /etc/default/$1; exec $line" \
+  "${limited[@]}" FEDCLIENT_NAME=device-1 STATE_DIRECTORY="/var/lib/$2" sh -c "set -a; . /etc/default/$1; exec $line" \
     >"$root/tmp/$1.log" 2>&1 &
 }
 
 start_second_client() {
-  "${limited[@]}" fedclient run --server "$address" --name box-2 --data shapes:48 --state /root/box-2 --threads 1 \
-    --patience 60s >"$root/tmp/box-2.log" 2>&1 &
+  "${limited[@]}" fedclient run --server "$address" --name device-2 --data shapes:48 --state /root/device-2 --threads 1 \
+    --patience 60s >"$root/tmp/device-2.log" 2>&1 &
 }
 
 waits_for() { # LOG TEXT
@@ -169,7 +169,7 @@ waits_for() { # LOG TEXT
 start_all() {
   jobs=()
   # Not left to those who write them: an earlier server's address would be read.
-  rm -f "$root"/tmp/{fedserver,fedclient,box-2}.log
+  rm -f "$root"/tmp/{fedserver,fedclient,device-2}.log
   start fedserver strata-server
   jobs+=($!)
   check 'the server listens' waits_for fedserver 'listening on'

@@ -123,7 +123,7 @@ package struct Client: Sendable {
       guard identity.certificate.expires >= now else {
         let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
         throw .certificate(
-          "\(end) \(identity.certificate.expires.day); enrol again, unless this box's clock is wrong: it says \(now.minute)"
+          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock is wrong: it says \(now.minute)"
         )
       }
       do {

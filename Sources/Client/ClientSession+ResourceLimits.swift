@@ -87,7 +87,7 @@ extension ClientSession {
     try meter?.save()
   }
 
-  /// Holds the training while the box runs on battery, and lets it go on afterwards.
+  /// Holds the training while the device runs on battery, and lets it go on afterwards.
   func pauseOnBattery() {
     guard let training else { return }
     let gate = training.progress.gate

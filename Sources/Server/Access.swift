@@ -141,7 +141,7 @@ package final class Access: Sendable {
     observer(.revocationsUnknown(reason: error.description))
   }
 
-  /// Why a new box gets no certificate.
+  /// Why a new device gets no certificate.
   struct EnrolmentRejected: Error, CustomStringConvertible {
     let description: String
   }

@@ -124,10 +124,10 @@ extension Coordinator {
     }
     if let other = sessions[hello.name] {
       guard other.silence > halfOpenSilence else {
-        // It may be the same box, whose old connection has not been missed yet.
+        // It may be the same device, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
-      // The box was cut off without a word and is back before its old connection has timed out.
+      // The device was cut off without a word and is back before its old connection has timed out.
       other.dismiss(Goodbye(.rejected, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
     }

@@ -23,7 +23,7 @@ package enum ServerEvent: Sendable {
   case revocationsUnknown(reason: String?)
   /// The folder's list lacks revoked certificates that the database knows; they stay revoked.
   case revocationsMissing([CertificateFolder.Revocation], folder: String, database: String)
-  /// A new box has fetched its certificate.
+  /// A new device has fetched its certificate.
   case enrolled(client: String, peer: String)
   /// A client's certificate will not be valid for long.
   case expires(client: String, days: Int)

@@ -181,7 +181,7 @@ package final class Session: Sendable {
     }
   }
 
-  /// Answers a new box. A code travels in the open nowhere.
+  /// Answers a new device. A code travels in the open nowhere.
   private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
       return post(.goodbye(Goodbye(.rejected, "certificates are not issued here")))

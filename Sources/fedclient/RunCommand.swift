@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
       that were received, and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops it in good order; \
       started again, it goes on. For example:
 
-        fedclient run --server coordinator:7400 --name box-1 --data folder:images
+        fedclient run --server coordinator:7400 --name device-1 --data folder:images
 
       \(CommandHelp.dataSpec) 'fedclient check' looks at it.
 

@@ -29,7 +29,7 @@ import Testing
     let line = try await server.errors.line(containing: "listening on ")
     let client = try await Command.run(
       "fedclient", "run", "--server", String(try #require(line.split(separator: " ").last)), "--name",
-      "box-1",
+      "device-1",
       "--data", "shapes:32", "--state", folder.path("state"), "--threads", "1")
     #expect(client.code == 0, "\(client)")
     #expect(try await server.outcome().code == 0)

@@ -170,10 +170,11 @@ import Wire
       ["fedserver", "run", "PLAN", "--http", "8080", "--database", "DB"], "--http: '8080': ", "127.0.0.1:8080"
     ),
     (
-      ["fedclient", "run", "--server", "box", "--name", "a", "--data", "shapes:16"], "--server: 'box': ",
+      ["fedclient", "run", "--server", "device", "--name", "a", "--data", "shapes:16"],
+      "--server: 'device': ",
       ":7400"
     ),
-    (["fedclient", "enroll", "--server", "box", "CODE"], "--server: 'box': ", ":7400"),
+    (["fedclient", "enroll", "--server", "device", "CODE"], "--server: 'device': ", ":7400"),
   ])
   func anAddressThatIsNone(words: [String], problem: String, example: String) async throws {
     try await withTemporaryFolder { folder in

@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  /// Not that this box has to enroll.
+  /// Not that this device has to enroll.
   @Test func aCertificateThatCannotBeLookedAtIsNamed() async throws {
     try await withTemporaryFolder { folder in
       let own = folder.path("state/tls")

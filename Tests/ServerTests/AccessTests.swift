@@ -106,7 +106,7 @@ import Wire
       let (again, answer) = try await guarded.greet("one", as: one)
       #expect(rejection(answer) == "the certificate is revoked" || answer == .goodbye(goodbye))
       await again.close()
-      // A new certificate lets the same box in.
+      // A new certificate lets the same device in.
       let (back, welcome) = try await guarded.greet("one", as: try guarded.certify("one"))
       guard case .welcome = welcome else { throw Unexpected("\(welcome)") }
       await back.close()
@@ -136,7 +136,7 @@ import Wire
         guard case .goodbye(let goodbye) = answer else { throw Unexpected(answer.name) }
         #expect(goodbye.reason == .stopping && goodbye.detail.contains("cannot tell"), "\(goodbye)")
       }
-      let code = try guarded.folder.enrol("box")
+      let code = try guarded.folder.enrol("device")
       #expect(rejection(try await guarded.use(code))?.contains("cannot tell") == true)
       let reasons = guarded.events.all.compactMap { event -> String? in
         if case .revocationsUnknown(let reason?) = event { reason } else { nil }
@@ -215,7 +215,7 @@ import Wire
   /// What the folder cannot keep is not given out, and the code is good afterwards.
   @Test func aCodeOutlivesAServerThatCannotIssue() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
+      let code = try guarded.folder.enrol("device")
       let key = guarded.url.appendingPathComponent("tls/authority.key")
       let away = guarded.url.appendingPathComponent("key")
       try FileManager.default.moveItem(at: key, to: away)
@@ -244,9 +244,9 @@ import Wire
     }
   }
 
-  @Test func aBoxFetchesItsCertificateOnceWithItsCode() async throws {
+  @Test func aDeviceFetchesItsCertificateOnceWithItsCode() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
+      let code = try guarded.folder.enrol("device")
       func enrol(_ code: EnrolmentCode, name: String) async throws -> Message {
         let connection = try await Connection.connect(
           to: guarded.server.endpoint, limit: WireLimits.frame,
@@ -259,29 +259,29 @@ import Wire
         return answer
       }
       #expect(rejection(try await enrol(code, name: "other")) != nil)
-      guard case .certificate(let issued) = try await enrol(code, name: "box") else {
+      guard case .certificate(let issued) = try await enrol(code, name: "device") else {
         throw Unexpected("no certificate")
       }
       let certificate = try Certificate(pem: issued.certificate)
-      #expect(certificate.name == "box", "not what the request says")
+      #expect(certificate.name == "device", "not what the request says")
       #expect(certificate.isSigned(by: try guarded.folder.authorityCertificate))
-      #expect(rejection(try await enrol(code, name: "box")) != nil, "a second time")
+      #expect(rejection(try await enrol(code, name: "device")) != nil, "a second time")
     }
   }
 
   @Test func aRevokedNamesCodeFetchesNothing() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
-      #expect(try guarded.folder.revoke("box").codes == 1)
+      let code = try guarded.folder.enrol("device")
+      #expect(try guarded.folder.revoke("device").codes == 1)
       let connection = try await Connection.connect(
         to: guarded.server.endpoint, limit: WireLimits.frame,
         tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
-      let request = try SigningRequest(name: "box", key: try PrivateKey())
+      let request = try SigningRequest(name: "device", key: try PrivateKey())
       try await connection.send(
-        .enrol(EnrolmentRequest(name: "box", secret: code.secret, request: request.pem)))
+        .enrol(EnrolmentRequest(name: "device", secret: code.secret, request: request.pem)))
       #expect(rejection(try await connection.receive())?.contains("withdrawn") == true)
       await connection.close()
-      #expect(try guarded.folder.issued(revoked: []).allSatisfy { $0.name != "box" })
+      #expect(try guarded.folder.issued(revoked: []).allSatisfy { $0.name != "device" })
     }
   }
 
@@ -289,7 +289,7 @@ import Wire
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let connection = try await Connection.connect(to: server.endpoint, limit: WireLimits.frame)
       try await connection.send(
-        .enrol(EnrolmentRequest(name: "box", secret: "0000000000000000", request: "")))
+        .enrol(EnrolmentRequest(name: "device", secret: "0000000000000000", request: "")))
       #expect(rejection(try await connection.receive()) != nil)
       await connection.close()
     }

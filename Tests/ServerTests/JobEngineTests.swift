@@ -143,7 +143,7 @@ import Wire
     }
   }
 
-  /// What a slow box has learnt is added to what the others have made of the model meanwhile.
+  /// What a slow device has learnt is added to what the others have made of the model meanwhile.
   @Test(arguments: [Plan.StragglerRule.fold, .reject]) func aLateUpdateIsFoldedInOrRejected(
     rule: Plan.StragglerRule
   )

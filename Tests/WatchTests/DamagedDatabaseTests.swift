@@ -26,13 +26,13 @@ import Watch
     "9223372036854775807", "-9223372036854775808", "0", "-1", "1e308", "-1e308", "5e-324", "\"x\"",
     "\"training\"", "\"failed\"", "null", "[]", "[1, 2]", #"{"client": "a", "reason": "b", "until": 1e300}"#,
     #"[{"client": "a", "activity": "training", "step": 9223372036854775807, "steps": -9223372036854775808}]"#,
-    #"[{"client": "box-1", "reason": "<\u001b[31m\ufffe", "until": -1e300, "rounds": -9223372036854775808}]"#,
+    #"[{"client": "device-1", "reason": "<\u001b[31m\ufffe", "until": -1e300, "rounds": -9223372036854775808}]"#,
   ]
 
   @Test func anythingInACellIsShownOrRejectedInALine() async throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)
-    try await withMadeRun(clients: ["box-1", "box-2", "box-10"]) { run in
+    try await withMadeRun(clients: ["device-1", "device-2", "device-10"]) { run in
       let folder = URL(fileURLWithPath: run.path).deletingLastPathComponent()
       var (shown, rejected) = (0, 0)
       for trial in 0..<300 {
@@ -71,7 +71,7 @@ import Watch
     _ = try attempt(place) { try CommittedModel(in: path, stage: 1, round: 1) }
     _ = try attempt(place) { try History(path).status()?.missing(naming: 3) }
     guard let history = try attempt(place, { try History(path) }) else { return false }
-    let here = ["box-1", "box-2"].map {
+    let here = ["device-1", "device-2"].map {
       ConnectedClient(
         name: $0, received: .max, sent: 5, silence: .seconds(1), activity: .sending, update: (.max, 7))
     }

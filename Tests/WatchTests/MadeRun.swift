@@ -14,7 +14,7 @@ struct MadeRun {
   /// Two stages of two rounds: the first is done, and one attempt at its second round came to nothing.
   ///
   /// - Parameter clients: the first has an update admitted in each round and one rejected.
-  init(_ folder: URL, named name: String = "made", clients: [String] = ["box-1", "box-2"]) throws {
+  init(_ folder: URL, named name: String = "made", clients: [String] = ["device-1", "device-2"]) throws {
     var plan = Plan(
       name: name, seed: 7,
       encoder: EncoderConfiguration(
@@ -92,7 +92,7 @@ extension Overview {
 
 /// Runs `body` with a made run in a folder of its own, which is gone afterwards.
 func withMadeRun<Result>(
-  named name: String = "made", clients: [String] = ["box-1", "box-2"],
+  named name: String = "made", clients: [String] = ["device-1", "device-2"],
   _ body: (MadeRun) async throws -> Result
 ) async throws -> Result {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")

@@ -48,7 +48,7 @@ import Watch
 
   @Test func everyLineIsOfTheFormat() async throws {
     let name = Hello(name: "a\\b\"c\nd {e=\"f\"}", software: "").name
-    try await withMadeRun(clients: [name, "box-2"]) { run in
+    try await withMadeRun(clients: [name, "device-2"]) { run in
       let metrics = Metrics(try run.overview, ProcessUse(residentBytes: 7 << 20, seconds: 1.25))
       let families = try families(metrics.text)
       var seen: Set<String> = []
@@ -97,7 +97,7 @@ import Watch
   }
 
   @Test func asManyClientsAsMayBeHaveLinesOfTheirOwn() async throws {
-    let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
+    let names = (0..<WebLimits.clients + 20).map { "device-\($0)" }
     try await withMadeRun { run in
       let overview = try run.overview.with(clients: names)
       let families = try families(Metrics(overview, ProcessUse(residentBytes: 0, seconds: 0)).text)

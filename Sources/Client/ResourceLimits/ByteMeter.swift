@@ -13,7 +13,7 @@ package struct ByteMeter: Sendable {
   /// Bytes that are not in the file yet.
   private var unsaved = 0
 
-  /// A crash may forget so many bytes: writing more often would wear the card that a small box runs from.
+  /// A crash may forget so many bytes: writing more often would wear the card that a small device runs from.
   private static let mostUnsaved = 1 << 20
 
   /// The meter in a client's folder, for one connection. A file that is damaged counts for none.

@@ -26,7 +26,7 @@ package struct DailyBytes: Sendable, Hashable, Codable {
 
   /// Adds bytes to a day.
   ///
-  /// Other days are kept, eight in all: a box without a clock of its own begins in 1970 after every start, and
+  /// Other days are kept, eight in all: a device without a clock of its own begins in 1970 after every start, and
   /// must not forget today's bytes for that.
   package mutating func add(_ count: Count, on day: String) {
     days[day, default: Count()].received += count.received

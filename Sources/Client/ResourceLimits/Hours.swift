@@ -1,7 +1,7 @@
 import Federation
 import Foundation
 
-/// Hours of the day, such as `22:00-06:00,12:30-13:30`, on the box's own clock.
+/// Hours of the day, such as `22:00-06:00,12:30-13:30`, on the device's own clock.
 ///
 /// A range begins with its first minute and ends before its last; one that ends no later than it begins spans
 /// midnight. On the days on which clocks change, they are what a clock on the wall shows.

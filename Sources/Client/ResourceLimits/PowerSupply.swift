@@ -1,13 +1,13 @@
 import Foundation
 
-/// Where the box's power comes from, as the kernel tells in a folder of power supplies.
+/// Where the device's power comes from, as the kernel tells in a folder of power supplies.
 package struct PowerSupply: Sendable {
   private let folder: URL
 
   /// Reads a folder with the files of `/sys/class/power_supply`.
   package init(_ folder: URL = URL(fileURLWithPath: "/sys/class/power_supply")) { self.folder = folder }
 
-  /// Whether the box runs on its battery now. A box without one, or whose kernel does not tell, does not.
+  /// Whether the device runs on its battery now. A device without one, or whose kernel does not tell, does not.
   package var isOnBattery: Bool {
     let supplies = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     var (mains, batteries): ([String], [String]) = ([], [])
@@ -16,7 +16,7 @@ package struct PowerSupply: Sendable {
       case "Mains": mains.append(read("online", of: name))
       // A laptop that is charged through its USB socket has no mains.
       case "USB": if read("online", of: name) == "1" { return false }
-      // The batteries of mice and keyboards say nothing about the box.
+      // The batteries of mice and keyboards say nothing about the device.
       case "Battery", "UPS":
         if read("scope", of: name) != "Device" { batteries.append(read("status", of: name)) }
       default: break

@@ -39,7 +39,7 @@ package struct ResourceLimits: Sendable {
     return DeclineReason("outside its hours, \(hours)", seconds: hours.seconds(from: now, in: calendar))
   }
 
-  /// Whether training is to rest, since the box runs on its battery.
+  /// Whether training is to rest, since the device runs on its battery.
   package var isOnBattery: Bool { power?.isOnBattery ?? false }
 
   /// Why a round is not taken that needs so many bytes, where so many were spent today; nil where it is.

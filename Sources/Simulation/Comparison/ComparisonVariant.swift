@@ -50,7 +50,7 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
     plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     guard training == .centralised else { return plan }
     (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)
-    // Of a single update there is nothing to trim, and a box's memory is not the central machine's.
+    // Of a single update there is nothing to trim, and a device's memory is not the central machine's.
     (plan.round.aggregation, plan.local.memory) = (.mean, nil)
     // It does the work of all clients, so it has the time of all.
     let deadline = plan.round.deadline.milliseconds * clients

@@ -13,7 +13,7 @@ import Testing
     #expect(bytes.count(on: "2026-11-24").total == 5 && bytes.count(on: "2026-11-25").total == 0)
   }
 
-  @Test func aDayIsThatOfTheBoxsClock() throws {
+  @Test func aDayIsThatOfTheDevicesClock() throws {
     var calendar = Calendar(identifier: .gregorian)
     calendar.timeZone = try #require(TimeZone(identifier: "UTC"))
     let date = Date(timeIntervalSince1970: 1_768_519_800)  // 2026-01-15 23:30 UTC
@@ -28,7 +28,7 @@ import Testing
     #expect(bytes.days.keys.sorted() == (23...30).map { "2026-11-\($0)" })
   }
 
-  /// A box without a battery for its clock is in 1970 until it has heard the time.
+  /// A device without a battery for its clock is in 1970 until it has heard the time.
   @Test func aClockThatIsWrongForAWhileForgetsNothingOfToday() {
     var bytes = DailyBytes()
     for day in 16...23 { bytes.add(.init(sent: day), on: "2026-11-\(day)") }

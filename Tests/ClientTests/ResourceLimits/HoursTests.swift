@@ -79,7 +79,7 @@ import Testing
     #expect(try Hours(text).seconds(from: date, in: calendar) == wait)
   }
 
-  @Test func areThoseOfTheBoxsClock() throws {
+  @Test func areThoseOfTheDevicesClock() throws {
     var berlin = Calendar(identifier: .gregorian)
     berlin.timeZone = try #require(TimeZone(identifier: "Europe/Berlin"))
     let hours = try Hours("22:00-06:00")

@@ -160,13 +160,13 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   }
 }
 
-/// A new box asks for its certificate, with a one-time code; it has nothing else to say.
+/// A new device asks for its certificate, with a one-time code; it has nothing else to say.
 package struct EnrolmentRequest: Sendable, Hashable, Codable {
   /// The name that the code was made for.
   @ForeignText package var name: String
   /// The code's secret, 16 characters.
   package var secret: String
-  /// A PKCS #10 request in PEM: the key itself never leaves the box.
+  /// A PKCS #10 request in PEM: the key itself never leaves the device.
   package var request: String
 
   package init(name: String, secret: String, request: String) {
@@ -182,7 +182,7 @@ package struct IssuedCertificate: Sendable, Hashable, Codable {
   package init(certificate: String) { self.certificate = certificate }
 }
 
-/// Says that a client will not train in a round: its box has something else to do.
+/// Says that a client will not train in a round: its device has something else to do.
 package struct Decline: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// For the log, at most 200 characters.

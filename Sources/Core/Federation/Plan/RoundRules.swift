@@ -4,7 +4,7 @@ extension Plan {
     /// Clients that are asked to train in a round. Default 4.
     package var cohort: Int
     /// Updates without which a round is not committed. Default 3/4 of the cohort, rounded up: one slow
-    /// box in four does not hold up the rest, and yet most images are heard.
+    /// device in four does not hold up the rest, and yet most images are heard.
     package var quorum: Int
     /// Clients that must have joined before the first round. Default the cohort: it can be filled then.
     package var minimumClients: Int
@@ -32,7 +32,7 @@ extension Plan {
     /// Updates that a trimmed mean leaves out at either end of every weight's values. Default 1.
     package var trim: Int
     /// How long the clients have for a round. Default 10 minutes, about the time of three epochs on a
-    /// small box.
+    /// small device.
     package var deadline: TimeSpan
 
     /// A quorum or minimum of clients left out follows the cohort, and a wait the deadline.

@@ -40,8 +40,8 @@ extension TLSFailure {
     let reason = isServer ? serversFault(alert, own) : clientsFault(alert)
     return .rejected(
       isServer
-        ? "the box rejects this server's certificate: \(reason)"
-        : "the server rejects this box's certificate: \(reason)")
+        ? "the device rejects this server's certificate: \(reason)"
+        : "the server rejects this device's certificate: \(reason)")
   }
 
   private static func clientsFault(_ alert: Alert) -> String {
@@ -58,9 +58,9 @@ extension TLSFailure {
     let end = own.map { ", on \($0.expires.day)" } ?? ""
     let hosts = own.map { " (\($0.hosts.joined(separator: ", ")))" } ?? ""
     return switch alert {
-    case .certificateExpired: "by the box's clock it has ended\(end)"
-    case .unknownAuthority: "the box knows another authority; it has to enrol again"
-    case .badCertificate: "the box reaches it by a name that is not in it\(hosts), or has a wrong clock"
+    case .certificateExpired: "by the device's clock it has ended\(end)"
+    case .unknownAuthority: "the device knows another authority; it has to enrol again"
+    case .badCertificate: "the device reaches it by a name that is not in it\(hosts), or has a wrong clock"
     case .certificateRevoked, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
       "it is none for a server"
     }
@@ -92,14 +92,14 @@ struct Distrust {
   private func serversFault(_ host: String) -> String {
     let whose =
       certificate.serial == leaf.serial ? "server's certificate" : "server's authority's certificate"
-    let clock = "or this box's clock is wrong: it says \(Date().minute)"
+    let clock = "or this device's clock is wrong: it says \(Date().minute)"
     return switch error {
     case X509_V_ERR_CERT_HAS_EXPIRED: "the \(whose) ended on \(certificate.expires.day), \(clock)"
     case X509_V_ERR_CERT_NOT_YET_VALID:
       "the \(whose) is not valid before \(certificate.begins.minute), \(clock)"
     case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: Self.mismatch(leaf, host)
     case _ where Self.otherAuthority.contains(error):
-      "the server's certificate is another authority's than this box's: enrol again"
+      "the server's certificate is another authority's than this device's: enrol again"
     default: "the \(whose) is not believed: \(words)"
     }
   }

@@ -78,7 +78,7 @@ final class TLSStream: ByteStream {
     guard let authority = shown.first(where: { EnrolmentCode.pin(of: $0) == pin }),
       leaf.isSigned(by: authority), leaf.isForServers
     else { throw .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")) }
-    // What would keep the box out afterwards shows while its code is still good.
+    // What would keep the device out afterwards shows while its code is still good.
     for certificate in [leaf, authority] {
       let now = Date()
       guard certificate.begins > now || certificate.expires < now else { continue }

@@ -2,16 +2,16 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The README's plan of the house is the house.
-@Suite struct HouseTests {
+/// The README's description of the architecture is right.
+@Suite struct ArchitectureTests {
   private let text: String
 
   init() throws { text = try Repository.text("README.md") }
 
   /// Folders under Sources and Sources/Core, but for those that hold a header of the system's.
-  @Test func everyRoomIsInTheTable() throws {
+  @Test func everyModuleIsInTheTable() throws {
     let files = Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
-    let rooms = Set(
+    let modules = Set(
       files.map { file -> String in
         let parts = file.split(separator: "/").map(String.init)
         return parts.prefix(parts[1] == "Core" ? 3 : 2).joined(separator: "/")
@@ -20,15 +20,15 @@ import Testing
     let named = Set(
       rows.flatMap { $0.1.matches(of: /`([^`]+)`/) }
         .map { $0.1.hasPrefix("Sources/") ? String($0.1) : "Sources/\($0.1)" })
-    #expect(rooms.subtracting(named) == [], "the README lacks them")
-    #expect(named.subtracting(rooms) == [], "there are no such rooms")
+    #expect(modules.subtracting(named) == [], "the README lacks them")
+    #expect(named.subtracting(modules) == [], "there are no such modules")
   }
 
   /// The types to read first, and those where something new would plug in.
   @Test func everyTypeThatItNamesIsThere() throws {
-    let house = try #require(text.components(separatedBy: "## The house\n").last)
+    let section = try #require(text.components(separatedBy: "## Architecture\n").last)
       .components(separatedBy: "\n## ")[0]
-    let names = Set(house.matches(of: /`([A-Z][A-Za-z]+)(?:\.[A-Z][A-Za-z]+)?`/).map { String($0.1) })
+    let names = Set(section.matches(of: /`([A-Z][A-Za-z]+)(?:\.[A-Z][A-Za-z]+)?`/).map { String($0.1) })
     #expect(names.count > 10)
     let sources = try Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
       .map { try Repository.text($0) }.joined(separator: "\n")
@@ -42,7 +42,7 @@ import Testing
     let words = ["timeLimit(", "waitUntilExit(", "usleep(", "Thread.sleep("]
     // This file names them.
     let files = Repository.files(under: "Tests").filter {
-      $0.hasSuffix(".swift") && !$0.hasSuffix("/HouseTests.swift")
+      $0.hasSuffix(".swift") && !$0.hasSuffix("/ArchitectureTests.swift")
     }
     for file in files {
       let text = try Repository.text(file)
