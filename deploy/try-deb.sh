@@ -152,8 +152,8 @@ start() {
 }
 
 start_second_client() {
-  "${limited[@]}" fedclient run --server "$address" --name device-2 --data shapes:48 --state /root/device-2 --threads 1 \
-    --patience 60s >"$root/tmp/device-2.log" 2>&1 &
+  "${limited[@]}" fedclient run --server "$address" --name device-2 --data shapes:48 --state /root/device-2 \
+    --threads 1 --patience 60s >"$root/tmp/device-2.log" 2>&1 &
 }
 
 waits_for() { # LOG TEXT

@@ -10,8 +10,8 @@ package struct Enrolment: Sendable {
 
   package init(_ code: EnrolmentCode, at server: Endpoint) { (self.code, self.server) = (code, server) }
 
-  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this device alone
-  /// can know to be wrong shows before the code is used.
+  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this device
+  /// alone can know to be wrong shows before the code is used.
   package func run(into folder: ClientCertificate) async throws(ClientError) -> Certificate {
     do {
       let key = try PrivateKey()

@@ -3,7 +3,8 @@ import Federation
 import Foundation
 import Wire
 
-/// What the bytes of an offered update must be. It is looked at outside the job engine, by as many threads as there are.
+/// What the bytes of an offered update must be. It is looked at outside the job engine, by as many threads as there
+/// are.
 package struct UpdateCheck: Sendable {
   let offer: UpdateOffer
   let coding: UpdateCoding

@@ -12,7 +12,8 @@ struct EnrolCommand: AsyncParsableCommand {
     discussion: """
       The code is what 'fedserver enroll NAME' printed, or the file 'code' that 'fedserver init' wrote. The key is \
       made here and never leaves the device. Key and certificate go to the folder 'tls' of the client's state, where \
-      'fedclient run' finds them. A device whose certificate will end soon enrolls again, with another code. For example:
+      'fedclient run' finds them. A device whose certificate will end soon enrolls again, with another code. For \
+      example:
 
         fedclient enroll --server coordinator.example:7400 CODE
       """)

@@ -6,8 +6,8 @@ import Wire
 
 /// Whom the job engine asks and waits for, and in whose place, without sockets or clocks.
 @Suite struct JobEngineCohortTests {
-  /// A device has its hours every day: as often as it declines, the same attempt goes on when it is there again, with what
-  /// the others have brought meanwhile.
+  /// A device has its hours every day: as often as it declines, the same attempt goes on when it is there again, with
+  /// what the others have brought meanwhile.
   @Test func devicesThatDeclineAreWaitedFor() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)

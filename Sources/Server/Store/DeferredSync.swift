@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile. What
-/// is gone again by then, as the updates of a short round are, the disk is spared.
+/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile.
+/// What is gone again by then, as the updates of a short round are, the disk is spared.
 final class DeferredSync: Sendable {
   private let log: URL
   private let failure = Mutex<StoreError?>(nil)

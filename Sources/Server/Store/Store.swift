@@ -59,8 +59,8 @@ package final class Store: Sendable {
   }
 
   /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or by the
-  /// ``DeferredSync``. Throws ``StoreError``, also where what was written before has not come to the disk, or the database
-  /// is not at its place any more.
+  /// ``DeferredSync``. Throws ``StoreError``, also where what was written before has not come to the disk, or the
+  /// database is not at its place any more.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {

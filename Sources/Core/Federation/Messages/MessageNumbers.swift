@@ -131,8 +131,8 @@ extension UpdateOffer {
     case alignment, uniformity, deviation, effectiveRank
   }
 
-  /// A number that is too large for its type is read as the largest there is, so that it is rejected by its name, like any
-  /// other that is out of bounds.
+  /// A number that is too large for its type is read as the largest there is, so that it is rejected by its name, like
+  /// any other that is out of bounds.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
     var monitors: CollapseMonitors?
