@@ -9,7 +9,7 @@ let settings: [SwiftSetting] = [
   .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-// The engine's own loops want AVX2 and FMA, which every x86-64 server and box since 2015 has; the commands
+// The engine's own loops want AVX2 and FMA, which every x86-64 machine since 2015 has; the commands
 // check for them before anything else. For an older CPU build with STRATA_BASELINE=1 in the environment.
 // arm64 has what is needed in its baseline.
 #if arch(x86_64)

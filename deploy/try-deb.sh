@@ -33,7 +33,7 @@ check() { # WORDS COMMAND...
   echo "ok      $words"
 }
 
-refuse() { ! "$@"; }
+reject() { ! "$@"; }
 
 readonly enter=(
   chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -147,13 +147,13 @@ start() {
   local line
   line=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/$1.service")
   # Not by way of a function: the signal that stops it would stop the shell around the function.
-  "${limited[@]}" FEDCLIENT_NAME=box-1 STATE_DIRECTORY="/var/lib/$2" sh -c "set -a; . /etc/default/$1; exec $line" \
+  "${limited[@]}" FEDCLIENT_NAME=device-1 STATE_DIRECTORY="/var/lib/$2" sh -c "set -a; . /etc/default/$1; exec $line" \
     >"$root/tmp/$1.log" 2>&1 &
 }
 
 start_second_client() {
-  "${limited[@]}" fedclient run --server "$address" --name box-2 --data shapes:48 --state /root/box-2 --threads 1 \
-    --patience 60s >"$root/tmp/box-2.log" 2>&1 &
+  "${limited[@]}" fedclient run --server "$address" --name device-2 --data shapes:48 --state /root/device-2 \
+    --threads 1 --patience 60s >"$root/tmp/device-2.log" 2>&1 &
 }
 
 waits_for() { # LOG TEXT
@@ -169,7 +169,7 @@ waits_for() { # LOG TEXT
 start_all() {
   jobs=()
   # Not left to those who write them: an earlier server's address would be read.
-  rm -f "$root"/tmp/{fedserver,fedclient,box-2}.log
+  rm -f "$root"/tmp/{fedserver,fedclient,device-2}.log
   start fedserver strata-server
   jobs+=($!)
   check 'the server listens' waits_for fedserver 'listening on'
@@ -238,7 +238,7 @@ try_installing() {
     check "$name.service is enabled" has "etc/systemd/system/multi-user.target.wants/$name.service"
     check "systemd-analyze finds nothing wrong with $name.service" verifies "$name"
   done
-  check 'the server has no plan before somebody writes one' refuse has etc/strata/plan.yaml
+  check 'the server has no plan before somebody writes one' reject has etc/strata/plan.yaml
   check 'dpkg finds every file as it was packed' inside dpkg --verify "${names[@]}"
 }
 
@@ -248,7 +248,7 @@ try_upgrading() {
   check 'three rounds are committed' waits_for fedserver 'stage 1 round 3 is committed'
   kill "${jobs[@]}"
   check 'server and clients stop in good order' end_well
-  check 'the job is not over' refuse says '^encoder' "$root/tmp/fedserver.log"
+  check 'the job is not over' reject says '^encoder' "$root/tmp/fedserver.log"
 
   before=$(state) settings=$(cat "$root"/etc/default/fed{client,server}) old=$(version strata-server)
   check 'the packages are upgraded' \
@@ -262,7 +262,7 @@ try_upgrading() {
   check 'server and clients end well' end_well
   check 'the job is done' says '^encoder [0-9a-f]\{64\}$' "$root/tmp/fedserver.log"
   check 'it went on where it was: round 1 was not trained again' \
-    refuse says 'stage 1 round 1 is committed' "$root/tmp/fedserver.log"
+    reject says 'stage 1 round 1 is committed' "$root/tmp/fedserver.log"
   check 'the last round is committed' says 'stage 2 round 100 is committed' "$root/tmp/fedserver.log"
 }
 
@@ -270,8 +270,8 @@ try_removing() {
   local before name
   before=$(state)
   check 'the packages are removed' get remove "${names[@]}"
-  for name in "${names[@]}"; do check "$name is removed" refuse is "$name" ii; done
-  for name in fedserver fedclient fedsim; do check "$name is gone" refuse has "usr/bin/$name"; done
+  for name in "${names[@]}"; do check "$name is removed" reject is "$name" ii; done
+  for name in fedserver fedclient fedsim; do check "$name is gone" reject has "usr/bin/$name"; done
   check 'the state is what it was' is_same "$before" "$(state)"
   check 'the settings are kept' has etc/default/fedserver
   check 'the plan is kept' has etc/strata/plan.yaml
@@ -281,7 +281,7 @@ try_purging() {
   local name
   # Of the third nothing was left to purge.
   check 'the packages are purged' get purge strata-server strata-client
-  for name in "${names[@]}"; do check "$name is not known any more" refuse is "$name" rc; done
+  for name in "${names[@]}"; do check "$name is not known any more" reject is "$name" rc; done
   check 'what they depended on is purged' get autoremove --purge
   files >"$place/after"
   # Prints what is there and was not, and the other way round.
@@ -308,10 +308,10 @@ EOF
   : >"$log"
   check 'installed where systemd runs' get install /debs/old/strata-server.deb
   check 'systemd reads the unit' says daemon-reload "$log"
-  check 'the service is not started' refuse says 'start' "$log"
+  check 'the service is not started' reject says 'start' "$log"
   check 'upgraded where systemd runs' get install /debs/new/strata-server.deb
   check 'a service that runs is restarted' says 'try-restart fedserver.service' "$log"
-  check 'it is not stopped before' refuse says 'stop fedserver' "$log"
+  check 'it is not stopped before' reject says 'stop fedserver' "$log"
   check 'purged where systemd runs' get purge strata-server
   check 'the service is stopped' says 'stop fedserver.service' "$log"
   check 'nothing of it is left' nothing_named

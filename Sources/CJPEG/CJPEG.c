@@ -37,7 +37,7 @@ static void fail(j_common_ptr info) {
   longjmp(decoder->end, 1);
 }
 
-static void refuse(Decoder *decoder, const char *reason) {
+static void reject(Decoder *decoder, const char *reason) {
   snprintf(decoder->message, CJPEG_MESSAGE, "%s", reason);
   longjmp(decoder->end, 1);
 }
@@ -72,7 +72,7 @@ static void say_nothing(j_common_ptr info) { (void)info; }
 
 static void watch(j_common_ptr info) {
   Decoder *decoder = (Decoder *)info;
-  if (decoder->info.input_scan_number > MOST_SCANS) refuse(decoder, "it has more than 500 scans");
+  if (decoder->info.input_scan_number > MOST_SCANS) reject(decoder, "it has more than 500 scans");
   for (int i = 0; i < decoder->info.comps_in_scan; i++) {
     decoder->seen |= 1u << decoder->info.cur_comp_info[i]->component_index;
   }
@@ -139,11 +139,11 @@ int cjpeg_read_header(const uint8_t *bytes, size_t count, CJPEGHeader *header, c
 // Of several scans all have been read: are there all that the rows are made of?
 static void require_scans(Decoder *decoder) {
   const struct jpeg_decompress_struct *info = &decoder->info;
-  if (decoder->seen != (1u << info->num_components) - 1) refuse(decoder, "one of its scans is missing");
+  if (decoder->seen != (1u << info->num_components) - 1) reject(decoder, "one of its scans is missing");
   if (!decoder->has_no_end || info->coef_bits == NULL) return;
   for (int i = 0; i < info->num_components; i++) {
     for (int k = 0; k < DCTSIZE2; k++) {
-      if (info->coef_bits[i][k] != 0) refuse(decoder, "it is cut off: its last scans are missing");
+      if (info->coef_bits[i][k] != 0) reject(decoder, "it is cut off: its last scans are missing");
     }
   }
 }
@@ -166,7 +166,7 @@ int cjpeg_decode(
   if (jpeg_has_multiple_scans(info)) require_scans(&decoder);
   size_t row = (size_t)info->output_width * (size_t)channels;
   if (info->output_components != channels || row * info->output_height != room) {
-    refuse(&decoder, "it is not what its header says");
+    reject(&decoder, "it is not what its header says");
   }
   while (info->output_scanline < info->output_height) {
     JSAMPROW place = pixels + row * info->output_scanline;
@@ -177,7 +177,7 @@ int cjpeg_decode(
   // Files whose end was never written are filled up, mostly with zeros, and those are pixels for a decoder.
   if (decoder.ends_in_padding) {
     decoder.is_whole = 0;
-    refuse(&decoder, "its end is missing");
+    reject(&decoder, "its end is missing");
   }
   jpeg_destroy_decompress(info);
   return 1;

@@ -22,9 +22,9 @@ package struct Client: Sendable {
     /// What may be resident; nil leaves it to the plan.
     package var memory: ByteCount?
     /// Why this client will not train in a round; nil where it will.
-    package var declines: @Sendable (RoundKey) -> Objection? = { _ in nil }
-    /// What it spares the box that it lives on.
-    package var manners = Manners()
+    package var declines: @Sendable (RoundKey) -> DeclineReason? = { _ in nil }
+    /// What it may take of its device.
+    package var limits = ResourceLimits()
     /// After so long without a sign of life a server is left that has not said yet how often it speaks.
     package var silence = Duration.seconds(3 * WireLimits.heartbeatSeconds)
     /// The pauses before a server that is away is tried again.
@@ -86,7 +86,7 @@ package struct Client: Sendable {
         case .finished:
           observer(.finished)
           return
-        case .refused, .failed, .protocolError:
+        case .rejected, .failed, .protocolError:
           throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping:
           let detail = try served.ending.get().detail
@@ -98,7 +98,7 @@ package struct Client: Sendable {
         failure = .connection(reason)
       } catch let error as WireError {
         failure = ClientError(error)
-        // What this client shows will be refused again.
+        // What this client shows will be rejected again.
         if case .certificate = failure { throw failure }
         reason = error.description
       }
@@ -123,7 +123,7 @@ package struct Client: Sendable {
       guard identity.certificate.expires >= now else {
         let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
         throw .certificate(
-          "\(end) \(identity.certificate.expires.day); enrol again, unless this box's clock is wrong: it says \(now.minute)"
+          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock is wrong: it says \(now.minute)"
         )
       }
       do {

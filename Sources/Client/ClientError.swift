@@ -38,7 +38,7 @@ extension ClientError {
   /// What it means that a connection failed.
   init(_ error: WireError) {
     switch error {
-    case .tls(.refused(let reason)): self = .certificate(reason)
+    case .tls(.rejected(let reason)): self = .certificate(reason)
     case .tls(.distrusted(let reason)): self = .distrusted(reason)
     default: self = .connection(error.description)
     }
@@ -57,7 +57,7 @@ package enum ClientEvent: Sendable {
   case training(RoundKey, step: Int, steps: Int, loss: Float)
   case trained(RoundKey, UpdateOffer)
   /// The training came to numbers that are not finite, or absurdly large, at a step; its update is offered all the same,
-  /// and the server refuses it and knows why.
+  /// and the server rejects it and knows why.
   case diverged(RoundKey, step: Int, steps: Int)
   /// The update that was trained before a crash or a lost connection is offered again.
   case offersAgain(RoundKey)

@@ -15,7 +15,7 @@ actor ClientSession {
   private var update: LocalWork.Update?
   /// Counts transfers of an update: one that is not the latest ends.
   private var uploads = 0
-  let shelf: UpdateShelf
+  let pendingUpdates: PendingUpdateStore
   private(set) var chunk = WireLimits.chunk
   private var heartbeat: Task<Void, Never>?
   /// Ends the connection where the server is silent.
@@ -31,8 +31,8 @@ actor ClientSession {
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
     (self.client, self.connection, self.cache) = (client, connection, cache)
-    shelf = UpdateShelf(client.configuration.state)
-    if client.configuration.manners.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
+    pendingUpdates = PendingUpdateStore(client.configuration.state)
+    if client.configuration.limits.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
   }
 
   /// How a connection went.
@@ -69,9 +69,9 @@ actor ClientSession {
         layers: cache.versions))
     while ending == nil {
       let message = try await connection.receive()
-      let objection = try objection(to: message)
-      if objection == nil { note(message) }
-      try await perform(participation.hear(message, holds: cache.holds, declines: { _ in objection }))
+      let reason = try declineReason(for: message)
+      if reason == nil { note(message) }
+      try await perform(participation.hear(message, holds: cache.holds, declines: { _ in reason }))
     }
   }
 
@@ -104,7 +104,7 @@ actor ClientSession {
   private func part(_ reason: String) async {
     let connection = connection
     let words = Task {
-      let last = participation.withdraw(Objection(reason))
+      let last = participation.withdraw(DeclineReason(reason))
       try await perform(last)
       try await connection.send(.goodbye(Goodbye(.stopping, String(reason.prefix(Self.longestReason)))))
       while !last.isEmpty { _ = try await connection.receive() }
@@ -142,7 +142,7 @@ actor ClientSession {
       case .note(let verdict):
         client.observer(.judged(verdict))
         try ErrorFeedback(client.configuration.state)
-          .settle(stage: verdict.key.stage, isAdmitted: verdict.refusal == nil)
+          .settle(stage: verdict.key.stage, isAdmitted: verdict.rejection == nil)
       case .finish(let goodbye): ending = .success(goodbye)
       }
     }
@@ -185,13 +185,13 @@ actor ClientSession {
   private func train(_ assignment: Assignment) async throws {
     guard let work else { return }
     cache.keepOnly(assignment.parts.map(\.digest) + assignment.others)
-    if let update = shelf.update(for: assignment) {
+    if let update = pendingUpdates.update(for: assignment) {
       client.observer(.offersAgain(assignment.key))
       return try await offer(update)
     }
     let progress = LocalWork.Progress()
     training = (assignment.key, progress)
-    mindPower()
+    pauseOnBattery()
     let observer = client.observer
     Task { [permits = client.permits] in
       do {
@@ -230,15 +230,15 @@ actor ClientSession {
   private func finish(_ update: LocalWork.Update) async throws {
     guard training?.key == update.offer.key else { return }
     training = nil
-    try shelf.keep(update)
+    try pendingUpdates.keep(update)
     client.observer(.trained(update.offer.key, update.offer))
     note(update)
     try await offer(update)
   }
 
   private func offer(_ update: LocalWork.Update) async throws {
-    if let objection = try objection(to: update) {
-      return try await perform(participation.withdraw(objection))
+    if let reason = try declineReason(for: update) {
+      return try await perform(participation.withdraw(reason))
     }
     self.update = update
     try await perform(participation.finish(update.offer))
@@ -252,12 +252,12 @@ actor ClientSession {
   private func drop(_ key: RoundKey) {
     if training?.key == key { client.observer(.dropped(key)) }
     halt(key)
-    shelf.clear(key)
+    pendingUpdates.clear(key)
     // Nothing is kept then.
     try? ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
   }
 
-  /// Ends what is under way for a round; an update that is finished stays on the shelf.
+  /// Ends what is under way for a round; an update that is finished stays in the store of pending updates.
   private func halt(_ key: RoundKey) {
     if let training, training.key == key {
       training.progress.stop()

@@ -2,7 +2,7 @@ import Certificates
 import Federation
 import Wire
 
-/// How a new box comes to its certificate: it makes a key, which never leaves it, and has the server sign for
+/// How a new device comes to its certificate: it makes a key, which never leaves it, and has the server sign for
 /// it, once, by a code. It believes no server but the one that the code was made at.
 package struct Enrolment: Sendable {
   private let server: Endpoint
@@ -10,8 +10,8 @@ package struct Enrolment: Sendable {
 
   package init(_ code: EnrolmentCode, at server: Endpoint) { (self.code, self.server) = (code, server) }
 
-  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this box alone
-  /// can know to be wrong shows before the code is used.
+  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this device
+  /// alone can know to be wrong shows before the code is used.
   package func run(into folder: ClientCertificate) async throws(ClientError) -> Certificate {
     do {
       let key = try PrivateKey()

@@ -21,12 +21,13 @@ struct LayerAssembly {
     return missing
   }
 
-  /// The bytes at the end of the way to a version; nil where one of its steps cannot be taken.
+  /// The bytes at the end of the delta chain to a version; nil where one of its steps cannot be taken.
   private func bytes(of version: PartVersion, _ part: Model.Part, _ assignment: Assignment) -> Data? {
     func held(_ digest: Digest) -> PartVersion {
       PartVersion(name: part.name, digest: digest, bytes: version.bytes)
     }
-    guard let path = assignment.way(to: version)?.path(holds: { cache.holds(held($0)) }), !path.isEmpty else {
+    guard let path = assignment.deltaChain(to: version)?.path(holds: { cache.holds(held($0)) }), !path.isEmpty
+    else {
       return nil
     }
     var values = [Float](repeating: 0, count: part.range.count)

@@ -20,8 +20,8 @@ struct LocalWork: Sendable {
 
   /// How far a training is, and whether it is still wanted.
   final class Progress: Sendable {
-    /// What the box's manners hold the training with.
-    let brake = Brake()
+    /// What pauses the training for the resource limits.
+    let gate = PauseGate()
     private let state = Mutex((step: 0, steps: 0, isStopped: false))
 
     var steps: (step: Int, of: Int) { state.withLock { ($0.step, $0.steps) } }
@@ -29,7 +29,7 @@ struct LocalWork: Sendable {
 
     func stop() {
       state.withLock { $0.isStopped = true }
-      brake.release()
+      gate.release()
     }
 
     /// Notes a step; returns whether to go on.
@@ -43,10 +43,10 @@ struct LocalWork: Sendable {
 
   /// Trains as assigned; nil if it was stopped. The caller gives it a thread.
   func run(_ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void) throws -> Update? {
-    progress.brake.wait()
+    progress.gate.wait()
     guard !progress.isStopped else { return nil }
     // Threads that it starts have its niceness. Where it is refused, that was said at the start.
-    if let niceness = configuration.manners.niceness { try? Niceness.raise(to: niceness) }
+    if let niceness = configuration.limits.niceness { try? Niceness.raise(to: niceness) }
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
@@ -90,7 +90,7 @@ struct LocalWork: Sendable {
     _ progress: Progress, note: (ClientEvent) -> Void
   ) throws -> Trained? {
     let clock = ContinuousClock()
-    var pace = configuration.manners.pace(at: clock.now)
+    var pace = configuration.limits.pace(at: clock.now)
     let trainer = Trainer(stage, options, workers: Workers(threads))
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
@@ -103,7 +103,7 @@ struct LocalWork: Sendable {
       last = (step, steps, loss)
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
       let goesOn = progress.note(step, of: steps)
-      progress.brake.wait(for: pace?.pause(at: clock.now, used: configuration.manners.used()) ?? .zero)
+      progress.gate.wait(for: pace?.pause(at: clock.now, used: configuration.limits.used()) ?? .zero)
       // Nothing comes of what is no number any more.
       return goesOn && !progress.isStopped && loss.isFinite
     }

@@ -29,7 +29,7 @@ package struct CommandFailure: Error {
     package var meaning: String {
       switch self {
       case .failed: "the work was done and failed: a golden case, or a seed's federation"
-      case .plan: "the plan is refused; a line for each problem, with its place"
+      case .plan: "the plan is rejected; a line for each problem, with its place"
       case .data: "images or an encoder's file cannot be used: missing, cut off or broken"
       case .address: "the address cannot be listened on"
       case .unreachable: "the server cannot be reached"

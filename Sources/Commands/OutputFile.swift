@@ -15,27 +15,27 @@ package struct OutputFile: Sendable {
   ///
   /// - Parameter database: what the command reads; neither it nor what belongs to it is written over.
   package init(_ path: String, notIn database: String? = nil) throws(CommandFailure) {
-    func refuse(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
+    func reject(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
     self.path = path
     folder = Self.folder(of: path)
-    guard !path.isEmpty, !path.hasSuffix("/") else { throw refuse("it names no file") }
+    guard !path.isEmpty, !path.hasSuffix("/") else { throw reject("it names no file") }
     guard FileIdentity(folder) != nil else {
-      throw refuse("its folder \(folder): \(String(cString: strerror(errno)))")
+      throw reject("its folder \(folder): \(String(cString: strerror(errno)))")
     }
     var status = stat()
     if lstat(path, &status) == 0 {
       let kind = status.st_mode & S_IFMT
-      guard kind != S_IFLNK else { throw refuse("it is a symbolic link, and nothing is written through one") }
-      guard kind == S_IFREG else { throw refuse("it is there, and is no regular file") }
+      guard kind != S_IFLNK else { throw reject("it is a symbolic link, and nothing is written through one") }
+      guard kind == S_IFREG else { throw reject("it is there, and is no regular file") }
       mode = status.st_mode & 0o777
     } else {
-      guard errno == ENOENT else { throw refuse(String(cString: strerror(errno))) }
+      guard errno == ENOENT else { throw reject(String(cString: strerror(errno))) }
       mode = nil
     }
     if let database, DatabaseFamily(database).holds(path, in: folder) {
-      throw refuse("it belongs to the database \(database), which would be lost")
+      throw reject("it belongs to the database \(database), which would be lost")
     }
-    guard !Self.isDatabase(path) else { throw refuse("a database is there, and is not replaced") }
+    guard !Self.isDatabase(path) else { throw reject("a database is there, and is not replaced") }
   }
 
   /// Writes it. Throws ``CommandFailure`` with the path.

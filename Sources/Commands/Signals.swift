@@ -7,7 +7,18 @@ import UnixSignals
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
-  try await stoppingOnSignal({ _ in await stop() }, body)
+  try await stoppingOnSignal({ _, _ in await stop() }, body)
+}
+
+/// The same for a `body` that ends when its task is cancelled: at the signal `stop` is called, and then it is cancelled.
+package func cancellingOnSignal<Result: Sendable>(
+  _ stop: @escaping @Sendable () -> Void, _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+  try await stoppingOnSignal(
+    { _, cancel in
+      stop()
+      cancel()
+    }, body)
 }
 
 /// Runs work that is worth nothing before its end: at the first of those signals its task is cancelled. Once it has
@@ -18,14 +29,14 @@ package func resultUnlessStopped<Result: Sendable>(
   undo: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   let stop = StopSignal()
-  let work = Task { try await body() }
   do {
-    return try await stoppingOnSignal({ signal in
-      stop.code.withLock {
-        $0 = signal == .sigint ? .interrupted : signal == .sighup ? .hungUp : .terminated
-      }
-      work.cancel()
-    }) { try await work.value }
+    return try await stoppingOnSignal(
+      { signal, cancel in
+        stop.code.withLock {
+          $0 = signal == .sigint ? .interrupted : signal == .sighup ? .hungUp : .terminated
+        }
+        cancel()
+      }, body)
   } catch {
     guard let code = stop.code.withLock({ $0 }) else { throw error }
     undo()
@@ -42,24 +53,25 @@ private final class StopSignal: Sendable {
 }
 
 private func stoppingOnSignal<Result: Sendable>(
-  _ stop: @escaping @Sendable (UnixSignal) async -> Void,
+  _ stop: @escaping @Sendable (UnixSignal, _ cancel: @Sendable () -> Void) async -> Void,
   _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   // The trap is set before the body starts: a signal that comes early is not lost.
   let trapped: [UnixSignal] = [.sigint, .sigterm] + (isIgnored(SIGHUP) ? [] : [.sighup])
   let signals = await UnixSignalsSequence(trapping: trapped)
+  let work = Task { try await body() }
   return try await withThrowingTaskGroup(of: Result?.self) { group in
     group.addTask {
       var isStopping = false
       for await signal in signals {
         // Whoever asks once more at the keyboard does not want to wait; a service manager's repetition is none.
         if isStopping && signal == .sigint { _exit(130) }
-        if !isStopping { await stop(signal) }
+        if !isStopping { await stop(signal) { work.cancel() } }
         isStopping = true
       }
       return nil
     }
-    group.addTask { try await body() }
+    group.addTask { try await work.value }
     defer { group.cancelAll() }
     while let result = try await group.next() {
       guard let result else { continue }

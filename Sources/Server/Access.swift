@@ -88,25 +88,25 @@ package final class Access: Sendable {
   }
 
   /// With what somebody is turned away who may not take a name; nil where it may. Throws ``StoreError``.
-  func refusal(of name: String, _ identity: PeerIdentity?) throws -> Goodbye? {
+  func rejection(of name: String, _ identity: PeerIdentity?) throws -> Goodbye? {
     guard folder != nil else { return nil }
     guard let identity else {
-      return Goodbye(.refused, "no certificate was shown; fedclient enroll fetches one")
+      return Goodbye(.rejected, "no certificate was shown; fedclient enroll fetches one")
     }
     guard identity.name == name else {
-      return Goodbye(.refused, "the certificate is that of \(identity.name), not of \(name)")
+      return Goodbye(.rejected, "the certificate is that of \(identity.name), not of \(name)")
     }
-    return try objection(to: identity)
+    return try rejection(of: identity)
   }
 
   /// With what a client is turned away whose certificate was good when its connection began and is not any more, or of
   /// which that cannot be told; nil where it is. Throws ``StoreError``.
-  func objection(to identity: PeerIdentity) throws -> Goodbye? {
+  func rejection(of identity: PeerIdentity) throws -> Goodbye? {
     guard folder != nil else { return nil }
     guard let revoked = try revoked else { return Goodbye(.stopping, Self.unknown) }
-    if revoked.contains(identity.serial) { return Goodbye(.refused, "the certificate is revoked") }
+    if revoked.contains(identity.serial) { return Goodbye(.rejected, "the certificate is revoked") }
     return identity.expires < Date()
-      ? Goodbye(.refused, "the certificate ended on \(identity.expires.day); enrol again") : nil
+      ? Goodbye(.rejected, "the certificate ended on \(identity.expires.day); enrol again") : nil
   }
 
   /// What a client hears that will be let in again once the operator has mended the list.
@@ -141,31 +141,31 @@ package final class Access: Sendable {
     observer(.revocationsUnknown(reason: error.description))
   }
 
-  /// Why a new box gets no certificate.
-  struct EnrolmentRefused: Error, CustomStringConvertible {
+  /// Why a new device gets no certificate.
+  struct EnrolmentRejected: Error, CustomStringConvertible {
     let description: String
   }
 
-  /// Issues the certificate that a code was made for. Throws ``EnrolmentRefused``, or ``StoreError``.
+  /// Issues the certificate that a code was made for. Throws ``EnrolmentRejected``, or ``StoreError``.
   func enrol(_ request: EnrolmentRequest) throws -> IssuedCertificate {
     do {
       guard let folder, try folder.canIssue else {
-        throw EnrolmentRefused(description: "certificates are not issued here")
+        throw EnrolmentRejected(description: "certificates are not issued here")
       }
       // The code is for later, when somebody with its certificate would be let in.
-      guard try revoked != nil else { throw EnrolmentRefused(description: Self.unknown) }
+      guard try revoked != nil else { throw EnrolmentRejected(description: Self.unknown) }
       guard Hello.isValid(name: request.name),
         let certificate = try folder.issue(
           request.request, name: request.name, days: Certificate.Role.client.days, for: request.secret)
       else {
-        throw EnrolmentRefused(
+        throw EnrolmentRejected(
           description:
             "the code is mistyped, was used already or withdrawn, or is older than \(CertificateFolder.enrolmentHours) hours"
         )
       }
       return IssuedCertificate(certificate: certificate.pem)
     } catch let error as CertificateError {
-      throw EnrolmentRefused(description: error.description)
+      throw EnrolmentRejected(description: error.description)
     }
   }
 }

@@ -6,7 +6,7 @@ import Wire
 package struct Conversation: Sendable {
   package enum Action: Sendable {
     case join(Hello)
-    /// A new box wants its certificate, and says nothing else.
+    /// A new device wants its certificate, and says nothing else.
     case enrol(EnrolmentRequest)
     case heartbeat(Heartbeat)
     /// Send a version's weights from an offset on.
@@ -22,7 +22,7 @@ package struct Conversation: Sendable {
 
   /// The client's name, once it is welcome.
   package private(set) var client: String?
-  /// Whether it is a new box that has asked for its certificate.
+  /// Whether it is a new device that has asked for its certificate.
   package private(set) var isEnrolling = false
   private var offer: UpdateOffer?
   /// Where the transfer on this connection began, and how far it is.

@@ -5,12 +5,12 @@ import Foundation
 import Support
 import Wire
 
-/// The server's one actor: it gives its ``Leader`` what happens on sockets and on the clock, and does what the
-/// leader says. What takes long (averaging, calibration) goes on beside it.
+/// The server's one actor: it gives its ``JobEngine`` what happens on sockets and on the clock, and does what the
+/// job engine returns. What takes long (averaging, calibration) goes on beside it.
 package actor Coordinator {
   nonisolated let runtime: any ServerRuntime
   nonisolated let updates: UpdateSpool
-  private let leader: Leader
+  private let engine: JobEngine
   private let calibration: Calibration?
   private let store: Store
   /// Of aggregation and calibration.
@@ -60,15 +60,15 @@ package actor Coordinator {
     observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     self.calibration = try calibration ?? Calibrator(plan, threads: threads).map { $0.calibrate }
-    leader = try Leader(plan, store: store, folder: folder, at: .zero, date: { runtime.date })
-    leader.heartbeat = heartbeat
+    engine = try JobEngine(plan, store: store, folder: folder, at: .zero, date: { runtime.date })
+    engine.heartbeat = heartbeat
     self.heartbeat = heartbeat
     (self.store, self.threads, self.observer) = (store, threads, observer)
     (self.runtime, start, updates) = (runtime, runtime.now, store.updates)
   }
 
   /// The encoder as it is after the last committed round.
-  package var current: Snapshot { leader.snapshot }
+  package var current: Snapshot { engine.snapshot }
 
   /// The clients whose connections are there, by name.
   func connected() -> [ConnectedClient] {
@@ -88,16 +88,16 @@ package actor Coordinator {
 
   /// Runs the job to its end. Throws ``ServerError`` or ``StoreError`` where it cannot be finished.
   package func run() async throws {
-    perform(leader.advance(at: now))
+    perform(engine.advance(at: now))
     if let ending { return try ending.get() }
     try await withCheckedThrowingContinuation { waiter = $0 }
   }
 
   /// Ends the job's run here: clients are told that the server stops; the round goes on at the next start.
-  package func stop() { perform(leader.stop()) }
+  package func stop() { perform(engine.stop()) }
 
   /// Ends the job's run here because something failed beside it.
-  func stop(because error: any Error) { perform(leader.stop(because: error)) }
+  func stop(because error: any Error) { perform(engine.stop(because: error)) }
 
   private var now: Duration { runtime.now - start }
 
@@ -114,21 +114,21 @@ extension Coordinator {
   /// A client said hello. Returns the goodbye that turns it away; nil where it is welcome, and told so.
   func join(_ hello: Hello, _ session: Session) -> Goodbye? {
     guard hello.protocol == Hello.currentProtocol else {
-      return Goodbye(.refused, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
+      return Goodbye(.rejected, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
     }
     guard Hello.isValid(name: hello.name) else {
-      return Goodbye(.refused, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
+      return Goodbye(.rejected, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     if let rest = offenders.rest(of: hello.name, at: now) {
-      return Goodbye(.refused, "this client said too much in vain; it may come back in \(rest) s")
+      return Goodbye(.rejected, "this client said too much in vain; it may come back in \(rest) s")
     }
     if let other = sessions[hello.name] {
       guard other.silence > halfOpenSilence else {
-        // It may be the same box, whose old connection has not been missed yet.
+        // It may be the same device, whose old connection has not been missed yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
-      // The box was cut off without a word and is back before its old connection has timed out.
-      other.dismiss(Goodbye(.refused, "another connection has taken the name \(hello.name)"))
+      // The device was cut off without a word and is back before its old connection has timed out.
+      other.dismiss(Goodbye(.rejected, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
     }
     guard arrivals.take(hello.name, at: now, connected: sessions) else {
@@ -136,10 +136,10 @@ extension Coordinator {
     }
     do {
       guard try store.hasRoom(for: hello.name) else {
-        return Goodbye(.refused, "the database has as many clients as it takes")
+        return Goodbye(.rejected, "the database has as many clients as it takes")
       }
     } catch {
-      perform(leader.stop(because: error))
+      perform(engine.stop(because: error))
     }
     switch ending {
     case .success: return Goodbye(.finished)
@@ -148,7 +148,7 @@ extension Coordinator {
     }
     sessions[hello.name] = session
     observer(.joined(client: hello.name, peer: session.peer))
-    perform(leader.join(hello, at: now))
+    perform(engine.join(hello, at: now))
     return nil
   }
 
@@ -161,7 +161,7 @@ extension Coordinator {
     beats[client] = nil
     works[client] = nil
     observer(.left(client: client, reason: reason))
-    perform(leader.leave(client, at: now))
+    perform(engine.leave(client, at: now))
   }
 
   /// A client is turned away for a while: it said too much that led to nothing.
@@ -196,15 +196,15 @@ extension Coordinator {
   ) throws(ConnectionReplaced) -> Bool {
     try require(session, isOf: client)
     if works[client]?.key == decline.key { works[client] = nil }
-    let effects = leader.take(decline, from: client, at: now)
+    let effects = engine.take(decline, from: client, at: now)
     perform(effects)
     return !effects.isEmpty
   }
 
-  /// A version of a layer of the round's model, or a way to it; nil if there is none such.
+  /// A version of a layer of the round's model, or a delta to it; nil if there is none such.
   func layer(_ digest: Digest) -> OutgoingLayer? {
     if let layer = layers[digest] { return layer }
-    layers[digest] = leader.weights(digest).map { OutgoingLayer(digest, $0) }
+    layers[digest] = engine.weights(digest).map { OutgoingLayer(digest, $0) }
     return layers[digest]
   }
 
@@ -214,13 +214,13 @@ extension Coordinator {
     _ offer: UpdateOffer, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> Bool {
     try require(session, isOf: client)
-    if leader.wants(offer, from: client) {
+    if engine.wants(offer, from: client) {
       let kept = (try? updates.arrived(offer, from: client).count) ?? 0
       works[client]?.send(offer, received: session.traffic.received, kept: kept)
       noteStatus()
       return true
     }
-    perform(leader.judge(offer, isHere: false, fault: nil, from: client, at: now))
+    perform(engine.judge(offer, isHere: false, fault: nil, from: client, at: now))
     return false
   }
 
@@ -229,16 +229,16 @@ extension Coordinator {
     _ offer: UpdateOffer, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> UpdateCheck? {
     try require(session, isOf: client)
-    return leader.check(offer, from: client)
+    return engine.check(offer, from: client)
   }
 
   /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
   /// once it is stored.
   func receive(
-    _ offer: UpdateOffer, fault: Refusal?, from client: String, _ session: Session
+    _ offer: UpdateOffer, fault: Rejection?, from client: String, _ session: Session
   ) throws(ConnectionReplaced) {
     try require(session, isOf: client)
-    perform(leader.judge(offer, isHere: true, fault: fault, from: client, at: now))
+    perform(engine.judge(offer, isHere: true, fault: fault, from: client, at: now))
   }
 
   /// Adds to the store what clients' connections have carried since the last time.
@@ -255,15 +255,15 @@ extension Coordinator {
     do {
       try store.addTraffic(carried, at: runtime.date)
     } catch {
-      perform(leader.stop(because: error))
+      perform(engine.stop(because: error))
     }
   }
 }
 
-// MARK: - What the leader says
+// MARK: - What the job engine returns
 
 extension Coordinator {
-  private func perform(_ effects: [Leader.Effect]) {
+  private func perform(_ effects: [JobEngine.Effect]) {
     for effect in effects {
       switch effect {
       case .send(let message, let client):
@@ -278,7 +278,7 @@ extension Coordinator {
           let result = try await runtime.compute("aggregation") {
             try aggregator.take().run(threads: threads)
           }
-          return { leader, now in leader.finishAggregation(result, at: now) }
+          return { engine, now in engine.finishAggregation(result, at: now) }
         }
       case .calibrate(let draft, let key): calibrate(draft, key)
       case .end(let result, let goodbye): end(result, goodbye)
@@ -305,7 +305,7 @@ extension Coordinator {
 
   /// Keeps what the store says of this server true. Where that fails the store fails, and the server ends.
   private func noteStatus() {
-    var next = leader.status(
+    var next = engine.status(
       since: status?.since ?? runtime.date, works: works, at: now, runtime.date)
     switch ending {
     case .success: next.phase = .finished
@@ -330,7 +330,7 @@ extension Coordinator {
     (status, statusTime) = (next, now)
     do { try store.note(next) } catch {
       // Its last words are said elsewhere.
-      if ending == nil { perform(leader.stop(because: error)) }
+      if ending == nil { perform(engine.stop(because: error)) }
     }
   }
 
@@ -345,29 +345,29 @@ extension Coordinator {
       let (result, loss) = try await calibration(draft, key) { step, steps in
         observer(.calibrating(key, step: step, steps: steps))
       }
-      return { leader, now in leader.finishCalibration(result, loss: loss, at: now) }
+      return { engine, now in engine.finishCalibration(result, loss: loss, at: now) }
     }
   }
 
   /// Runs work beside the actor, and then what follows from it; its failure ends the job.
   private func beside(
-    _ work: @escaping @Sendable () async throws -> @Sendable (Leader, Duration) -> [Leader.Effect]
+    _ work: @escaping @Sendable () async throws -> @Sendable (JobEngine, Duration) -> [JobEngine.Effect]
   ) {
     runtime.start {
       do { await self.finish(try await work()) } catch { await self.stop(because: error) }
     }
   }
 
-  private func finish(_ finish: @Sendable (Leader, Duration) -> [Leader.Effect]) {
-    perform(finish(leader, now))
+  private func finish(_ finish: @Sendable (JobEngine, Duration) -> [JobEngine.Effect]) {
+    perform(finish(engine, now))
   }
 
-  private func advance() { perform(leader.advance(at: now)) }
+  private func advance() { perform(engine.advance(at: now)) }
 
-  /// Wakes the leader when time alone would change something.
+  /// Wakes the job engine when time alone would change something.
   private func setTimer() {
     timer?.cancel()
-    guard let deadline = leader.nextDeadline else { return }
+    guard let deadline = engine.nextDeadline else { return }
     let time = start + deadline
     timer = runtime.start { [runtime] in
       do { try await runtime.sleep(until: time) } catch { return }

@@ -1,7 +1,7 @@
 import Certificates
 import Foundation
 
-/// A certificate of the server's own that ends soon or has ended: then no box connects any more.
+/// A certificate of the server's own that ends soon or has ended: then no device connects any more.
 package struct EndingCertificate: Sendable, CustomStringConvertible {
   /// The server's, or the authority's.
   package let role: Certificate.Role
@@ -15,7 +15,7 @@ package struct EndingCertificate: Sendable, CustomStringConvertible {
     let isServers = role == .server
     if days < 0 {
       let what = isServers ? "this server's certificate ended on" : "the authority's certificate ended on"
-      return "\(what) \(expires.day), and no box gets in; \(remedy)"
+      return "\(what) \(expires.day), and no device gets in; \(remedy)"
     }
     let what = isServers ? "this server's certificate ends in" : "the authority's certificate ends in"
     return "\(what) \(days) days, on \(expires.day); \(remedy)"
@@ -39,7 +39,8 @@ extension Access {
       .server, identity.certificate, remedy: folder.renewal(of: identity), now: now)
     let authority = EndingCertificate(
       .authority, identity.authority,
-      remedy: "make another authority, and let every box enrol again (docs/operating.md, a lost authority)",
+      remedy:
+        "make another authority, and let every device enrol again (docs/operating.md, a lost authority)",
       now: now)
     return [authority, server].compactMap { $0 }
   }

@@ -3,14 +3,14 @@ import Federation
 import Foundation
 import Wire
 
-/// The ways to the present version of each layer, for clients that hold an earlier one. The same coded bytes go to
-/// all who hold the same version.
+/// The delta chains to the present version of each layer, for clients that hold an earlier one. The same coded bytes go
+/// to all who hold the same version.
 package struct LayerLibrary {
   /// A difference between two versions of a part, as it travels and is stored.
   package struct Step: Sendable {
     package let part: String
     package let to: Digest
-    package let way: LayerWay.Step
+    package let delta: DeltaChain.Step
     package let bytes: Data
   }
 
@@ -23,8 +23,8 @@ package struct LayerLibrary {
   private let plan: Plan
   /// By part; each step leads to the version that the next one is a difference to.
   package private(set) var chains: [String: [Step]]
-  /// Coded whole layers that somebody was told of, by version.
-  private var wholes: [Digest: Step] = [:]
+  /// Full deltas that an assignment has named, by version.
+  private var fullDeltas: [Digest: Step] = [:]
 
   /// - Parameter steps: of an earlier server, in their order; those that lead nowhere today are left out.
   package init(_ plan: Plan, steps: [Step], to snapshot: Snapshot) {
@@ -55,9 +55,10 @@ package struct LayerLibrary {
         preconditionFailure("\(part.name) coded here cannot be decoded here")
       }
       let bytes = values.withUnsafeBytes { Data($0) }
-      let way = LayerWay.Step(from: from.digest, digest: Digest(of: coded), bytes: coded.count, codec: codec)
+      let delta = DeltaChain.Step(
+        from: from.digest, digest: Digest(of: coded), bytes: coded.count, codec: codec)
       parts[part.name] = bytes
-      steps.append(Step(part: part.name, to: Digest(of: bytes), way: way, bytes: coded))
+      steps.append(Step(part: part.name, to: Digest(of: bytes), delta: delta, bytes: coded))
     }
     let published = draft.replacing(parts: parts)
     for step in steps { chains[step.part, default: []].append(step) }
@@ -70,50 +71,53 @@ package struct LayerLibrary {
     let most = max(Self.mostSteps / snapshot.manifest.count, 1)
     for version in snapshot.manifest {
       guard var chain = chains[version.name] else { continue }
-      while chain.count > most || chain.reduce(0, { $0 + $1.way.bytes }) >= version.bytes {
+      while chain.count > most || chain.reduce(0, { $0 + $1.delta.bytes }) >= version.bytes {
         chain.removeFirst()
       }
       chains[version.name] = chain
     }
-    wholes = [:]
+    fullDeltas = [:]
   }
 
   /// Steps that an assignment names at most: with more of them it would be as long as a layer.
   private static let mostSteps = 400
 
-  /// The ways to parts of the present model for a client of which it is known that it holds some versions. Who holds none
-  /// of a part's gets the whole of it coded, where that is shorter.
-  package mutating func ways(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>)
-    -> [LayerWay]
+  /// The delta chains to parts of the present model for a client that is known to hold some versions. A client that
+  /// holds none of a part's gets the full delta, where that is shorter.
+  package mutating func deltaChains(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>)
+    -> [DeltaChain]
   {
     guard plan.traffic.layers != .plain else { return [] }
     return parts.compactMap { version in
       guard !held.contains(version.digest) else { return nil }
       let chain = chains[version.name] ?? []
-      let steps = chain.last?.to == version.digest ? chain.map(\.way) : []
-      let isAlongTheWay = steps.contains { $0.from.map(held.contains) ?? false }
-      let whole = isAlongTheWay ? nil : whole(version, of: snapshot)
-      return steps.isEmpty && whole == nil ? nil : LayerWay(to: version.digest, steps: steps, whole: whole)
+      let steps = chain.last?.to == version.digest ? chain.map(\.delta) : []
+      let isOnTheChain = steps.contains { $0.from.map(held.contains) ?? false }
+      let fullDelta = isOnTheChain ? nil : fullDelta(version, of: snapshot)
+      return steps.isEmpty && fullDelta == nil
+        ? nil : DeltaChain(to: version.digest, steps: steps, fullDelta: fullDelta)
     }
   }
 
-  private mutating func whole(_ version: PartVersion, of snapshot: Snapshot) -> LayerWay.Step? {
-    if wholes[version.digest] == nil, let part = snapshot.stage.model.part(version.name) {
+  private mutating func fullDelta(_ version: PartVersion, of snapshot: Snapshot) -> DeltaChain.Step? {
+    if fullDeltas[version.digest] == nil, let part = snapshot.stage.model.part(version.name) {
       let coding = UpdateCoding(.float32, part, of: snapshot.stage.model)
       let values = snapshot.floats(version.digest)
       let coded = coding.encode(values, base: [Float](repeating: 0, count: values.count), seed: 0)
-      let way = LayerWay.Step(from: nil, digest: Digest(of: coded), bytes: coded.count, codec: .float32)
-      wholes[version.digest] = Step(part: version.name, to: version.digest, way: way, bytes: coded)
+      let delta = DeltaChain.Step(from: nil, digest: Digest(of: coded), bytes: coded.count, codec: .float32)
+      fullDeltas[version.digest] = Step(part: version.name, to: version.digest, delta: delta, bytes: coded)
     }
-    return wholes[version.digest].map(\.way).flatMap { $0.bytes < version.bytes ? $0 : nil }
+    return fullDeltas[version.digest].map(\.delta).flatMap { $0.bytes < version.bytes ? $0 : nil }
   }
 
   /// Coded bytes by their digest; nil where they are not known, or not any more.
   package func data(_ digest: Digest) -> Data? {
-    for chain in chains.values { for step in chain where step.way.digest == digest { return step.bytes } }
-    return wholes.values.first { $0.way.digest == digest }?.bytes
+    for chain in chains.values { for step in chain where step.delta.digest == digest { return step.bytes } }
+    return fullDeltas.values.first { $0.delta.digest == digest }?.bytes
   }
 
-  /// Versions that some way begins at or leads to.
-  var known: Set<Digest> { Set(chains.values.joined().flatMap { [$0.way.from, $0.to].compactMap(\.self) }) }
+  /// Versions that some delta chain begins at or leads to.
+  var known: Set<Digest> {
+    Set(chains.values.joined().flatMap { [$0.delta.from, $0.to].compactMap(\.self) })
+  }
 }

@@ -3,8 +3,8 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A layer, or a way to one, that clients fetch: its pieces as they travel are made by the first who is sent them, and
-/// are the same for all who come after.
+/// A layer, or a delta to one, that clients fetch: its pieces as they travel are made by the first who is sent them,
+/// and are the same for all who come after.
 package final class OutgoingLayer: Sendable {
   private let digest: Digest
   /// What is fetched.

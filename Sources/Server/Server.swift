@@ -8,7 +8,7 @@ package struct Server: Sendable {
   private let listener: Listener
   private let coordinator: Coordinator
   private let access: Access
-  private let doorstep: Doorstep
+  private let connectionLimiter: ConnectionLimiter
   private let lock: DatabaseLock
   private let observer: @Sendable (ServerEvent) -> Void
 
@@ -19,13 +19,13 @@ package struct Server: Sendable {
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), endpoint: Endpoint, threads: Int,
     access: Access = Access(),
-    strangers: Doorstep.Limits = Doorstep.Limits(),
+    unauthenticated: ConnectionLimiter.Limits = ConnectionLimiter.Limits(),
     heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) async throws {
     try self.init(
       plan, store: store, folder: folder, listener: try await Listener(endpoint), threads: threads,
-      access: access, strangers: strangers, heartbeat: heartbeat, observer: observer)
+      access: access, unauthenticated: unauthenticated, heartbeat: heartbeat, observer: observer)
   }
 
   /// Opens the store's job, to be served at a port that is open; where that fails the port is closed.
@@ -33,7 +33,7 @@ package struct Server: Sendable {
   /// Throws ``StoreError`` or ``ServerError``.
   package init(
     _ plan: Plan, store: Store, folder: URL, listener: Listener, threads: Int, access: Access,
-    strangers: Doorstep.Limits, heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
+    unauthenticated: ConnectionLimiter.Limits, heartbeat: Duration = .seconds(WireLimits.heartbeatSeconds),
     observer: @escaping @Sendable (ServerEvent) -> Void
   ) throws {
     do {
@@ -46,7 +46,7 @@ package struct Server: Sendable {
       throw error
     }
     (self.listener, endpoint) = (listener, listener.endpoint)
-    (self.access, doorstep, self.observer) = (access, Doorstep(strangers), observer)
+    (self.access, connectionLimiter, self.observer) = (access, ConnectionLimiter(unauthenticated), observer)
   }
 
   /// Runs the job to its end and returns the final model. Throws `CancellationError` after ``stop()``.
@@ -84,10 +84,10 @@ package struct Server: Sendable {
         do {
           let connection = try await listener.accept(
             limit: WireLimits.frameBeforeHello, tls: { [access] in access.context })
-          switch doorstep.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
+          switch connectionLimiter.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
           case .welcome(let place, let evicted):
             group.addTask { await Session(connection, coordinator, access, place).run() }
-            // However fast strangers come, no more of them are held than there are places.
+            // However fast unauthenticated peers come, no more of them are held than there are places.
             await evicted?.ended()
           case .full(let reason):
             if let reason { observer(.turnedAway(peer: connection.peer, reason: reason)) }

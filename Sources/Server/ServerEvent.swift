@@ -23,7 +23,7 @@ package enum ServerEvent: Sendable {
   case revocationsUnknown(reason: String?)
   /// The folder's list lacks revoked certificates that the database knows; they stay revoked.
   case revocationsMissing([CertificateFolder.Revocation], folder: String, database: String)
-  /// A new box has fetched its certificate.
+  /// A new device has fetched its certificate.
   case enrolled(client: String, peer: String)
   /// A client's certificate will not be valid for long.
   case expires(client: String, days: Int)
@@ -35,8 +35,8 @@ package enum ServerEvent: Sendable {
   case assigned(RoundKey, client: String)
   case progress(client: String, step: Int, steps: Int)
   case admitted(RoundKey, client: String, UpdateOffer)
-  case refused(RoundKey, client: String, Refusal)
-  /// A client was refused so often in a row that it is not asked for some rounds.
+  case rejected(RoundKey, client: String, Rejection)
+  /// A client was rejected so often in a row that it is not asked for some rounds.
   case rests(client: String, rounds: Int)
   /// Some claimed more samples than count, by the plan.
   case cut(RoundKey, clients: [String], to: Int)

@@ -10,7 +10,7 @@ package final class Session: Sendable {
   private let runtime: any ServerRuntime
   private let updates: UpdateSpool
   private let access: Access
-  private let place: Doorstep.Place
+  private let place: ConnectionLimiter.Place
   private let outbox: AsyncStream<Outgoing>
   private let queue: AsyncStream<Outgoing>.Continuation
   private let state = Mutex(State())
@@ -41,9 +41,10 @@ package final class Session: Sendable {
   /// How long a client has to close the connection after a goodbye.
   private static let farewell = Duration.seconds(5)
 
-  /// - Parameter place: the connection's on the doorstep, which it gives back as soon as it is known.
+  /// - Parameter place: the connection's at the limiter, which it gives back as soon as it is known.
   package init(
-    _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access, _ place: Doorstep.Place
+    _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access,
+    _ place: ConnectionLimiter.Place
   ) {
     (self.connection, self.coordinator, self.access) = (connection, coordinator, access)
     (self.place, runtime, updates) = (place, coordinator.runtime, coordinator.updates)
@@ -114,7 +115,7 @@ package final class Session: Sendable {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
           break
         }
-        if let identity, let goodbye = try access.objection(to: identity) {
+        if let identity, let goodbye = try access.rejection(of: identity) {
           reason = goodbye.detail
           try? await connection.send(.goodbye(goodbye))
           break
@@ -128,7 +129,7 @@ package final class Session: Sendable {
         } catch let error as TooManyInVain {
           guard let client = conversation.client else { throw error }
           await coordinator.rest(client, self)
-          dismiss(Goodbye(.refused, error.description))
+          dismiss(Goodbye(.rejected, error.description))
           await coordinator.leave(client, self, reason: error.description)
         } catch is ConnectionReplaced {
           // Its goodbye is on its way.
@@ -165,7 +166,7 @@ package final class Session: Sendable {
   ) async throws {
     for action in actions {
       if case .join(let hello) = action {
-        if let goodbye = try access.refusal(of: hello.name, identity) { return post(.goodbye(goodbye)) }
+        if let goodbye = try access.rejection(of: hello.name, identity) { return post(.goodbye(goodbye)) }
         if let goodbye = await coordinator.join(hello, self) { return post(.goodbye(goodbye)) }
         conversation.admit(hello.name)
         place.leave()
@@ -180,19 +181,19 @@ package final class Session: Sendable {
     }
   }
 
-  /// Answers a new box. A code travels in the open nowhere.
+  /// Answers a new device. A code travels in the open nowhere.
   private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
-      return post(.goodbye(Goodbye(.refused, "certificates are not issued here")))
+      return post(.goodbye(Goodbye(.rejected, "certificates are not issued here")))
     }
     do {
       let certificate = try access.enrol(request)
       await coordinator.noteEnrolled(request.name, peer)
       post(.certificate(certificate))
       post(.goodbye(Goodbye(.finished)))
-    } catch let error as Access.EnrolmentRefused {
+    } catch let error as Access.EnrolmentRejected {
       await coordinator.noteTurnedAway(peer, reason: "\(request.name.prefix(64)) wants to enrol: \(error)")
-      post(.goodbye(Goodbye(.refused, "\(error)")))
+      post(.goodbye(Goodbye(.rejected, "\(error)")))
     }
   }
 
@@ -247,12 +248,12 @@ package final class Session: Sendable {
   /// What is wrong with an update that has come; nil where nothing is.
   private func fault(
     of offer: UpdateOffer, _ receipt: UpdateReceipt?, from client: String
-  ) async throws -> Refusal? {
+  ) async throws -> Rejection? {
     guard let check = try await coordinator.check(offer, from: client, self) else { return .wrongRound }
     return try await runtime.access { [updates] in
       // A connection that has taken the client's name may have taken its file too.
       guard updates.holds(offer, from: client) else { return .wrongDigest }
-      return try check.refusal(of: updates.arrived(offer, from: client), receipt)
+      return try check.rejection(of: updates.arrived(offer, from: client), receipt)
     }
   }
 

@@ -3,7 +3,8 @@ import Federation
 import Foundation
 import Wire
 
-/// What the bytes of an offered update must be. It is looked at beside the leader, by as many threads as there are.
+/// What the bytes of an offered update must be. It is looked at outside the job engine, by as many threads as there
+/// are.
 package struct UpdateCheck: Sendable {
   let offer: UpdateOffer
   let coding: UpdateCoding
@@ -21,23 +22,23 @@ package struct UpdateCheck: Sendable {
   }
 
   /// What is wrong with an update that has come; nil where nothing is. Throws ``StoreError`` where it cannot be read.
-  package func refusal(in updates: UpdateSpool, from client: String) throws(StoreError) -> Refusal? {
-    try refusal(of: updates.arrived(offer, from: client))
+  package func rejection(in updates: UpdateSpool, from client: String) throws(StoreError) -> Rejection? {
+    try rejection(of: updates.arrived(offer, from: client))
   }
 
   /// - Parameter receipt: of these bytes, where they came all at once.
-  func refusal(
+  func rejection(
     of file: borrowing UpdateFile, _ receipt: UpdateReceipt? = nil
-  ) throws(StoreError) -> Refusal? {
+  ) throws(StoreError) -> Rejection? {
     guard file.count == offer.bytes else { return .wrongDigest }
     guard receipt.map({ $0.digest == offer.digest }) ?? true else { return .wrongDigest }
     guard coding.codec == .plain, normLimit == 0, offer.bytes % 4 == 0 else {
       let bytes = try file.bytes()
       guard receipt != nil || Digest(of: bytes) == offer.digest else { return .wrongDigest }
-      do throws(Refusal) { _ = try values(bytes) } catch { return error }
+      do throws(Rejection) { _ = try values(bytes) } catch { return error }
       return nil
     }
-    if let largest = receipt?.largest { return refusal(ofLargest: largest) }
+    if let largest = receipt?.largest { return rejection(ofLargest: largest) }
     var hasher = Hasher256()
     var largest: Float = 0
     try file.floats(count: offer.bytes / 4) { values, _ in
@@ -45,23 +46,23 @@ package struct UpdateCheck: Sendable {
       largest = Elementwise.larger(largest, Elementwise.largestMagnitude(values))
     }
     guard hasher.finish() == offer.digest else { return .wrongDigest }
-    return refusal(ofLargest: largest)
+    return rejection(ofLargest: largest)
   }
 
   /// What is wrong with weights of which this is the largest magnitude; nil where nothing is.
-  private func refusal(ofLargest largest: Float) -> Refusal? {
+  private func rejection(ofLargest largest: Float) -> Rejection? {
     guard largest.isFinite else { return .notFinite }
     let before = snapshot.largestMagnitude(of: snapshot.trained(keeping: kept))
     return Divergence.isReached(largest, after: before) ? .diverged : nil
   }
 
   /// The values behind an update's bytes. Throws what is wrong with them, as far as their digest does not say.
-  func values(_ bytes: Data) throws(Refusal) -> [Float] {
+  func values(_ bytes: Data) throws(Rejection) -> [Float] {
     let base = snapshot.trainedWeights(keeping: kept)
     let values: [Float]
     do { values = try coding.decode(bytes, base: base) } catch { throw .undecodable }
     let largest = values.withUnsafeBufferPointer { Elementwise.largestMagnitude($0) }
-    if let refusal = refusal(ofLargest: largest) { throw refusal }
+    if let rejection = rejection(ofLargest: largest) { throw rejection }
     guard normLimit > 0 else { return values }
     var (distance, length) = (0.0, 0.0)
     for (old, new) in zip(base, values) {

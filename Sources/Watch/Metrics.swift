@@ -105,11 +105,11 @@ package struct Metrics: Sendable {
   }
 
   private static func updates(_ overview: Overview) -> [String] {
-    let known = Refusal.allCases.map(\.rawValue)
-    let refused = known.map { ([("reason", $0)], Double(overview.refusals[$0] ?? 0)) }
+    let known = Rejection.allCases.map(\.rawValue)
+    let rejected = known.map { ([("reason", $0)], Double(overview.rejections[$0] ?? 0)) }
     return [
       counter("strata_updates_admitted_total", "Updates that were admitted.", overview.updatesAdmitted),
-      family("strata_updates_refused_total", .counter, "Updates that were refused, by reason.", refused),
+      family("strata_updates_rejected_total", .counter, "Updates that were rejected, by reason.", rejected),
       gauge("strata_round_cohort_clients", "Clients that were asked to train.", overview.status.cohort),
       gauge("strata_round_admitted_updates", "Updates of the round that are here.", overview.status.admitted),
       gauge(
@@ -154,8 +154,8 @@ package struct Metrics: Sendable {
       each("strata_client_updates_admitted_total", .counter, "Its updates that were admitted.") {
         Double($0.admitted)
       },
-      each("strata_client_updates_refused_total", .counter, "Its updates that were refused.") {
-        Double($0.refused)
+      each("strata_client_updates_rejected_total", .counter, "Its updates that were rejected.") {
+        Double($0.rejected)
       },
     ]
   }

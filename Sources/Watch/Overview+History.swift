@@ -29,7 +29,7 @@ extension Overview {
     }
     estimate = Estimate(recorded.status, recorded.attempts, plan, at: now)
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
-    refusals = recorded.status.refusals ?? [:]
+    rejections = recorded.status.rejections ?? [:]
   }
 
   /// The plan of a recorded job. Throws ``StoreError`` where this version cannot read it.
@@ -103,7 +103,7 @@ extension Overview.Client {
     residentBytes = here?.memory
     receivedBytes = record.bytesUp.addingSaturating(max(here?.received ?? 0, 0))
     sentBytes = record.bytesDown.addingSaturating(max(here?.sent ?? 0, 0))
-    (admitted, refused, cut) = (recorded.admitted, recorded.refused, recorded.cut)
+    (admitted, rejected, cut) = (recorded.admitted, recorded.rejected, recorded.cut)
   }
 
   /// Never less than it said before: between two readings bytes go from the connection's count to the store's.

@@ -35,9 +35,9 @@ package struct Overview: Sendable, Hashable, Codable {
   package var clients: [Client]
   /// When the round under way and the job will be over, as far as that can be told.
   package var estimate: Estimate
-  /// Updates that were admitted, and those that were refused by reason.
+  /// Updates that were admitted, and those that were rejected by reason.
   package var updatesAdmitted: Int
-  package var refusals: [String: Int]
+  package var rejections: [String: Int]
 
   /// Rounds of the whole job by the plan.
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
@@ -135,7 +135,7 @@ extension Overview {
     package var receivedBytes: Int
     package var sentBytes: Int
     package var admitted: Int
-    package var refused: Int
+    package var rejected: Int
     /// Updates that claimed more images than counted.
     package var cut: Int
 
@@ -145,7 +145,7 @@ extension Overview {
     private enum CodingKeys: String, CodingKey {
       case connection = "isConnected"
       case name, software, lastContact, activity, step, steps, updateBytes, updateReceivedBytes
-      case residentBytes, samples, receivedBytes, sentBytes, admitted, refused, cut
+      case residentBytes, samples, receivedBytes, sentBytes, admitted, rejected, cut
     }
   }
 }

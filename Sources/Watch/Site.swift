@@ -5,9 +5,9 @@ import Support
 
 /// What can be asked over HTTP, and nothing that changes anything.
 package struct Site: Sendable {
-  private let observatory: Observatory
+  private let snapshot: MetricsSnapshot
 
-  package init(_ observatory: Observatory) { self.observatory = observatory }
+  package init(_ snapshot: MetricsSnapshot) { self.snapshot = snapshot }
 
   /// The answer to a GET or a HEAD.
   package func answer(_ request: WebRequest) async -> WebResponse {
@@ -15,13 +15,13 @@ package struct Site: Sendable {
       switch request.path {
       case "/healthz": return await health()
       case "/":
-        guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+        guard let overview = try await snapshot.overview() else { return WebResponse(.unavailable) }
         let page = StatusPage(overview)
         var response = WebResponse(.ok, "text/html; charset=utf-8", Data(page.html.utf8))
         response.policy = StatusPage.policy
         return response
       case "/metrics":
-        guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+        guard let overview = try await snapshot.overview() else { return WebResponse(.unavailable) }
         let text = Metrics(overview, ProcessUse.now).text
         return WebResponse(.ok, "text/plain; version=0.0.4; charset=utf-8", Data(text.utf8))
       default: return try await api(request.path)
@@ -36,7 +36,7 @@ package struct Site: Sendable {
     guard ["/api/overview", "/api/rounds", "/api/clients", "/api/layers"].contains(path) else {
       return WebResponse(.notFound)
     }
-    guard let overview = try await observatory.overview() else { return WebResponse(.unavailable) }
+    guard let overview = try await snapshot.overview() else { return WebResponse(.unavailable) }
     switch path {
     case "/api/rounds": return try Self.json(overview.rounds)
     case "/api/clients": return try Self.json(overview.clients)
@@ -46,7 +46,7 @@ package struct Site: Sendable {
   }
 
   private func health() async -> WebResponse {
-    let isAlive = await observatory.isAlive()
+    let isAlive = await snapshot.isAlive()
     return WebResponse(
       isAlive ? .ok : .unavailable, Self.jsonType,
       Data((isAlive ? #"{"status":"ok"}"# : #"{"status":"the coordinator does not answer"}"#).utf8))

@@ -9,8 +9,8 @@ package struct Watch: Sendable {
   /// Where it listens, with the port that was chosen.
   package let endpoint: Endpoint
   private let web: WebServer
-  private let observatory: Observatory
-  private let audience = Audience()
+  private let snapshot: MetricsSnapshot
+  private let shutdown = LingeringShutdown()
 
   /// Listens. Throws ``WireError/address(_:reason:)``, or ``StoreError`` where the database cannot be read.
   ///
@@ -31,9 +31,9 @@ package struct Watch: Sendable {
     _ listener: Listener, _ plan: Plan, database: String, patience: Duration = .seconds(2),
     connected: @escaping @Sendable () async -> [ConnectedClient]
   ) throws {
-    observatory = Observatory(try History(database), plan, patience: patience, connected: connected)
-    web = WebServer(listener) { [site = Site(observatory), audience = audience] request in
-      let heard = audience.comes(with: request)
+    snapshot = MetricsSnapshot(try History(database), plan, patience: patience, connected: connected)
+    web = WebServer(listener) { [site = Site(snapshot), shutdown = shutdown] request in
+      let heard = shutdown.comes(with: request)
       var response = await site.answer(request)
       response.isSent = heard
       return response
@@ -58,10 +58,10 @@ package struct Watch: Sendable {
   }
 
   /// Waits for nobody any more, where `body` has ended already.
-  package func hurry() { audience.hurry() }
+  package func hurry() { shutdown.hurry() }
 
   private func sayFarewell(within patience: Duration) async {
-    await observatory.lookAnew()
-    await audience.leaves(by: audience.end(within: patience))
+    await snapshot.lookAnew()
+    await shutdown.leaves(by: shutdown.end(within: patience))
   }
 }

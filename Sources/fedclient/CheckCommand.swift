@@ -33,7 +33,7 @@ struct CheckCommand: AsyncParsableCommand {
     completion: .file(extensions: ["png"]))
   var sheet: String?
 
-  @Flag(help: "Refuse images of which a file is broken, instead of counting it.")
+  @Flag(help: "Reject images of which a file is broken, instead of counting it.")
   var strict = false
 
   @Option(help: "Threads that read and train, 1 to 256. (default: all cores)")

@@ -37,8 +37,8 @@ struct ClientLog: Sendable {
       )
     case .offersAgain(let key): logger.notice("\(key): the update of before is offered again")
     case .judged(let verdict):
-      if let refusal = verdict.refusal {
-        logger.warning("\(verdict.key): the update is refused: \(refusal.explanation)")
+      if let rejection = verdict.rejection {
+        logger.warning("\(verdict.key): the update is rejected: \(rejection.explanation)")
       } else {
         logger.info("\(verdict.key): the update is admitted")
       }

@@ -8,11 +8,12 @@ import Wire
 struct EnrolCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "enroll",
-    abstract: "Fetches this box's certificate with a one-time code.",
+    abstract: "Fetches this device's certificate with a one-time code.",
     discussion: """
       The code is what 'fedserver enroll NAME' printed, or the file 'code' that 'fedserver init' wrote. The key is \
-      made here and never leaves the box. Key and certificate go to the folder 'tls' of the client's state, where \
-      'fedclient run' finds them. A box whose certificate will end soon enrolls again, with another code. For example:
+      made here and never leaves the device. Key and certificate go to the folder 'tls' of the client's state, where \
+      'fedclient run' finds them. A device whose certificate will end soon enrolls again, with another code. For \
+      example:
 
         fedclient enroll --server coordinator.example:7400 CODE
       """)

@@ -7,7 +7,7 @@ struct FedClient: AsyncParsableCommand {
     commandName: "fedclient",
     abstract: "Trains for a federation on this machine's images, which never leave it.",
     discussion: """
-      On a new box: look at the images ('fedclient check'), fetch a certificate ('fedclient enroll'), take part \
+      On a new device: look at the images ('fedclient check'), fetch a certificate ('fedclient enroll'), take part \
       ('fedclient run').
 
       \(codes)

@@ -2,7 +2,7 @@ import Datasets
 import Federation
 import Synchronization
 
-/// The images of this box, as an encoder wants them.
+/// The images of this device, as an encoder wants them.
 final class LocalImages: Sendable {
   private let spec: DataSpec
   private let isStrict: Bool

@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
       that were received, and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops it in good order; \
       started again, it goes on. For example:
 
-        fedclient run --server coordinator:7400 --name box-1 --data folder:images
+        fedclient run --server coordinator:7400 --name device-1 --data folder:images
 
       \(CommandHelp.dataSpec) 'fedclient check' looks at it.
 
@@ -40,7 +40,7 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup var sharing: ShareOptions
 
   @Flag(
-    help: "Refuse images of which a file is broken, instead of leaving it out; all are read at the start.")
+    help: "Reject images of which a file is broken, instead of leaving it out; all are read at the start.")
   var strict = false
 
   @Option(
@@ -73,7 +73,7 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")
   var insecure = false
 
-  @OptionGroup(title: "The box's manners") var manners: MannersOptions
+  @OptionGroup(title: "Resource limits") var limits: ResourceLimitsOptions
 
   func validate() throws {
     guard memory.map({ ByteCount($0) != nil }) ?? true else {
@@ -101,7 +101,7 @@ struct RunCommand: AsyncParsableCommand {
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         let place = try place
-        manners.beNice()
+        limits.beNice()
         // What is wrong with the images shows before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
         try images.requireEnough()
@@ -118,7 +118,7 @@ struct RunCommand: AsyncParsableCommand {
           threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, patience: patience.duration)
         configuration.certificate = place.certificate
         configuration.memory = memory.flatMap { ByteCount($0) }
-        configuration.manners = try manners.settings()
+        configuration.limits = try limits.settings()
         let log = ClientLog()
         if let share = place.share { log.shared(share, name: place.name) }
         let client = Client(configuration, images: { try images.prepared(for: $0) }) { event in
@@ -127,15 +127,12 @@ struct RunCommand: AsyncParsableCommand {
         }
         if let line = images.newlyBroken { log.warn(line) }
         if let line = images.passedOver { log.tell(line) }
-        let running = Task { try await client.run() }
         let manager = ServiceManager()
         // Its server may be away for long: it is ready when it can begin to look for it.
         manager.ready("looking for \(server)")
-        let stop = { @Sendable in
-          manager.stopping()
-          running.cancel()
+        try await cancellingOnSignal({ manager.stopping() }) {
+          try await manager.watched { try await client.run() }
         }
-        try await stoppingOnSignal(stop) { try await manager.watched { try await running.value } }
       } catch is CancellationError {
         makeLogger("fedclient").notice("stopped")
       } catch {

@@ -9,8 +9,8 @@ struct CertificateCommand: ParsableCommand {
     commandName: "certificate",
     abstract: "Makes, lists and revokes the certificates of a federation.",
     discussion: """
-      First the authority, then the server's certificate. Boxes fetch theirs with a code of 'fedserver enroll'; \
-      'certificate client' makes one here, for a box that cannot. A running server uses new files without a restart \
+      First the authority, then the server's certificate. Devices fetch theirs with a code of 'fedserver enroll'; \
+      'certificate client' makes one here, for a device that cannot. A running server uses new files without a restart \
       (docs/security.md). 'fedserver init' makes the first two.
       """,
     subcommands: [
@@ -90,13 +90,14 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 
 struct ClientCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "client", abstract: "Makes a client's key and certificate here, to be carried to its box.",
+    commandName: "client",
+    abstract: "Makes a client's key and certificate here, to be carried to its device.",
     usage: "fedserver certificate client [<options>] --tls <dir> --out <dir> <name>",
     discussion: """
-      For a box that cannot reach the server to enroll; 'fedclient run --tls DIR' uses what is carried there. For \
+      For a device that cannot reach the server to enroll; 'fedclient run --tls DIR' uses what is carried there. For \
       example:
 
-        fedserver certificate client box-1 --tls tls --out box-1-tls
+        fedserver certificate client device-1 --tls tls --out device-1-tls
       """)
 
   @OptionGroup var options: CertificateOptions

@@ -7,7 +7,7 @@ struct ClientsCommand: AsyncParsableCommand {
     commandName: "clients",
     abstract: "Lists the clients of a database, whether its server runs or not.",
     discussion: """
-      Images, updates that were admitted, refused, and counted for fewer images than they claimed (cut), and bytes at the server's sockets, from the client and to it. \
+      Images, updates that were admitted, rejected, and counted for fewer images than they claimed (cut), and bytes at the server's sockets, from the client and to it. \
       Who is connected this moment is on the status page (fedserver run --http). For example:
 
         fedserver clients --database strata.sqlite --json
@@ -23,14 +23,14 @@ struct ClientsCommand: AsyncParsableCommand {
     let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
     return table(
       [
-        ("name", false), ("last contact", false), ("images", true), ("admitted", true), ("refused", true),
+        ("name", false), ("last contact", false), ("images", true), ("admitted", true), ("rejected", true),
         ("cut", true),
         ("received, MB", true), ("sent, MB", true), ("software", false),
       ],
       clients.map { client in
         [
           client.name, client.lastContact.formatted(time), "\(client.samples)", "\(client.admitted)",
-          "\(client.refused)", "\(client.cut)", number(Double(client.receivedBytes) / 1e6, digits: 2),
+          "\(client.rejected)", "\(client.cut)", number(Double(client.receivedBytes) / 1e6, digits: 2),
           number(Double(client.sentBytes) / 1e6, digits: 2), client.software,
         ]
       })

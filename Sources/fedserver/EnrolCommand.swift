@@ -6,12 +6,12 @@ import Foundation
 struct EnrolCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "enroll",
-    abstract: "Prints a one-time code with which a new box fetches its certificate.",
+    abstract: "Prints a one-time code with which a new device fetches its certificate.",
     discussion: """
-      It is valid for \(CertificateFolder.enrolmentHours) hours, for one use; give it to the box as you would a \
-      password. The server has to run when it is used. For example, here and then on the box:
+      It is valid for \(CertificateFolder.enrolmentHours) hours, for one use; give it to the device as you would a \
+      password. The server has to run when it is used. For example, here and then on the device:
 
-        fedserver enroll box-1 --tls tls
+        fedserver enroll device-1 --tls tls
         fedclient enroll --server coordinator.example:7400 CODE
       """)
 

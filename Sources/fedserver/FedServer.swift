@@ -7,7 +7,7 @@ struct FedServer: AsyncParsableCommand {
     commandName: "fedserver",
     abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
     discussion: """
-      A first deployment begins with 'fedserver init first --host NAME --client BOX', which says how to go on.
+      A first deployment begins with 'fedserver init first --host NAME --client DEVICE', which says how to go on.
 
       \(CommandHelp.exitCodes(.plan, .data, .address, .store, .gaveUp, .processor, .diverged, .usage, .system))
       """,

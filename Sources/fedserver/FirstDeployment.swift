@@ -8,7 +8,7 @@ struct FirstDeployment {
   /// Names and addresses of the server; the first is what clients are told.
   let hosts: [String]
   let clients: [String]
-  /// The images on a box, a data SPEC.
+  /// The images on a device, a data SPEC.
   let data: String
 
   private static let port: UInt16 = 7400
@@ -22,7 +22,7 @@ struct FirstDeployment {
     let name = clients.first ?? "NAME"
     let known = [
       "address": address, "data": data, "name": name,
-      "example": name == "NAME" ? "with the box's name for NAME" : "here NAME is \(name)",
+      "example": name == "NAME" ? "with the device's name for NAME" : "here NAME is \(name)",
       "hours": "\(CertificateFolder.enrolmentHours)",
     ]
     return known.reduce(Self.text(PackageResources.first_steps_md)) {
@@ -45,8 +45,8 @@ struct FirstDeployment {
     _ = try tls.createAuthority("Strata", days: Certificate.Role.authority.days)
     _ = try tls.createServer(hosts[0], hosts: withLoopback(hosts), days: Certificate.Role.server.days)
     for name in clients {
-      let box = folder.appendingPathComponent("clients/\(name)", isDirectory: true)
-      try FileManager.default.createDirectory(at: box, withIntermediateDirectories: true)
+      let device = folder.appendingPathComponent("clients/\(name)", isDirectory: true)
+      try FileManager.default.createDirectory(at: device, withIntermediateDirectories: true)
       try put(clientSettings(name), "clients/\(name)/fedclient.default")
       try put("\(try tls.enrol(name))\n", "clients/\(name)/code")
     }

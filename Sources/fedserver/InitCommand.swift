@@ -11,10 +11,10 @@ struct InitCommand: AsyncParsableCommand {
     abstract: "Writes all that a first deployment needs into a new folder.",
     usage: "fedserver init [<options>] <dir>",
     discussion: """
-      A commented plan, certificates, a one-time code for each box, units and settings for systemd, and a README \
+      A commented plan, certificates, a one-time code for each device, units and settings for systemd, and a README \
       with the commands to give next, which is printed too. DIR is new or empty; nothing is overwritten. For example:
 
-        fedserver init first --host coordinator.example --client box-1 --client box-2
+        fedserver init first --host coordinator.example --client device-1 --client device-2
       """)
 
   @Argument(help: ArgumentHelp("The folder to write.", valueName: "dir"), completion: .directory)
@@ -28,12 +28,12 @@ struct InitCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A box that gets a code and settings of its own. May be given more than once.", valueName: "name"))
+      "A device that gets a code and settings of its own. May be given more than once.", valueName: "name"))
   var client: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "The images on a box, for its settings: KIND:ARGUMENT (docs/data.md).", valueName: "spec"))
+      "The images on a device, for its settings: KIND:ARGUMENT (docs/data.md).", valueName: "spec"))
   var data: String = "folder:/srv/images"
 
   func validate() throws {

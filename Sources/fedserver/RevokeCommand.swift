@@ -11,7 +11,7 @@ struct RevokeCommand: AsyncParsableCommand {
     discussion: """
       A running server ends its connection within ten seconds; a new code lets it in again. For example:
 
-        fedserver certificate revoke box-1 --tls tls
+        fedserver certificate revoke device-1 --tls tls
       """)
 
   @OptionGroup var options: CertificateOptions
@@ -44,7 +44,7 @@ struct CertificateListCommand: AsyncParsableCommand {
     abstract: "Lists the certificates that were issued, and the codes that were not used.",
     discussion: """
       Serial number, role, name, and until when each is valid, or that it is revoked or expired; behind them the \
-      codes with which boxes can still enroll, each with its name and its end. With --database also what was revoked \
+      codes with which devices can still enroll, each with its name and its end. With --database also what was revoked \
       by the database's copy of the list alone. For example:
 
         fedserver certificate list --tls tls

@@ -11,7 +11,7 @@ struct RoundsCommand: AsyncParsableCommand {
     discussion: """
       A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
       server's own images; an attempt of 2 and up was tried before; cut are the clients that claimed more images than \
-      count (round.mostSamples of the plan). --all has the attempts that were abandoned too, with the reason. "waited" \
+      count (round.maxSamples of the plan). --all has the attempts that were abandoned too, with the reason. "waited" \
       is how long a round waited for clients before it asked any. For example:
 
         fedserver rounds --database strata.sqlite

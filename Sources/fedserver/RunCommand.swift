@@ -48,7 +48,7 @@ struct RunCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "How many connections from one address may not have said yet who they are, 1 to 100000.", valueName: "n"
     ))
-  var strangers: Int = Doorstep.Limits().perAddress
+  var maxUnauthenticated: Int = ConnectionLimiter.Limits().perAddress
 
   @Option(
     help: ArgumentHelp(
@@ -63,7 +63,9 @@ struct RunCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
-    guard (1...100_000).contains(strangers) else { throw ValidationError("--strangers is 1 to 100000") }
+    guard (1...100_000).contains(maxUnauthenticated) else {
+      throw ValidationError("--max-unauthenticated is 1 to 100000")
+    }
     _ = (try endpoint, try page)
   }
 
@@ -110,11 +112,11 @@ struct RunCommand: AsyncParsableCommand {
           tell(event)
           if case .committed = event { prober?.note() }
         }
-        var limits = Doorstep.Limits()
-        (limits.perAddress, limits.total) = (strangers, max(limits.total, strangers))
+        var limits = ConnectionLimiter.Limits()
+        (limits.perAddress, limits.total) = (maxUnauthenticated, max(limits.total, maxUnauthenticated))
         let server = try Server(
           plan, store: store, folder: folder, listener: listener, threads: threads, access: access,
-          strangers: limits, observer: observer)
+          unauthenticated: limits, observer: observer)
         let watch = try pageListener.map {
           try Watch($0, plan, database: database, connected: server.connected)
         }

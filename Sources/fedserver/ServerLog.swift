@@ -86,10 +86,10 @@ struct ServerLog: Sendable {
     case .assigned(let key, let client): logger.info("\(key) is assigned to \(client)")
     case .admitted(let key, let client, let offer):
       logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
-    case .refused(let key, let client, let refusal):
-      logger.warning("\(key): \(client) is refused: \(refusal.explanation)")
+    case .rejected(let key, let client, let rejection):
+      logger.warning("\(key): \(client) is rejected: \(rejection.explanation)")
     case .rests(let client, let rounds):
-      logger.warning("\(client) was refused too often and is not asked for \(counted(rounds, "round"))")
+      logger.warning("\(client) was rejected too often and is not asked for \(counted(rounds, "round"))")
     case .cut(let key, let clients, let most):
       let others = clients.count > Self.named ? " and \(clients.count - Self.named) more" : ""
       let names = clients.prefix(Self.named).joined(separator: ", ")

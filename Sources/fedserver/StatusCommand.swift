@@ -12,7 +12,7 @@ struct StatusCommand: AsyncParsableCommand {
     abstract: "Says what a server is doing, from its database, whether it runs or not.",
     discussion: """
       The stage and round, which clients are waited for and what they do, how many are connected, when the round and \
-      the job will be over as far as that can be estimated, why updates were refused, and why a server ended that was \
+      the job will be over as far as that can be estimated, why updates were rejected, and why a server ended that was \
       not stopped. "running" in the JSON says whether the process is still there. For example:
 
         fedserver status --database strata.sqlite
@@ -80,8 +80,8 @@ struct StatusCommand: AsyncParsableCommand {
       lines.append("but the server does not run: process \(status.process) is gone")
     }
     if status.phase == .failed { lines.append("start the server again to go on with this round") }
-    let refusals = (status.refusals ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-    if !refusals.isEmpty { lines.append("updates refused so far: \(refusals.joined(separator: ", "))") }
+    let rejections = (status.rejections ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    if !rejections.isEmpty { lines.append("updates rejected so far: \(rejections.joined(separator: ", "))") }
     // Names and reasons are as the database has them.
     return lines.map { ForeignText($0, limit: 2000).description }.joined(separator: "\n")
   }

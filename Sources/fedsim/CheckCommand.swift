@@ -48,7 +48,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
     if json { return try StandardOutput.write(Commands.json(outcome)) }
     try StandardOutput.write(
-      "\(outcome.inputs) inputs from seed \(seed): \(outcome.refused) refused, \(outcome.understood) frames "
+      "\(outcome.inputs) inputs from seed \(seed): \(outcome.rejected) rejected, \(outcome.understood) frames "
         + "understood, at most \(outcome.mostPending) bytes kept")
   }
 

@@ -43,8 +43,8 @@ final class RunProgress: Sendable {
     case .calibrating(let key, let step, let steps):
       set { $0.now = "step \(step) of \(steps), calibration of \(key)" }
     case .declined: set { $0.admitted += 1 }
-    case .refused(let key, let client, let refusal):
-      terminal.line("\(key): the update of \(client) is refused, \(refusal.explanation)")
+    case .rejected(let key, let client, let rejection):
+      terminal.line("\(key): the update of \(client) is rejected, \(rejection.explanation)")
     case .abandoned(let key, let reason):
       set { $0.admitted = 0 }
       terminal.line("\(key) is abandoned: \(reason)")

@@ -9,8 +9,8 @@ import Testing
 
   @Test func whatItIssuesIsItsOwnAndNobodyElses() throws {
     let key = try PrivateKey()
-    let certificate = try authority.issue(.client, name: "box-1", key: key, days: 3)
-    #expect(certificate.name == "box-1")
+    let certificate = try authority.issue(.client, name: "device-1", key: key, days: 3)
+    #expect(certificate.name == "device-1")
     #expect(certificate.belongs(to: key))
     #expect(certificate.isSigned(by: authority.certificate))
     let other = try Authority(creating: "test", days: 10)
@@ -38,7 +38,7 @@ import Testing
     #expect(issued > start - 1 && issued <= Date())
   }
 
-  /// A box that is taken must not be able to pass for the server.
+  /// A device that is taken must not be able to pass for the server.
   @Test func onlyAServersCertificateIsForServers() throws {
     let key = try PrivateKey()
     #expect(try authority.issue(.server, name: "s", hosts: ["s"], key: key, days: 1).isForServers)
@@ -55,16 +55,16 @@ import Testing
   @Test func aRequestIsSignedForTheNameThatIsGiven() throws {
     let key = try PrivateKey()
     let request = try SigningRequest(pem: try SigningRequest(name: "root", key: key).pem)
-    let certificate = try authority.issue(request, name: "box-1", days: 1)
-    #expect(certificate.name == "box-1" && certificate.belongs(to: key))
+    let certificate = try authority.issue(request, name: "device-1", days: 1)
+    #expect(certificate.name == "device-1" && certificate.belongs(to: key))
   }
 
-  @Test func aRequestThatWasChangedIsRefused() throws {
-    let pem = try SigningRequest(name: "box-1", key: try PrivateKey()).pem
+  @Test func aRequestThatWasChangedIsRejected() throws {
+    let pem = try SigningRequest(name: "device-1", key: try PrivateKey()).pem
     let lines = pem.split(separator: "\n").map(String.init)
     var body = Array(try #require(Data(base64Encoded: lines.dropFirst().dropLast().joined())))
     // Within the subject's name, which the signature covers.
-    let place = try #require(body.firstRange(of: Array("box-1".utf8))?.lowerBound)
+    let place = try #require(body.firstRange(of: Array("device-1".utf8))?.lowerBound)
     body[place] ^= 1
     let forged = """
       -----BEGIN CERTIFICATE REQUEST-----
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test(arguments: ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\u{0}\u{1}"])
-  func whatIsNoPEMIsRefused(text: String) {
+  func whatIsNoPEMIsRejected(text: String) {
     #expect(throws: CertificateError.self) { try Certificate(pem: text) }
     #expect(throws: CertificateError.self) { try PrivateKey(pem: text) }
     #expect(throws: CertificateError.self) { try SigningRequest(pem: text) }

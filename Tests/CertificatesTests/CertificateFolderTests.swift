@@ -17,7 +17,7 @@ import Testing
       _ = try folder.createServer("s", hosts: ["s"], days: 1)
       _ = try folder.createClient(
         "c", days: 1, in: ClientCertificate(url.appendingPathComponent("c/tls")))
-      _ = try folder.enrol("box")
+      _ = try folder.enrol("device")
       let paths = FileManager.default.enumerator(atPath: url.path)?.allObjects as? [String] ?? []
       #expect(paths.count >= 12)
       for path in paths where path != "c" {
@@ -190,13 +190,13 @@ import Testing
   @Test func aCodeIsGoodOnceForItsNameAndForTwoDays() throws {
     try withFolder { folder, _ in
       let now = Date()
-      let code = try folder.enrol("box", now: now)
+      let code = try folder.enrol("device", now: now)
       #expect(try !redeem(folder, code.secret, for: "other", now))
-      #expect(try !redeem(folder, "0000000000000000", for: "box", now))
-      #expect(try redeem(folder, code.secret, for: "box", now))
-      #expect(try !redeem(folder, code.secret, for: "box", now), "used")
-      let late = try folder.enrol("box", now: now)
-      #expect(try !redeem(folder, late.secret, for: "box", now.addingTimeInterval(48 * 3600 + 1)))
+      #expect(try !redeem(folder, "0000000000000000", for: "device", now))
+      #expect(try redeem(folder, code.secret, for: "device", now))
+      #expect(try !redeem(folder, code.secret, for: "device", now), "used")
+      let late = try folder.enrol("device", now: now)
+      #expect(try !redeem(folder, late.secret, for: "device", now.addingTimeInterval(48 * 3600 + 1)))
     }
   }
 
@@ -208,7 +208,7 @@ import Testing
     return try folder.issue(request, name: name, days: 1, for: secret, now: now) != nil
   }
 
-  /// A box that is lost before it has enrolled has a code alone.
+  /// A device that is lost before it has enrolled has a code alone.
   @Test func revokingANameWithdrawsItsCodesAndNobodyElses() throws {
     try withFolder { folder, _ in
       let now = Date()
@@ -228,7 +228,7 @@ import Testing
 
   @Test func theSecretItselfIsNotKept() throws {
     try withFolder { folder, url in
-      let code = try folder.enrol("box")
+      let code = try folder.enrol("device")
       let files = try FileManager.default.subpathsOfDirectory(atPath: url.path)
       #expect(files.contains { $0.contains("enrolments/") })
       for file in files {
@@ -253,17 +253,17 @@ import Testing
     try withFolder { folder, url in
       try FileManager.default.removeItem(at: url.appendingPathComponent("tls/authority.key"))
       #expect(try !folder.canIssue)
-      #expect(throws: CertificateError.self) { try folder.enrol("box") }
+      #expect(throws: CertificateError.self) { try folder.enrol("device") }
     }
   }
 
-  /// A server that enrols boxes and an operator's command keep one book.
+  /// A server that enrols devices and an operator's command keep one book.
   @Test func whoIssuesAtTheSameTimeLosesNoLine() throws {
     try withFolder { folder, _ in
       let key = try PrivateKey()
-      let request = try SigningRequest(name: "box", key: key)
+      let request = try SigningRequest(name: "device", key: key)
       DispatchQueue.concurrentPerform(iterations: 64) { number in
-        _ = try? folder.issue(request, name: "box-\(number)", days: 1)
+        _ = try? folder.issue(request, name: "device-\(number)", days: 1)
       }
       #expect(Set(try folder.issued(revoked: []).map(\.name)).count == 64)
     }

@@ -7,7 +7,7 @@ import Testing
   init() throws { authority = try Authority(creating: "test", days: 1).certificate }
 
   @Test func aCodeIsReadAsItWasPrinted() throws {
-    for name in ["box-1", "a.b.c", "x"] {
+    for name in ["device-1", "a.b.c", "x"] {
       let code = EnrolmentCode(name: name, authority: authority)
       #expect(EnrolmentCode(code.description) == code)
       #expect(code.pin == EnrolmentCode.pin(of: authority))
@@ -17,24 +17,26 @@ import Testing
 
   /// Codes are read from paper and over the phone.
   @Test func whatPeopleMakeOfItIsRead() throws {
-    let code = EnrolmentCode(name: "box", authority: authority)
+    let code = EnrolmentCode(name: "device", authority: authority)
     let body = code.secret + code.pin
     let spoken = body.lowercased().map { ["0": "o", "1": "l"][$0] ?? $0 }
-    #expect(EnrolmentCode("box." + String(spoken)) == code)
-    #expect(EnrolmentCode("box." + body.map { "\($0) " }.joined()) == code)
+    #expect(EnrolmentCode("device." + String(spoken)) == code)
+    #expect(EnrolmentCode("device." + body.map { "\($0) " }.joined()) == code)
   }
 
   /// Files end in a line's end, of Windows in two characters; mails and shells add blanks.
   @Test(arguments: ["CODE\n", "CODE\r\n", "\r\n \tCODE\t \r", "\u{FEFF}CODE\r\n\r\n", "\u{A0}CODE\u{2028}"])
   func blanksAndEndsOfLinesAroundItArePassedOver(around: String) throws {
-    let code = EnrolmentCode(name: "box", authority: authority)
+    let code = EnrolmentCode(name: "device", authority: authority)
     #expect(EnrolmentCode(around.replacing("CODE", with: code.description)) == code)
     // A mail breaks long lines.
     #expect(EnrolmentCode(code.description.replacing("-", with: "-\r\n")) == code)
   }
 
-  @Test(arguments: ["", "box", "box.", ".AAAA", "box.AAAA", "box." + String(repeating: "U", count: 42)])
-  func whatIsNoneIsRefused(text: String) { #expect(EnrolmentCode(text) == nil) }
+  @Test(arguments: [
+    "", "device", "device.", ".AAAA", "device.AAAA", "device." + String(repeating: "U", count: 42),
+  ])
+  func whatIsNoneIsRejected(text: String) { #expect(EnrolmentCode(text) == nil) }
 
   @Test func secretsDifferAndPinsTellAuthoritiesApart() throws {
     let codes = (0..<50).map { _ in EnrolmentCode(name: "a", authority: authority) }

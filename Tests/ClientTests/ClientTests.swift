@@ -33,7 +33,7 @@ import Wire
     }
   }
 
-  /// The server would refuse it, and not always be heard.
+  /// The server would reject it, and not always be heard.
   @Test func aClientWhoseCertificateHasEndedDoesNotConnect() async throws {
     let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
@@ -120,7 +120,7 @@ import Wire
     }
   }
 
-  @Test(arguments: [Goodbye.Reason.refused, .failed, .protocolError])
+  @Test(arguments: [Goodbye.Reason.rejected, .failed, .protocolError])
   func aClientThatIsTurnedAwayDoesNotComeBack(reason: Goodbye.Reason) async throws {
     try await withClient(Plan.tiny()) { server in
       let session = try await server.welcome()

@@ -31,14 +31,15 @@ import Wire
       let bad = Snapshot(good.stage, parts: parts)
       var assignment = Assignment(bad)
       assignment.codec = codec == .plain ? nil : codec
-      let refused = try await offer(session, bad, assignment)
-      #expect(!refused.loss.isFinite && refused.steps == 1 && refused.codec == nil && refused.monitors == nil)
-      #expect(refused.badNumber?.refusal == .notFinite)
+      let rejected = try await offer(session, bad, assignment)
+      #expect(
+        !rejected.loss.isFinite && rejected.steps == 1 && rejected.codec == nil && rejected.monitors == nil)
+      #expect(rejected.badNumber?.rejection == .notFinite)
       // Whoever asks for its bytes gets them.
-      #expect(Digest(of: try await session.collect(refused)) == refused.digest)
-      try await session.send(.acknowledgement(Acknowledgement(key: refused.key, refusal: .notFinite)))
+      #expect(Digest(of: try await session.collect(rejected)) == rejected.digest)
+      try await session.send(.acknowledgement(Acknowledgement(key: rejected.key, rejection: .notFinite)))
       let diverged = server.events.all.compactMap { event -> [Int]? in
-        if case .diverged(refused.key, let step, let steps) = event { [step, steps] } else { nil }
+        if case .diverged(rejected.key, let step, let steps) = event { [step, steps] } else { nil }
       }
       #expect(diverged == [[1, 3]])
       assignment = Assignment(good, round: 2)
@@ -57,9 +58,9 @@ import Wire
       let session = try await server.welcome()
       let snapshot = plan.snapshot()
       for round in 1...2 {
-        let refused = try await offer(session, snapshot, Assignment(snapshot, round: round))
-        #expect(refused.key.round == round && refused.badNumber?.refusal == .notFinite)
-        try await session.send(.acknowledgement(Acknowledgement(key: refused.key, refusal: .notFinite)))
+        let rejected = try await offer(session, snapshot, Assignment(snapshot, round: round))
+        #expect(rejected.key.round == round && rejected.badNumber?.rejection == .notFinite)
+        try await session.send(.acknowledgement(Acknowledgement(key: rejected.key, rejection: .notFinite)))
       }
       try await server.finish(session)
     }

@@ -17,7 +17,7 @@ import Testing
   }
 
   /// An update that did not count has left nothing out of what did.
-  @Test func aRefusedUpdateChangesNothing() async throws {
+  @Test func aRejectedUpdateChangesNothing() async throws {
     try await withTemporaryFolder { folder in
       let feedback = ErrorFeedback(folder)
       try feedback.propose(left, stage: 1)

@@ -42,12 +42,12 @@ import Wire
   }
 
   /// Numbers in an assignment that no sum can hold, and no clock.
-  @Test(arguments: ["two parts", "a difference", "the whole", "a deadline"])
+  @Test(arguments: ["two parts", "a difference", "a full delta", "a deadline"])
   func numbersThatNobodyCanMeanEndTheConnectionAlone(what: String) async throws {
     let plan = Plan.tiny()
-    var manners = Manners()
-    manners.bytesADay = ByteCount(bytes: 1 << 60)
-    try await withClient(plan, patience: .milliseconds(1), manners: manners) { server in
+    var limits = ResourceLimits()
+    limits.bytesADay = ByteCount(bytes: 1 << 60)
+    try await withClient(plan, patience: .milliseconds(1), limits: limits) { server in
       let session = try await server.welcome()
       var assignment = Assignment(plan.snapshot())
       let (huge, digest) = (1 << 62, assignment.parts[0].digest)
@@ -59,11 +59,11 @@ import Wire
           assignment.parts[index] = PartVersion(name: part.name, digest: part.digest, bytes: huge)
         }
       case "a difference":
-        let step = LayerWay.Step(from: other, digest: other, bytes: huge, codec: .int8)
-        assignment.ways = [LayerWay(to: digest, steps: [step, step])]
-      case "the whole":
-        let whole = LayerWay.Step(from: nil, digest: other, bytes: huge, codec: .int8)
-        assignment.ways = [LayerWay(to: digest, steps: [], whole: whole)]
+        let step = DeltaChain.Step(from: other, digest: other, bytes: huge, codec: .int8)
+        assignment.deltaChains = [DeltaChain(to: digest, steps: [step, step])]
+      case "a full delta":
+        let fullDelta = DeltaChain.Step(from: nil, digest: other, bytes: huge, codec: .int8)
+        assignment.deltaChains = [DeltaChain(to: digest, steps: [], fullDelta: fullDelta)]
       default: assignment.deadlineSeconds = 1e300
       }
       try await session.send(.assignment(assignment))

@@ -64,10 +64,10 @@ import Wire
     }
   }
 
-  /// A way of two steps from the first version of a layer to the third.
-  private func way(
+  /// A delta chain of two steps from the first version of a layer to the third.
+  private func deltaChain(
     _ plan: Plan, _ first: Snapshot, _ third: Data
-  ) throws -> (LayerWay, coded: [Digest: Data], part: Int) {
+  ) throws -> (DeltaChain, coded: [Digest: Data], part: Int) {
     let position = first.manifest.count - 1
     let part = first.stage.model.parts[position]
     let coding = UpdateCoding(.float32, part, of: first.stage.model)
@@ -79,10 +79,10 @@ import Wire
     ]
     let versions = [first.manifest[position].digest, Digest(of: middle.withUnsafeBytes { Data($0) })]
     let steps = zip(versions, codes).map {
-      LayerWay.Step(from: $0, digest: Digest(of: $1), bytes: $1.count, codec: .float32)
+      DeltaChain.Step(from: $0, digest: Digest(of: $1), bytes: $1.count, codec: .float32)
     }
     let coded = Dictionary(uniqueKeysWithValues: codes.map { (Digest(of: $0), $0) })
-    return (LayerWay(to: Digest(of: third), steps: steps), coded, position)
+    return (DeltaChain(to: Digest(of: third), steps: steps), coded, position)
   }
 
   private func third(_ first: Snapshot) -> Snapshot {
@@ -101,7 +101,7 @@ import Wire
       _ = try await round(first, 1, session)
       let last = third(first)
       let changed = last.manifest[last.manifest.count - 1]
-      let (way, coded, position) = try way(plan, first, last.data(changed.digest)!)
+      let (chain, coded, position) = try deltaChain(plan, first, last.data(changed.digest)!)
       if isDamaged {
         // The base is there, as long as it was, and is another.
         let file = layers(server).appendingPathComponent("\(first.manifest[position].digest)")
@@ -110,7 +110,7 @@ import Wire
         try bytes.write(to: file)
       }
       var assignment = Assignment(last, round: 2)
-      assignment.ways = [way]
+      assignment.deltaChains = [chain]
       try await session.send(.assignment(assignment))
       var fetched: [Digest] = []
       var message = try await session.hear()
@@ -123,7 +123,7 @@ import Wire
       }
       guard case .offer(let offer) = message else { throw Unexpected("\(message.name)") }
       #expect(offer.base == last.base)
-      #expect(fetched == way.steps.map(\.digest) + (isDamaged ? [changed.digest] : []))
+      #expect(fetched == chain.steps.map(\.digest) + (isDamaged ? [changed.digest] : []))
       let files = try FileManager.default.contentsOfDirectory(atPath: layers(server).path)
       #expect(Set(files) == Set(last.manifest.map(\.digest.description)), "no step stays behind")
       try await server.finish(session)

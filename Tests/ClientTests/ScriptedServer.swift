@@ -41,7 +41,7 @@ extension Assignment {
   }
 }
 
-/// The server's end of one connection, led by the test.
+/// The server's end of one connection, driven by the test.
 struct ScriptedSession {
   let connection: Connection
 
@@ -142,7 +142,7 @@ struct ScriptedServer {
 /// Runs `body` beside a client of eight images with a folder of its own.
 func withClient<Result>(
   _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = Unhurried.limit,
-  silence: Duration = Unhurried.limit, manners: Manners = Manners(),
+  silence: Duration = Unhurried.limit, limits: ResourceLimits = ResourceLimits(),
   _ body: (ScriptedServer) async throws -> Result
 ) async throws -> Result {
   try await withTemporaryFolder { folder in
@@ -151,7 +151,7 @@ func withClient<Result>(
     let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
-    (configuration.manners, configuration.silence) = (manners, silence)
+    (configuration.limits, configuration.silence) = (limits, silence)
     let server = ScriptedServer(
       plan, listener, events, Client(configuration, images: { _ in set }, observer: events.note))
     defer {

@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  @Test func refusesWhatIsNoPlan() async throws {
+  @Test func rejectsWhatIsNoPlan() async throws {
     try await withTemporaryFolder { folder in
       let missing = try await Command.run("fedsim", "account", folder.path("none.yaml"))
       #expect(missing.code == 2 && missing.output.isEmpty, "\(missing)")

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `fedclient check`: what it says of images, and what `--strict` refuses.
+/// `fedclient check`: what it says of images, and what `--strict` rejects.
 @Suite(.unhurried) struct CheckDataTests {
   /// A PNG of 2 x 2 white pixels, grey; and one that ends in the midst of its pixels.
   private static let image = Data(
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func aBrokenFileIsCountedAndNamedOrRefused() async throws {
+  @Test func aBrokenFileIsCountedAndNamedOrRejected() async throws {
     try await withTemporaryFolder { place in
       let images = try folder(place)
       let (broken, plan) = (images + "/dog/2.png", try place.plan())
@@ -96,11 +96,11 @@ import Testing
         ["fedclient", "check"], ["fedclient", "run", "--server", "127.0.0.1:1", "--name", "a"],
         ["fedsim", "run", plan, "--clients", "2", "--out", place.path("out")],
       ] {
-        let refused = try await Command(command[0], command.dropFirst() + data).outcome()
-        #expect(refused.code == 3 && refused.output.isEmpty && refused.lines.count == 1, "\(refused)")
+        let rejected = try await Command(command[0], command.dropFirst() + data).outcome()
+        #expect(rejected.code == 3 && rejected.output.isEmpty && rejected.lines.count == 1, "\(rejected)")
         #expect(
-          refused.errors.contains("1 broken file is refused: \(broken): "),
-          "\(refused)")
+          rejected.errors.contains("1 broken file is rejected: \(broken): "),
+          "\(rejected)")
       }
     }
   }

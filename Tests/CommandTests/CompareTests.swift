@@ -91,7 +91,7 @@ import Testing
     #expect(line.contains(option) && line.contains(word), "\(outcome.errors)")
   }
 
-  @Test func badInputIsRefusedBeforeAnythingRuns() async throws {
+  @Test func badInputIsRejectedBeforeAnythingRuns() async throws {
     try await withTemporaryFolder { folder in
       let out = folder.path("out")
       let few = try await Command("fedsim", try arguments(folder, "--clients=1")).outcome()

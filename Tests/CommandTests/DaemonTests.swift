@@ -148,7 +148,7 @@ import Wire
     }
   }
 
-  @Test func anotherPlanOnTheSameDatabaseIsRefused() async throws {
+  @Test func anotherPlanOnTheSameDatabaseIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder, rounds: 1)
       _ = try await listening(server)

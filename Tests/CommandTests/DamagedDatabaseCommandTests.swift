@@ -29,18 +29,18 @@ import Testing
     let line = try await server.errors.line(containing: "listening on ")
     let client = try await Command.run(
       "fedclient", "run", "--server", String(try #require(line.split(separator: " ").last)), "--name",
-      "box-1",
+      "device-1",
       "--data", "shapes:32", "--state", folder.path("state"), "--threads", "1")
     #expect(client.code == 0, "\(client)")
     #expect(try await server.outcome().code == 0)
     return database
   }
 
-  /// Each is shown or refused in a line, and what is shown of foreign text is text.
-  @Test func everyCommandAnswersOrRefuses() async throws {
+  /// Each is shown or rejected in a line, and what is shown of foreign text is text.
+  @Test func everyCommandAnswersOrRejects() async throws {
     try await withTemporaryFolder { folder in
       let database = try await makeDatabase(folder)
-      let changes: [(sql: String, isRefused: Bool?)] = [
+      let changes: [(sql: String, isRejected: Bool?)] = [
         ("UPDATE rounds SET loss = 1e30, seconds = 1e308, alignment = 3e38, effectiveRank = 3e38", false),
         (
           "UPDATE rounds SET loss = -9e999, waited = 9e999, probe = 5e-324, samples = 9223372036854775807",
@@ -64,7 +64,7 @@ import Testing
           let outcome = try await ask(command, copy, folder)
           let place = Comment(rawValue: "\(change.sql): \(command): \(outcome)")
           #expect(outcome.code == 0 || outcome.code == 7, place)
-          if let isRefused = change.isRefused { #expect((outcome.code == 7) == isRefused, place) }
+          if let isRejected = change.isRejected { #expect((outcome.code == 7) == isRejected, place) }
           #expect(outcome.lines.count == (outcome.code == 7 ? 1 : 0), place)
           #expect(outcome.code == 0 || outcome.output.isEmpty, place)
           #expect(!(outcome.output + outcome.errors).contains("\u{1B}"), place)
@@ -102,7 +102,7 @@ import Testing
   }
 
   /// In every half of the file that a copy which was broken off leaves.
-  @Test func aDatabaseThatIsCutOffIsRefused() async throws {
+  @Test func aDatabaseThatIsCutOffIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let database = try await makeDatabase(folder)
       let bytes = try Data(contentsOf: URL(fileURLWithPath: database))

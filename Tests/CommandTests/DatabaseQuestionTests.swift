@@ -85,7 +85,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let plan = try folder.plan()
       let text = try String(contentsOfFile: plan, encoding: .utf8).replacing(
-        "quorum: 2", with: "quorum: 2, deadline: 200ms, patience: 400ms, attempts: 2")
+        "quorum: 2", with: "quorum: 2, deadline: 200ms, timeout: 400ms, attempts: 2")
       try Data(text.utf8).write(to: URL(fileURLWithPath: plan))
       let database = folder.path("strata.sqlite")
       let server = try await Command.run(

@@ -31,7 +31,7 @@ import Testing
     try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Double])
   }
 
-  private func expectRefusal(
+  private func expectRejection(
     _ outcome: Command.Outcome, _ texts: String..., at location: SourceLocation = #_sourceLocation
   ) {
     #expect(outcome.code == 3, "\(outcome)", sourceLocation: location)
@@ -73,16 +73,16 @@ import Testing
     }
   }
 
-  @Test func aFileThatIsNoEncoderIsRefused() async throws {
+  @Test func aFileThatIsNoEncoderIsRejected() async throws {
     try await withRun { encoder, folder in
-      expectRefusal(try await evaluate(folder.path("none")), folder.path("none"), "no such file")
-      expectRefusal(try await evaluate(folder.path), folder.path)
-      expectRefusal(try await evaluate(folder.path("out/summary.json")), "out/summary.json: ")
+      expectRejection(try await evaluate(folder.path("none")), folder.path("none"), "no such file")
+      expectRejection(try await evaluate(folder.path), folder.path)
+      expectRejection(try await evaluate(folder.path("out/summary.json")), "out/summary.json: ")
       let data = try Data(contentsOf: URL(fileURLWithPath: encoder))
       let cut = folder.appendingPathComponent("cut")
       try data.dropLast(100).write(to: cut)
-      expectRefusal(try await evaluate(cut.path), "\(cut.path): ", "it is cut off: ")
-      expectRefusal(try await evaluate(encoder, "--heads", "4"), encoder, "heads is 3", "not 4")
+      expectRejection(try await evaluate(cut.path), "\(cut.path): ", "it is cut off: ")
+      expectRejection(try await evaluate(encoder, "--heads", "4"), encoder, "heads is 3", "not 4")
     }
   }
 
@@ -90,7 +90,7 @@ import Testing
   @Test(arguments: [
     (Float.nan, "blocks.0.mlp.fc1.weight holds what is not a finite number"), (3e38, "diverged"),
   ])
-  func anEncoderThatDivergedIsRefused(weight: Float, reason: String) async throws {
+  func anEncoderThatDivergedIsRejected(weight: Float, reason: String) async throws {
     try await withRun { encoder, folder in
       let data = try Data(contentsOf: URL(fileURLWithPath: encoder))
       let file = try Safetensors(parsing: data)
@@ -106,7 +106,7 @@ import Testing
         let outcome = try await Command(
           "fedsim", ["evaluate", path, "--train", "shapes:64", "--test", "shapes:50"] + more
         ).outcome()
-        expectRefusal(outcome, "\(path): ", reason)
+        expectRejection(outcome, "\(path): ", reason)
       }
     }
   }
@@ -117,12 +117,12 @@ import Testing
       file.metadata = [:]
       let other = folder.appendingPathComponent("other.safetensors")
       try file.encoded().write(to: other)
-      expectRefusal(
+      expectRejection(
         try await evaluate(other.path), other.path, "strata.encoder is missing",
         "give --image, --patch, --heads")
-      expectRefusal(
+      expectRejection(
         try await evaluate(other.path, "--image", "16", "--heads", "3"), "strata.encoder", "give --patch")
-      expectRefusal(
+      expectRejection(
         try await evaluate(other.path, "--image", "16", "--heads", "3", "--patch", "8"),
         "patches are 4 x 4 by its tensors, not 8 x 8")
       let given = try await evaluate(
@@ -137,14 +137,14 @@ import Testing
     }
   }
 
-  @Test func imagesThatCannotBeReadAreRefused() async throws {
+  @Test func imagesThatCannotBeReadAreRejected() async throws {
     try await withRun { encoder, folder in
       let none = folder.path("none")
       for (train, test, text) in [
         ("pictures:1", "shapes:50", "'pictures:1'"), ("shapes:64", "cifar10:\(none)", none),
       ] {
         let outcome = try await Command.run("fedsim", "evaluate", encoder, "--train", train, "--test", test)
-        expectRefusal(outcome)
+        expectRejection(outcome)
         #expect(outcome.errors.contains(text), "\(outcome)")
       }
     }

@@ -53,8 +53,8 @@ import Wire
       for word in ["local.learningRate", "method.temperature", "round.normLimit"] {
         #expect(last.contains(word), "\(last)")
       }
-      let refused = /the update of client-[01] is refused, it holds a number that is not finite/
-      #expect(outcome.errors.contains(refused), "\(outcome.errors)")
+      let rejected = /the update of client-[01] is rejected, it holds a number that is not finite/
+      #expect(outcome.errors.contains(rejected), "\(outcome.errors)")
     }
   }
 
@@ -170,10 +170,11 @@ import Wire
       ["fedserver", "run", "PLAN", "--http", "8080", "--database", "DB"], "--http: '8080': ", "127.0.0.1:8080"
     ),
     (
-      ["fedclient", "run", "--server", "box", "--name", "a", "--data", "shapes:16"], "--server: 'box': ",
+      ["fedclient", "run", "--server", "device", "--name", "a", "--data", "shapes:16"],
+      "--server: 'device': ",
       ":7400"
     ),
-    (["fedclient", "enroll", "--server", "box", "CODE"], "--server: 'box': ", ":7400"),
+    (["fedclient", "enroll", "--server", "device", "CODE"], "--server: 'device': ", ":7400"),
   ])
   func anAddressThatIsNone(words: [String], problem: String, example: String) async throws {
     try await withTemporaryFolder { folder in
@@ -277,7 +278,7 @@ import Wire
         ])
       let connection = try await listener.accept(limit: 4096)
       _ = try await connection.receive()
-      try await connection.send(.goodbye(.init(.refused, "not today")))
+      try await connection.send(.goodbye(.init(.rejected, "not today")))
       let outcome = try await client.outcome()
       #expect(outcome.code == 6, "\(outcome)")
       let line = try #require(outcome.lines.last)

@@ -69,8 +69,8 @@ import Testing
         try Command(
           "fedclient",
           [
-            "run", "--server", address, "--name", "box-\(number)", "--data", "shapes:32", "--state",
-            folder.path("box-\(number)"), "--threads", "1",
+            "run", "--server", address, "--name", "device-\(number)", "--data", "shapes:32", "--state",
+            folder.path("device-\(number)"), "--threads", "1",
           ])
       }
       _ = try await server.errors.line(containing: "stage 1 round 1 is committed")

@@ -97,7 +97,7 @@ import Testing
   @Test func thePlanToleratesMissingDevices() async throws {
     try await withTemporaryFolder { folder in
       for (count, quorum) in [(0, 3), (1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (8, 6), (12, 9)] {
-        let names = (0..<count).flatMap { ["--client", "box-\($0)"] }
+        let names = (0..<count).flatMap { ["--client", "device-\($0)"] }
         let made = try await Command("fedserver", ["init", folder.path("\(count)")] + names).outcome()
         #expect(made.code == 0, "\(made)")
         let plan = try Plan(yaml: text(folder.path("\(count)/plan.yaml")), file: "plan.yaml")
@@ -158,7 +158,7 @@ import Testing
       let before = try FileManager.default.attributesOfItem(atPath: first)[.systemFileNumber] as? Int
       let made = try await Command.run("fedserver", "init", first)
       #expect(made.code == 0, "an empty folder will do")
-      #expect(made.output.contains("(with the box's name for NAME)"), "\(made)")
+      #expect(made.output.contains("(with the device's name for NAME)"), "\(made)")
       let after = try FileManager.default.attributesOfItem(atPath: first)[.systemFileNumber] as? Int
       #expect(before == after, "somebody may be in it")
       let key = try text("\(first)/tls/authority.key")
@@ -166,9 +166,9 @@ import Testing
         (first, "not empty"), ("\(first)/plan.yaml", "no folder"), (folder.path("a/b"), "no folder"),
         ("/proc/first", ": No such file or directory"),
       ] {
-        let refused = try await Command.run("fedserver", "init", path)
-        #expect(refused.code == 7 && refused.lines.count == 1 && refused.output.isEmpty, "\(refused)")
-        #expect(refused.errors.contains(path) && refused.errors.contains(problem), "\(refused)")
+        let rejected = try await Command.run("fedserver", "init", path)
+        #expect(rejected.code == 7 && rejected.lines.count == 1 && rejected.output.isEmpty, "\(rejected)")
+        #expect(rejected.errors.contains(path) && rejected.errors.contains(problem), "\(rejected)")
       }
       #expect(try text("\(first)/tls/authority.key") == key)
       // A name longer than a certificate's may be fails in the middle.

@@ -19,7 +19,7 @@ import Testing
       ["fedserver", "run"],
       [
         "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
-        "--insecure", "--strangers <n>", "--http <address>", "--probe-data <spec>",
+        "--insecure", "--max-unauthenticated <n>", "--http <address>", "--probe-data <spec>",
         "--probe-test-data <spec>", "--probe-every <rounds>",
       ]
     ),

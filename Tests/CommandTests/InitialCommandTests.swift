@@ -37,7 +37,7 @@ import Testing
   @Test func aFileThatCannotBeUsedHasOneLine() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan(extra: "initial: start.safetensors")
-      func expectRefusal(_ text: String) async throws {
+      func expectRejection(_ text: String) async throws {
         let server = try await Command.run(
           "fedserver", "run", plan, "--listen", "127.0.0.1:0", "--database", folder.path("db"))
         let simulation = try await run(plan, folder, out: "out")
@@ -50,16 +50,16 @@ import Testing
           #expect(line.contains(text), "\(line)")
         }
       }
-      try await expectRefusal("there is no such file")
+      try await expectRejection("there is no such file")
       var file = Safetensors()
       file.add("norm.weight", .init(shape: [8], values: .init(repeating: 1, count: 8)))
       try file.encoded().write(to: folder.appendingPathComponent("start.safetensors"))
-      try await expectRefusal("norm.weight is [8], where this encoder has [24]")
+      try await expectRejection("norm.weight is [8], where this encoder has [24]")
       try Data("This is no encoder, but a text.".utf8).write(
         to: folder.appendingPathComponent("start.safetensors"))
-      try await expectRefusal("it is no safetensors file")
+      try await expectRejection("it is no safetensors file")
       try Data(count: 3).write(to: folder.appendingPathComponent("start.safetensors"))
-      try await expectRefusal("3 bytes are no safetensors file")
+      try await expectRejection("3 bytes are no safetensors file")
     }
   }
 }

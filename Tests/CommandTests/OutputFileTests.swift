@@ -5,7 +5,7 @@ import Testing
 
 /// Where a command may write its file, and what stays as it is.
 @Suite(.unhurried) struct OutputFileTests {
-  private func refusal(_ path: String, notIn database: String? = nil) -> String? {
+  private func rejection(_ path: String, notIn database: String? = nil) -> String? {
     do throws(CommandFailure) {
       _ = try OutputFile(path, notIn: database)
       return nil
@@ -54,10 +54,10 @@ import Testing
         ("target/out", "Not a directory"),
       ] {
         let path = name.isEmpty ? folder.path + "/" : folder.path(name)
-        #expect(refusal(path)?.hasPrefix("\(path): \(problem)") == true, "\(refusal(path) ?? "taken")")
+        #expect(rejection(path)?.hasPrefix("\(path): \(problem)") == true, "\(rejection(path) ?? "taken")")
       }
-      #expect(refusal("/dev/null") == "/dev/null: it is there, and is no regular file")
-      #expect(refusal(folder.path) == "\(folder.path): it is there, and is no regular file")
+      #expect(rejection("/dev/null") == "/dev/null: it is there, and is no regular file")
+      #expect(rejection(folder.path) == "\(folder.path): it is there, and is no regular file")
     }
   }
 
@@ -75,16 +75,17 @@ import Testing
         "strata.sqlite-spool/update", "../\(folder.lastPathComponent)/strata.sqlite-wal",
       ] {
         for given in [database, folder.path("link")] {
-          let problem = refusal("\(folder.path)/\(name)", notIn: given)
+          let problem = rejection("\(folder.path)/\(name)", notIn: given)
           #expect(
             problem?.hasSuffix("it belongs to the database \(given), which would be lost") == true, "\(name)")
         }
       }
-      #expect(refusal(folder.path("report.html"), notIn: database) == nil)
+      #expect(rejection(folder.path("report.html"), notIn: database) == nil)
       // Somebody else's is none of the command's business, and is still no file to lose.
       try Data("SQLite format 3\0 and more".utf8).write(to: folder.appendingPathComponent("other"))
       #expect(
-        refusal(folder.path("other")) == "\(folder.path("other")): a database is there, and is not replaced")
+        rejection(folder.path("other")) == "\(folder.path("other")): a database is there, and is not replaced"
+      )
     }
   }
 }

@@ -21,8 +21,8 @@ import Wire
         return try Command(
           "fedclient",
           [
-            "run", "--server", address, "--name", "box-\(who)", "--data", "shapes:32", "--state",
-            folder.path("box-\(who)"), "--threads", "1", "--patience", Unhurried.patience,
+            "run", "--server", address, "--name", "device-\(who)", "--data", "shapes:32", "--state",
+            folder.path("device-\(who)"), "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
       var running = [try start(0, "\(Endpoint.ownHost()):0")]
@@ -57,7 +57,7 @@ import Wire
     #expect(committed == expected.filter(Set(committed).contains), "seed \(seed)")
     for who in [1, 2] {
       let trained = logs[who].matches(of: /(stage [^:]*): trained on/).map { String($0.1) }
-      #expect(Set(trained).count == trained.count, "box-\(who) trained twice for a round, seed \(seed)")
+      #expect(Set(trained).count == trained.count, "device-\(who) trained twice for a round, seed \(seed)")
     }
     for log in logs { #expect(!log.contains("Fatal error"), "seed \(seed)") }
   }

@@ -58,14 +58,14 @@ import Wire
     }
   }
 
-  /// A server that is away does not hold up a box that starts.
+  /// A server that is away does not hold up a device that starts.
   @Test func aClientIsReadyWithoutItsServer() async throws {
     try await withTemporaryFolder { folder in
       let manager = try Manager(folder)
       let client = try Command(
         "fedclient",
         [
-          "run", "--server", "\(try await Endpoint.closed())", "--name", "box", "--data", "shapes:16",
+          "run", "--server", "\(try await Endpoint.closed())", "--name", "device", "--data", "shapes:16",
           "--state",
           folder.path("state"), "--patience", Unhurried.patience,
         ], environment: ["NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "100000"])

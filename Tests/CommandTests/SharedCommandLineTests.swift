@@ -80,7 +80,7 @@ import Testing
       for words in [["authority"], ["server", "coordinator.example"]] {
         #expect(try await Command("fedserver", ["certificate"] + words + tls).outcome().code == 0)
       }
-      for name in ["box-0", "box-1"] {
+      for name in ["device-0", "device-1"] {
         let made = ["certificate", "client", name, "--out", folder.path("clients/\(name)")] + tls
         #expect(try await Command("fedserver", made).outcome().code == 0)
       }
@@ -89,14 +89,14 @@ import Testing
         try Command(
           "fedclient",
           [
-            "run", "--server", address, "--name", "box", "--data", "shapes:64", "--state",
+            "run", "--server", address, "--name", "device", "--data", "shapes:64", "--state",
             folder.path("states"),
             "--threads", "1", "--partition", "auto", "--tls", folder.path(certificates),
           ], environment: ["PMI_RANK": "\(index)", "PMI_SIZE": "\(count)"])
       }
-      let stranger = try await start(2, "clients", of: 3).outcome()
-      #expect(stranger.code == 7, "\(stranger)")
-      #expect(stranger.lines.last?.contains("clients/box-2/") == true, "\(stranger)")
+      let outsider = try await start(2, "clients", of: 3).outcome()
+      #expect(outsider.code == 7, "\(outsider)")
+      #expect(outsider.lines.last?.contains("clients/device-2/") == true, "\(outsider)")
       let clients = try [start(0, "clients"), start(1, "clients")]
       for client in clients { #expect(try await client.outcome().code == 0) }
       #expect(try await server.outcome().code == 0)

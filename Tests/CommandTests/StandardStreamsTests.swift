@@ -75,7 +75,7 @@ import Testing
           5, "fedclient",
           [
             "enroll", "--server", "127.0.0.1:1", "--state", folder.path("state"),
-            "box.000000-000000-000000-000000-000000-000000-000000",
+            "device.000000-000000-000000-000000-000000-000000-000000",
           ]
         ),
         (7, "fedserver", ["rounds", "--database", missing]),

@@ -37,7 +37,8 @@ import Testing
       let third = try Command("fedclient", run(state))
       _ = try await third.errors.line(containing: "disconnected")
       third.terminate()
-      #expect(try await third.outcome().code == 0)
+      let outcome = try await third.outcome()
+      #expect(outcome.code == 0, "\(outcome)")
     }
   }
 
@@ -80,7 +81,7 @@ import Testing
     }
   }
 
-  /// Not that this box has to enroll.
+  /// Not that this device has to enroll.
   @Test func aCertificateThatCannotBeLookedAtIsNamed() async throws {
     try await withTemporaryFolder { folder in
       let own = folder.path("state/tls")

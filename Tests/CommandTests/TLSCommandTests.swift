@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// What the box alone can know to be wrong, and a server that it could not reach afterwards.
+  /// What the device alone can know to be wrong, and a server that it could not reach afterwards.
   @Test func aCodeOutlivesAnEnrolmentThatCouldNotBeKept() async throws {
     try await withTemporaryFolder { folder in
       #expect(try await server(folder, "certificate", "authority").code == 0)

@@ -50,9 +50,9 @@ import Wire
       let rounds = try await Command.run("fedserver", "rounds", "--database", database)
       #expect(rounds.code == 0 && rounds.output.split(separator: "\n").count == 5, "\(rounds)")
       let listed = try await Command.run("fedserver", "clients", "--database", database, "--json")
-      let boxes = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
-      #expect(boxes?.map { $0["name"] as? String } == ["one", "two"], "\(listed)")
-      #expect(boxes?.allSatisfy { $0["admitted"] as? Int == 4 } == true, "\(listed)")
+      let devices = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
+      #expect(devices?.map { $0["name"] as? String } == ["one", "two"], "\(listed)")
+      #expect(devices?.allSatisfy { $0["admitted"] as? Int == 4 } == true, "\(listed)")
       let report = folder.path("report.html")
       let written = try await Command.run(
         "fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", report)

@@ -29,7 +29,7 @@ import Testing
     #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
   }
 
-  @Test func tooFewImagesAreRefused() throws {
+  @Test func tooFewImagesAreRejected() throws {
     let few = set.prefix(9)
     for partition in Self.partitions {
       let error = #expect(throws: DatasetError.self) { try partition.split(few, clients: 5, seed: 1) }

@@ -27,7 +27,7 @@ import Testing
     #expect(four.map { Set($0.map { labels[$0] }).count }.sorted() == [1, 2])
   }
 
-  @Test func moreShardsThanImagesAreRefused() {
+  @Test func moreShardsThanImagesAreRejected() {
     let error = #expect(throws: DatasetError.self) {
       try Partition.shards(perClient: 300).split(set, clients: 10, seed: 1)
     }

@@ -10,7 +10,7 @@ import Testing
   }
 
   @Test(arguments: ["", "1", "/", "4/4", "-1/4", "0/0", "0/10001", "1/2/3", "a/2", "1/b", "1 / 2"])
-  func refusesWhatIsNone(text: String) {
+  func rejectsWhatIsNone(text: String) {
     #expect(Share(parsing: text) == nil)
   }
 

@@ -125,7 +125,7 @@ import Testing
   }
 
   /// Nothing is allocated for a file that cannot be.
-  @Test func moreThanAFileHoldsIsRefused() {
+  @Test func moreThanAFileHoldsIsRejected() {
     let error = ExportError.tooLarge(bytes: 1 << 32)
     #expect(error.description.contains("4294967296 bytes") && error.description.contains("2 GiB"))
   }

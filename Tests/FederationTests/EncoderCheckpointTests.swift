@@ -38,7 +38,7 @@ import Testing
     return try new.encoded()
   }
 
-  private func refusal(
+  private func rejection(
     of data: Data, _ hints: EncoderCheckpoint.Hints = .init(), at location: SourceLocation = #_sourceLocation
   ) -> CheckpointError? {
     let error = #expect(throws: CheckpointError.self, sourceLocation: location) {
@@ -88,9 +88,9 @@ import Testing
     let read = try EncoderCheckpoint(parsing: data, .init(image: 8, patch: 4, heads: 2))
     #expect(read.configuration == Self.vit)
     #expect(read.mean == AugmentationSettings().mean && read.deviation == AugmentationSettings().deviation)
-    #expect(refusal(of: data)?.missing == ["image", "patch", "heads"])
-    #expect(refusal(of: data, .init(patch: 4))?.missing == ["image", "heads"])
-    #expect(refusal(of: data)?.description.contains("strata.encoder") == true)
+    #expect(rejection(of: data)?.missing == ["image", "patch", "heads"])
+    #expect(rejection(of: data, .init(patch: 4))?.missing == ["image", "heads"])
+    #expect(rejection(of: data)?.description.contains("strata.encoder") == true)
     for (hints, text) in [
       (.init(image: 12, patch: 4, heads: 2), "pos_embed is [1, 5, 8], where this encoder has [1, 10, 8]"),
       (.init(image: 9, patch: 4, heads: 2), "does not divide"),
@@ -98,7 +98,7 @@ import Testing
       (.init(image: 8, patch: 4, heads: 3), "heads"), (.init(image: 8, patch: 4, heads: 0), "heads"),
       (.init(image: 8, patch: -4, heads: 2), "patch"), (.init(image: .max, patch: 4, heads: 2), "image"),
     ] as [(EncoderCheckpoint.Hints, String)] {
-      let error = refusal(of: data, hints)
+      let error = rejection(of: data, hints)
       #expect(error?.description.contains(text) == true, "\(error?.description ?? "")")
       #expect(error?.missing == [])
     }
@@ -108,52 +108,52 @@ import Testing
     let data = try Self.sample().encoded()
     #expect(
       try EncoderCheckpoint(parsing: data, .init(image: 8, heads: 2)).configuration == Self.vit)
-    #expect(refusal(of: data, .init(heads: 4))?.description == "heads is 2 by its metadata, not 4")
+    #expect(rejection(of: data, .init(heads: 4))?.description == "heads is 2 by its metadata, not 4")
   }
 
   @Test func everyTensorMustBeThereInItsShape() throws {
     for entry in Self.sample().layout.entries {
-      let missing = refusal(of: try file { $1[entry.name] = nil })
+      let missing = rejection(of: try file { $1[entry.name] = nil })
       #expect(missing?.description == "\(entry.name) is missing")
       let shape = entry.shape + [2]
       let values = [Float](repeating: 0, count: shape.reduce(1, *))
-      let reshaped = refusal(of: try file { $1[entry.name] = .init(shape: shape, values: values) })
+      let reshaped = rejection(of: try file { $1[entry.name] = .init(shape: shape, values: values) })
       #expect(
         reshaped?.description == "\(entry.name) is \(shape), where this encoder has \(entry.shape)")
     }
     let hints = EncoderCheckpoint.Hints(image: 8, patch: 4, heads: 2)
     for name in ["cls_token", "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "blocks.1.norm1.weight"] {
-      let missing = refusal(of: try file { ($0, $1[name]) = ([:], nil) }, hints)
+      let missing = rejection(of: try file { ($0, $1[name]) = ([:], nil) }, hints)
       #expect(missing?.description.hasPrefix("\(name) is missing") == true)
       let flat = Safetensors.Tensor(shape: [1], values: [1])
-      _ = refusal(of: try file { ($0, $1[name]) = ([:], flat) }, hints)
+      _ = rejection(of: try file { ($0, $1[name]) = ([:], flat) }, hints)
     }
     let far = try file { ($0, $1["blocks.99999999999999999999.x"]) = ([:], .init(shape: [], values: [1])) }
-    #expect(refusal(of: far, hints)?.description.contains("no place for") == true)
+    #expect(rejection(of: far, hints)?.description.contains("no place for") == true)
     let high = try file { ($0, $1["blocks.9223372036854775807.x"]) = ([:], .init(shape: [], values: [1])) }
-    #expect(refusal(of: high, hints)?.description.contains("encoder.depth") == true)
+    #expect(rejection(of: high, hints)?.description.contains("encoder.depth") == true)
     let uneven = Safetensors.Tensor(shape: [25, 8], values: .init(repeating: 0, count: 200))
-    let error = refusal(of: try file { ($0, $1["blocks.0.mlp.fc1.weight"]) = ([:], uneven) }, hints)
+    let error = rejection(of: try file { ($0, $1["blocks.0.mlp.fc1.weight"]) = ([:], uneven) }, hints)
     #expect(error?.description.contains("multiple of the width, 8") == true)
   }
 
   /// Leaving out what the file computes with would give figures of another encoder.
-  @Test func aTensorTooManyIsRefused() throws {
+  @Test func aTensorTooManyIsRejected() throws {
     for name in ["blocks.0.ls1.gamma", "blocks.3.norm1.weight", "reg_token", "a\nb"] {
-      let error = refusal(of: try file { $1[name] = .init(shape: [1], values: [1]) })
+      let error = rejection(of: try file { $1[name] = .init(shape: [1], values: [1]) })
       #expect(error?.description.contains("no place for") == true, "\(name)")
     }
   }
 
   @Test(arguments: [Float.nan, .infinity]) func numbersMustBeFinite(value: Float) throws {
     let data = try file { $1["norm.bias"] = .init(shape: [8], values: [1, 2, value, 0, 0, 0, 0, 0]) }
-    #expect(refusal(of: data)?.description == "norm.bias holds what is not a finite number")
+    #expect(rejection(of: data)?.description == "norm.bias holds what is not a finite number")
   }
 
-  @Test func everyTruncationIsRefused() throws {
+  @Test func everyTruncationIsRejected() throws {
     let data = try Self.sample().encoded()
-    for count in stride(from: 0, to: data.count, by: 97) { _ = refusal(of: data.prefix(count)) }
-    _ = refusal(of: data.dropLast())
+    for count in stride(from: 0, to: data.count, by: 97) { _ = rejection(of: data.prefix(count)) }
+    _ = rejection(of: data.dropLast())
   }
 
   /// Whatever the metadata say, nothing is made of it before it is checked.
@@ -178,7 +178,7 @@ import Testing
       ("encoder", encoder.replacing(#""channels":1"#, with: #""channels":2"#), "encoder.channels"),
       ("encoder", encoder.replacing("vit", with: "resnet"), "conv1.weight is missing"),
     ] as [(String, String?, String)] {
-      let error = refusal(of: try file { metadata, _ in metadata["strata.\(key)"] = text })
+      let error = rejection(of: try file { metadata, _ in metadata["strata.\(key)"] = text })
       #expect(error?.description.contains(problem) == true, "\(text ?? key): \(error?.description ?? "")")
     }
     #expect(

@@ -39,7 +39,7 @@ import Testing
     return try file.encoded()
   }
 
-  private func refusal(_ data: Data, of encoder: EncoderConfiguration = vit) -> String {
+  private func rejection(_ data: Data, of encoder: EncoderConfiguration = vit) -> String {
     let error = #expect(throws: CheckpointError.self) { try InitialWeights(parsing: data, for: encoder) }
     #expect(error?.description.contains(where: \.isNewline) == false)
     return error?.description ?? ""
@@ -80,13 +80,13 @@ import Testing
     let data = try file { _, tensors in
       tensors["blocks.1.mlp.fc1.bias"] = .init(shape: [25], values: .init(repeating: 0, count: 25))
     }
-    #expect(refusal(data) == "blocks.1.mlp.fc1.bias is [25], where this encoder has [24]")
+    #expect(rejection(data) == "blocks.1.mlp.fc1.bias is [25], where this encoder has [24]")
   }
 
-  @Test func aPartInPiecesIsRefused() throws {
+  @Test func aPartInPiecesIsRejected() throws {
     let data = try file { $1["blocks.1.attn.qkv.bias"] = nil }
-    #expect(refusal(data) == "blocks.1.attn.qkv.bias is missing, while others of blocks.1 are there")
-    #expect(refusal(try file { $1["cls_token"] = nil }).hasPrefix("cls_token is missing"))
+    #expect(rejection(data) == "blocks.1.attn.qkv.bias is missing, while others of blocks.1 are there")
+    #expect(rejection(try file { $1["cls_token"] = nil }).hasPrefix("cls_token is missing"))
   }
 
   /// What classifies, what lies above the last block, and a file's own description of less.
@@ -117,34 +117,35 @@ import Testing
   @Test func countsOfBatchesAreLeftOut() throws {
     let text = #"{"bn1.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}"#
     let header = withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Data($0) } + Data(text.utf8)
-    #expect(refusal(header + Data(count: 8), of: Self.resnet).hasPrefix("none of its tensors"))
+    #expect(rejection(header + Data(count: 8), of: Self.resnet).hasPrefix("none of its tensors"))
     let head = header.count + 8
     #expect(throws: Safetensors.FormatError.self) { try Safetensors(parsing: header + Data(count: head)) }
   }
 
-  @Test func aTensorThatWouldBeMissedIsRefused() throws {
+  @Test func aTensorThatWouldBeMissedIsRejected() throws {
     let one = Safetensors.Tensor(shape: [1], values: [1])
     for name in ["blocks.0.ls1.gamma", "reg_token", "norm_pre.weight", "a\nb"] {
-      #expect(refusal(try file { $1[name] = one }).contains("no place for"), "\(name)")
+      #expect(rejection(try file { $1[name] = one }).contains("no place for"), "\(name)")
     }
   }
 
   @Test func otherHeadsAreAnotherEncoder() throws {
     var other = Self.vit
     other.vit.heads = 4
-    #expect(refusal(try file(), of: other) == "heads is 2 by its metadata, where this encoder has 4")
-    #expect(refusal(try file { metadata, _ in metadata["strata.encoder"] = "{" }).contains("strata.encoder"))
+    #expect(rejection(try file(), of: other) == "heads is 2 by its metadata, where this encoder has 4")
+    #expect(
+      rejection(try file { metadata, _ in metadata["strata.encoder"] = "{" }).contains("strata.encoder"))
   }
 
   @Test func numbersMustBeFinite() throws {
     let data = try file { $1["norm.bias"] = .init(shape: [8], values: [1, 2, .nan, 0, 0, 0, 0, 0]) }
-    #expect(refusal(data) == "norm.bias holds what is not a finite number")
+    #expect(rejection(data) == "norm.bias holds what is not a finite number")
   }
 
-  @Test func whatHoldsNothingIsRefused() throws {
-    #expect(refusal(try file { $1 = [:] }).hasPrefix("none of its tensors"))
-    #expect(refusal(Data("what?".utf8)).contains("no safetensors file"))
+  @Test func whatHoldsNothingIsRejected() throws {
+    #expect(rejection(try file { $1 = [:] }).hasPrefix("none of its tensors"))
+    #expect(rejection(Data("what?".utf8)).contains("no safetensors file"))
     let whole = try file()
-    for count in stride(from: 0, to: whole.count, by: 97) { _ = refusal(whole.prefix(count)) }
+    for count in stride(from: 0, to: whole.count, by: 97) { _ = rejection(whole.prefix(count)) }
   }
 }

@@ -63,8 +63,8 @@ import Wire
     }
   }
 
-  private func refusal(_ message: Message) -> String? {
-    if case .goodbye(let goodbye) = message, goodbye.reason == .refused { goodbye.detail } else { nil }
+  private func rejection(_ message: Message) -> String? {
+    if case .goodbye(let goodbye) = message, goodbye.reason == .rejected { goodbye.detail } else { nil }
   }
 
   @Test func aNameIsItsCertificatesAndNobodyElses() async throws {
@@ -72,8 +72,8 @@ import Wire
       let one = try guarded.certify("one")
       let (welcome, answer) = try await guarded.greet("one", as: one)
       guard case .welcome = answer else { throw Unexpected("\(answer.name)") }
-      let (other, refused) = try await guarded.greet("two", as: one)
-      #expect(refusal(refused)?.contains("is that of one, not of two") == true)
+      let (other, rejected) = try await guarded.greet("two", as: one)
+      #expect(rejection(rejected)?.contains("is that of one, not of two") == true)
       await welcome.close()
       await other.close()
     }
@@ -86,7 +86,7 @@ import Wire
         to: guarded.server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: pin, host: "127.0.0.1")
       )
       try await connection.send(.hello(Hello(name: "one", software: "test")))
-      #expect(refusal(try await connection.receive())?.contains("no certificate") == true)
+      #expect(rejection(try await connection.receive())?.contains("no certificate") == true)
       await connection.close()
     }
   }
@@ -101,12 +101,12 @@ import Wire
       guard case .goodbye(let goodbye) = try await connection.receive() else {
         throw Unexpected("no goodbye")
       }
-      #expect(goodbye.reason == .refused && goodbye.detail == "the certificate is revoked")
+      #expect(goodbye.reason == .rejected && goodbye.detail == "the certificate is revoked")
       await connection.close()
       let (again, answer) = try await guarded.greet("one", as: one)
-      #expect(refusal(answer) == "the certificate is revoked" || answer == .goodbye(goodbye))
+      #expect(rejection(answer) == "the certificate is revoked" || answer == .goodbye(goodbye))
       await again.close()
-      // A new certificate lets the same box in.
+      // A new certificate lets the same device in.
       let (back, welcome) = try await guarded.greet("one", as: try guarded.certify("one"))
       guard case .welcome = welcome else { throw Unexpected("\(welcome)") }
       await back.close()
@@ -136,8 +136,8 @@ import Wire
         guard case .goodbye(let goodbye) = answer else { throw Unexpected(answer.name) }
         #expect(goodbye.reason == .stopping && goodbye.detail.contains("cannot tell"), "\(goodbye)")
       }
-      let code = try guarded.folder.enrol("box")
-      #expect(refusal(try await guarded.use(code))?.contains("cannot tell") == true)
+      let code = try guarded.folder.enrol("device")
+      #expect(rejection(try await guarded.use(code))?.contains("cannot tell") == true)
       let reasons = guarded.events.all.compactMap { event -> String? in
         if case .revocationsUnknown(let reason?) = event { reason } else { nil }
       }
@@ -173,15 +173,15 @@ import Wire
       let one = try guarded.certify("one")
       let backup = try Data(contentsOf: guarded.revoked)
       #expect(try guarded.folder.revoke("one").certificates == 1)
-      func isRefused(_ server: Guarded) async throws -> Bool {
+      func isRejected(_ server: Guarded) async throws -> Bool {
         let (connection, answer) = try await server.greet("one", as: one)
         await connection.close()
-        return refusal(answer) == "the certificate is revoked"
+        return rejection(answer) == "the certificate is revoked"
       }
-      #expect(try await isRefused(guarded))
+      #expect(try await isRejected(guarded))
       // While the server runs, and then before another begins.
       try backup.write(to: guarded.revoked)
-      #expect(try await isRefused(guarded))
+      #expect(try await isRejected(guarded))
       let serial = try one.identity.certificate.serial
       func missing(_ events: EventLog<ServerEvent>) -> [String] {
         events.all.flatMap { event -> [String] in
@@ -196,7 +196,7 @@ import Wire
       let database = guarded.url.appendingPathComponent("strata.sqlite").path
       try await withServer(Plan.tiny(cohort: 2), database, access: access) { server in
         let next = Guarded(server: server, folder: guarded.folder, url: guarded.url, events: events)
-        let isOut = try await isRefused(next)
+        let isOut = try await isRejected(next)
         #expect(isOut)
         #expect(missing(events) == [serial])
       }
@@ -215,13 +215,13 @@ import Wire
   /// What the folder cannot keep is not given out, and the code is good afterwards.
   @Test func aCodeOutlivesAServerThatCannotIssue() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
+      let code = try guarded.folder.enrol("device")
       let key = guarded.url.appendingPathComponent("tls/authority.key")
       let away = guarded.url.appendingPathComponent("key")
       try FileManager.default.moveItem(at: key, to: away)
       try Data("nonsense".utf8).write(to: key)
       #expect(chmod(key.path, 0o600) == 0)
-      #expect(refusal(try await guarded.use(code))?.contains("authority.key") == true)
+      #expect(rejection(try await guarded.use(code))?.contains("authority.key") == true)
       try FileManager.default.removeItem(at: key)
       try FileManager.default.moveItem(at: away, to: key)
       guard case .certificate = try await guarded.use(code) else { throw Unexpected("no certificate") }
@@ -244,9 +244,9 @@ import Wire
     }
   }
 
-  @Test func aBoxFetchesItsCertificateOnceWithItsCode() async throws {
+  @Test func aDeviceFetchesItsCertificateOnceWithItsCode() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
+      let code = try guarded.folder.enrol("device")
       func enrol(_ code: EnrolmentCode, name: String) async throws -> Message {
         let connection = try await Connection.connect(
           to: guarded.server.endpoint, limit: WireLimits.frame,
@@ -258,30 +258,30 @@ import Wire
         await connection.close()
         return answer
       }
-      #expect(refusal(try await enrol(code, name: "other")) != nil)
-      guard case .certificate(let issued) = try await enrol(code, name: "box") else {
+      #expect(rejection(try await enrol(code, name: "other")) != nil)
+      guard case .certificate(let issued) = try await enrol(code, name: "device") else {
         throw Unexpected("no certificate")
       }
       let certificate = try Certificate(pem: issued.certificate)
-      #expect(certificate.name == "box", "not what the request says")
+      #expect(certificate.name == "device", "not what the request says")
       #expect(certificate.isSigned(by: try guarded.folder.authorityCertificate))
-      #expect(refusal(try await enrol(code, name: "box")) != nil, "a second time")
+      #expect(rejection(try await enrol(code, name: "device")) != nil, "a second time")
     }
   }
 
   @Test func aRevokedNamesCodeFetchesNothing() async throws {
     try await withGuarded { guarded in
-      let code = try guarded.folder.enrol("box")
-      #expect(try guarded.folder.revoke("box").codes == 1)
+      let code = try guarded.folder.enrol("device")
+      #expect(try guarded.folder.revoke("device").codes == 1)
       let connection = try await Connection.connect(
         to: guarded.server.endpoint, limit: WireLimits.frame,
         tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
-      let request = try SigningRequest(name: "box", key: try PrivateKey())
+      let request = try SigningRequest(name: "device", key: try PrivateKey())
       try await connection.send(
-        .enrol(EnrolmentRequest(name: "box", secret: code.secret, request: request.pem)))
-      #expect(refusal(try await connection.receive())?.contains("withdrawn") == true)
+        .enrol(EnrolmentRequest(name: "device", secret: code.secret, request: request.pem)))
+      #expect(rejection(try await connection.receive())?.contains("withdrawn") == true)
       await connection.close()
-      #expect(try guarded.folder.issued(revoked: []).allSatisfy { $0.name != "box" })
+      #expect(try guarded.folder.issued(revoked: []).allSatisfy { $0.name != "device" })
     }
   }
 
@@ -289,8 +289,8 @@ import Wire
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let connection = try await Connection.connect(to: server.endpoint, limit: WireLimits.frame)
       try await connection.send(
-        .enrol(EnrolmentRequest(name: "box", secret: "0000000000000000", request: "")))
-      #expect(refusal(try await connection.receive()) != nil)
+        .enrol(EnrolmentRequest(name: "device", secret: "0000000000000000", request: "")))
+      #expect(rejection(try await connection.receive()) != nil)
       await connection.close()
     }
   }

@@ -37,7 +37,7 @@ import Wire
   }
 
   @Test(arguments: ["cifar10:/nowhere", "shapes:none", "shapes:1", "shapes:16?skip=16", "pictures:3"])
-  func imagesThatCannotBeUsedAreRefusedAtTheStart(data: String) async throws {
+  func imagesThatCannotBeUsedAreRejectedAtTheStart(data: String) async throws {
     var plan = Plan.tiny()
     plan.method.calibration = Plan.Calibration(data: data)
     let error = await #expect(throws: ServerError.self) { try await withServer(plan) { _, _ in } }

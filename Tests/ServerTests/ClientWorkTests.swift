@@ -102,7 +102,7 @@ import Wire
           == ["device-1 sending its update", "device-2 not connected", "device-10 fetching layers"])
       try await one.upload(update, as: offer.digest, from: half.count)
       guard case .acknowledgement(let verdict) = try await one.hear() else { throw Unexpected("no verdict") }
-      #expect(verdict.refusal == nil)
+      #expect(verdict.rejection == nil)
       #expect(await activities() == ["device-1 idle", "device-10 fetching"])
       #expect(try awaited() == ["device-2 not connected", "device-10 fetching layers"])
       let status = try #require(try History(path).status())

@@ -108,7 +108,7 @@ import Wire
       let update = one.update(assignment)
       #expect(try await one.submit(one.offer(assignment, update, samples: 12), update) == nil)
       let row = try await DatabaseQueue(path: path).read { try UpdateRecord.fetchAll($0) }
-      #expect(row.map(\.client) == ["a"] && row.map(\.samples) == [12] && row.map(\.refusal) == [nil])
+      #expect(row.map(\.client) == ["a"] && row.map(\.samples) == [12] && row.map(\.rejection) == [nil])
       let file = URL(fileURLWithPath: path + "-spool/admitted/\(row[0].roundId).a")
       #expect(try Data(contentsOf: file) == update)
       // The acknowledgement was lost: the same offer is acknowledged again, and not stored twice.

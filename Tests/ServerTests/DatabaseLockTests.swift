@@ -29,9 +29,9 @@ import Wire
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
       let store = try Store(path)
-      let leader = try Leader(Plan.tiny(), store: store, at: .zero)
-      _ = leader.advance(at: .zero)
-      try store.note(leader.status(since: Date(), at: .zero, Date()))
+      let engine = try JobEngine(Plan.tiny(), store: store, at: .zero)
+      _ = engine.advance(at: .zero)
+      try store.note(engine.status(since: Date(), at: .zero, Date()))
       let lock = try FileLock(path + "-spool/lock")
       lock.leave("database or disk\nis full")
       let running = try #require(try Store.status(of: path))
@@ -47,7 +47,7 @@ import Wire
   }
 
   /// The second would admit updates to the rounds of the first.
-  @Test func aSecondServerIsRefused() async throws {
+  @Test func aSecondServerIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
       let plan = Plan.tiny(cohort: 1)
@@ -69,10 +69,10 @@ import Wire
     try await withTemporaryFolder { folder in
       let (path, copy) = (folder.appendingPathComponent("a").path, folder.appendingPathComponent("b").path)
       let store = try Store(path)
-      let leader = try Leader(Plan.tiny(), store: store, at: .zero)
-      _ = leader.advance(at: .zero)
+      let engine = try JobEngine(Plan.tiny(), store: store, at: .zero)
+      _ = engine.advance(at: .zero)
       let lock = try DatabaseLock(path)
-      try store.note(leader.status(since: Date(), at: .zero, Date()))
+      try store.note(engine.status(since: Date(), at: .zero, Date()))
       for file in ["", "-wal"] { try FileManager.default.copyItem(atPath: path + file, toPath: copy + file) }
       #expect(try Store.status(of: path)?.isRunning == true)
       #expect(try Store.status(of: copy)?.isRunning == false)

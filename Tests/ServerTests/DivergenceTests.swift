@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Numbers that are none, at a real server: it refuses them by name, and the others go on.
+/// Numbers that are none, at a real server: it rejects them by name, and the others go on.
 @Suite(.unhurried) struct DivergenceTests {
   private typealias Member = (client: ScriptedClient, assignment: Assignment)
 
@@ -22,7 +22,7 @@ import Wire
 
   private func submit(
     _ member: Member, value: Float = 0.5, _ change: (inout UpdateOffer) -> Void = { _ in }
-  ) async throws -> Refusal? {
+  ) async throws -> Rejection? {
     let update = member.client.update(member.assignment, value: value)
     var offer = member.client.offer(member.assignment, update)
     offer.monitors = CollapseMonitors(alignment: 0.4, uniformity: -3, deviation: 0.3, effectiveRank: 38)
@@ -30,7 +30,7 @@ import Wire
     return try await member.client.submit(offer, update)
   }
 
-  @Test func hostileNumbersAreRefusedByNameAndTheRoundCommits() async throws {
+  @Test func hostileNumbersAreRejectedByNameAndTheRoundCommits() async throws {
     try await withServer(Plan.tiny(cohort: 7, quorum: 2)) { server, path in
       let members = try await members(["a", "b", "c", "d", "e", "f", "g"], server)
       #expect(try await submit(members[0], value: 3e38) == .diverged)
@@ -44,8 +44,8 @@ import Wire
         if case .committed(let summary) = event { summary } else { nil }
       }
       #expect(summary.clients == 2 && summary.loss == 1 && summary.monitors?.effectiveRank == 38)
-      let named = server.events.all.reduce(into: [String: Refusal]()) { all, event in
-        if case .refused(_, let client, let refusal) = event { all[client] = refusal }
+      let named = server.events.all.reduce(into: [String: Rejection]()) { all, event in
+        if case .rejected(_, let client, let rejection) = event { all[client] = rejection }
       }
       #expect(
         named == ["a": .diverged, "b": .diverged, "c": .notFinite, "d": .overLimit, "e": .overLimit])
@@ -121,12 +121,12 @@ import Wire
   {
     try await withTemporaryFolder { folder in
       let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-      let leader = try Leader(Plan.tiny(cohort: 1, attempts: 2), store: store, at: .zero)
-      var effects = leader.advance(at: .zero) + leader.join(Hello(name: "a", software: "test"), at: .zero)
-      let first = leader.snapshot
+      let engine = try JobEngine(Plan.tiny(cohort: 1, attempts: 2), store: store, at: .zero)
+      var effects = engine.advance(at: .zero) + engine.join(Hello(name: "a", software: "test"), at: .zero)
+      let first = engine.snapshot
       for attempt in 1...2 {
         // The second begins after a pause.
-        effects += leader.advance(at: .seconds(60 * attempt))
+        effects += engine.advance(at: .seconds(60 * attempt))
         let assignments = effects.compactMap {
           if case .send(.assignment(let one), _) = $0 { one } else { nil }
         }
@@ -137,11 +137,11 @@ import Wire
           key: assignment.key, base: first.base, digest: Digest(of: bytes), bytes: bytes.count, samples: 10,
           steps: 1, loss: 1, seconds: 1)
         try store.updates.open(offer, from: "a").write(bytes, at: 0)
-        let judged = leader.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(60 * attempt))
+        let judged = engine.judge(offer, isHere: true, fault: nil, from: "a", at: .seconds(60 * attempt))
         #expect(judged.contains { if case .aggregate = $0 { true } else { false } })
         var poisoned = first.manifest.map { first.floats($0.digest) }
         poisoned[1][7] = weight
-        effects = leader.finishAggregation(
+        effects = engine.finishAggregation(
           Snapshot(first.stage, parts: poisoned.map(\.data)),
           at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
@@ -151,7 +151,7 @@ import Wire
       guard let ending = endings.first, case ServerError.diverged = ending else {
         throw Unexpected("\(endings)")
       }
-      #expect(leader.hasEnded && leader.snapshot.base == first.base)
+      #expect(engine.hasEnded && engine.snapshot.base == first.base)
       #expect(try store.committedRounds().isEmpty)
     }
   }

@@ -56,8 +56,8 @@ import Testing
   @Test func imagesWithoutLabelsCannotEvaluate() throws {
     let images = ImageSet(pixels: .init(repeating: 0, count: 3 * 16 * 16), count: 1, channels: 3, size: 16)
     let labelled = try DataSpec(parsing: "shapes:4").load(role: .train, for: ImageFit(size: 16, channels: 3))
-    let refusal = DatasetError.unlabelled(for: "an evaluation")
-    #expect(throws: refusal) { try EncoderEvaluation(train: images, test: labelled, seed: 1, threads: 1) }
-    #expect(throws: refusal) { try EncoderEvaluation(train: labelled, test: images, seed: 1, threads: 1) }
+    let rejection = DatasetError.unlabelled(for: "an evaluation")
+    #expect(throws: rejection) { try EncoderEvaluation(train: images, test: labelled, seed: 1, threads: 1) }
+    #expect(throws: rejection) { try EncoderEvaluation(train: labelled, test: images, seed: 1, threads: 1) }
   }
 }

@@ -12,7 +12,7 @@ import Testing
     try await withTemporaryFolder { url in
       let folder = CertificateFolder(url.appendingPathComponent("tls"))
       _ = try folder.createAuthority("test", days: authority)
-      _ = try folder.createServer("box", hosts: ["box", "192.0.2.10", "localhost"], days: server)
+      _ = try folder.createServer("device", hosts: ["device", "192.0.2.10", "localhost"], days: server)
       let events = EventLog<ServerEvent>()
       let access = try Access(folder, observer: events.note)
       let watching = Task { await access.watchEndings() }
@@ -33,11 +33,11 @@ import Testing
   }
 
   @Test func theServersIsNamedWithTheCommandThatRenewsIt() async throws {
-    let renewal = "renew it: fedserver certificate server box --host 192.0.2.10 --tls DIR"
+    let renewal = "renew it: fedserver certificate server device --host 192.0.2.10 --tls DIR"
     let ending = try await said(authority: 400, server: 20)
     #expect(ending == ["this server's certificate ends in 19 days, on \(day(20)); \(renewal)"])
     let ended = try await said(authority: 400, server: -2)
-    #expect(ended == ["this server's certificate ended on \(day(-2)), and no box gets in; \(renewal)"])
+    #expect(ended == ["this server's certificate ended on \(day(-2)), and no device gets in; \(renewal)"])
   }
 
   @Test func theAuthoritysIsNamed() async throws {
@@ -50,7 +50,7 @@ import Testing
     try await withTemporaryFolder { url in
       let folder = CertificateFolder(url.appendingPathComponent("tls"))
       _ = try folder.createAuthority("test", days: 400)
-      _ = try folder.createServer("box", hosts: ["127.0.0.1"], days: 2)
+      _ = try folder.createServer("device", hosts: ["127.0.0.1"], days: 2)
       let events = EventLog<ServerEvent>()
       let access = try Access(folder, observer: events.note)
       let path = url.appendingPathComponent("strata.sqlite").path

@@ -48,12 +48,12 @@ import Wire
         .update(UpdateData(digest: offer.digest, offset: held), Data(update[held...])))
       // The old connection hears why it ends, and nothing else.
       guard case .goodbye(let goodbye) = try await old.hear() else { throw Unexpected("no goodbye") }
-      #expect(goodbye.reason == .refused && goodbye.detail.contains("another connection"))
+      #expect(goodbye.reason == .rejected && goodbye.detail.contains("another connection"))
       await old.connection.close()
       // The new one goes on, and the job comes to its end.
       try await new.upload(second, as: newOffer.digest)
       guard case .acknowledgement(let verdict) = try await new.hear() else { throw Unexpected("no verdict") }
-      #expect(verdict.refusal == nil)
+      #expect(verdict.rejection == nil)
       async let rest = new.takePart(samples: 1, adding: 1)
       #expect(try await other.takePart(samples: 1, adding: 1).count == 2)
       #expect(try await rest.count == 1)
@@ -71,13 +71,13 @@ import Wire
         key: RoundKey(stage: 1, round: 99), base: digest, digest: digest, bytes: 4, samples: 1, steps: 1,
         loss: 1, seconds: 1)
       let sending = Task { for _ in 0..<10_000 { try await flooder.connection.send(.offer(offer)) } }
-      var refusals = 0
+      var rejections = 0
       let goodbye: Goodbye
       hearing: while true {
         switch try await flooder.hear() {
         case .acknowledgement(let verdict):
-          #expect(verdict.refusal == .wrongRound)
-          refusals += 1
+          #expect(verdict.rejection == .wrongRound)
+          rejections += 1
         case .goodbye(let last):
           goodbye = last
           break hearing
@@ -87,20 +87,20 @@ import Wire
       }
       sending.cancel()
       _ = await sending.result
-      #expect(goodbye.reason == .refused && goodbye.detail.contains("led to nothing"))
-      #expect((32...40).contains(refusals))
+      #expect(goodbye.reason == .rejected && goodbye.detail.contains("led to nothing"))
+      #expect((32...40).contains(rejections))
       await flooder.connection.close()
-      let recorded = server.events.all.count { if case .refused = $0 { true } else { false } }
-      #expect(recorded == Leader.mostRecorded)
+      let recorded = server.events.all.count { if case .rejected = $0 { true } else { false } }
+      #expect(recorded == JobEngine.mostRecorded)
       // It is not let in again at once; somebody else is.
       let again = try await ScriptedClient("flooder", at: server.endpoint)
       guard case .goodbye(let rest) = try await again.hear() else { throw Unexpected("no goodbye") }
-      #expect(rest.reason == .refused && rest.detail.contains("in vain"))
+      #expect(rest.reason == .rejected && rest.detail.contains("in vain"))
       await again.connection.close()
       #expect(try await honest.takePart(samples: 1, adding: 1).isEmpty == false)
       _ = try await server.result()
       let rows = try Store(database).rejectedRows()
-      #expect(rows == Leader.mostRecorded)
+      #expect(rows == JobEngine.mostRecorded)
     }
   }
 
@@ -131,7 +131,7 @@ import Wire
     let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "docs/protocol.md")
     let text = try String(contentsOf: page, encoding: .utf8)
-    #expect(text.contains("the first \(Leader.mostRecorded) are recorded"))
+    #expect(text.contains("the first \(JobEngine.mostRecorded) are recorded"))
     #expect(text.contains("After \(MessageLimiter.mostInVain) messages in vain"))
     #expect(MessageLimiter.vainInterval == .seconds(10) && text.contains("one more every ten seconds"))
     #expect(text.contains("for which \(Session.mostWaitingMessages) messages wait"))
@@ -143,7 +143,7 @@ extension Store {
   /// Rows of updates that were not admitted, in all rounds.
   fileprivate func rejectedRows() throws -> Int {
     try committedRounds().reduce(0) { count, committed in
-      try count + updates(of: committed.round).count { $0.refusal != nil }
+      try count + updates(of: committed.round).count { $0.rejection != nil }
     }
   }
 }

@@ -27,21 +27,21 @@ import Testing
     return snapshot
   }
 
-  private func leader(_ plan: Plan, _ folder: URL) throws -> (leader: Leader, store: Store) {
+  private func engine(_ plan: Plan, _ folder: URL) throws -> (engine: JobEngine, store: Store) {
     let store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-    return (try Leader(plan, store: store, folder: folder, at: .zero), store)
+    return (try JobEngine(plan, store: store, folder: folder, at: .zero), store)
   }
 
-  /// Commits rounds without clients, and lets a leader begin each, until `last` is committed.
+  /// Commits rounds without clients, and lets a job engine begin each, until `last` is committed.
   private func commit(_ plan: Plan, to last: RoundKey, _ folder: URL) throws {
     while true {
-      let (leader, store) = try leader(plan, folder)
-      let key = leader.round.key
+      let (engine, store) = try engine(plan, folder)
+      let key = engine.round.key
       let stage = try store.openStage(
-        key.stage, depth: leader.snapshot.stage.model.depth, of: try store.openJob(plan, at: Date()),
+        key.stage, depth: engine.snapshot.stage.model.depth, of: try store.openJob(plan, at: Date()),
         at: Date())
       let open = try #require(try store.openRound(of: stage))
-      try store.commit(open.record, leader.snapshot)
+      try store.commit(open.record, engine.snapshot)
       if key == last { return }
     }
   }
@@ -50,8 +50,8 @@ import Testing
     Dictionary(uniqueKeysWithValues: snapshot.manifest.map { ($0.name, $0.digest) })
   }
 
-  private func refusal(_ plan: Plan, _ folder: URL) -> String {
-    let error = #expect(throws: ServerError.self) { try leader(plan, folder) }
+  private func rejection(_ plan: Plan, _ folder: URL) -> String {
+    let error = #expect(throws: ServerError.self) { try engine(plan, folder) }
     guard case .initial(let reason)? = error else {
       Issue.record("\(String(describing: error))")
       return ""
@@ -65,12 +65,12 @@ import Testing
     try await withTemporaryFolder { folder in
       let plan = plan(strategy)
       let from = try write(plan, depth: strategy == .endToEnd ? 2 : 1, to: folder)
-      let (leader, _) = try leader(plan, folder)
-      #expect(leader.snapshot.encoderDigest == from.encoderDigest)
+      let (engine, _) = try engine(plan, folder)
+      #expect(engine.snapshot.encoderDigest == from.encoderDigest)
       var without = plan
       without.initial = nil
       let heads = digests(without.firstSnapshot())["projector"]
-      #expect(digests(leader.snapshot)["projector"] == heads, "heads start as ever")
+      #expect(digests(engine.snapshot)["projector"] == heads, "heads start as ever")
     }
   }
 
@@ -79,9 +79,9 @@ import Testing
     try await withTemporaryFolder { folder in
       let from = digests(try write(plan(), to: folder))
       try commit(plan(), to: RoundKey(stage: 1, round: 2), folder)
-      let (leader, _) = try leader(plan(), folder)
-      let now = digests(leader.snapshot)
-      #expect(leader.round.key.stage == 2 && now["blocks.1"] == from["blocks.1"])
+      let (engine, _) = try engine(plan(), folder)
+      let now = digests(engine.snapshot)
+      #expect(engine.round.key.stage == 2 && now["blocks.1"] == from["blocks.1"])
       for name in ["stem", "blocks.0", "norm"] { #expect(now[name] == from[name]) }
     }
   }
@@ -90,20 +90,20 @@ import Testing
     try await withTemporaryFolder { folder in
       let from = digests(try write(plan(), depth: 1, to: folder))
       try commit(plan(), to: RoundKey(stage: 1, round: 2), folder)
-      let now = digests(try leader(plan(), folder).leader.snapshot)
+      let now = digests(try engine(plan(), folder).engine.snapshot)
       #expect(now["blocks.1"] == from["blocks.0"], "a copy of the layer below")
     }
   }
 
-  @Test func anotherFileIsRefusedWhileAStageIsToStartFromIt() async throws {
+  @Test func anotherFileIsRejectedWhileAStageIsToStartFromIt() async throws {
     try await withTemporaryFolder { folder in
       _ = try write(plan(), to: folder)
       try commit(plan(), to: RoundKey(stage: 1, round: 1), folder)
       _ = try write(plan(), seed: 100, to: folder)
-      let line = refusal(plan(), folder)
+      let line = rejection(plan(), folder)
       #expect(line.contains(Self.name) && line.contains("not the file that the job began with"), "\(line)")
       _ = try write(plan(), to: folder)
-      #expect(throws: Never.self) { try leader(plan(), folder) }
+      #expect(throws: Never.self) { try engine(plan(), folder) }
     }
   }
 
@@ -114,26 +114,26 @@ import Testing
       try commit(plan(), to: RoundKey(stage: 1, round: 2), folder)
       let bytes = try Data(contentsOf: file)
       try FileManager.default.removeItem(at: file)
-      let line = refusal(plan(), folder)
+      let line = rejection(plan(), folder)
       #expect(
         line.contains(file.path) && line.contains("no such file") && line.contains("stage 2"), "\(line)")
       try bytes.write(to: file)
       try commit(plan(), to: RoundKey(stage: 2, round: 1), folder)
       try FileManager.default.removeItem(at: file)
-      #expect(try leader(plan(), folder).leader.round.key == RoundKey(stage: 2, round: 2))
+      #expect(try engine(plan(), folder).engine.round.key == RoundKey(stage: 2, round: 2))
     }
   }
 
-  @Test func aFileThatCannotBeUsedIsRefusedBeforeAnythingRuns() async throws {
+  @Test func aFileThatCannotBeUsedIsRejectedBeforeAnythingRuns() async throws {
     try await withTemporaryFolder { folder in
-      #expect(refusal(plan(), folder).contains("no such file"))
+      #expect(rejection(plan(), folder).contains("no such file"))
       let file = folder.appendingPathComponent(Self.name)
       try Data("what?".utf8).write(to: file)
-      #expect(refusal(plan(), folder).hasPrefix("\(file.path): "))
+      #expect(rejection(plan(), folder).hasPrefix("\(file.path): "))
       var wider = plan()
       wider.encoder.width = 16
       _ = try write(wider, to: folder)
-      #expect(refusal(plan(), folder).contains("cls_token is [1, 1, 16], where this encoder has [1, 1, 8]"))
+      #expect(rejection(plan(), folder).contains("cls_token is [1, 1, 16], where this encoder has [1, 1, 8]"))
     }
   }
 
@@ -143,7 +143,7 @@ import Testing
       let from = try write(plan, to: folder)
       plan.initial = folder.appendingPathComponent(Self.name).path
       let store = try Store(folder.appendingPathComponent("db").path)
-      let snapshot = try Leader(plan, store: store, at: .zero).snapshot
+      let snapshot = try JobEngine(plan, store: store, at: .zero).snapshot
       #expect(digests(snapshot)["stem"] == digests(from)["stem"])
     }
   }
@@ -153,7 +153,7 @@ import Testing
     try await withTemporaryFolder { folder in
       _ = try write(plan(), to: folder)
       let bytes = try Data(contentsOf: folder.appendingPathComponent(Self.name))
-      let (_, store) = try leader(plan(), folder)
+      let (_, store) = try engine(plan(), folder)
       let job = try store.openJob(plan(), at: Date())
       #expect(job.initial == Digest(of: bytes).description)
       #expect(try store.noteInitial(Digest(of: Data()), of: job) == Digest(of: bytes), "the first stays")

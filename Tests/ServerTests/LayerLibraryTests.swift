@@ -25,12 +25,14 @@ import Wire
     return old.replacing(parts: Dictionary(uniqueKeysWithValues: parts))
   }
 
-  /// What a client that holds `from` makes of the ways to `to`.
-  private func walk(_ ways: [LayerWay], _ library: LayerLibrary, from: Snapshot, to: Snapshot) throws -> Int {
+  /// What a client that holds `from` makes of the delta chains to `to`.
+  private func walk(_ chains: [DeltaChain], _ library: LayerLibrary, from: Snapshot, to: Snapshot) throws
+    -> Int
+  {
     var bytes = 0
     for (part, version) in zip(to.stage.model.parts, to.manifest) where from.data(version.digest) == nil {
-      // A small layer itself can be shorter than any way.
-      guard let path = ways.first(where: { $0.to == version.digest })?.path(holds: { from.data($0) != nil })
+      // A small layer itself can be shorter than any delta chain.
+      guard let path = chains.first(where: { $0.to == version.digest })?.path(holds: { from.data($0) != nil })
       else { continue }
       var values = path[0].from.map { from.floats($0) } ?? [Float](repeating: 0, count: part.range.count)
       for step in path {
@@ -60,14 +62,14 @@ import Wire
     for (round, version) in versions.enumerated().dropFirst(2) {
       let held = Set(version.manifest.map(\.digest))
       let bytes = try walk(
-        library.ways(to: last.manifest, of: last, holding: held), library, from: version, to: last)
+        library.deltaChains(to: last.manifest, of: last, holding: held), library, from: version, to: last)
       #expect(round == 4 ? bytes == 0 : bytes > 0, "\(bytes) bytes after round \(round)")
     }
     // One encoding, whoever asks.
     let held = Set(versions[3].manifest.map(\.digest))
     #expect(
-      library.ways(to: last.manifest, of: last, holding: held)
-        == library.ways(to: last.manifest, of: last, holding: held.union([Digest(of: Data())])))
+      library.deltaChains(to: last.manifest, of: last, holding: held)
+        == library.deltaChains(to: last.manifest, of: last, holding: held.union([Digest(of: Data())])))
   }
 
   @Test func aWayIsNeverLongerThanTheLayer() throws {
@@ -78,7 +80,7 @@ import Wire
       old = library.publish(draft(old, round), after: old, key(round)).0
       for version in old.manifest {
         let steps = library.chains[version.name] ?? []
-        #expect(steps.reduce(0) { $0 + $1.way.bytes } < version.bytes, "\(version.name)")
+        #expect(steps.reduce(0) { $0 + $1.delta.bytes } < version.bytes, "\(version.name)")
       }
     }
     #expect(library.chains.values.contains { $0.count > 1 })
@@ -89,18 +91,18 @@ import Wire
     plan.heads = HeadConfiguration(hidden: 64, output: 32)
     let model = plan.firstSnapshot()
     var library = LayerLibrary(plan, steps: [], to: model)
-    let ways = library.ways(to: model.manifest, of: model, holding: [])
-    #expect(!ways.isEmpty)
-    for way in ways {
+    let chains = library.deltaChains(to: model.manifest, of: model, holding: [])
+    #expect(!chains.isEmpty)
+    for chain in chains {
       let (version, whole) = (
-        try #require(model.manifest.first { $0.digest == way.to }), try #require(way.whole)
+        try #require(model.manifest.first { $0.digest == chain.to }), try #require(chain.fullDelta)
       )
       #expect(whole.bytes < version.bytes)
       let part = try #require(model.stage.model.part(version.name))
       let zeros = [Float](repeating: 0, count: part.range.count)
       let coded = try #require(library.data(whole.digest))
       let values = try UpdateCoding(.float32, part, of: model.stage.model).decode(coded, base: zeros)
-      #expect(values == model.floats(way.to))
+      #expect(values == model.floats(chain.to))
     }
   }
 
@@ -120,8 +122,8 @@ import Wire
       }
       store = try Store(path)
       let again = LayerLibrary(plan, steps: try store.steps(), to: old)
-      #expect(again.chains.mapValues { $0.map(\.way) } == library.chains.mapValues { $0.map(\.way) })
-      // Of a model that is not the last committed one they are no ways.
+      #expect(again.chains.mapValues { $0.map(\.delta) } == library.chains.mapValues { $0.map(\.delta) })
+      // Of a model that is not the last committed one they are no delta chains.
       #expect(LayerLibrary(plan, steps: try store.steps(), to: plan.firstSnapshot()).chains.isEmpty)
     }
   }
@@ -133,6 +135,6 @@ import Wire
     let wanted = draft(model, 1)
     let (published, changes) = library.publish(wanted, after: model, key(1))
     #expect(published.manifest == wanted.manifest && changes.steps.isEmpty)
-    #expect(library.ways(to: published.manifest, of: published, holding: []).isEmpty)
+    #expect(library.deltaChains(to: published.manifest, of: published, holding: []).isEmpty)
   }
 }

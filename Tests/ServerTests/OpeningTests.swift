@@ -54,8 +54,8 @@ import Testing
     #expect(one.base != Plan.tiny(seed: 2).firstSnapshot().base)
   }
 
-  /// A database whose layers are not the plan's is refused before the port is opened.
-  @Test func aDatabaseOfAnotherModelIsRefused() async throws {
+  /// A database whose layers are not the plan's is rejected before the port is opened.
+  @Test func aDatabaseOfAnotherModelIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let plan = Plan.tiny(rounds: .each(2))
       let path = folder.appendingPathComponent("strata.sqlite").path

@@ -91,18 +91,18 @@ actor ScriptedClient {
   }
 
   /// Offers an update, sends what the server asks for, and returns the verdict: nil where it is admitted.
-  func submit(_ offer: UpdateOffer, _ update: Data) async throws -> Refusal? {
+  func submit(_ offer: UpdateOffer, _ update: Data) async throws -> Rejection? {
     try await connection.send(.offer(offer))
     switch try await hear() {
     case .request(let request):
       try await upload(update, as: offer.digest, from: request.offset)
       while true {
         let message = try await listen()
-        if case .acknowledgement(let verdict) = message, verdict.key == offer.key { return verdict.refusal }
+        if case .acknowledgement(let verdict) = message, verdict.key == offer.key { return verdict.rejection }
         // What follows from the verdict may be here before it.
         early.append(message)
       }
-    case .acknowledgement(let verdict): return verdict.refusal
+    case .acknowledgement(let verdict): return verdict.rejection
     case let message: throw Unexpected("\(name) heard \(message.name) to an offer")
     }
   }
@@ -127,8 +127,8 @@ actor ScriptedClient {
         .reduce(into: Data()) { $0 += weights[$1.digest] ?? Data() }
       let update = base.floats.map { $0 + constant }.data
       try await turn(assignment)
-      if let refusal = try await submit(offer(assignment, update, samples: samples), update) {
-        throw Unexpected("\(name): \(refusal)")
+      if let rejection = try await submit(offer(assignment, update, samples: samples), update) {
+        throw Unexpected("\(name): \(rejection)")
       }
       turns.append(Turn(assignment: assignment, weights: weights, samples: samples, update: update))
     }

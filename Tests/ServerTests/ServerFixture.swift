@@ -47,14 +47,15 @@ struct RunningServer {
 
 /// Runs `body` beside a server of `plan` on the database at `path`, and ends the server where it still runs.
 func withServer<Result: Sendable>(
-  _ plan: Plan, _ path: String, access: Access = Access(), strangers: Doorstep.Limits = Doorstep.Limits(),
+  _ plan: Plan, _ path: String, access: Access = Access(),
+  unauthenticated: ConnectionLimiter.Limits = ConnectionLimiter.Limits(),
   observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
   _ body: (RunningServer) async throws -> Result
 ) async throws -> Result {
   let events = EventLog<ServerEvent>()
   let server = try await Server(
     plan, store: try Store(path), endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: 1,
-    access: access, strangers: strangers
+    access: access, unauthenticated: unauthenticated
   ) { event in
     events.note(event)
     observer(event)

@@ -56,7 +56,8 @@ import Wire
       let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
       let server = try Server(
         Plan.tiny(cohort: 1), store: try Store(folder.appendingPathComponent("strata.sqlite").path),
-        folder: folder, listener: listener, threads: 1, access: Access(), strangers: Doorstep.Limits()
+        folder: folder, listener: listener, threads: 1, access: Access(),
+        unauthenticated: ConnectionLimiter.Limits()
       ) { event in
         if case .recruiting = event { listener.shutDown() }
       }

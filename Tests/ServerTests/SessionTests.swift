@@ -143,7 +143,7 @@ import Wire
   @Test(arguments: [
     ("", 1), ("../a", 1), ("a b", 1), ("ä", 1), (String(repeating: "a", count: 65), 1), ("a", 2), ("a", 0),
   ])
-  func aHelloThatCannotBeTakenIsRefused(name: String, version: Int) async throws {
+  func aHelloThatCannotBeTakenIsRejected(name: String, version: Int) async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let connection = try await Connection.connect(to: server.endpoint, limit: WireLimits.frame)
       var hello = Hello(name: name, software: "test")
@@ -152,7 +152,7 @@ import Wire
       guard case .goodbye(let goodbye) = try await connection.receive() else {
         throw Unexpected("no goodbye")
       }
-      #expect(goodbye.reason == .refused && !goodbye.detail.isEmpty)
+      #expect(goodbye.reason == .rejected && !goodbye.detail.isEmpty)
       await connection.close()
     }
   }

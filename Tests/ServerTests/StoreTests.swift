@@ -118,7 +118,7 @@ import Testing
     }
   }
 
-  @Test func anotherPlanIsRefusedByName() async throws {
+  @Test func anotherPlanIsRejectedByName() async throws {
     try await withStore { store, _ in
       _ = try store.openJob(plan, at: now)
       var other = plan
@@ -129,7 +129,7 @@ import Testing
     }
   }
 
-  @Test func aFileThatIsNoDatabaseIsRefusedByItsPath() async throws {
+  @Test func aFileThatIsNoDatabaseIsRejectedByItsPath() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
       try Data(repeating: 65, count: 5000).write(to: URL(fileURLWithPath: path))
@@ -139,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func aDatabaseOfANewerVersionIsRefused() async throws {
+  @Test func aDatabaseOfANewerVersionIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
       _ = try Store(path)
@@ -213,7 +213,7 @@ import Testing
       let bytes = Data([1, 2, 3, 4])
       try admit(offer(bytes), bytes, from: "a", round, store)
       try store.updates.open(offer(bytes), from: "b").write(bytes, at: 0)
-      try store.refuse(offer(bytes, loss: .nan), from: "b", to: round, .notFinite, at: now)
+      try store.reject(offer(bytes, loss: .nan), from: "b", to: round, .notFinite, at: now)
       try admit(offer(bytes, samples: 7), bytes, from: "c", round, store)
       #expect(try store.update(of: "a", in: round).bytes() == bytes)
       #expect(throws: StoreError.self) { try store.update(of: "b", in: round).bytes() }
@@ -225,7 +225,7 @@ import Testing
       #expect(try admittedFiles(path) == [])
       let rows = try store.updates(of: round)
       #expect(rows.map(\.client) == ["a", "b", "c"])
-      #expect(rows.map(\.refusal) == [nil, "notFinite", nil])
+      #expect(rows.map(\.rejection) == [nil, "notFinite", nil])
       #expect(rows.map(\.loss) == [1.5, nil, 1.5])
       #expect(rows.map(\.samples) == [10, 10, 7] && rows.allSatisfy { $0.bytes == 4 && $0.seconds == 2 })
       #expect(try store.clients().map(\.samples) == [10, 0, 7])
@@ -259,9 +259,9 @@ import Testing
       let round = try openRound(store)
       try store.join(Hello(name: "a", software: "test"), at: now)
       let bytes = Data([1, 2, 3, 4])
-      // Refusals may repeat.
+      // Rejections may repeat.
       for _ in 0..<2 {
-        try store.refuse(offer(bytes), from: "a", to: round, .wrongSize, at: now)
+        try store.reject(offer(bytes), from: "a", to: round, .wrongSize, at: now)
       }
       try admit(offer(bytes), bytes, from: "a", round, store)
       #expect(throws: StoreError.self) { try admit(offer(bytes), bytes, from: "a", round, store) }
@@ -275,7 +275,7 @@ import Testing
     try await withStore { store, _ in
       let round = try openRound(store)
       #expect(throws: StoreError.self) {
-        try store.refuse(offer(Data([1])), from: "nobody", to: round, .stranger, at: now)
+        try store.reject(offer(Data([1])), from: "nobody", to: round, .notAssigned, at: now)
       }
     }
   }

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Watch
 
-/// Whatever is in a database, and whatever is a database: it is shown, or refused in a line, and ends no process.
+/// Whatever is in a database, and whatever is a database: it is shown, or rejected in a line, and ends no process.
 @Suite(.unhurried) struct DamagedDatabaseTests {
   /// Values of every type and size, as SQL.
   private static let values = [
@@ -26,15 +26,15 @@ import Watch
     "9223372036854775807", "-9223372036854775808", "0", "-1", "1e308", "-1e308", "5e-324", "\"x\"",
     "\"training\"", "\"failed\"", "null", "[]", "[1, 2]", #"{"client": "a", "reason": "b", "until": 1e300}"#,
     #"[{"client": "a", "activity": "training", "step": 9223372036854775807, "steps": -9223372036854775808}]"#,
-    #"[{"client": "box-1", "reason": "<\u001b[31m\ufffe", "until": -1e300, "rounds": -9223372036854775808}]"#,
+    #"[{"client": "device-1", "reason": "<\u001b[31m\ufffe", "until": -1e300, "rounds": -9223372036854775808}]"#,
   ]
 
-  @Test func anythingInACellIsShownOrRefusedInALine() async throws {
+  @Test func anythingInACellIsShownOrRejectedInALine() async throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)
-    try await withMadeRun(clients: ["box-1", "box-2", "box-10"]) { run in
+    try await withMadeRun(clients: ["device-1", "device-2", "device-10"]) { run in
       let folder = URL(fileURLWithPath: run.path).deletingLastPathComponent()
-      var (shown, refused) = (0, 0)
+      var (shown, rejected) = (0, 0)
       for trial in 0..<300 {
         let copy = folder.appendingPathComponent("\(trial).sqlite").path
         try FileManager.default.copyItem(atPath: run.path, toPath: copy)
@@ -49,9 +49,9 @@ import Watch
           atPath: copy + "-spool", withIntermediateDirectories: true)
         let lock = try DatabaseLock(copy)
         let place = Comment(rawValue: "seed \(seed), trial \(trial): \(what)")
-        if try await look(at: copy, run, place) { shown += 1 } else { refused += 1 }
+        if try await look(at: copy, run, place) { shown += 1 } else { rejected += 1 }
         // A server that is started on it goes on, or says why not.
-        do { _ = try Leader(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
+        do { _ = try JobEngine(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
           #expect("\(error)".count < 800, place)
         }
         lock.release()
@@ -61,7 +61,7 @@ import Watch
         }
       }
       // Or the test would say nothing.
-      #expect(shown > 30 && refused > 30, "seed \(seed): \(shown) shown, \(refused) refused")
+      #expect(shown > 30 && rejected > 30, "seed \(seed): \(shown) shown, \(rejected) rejected")
     }
   }
 
@@ -71,11 +71,11 @@ import Watch
     _ = try attempt(place) { try CommittedModel(in: path, stage: 1, round: 1) }
     _ = try attempt(place) { try History(path).status()?.missing(naming: 3) }
     guard let history = try attempt(place, { try History(path) }) else { return false }
-    let here = ["box-1", "box-2"].map {
+    let here = ["device-1", "device-2"].map {
       ConnectedClient(
         name: $0, received: .max, sent: 5, silence: .seconds(1), activity: .sending, update: (.max, 7))
     }
-    let site = Site(Observatory(history, run.plan, patience: Unhurried.limit) { here })
+    let site = Site(MetricsSnapshot(history, run.plan, patience: Unhurried.limit) { here })
     var statuses: Set<Int> = []
     for asked in ["/", "/metrics", "/api/overview", "/api/rounds", "/api/clients", "/api/layers"] {
       let answer = await site.answer(try WebRequest(Data("GET \(asked) HTTP/1.1\r\nHost: localhost".utf8)))
@@ -107,7 +107,7 @@ import Watch
     }
   }
 
-  /// The result; nil where it was refused, which takes a line without anything that a terminal obeys.
+  /// The result; nil where it was rejected, which takes a line without anything that a terminal obeys.
   private func attempt<Result>(_ place: Comment, _ body: () throws -> Result) throws -> Result? {
     do { return try body() } catch let error as StoreError {
       let text = error.description
@@ -204,7 +204,7 @@ import Watch
   }
 
   /// A value that is longer than any that is written is not even read.
-  @Test func aLongTextIsRefusedUnread() async throws {
+  @Test func aLongTextIsRejectedUnread() async throws {
     try await withMadeRun { run in
       try await DatabaseQueue(path: run.path).write {
         try $0.execute(
@@ -225,7 +225,7 @@ import Watch
     }
   }
 
-  /// Layers of other sizes than the plan's are refused by these.
+  /// Layers of other sizes than the plan's are rejected by these.
   @Test func layersThatAreNotThePlansAreNotRead() async throws {
     try await withMadeRun { run in
       #expect(throws: Never.self) { try CommittedModel(in: run.path) }

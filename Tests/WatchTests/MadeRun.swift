@@ -13,8 +13,8 @@ struct MadeRun {
 
   /// Two stages of two rounds: the first is done, and one attempt at its second round came to nothing.
   ///
-  /// - Parameter clients: the first has an update admitted in each round and one refused.
-  init(_ folder: URL, named name: String = "made", clients: [String] = ["box-1", "box-2"]) throws {
+  /// - Parameter clients: the first has an update admitted in each round and one rejected.
+  init(_ folder: URL, named name: String = "made", clients: [String] = ["device-1", "device-2"]) throws {
     var plan = Plan(
       name: name, seed: 7,
       encoder: EncoderConfiguration(
@@ -43,7 +43,7 @@ struct MadeRun {
         loss: 1,
         seconds: 1)
       if round == 2, attempt == 1 {
-        try store.refuse(offer, from: clients[0], to: record, .notFinite, at: start)
+        try store.reject(offer, from: clients[0], to: record, .notFinite, at: start)
         try store.abandon(record, reason: "made up")
         continue
       }
@@ -57,8 +57,8 @@ struct MadeRun {
       try store.commit(record, snapshot)
       if round == 1 { try store.note(probe: 0.4375, of: record) }
     }
-    let leader = try Leader(plan, store: store, at: .zero)
-    try store.note(leader.status(since: start, at: .zero, start))
+    let engine = try JobEngine(plan, store: store, at: .zero)
+    try store.note(engine.status(since: start, at: .zero, start))
   }
 
   /// What is recorded.
@@ -92,7 +92,7 @@ extension Overview {
 
 /// Runs `body` with a made run in a folder of its own, which is gone afterwards.
 func withMadeRun<Result>(
-  named name: String = "made", clients: [String] = ["box-1", "box-2"],
+  named name: String = "made", clients: [String] = ["device-1", "device-2"],
   _ body: (MadeRun) async throws -> Result
 ) async throws -> Result {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")

@@ -48,7 +48,7 @@ import Watch
 
   @Test func everyLineIsOfTheFormat() async throws {
     let name = Hello(name: "a\\b\"c\nd {e=\"f\"}", software: "").name
-    try await withMadeRun(clients: [name, "box-2"]) { run in
+    try await withMadeRun(clients: [name, "device-2"]) { run in
       let metrics = Metrics(try run.overview, ProcessUse(residentBytes: 7 << 20, seconds: 1.25))
       let families = try families(metrics.text)
       var seen: Set<String> = []
@@ -80,8 +80,8 @@ import Watch
       #expect(value(duration + "_sum", of: duration) == 25 && value(duration + "_count", of: duration) == 2)
       #expect(value("strata_stage") == 2 && value("strata_phase", ["phase": "recruiting"]) == 1)
       #expect(families["strata_phase"]?.samples.reduce(0) { $0 + $1.value } == 1)
-      #expect(value("strata_updates_refused_total", ["reason": "notFinite"]) == 1)
-      #expect(value("strata_updates_refused_total", ["reason": "overNorm"]) == 0, "known before it happens")
+      #expect(value("strata_updates_rejected_total", ["reason": "notFinite"]) == 1)
+      #expect(value("strata_updates_rejected_total", ["reason": "overNorm"]) == 0, "known before it happens")
       #expect(value("strata_last_round_loss") == 2 && value("strata_last_round_effective_rank") == 4.5)
       #expect(value("process_resident_memory_bytes") == Double(7 << 20))
       #expect(value("process_start_time_seconds") == 1_790_000_000.25)
@@ -97,7 +97,7 @@ import Watch
   }
 
   @Test func asManyClientsAsMayBeHaveLinesOfTheirOwn() async throws {
-    let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
+    let names = (0..<WebLimits.clients + 20).map { "device-\($0)" }
     try await withMadeRun { run in
       let overview = try run.overview.with(clients: names)
       let families = try families(Metrics(overview, ProcessUse(residentBytes: 0, seconds: 0)).text)

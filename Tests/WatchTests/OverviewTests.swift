@@ -14,9 +14,9 @@ import Watch
       #expect(overview.rounds.map(\.loss) == [2.5, 2] && overview.rounds.map(\.clients) == [1, 1])
       #expect(overview.rounds[1].monitors?.effectiveRank == 4.5)
       #expect(overview.status.stage == 2 && overview.status.phase == .recruiting)
-      #expect(overview.updatesAdmitted == 2 && overview.refusals == ["notFinite": 1])
+      #expect(overview.updatesAdmitted == 2 && overview.rejections == ["notFinite": 1])
       let client = try #require(overview.clients.first)
-      #expect(client.name == "box-1" && client.admitted == 2 && client.refused == 1)
+      #expect(client.name == "device-1" && client.admitted == 2 && client.rejected == 1)
       #expect(client.connection == nil, "nobody was asked")
       #expect(client.receivedBytes == 1000 && client.sentBytes == 2500 && client.samples == 50)
     }
@@ -48,7 +48,7 @@ import Watch
   @Test func aConnectedClientCountsWhatIsNotStoredYet() async throws {
     try await withMadeRun { run in
       let here = ConnectedClient(
-        name: "box-1", received: 40, sent: 60, silence: .seconds(3), memory: 5 << 20)
+        name: "device-1", received: 40, sent: 60, silence: .seconds(3), memory: 5 << 20)
       let now = Date(timeIntervalSince1970: 1_790_000_100.7)
       let overview = Overview(try run.recorded, run.plan, connected: [here], at: now)
       let client = overview.clients[0]

@@ -41,7 +41,7 @@ import Watch
 
   /// What names say is text, and its markup does nothing.
   @Test func aNameCannotBecomeMarkup() async throws {
-    try await withMadeRun(named: Self.hostile, clients: ["box-1", Self.hostile]) { run in
+    try await withMadeRun(named: Self.hostile, clients: ["device-1", Self.hostile]) { run in
       let overview = try run.overview
       let (page, report) = (StatusPage(overview).html, ReportPage(overview, plan: run.plan.yaml()).html)
       #expect(try MarkupCheck.parse(page).count("script") == 1, "the page's own")
@@ -71,7 +71,7 @@ import Watch
   @Test func aJobWithoutRoundsHasAPageToo() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
-      (overview.rounds, overview.clients, overview.refusals) = ([], [], [:])
+      (overview.rounds, overview.clients, overview.rejections) = ([], [], [:])
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       #expect(found.text.contains("No round is committed yet."))
       #expect(found.text.contains("No client has joined yet."))
@@ -91,11 +91,11 @@ import Watch
       overview.clients[0].connection = true
       overview.clients[1].connection = true
       overview.status.notAsked = [
-        ServerStatus.Silence(client: "box-1", reason: "its updates were <refused>", rounds: 1)
+        ServerStatus.Silence(client: "device-1", reason: "its updates were <rejected>", rounds: 1)
       ]
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       let titles = found.elements.compactMap { $0.attributes["title"] }
-      #expect(titles.contains("its updates were <refused>; asked again after 1 round"))
+      #expect(titles.contains("its updates were <rejected>; asked again after 1 round"))
       #expect(found.text.contains("not asked"))
       #expect(Metrics(overview, ProcessUse.now).text.contains("\nstrata_clients_not_asked 1\n"))
     }
@@ -156,26 +156,26 @@ import Watch
 
   /// The page has a bound; the report is the whole.
   @Test func theReportListsEveryClient() async throws {
-    let names = (0..<WebLimits.clients + 20).map { "box-\($0)" }
+    let names = (0..<WebLimits.clients + 20).map { "device-\($0)" }
     try await withMadeRun { run in
       let overview = try run.overview.with(clients: names)
       let report = ReportPage(overview, plan: "").html
       for name in names { #expect(report.contains(">\(name)</th>"), "\(name)") }
       let page = StatusPage(overview).html
-      #expect(page.components(separatedBy: ">box-").count - 1 == WebLimits.clients)
+      #expect(page.components(separatedBy: ">device-").count - 1 == WebLimits.clients)
       #expect(try MarkupCheck.parse(page).text.contains("20\u{A0}more clients"))
     }
   }
 
   /// "device-2" is before "device-10" wherever clients are listed.
   @Test func clientsStandInNaturalOrder() async throws {
-    let names = ["box-10", "box-9", "box-1", "box-100"]
-    let order = ["box-1", "box-9", "box-10", "box-100"]
+    let names = ["device-10", "device-9", "device-1", "device-100"]
+    let order = ["device-1", "device-9", "device-10", "device-100"]
     try await withMadeRun(clients: names) { run in
       let overview = try run.overview
       #expect(overview.clients.map(\.name) == order && overview.latestClients.map(\.name) == order)
       for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
-        #expect(html.matches(of: />(box-\d+)<\/th>/).map { String($0.1) } == order)
+        #expect(html.matches(of: />(device-\d+)<\/th>/).map { String($0.1) } == order)
       }
     }
   }
@@ -183,9 +183,9 @@ import Watch
   /// Of many clients the page finds and sorts; without its script nothing is there that does not work.
   @Test func aThousandClientsCanBeSearchedAndSorted() async throws {
     try await withMadeRun { run in
-      let html = StatusPage(try run.overview.with(clients: (1...1000).map { "box-\($0)" })).html
+      let html = StatusPage(try run.overview.with(clients: (1...1000).map { "device-\($0)" })).html
       let found = try MarkupCheck.parse(html)
-      #expect(html.matches(of: /<th scope="row"[^>]*>box-/).count == 1000)
+      #expect(html.matches(of: /<th scope="row"[^>]*>device-/).count == 1000)
       let search = try #require(found.elements.first { $0.name == "input" })
       #expect(search.attributes["type"] == "search" && found.text.contains("Find a client"))
       #expect(found.elements.contains { $0.attributes["id"] == "find" && $0.attributes["hidden"] != nil })
@@ -196,19 +196,19 @@ import Watch
 
   /// What each does is told apart, and who is missing has its name.
   @Test func whatClientsDoIsTold() async throws {
-    try await withMadeRun(clients: ["box-1", "box-2", "box-3", "box-4"]) { run in
+    try await withMadeRun(clients: ["device-1", "device-2", "device-3", "device-4"]) { run in
       let here = [
-        ConnectedClient(name: "box-1", received: 0, sent: 0, silence: .zero, activity: .fetching),
+        ConnectedClient(name: "device-1", received: 0, sent: 0, silence: .zero, activity: .fetching),
         ConnectedClient(
-          name: "box-2", received: 0, sent: 0, silence: .zero, activity: .training, step: 3, steps: 4),
+          name: "device-2", received: 0, sent: 0, silence: .zero, activity: .training, step: 3, steps: 4),
         ConnectedClient(
-          name: "box-3", received: 0, sent: 0, silence: .zero, activity: .sending,
+          name: "device-3", received: 0, sent: 0, silence: .zero, activity: .sending,
           update: (bytes: 4_000_000, here: 1_000_000)),
       ]
       var overview = Overview(try run.recorded, run.plan, connected: here, at: Date())
       overview.status.phase = .training
       overview.status.awaited = [
-        .init(client: "box-2", activity: .training, step: 3, steps: 4), .init(client: "box-4"),
+        .init(client: "device-2", activity: .training, step: 3, steps: 4), .init(client: "device-4"),
       ]
       overview.status.awaitedCount = 7
       let html = StatusPage(overview).html
@@ -217,11 +217,12 @@ import Watch
       let text = try MarkupCheck.parse(html).text
       #expect(text.contains("step\u{A0}3\u{A0}of\u{A0}4"))
       #expect(text.contains("1.00\u{A0}MB\u{A0}of\u{A0}4.00\u{A0}MB"))
-      #expect(text.contains("Missing: box-2 (training, step 3 of 4), box-4 (not connected) and 5 more."))
+      #expect(
+        text.contains("Missing: device-2 (training, step 3 of 4), device-4 (not connected) and 5 more."))
       overview.status.phase = .recruiting
-      overview.status.awaited = [.init(client: "box-4")]
+      overview.status.awaited = [.init(client: "device-4")]
       overview.status.awaitedCount = 1
-      #expect(StatusPage(overview).html.contains("Of the last cohort are missing: box-4 (not connected)."))
+      #expect(StatusPage(overview).html.contains("Of the last cohort are missing: device-4 (not connected)."))
       overview.status.phase = .finished
       #expect(!StatusPage(overview).html.contains("missing:"))
       let metrics = Metrics(overview, ProcessUse.now).text
@@ -266,7 +267,7 @@ import Watch
         $0.attributes["id"]
       }
       let all = [
-        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "refusals",
+        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "rejections",
       ]
       #expect(live == all)
     }

@@ -25,7 +25,7 @@ import Wire
     ("/healthz", "application/json", #"{"status":"ok"}"#),
     ("/api/overview", "application/json", #""plannedRounds"#),
     ("/api/rounds", "application/json", #""loss":2.5"#),
-    ("/api/clients", "application/json", #""name":"box-2""#),
+    ("/api/clients", "application/json", #""name":"device-2""#),
     ("/api/layers", "application/json", #""state":"training""#),
   ])
   func everyPathHasItsAnswer(path: String, type: String, part: String) async throws {

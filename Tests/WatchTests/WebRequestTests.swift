@@ -24,12 +24,12 @@ import Watch
     "GET / HTTP/1.1\r\nHost: a\r\na b: c", "GET /\0 HTTP/1.1\r\nHost: a",
     "GET / HTTP/1.1\r\nHost: a\r\n folded: a", "\u{16}\u{3}\u{1}",
   ])
-  func whatIsNoHeadIsRefused(text: String) {
+  func whatIsNoHeadIsRejected(text: String) {
     #expect(throws: WebRequest.Problem.malformed) { try read(text) }
   }
 
   @Test(arguments: ["Content-Length: 1", "content-length: x", "Transfer-Encoding: chunked"])
-  func aBodyIsRefused(header: String) {
+  func aBodyIsRejected(header: String) {
     #expect(throws: WebRequest.Problem.hasBody) { try read("GET / HTTP/1.1\r\nHost: a\r\n\(header)") }
   }
 
@@ -43,7 +43,7 @@ import Watch
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         bytes[Int(state >> 33) % bytes.count] = UInt8(truncatingIfNeeded: state >> 24)
       }
-      // Read or refused: either way the words of one that is read are what they should be.
+      // Read or rejected: either way the words of one that is read are what they should be.
       if let request = try? WebRequest(Data(bytes)) {
         #expect(request.path.hasPrefix("/") && !request.method.isEmpty, "seed \(seed)")
       }

@@ -35,7 +35,7 @@ import Wire
     ("localhost:-1", "port"), ("localhost:http", "port"), ("localhost: 80", "port"), (":80", "host"),
     ("[]:80", "host"), ("[::1]", "port"), ("localhost:80 ", "port"), ("localhost:٨٠", "port"),
   ])
-  func refuses(text: String, reason: String) {
+  func rejects(text: String, reason: String) {
     let error = #expect(throws: WireError.self) { try Endpoint(parsing: text) }
     guard case .address(text, let given)? = error else {
       Issue.record("\(String(describing: error))")

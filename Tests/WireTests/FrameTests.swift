@@ -96,7 +96,7 @@ import Wire
     }
   }
 
-  @Test func aLengthOverTheLimitIsRefusedByItsFourBytes() {
+  @Test func aLengthOverTheLimitIsRejectedByItsFourBytes() {
     for (limit, length) in [(100, 101), (100, Int(UInt32.max)), (4096, 4097)] {
       var decoder = FrameDecoder(limit: limit)
       decoder.append(withUnsafeBytes(of: UInt32(length).bigEndian) { Array($0) })
@@ -146,7 +146,7 @@ import Wire
     }
   }
 
-  @Test func anotherVersionIsRefusedByName() {
+  @Test func anotherVersionIsRejectedByName() {
     var bytes = Self.example
     bytes[4] = 2
     seal(&bytes)

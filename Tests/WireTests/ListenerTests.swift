@@ -79,7 +79,7 @@ import Wire
     again.close()
   }
 
-  @Test func anAddressOfAnotherMachineIsRefused() async throws {
+  @Test func anAddressOfAnotherMachineIsRejected() async throws {
     // TEST-NET-1 (RFC 5737) belongs to nobody.
     let error = await #expect(throws: WireError.self) {
       try await Listener(Endpoint(host: "192.0.2.1", port: 0))

@@ -24,10 +24,10 @@ import Wire
 
   private static let assignment = #"""
     {"key": {"stage": 1, "round": 1, "attempt": 1}, "seed": 1, "deadlineSeconds": 1, "trained": [], "others": [],
-     "parts": [PART], "ways": [{"to": "DIGEST", "steps": [STEP], "whole": WHOLE}]}
+     "parts": [PART], "deltaChains": [{"to": "DIGEST", "steps": [STEP], "fullDelta": FULL}]}
     """#
 
-  private static func assignment(_ part: String, _ step: String, _ whole: String) -> String {
+  private static func assignment(_ part: String, _ step: String, _ fullDelta: String) -> String {
     let coded = #"{"digest": "DIGEST", "codec": "int8", "bytes": BYTES}"#
     return
       assignment
@@ -35,7 +35,7 @@ import Wire
         "PART", with: #"{"name": "stem", "digest": "DIGEST", "bytes": BYTES}"#.replacing("BYTES", with: part)
       )
       .replacing("STEP", with: coded.replacing("BYTES", with: step))
-      .replacing("WHOLE", with: coded.replacing("BYTES", with: whole))
+      .replacing("FULL", with: coded.replacing("BYTES", with: fullDelta))
       .replacing("DIGEST", with: digest)
   }
 

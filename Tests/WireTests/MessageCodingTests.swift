@@ -57,7 +57,7 @@ import Wire
       ])
   }
 
-  @Test(arguments: [0, 16, 255]) func anUnknownKindIsRefused(kind: UInt8) {
+  @Test(arguments: [0, 16, 255]) func anUnknownKindIsRejected(kind: UInt8) {
     let error = #expect(throws: WireError.self) { try Message(Frame(kind: kind, head: Data("{}".utf8))) }
     #expect(error == .unknownKind(kind))
   }
@@ -66,7 +66,7 @@ import Wire
   @Test(arguments: [
     (1, "software", #"{"name": "a", "protocol": 1, "software": "TEXT"}"#),
     (1, "name", #"{"name": "TEXT", "protocol": 1, "software": ""}"#),
-    (12, "detail", #"{"detail": "TEXT", "reason": "refused"}"#),
+    (12, "detail", #"{"detail": "TEXT", "reason": "rejected"}"#),
     (13, "reason", #"{"key": {"attempt": 1, "round": 1, "stage": 1}, "reason": "TEXT"}"#),
     (14, "name", #"{"name": "TEXT", "request": "", "secret": ""}"#),
   ])
@@ -137,7 +137,7 @@ import Wire
     }
   }
 
-  /// The server must see it, to refuse it by its name.
+  /// The server must see it, to reject it by its name.
   @Test(arguments: [Float.nan, .infinity, -.infinity]) func aLossThatIsNoNumberTravels(loss: Float) throws {
     var numbers = RandomNumbers(4)
     var offer = RandomMessage.offer(&numbers)

@@ -51,9 +51,9 @@ import Wire
     #expect(documented.map { Array($0.prefix(2)) } == kinds.sorted { Int($0[0])! < Int($1[0])! })
   }
 
-  @Test func everyRefusalStandsThere() {
-    let names = Set(Refusal.allCases.map(\.rawValue))
-    #expect(rows { names.contains($0) }.map { $0[0] } == Refusal.allCases.map(\.rawValue))
+  @Test func everyRejectionStandsThere() {
+    let names = Set(Rejection.allCases.map(\.rawValue))
+    #expect(rows { names.contains($0) }.map { $0[0] } == Rejection.allCases.map(\.rawValue))
   }
 
   @Test func itsNumbersAreTheCodes() {

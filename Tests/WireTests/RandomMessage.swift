@@ -51,7 +51,7 @@ enum RandomMessage {
     case 8:
       .acknowledgement(
         Acknowledgement(
-          key: key(&numbers), refusal: (Refusal.allCases + [nil]).randomElement(using: &numbers)!)
+          key: key(&numbers), rejection: (Rejection.allCases + [nil]).randomElement(using: &numbers)!)
       )
     case 9: .release(Release(key: key(&numbers)))
     case 10:
@@ -69,7 +69,7 @@ enum RandomMessage {
     default:
       .goodbye(
         Goodbye(
-          [.finished, .stopping, .protocolError, .refused, .failed].randomElement(using: &numbers)!,
+          [.finished, .stopping, .protocolError, .rejected, .failed].randomElement(using: &numbers)!,
           text(&numbers)))
     }
   }
@@ -97,20 +97,20 @@ enum RandomMessage {
     let parts = (0..<numbers.below(20)).map { _ in
       PartVersion(name: text(&numbers), digest: digest(&numbers), bytes: count(&numbers))
     }
-    let ways = parts.prefix(numbers.below(3)).map { part in
-      LayerWay(
+    let chains = parts.prefix(numbers.below(3)).map { part in
+      DeltaChain(
         to: part.digest, steps: [step(&numbers, from: digest(&numbers))],
-        whole: numbers.chance(0.5) ? step(&numbers, from: nil) : nil)
+        fullDelta: numbers.chance(0.5) ? step(&numbers, from: nil) : nil)
     }
     return Assignment(
       key: key(&numbers), seed: numbers.next() >> 11, deadlineSeconds: Double(numbers.uniform()) * 1e6,
       parts: parts, trained: parts.dropFirst(numbers.below(5)).map(\.name),
       others: numbers.chance(0.5) ? [] : [digest(&numbers)],
-      codec: UpdateCodec.allCases.randomElement(using: &numbers), ways: ways)
+      codec: UpdateCodec.allCases.randomElement(using: &numbers), deltaChains: chains)
   }
 
-  private static func step(_ numbers: inout RandomNumbers, from version: Digest?) -> LayerWay.Step {
-    LayerWay.Step(from: version, digest: digest(&numbers), bytes: count(&numbers), codec: .int8)
+  private static func step(_ numbers: inout RandomNumbers, from version: Digest?) -> DeltaChain.Step {
+    DeltaChain.Step(from: version, digest: digest(&numbers), bytes: count(&numbers), codec: .int8)
   }
 
   private static func welcome(_ numbers: inout RandomNumbers) -> Welcome {

@@ -94,9 +94,9 @@ import Wire
     let payload = Data((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     let message = Message.layer(
       LayerData(digest: Digest(of: payload), offset: 0, total: payload.count), payload)
-    let meeting = try await meet(server, try client("box-1"), message)
+    let meeting = try await meet(server, try client("device-1"), message)
     #expect(meeting.heard == message)
-    #expect(meeting.identity?.name == "box-1")
+    #expect(meeting.identity?.name == "device-1")
     // What one side has sent is what the other has received, TLS and all.
     #expect(meeting.carried.client == meeting.peerCarried.client)
     // OpenSSL sends a last alert to a peer that has hung up already.
@@ -113,7 +113,7 @@ import Wire
   @Test func aClientOfAnotherAuthorityDoesNotGetIn() async throws {
     let other = try Authority(creating: "test", days: 1)
     let key = try PrivateKey()
-    let certificate = try other.issue(.client, name: "box-1", key: key, days: 1)
+    let certificate = try other.issue(.client, name: "device-1", key: key, days: 1)
     // It believes the right server, and shows what another authority has signed.
     let forger = try TLSContext(
       showing: certificate, key, believing: authority.certificate, host: "127.0.0.1")
@@ -127,21 +127,22 @@ import Wire
   }
 
   @Test func anExpiredCertificateDoesNotGetIn() async throws {
-    let meeting = try await meet(server, try client("box-1", days: -1))
+    let meeting = try await meet(server, try client("device-1", days: -1))
     let reason = try #require(distrust(meeting.serverError), "\(meeting)")
     let day = Date(timeIntervalSinceNow: -86_400).day
-    #expect(reason.hasPrefix("the certificate of box-1 ended on \(day): it has to enrol again"), "\(reason)")
+    #expect(
+      reason.hasPrefix("the certificate of device-1 ended on \(day): it has to enrol again"), "\(reason)")
     #expect(meeting.heard == nil)
   }
 
   /// The client's first words cross the server's alert, and may fail before it is read.
-  @Test func whoIsRefusedIsToldWhyEveryTime() async throws {
-    let expired = try client("box-1", days: -1)
+  @Test func whoIsRejectedIsToldWhyEveryTime() async throws {
+    let expired = try client("device-1", days: -1)
     for _ in 0..<50 {
       let meeting = try await meet(server, expired)
       #expect(
         meeting.clientError
-          == .tls(.refused("the server refuses this box's certificate: it has ended; enrol again")),
+          == .tls(.rejected("the server rejects this device's certificate: it has ended; enrol again")),
         "\(meeting)")
     }
   }
@@ -150,22 +151,23 @@ import Wire
     let hosts = ["127.0.0.1"]
     let expired = try TLSContext(
       server: try Self.identity(.server, authority, "server", hosts, days: -1))
-    let meeting = try await meet(expired, try client("box-1"))
+    let meeting = try await meet(expired, try client("device-1"))
     let day = Date(timeIntervalSinceNow: -86_400).day
     let reason = try #require(distrust(meeting.clientError), "\(meeting)")
-    #expect(reason.hasPrefix("the server's certificate ended on \(day), or this box's clock is wrong"))
-    let refusal = "the box refuses this server's certificate: by the box's clock it has ended, on \(day)"
-    #expect(meeting.serverError == .tls(.refused(refusal)))
-    // A new box would not get further afterwards.
+    #expect(reason.hasPrefix("the server's certificate ended on \(day), or this device's clock is wrong"))
+    let rejection =
+      "the device rejects this server's certificate: by the device's clock it has ended, on \(day)"
+    #expect(meeting.serverError == .tls(.rejected(rejection)))
+    // A new device would not get further afterwards.
     let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
     let early = try #require(distrust(try await meet(expired, pinned).clientError))
     #expect(early.hasPrefix("the server's certificate ended on \(day)"), "\(early)")
   }
 
-  /// A box that is taken cannot pass for the server.
+  /// A device that is taken cannot pass for the server.
   @Test func aClientsCertificateIsNotAServers() async throws {
     let fake = try TLSContext(server: try Self.identity(.client, authority, "127.0.0.1", ["127.0.0.1"]))
-    let meeting = try await meet(fake, try client("box-1"))
+    let meeting = try await meet(fake, try client("device-1"))
     guard case .tls? = meeting.clientError else {
       Issue.record("\(meeting)")
       return
@@ -179,7 +181,7 @@ import Wire
       server --host strata.example --host 127.0.0.2 --host 127.0.0.1 --tls DIR
       """
     let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
-    for context in [try client("box-1"), pinned] {
+    for context in [try client("device-1"), pinned] {
       let meeting = try await meet(elsewhere, context)
       #expect(meeting.clientError == .tls(.distrusted(words)) && meeting.heard == nil)
     }
@@ -187,13 +189,13 @@ import Wire
 
   @Test func aServerOfAnotherAuthorityIsNotTheOne() async throws {
     let other = try Self.server(try Authority(creating: "test", days: 1), ["127.0.0.1"])
-    let refused = try await meet(other, try client("box-1"))
-    #expect(refused.heard == nil)
-    let words = "the server's certificate is another authority's than this box's: enrol again"
-    #expect(refused.clientError == .tls(.distrusted(words)))
-    let fault = "the box knows another authority; it has to enrol again"
-    #expect(refused.serverError == .tls(.refused("the box refuses this server's certificate: \(fault)")))
-    // Neither for a new box, which knows the authority by its pin alone.
+    let rejected = try await meet(other, try client("device-1"))
+    #expect(rejected.heard == nil)
+    let words = "the server's certificate is another authority's than this device's: enrol again"
+    #expect(rejected.clientError == .tls(.distrusted(words)))
+    let fault = "the device knows another authority; it has to enrol again"
+    #expect(rejected.serverError == .tls(.rejected("the device rejects this server's certificate: \(fault)")))
+    // Neither for a new device, which knows the authority by its pin alone.
     let meeting = try await meet(
       other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1"))
     #expect(
@@ -204,7 +206,7 @@ import Wire
   @Test func withoutTLSOnOneSideNothingIsSaid() async throws {
     let plain = try await meet(server, nil)
     #expect(plain.serverError == .tls(.broken("wrong version number")) && plain.clientError == .closed)
-    let secret = try await meet(nil, try client("box-1"))
+    let secret = try await meet(nil, try client("device-1"))
     #expect(secret.heard == nil && secret.serverError != nil)
   }
 

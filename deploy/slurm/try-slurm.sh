@@ -44,7 +44,7 @@ readonly scripts=$PWD/deploy/slurm plan=$PWD/deploy/plans/cluster.yaml data=shap
 place=$(mktemp --directory --tmpdir strata-tryslurm.XXXXXX)
 readonly place node=strata-try address=192.0.2.1
 readonly SLURM_CONF=$place/slurm.conf
-# mpirun refuses root, and looks for a network; this one has none but itself.
+# mpirun rejects root, and looks for a network; this one has none but itself.
 readonly OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_oob_tcp_if_include=lo
 export PATH SLURM_CONF OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_oob_tcp_if_include
 
@@ -195,7 +195,7 @@ try_without_srun() {
   cd "$place/jobs"
   limited sbatch --wait --ntasks="$clients" --output=lone.log --wrap \
     "fedclient run --server 127.0.0.1:7400 --data $data --partition auto" >/dev/null || code=$?
-  check 'a client without srun is refused' is_same "$code" 64
+  check 'a client without srun is rejected' is_same "$code" 64
   check 'it says why' says 'SLURM_STEP_ID is not set' lone.log
   cd "$OLDPWD"
 }

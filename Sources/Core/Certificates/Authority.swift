@@ -54,7 +54,7 @@ package struct Authority: Sendable {
       throw .openSSL("no serial number")
     }
     defer { BN_free(number) }
-    // Version 3; it begins an hour ago, for boxes whose clock is behind.
+    // Version 3; it begins an hour ago, for devices whose clock is behind.
     guard X509_set_version(pointer, 2) == 1,
       BN_to_ASN1_INTEGER(number, X509_get_serialNumber(pointer)) != nil,
       X509_gmtime_adj(X509_getm_notBefore(pointer), -3600) != nil,
@@ -110,7 +110,7 @@ package struct Authority: Sendable {
 
 extension Certificate.Role {
   /// How long a certificate is valid unless something else is said, in days. An authority outlives a federation; a
-  /// server is renewed by hand every other year; a box that is lost is out after a year even if nobody says so.
+  /// server is renewed by hand every other year; a device that is lost is out after a year even if nobody says so.
   package var days: Int {
     switch self {
     case .authority: 3650

@@ -1,8 +1,8 @@
 import CSSL
 import Foundation
 
-/// A one-time code with which a new box fetches its certificate: its name, a secret that the server knows, and
-/// what the server's authority must look like, so that the box need not believe whoever answers.
+/// A one-time code with which a new device fetches its certificate: its name, a secret that the server knows, and
+/// what the server's authority must look like, so that the device need not believe whoever answers.
 ///
 /// `NAME.` and 42 letters and digits (base 32 after Crockford: no I, L, O, U): 80 bits of secret and 130 bits
 /// of the authority's SHA-256.

@@ -19,8 +19,9 @@ extension CertificateFolder {
     return code
   }
 
-  /// Issues the certificate that a code was made for, for a request in PEM, and uses the code up. Returns nil where the code is not good, or
-  /// not for the name: whoever uses it second is refused. Throws ``CertificateError``; the code is as good as before then.
+  /// Issues the certificate that a code was made for, for a request in PEM, and uses the code up. Returns nil where the
+  /// code is not good, or not for the name: whoever uses it second is rejected. Throws ``CertificateError``; the code
+  /// is as good as before then.
   package func issue(
     _ request: String, name: String, days: Int, for secret: String, now: Date = Date()
   ) throws(CertificateError) -> Certificate? {

@@ -83,7 +83,7 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
         size: try options.take("size", in: 8...512),
         channels: try options.take("channels", in: 1...3, except: 2),
         seed: UInt64(try options.take("seed", in: 0...Int.max) ?? 0))
-    default: throw options.refuseKind(Self.kinds.map(\.0))
+    default: throw options.rejectKind(Self.kinds.map(\.0))
     }
     shuffle = try options.take("shuffle", in: 0...Int.max).map { UInt64($0) }
     skip = try options.take("skip", in: 0...Int.max) ?? 0
@@ -100,7 +100,7 @@ extension DataSpec {
   /// Reads or generates the images, or opens their folder, and fits them to an encoder. Without one, images in memory
   /// stay as they are; what must have a size is 3 x 32 x 32.
   ///
-  /// Throws a ``DatasetError`` that names the file; `strict` reads all files of a folder, and refuses them all where
+  /// Throws a ``DatasetError`` that names the file; `strict` reads all files of a folder, and rejects them all where
   /// one is broken.
   package func load(
     role: DataRole, for fit: ImageFit? = nil, strict: Bool = false

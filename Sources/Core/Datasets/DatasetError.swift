@@ -66,7 +66,7 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "\(path): \(bytes / 1_000_000) MB of images, where there are \(memory / 1_000_000) MB of memory; "
         + "take some of them with limit=N"
     case .broken(let files):
-      BrokenFile.refusal(files)
+      BrokenFile.rejection(files)
     case .tooFew(let count, let broken):
       (count == 0 ? "no image" : "one image") + " can be read, and two are needed"
         + (BrokenFile.summary(broken).map { ": \($0)" } ?? "")

@@ -110,7 +110,7 @@ struct SpecificationOptions {
   }
 
   /// Throws for a kind that is none of `kinds`.
-  func refuseKind(_ kinds: [String]) -> DatasetError {
+  func rejectKind(_ kinds: [String]) -> DatasetError {
     .badSpecification(text, problem: "unknown kind '\(Spelling.shortened(kind))'\(Self.hint(kind, kinds))")
   }
 

@@ -25,7 +25,7 @@ extension EncoderCheckpoint {
     var plan =
       file.metadata[Key.encoder] == nil
       ? try Self.plan(of: file.tensors, hints) : try Self.plan(of: file.metadata, hints)
-    // A plan's initialisation is no matter here, but would be refused for some encoders.
+    // A plan's initialisation is no matter here, but would be rejected for some encoders.
     plan.method.initialisation = .random
     try Self.check(plan)
     try Self.check(file.tensors, for: plan.encoder)
@@ -68,7 +68,7 @@ extension EncoderCheckpoint {
     do {
       return try JSON.read(from: Data(text.utf8))
     } catch {
-      throw CheckpointError("\(key) of its metadata cannot be understood: \(PlanRefusal.shown(text))")
+      throw CheckpointError("\(key) of its metadata cannot be understood: \(PlanRejection.shown(text))")
     }
   }
 
@@ -144,7 +144,7 @@ extension EncoderCheckpoint {
   static func check(_ names: some Sequence<String>, among entries: [Layout.Entry]) throws(CheckpointError) {
     let known = Set(entries.map(\.name))
     for name in names.sorted() where !known.contains(name) {
-      throw CheckpointError("\(PlanRefusal.shown(name)) is a tensor that this encoder has no place for")
+      throw CheckpointError("\(PlanRejection.shown(name)) is a tensor that this encoder has no place for")
     }
   }
 }

@@ -116,7 +116,7 @@ package actor Connection {
       do {
         sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
       } catch {
-        // Whoever was refused may have said more than was taken, and was told why meanwhile.
+        // Whoever was rejected may have said more than was taken, and was told why meanwhile.
         guard error == .closed, ending == nil, let farewell = tls?.farewell else { throw error }
         throw .tls(farewell)
       }

@@ -47,7 +47,7 @@ extension Message {
   }
 
   /// Throws ``WireError`` for a kind that is not known, for a head that is not its kind's, and for a number that cannot be
-  /// meant. An offer's numbers are the round's to judge, which refuses it by its name.
+  /// meant. An offer's numbers are the round's to judge, which rejects it by its name.
   package init(_ frame: Frame) throws(WireError) {
     self = try Self.decoded(frame)
     if case .offer = self { return }
@@ -93,7 +93,7 @@ extension Message {
   }
 
   private static func frame(_ kind: Kind, _ head: some Encodable) throws -> Frame {
-    // A loss that is not a number must reach the server, which refuses it by its name.
+    // A loss that is not a number must reach the server, which rejects it by its name.
     Frame(kind: kind.rawValue, head: try JSON.stored(head))
   }
 

@@ -17,7 +17,7 @@ package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
   case badNumber(String)
   /// The peer closed the connection, or it broke.
   case closed
-  /// TLS failed, and why: a certificate that is refused, or a peer that speaks something else.
+  /// TLS failed, and why: a certificate that is rejected, or a peer that speaks something else.
   case tls(TLSFailure)
   /// The other end has shown no sign of life for so long.
   case silence(Duration)

@@ -7,7 +7,7 @@ import Support
 
 /// A server's database as whoever watches reads it: nothing in it is changed, and the server may be at work on it.
 ///
-/// Whatever is in the file, it is read or refused with ``StoreError``: columns may hold values of any type and
+/// Whatever is in the file, it is read or rejected with ``StoreError``: columns may hold values of any type and
 /// length, and counts that do not fit together.
 package struct History: Sendable {
   private let database: DatabaseQueue
@@ -91,7 +91,7 @@ package struct History: Sendable {
       let text = try String.fetchOne(db, sql: "SELECT status FROM status")
     else { return nil }
     var status = try JSON.read(ServerStatus.self, from: Data(text.utf8)).bounded
-    (status.refusals, status.isAtWork) = (try Store.refusals(db), lock.isHeld)
+    (status.rejections, status.isAtWork) = (try Store.rejections(db), lock.isHeld)
     // A server that its disk has failed could not say so in its database.
     if let reason = lock.lastWords, lock.isHeld == false, !status.hasEnded {
       (status.phase, status.reason) = (.failed, reason)
@@ -127,14 +127,14 @@ package struct History: Sendable {
     let rows = try Row.fetchAll(
       db,
       sql: """
-        SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS refused, \(try cut(db)) AS cut
+        SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS rejected, \(try cut(db)) AS cut
         FROM updates GROUP BY client
         """)
     // Names that differ in the file may be one in Swift.
-    var counts: [String: (updates: Int, refused: Int, cut: Int)] = [:]
+    var counts: [String: (updates: Int, rejected: Int, cut: Int)] = [:]
     for row in rows {
       counts[try row.decode(forColumn: "client")] = (
-        try row.decode(forColumn: "updates"), try row.decode(forColumn: "refused"),
+        try row.decode(forColumn: "updates"), try row.decode(forColumn: "rejected"),
         try row.decode(forColumn: "cut")
       )
     }
@@ -143,14 +143,14 @@ package struct History: Sendable {
       record.software = String(record.software.prefix(mostCharacters))
       let count = counts[record.name] ?? (0, 0, 0)
       return RecordedJob.Client(
-        record: record, admitted: count.updates - count.refused, refused: count.refused, cut: count.cut)
+        record: record, admitted: count.updates - count.rejected, rejected: count.rejected, cut: count.cut)
     }
     return clients.sorted { $0.record.name.precedesNaturally($1.record.name) }
   }
 }
 
 extension Database {
-  /// Refuses values of more bytes than these, before any of them is read (SQLITE_TOOBIG).
+  /// Rejects values of more bytes than these, before any of them is read (SQLITE_TOOBIG).
   func limitValues(to bytes: Int) {
     sqlite3_limit(sqliteConnection, SQLITE_LIMIT_LENGTH, CInt(clamping: bytes))
   }
@@ -172,11 +172,11 @@ package struct RecordedJob: Sendable {
     }
   }
 
-  /// A client, and how many of its updates were admitted, refused, and counted for less than they claimed.
+  /// A client, and how many of its updates were admitted, rejected, and counted for less than they claimed.
   package struct Client: Sendable {
     package let record: ClientRecord
     package let admitted: Int
-    package let refused: Int
+    package let rejected: Int
     package let cut: Int
   }
 

@@ -109,7 +109,7 @@ package struct ClientRecord: StoredRecord, PersistableRecord, Sendable {
   package var bytesDown = 0
 }
 
-/// An update, admitted or refused.
+/// An update, admitted or rejected.
 package struct UpdateRecord: StoredRecord, Sendable {
   package static let databaseTableName = "updates"
   package var id: Int64?
@@ -122,10 +122,15 @@ package struct UpdateRecord: StoredRecord, Sendable {
   package var bytes: Int
   package var seconds: Double
   package var digest: String
-  package var refusal: String?
+  package var rejection: String?
   package var offer: String?
   /// The samples that it counted for in a committed round, where it claimed more.
   package var counted: Int?
+
+  private enum CodingKeys: String, CodingKey {
+    case id, roundId, client, receivedAt, samples, steps, loss, bytes, seconds, digest, offer, counted
+    case rejection = "refusal"
+  }
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

@@ -99,8 +99,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   package var awaitedCount: Int?
   /// When the slowest of them will have trained if it goes on as it did; nil where that is not known.
   package var trainingEnd: Date?
-  /// Updates that were refused so far, by reason; counted when it is read.
-  package var refusals: [String: Int]?
+  /// Updates that were rejected so far, by reason; counted when it is read.
+  package var rejections: [String: Int]?
 
   /// Whether a server has the database's lock; told when it is read, and nil where whoever reads may not know.
   package var isAtWork: Bool?
@@ -109,7 +109,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
       until
-    case process, reason, notAsked, awaited, awaitedCount, trainingEnd, refusals
+    case process, reason, notAsked, awaited, awaitedCount, trainingEnd, rejections
   }
 
   /// The same without how far clients are in their training.

@@ -9,8 +9,8 @@ extension Store {
     try History(path).status()
   }
 
-  /// How many updates were refused so far, by reason.
-  static func refusals(_ db: Database) throws -> [String: Int] {
+  /// How many updates were rejected so far, by reason.
+  static func rejections(_ db: Database) throws -> [String: Int] {
     let rows = try Row.fetchAll(
       db, sql: "SELECT refusal, COUNT(*) AS count FROM updates WHERE refusal IS NOT NULL GROUP BY refusal")
     let pairs: [(String, Int)] = try rows.map {

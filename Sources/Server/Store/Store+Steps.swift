@@ -16,7 +16,7 @@ extension Store {
         let bytes = try row.decode(Data.self, forColumn: "bytes")
         return LayerLibrary.Step(
           part: try text("part"), to: to,
-          way: LayerWay.Step(from: from, digest: digest, bytes: bytes.count, codec: codec), bytes: bytes)
+          delta: DeltaChain.Step(from: from, digest: digest, bytes: bytes.count, codec: codec), bytes: bytes)
       }
     }
   }
@@ -27,8 +27,8 @@ extension Store {
       try db.execute(
         sql: "INSERT INTO steps (part, fromDigest, toDigest, codec, digest, bytes) VALUES (?, ?, ?, ?, ?, ?)",
         arguments: [
-          step.part, step.way.from?.description, step.to.description, step.way.codec.rawValue,
-          step.way.digest.description, step.bytes,
+          step.part, step.delta.from?.description, step.to.description, step.delta.codec.rawValue,
+          step.delta.digest.description, step.bytes,
         ])
     }
     for (part, count) in kept {

@@ -12,7 +12,7 @@ extension Store {
   ) throws(StoreError) {
     // The row comes last: where it is, the bytes are too, but for a power cut.
     try updates.admit(offer, from: client, to: round.id ?? 0)
-    try add(offer, from: client, to: round, refusal: nil, at: now)
+    try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
   /// Counts an update that was made here, of a client's late one, among those of a round.
@@ -20,21 +20,21 @@ extension Store {
     _ offer: UpdateOffer, _ bytes: Data, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
     try updates.admit(bytes, from: client, to: round.id ?? 0)
-    try add(offer, from: client, to: round, refusal: nil, at: now)
+    try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
-  /// Notes that an update was refused, whose bytes go.
-  package func refuse(
-    _ offer: UpdateOffer, from client: String, to round: RoundRecord, _ refusal: Refusal, at now: Date
+  /// Notes that an update was rejected, whose bytes go.
+  package func reject(
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, _ rejection: Rejection, at now: Date
   ) throws(StoreError) {
     updates.discard(offer, from: client)
-    try add(offer, from: client, to: round, refusal: refusal, at: now)
+    try add(offer, from: client, to: round, rejection: rejection, at: now)
   }
 
   private func add(
-    _ offer: UpdateOffer, from client: String, to round: RoundRecord, refusal: Refusal?, at now: Date
+    _ offer: UpdateOffer, from client: String, to round: RoundRecord, rejection: Rejection?, at now: Date
   ) throws(StoreError) {
-    // Numbers that cannot be meant, which are refused, say nothing to whoever reads.
+    // Numbers that cannot be meant, which are rejected, say nothing to whoever reads.
     let loss = Double(offer.loss)
     let seconds = NumberBounds.seconds.contains(offer.seconds) ? offer.seconds : 0
     try write(awaited: false) { db in
@@ -42,14 +42,14 @@ extension Store {
         roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples,
         steps: offer.steps, loss: NumberBounds.figure.contains(loss) ? loss : nil, bytes: offer.bytes,
         seconds: seconds, digest: offer.digest.description,
-        refusal: refusal?.rawValue, offer: refusal == nil ? try Self.json(offer) : nil)
+        rejection: rejection?.rawValue, offer: rejection == nil ? try Self.json(offer) : nil)
       try update.insert(db)
-      if refusal == nil {
+      if rejection == nil {
         try db.execute(
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
-    settling.note(refusal == nil ? updates.admitted(client, round.id ?? 0) : nil)
+    deferredSync.note(rejection == nil ? updates.admitted(client, round.id ?? 0) : nil)
   }
 
   /// Takes back that an update was admitted: its bytes are damaged or gone.
@@ -110,7 +110,7 @@ extension Store {
   /// How many updates of each client a round has rejected, as far as they are recorded.
   func rejections(of round: RoundRecord) throws(StoreError) -> [String: Int] {
     try updates(of: round).reduce(into: [:]) { counts, update in
-      if update.refusal != nil { counts[update.client, default: 0] += 1 }
+      if update.rejection != nil { counts[update.client, default: 0] += 1 }
     }
   }
 

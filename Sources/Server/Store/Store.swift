@@ -14,7 +14,7 @@ package final class Store: Sendable {
   let path: String
   private let files: DatabaseFiles
   private let checkpoints: Checkpoints
-  let settling: Settling
+  let deferredSync: DeferredSync
   /// Where updates rest: beside the database.
   package let updates: UpdateSpool
 
@@ -47,7 +47,7 @@ package final class Store: Sendable {
     }
     files = try DatabaseFiles(path)
     checkpoints = Checkpoints(path, log: files.log, configuration)
-    settling = Settling(files.log)
+    deferredSync = DeferredSync(files.log)
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
@@ -58,14 +58,14 @@ package final class Store: Sendable {
     guard !isClosed.load(ordering: .relaxed) else { throw StoreError("\(path): it is closed") }
   }
 
-  /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or with what is
-  /// ``Settling``. Throws ``StoreError``, also where what was written before has not come to the disk, or the database is
-  /// not at its place any more.
+  /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or by the
+  /// ``DeferredSync``. Throws ``StoreError``, also where what was written before has not come to the disk, or the
+  /// database is not at its place any more.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {
     try requireOpen()
-    try settling.check()
+    try deferredSync.check()
     let result: Result
     do {
       result =
@@ -165,10 +165,10 @@ package final class Store: Sendable {
   }
 
   /// A round that a stopped server left unfinished: its cohort, the offers behind its admitted updates in
-  /// client order, whose were refused, and who has declined.
+  /// client order, whose were rejected, and who has declined.
   package typealias UnfinishedRound = (
     record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
-    refused: [String], declined: [String]
+    rejected: [String], declined: [String]
   )
 
   /// The unfinished round of a stage; nil if there is none.
@@ -184,18 +184,18 @@ package final class Store: Sendable {
       let rows = try Row.fetchAll(
         db, sql: "SELECT client, offer, refusal FROM updates WHERE roundId = ? ORDER BY client",
         arguments: [round.id])
-      var (admitted, refused): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
+      var (admitted, rejected): ([(client: String, offer: UpdateOffer)], [String]) = ([], [])
       for row in rows {
         let client = try row.decode(String.self, forColumn: "client")
-        if let refusal = try row.decode(String?.self, forColumn: "refusal") {
+        if let rejection = try row.decode(String?.self, forColumn: "refusal") {
           // What was offered for another round says nothing of this one.
-          if refusal != Refusal.wrongRound.rawValue { refused.append(client) }
+          if rejection != Rejection.wrongRound.rawValue { rejected.append(client) }
         } else if let text = try row.decode(String?.self, forColumn: "offer") {
           let offer = try JSON.read(UpdateOffer.self, from: Data(text.utf8))
           admitted.append((client, offer))
         }
       }
-      return (round, cohort, admitted, refused, declined)
+      return (round, cohort, admitted, rejected, declined)
     }
   }
 
@@ -211,7 +211,7 @@ package final class Store: Sendable {
             """, arguments: [round.id, client])
       }
     }
-    settling.note()
+    deferredSync.note()
   }
 
   /// Notes that a member of a round's cohort will not train for now.
@@ -221,7 +221,7 @@ package final class Store: Sendable {
         sql: "UPDATE cohorts SET declined = TRUE WHERE roundId = ? AND client = ?",
         arguments: [round.id, client])
     }
-    settling.note()
+    deferredSync.note()
   }
 
   /// Who was asked to train last; nobody at a job's beginning.
@@ -255,7 +255,7 @@ package final class Store: Sendable {
     try commit(round, snapshot, LayerLibrary.Changes())
   }
 
-  /// The same, with the ways to what it has changed, and what updates counted for that claimed more samples. It
+  /// The same, with the deltas to what it has changed, and what updates counted for that claimed more samples. It
   /// survives a power cut from now on.
   package func commit(
     _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes, counted: [String: Int] = [:]

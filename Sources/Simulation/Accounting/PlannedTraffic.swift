@@ -50,9 +50,9 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
         for position in present {
           let (name, changes) = (parts[position].name, versions.changes(of: position))
           if held.insert(versions[position]).inserted {
-            // A way of several steps, if that is shorter.
-            let way = known[name].map { (changes - $0) * down[position] } ?? .max
-            round.bytesDown += min(way, sizes[position])
+            // A delta chain of several steps, if that is shorter.
+            let chain = known[name].map { (changes - $0) * down[position] } ?? .max
+            round.bytesDown += min(chain, sizes[position])
             round.layersDown += 1
           }
           known[name] = changes

@@ -96,7 +96,7 @@ struct IdleClient: Sendable {
       case .request(let request):
         for frame in try updates.update(request.key.round).frames { try await connection.send(frame) }
       case .acknowledgement(let verdict):
-        if let refusal = verdict.refusal { throw WireError.malformed(refusal.explanation) }
+        if let rejection = verdict.rejection { throw WireError.malformed(rejection.explanation) }
         times.last = .now
         try updates.finish(verdict.key.round)
       case .goodbye:

@@ -94,12 +94,12 @@ package struct RoundBenchmark: Sendable {
 
   /// The server's side, in a process of its own: runs the plan to its end. Returns the most memory it had.
   package static func serve(_ plan: Plan, in folder: URL, tell: (String) -> Void) async throws -> Int {
-    var limits = Doorstep.Limits()
+    var limits = ConnectionLimiter.Limits()
     (limits.perAddress, limits.total) = (1 << 16, 1 << 16)
     let server = try await Server(
       plan, store: try Store(folder.appendingPathComponent("strata.sqlite").path),
       endpoint: Endpoint(host: "127.0.0.1", port: 0), threads: ProcessInfo.processInfo.activeProcessorCount,
-      strangers: limits)
+      unauthenticated: limits)
     tell("\(listening)\(server.endpoint)")
     _ = try await server.run()
     return ProcessMemory.peak

@@ -19,7 +19,7 @@ final class Checker {
   /// The attempt under way: since when, who was asked, and whose updates will not come.
   private var began = Duration.zero
   private var current: RoundKey?
-  private var (asked, admitted, declined, refused) = (
+  private var (asked, admitted, declined, rejected) = (
     Set<String>(), Set<String>(), Set<String>(), Set<String>()
   )
   var now = Duration.zero
@@ -69,34 +69,34 @@ final class Checker {
       let stored = (try? store.asked(key)) ?? []
       require(stored.contains(client), "\(client) is asked for \(key), which is not stored")
     case .declined(current, let client, _): declined.insert(client)
-    case .refused(current, let client, _): if !admitted.contains(client) { refused.insert(client) }
+    case .rejected(current, let client, _): if !admitted.contains(client) { rejected.insert(client) }
     case .abandoned(let key, let reason): abandon(key, reason)
     default: break
     }
   }
 
-  /// An attempt failed: because too many were refused, because some were and for a deadline no others came in their
-  /// place, because enough were left to do it and did not, or because the patience was at its end; never because
+  /// An attempt failed: because too many were rejected, because some were and for a deadline no others came in their
+  /// place, because enough were left to do it and did not, or because the timeout had passed; never because
   /// somebody declined.
   private func abandon(_ key: RoundKey, _ reason: String) {
-    let left = asked.subtracting(refused)
+    let left = asked.subtracting(rejected)
     require(
       left.count < plan.round.quorum || left.subtracting(declined).count >= plan.round.quorum
-        || (!refused.isEmpty && now - began >= plan.round.deadline.duration)
-        || now - began >= plan.round.patience.duration,
+        || (!rejected.isEmpty && now - began >= plan.round.deadline.duration)
+        || now - began >= plan.round.timeout.duration,
       "\(key) is given up because of \(declined.sorted()), who declined: \(reason)")
     begin()
   }
 
   private func begin() {
     (began, current) = (now, nil)
-    (asked, admitted, declined, refused) = ([], [], [], [])
+    (asked, admitted, declined, rejected) = ([], [], [], [])
   }
 
   /// A late update was admitted: of the stage's round just before, and only where the plan allows it.
   func fold(_ old: RoundKey, into key: RoundKey, _ client: String) {
     admit(key, client)
-    require(plan.round.late == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
+    require(plan.round.stragglers == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
     require(
       old.stage == key.stage && old.round + 1 == key.round, "\(client)'s update of \(old) came to \(key)")
     folded[key, default: [:]][client] = old
@@ -118,9 +118,9 @@ final class Checker {
       expected?.stage == key.stage && expected?.round == key.round,
       "\(key) is committed instead of \(expected.map { "\($0)" } ?? "nothing")")
     lastCommitted = RoundKey(stage: key.stage, round: key.round)
-    let rejected = ((try? store.updates(of: last.round)) ?? []).filter { $0.refusal != nil }
+    let rejected = ((try? store.updates(of: last.round)) ?? []).filter { $0.rejection != nil }
     for (client, rows) in Dictionary(grouping: rejected, by: \.client) {
-      require(rows.count <= Leader.mostRecorded + 2, "\(key) has \(rows.count) rejections of \(client)")
+      require(rows.count <= JobEngine.mostRecorded + 2, "\(key) has \(rows.count) rejections of \(client)")
     }
     let counted = (try? store.admitted(key)) ?? [:]
     committed[key] = Set(counted.keys)
@@ -140,7 +140,7 @@ final class Checker {
   /// What claims count for: as many as the plan says at most, or ten times the least that half of them do not exceed.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
     let half = claims.values.filter { claim in 2 * claims.values.count { $0 <= claim } >= claims.count }.min()
-    let most = plan.round.mostSamples ?? 10 * (half ?? 0)
+    let most = plan.round.maxSamples ?? 10 * (half ?? 0)
     return claims.mapValues { $0 > most ? most : $0 }
   }
 

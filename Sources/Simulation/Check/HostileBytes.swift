@@ -5,13 +5,13 @@ import Synchronization
 import Wire
 
 /// Feeds both sides of the protocol with bytes that nobody should send: messages of real federations, cut off,
-/// with bits turned, spliced, with other lengths, and noise. Whatever comes, it is refused or understood, and
+/// with bits turned, spliced, with other lengths, and noise. Whatever comes, it is rejected or understood, and
 /// never more than a frame is kept.
 package enum HostileBytes {
   package struct Outcome: Sendable, Encodable {
     package let inputs: Int
-    /// Inputs that were refused, and frames that were understood all the same.
-    package let refused: Int
+    /// Inputs that were rejected, and frames that were understood all the same.
+    package let rejected: Int
     package let understood: Int
     /// The most bytes that a decoder held.
     package let mostPending: Int
@@ -25,7 +25,7 @@ package enum HostileBytes {
 
   private static func feed(_ inputs: Int, of corpus: [Data], seed: UInt64) -> Outcome {
     var random = RandomNumbers(seed, "hostile bytes")
-    var (refused, understood, most) = (0, 0, 0)
+    var (rejected, understood, most) = (0, 0, 0)
     for _ in 0..<inputs {
       let bytes = mutate(corpus, &random)
       var decoder = FrameDecoder(limit: random.chance(0.5) ? WireLimits.frame : WireLimits.frameBeforeHello)
@@ -42,10 +42,10 @@ package enum HostileBytes {
           most = max(most, decoder.pending)
         }
       } catch {
-        refused += 1
+        rejected += 1
       }
     }
-    return Outcome(inputs: inputs, refused: refused, understood: understood, mostPending: most)
+    return Outcome(inputs: inputs, rejected: rejected, understood: understood, mostPending: most)
   }
 
   /// Frames that federations of some seeds send.
@@ -81,7 +81,7 @@ package enum HostileBytes {
     return Data(bytes)
   }
 
-  /// A frame with another kind and head under a right checksum: what a decoder alone does not refuse.
+  /// A frame with another kind and head under a right checksum: what a decoder alone does not reject.
   private static func sealed(_ bytes: Data, _ random: inout RandomNumbers) -> Data {
     var decoder = FrameDecoder(limit: WireLimits.frame)
     decoder.append(bytes)

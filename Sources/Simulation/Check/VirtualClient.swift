@@ -4,7 +4,7 @@ import Foundation
 import Wire
 
 /// A client whose training is replaced: its update is whole numbers that follow from who it is and the round.
-/// Protocol, cache and shelf do what the real ones do; the disk survives a crash.
+/// Protocol, cache and pending update do what the real ones do; the disk survives a crash.
 final class VirtualClient {
   /// What a client does to the federation.
   enum Character: CaseIterable {
@@ -37,7 +37,7 @@ final class VirtualClient {
   var disk: [Digest: Data] = [:]
   /// The weights that training began from.
   private var base: [Float] = []
-  var shelf: (offer: UpdateOffer, bytes: Data)?
+  var pendingUpdate: (offer: UpdateOffer, bytes: Data)?
   /// The last update that was judged, which a liar may offer again.
   var lastOffer: (offer: UpdateOffer, bytes: Data)?
   var link: Int?

@@ -5,8 +5,8 @@ import Wire
 /// What goes wrong, and its end.
 extension VirtualFederation {
   /// Of a client whose hours are over, and which may know for how long.
-  func objection() -> Objection {
-    Objection("check", seconds: moods.chance(0.5) ? 1 + moods.below(900) : nil)
+  func declineReason() -> DeclineReason {
+    DeclineReason("check", seconds: moods.chance(0.5) ? 1 + moods.below(900) : nil)
   }
 
   func fault() {
@@ -15,7 +15,7 @@ extension VirtualFederation {
     if moods.chance(0.15) {
       // Somebody's hours are over in the midst of it.
       let client = clients[moods.below(clients.count)]
-      if let link = client.link { perform(client.participation.withdraw(objection()), client, link) }
+      if let link = client.link { perform(client.participation.withdraw(declineReason()), client, link) }
     }
     misbehave(open)
     switch random.below(10) {
@@ -70,7 +70,7 @@ extension VirtualFederation {
     let seconds = { [self] in Duration.milliseconds(17_000 + moods.below(9000)) }
     client.link = nil
     client.participation = Participation()
-    (client.shelf, client.isLying) = (nil, true)
+    (client.pendingUpdate, client.isLying) = (nil, true)
     agenda.note(.connect(client: client.number, life: client.life), at: now + seconds())
     agenda.note(.bytes(frame, link: link, toServer: true), at: now + seconds() + .seconds(2))
     return true

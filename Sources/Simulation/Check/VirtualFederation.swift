@@ -53,7 +53,7 @@ final class VirtualFederation {
     plan = Self.plan(&random, seed: seed)
     var numbers = random
     let cohort = plan.round.cohort
-    clients = (0..<plan.round.roster).map { number in
+    clients = (0..<plan.round.minimumClients).map { number in
       // Enough honest clients for every cohort, and some liars.
       let isHonest = number < cohort || numbers.chance(0.5)
       let character = isHonest ? .honest : VirtualClient.Character.allCases.randomElement(using: &numbers)!
@@ -80,19 +80,19 @@ final class VirtualFederation {
     if random.chance(0.2) { plan.method.calibration = Plan.Calibration(data: "shapes:2") }
     let cohort = 1 + random.below(5)
     plan.round = Plan.RoundRules(
-      cohort: cohort, quorum: 1 + random.below(cohort), roster: cohort + random.below(4),
+      cohort: cohort, quorum: 1 + random.below(cohort), minimumClients: cohort + random.below(4),
       attempts: 1 + random.below(4), deadline: TimeSpan(milliseconds: 20_000 + random.below(60_000)))
-    plan.round.spare = random.chance(0.3) ? 1 + random.below(2) : 0
+    plan.round.overSelection = random.chance(0.3) ? 1 + random.below(2) : 0
     if random.chance(0.3) {
-      plan.round.patience = TimeSpan(
+      plan.round.timeout = TimeSpan(
         milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
     }
     // Drawn apart, so that the rest of a seed's story does not depend on it.
     var numbers = RandomNumbers(seed, "late")
-    if numbers.chance(0.4) { plan.round.late = .fold }
+    if numbers.chance(0.4) { plan.round.stragglers = .fold }
     var waits = RandomNumbers(seed, "waits and claims")
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
-    if waits.chance(0.3) { plan.round.mostSamples = 1 + waits.below(1000) }
+    if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
     // The one that changes no bit, so that what is committed can still be told.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan
@@ -272,7 +272,8 @@ extension VirtualFederation {
       VirtualConnection(
         peer: client.name, now: { [unowned self] in now },
         sending: { [unowned self] message, bytes in
-          if case .acknowledgement(let verdict) = message, verdict.refusal == nil, let server = self.server {
+          if case .acknowledgement(let verdict) = message, verdict.rejection == nil, let server = self.server
+          {
             checker.acknowledge(verdict.key, to: client.name, server.store)
           }
           send(bytes, on: link, toServer: false)
@@ -309,14 +310,14 @@ extension VirtualFederation {
   func hear(_ message: Message, _ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
     client.lastHeard = now
-    if case .acknowledgement(let verdict) = message, verdict.refusal == nil {
+    if case .acknowledgement(let verdict) = message, verdict.rejection == nil {
       checker.hear(verdict.key, client)
     }
     do {
       // Somebody's hours may be over as well when it is asked.
-      let objection = isFaulty && moods.chance(0.05) ? objection() : nil
+      let reason = isFaulty && moods.chance(0.05) ? declineReason() : nil
       perform(
-        try client.participation.hear(message, holds: client.holds, declines: { _ in objection }), client,
+        try client.participation.hear(message, holds: client.holds, declines: { _ in reason }), client,
         link)
     } catch {
       checker.require(false, "\(client.name) does not expect \(message.name): \(error)")
@@ -341,7 +342,7 @@ extension VirtualFederation {
       case .assemble(let assignment):
         perform(client.participation.assemble(assignment, missing: []), client, link)
       case .train(let assignment): train(client, assignment, link)
-      case .drop(let key): if client.shelf?.offer.key == key { client.shelf = nil }
+      case .drop(let key): if client.pendingUpdate?.offer.key == key { client.pendingUpdate = nil }
       case .upload(let offer, let offset): upload(offer, from: offset, client, link)
       case .prepare, .note, .halt: break
       case .finish: cut(link)
@@ -350,7 +351,7 @@ extension VirtualFederation {
   }
 
   func train(_ client: VirtualClient, _ assignment: Assignment, _ link: Int) {
-    if let (offer, _) = client.shelf, offer.key == assignment.key,
+    if let (offer, _) = client.pendingUpdate, offer.key == assignment.key,
       offer.base == Snapshot.base(of: assignment.parts)
     {
       return perform(client.participation.finish(offer), client, link)
@@ -364,7 +365,7 @@ extension VirtualFederation {
     guard client.isUp, client.life == life else { return }
     guard case .training(assignment) = client.participation.phase, let link = client.link else { return }
     let update = client.train(assignment, plan)
-    client.shelf = update
+    client.pendingUpdate = update
     client.lastOffer = update
     if update.offer.key != assignment.key {
       // A liar's words, which its own side of the protocol would not say.
@@ -374,7 +375,7 @@ extension VirtualFederation {
   }
 
   func upload(_ offer: UpdateOffer, from offset: Int, _ client: VirtualClient, _ link: Int) {
-    guard let (kept, bytes) = client.shelf, kept == offer else { return }
+    guard let (kept, bytes) = client.pendingUpdate, kept == offer else { return }
     var offset = offset
     while offset < bytes.count {
       let end = min(offset + 1 + random.below(bytes.count), bytes.count)

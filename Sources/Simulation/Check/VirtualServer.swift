@@ -9,7 +9,7 @@ final class VirtualServer: @unchecked Sendable {
   let store: Store
   private let runtime: VirtualRuntime
   private let coordinator: Coordinator
-  private let doorstep = Doorstep(Doorstep.Limits())
+  private let connectionLimiter = ConnectionLimiter(ConnectionLimiter.Limits())
   private var ends: [Int: VirtualConnection] = [:]
   /// How the job's run ended here.
   private(set) var ending: Result<Void, any Error>?
@@ -44,8 +44,8 @@ final class VirtualServer: @unchecked Sendable {
 
   /// A client has connected.
   func accept(_ link: Int, _ connection: VirtualConnection) {
-    guard case .welcome(let place, _) = doorstep.enter(connection.peer, hangUp: {}) else {
-      preconditionFailure("a crowd on the doorstep")
+    guard case .welcome(let place, _) = connectionLimiter.enter(connection.peer, hangUp: {}) else {
+      preconditionFailure("too many unauthenticated connections")
     }
     ends[link] = connection
     let session = Session(connection, coordinator, Access(), place)

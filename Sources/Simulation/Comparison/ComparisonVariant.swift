@@ -47,15 +47,15 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
   package func plan(of base: Plan, seed: UInt64, clients: Int) -> Plan {
     var plan = base.with(training.strategy)
     (plan.seed, plan.method.ssl) = (seed, ssl)
-    plan.round.patience = max(plan.round.patience, plan.round.deadline)
+    plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     guard training == .centralised else { return plan }
-    (plan.round.cohort, plan.round.quorum, plan.round.roster) = (1, 1, 1)
-    // Of a single update there is nothing to trim, and a box's memory is not the central machine's.
+    (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)
+    // Of a single update there is nothing to trim, and a device's memory is not the central machine's.
     (plan.round.aggregation, plan.local.memory) = (.mean, nil)
     // It does the work of all clients, so it has the time of all.
     let deadline = plan.round.deadline.milliseconds * clients
     plan.round.deadline = min(TimeSpan(milliseconds: deadline), PlanLimits.deadline)
-    plan.round.patience = max(plan.round.patience, plan.round.deadline)
+    plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     return plan
   }
 

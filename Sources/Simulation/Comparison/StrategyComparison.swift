@@ -46,7 +46,7 @@ package struct StrategyComparison: Sendable {
     self.cells = cells
   }
 
-  /// What the plan allows in one strategy it may refuse in another.
+  /// What the plan allows in one strategy it may reject in another.
   private static func check(_ plan: Plan, _ variant: ComparisonVariant) throws(ComparisonError) {
     do {
       _ = try Plan(yaml: plan.yaml(), file: variant.name)
@@ -91,7 +91,7 @@ package struct StrategyComparison: Sendable {
       partition: settings.partition.description, seeds: settings.seeds, rows: rows)
   }
 
-  /// Images of all clients, and of the client that has the most. Bad data is refused here, before a process
+  /// Images of all clients, and of the client that has the most. Bad data is rejected here, before a process
   /// is started for it.
   private func images() throws -> (all: Int, most: Int) {
     let fit = ImageFit(settings.plan.encoder)

@@ -84,7 +84,7 @@ package final class LinkRelay: Sendable {
       try await Task.sleep(for: shape.delay.duration * 2)
       let server = try await ByteConnection.connect(to: server, limits: Self.limits(shape.down))
       await carry(client, server, number)
-      // The server is the first to hear of a loss: a client that is back before it has noticed would be refused.
+      // The server is the first to hear of a loss: a client that is back before it has noticed would be rejected.
       server.finish()
       while (try? await server.read(atMost: 1 << 16)) != nil {}
       server.close()

@@ -21,9 +21,9 @@ package struct LinkShape: Sendable, Hashable {
 
   /// Understands a link, or throws a ``LinkShapeError``.
   package init(parsing text: String) throws(LinkShapeError) {
-    do throws(PlanRefusal) {
+    do throws(PlanRejection) {
       let fields = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-      guard fields.count <= 3 else { throw PlanRefusal("has \(fields.count) parts; three are the most") }
+      guard fields.count <= 3 else { throw PlanRejection("has \(fields.count) parts; three are the most") }
       (up, down) = try Self.readRates(fields[0])
       delay = fields.count > 1 ? try Self.readDelay(fields[1]) : .seconds(0)
       loss = fields.count > 2 ? try Self.readLoss(fields[2]) : 0
@@ -32,37 +32,38 @@ package struct LinkShape: Sendable, Hashable {
     }
   }
 
-  private static func readRates(_ text: String) throws(PlanRefusal) -> (BitRate, BitRate) {
+  private static func readRates(_ text: String) throws(PlanRejection) -> (BitRate, BitRate) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count <= 2 else { throw PlanRefusal("has \(parts.count) rates; up and down are two") }
+    guard parts.count <= 2 else { throw PlanRejection("has \(parts.count) rates; up and down are two") }
     let up = try readRate(parts[0])
     return (up, parts.count > 1 ? try readRate(parts[1]) : up)
   }
 
-  private static func readRate(_ text: String) throws(PlanRefusal) -> BitRate {
+  private static func readRate(_ text: String) throws(PlanRejection) -> BitRate {
     guard let rate = BitRate(text), rates.contains(rate) else {
-      throw PlanRefusal(
-        "its rate is \(PlanRefusal.shown(text)); must be a whole number and kbit, mbit or gbit, "
+      throw PlanRejection(
+        "its rate is \(PlanRejection.shown(text)); must be a whole number and kbit, mbit or gbit, "
           + "\(rates.lowerBound) to \(rates.upperBound)")
     }
     return rate
   }
 
-  private static func readDelay(_ text: String) throws(PlanRefusal) -> TimeSpan {
+  private static func readDelay(_ text: String) throws(PlanRejection) -> TimeSpan {
     let delay: TimeSpan
-    do { delay = try TimeSpan(text) } catch { throw PlanRefusal("its delay \(error.reason)") }
+    do { delay = try TimeSpan(text) } catch { throw PlanRejection("its delay \(error.reason)") }
     guard delay <= longestDelay else {
-      throw PlanRefusal("its delay is \(delay); \(longestDelay) is the most")
+      throw PlanRejection("its delay is \(delay); \(longestDelay) is the most")
     }
     return delay
   }
 
-  private static func readLoss(_ text: String) throws(PlanRefusal) -> Double {
+  private static func readLoss(_ text: String) throws(PlanRejection) -> Double {
     let digits = text.dropLast()
     guard text.last == "%", digits.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }),
       let percent = Double(digits), (0..<100).contains(percent)
     else {
-      throw PlanRefusal("its loss is \(PlanRefusal.shown(text)); must be a percentage from 0% to below 100%")
+      throw PlanRejection(
+        "its loss is \(PlanRejection.shown(text)); must be a percentage from 0% to below 100%")
     }
     return percent
   }
@@ -101,6 +102,6 @@ package struct LinkShapeError: Error, Sendable, Hashable, CustomStringConvertibl
   package let problem: String
 
   package var description: String {
-    "link \(PlanRefusal.shown(text)): \(problem); accepted: \(LinkShape.accepted)"
+    "link \(PlanRejection.shown(text)): \(problem); accepted: \(LinkShape.accepted)"
   }
 }

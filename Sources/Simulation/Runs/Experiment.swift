@@ -31,7 +31,7 @@ package struct Experiment: Sendable {
     package var probeEvery = 0
     /// What the clients' connections are like; nil, as this machine's loopback is.
     package var link: LinkShape?
-    /// A broken file of images is refused, instead of left out.
+    /// A broken file of images is rejected, instead of left out.
     package var isStrict = false
 
     package init(
@@ -68,7 +68,7 @@ package struct Experiment: Sendable {
     }
     var plan = settings.plan
     // Every client must be there before a cohort is drawn: so a run can be repeated.
-    plan.round.roster = settings.clients
+    plan.round.minimumClients = settings.clients
     plan.round.wait = plan.round.deadline
     (self.plan, self.settings, self.observer) = (plan, settings, observer)
   }
@@ -182,7 +182,7 @@ package struct Experiment: Sendable {
               seed, "dropout \(name)", [key.stage, key.round, key.attempt + declined.count]))
           guard Double(random.uniform()) < dropout else { return nil }
           declined.count += 1
-          return Objection("it drops out")
+          return DeclineReason("it drops out")
         }
       }
     }

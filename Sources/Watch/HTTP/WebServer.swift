@@ -3,14 +3,14 @@ import Server
 import Wire
 
 /// Answers requests of HTTP, one a connection: so much of the protocol as a page that is only looked at needs, with a
-/// bound on all that a stranger can take.
+/// bound on all that an unauthenticated peer can take.
 ///
 /// FlyingFox's own server waits for a head of any length, for any time, and holds any number of connections.
 package struct WebServer: Sendable {
   /// Where it listens, with the port that was chosen.
   package let endpoint: Endpoint
   private let listener: Listener
-  private let doorstep: Doorstep
+  private let connectionLimiter: ConnectionLimiter
   private let answer: @Sendable (WebRequest) async -> WebResponse
 
   /// Listens. Throws ``WireError/address(_:reason:)``.
@@ -27,9 +27,9 @@ package struct WebServer: Sendable {
     self.listener = listener
     endpoint = listener.endpoint
     self.answer = answer
-    var limits = Doorstep.Limits()
+    var limits = ConnectionLimiter.Limits()
     (limits.total, limits.perAddress) = (WebLimits.connections, .max)
-    doorstep = Doorstep(limits)
+    connectionLimiter = ConnectionLimiter(limits)
   }
 
   /// Serves until ``shutDown()``; connections that are there then are cut off.
@@ -39,7 +39,7 @@ package struct WebServer: Sendable {
         do {
           let connection = try await listener.acceptBytes()
           let (evictions, evict) = AsyncStream<Void>.makeStream()
-          switch doorstep.enter("", hangUp: { evict.finish() }) {
+          switch connectionLimiter.enter("", hangUp: { evict.finish() }) {
           case .welcome(let place, let evicted):
             group.addTask { await serve(connection, place, evictions) }
             await evicted?.ended()
@@ -61,7 +61,7 @@ package struct WebServer: Sendable {
   package func shutDown() { listener.shutDown() }
 
   private func serve(
-    _ connection: ByteConnection, _ place: Doorstep.Place, _ evictions: AsyncStream<Void>
+    _ connection: ByteConnection, _ place: ConnectionLimiter.Place, _ evictions: AsyncStream<Void>
   ) async {
     await withDiscardingTaskGroup { group in
       let (ends, end) = AsyncStream<Void>.makeStream()

@@ -21,7 +21,7 @@ struct ClientTable {
       ),
       (.init(heading: "progress", isText: true, style: "steps"), Self.progress),
       (.init(heading: "memory", style: "size"), { Wording.bytes($0.residentBytes) }),
-      (.init(heading: "refused"), { "\($0.refused)" }),
+      (.init(heading: "rejected"), { "\($0.rejected)" }),
       (.init(heading: "admitted"), { "\($0.admitted)" }),
     ]
     let shown = overview.latestClients
@@ -39,7 +39,7 @@ struct ClientTable {
   /// All of them, as they were at the end.
   var whole: String {
     let columns: [Column] = [
-      (.init(heading: "admitted"), { "\($0.admitted)" }), (.init(heading: "refused"), { "\($0.refused)" }),
+      (.init(heading: "admitted"), { "\($0.admitted)" }), (.init(heading: "rejected"), { "\($0.rejected)" }),
     ]
     let then: Column = (.init(heading: "last contact", isText: true), { Wording.time($0.lastContact) })
     return table(overview.clients, columns + figures + [then]).html("Clients")

@@ -32,7 +32,7 @@ struct LayerStack {
       """
   }
 
-  /// A rectangle as wide as a share of the whole. Its numbers are attributes: styles in them would be refused.
+  /// A rectangle as wide as a share of the whole. Its numbers are attributes: styles in them would be rejected.
   static func bar(_ part: Int, of whole: Int, style: String = "") -> String {
     let share = whole > 0 ? min(max(Double(part) / Double(whole), 0), 1) : 0
     let width = String(format: "%.1f", share * 100)

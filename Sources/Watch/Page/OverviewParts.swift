@@ -40,7 +40,7 @@ struct OverviewParts {
       ("Attempts given up", "\(overview.abandoned)"),
       (
         "Updates",
-        "\(overview.updatesAdmitted)\(space)admitted, \(overview.refusals.values.reduce(0, +))\(space)refused"
+        "\(overview.updatesAdmitted)\(space)admitted, \(overview.rejections.values.reduce(0, +))\(space)rejected"
       ),
       (
         "Traffic",
@@ -79,11 +79,11 @@ struct OverviewParts {
     return "<dl class=\"facts\">\n\(items.joined(separator: "\n"))\n</dl>"
   }
 
-  var refusals: String {
-    let found = overview.refusals.sorted { $0.key < $1.key }
+  var rejections: String {
+    let found = overview.rejections.sorted { $0.key < $1.key }
     guard !found.isEmpty else { return "<p class=\"muted\">None.</p>" }
     let items = found.map { name, count in
-      let why = Refusal(rawValue: name)?.explanation ?? name
+      let why = Rejection(rawValue: name)?.explanation ?? name
       return "<li>\(count): \(Markup.escape(why))</li>"
     }
     return "<ul>\n\(items.joined(separator: "\n"))\n</ul>"

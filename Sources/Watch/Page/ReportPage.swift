@@ -38,8 +38,8 @@ package struct ReportPage: Sendable {
       \(parts.stack)
       <h2>Clients</h2>
       \(parts.clients.whole)
-      <h2>Refused updates</h2>
-      \(parts.refusals)
+      <h2>Rejected updates</h2>
+      \(parts.rejections)
       <h2>Attempts given up</h2>
       \(parts.rounds.abandoned(.max))
       <h2>Rounds</h2>

@@ -55,9 +55,9 @@ package struct StatusPage: Sendable {
       \(parts.rounds.committed(Self.rounds, live: "rounds"))
       <h2>Attempts given up lately</h2>
       \(parts.rounds.abandoned(Self.abandonments, live: "abandonments"))
-      <h2>Refused updates</h2>
-      <div id="refusals" data-live="">
-      \(parts.refusals)
+      <h2>Rejected updates</h2>
+      <div id="rejections" data-live="">
+      \(parts.rejections)
       </div>
       <p class="muted">Strata \(Software.version). For machines: /api/overview, /metrics, /healthz.</p>
       </main>

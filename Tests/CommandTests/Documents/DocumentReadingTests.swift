@@ -13,7 +13,7 @@ import Testing
       fedserver run
 
       EOF
-      sudo fedserver enroll "box 1" --tls tls && cp a b | tee c; umask 077
+      sudo fedserver enroll "device 1" --tls tls && cp a b | tee c; umask 077
       """
     let statements = ShellBlock.statements(block, after: 10)
     #expect(statements.map(\.line) == [12, 14, 18])
@@ -21,7 +21,8 @@ import Testing
     #expect(statements[1].commands == [["cat"]], "what a file is to hold is no command")
     #expect(
       statements[2].commands == [
-        ["fedserver", "enroll", "box 1", "--tls", "tls"], ["cp", "a", "b"], ["tee", "c"], ["umask", "077"],
+        ["fedserver", "enroll", "device 1", "--tls", "tls"], ["cp", "a", "b"], ["tee", "c"],
+        ["umask", "077"],
       ])
   }
 

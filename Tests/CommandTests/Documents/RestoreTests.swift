@@ -10,7 +10,7 @@ import Testing
 
   init() throws { document = try Markdown("docs/operating.md") }
 
-  /// From nothing until two boxes train.
+  /// From nothing until two devices train.
   private func begin(_ runner: DocumentRunner) async throws {
     for part in document.parts where part.section == "A first run by hand" {
       if case .direction = part { return }

@@ -21,7 +21,7 @@ struct Substitutions: Sendable {
       (#"\bDIR\b"#, "\(folder.path)/srv/cifar-10", "where somebody has CIFAR-10"),
       (#"\bCODE\b"#, code, "what fedserver enroll has printed"),
       (#"^sudo "#, "", "the run's folders belong to whoever runs it"),
-      (#"^scp -r (\S+) \S+:$"#, "cp -r $1 .", "the box's home is this one, too"),
+      (#"^scp -r (\S+) \S+:$"#, "cp -r $1 .", "the device's home is this one, too"),
       (#"\b(shapes:|limit=)\d+"#, "$164", "sizes: as few images as make a batch"),
       (#"--bytes \d+"#, "--bytes 20000", "sizes: an update of a few weights"),
       (#"--seeds 7,8,9"#, "--seeds 7", "sizes: one seed"),

@@ -251,7 +251,7 @@ import Testing
 
   /// 65,500 x 65,500 pixels would be 13 GB; of a progressive file all of 12,000 x 9,000 are held at once.
   @Test(arguments: [(65500, 65500, false), (9000, 12000, true)])
-  func aHeaderThatPromisesTooMuchIsRefused(height: Int, width: Int, progressive: Bool) throws {
+  func aHeaderThatPromisesTooMuchIsRejected(height: Int, width: Int, progressive: Bool) throws {
     let file = try claiming(height, width, progressive: progressive)
     let error = #expect(throws: DatasetError.self) { try image(file) }
     #expect(error?.description.contains("\(width) x \(height) pixels are more than") == true)

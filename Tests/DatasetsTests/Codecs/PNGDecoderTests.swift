@@ -155,7 +155,7 @@ import Testing
     #expect(set.broken.count == 1, "its checksum is another")
   }
 
-  @Test func aHeaderThatPromisesTooMuchIsRefused() throws {
+  @Test func aHeaderThatPromisesTooMuchIsRejected() throws {
     let file = Make.png(height: 900_000, width: 900_000, depth: 8, colour: 2, rows: [0])
     let error = #expect(throws: DatasetError.self) { try image(file) }
     #expect(error?.description.contains("900000 x 900000 pixels are more than") == true)

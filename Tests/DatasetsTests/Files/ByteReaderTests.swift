@@ -66,8 +66,8 @@ import Testing
     #expect(error?.description.contains("is damaged behind byte 10000: incorrect data check") == true)
   }
 
-  /// What could never come is refused before there is memory for it.
-  @Test func whatAFileCannotHoldIsRefusedAtOnce() throws {
+  /// What could never come is rejected before there is memory for it.
+  @Test func whatAFileCannotHoldIsRejectedAtOnce() throws {
     for (file, possible) in [(bytes, 200_000), (Make.gzip(bytes), 10_000_000)] {
       let reader = try reader(file)
       try reader.require(min(possible, 200_000), for: "images")

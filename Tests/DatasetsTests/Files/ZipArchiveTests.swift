@@ -74,14 +74,14 @@ import Testing
     #expect(error?.description == "\(files.path)/a.zip: a: is damaged: its checksum is another")
   }
 
-  @Test func whatIsNoArchiveIsRefused() throws {
+  @Test func whatIsNoArchiveIsRejected() throws {
     for file in [[], bytes, Array(Make.zip([("a", bytes)]).dropLast(30))] {
       let error = #expect(throws: DatasetError.self) { try archive(file) }
       #expect(error?.description == "\(files.path)/a.zip: is not a zip archive, as an npz file is")
     }
   }
 
-  @Test func encryptedAndOtherwisePackedMembersAreRefused() throws {
+  @Test func encryptedAndOtherwisePackedMembersAreRejected() throws {
     let whole = Make.zip([("a", bytes)])
     let entry = try #require(Data(whole).range(of: Data(Make.little(0x0201_4B50, 4)))).lowerBound
     for (offset, value, text) in [(8, UInt8(1), "is encrypted"), (10, 12, "is packed by method 12")] {

@@ -56,7 +56,7 @@ import Testing
     let error = #expect(throws: DatasetError.self) {
       try DataSpec(parsing: "folder:\(files.path)").load(role: .train, strict: true)
     }
-    #expect(error?.description.contains("1 broken file is refused: \(files.path)/7.png: ") == true)
+    #expect(error?.description.contains("1 broken file is rejected: \(files.path)/7.png: ") == true)
   }
 
   /// What is not asked for is not read.

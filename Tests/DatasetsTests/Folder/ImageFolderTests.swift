@@ -236,7 +236,7 @@ import Testing
         == "2 broken files are left out: \(files.path)/a/0.jpg: it is neither JPEG nor PNG; \(files.path)/a/2.jpg: it is empty"
     )
     let error = #expect(throws: DatasetError.self) { try load(strict: true) }
-    #expect(error?.description.hasPrefix("2 broken files are refused: ") == true)
+    #expect(error?.description.hasPrefix("2 broken files are rejected: ") == true)
   }
 
   @Test func aNameCannotBreakTheLine() throws {

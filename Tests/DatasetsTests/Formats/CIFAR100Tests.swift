@@ -25,7 +25,7 @@ import Testing
     #expect(try load(role: .test).labels == [4])
   }
 
-  @Test func truncatedFilesAndImpossibleLabelsAreRefused() throws {
+  @Test func truncatedFilesAndImpossibleLabelsAreRejected() throws {
     try files.write("train.bin", record(coarse: 20, fine: 99, 1))
     #expect(throws: DatasetError.badLabel(path: files.path + "/train.bin", record: 0, label: 20, classes: 20))
     {

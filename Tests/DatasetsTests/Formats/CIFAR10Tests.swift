@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func aTruncatedFileIsRefusedWithItsSize() throws {
+  @Test func aTruncatedFileIsRejectedWithItsSize() throws {
     try withDirectory(["test_batch.bin": Array((record(1, 1) + record(2, 2)).dropLast(73))]) { directory in
       let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
       #expect(error == .wrongSize(path: directory + "/test_batch.bin", bytes: 6073, recordBytes: 3073))
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func anEmptyFileIsRefused() throws {
+  @Test func anEmptyFileIsRejected() throws {
     try withDirectory(["test_batch.bin": []]) { directory in
       let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
       #expect(error?.description.contains("is empty") == true)
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  @Test func aLabelOverNineIsRefusedWithItsPlace() throws {
+  @Test func aLabelOverNineIsRejectedWithItsPlace() throws {
     try withDirectory(["data_batch_1.bin": record(9, 0) + record(10, 0)]) { directory in
       #expect(
         throws: DatasetError.badLabel(

@@ -10,7 +10,7 @@ import Testing
     try DataSpec(parsing: "idx:\(files.path)\(rest)").load(role: role)
   }
 
-  private func refusal(_ images: [UInt8], _ options: String = "") throws -> String {
+  private func rejection(_ images: [UInt8], _ options: String = "") throws -> String {
     try files.write("x", images)
     let error = #expect(throws: DatasetError.self) { try load("/x\(options)") }
     return error?.description ?? ""
@@ -71,27 +71,27 @@ import Testing
   }
 
   /// Zeros shrink to a thousandth; images do not.
-  @Test func aBombIsRefused() throws {
+  @Test func aBombIsRejected() throws {
     let zeros = [UInt8](repeating: 0, count: 70_000_000)
     #expect(
-      try refusal(Make.gzip(Make.idx([70, 1000, 1000], zeros))).contains(
+      try rejection(Make.gzip(Make.idx([70, 1000, 1000], zeros))).contains(
         "no images shrink to less than a 256th"))
   }
 
   @Test func whatIsWrongIsSaidInOneLine() throws {
     try files.write("y", Make.idx([2], [7, 0]))
     let whole = Make.idx([3, 4, 5], pixels)
-    #expect(try refusal(whole, "?labels=\(files.path)/y").hasSuffix("/y: has 2 labels for 3 images"))
-    #expect(try refusal([1, 2, 3, 4, 5]).hasSuffix("/x: is no IDX file"))
+    #expect(try rejection(whole, "?labels=\(files.path)/y").hasSuffix("/y: has 2 labels for 3 images"))
+    #expect(try rejection([1, 2, 3, 4, 5]).hasSuffix("/x: is no IDX file"))
     #expect(
-      try refusal([0, 0, 13, 1, 0, 0, 0, 1]).contains("holds numbers of type 13, where bytes are type 8"))
-    #expect(try refusal(Make.idx([2], [7, 0])).contains("is it labels?"))
-    #expect(try refusal(Array(whole.dropLast())).contains("is too short for 3 images of 1 x 4 x 5"))
-    #expect(try refusal(whole + [0]).contains("goes on after the 76 bytes that its header promises"))
-    #expect(try refusal(Make.idx([0xFFFF_FFFF, 16_000, 16_000], [0])).contains("is too short for"))
-    #expect(try refusal(Make.idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0])).contains("no images"))
-    #expect(try refusal(Make.gzip(Array(whole.dropLast()))).contains("ends after 75 bytes, 1 too early"))
-    #expect(try refusal([0, 0]).contains("is too short"))
+      try rejection([0, 0, 13, 1, 0, 0, 0, 1]).contains("holds numbers of type 13, where bytes are type 8"))
+    #expect(try rejection(Make.idx([2], [7, 0])).contains("is it labels?"))
+    #expect(try rejection(Array(whole.dropLast())).contains("is too short for 3 images of 1 x 4 x 5"))
+    #expect(try rejection(whole + [0]).contains("goes on after the 76 bytes that its header promises"))
+    #expect(try rejection(Make.idx([0xFFFF_FFFF, 16_000, 16_000], [0])).contains("is too short for"))
+    #expect(try rejection(Make.idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0])).contains("no images"))
+    #expect(try rejection(Make.gzip(Array(whole.dropLast()))).contains("ends after 75 bytes, 1 too early"))
+    #expect(try rejection([0, 0]).contains("is too short"))
   }
 
   @Test(.enabled(if: SharedFolder.holds(SharedFolder.fashion), "Fashion-MNIST is not beside the package"))

@@ -18,7 +18,7 @@ import Testing
     return try load("npy:\(files.path)/x.npy")
   }
 
-  private func refusal(_ body: () throws -> ImageSet) -> String {
+  private func rejection(_ body: () throws -> ImageSet) -> String {
     let error = #expect(throws: DatasetError.self) { _ = try body() }
     let description = error?.description ?? ""
     #expect(!description.contains("\n"))
@@ -56,24 +56,25 @@ import Testing
       ([3], [UInt8](repeating: 0, count: 12), "<f4", "holds <f4, where labels are whole numbers"),
     ] as [([Int], [UInt8], String, String)] {
       try files.write("y.npy", Make.npy(shape, bytes, type: type))
-      #expect(refusal { try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy") }.contains(text))
+      #expect(rejection { try load("npy:\(files.path)/x.npy?labels=\(files.path)/y.npy") }.contains(text))
     }
   }
 
-  @Test func whatIsNoImagesIsRefused() {
-    #expect(refusal { try npy([2, 2], [1, 2, 3, 4]) }.contains("has the shape [2, 2], where images are"))
-    #expect(refusal { try npy([1, 2, 2, 2], [UInt8](repeating: 0, count: 8)) }.contains("where images are"))
-    #expect(refusal { try npy([0, 2, 2], []) }.contains("which are no images"))
+  @Test func whatIsNoImagesIsRejected() {
+    #expect(rejection { try npy([2, 2], [1, 2, 3, 4]) }.contains("has the shape [2, 2], where images are"))
+    #expect(
+      rejection { try npy([1, 2, 2, 2], [UInt8](repeating: 0, count: 8)) }.contains("where images are"))
+    #expect(rejection { try npy([0, 2, 2], []) }.contains("which are no images"))
     for type in ["|b1", "<c8", "|S4"] {
       let bytes = [UInt8](repeating: 0, count: 64)
       #expect(
-        refusal { try npy([1, 2, 2], bytes, type: type) }.contains("holds \(type), where images are bytes"))
+        rejection { try npy([1, 2, 2], bytes, type: type) }.contains("holds \(type), where images are bytes"))
     }
-    #expect(refusal { try npy([1, 2, 2], [1, 2, 3, 4, 5]) }.contains("goes on after the"))
+    #expect(rejection { try npy([1, 2, 2], [1, 2, 3, 4, 5]) }.contains("goes on after the"))
     #expect(
-      refusal { try npy([3, 2, 2], [1, 2, 3, 4]) }.contains("is too short for [3, 2, 2] elements of |u1"))
-    #expect(refusal { try npy([1 << 40, 1 << 20, 1 << 20], [1]) }.contains("is too short"))
-    #expect(refusal { try npy([Int.max, 2, 2], [1]) }.contains("is too short"))
+      rejection { try npy([3, 2, 2], [1, 2, 3, 4]) }.contains("is too short for [3, 2, 2] elements of |u1"))
+    #expect(rejection { try npy([1 << 40, 1 << 20, 1 << 20], [1]) }.contains("is too short"))
+    #expect(rejection { try npy([Int.max, 2, 2], [1]) }.contains("is too short"))
   }
 
   /// The same pixels however they are stored.
@@ -105,7 +106,7 @@ import Testing
       ([1, 2, 3, 255], "|i1", "element 3 is -1, where an image's whole numbers are 0 to 255"),
       ([0, 0, 0, 1, 0, 0, 0, 0], "<u2", "element 1 is 256"),
     ] as [([UInt8], String, String)] {
-      #expect(refusal { try npy([1, 2, 2], bytes, type: type) }.contains(text))
+      #expect(rejection { try npy([1, 2, 2], bytes, type: type) }.contains(text))
     }
   }
 
@@ -114,7 +115,7 @@ import Testing
     let stored = (0...255).flatMap { Make.little(Int(Float16(Float($0) / 255).bitPattern), 2) }
     #expect(try npy([1, 16, 16], stored, type: "<f2").bytes(0) == Array(0...255))
     #expect(
-      refusal { try npy([1, 1, 1], Make.little(Int(Float16(255).bitPattern), 2), type: "<f2") }.contains(
+      rejection { try npy([1, 1, 1], Make.little(Int(Float16(255).bitPattern), 2), type: "<f2") }.contains(
         "element 0 is 255.0, where an image's floats are 0 to 1"))
   }
 
@@ -161,15 +162,15 @@ import Testing
       ("train_labels.npy", Make.npy([50_000_000], [UInt8](repeating: 0, count: 50_000_000))),
     ])
     let path = try files.write("x.npz", labels)
-    #expect(refusal { try load("npz:\(path)") }.hasSuffix("has 50000000 labels for 1 images"))
+    #expect(rejection { try load("npz:\(path)") }.hasSuffix("has 50000000 labels for 1 images"))
   }
 
   /// An archive says how large its members are, and how many bytes of it they take.
-  @Test func whatShrinksTooMuchIsRefused() throws {
+  @Test func whatShrinksTooMuchIsRejected() throws {
     let zeros = Make.npy([80, 1000, 1000], [UInt8](repeating: 0, count: 80_000_000))
     let path = try files.write("x.npz", Make.zip([("train_images.npy", zeros)]))
-    #expect(refusal { try load("npz:\(path)") }.contains("no images shrink to less than a 256th"))
-    #expect(refusal { try load("npz:\(path)?limit=1") }.contains("no images shrink to less than a 256th"))
+    #expect(rejection { try load("npz:\(path)") }.contains("no images shrink to less than a 256th"))
+    #expect(rejection { try load("npz:\(path)?limit=1") }.contains("no images shrink to less than a 256th"))
     // The directory's size is a bound as well: nothing comes behind it.
     var lying = Make.zip([
       ("train_images.npy", Make.npy([100, 10, 10], [UInt8](repeating: 0, count: 10_000)))
@@ -177,7 +178,7 @@ import Testing
     let entry = try #require(Data(lying).range(of: Data(Make.little(0x0201_4B50, 4)))).lowerBound
     lying.replaceSubrange(entry + 24..<entry + 28, with: Make.little(500, 4))
     let other = try files.write("y.npz", lying)
-    #expect(refusal { try load("npz:\(other)") }.contains("is too short for [100, 10, 10] elements"))
+    #expect(rejection { try load("npz:\(other)") }.contains("is too short for [100, 10, 10] elements"))
   }
 
   /// By columns, as Fortran has them: the first side's index changes fastest.
@@ -227,16 +228,17 @@ import Testing
   @Test func anArrayThatIsNotThereIsNamedWithTheNearest() throws {
     let path = try archive()
     #expect(
-      refusal { try load("npz:\(path)?images=train_image") }.contains("did you mean train_images? It holds"))
+      rejection { try load("npz:\(path)?images=train_image") }.contains("did you mean train_images? It holds")
+    )
     #expect(
-      refusal { try load("npz:\(path)?split=val&labels=val_labels") }.contains("has no array 'val_labels'"))
+      rejection { try load("npz:\(path)?split=val&labels=val_labels") }.contains("has no array 'val_labels'"))
   }
 
   /// 4 TB of zeros are promised by a few hundred bytes.
-  @Test func aBombIsRefusedByItsShape() throws {
+  @Test func aBombIsRejectedByItsShape() throws {
     let header = Make.npy([1 << 20, 2048, 2048], [UInt8](repeating: 0, count: 100_000))
     let path = try files.write("bomb.npz", Make.zip([("train_images.npy", header)]))
-    #expect(refusal { try load("npz:\(path)") }.contains("is too short for [1048576, 2048, 2048] elements"))
+    #expect(rejection { try load("npz:\(path)") }.contains("is too short for [1048576, 2048, 2048] elements"))
   }
 
   @Test(.enabled(if: SharedFolder.holds(SharedFolder.medmnist), "MedMNIST is not beside the package"))

@@ -41,7 +41,7 @@ import Testing
     #expect(throws: DatasetError.noFiles(path: files.path, pattern: "train_X.bin")) { try load() }
   }
 
-  @Test func whatDoesNotFitTogetherIsRefused() throws {
+  @Test func whatDoesNotFitTogetherIsRejected() throws {
     try files.write("train_X.bin", image)
     try files.write("train_y.bin", [1, 1])
     #expect(

@@ -18,7 +18,7 @@ import Testing
     .assignment(Assignment(key: key, seed: seed, deadlineSeconds: seconds, parts: [], trained: []))
   }
 
-  private static let bad: [(Message, String, Refusal)] = [
+  private static let bad: [(Message, String, Rejection)] = [
     (offer { $0.loss = .nan }, "offer.loss", .notFinite),
     (offer { $0.loss = 1e30 }, "offer.loss", .overLimit),
     (offer { $0.loss = -.greatestFiniteMagnitude }, "offer.loss", .overLimit),
@@ -55,9 +55,9 @@ import Testing
   ]
 
   @Test(arguments: bad) func aNumberThatCannotBeMeantIsNamed(
-    message: Message, field: String, refusal: Refusal
+    message: Message, field: String, rejection: Rejection
   ) {
-    #expect(message.badNumber?.field == field && message.badNumber?.refusal == refusal)
+    #expect(message.badNumber?.field == field && message.badNumber?.rejection == rejection)
     #expect(message.badNumber?.description.hasPrefix(field) == true)
   }
 
@@ -70,22 +70,22 @@ import Testing
     #expect(message.badNumber == nil)
   }
 
-  /// What no type holds is a number all the same, and its offer is refused by its name.
+  /// What no type holds is a number all the same, and its offer is rejected by its name.
   @Test(arguments: [
-    ("loss", "1e39", Refusal.notFinite), ("loss", "-1e400", .notFinite), ("loss", "\"NaN\"", .notFinite),
+    ("loss", "1e39", Rejection.notFinite), ("loss", "-1e400", .notFinite), ("loss", "\"NaN\"", .notFinite),
     ("seconds", "1e999", .notFinite), ("samples", "1e30", .overLimit),
     ("samples", "-99999999999999999999", .overLimit),
     ("samples", "1.5", .overLimit), ("steps", "18446744073709551616", .overLimit),
     ("monitors", #"{"alignment":"NaN","deviation":0,"effectiveRank":1,"uniformity":0}"#, .notFinite),
     ("monitors", #"{"alignment":0,"deviation":0,"effectiveRank":1e39,"uniformity":0}"#, .notFinite),
-  ]) func anOfferIsReadWhateverItsNumbers(field: String, text: String, refusal: Refusal) throws {
+  ]) func anOfferIsReadWhateverItsNumbers(field: String, text: String, rejection: Rejection) throws {
     var fields = try #require(
       try JSONSerialization.jsonObject(with: try JSON.stored(UpdateOffer.example())) as? [String: Any])
     fields[field] = "HERE"
     let head = String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self)
     let offer: UpdateOffer = try JSON.read(from: Data(head.replacing("\"HERE\"", with: text).utf8))
-    #expect(offer.badNumber?.refusal == refusal, "\(offer)")
-    #expect(Round.training().refusal(of: offer, from: "a") == refusal)
+    #expect(offer.badNumber?.rejection == rejection, "\(offer)")
+    #expect(Round.training().rejection(of: offer, from: "a") == rejection)
   }
 
   @Test(arguments: [#""many""#, "null", "[]", "true"]) func whatIsNoNumberIsNoOffer(text: String) throws {

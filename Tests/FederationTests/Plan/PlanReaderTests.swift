@@ -43,7 +43,7 @@ func plan(with line: String = "") -> String {
           epochs: 3, batch: 256, learningRate: 1.5e-4, weightDecay: 1e-5, schedule: .constant, proximal: 0))
     #expect(
       plan.round
-        == Plan.RoundRules(cohort: 4, quorum: 3, roster: 4, attempts: 3, deadline: .seconds(600)))
+        == Plan.RoundRules(cohort: 4, quorum: 3, minimumClients: 4, attempts: 3, deadline: .seconds(600)))
     #expect(plan.augmentation == AugmentationSettings())
   }
 
@@ -64,7 +64,7 @@ func plan(with line: String = "") -> String {
         calibration: {data: "shapes:512", epochs: 2, every: stage}
       local:
         {epochs: 1, batch: 64, learningRate: 1e-3, weightDecay: 0.05, schedule: cosine, proximal: 0.5}
-      round: {cohort: 5, roster: 9, attempts: 1, deadline: 250ms}
+      round: {cohort: 5, minimumClients: 9, attempts: 1, deadline: 250ms}
       augmentation:
         cropArea: [0.5, 0.75]
         blur: [1, 0]
@@ -93,7 +93,7 @@ func plan(with line: String = "") -> String {
     #expect(
       plan.round
         == Plan.RoundRules(
-          cohort: 5, quorum: 4, roster: 9, attempts: 1, deadline: TimeSpan(milliseconds: 250)))
+          cohort: 5, quorum: 4, minimumClients: 9, attempts: 1, deadline: TimeSpan(milliseconds: 250)))
     var augmentation = AugmentationSettings()
     augmentation.cropArea = 0.5...0.75
     augmentation.blur = [1, 0]
@@ -109,14 +109,14 @@ func plan(with line: String = "") -> String {
     }
     #expect(try round("deadline: 4s").wait == .seconds(4) && round("deadline: 4h").wait == .seconds(10))
     #expect(try round("deadline: 4h, wait: 2h").wait == .seconds(7200))
-    #expect(try round("cohort: 2").mostSamples == nil && round("mostSamples: auto").mostSamples == nil)
-    #expect(try round("mostSamples: 500").mostSamples == 500)
+    #expect(try round("cohort: 2").maxSamples == nil && round("maxSamples: auto").maxSamples == nil)
+    #expect(try round("maxSamples: 500").maxSamples == 500)
     #expect(
       complaints(plan(with: "round: {deadline: 60s, wait: 61s}")) == [
         "plan.yaml:2: round.wait: is 61s, more than the deadline of 1m"
       ])
     for text in ["0", "-1", "100000001", "1.5", "none"] {
-      #expect(complaints(plan(with: "round: {mostSamples: \(text)}")).count == 1, "\(text)")
+      #expect(complaints(plan(with: "round: {maxSamples: \(text)}")).count == 1, "\(text)")
     }
   }
 

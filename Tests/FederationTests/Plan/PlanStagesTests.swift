@@ -38,9 +38,9 @@ import Testing
     #expect(due(.stage) == [5])
   }
 
-  @Test func derivesQuorumAndRoster() {
+  @Test func derivesQuorumAndMinimum() {
     #expect((1...8).map { Plan.RoundRules(cohort: $0).quorum } == [1, 2, 3, 3, 4, 5, 6, 6])
-    #expect(Plan.RoundRules(cohort: 7).roster == 7)
+    #expect(Plan.RoundRules(cohort: 7).minimumClients == 7)
   }
 
   @Test func scalesTheLearningRateByTheBatch() {

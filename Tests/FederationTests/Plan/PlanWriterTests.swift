@@ -44,7 +44,7 @@ import Testing
     plan.augmentation.blurKernel = 79
     plan.local.views = 80
     plan.local.memory = ByteCount(bytes: 80_000_000)
-    plan.round.mostSamples = 81
+    plan.round.maxSamples = 81
     let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan))
     let properties = leaves(of: json, at: "")
     let fields = leaves(ofYAML: plan.yaml())

@@ -64,13 +64,13 @@ extension Plan {
       views: plan.method.activeBlocks > 0 ? 0 : 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
     plan.round = RoundRules(
-      cohort: cohort, quorum: numbers.int(1...cohort), roster: cohort + numbers.int(0...50),
+      cohort: cohort, quorum: numbers.int(1...cohort), minimumClients: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))
-    (plan.round.spare, plan.round.normLimit) = (numbers.int(0...9), numbers.float(upTo: 1000))
-    if plan.method.activeBlocks == 0 { plan.round.late = .allCases.randomElement(using: &numbers)! }
+    (plan.round.overSelection, plan.round.normLimit) = (numbers.int(0...9), numbers.float(upTo: 1000))
+    if plan.method.activeBlocks == 0 { plan.round.stragglers = .allCases.randomElement(using: &numbers)! }
     plan.round.wait = TimeSpan(milliseconds: numbers.int(1...plan.round.deadline.milliseconds))
-    plan.round.mostSamples = .random(using: &numbers) ? nil : numbers.int(1...PlanLimits.samples)
-    plan.round.patience = TimeSpan(
+    plan.round.maxSamples = .random(using: &numbers) ? nil : numbers.int(1...PlanLimits.samples)
+    plan.round.timeout = TimeSpan(
       milliseconds: plan.round.deadline.milliseconds + numbers.int(0...604_800_000))
     plan.round.aggregation = AggregationRule.allCases.randomElement(using: &numbers)!
     plan.round.trim =

@@ -22,12 +22,12 @@ import Testing
     "", "s", "600", "-1s", "1.5h", "10 m", "10M", "1d", "٣s", "99999999999999999999s",
     "9223372036854775807s",
   ])
-  func refuses(text: String) {
-    #expect(throws: PlanRefusal.self) { try TimeSpan(text) }
+  func rejects(text: String) {
+    #expect(throws: PlanRejection.self) { try TimeSpan(text) }
   }
 
-  @Test func saysWhyABareNumberIsRefused() {
-    #expect(throws: PlanRefusal("has no unit; write 600s for seconds, or use ms, m or h")) {
+  @Test func saysWhyABareNumberIsRejected() {
+    #expect(throws: PlanRejection("has no unit; write 600s for seconds, or use ms, m or h")) {
       try TimeSpan("600")
     }
   }

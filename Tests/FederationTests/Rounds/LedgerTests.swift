@@ -25,7 +25,7 @@ import Testing
       ([10, 20, 200], nil, [10, 20, 200]), ([5, 1000], 800, [5, 800]), ([5, 7], 6, [5, 6]), ([9], 2, [2]),
     ] as [([Int], Int?, [Int])]) func claimsCountUpToABound(claims: [Int], most: Int?, counted: [Int])
   {
-    var ledger = Ledger(mostSamples: most)
+    var ledger = Ledger(maxSamples: most)
     for (index, samples) in claims.enumerated() {
       ledger.admit(.example(samples: samples, loss: Float(index)), from: "c\(index)")
     }

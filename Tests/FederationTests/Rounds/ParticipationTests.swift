@@ -132,7 +132,7 @@ import Testing
     #expect(client.phase == .offering(offer))
   }
 
-  @Test func refusesLayerDataOutOfBounds() throws {
+  @Test func rejectsLayerDataOutOfBounds() throws {
     let stem = part("stem", bytes: 8)
     for (offset, total, count) in [
       (0, 9, 8), (0, 7, 7), (-1, 8, 4), (5, 8, 4), (9, 8, 0), (0, 8, 9), (.max, 8, 1), (.min, 8, 1),
@@ -182,9 +182,9 @@ import Testing
     }
   }
 
-  @Test func takesARefusalAsAnAnswer() throws {
+  @Test func takesARejectionAsAnAnswer() throws {
     var (client, _) = try offering()
-    let verdict = Acknowledgement(key: key, refusal: .duplicate)
+    let verdict = Acknowledgement(key: key, rejection: .duplicate)
     #expect(
       try client.hear(.acknowledgement(verdict)) { _ in true } == [.note(verdict), .drop(key)])
     #expect(client.phase == .idle)
@@ -243,7 +243,7 @@ import Testing
     var client = try idle()
     let work = assignment([part("stem")])
     let actions = try client.hear(
-      .assignment(work), holds: { _ in true }, declines: { _ in Objection("on battery", seconds: 300) })
+      .assignment(work), holds: { _ in true }, declines: { _ in DeclineReason("on battery", seconds: 300) })
     #expect(actions == [.send(.decline(Decline(key: key, reason: "on battery", seconds: 300)))])
     #expect(client.phase == .idle && client.key == nil)
     // The next round may suit it better.
@@ -256,9 +256,9 @@ import Testing
     _ = try fetching.hear(.assignment(assignment([part("stem")]))) { _ in false }
     for var client in [fetching, try training(), try offering().0] {
       let decline = Message.decline(Decline(key: key, reason: "night is over"))
-      #expect(client.withdraw(Objection("night is over")) == [.halt(key), .send(decline)])
+      #expect(client.withdraw(DeclineReason("night is over")) == [.halt(key), .send(decline)])
       #expect(client.phase == .idle && client.key == nil)
-      #expect(client.withdraw(Objection("night is over")) == [], "it is said once")
+      #expect(client.withdraw(DeclineReason("night is over")) == [], "it is said once")
       // What was on its way meanwhile is no surprise, and nothing follows from it.
       let offer = UpdateOffer.example(key: key)
       let request = UpdateRequest(key: key, digest: offer.digest)
@@ -279,7 +279,7 @@ import Testing
     _ = try over.hear(.goodbye(Goodbye(.stopping))) { _ in true }
     for var client in [Participation(), try idle(), over] {
       let phase = client.phase
-      #expect(client.withdraw(Objection("night is over")) == [] && client.phase == phase)
+      #expect(client.withdraw(DeclineReason("night is over")) == [] && client.phase == phase)
     }
   }
 
@@ -287,7 +287,7 @@ import Testing
     var client = try training()
     let reason = String(repeating: "x", count: 200)
     #expect(
-      client.withdraw(Objection(reason + "y")) == [
+      client.withdraw(DeclineReason(reason + "y")) == [
         .halt(key), .send(.decline(Decline(key: key, reason: reason))),
       ])
   }
@@ -297,7 +297,7 @@ import Testing
     let next = assignment([part("stem")], key: RoundKey(stage: 1, round: 3))
     let actions = try client.hear(
       .assignment(next), holds: { _ in true },
-      declines: { _ in Objection(String(repeating: "x", count: 999)) })
+      declines: { _ in DeclineReason(String(repeating: "x", count: 999)) })
     let reason = String(repeating: "x", count: 200)
     #expect(actions == [.drop(key), .send(.decline(Decline(key: next.key, reason: reason)))])
   }
@@ -305,9 +305,9 @@ import Testing
   @Test func whatCameAsDifferencesIsPutTogetherBeforeTraining() throws {
     let (stem, block) = (part("stem"), part("blocks.0"))
     var work = assignment([stem, block])
-    let step = LayerWay.Step(
+    let step = DeltaChain.Step(
       from: Digest(label: "old"), digest: Digest(label: "step"), bytes: 4, codec: .int8)
-    work.ways = [LayerWay(to: block.digest, steps: [step])]
+    work.deltaChains = [DeltaChain(to: block.digest, steps: [step])]
     let coded = PartVersion(name: "blocks.0", digest: step.digest, bytes: 4)
     let old = PartVersion(name: "blocks.0", digest: Digest(label: "old"), bytes: 8)
     var client = try idle()

@@ -2,7 +2,7 @@ import Engine
 import Federation
 import Testing
 
-/// What becomes of a round whose clients decline or are refused.
+/// What becomes of a round whose clients decline or are rejected.
 @Suite struct ReplacementTests {
   private let deadline = Round.exampleDeadline
 
@@ -19,7 +19,7 @@ import Testing
   }
 
   /// Who comes next follows from the seed and the round: whom a larger cohort would have had.
-  @Test func anotherTakesThePlaceOfWhoDeclinesOrIsRefused() {
+  @Test func anotherTakesThePlaceOfWhoDeclinesOrIsRejected() {
     let names = (0..<12).map { "c\($0)" }
     for seed in UInt64(0)..<20 {
       var numbers = RandomNumbers(seed: seed)
@@ -30,7 +30,7 @@ import Testing
       for (larger, time) in zip(ranked.dropFirst(), [10, 20, 30]) {
         let client = round.cohort.filter { !out.contains($0) }.randomElement(using: &numbers)!
         out.insert(client)
-        if numbers.chance(0.5) { _ = round.decline(client) } else { round.refuse(client) }
+        if numbers.chance(0.5) { _ = round.decline(client) } else { round.reject(client) }
         let next = Set(larger).subtracting(round.cohort)
         let end = Duration.seconds(time) + deadline
         #expect(round.advance(to: .seconds(time)) == assignments(next.sorted(), end), "seed \(seed)")
@@ -124,23 +124,23 @@ import Testing
       ])
   }
 
-  @Test func aRefusalPutsTheQuorumOutOfReachWhoeverDeclined() {
+  @Test func aRejectionPutsTheQuorumOutOfReachWhoeverDeclined() {
     var round = Round.training()
     _ = round.decline("a")
-    round.refuse("b")
-    round.refuse("c")
+    round.reject("b")
+    round.reject("c")
     let reason = Round.Abandonment.quorumOutOfReach(admitted: 0)
     #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
   }
 
-  /// Who was refused is asked again only in a new attempt. That needs nobody who declined and has left; but for a
+  /// Who was rejected is asked again only in a new attempt. That needs nobody who declined and has left; but for a
   /// deadline it may come back.
   @Test(arguments: [true, false])
   func aNewAttemptDoesNotWaitForWhoDeclinedAndLeft(comesBack: Bool) {
     var round = pair(["a", "b", "c"])
     let (first, second) = (round.cohort[0], round.cohort[1])
     let third = ["a", "b", "c"].first { !round.cohort.contains($0) }!
-    round.refuse(first)
+    round.reject(first)
     #expect(round.advance(to: .seconds(1)).count == 1)
     _ = round.decline(second)
     round.leave(second)
@@ -160,7 +160,7 @@ import Testing
   }
 
   @Test func patienceEndsForThoseWhoDeclineToo() {
-    let rules = Plan.RoundRules(cohort: 2, quorum: 2, patience: .seconds(600), deadline: .seconds(60))
+    let rules = Plan.RoundRules(cohort: 2, quorum: 2, timeout: .seconds(600), deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b"])
     _ = round.advance(to: .zero)
     _ = round.decline("b", until: .seconds(500))
@@ -177,7 +177,7 @@ import Testing
     let rules = Plan.RoundRules(cohort: 2, quorum: 2, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: [])
     round.resume(
-      cohort: ["a", "b"], admitted: [("a", .example(digest: "a"))], refused: [], declined: ["b"], at: .zero)
+      cohort: ["a", "b"], admitted: [("a", .example(digest: "a"))], rejected: [], declined: ["b"], at: .zero)
     #expect(round.join("c") == [])
     #expect(round.advance(to: .seconds(1)) == assignments(["c"], .seconds(61)))
   }

@@ -5,25 +5,25 @@ import Testing
 @Suite struct RoundDivergenceTests {
   @Test func mostOfTheUpdatesDiverged() {
     var round = Round.training()
-    round.refuse("b", diverged: true)
+    round.reject("b", diverged: true)
     #expect(round.advance(to: .seconds(1)) == [], "the others are a quorum")
-    round.refuse("c", diverged: true)
+    round.reject("c", diverged: true)
     let reason = Round.Abandonment.updatesDiverged(2, of: 2)
     #expect(
       round.advance(to: .seconds(1)) == [.release(client: "a"), .release(client: "d"), .abandon(reason)])
     #expect(round.phase == .closed(.abandoned(reason)))
   }
 
-  /// A client that is refused for another reason makes it no divergence.
+  /// A client that is rejected for another reason makes it no divergence.
   @Test func fewOfTheUpdatesDiverged() {
     var round = Round.training()
-    round.refuse("a", diverged: true)
-    round.refuse("b")
+    round.reject("a", diverged: true)
+    round.reject("b")
     #expect(round.advance(to: .seconds(1)).last == .abandon(.quorumOutOfReach(admitted: 0)))
     round = .training()
     round.admit(.example(), from: "a")
-    round.refuse("b", diverged: true)
-    round.refuse("c")
+    round.reject("b", diverged: true)
+    round.reject("c")
     #expect(round.advance(to: .seconds(1)).last == .abandon(.quorumOutOfReach(admitted: 1)))
   }
 

@@ -36,7 +36,7 @@ extension Round {
   static func example(
     rules: Plan.RoundRules, needed: Int = 0, calibrates: Bool = false,
     present: some Sequence<String> = ["a", "b", "c", "d"], seed: UInt64 = 1, key: RoundKey = exampleKey,
-    away: [String: Duration] = [:], resting: Set<String> = [], missing: Int = 0, late: Latecomers? = nil,
+    away: [String: Duration] = [:], resting: Set<String> = [], missing: Int = 0, late: Stragglers? = nil,
     waitsForStragglers: Bool = false, at now: Duration = .zero, opens: Duration? = nil
   ) -> Round {
     Round(

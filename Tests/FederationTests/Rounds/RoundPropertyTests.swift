@@ -31,8 +31,8 @@ private struct RandomRound {
   private var admitted: [String: UpdateOffer] = [:]
   private var cohort: [String] = []
   private var declined: Set<String> = []
-  /// Refusals of what members offered.
-  private var refused = 0
+  /// Rejections of what members offered.
+  private var rejected = 0
   private var done: [Round.Action] = []
 
   init(seed: UInt64) {
@@ -120,12 +120,12 @@ private struct RandomRound {
       require(admitted[client]?.digest == offer.digest, "it claims to have admitted \(client)")
       return
     }
-    if let refusal = round.refusal(of: offer, from: client) {
+    if let rejection = round.rejection(of: offer, from: client) {
       let isStrange = isTraining && offer.key == round.key && !cohort.contains(client)
-      require((refusal == .stranger) == isStrange, "it refuses \(client) as \(refusal)")
-      if refusal != .duplicate, refusal != .wrongRound { refuse(client) }
+      require((rejection == .notAssigned) == isStrange, "it rejects \(client) as \(rejection)")
+      if rejection != .duplicate, rejection != .wrongRound { reject(client) }
     } else if numbers.int(0...9) == 0 {
-      refuse(client)
+      reject(client)
     } else {
       require(admitted[client] == nil, "it admits \(client) twice")
       require(isTraining && cohort.contains(client), "it admits \(client) in \(round.phase)")
@@ -136,9 +136,9 @@ private struct RandomRound {
     check()
   }
 
-  private mutating func refuse(_ client: String) {
-    round.refuse(client)
-    if cohort.contains(client) { refused += 1 }
+  private mutating func reject(_ client: String) {
+    round.reject(client)
+    if cohort.contains(client) { rejected += 1 }
   }
 
   private var isTraining: Bool { if case .training = round.phase { true } else { false } }
@@ -184,7 +184,7 @@ private struct RandomRound {
       case .aggregate:
         require(admitted.count >= round.rules.quorum, "it aggregates \(admitted.count) updates")
       case .abandon(.quorumOutOfReach):
-        require(refused > 0, "\(action) with nobody refused")
+        require(rejected > 0, "\(action) with nobody rejected")
       case .abandon: require(rank == 4, "\(action) in \(round.phase)")
       case .calibrate, .commit: require(done.contains(.aggregate), "\(action) before aggregation")
       }
@@ -198,10 +198,10 @@ private struct RandomRound {
     require(round.ledger.admitted == admitted, "the ledger holds \(round.ledger.admitted.keys)")
     require(round.ledger.inClientOrder.map(\.client) == admitted.keys.sorted(), "the ledger's order")
     require(round.cohort == cohort, "the cohort changes to \(round.cohort)")
-    // Beyond the plan's size there is one for each who declined or was refused.
+    // Beyond the plan's size there is one for each who declined or was rejected.
     let least = rank == 0 ? 0 : round.rules.quorum
     require(cohort.isEmpty == (rank == 0) && cohort.count >= least, "\(cohort)")
-    let most = round.rules.cohort + refused + declined.count
+    let most = round.rules.cohort + rejected + declined.count
     require(cohort.count <= most, "\(cohort) for a cohort of \(round.rules.cohort)")
   }
 

@@ -148,13 +148,13 @@ import Testing
     #expect(round.advance(to: deadline) == [.release(client: "a"), .release(client: "c"), .aggregate])
   }
 
-  @Test func thoseWhoAreGoneOrRefusedAreNeitherWaitedForNorReleased() {
+  @Test func thoseWhoAreGoneOrRejectedAreNeitherWaitedForNorReleased() {
     var round = Round.training(quorum: 2)
     round.admit(.example(digest: "a"), from: "a")
     round.admit(.example(digest: "b"), from: "b")
     round.leave("c")
     #expect(round.advance(to: .seconds(1)) == [])
-    round.refuse("d")
+    round.reject("d")
     #expect(round.advance(to: .seconds(1)) == [.aggregate])
   }
 
@@ -171,9 +171,9 @@ import Testing
   @Test func aQuorumOutOfReachAbandonsItAtOnce() {
     var round = Round.training()
     round.admit(.example(), from: "a")
-    round.refuse("b")
+    round.reject("b")
     #expect(round.advance(to: .seconds(1)) == [])
-    round.refuse("c")
+    round.reject("c")
     let reason = Round.Abandonment.quorumOutOfReach(admitted: 1)
     #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
   }
@@ -193,13 +193,13 @@ import Testing
     round.leave("b")
     #expect(round.join("b") == [.assign(client: "b", deadline: deadline)])
     #expect(round.join("b") == [])
-    #expect(round.join("stranger") == [])
+    #expect(round.join("unknown") == [])
   }
 
   @Test func aMemberThatHasAnsweredIsNotAssignedAgain() {
     var round = Round.training()
     round.admit(.example(), from: "a")
-    round.refuse("b")
+    round.reject("b")
     for client in ["a", "b"] {
       round.leave(client)
       #expect(round.join(client) == [], "\(client)")
@@ -265,13 +265,14 @@ import Testing
     var round = Round.training()
     for client in ["a", "b", "c"] { round.admit(.example(digest: client), from: client) }
     #expect(round.advance(to: .seconds(1)) == [])
-    let answers = ["d", "d", "stranger", "a"].map { round.decline($0) }
+    let answers = ["d", "d", "unknown", "a"].map { round.decline($0) }
     #expect(answers == [true, false, false, false])
     #expect(round.advance(to: .seconds(1)) == [.aggregate])
   }
 
   @Test func spareClientsMakeUpForStragglers() {
-    var round = Round.example(rules: Plan.RoundRules(cohort: 2, quorum: 2, spare: 2, deadline: .seconds(60)))
+    var round = Round.example(
+      rules: Plan.RoundRules(cohort: 2, quorum: 2, overSelection: 2, deadline: .seconds(60)))
     let assigned = round.advance(to: .zero)
     #expect(assigned.count == 4, "a cohort of two and two more")
     round.admit(.example(digest: "a"), from: "a")
@@ -298,7 +299,7 @@ import Testing
       var round = closedWithoutB(late: waits)
       #expect(round.comesBetween(.example(digest: "b"), from: "b") == waits)
       #expect(!round.comesBetween(.example(digest: "b"), from: "a"))
-      #expect(round.refusal(of: .example(digest: "b"), from: "b") == (waits ? nil : .wrongRound))
+      #expect(round.rejection(of: .example(digest: "b"), from: "b") == (waits ? nil : .wrongRound))
       #expect(round.stragglers == nil, "it is not over yet")
       round.finishAggregation()
       #expect(round.advance(to: deadline) == [.commit])
@@ -325,11 +326,11 @@ import Testing
     var (round, old) = next(["a", "b"])
     #expect(round.advance(to: deadline).count == 1 && round.cohort == ["a"])
     let late = UpdateOffer.example(key: old, digest: "b")
-    #expect(round.isLate(late, from: "b") && round.refusal(of: late, from: "b") == nil)
-    #expect(round.refusal(of: late, from: "a") == .wrongRound)
+    #expect(round.isLate(late, from: "b") && round.rejection(of: late, from: "b") == nil)
+    #expect(round.rejection(of: late, from: "a") == .wrongRound)
     round.admitLate(.example(key: round.key, digest: "b"), from: "b")
     #expect(round.ledger.admitted.keys.sorted() == ["b"])
-    #expect(round.refusal(of: late, from: "b") == .wrongRound, "once")
+    #expect(round.rejection(of: late, from: "b") == .wrongRound, "once")
     round.admit(.example(key: round.key, digest: "a"), from: "a")
     #expect(round.advance(to: deadline + .seconds(1)) == [.aggregate])
   }
@@ -352,18 +353,18 @@ import Testing
   @Test func whoLeavesIsNotLateAnyMore() {
     var (round, old) = next(["a", "b"])
     round.leave("b")
-    #expect(round.refusal(of: .example(key: old, digest: "b"), from: "b") == .wrongRound)
+    #expect(round.rejection(of: .example(key: old, digest: "b"), from: "b") == .wrongRound)
   }
 
   /// A server that was away knows what it had admitted, from whomever.
   @Test func aResumedRoundCountsLateUpdates() {
     let rules = Plan.RoundRules(cohort: 2, quorum: 1, deadline: .seconds(60))
     var round = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
-    round.resume(cohort: ["a"], admitted: [("b", .example(digest: "b"))], refused: [], at: .zero)
+    round.resume(cohort: ["a"], admitted: [("b", .example(digest: "b"))], rejected: [], at: .zero)
     #expect(round.cohort == ["a"] && round.ledger.admitted.keys.sorted() == ["b"])
     // Without a cohort it draws one, and not those whose updates are here.
     var early = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
-    early.resume(cohort: [], admitted: [("b", .example(digest: "b"))], refused: [], at: .zero)
+    early.resume(cohort: [], admitted: [("b", .example(digest: "b"))], rejected: [], at: .zero)
     #expect(early.phase == .recruiting)
     _ = early.advance(to: .zero)
     #expect(early.cohort == ["a", "c"])
@@ -371,7 +372,7 @@ import Testing
 
   @Test func nobodyIsWaitedForForEver() {
     var rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
-    rules.patience = .seconds(100)
+    rules.timeout = .seconds(100)
     var round = Round.example(rules: rules, present: ["a"])
     #expect(round.advance(to: .seconds(1)) == [] && round.nextDeadline == .seconds(100))
     #expect(round.advance(to: .seconds(99)) == [])
@@ -384,7 +385,7 @@ import Testing
       rules: Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60)), present: [])
     round.resume(
       cohort: ["a", "b", "c"], admitted: [("a", .example(digest: "a")), ("b", .example(digest: "b"))],
-      refused: [], at: .zero)
+      rejected: [], at: .zero)
     #expect(round.advance(to: .seconds(1)) == [], "c may come back")
     #expect(round.nextDeadline == .seconds(30))
     #expect(round.join("a") == [], "it was heard already")

@@ -29,7 +29,7 @@ import Testing
       #expect(try Plan(yaml: plan.yaml(), file: variant.name) == plan)
     }
     let central = ComparisonVariant(.centralised, .simclr).plan(of: base, seed: 7, clients: 4)
-    #expect(central.round.cohort == 1 && central.round.quorum == 1 && central.round.roster == 1)
+    #expect(central.round.cohort == 1 && central.round.quorum == 1 && central.round.minimumClients == 1)
     #expect(central.round.aggregation == .mean && central.local.memory == nil)
     #expect(central.round.deadline == PlanLimits.deadline)
     base.round.deadline = .minutes(10)

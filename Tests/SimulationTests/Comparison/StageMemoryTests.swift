@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  @Test func aLimitThatIsTooLowIsRefused() {
+  @Test func aLimitThatIsTooLowIsRejected() {
     var plan = Plan.tiny()
     plan.local.memory = ByteCount(bytes: 100_000)
     #expect(throws: MemoryPlan.TooSmall.self) {

@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func whatCannotBeRunIsRefusedBefore() async throws {
+  @Test func whatCannotBeRunIsRejectedBefore() async throws {
     let out = URL(fileURLWithPath: "/nowhere")
     let cohort = #expect(throws: ComparisonError.self) {
       try StrategyComparison(try Self.settings(.tiny(cohort: 3), out: out)) { _ in }
@@ -112,10 +112,10 @@ import Testing
     #expect(cohort?.description == "the plan's cohort is 3, but there are 2 clients")
     var plan = Plan.tiny()
     plan.round.deadline = TimeSpan(milliseconds: 0)
-    let refused = #expect(throws: ComparisonError.self) {
+    let rejected = #expect(throws: ComparisonError.self) {
       try StrategyComparison(try Self.settings(plan, out: out)) { _ in }
     }
-    #expect(refused?.description.hasPrefix("the plan as layer-wise, simclr: round.deadline: ") == true)
+    #expect(rejected?.description.hasPrefix("the plan as layer-wise, simclr: round.deadline: ") == true)
     var settings = try Self.settings(out: out)
     settings.data = try DataSpec(parsing: "folder:/nowhere")
     await #expect(throws: DatasetError.self) { _ = try await Self.run(settings) }

@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test func aFolderWithoutAReadableManifestIsRefused() throws {
+  @Test func aFolderWithoutAReadableManifestIsRejected() throws {
     try OptimiserCase.withFolder { folder in
       #expect(throws: ConformanceError.self) { try GoldenFolder(folder) }
       for text in ["", "{}", #"{"format": 2, "cases": []}"#, #"{"format": 1, "cases": [{"name": "a"}]}"#] {

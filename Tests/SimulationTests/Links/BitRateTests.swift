@@ -14,7 +14,7 @@ import Testing
   @Test(arguments: [
     "", "1", "mbit", "0kbit", "-1mbit", "1.5mbit", "1 mbit", "1Mbit", "1mb", "99999999999gbit",
   ])
-  func refusesAnythingElse(text: String) {
+  func rejectsAnythingElse(text: String) {
     #expect(BitRate(text) == nil)
   }
 

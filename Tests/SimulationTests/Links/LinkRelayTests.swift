@@ -137,7 +137,7 @@ import Wire
     }
   }
 
-  /// A client that came back before the server had noticed would be refused: its name is connected already.
+  /// A client that came back before the server had noticed would be rejected: its name is connected already.
   @Test func theServerHearsOfALossFirst() async throws {
     let order = OrderLog()
     try await withRelay("10gbit,0s,99%") { relay, listener in

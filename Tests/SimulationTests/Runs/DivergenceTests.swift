@@ -35,10 +35,10 @@ import Testing
     defer { try? FileManager.default.removeItem(at: out) }
     var settings = try TinyRun.settings(plan, out: out)
     settings.data = try DataSpec(parsing: "shapes:512")
-    let reasons = Mutex<[Refusal]>([])
+    let reasons = Mutex<[Rejection]>([])
     let error = await #expect(throws: ServerError.self) {
       _ = try await Experiment(settings) { event in
-        if case .server(.refused(_, _, let refusal)) = event { reasons.withLock { $0.append(refusal) } }
+        if case .server(.rejected(_, _, let rejection)) = event { reasons.withLock { $0.append(rejection) } }
       }.run()
     }
     #expect(error?.description.contains(" diverged: ") == true, "\(error as Any)")

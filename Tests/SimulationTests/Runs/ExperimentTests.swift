@@ -78,19 +78,20 @@ import Testing
     #expect(Set(uploads).count > 1, "not the same two every time: \(uploads)")
   }
 
-  @Test func aCohortLargerThanTheClientsIsRefused() throws {
+  @Test func aCohortLargerThanTheClientsIsRejected() throws {
     let settings = try TinyRun.settings(.tiny(cohort: 3), clients: 2, out: URL(fileURLWithPath: "/nowhere"))
     let error = #expect(throws: ExperimentError.self) { try Experiment(settings) { _ in } }
     #expect(error?.description == "the plan's cohort is 3, but there are 2 clients")
   }
 
-  @Test func whatTheImagesDoNotAllowIsRefused() async throws {
-    try await withRefusedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:3") }
-    try await withRefusedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:32?skip=32") }
-    try await withRefusedRun(clients: 2) { $0.testData = try DataSpec(parsing: "cifar10:/nowhere") }
+  @Test func whatTheImagesDoNotAllowIsRejected() async throws {
+    try await withRejectedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:3") }
+    try await withRejectedRun(clients: 2) { $0.data = try DataSpec(parsing: "shapes:32?skip=32") }
+    try await withRejectedRun(clients: 2) { $0.testData = try DataSpec(parsing: "cifar10:/nowhere") }
   }
 
-  private func withRefusedRun(clients: Int, _ change: (inout Experiment.Settings) throws -> Void) async throws
+  private func withRejectedRun(clients: Int, _ change: (inout Experiment.Settings) throws -> Void)
+    async throws
   {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: out) }

@@ -117,7 +117,7 @@ import Wire
 
   // MARK: - Bytes that nobody should send
 
-  @Test(arguments: coded) func everyTruncationIsRefused(codec: UpdateCodec) {
+  @Test(arguments: coded) func everyTruncationIsRejected(codec: UpdateCodec) {
     let coding = coding(codec)
     let bytes = coding.encode(update, base: base, seed: 1)
     for length in stride(from: 0, to: bytes.count, by: 7) {
@@ -141,8 +141,8 @@ import Wire
     }
   }
 
-  /// Ten megabytes of zeros in ten kilobytes: refused before they are anywhere.
-  @Test func aBombIsRefused() throws {
+  /// Ten megabytes of zeros in ten kilobytes: rejected before they are anywhere.
+  @Test func aBombIsRejected() throws {
     let large = UpdateCoding(.int8, [(rows: 1000, columns: 10_000)], share: 1)
     let zeros = [Float](repeating: 0, count: 10_000_000)
     let bomb = large.encode(zeros, base: zeros, seed: 1)
@@ -152,7 +152,7 @@ import Wire
     }
   }
 
-  @Test func placesBeyondTheEndAreRefused() throws {
+  @Test func placesBeyondTheEndAreRejected() throws {
     let (small, large) = (
       UpdateCoding(.topK, [(rows: 1, columns: 10)], share: 0.5),
       UpdateCoding(.topK, [(rows: 1, columns: 1000)], share: 0.005)

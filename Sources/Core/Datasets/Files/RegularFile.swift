@@ -1,6 +1,6 @@
 import Foundation
 
-/// An open regular file; pipes and devices, which could wait for ever, are refused.
+/// An open regular file; pipes and devices, which could wait for ever, are rejected.
 final class RegularFile {
   /// Bytes of the file when it was opened.
   let size: Int

@@ -11,7 +11,7 @@ final class FolderImages: ImageSource {
   private let folder: ImageFolder
   private let fit: ImageFit
   private let cache: ImageCache
-  private let room = DecodingRoom()
+  private let memoryLimit = DecoderMemoryLimit()
   private let state: Mutex<State>
 
   private struct State {
@@ -36,7 +36,7 @@ final class FolderImages: ImageSource {
     let all = folder.files.reduce(0) { $0 + fit.kept(of: $1.shape).shape.count }
     let largest = folder.files.lazy.map { $0.decodingBytes(for: self.fit) }.max() ?? 0
     return max(min(all, cache.limit) - cache.bytes, 0)
-      + DecodingRoom.most(ProcessInfo.processInfo.activeProcessorCount, largest: largest)
+      + DecoderMemoryLimit.most(ProcessInfo.processInfo.activeProcessorCount, largest: largest)
   }
 
   func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result {
@@ -76,7 +76,7 @@ final class FolderImages: ImageSource {
     if let image = cache[index] { return image }
     guard state.withLock({ !$0.unreadable.contains(index) }) else { return nil }
     do {
-      let image = try room.with(folder.files[index].decodingBytes(for: fit)) { () throws(ImageFault) in
+      let image = try memoryLimit.with(folder.files[index].decodingBytes(for: fit)) { () throws(ImageFault) in
         try ImageFile.decode(folder.path(index), for: fit, Resampler())
       }
       cache.insert(image, at: index)

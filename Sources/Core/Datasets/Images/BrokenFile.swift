@@ -26,9 +26,9 @@ package struct BrokenFile: Sendable, Hashable, Comparable, CustomStringConvertib
     files.isEmpty ? nil : "\(count(files)) left out: \(names(files))"
   }
 
-  /// The same of files for which everything is refused.
-  package static func refusal(_ files: [BrokenFile]) -> String {
-    "\(count(files)) refused: \(names(files))"
+  /// The same of files for which everything is rejected.
+  package static func rejection(_ files: [BrokenFile]) -> String {
+    "\(count(files)) rejected: \(names(files))"
   }
 
   private static func count(_ files: [BrokenFile]) -> String {

@@ -55,9 +55,9 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// ``DatasetError/impossibleSplit(partition:problem:)`` where a client would have fewer than two
   /// images, or where labels are needed and missing.
   package func split(_ set: ImageSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
-    guard clients >= 1 else { throw refusal("\(clients) clients") }
+    guard clients >= 1 else { throw rejection("\(clients) clients") }
     guard set.count >= clients * Self.minimumImages else {
-      throw refusal(
+      throw rejection(
         "\(set.count) images are too few for \(clients) clients of at least \(Self.minimumImages)")
     }
     var random = RandomNumbers(seed, "partition", clients)
@@ -74,13 +74,13 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
 
   private func labels(of set: ImageSet) throws(DatasetError) -> [Int] {
     guard let labels = set.labels else {
-      throw refusal(
+      throw rejection(
         "the images are unlabelled, and it needs labels" + (set.labelProblem.map { ": \($0)" } ?? ""))
     }
     return labels
   }
 
-  func refusal(_ problem: String) -> DatasetError {
+  func rejection(_ problem: String) -> DatasetError {
     .impossibleSplit(partition: description, problem: problem)
   }
 

@@ -8,7 +8,7 @@ extension Partition {
   ) throws(DatasetError) -> [[Int]] {
     let (shards, overflow) = clients.multipliedReportingOverflow(by: perClient)
     guard !overflow && shards <= labels.count else {
-      throw refusal("\(labels.count) images do not make \(perClient) shards for each of \(clients) clients")
+      throw rejection("\(labels.count) images do not make \(perClient) shards for each of \(clients) clients")
     }
     // Shuffled first, so that which images of a class are in a shard depends on the seed.
     let shuffled = (0..<labels.count).shuffled(using: &random)
@@ -23,7 +23,7 @@ extension Partition {
     }
     // Only single shards of one image can be too small: two shards hold two images.
     guard parts.allSatisfy({ $0.count >= Self.minimumImages }) else {
-      throw refusal("a client would have fewer than \(Self.minimumImages) images")
+      throw rejection("a client would have fewer than \(Self.minimumImages) images")
     }
     return parts
   }

@@ -122,9 +122,14 @@ package struct Stage: Sendable {
 
   /// The numbers of what trains, one part after the other, as an update has them.
   package func trainedValues(of parameters: borrowing Storage) -> [Float] {
-    var values: [Float] = []
-    values.reserveCapacity(count)
-    for range in ranges { values += parameters[range].array() }
-    return values
+    // Without a copy on the way: coding an update takes memory, too.
+    [Float](unsafeUninitializedCapacity: count) { buffer, initialised in
+      for range in ranges {
+        let part = UnsafeMutableBufferPointer(rebasing: buffer[initialised..<initialised + range.count])
+        _ = part.initialize(
+          from: UnsafeBufferPointer(start: parameters[range].start, count: range.count))
+        initialised += range.count
+      }
+    }
   }
 }

@@ -41,7 +41,7 @@ package struct Hello: Sendable, Hashable, Codable {
   package var layers: [Digest]?
 
   package static let currentProtocol = 1
-  /// With as many a hello is well below the longest that a stranger may say.
+  /// With as many a hello is well below the longest that an unauthenticated peer may send.
   package static let mostLayers = 40
 
   package init(name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil) {
@@ -95,15 +95,15 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var others: [Digest]
   /// How the update is to be coded; nil: plain.
   package var codec: UpdateCodec?
-  /// Shorter ways to some of the parts, by differences to versions that a client may hold.
-  package var ways: [LayerWay]?
+  /// Delta chains to some of the parts, shorter than these: differences to versions that a client may hold.
+  package var deltaChains: [DeltaChain]?
 
   package init(
     key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
-    others: [Digest] = [], codec: UpdateCodec? = nil, ways: [LayerWay] = []
+    others: [Digest] = [], codec: UpdateCodec? = nil, deltaChains: [DeltaChain] = []
   ) {
     self.codec = codec == .plain ? nil : codec
-    self.ways = ways.isEmpty ? nil : ways
+    self.deltaChains = deltaChains.isEmpty ? nil : deltaChains
     (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
     (self.parts, self.trained, self.others) = (parts, trained, others)
   }
@@ -160,13 +160,13 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   }
 }
 
-/// A new box asks for its certificate, with a one-time code; it has nothing else to say.
+/// A new device asks for its certificate, with a one-time code; it has nothing else to say.
 package struct EnrolmentRequest: Sendable, Hashable, Codable {
   /// The name that the code was made for.
   @ForeignText package var name: String
   /// The code's secret, 16 characters.
   package var secret: String
-  /// A PKCS #10 request in PEM: the key itself never leaves the box.
+  /// A PKCS #10 request in PEM: the key itself never leaves the device.
   package var request: String
 
   package init(name: String, secret: String, request: String) {
@@ -182,7 +182,7 @@ package struct IssuedCertificate: Sendable, Hashable, Codable {
   package init(certificate: String) { self.certificate = certificate }
 }
 
-/// Says that a client will not train in a round: its box has something else to do.
+/// Says that a client will not train in a round: its device has something else to do.
 package struct Decline: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// For the log, at most 200 characters.
@@ -218,9 +218,9 @@ package struct UpdateData: Sendable, Hashable, Codable {
 package struct Acknowledgement: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// Nil: the update is admitted.
-  package var refusal: Refusal?
+  package var rejection: Rejection?
 
-  package init(key: RoundKey, refusal: Refusal? = nil) { (self.key, self.refusal) = (key, refusal) }
+  package init(key: RoundKey, rejection: Rejection? = nil) { (self.key, self.rejection) = (key, rejection) }
 }
 
 /// Tells a client that its work for a round is not needed any more.
@@ -252,7 +252,7 @@ package struct Goodbye: Sendable, Hashable, Codable {
     /// The peer's bytes or messages make no sense.
     case protocolError
     /// The server does not take this client.
-    case refused
+    case rejected
     /// The server gave the job up.
     case failed
   }

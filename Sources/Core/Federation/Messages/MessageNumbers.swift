@@ -4,8 +4,8 @@ import Engine
 package struct BadNumber: Error, Sendable, Hashable, CustomStringConvertible {
   /// Which, such as `offer.monitors.alignment`.
   package let field: String
-  /// ``Refusal/notFinite`` or ``Refusal/overLimit``.
-  package let refusal: Refusal
+  /// ``Rejection/notFinite`` or ``Rejection/overLimit``.
+  package let rejection: Rejection
   package let description: String
 }
 
@@ -46,9 +46,9 @@ extension Message {
       check.whole("seed", Int(clamping: assignment.seed))
       check.real("deadlineSeconds", assignment.deadlineSeconds, NumberBounds.seconds)
       for part in assignment.parts { check.bytes("parts.bytes", part.bytes) }
-      for way in assignment.ways ?? [] {
-        for step in way.steps { check.bytes("ways.steps.bytes", step.bytes) }
-        check.bytes("ways.whole.bytes", way.whole?.bytes)
+      for chain in assignment.deltaChains ?? [] {
+        for step in chain.steps { check.bytes("deltaChains.steps.bytes", step.bytes) }
+        check.bytes("deltaChains.fullDelta.bytes", chain.fullDelta?.bytes)
       }
     case .fetch(let fetch): check.bytes("offset", fetch.offset)
     case .layer(let layer, _):
@@ -104,19 +104,19 @@ private struct NumberCheck {
     guard let value, !bounds.contains(value) else { return }
     // What is read as the largest may have been anything.
     let reason = value == .max ? "is no whole number of" : "is \(value), and must be"
-    refuse(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
+    reject(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
   }
 
   mutating func real(_ field: String, _ value: Double?, _ bounds: ClosedRange<Double>) {
     guard let value, !bounds.contains(value) else { return }
-    guard value.isFinite else { return refuse(field, .notFinite, "is not a finite number") }
-    refuse(field, .overLimit, "is \(value), and must be \(bounds.lowerBound) to \(bounds.upperBound)")
+    guard value.isFinite else { return reject(field, .notFinite, "is not a finite number") }
+    reject(field, .overLimit, "is \(value), and must be \(bounds.lowerBound) to \(bounds.upperBound)")
   }
 
-  private mutating func refuse(_ field: String, _ refusal: Refusal, _ reason: String) {
+  private mutating func reject(_ field: String, _ rejection: Rejection, _ reason: String) {
     guard found == nil else { return }
     let field = "\(message).\(field)"
-    found = BadNumber(field: field, refusal: refusal, description: "\(field) \(reason)")
+    found = BadNumber(field: field, rejection: rejection, description: "\(field) \(reason)")
   }
 }
 
@@ -131,8 +131,8 @@ extension UpdateOffer {
     case alignment, uniformity, deviation, effectiveRank
   }
 
-  /// A number that is too large for its type is read as the largest there is, so that it is refused by its name, like any
-  /// other that is out of bounds.
+  /// A number that is too large for its type is read as the largest there is, so that it is rejected by its name, like
+  /// any other that is out of bounds.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
     var monitors: CollapseMonitors?

@@ -5,7 +5,7 @@ extension Plan {
   package struct LocalTraining: Sendable, Hashable, Codable {
     /// Passes over the client's images. Default 3, the paper's.
     package var epochs: Int
-    /// Images a step. Default 256: the rate is quoted for it, and a small box still holds it.
+    /// Images a step. Default 256: the rate is quoted for it, and a small device still holds it.
     package var batch: Int
     /// Base learning rate, for a batch of 256. Default 1.5e-4, the paper's.
     package var learningRate: Float
@@ -19,7 +19,7 @@ extension Plan {
     /// Fixed views of each image, of which an epoch takes two; the frozen prefix's outputs for them are kept
     /// in a file. Even; 0 draws fresh views every epoch. Default 0, the paper's.
     package var views: Int
-    /// What a client's process may have resident. Default nil, unlimited: a box's operator knows better, and
+    /// What a client's process may have resident. Default nil, unlimited: a device's operator knows better, and
     /// can say so to the client.
     package var memory: ByteCount?
 

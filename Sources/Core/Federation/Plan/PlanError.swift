@@ -30,7 +30,7 @@ package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Why a value is not taken, before it is known where it stands.
-package struct PlanRefusal: Error, Sendable, Hashable {
+package struct PlanRejection: Error, Sendable, Hashable {
   package let reason: String
 
   package init(_ reason: String) {

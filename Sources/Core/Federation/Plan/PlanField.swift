@@ -26,7 +26,7 @@ package struct PlanField: Sendable {
   /// The family of encoders that has it; nil for all.
   let family: EncoderConfiguration.Family?
   let fallback: Default
-  let read: @Sendable (Node, inout Plan) throws(PlanRefusal) -> Void
+  let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
   let write: @Sendable (Plan) -> String
 
   init<Value>(
@@ -40,7 +40,7 @@ package struct PlanField: Sendable {
     self.meaning = meaning
     self.family = family
     self.fallback = fallback
-    self.read = { node, plan throws(PlanRefusal) in plan[keyPath: place] = try value.read(node) }
+    self.read = { node, plan throws(PlanRejection) in plan[keyPath: place] = try value.read(node) }
     self.write = { value.write($0[keyPath: place]) }
   }
 

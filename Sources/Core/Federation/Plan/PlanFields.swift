@@ -104,16 +104,17 @@ extension PlanField {
       },
       "Updates without which a round is not committed; at most `cohort`."),
     PlanField(
-      "round.roster", \.round.roster, .integer(1...PlanLimits.roster), unit: "clients",
-      or: .derived("`cohort`") { $0.round.roster = $0.round.cohort },
+      "round.minimumClients", \.round.minimumClients, .integer(1...PlanLimits.minimumClients),
+      unit: "clients",
+      or: .derived("`cohort`") { $0.round.minimumClients = $0.round.cohort },
       "Clients that the first round waits for; if more than `cohort`, up to `deadline` once there is a quorum."
     ),
     PlanField(
-      "round.spare", \.round.spare, .integer(0...PlanLimits.cohort), unit: "clients",
+      "round.overSelection", \.round.overSelection, .integer(0...PlanLimits.cohort), unit: "clients",
       "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
     PlanField(
-      "round.late", \.round.late, .choice,
-      "An update that is not ready when its round is over: refused, or folded into the stage's next round."),
+      "round.stragglers", \.round.stragglers, .choice,
+      "An update that is not ready when its round is over: rejected, or folded into the stage's next round."),
     PlanField(
       "round.normLimit", \.round.normLimit, .number(.from(0, to: PlanLimits.weight)),
       unit: "x the weights' length",
@@ -122,7 +123,7 @@ extension PlanField {
       "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
       "How often a round is tried before the server gives up."),
     PlanField(
-      "round.mostSamples", \.round.mostSamples, .claim(upTo: PlanLimits.samples), unit: "images",
+      "round.maxSamples", \.round.maxSamples, .claim(upTo: PlanLimits.samples), unit: "images",
       "What a client's claim of images weighs at most; auto: ten times the lower median of the round's claims."
     ),
     PlanField(
@@ -141,9 +142,9 @@ extension PlanField {
       },
       "How long a round with a quorum waits for the rest of `cohort` before it begins; at most `deadline`."),
     PlanField(
-      "round.patience", \.round.patience, .duration(upTo: PlanLimits.patience), unit: "with the value",
+      "round.timeout", \.round.timeout, .duration(upTo: PlanLimits.timeout), unit: "with the value",
       or: .derived("`24h`, or `deadline` where that is longer") {
-        $0.round.patience = max(.hours(24), $0.round.deadline)
+        $0.round.timeout = max(.hours(24), $0.round.deadline)
       },
       "How long a round waits for enough clients before the try has failed; at least `deadline`."),
   ]

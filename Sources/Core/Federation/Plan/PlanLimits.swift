@@ -1,7 +1,7 @@
 import Datasets
 
 /// The largest values that a plan may hold. Beyond them lies a slip of the keyboard or a model that no
-/// client of this kind of federation could train; a refusal says so before anything is allocated.
+/// client of this kind of federation could train; a rejection says so before anything is allocated.
 package enum PlanLimits {
   /// Characters of a plan's file: a hundred times a complete plan.
   package static let file = 262_144
@@ -54,13 +54,13 @@ package enum PlanLimits {
   /// Clients asked in one round: each is an open connection of one coordinator.
   package static let cohort = 10_000
   /// Clients that join.
-  package static let roster = 100_000
+  package static let minimumClients = 100_000
   /// Tries of a round: beyond it a fault only fills the log.
   package static let attempts = 1000
   /// Images that a client may claim: more than a federation has.
   package static let samples = 100_000_000
   /// Waiting for clients: a year.
-  package static let patience = TimeSpan.hours(365 * 24)
+  package static let timeout = TimeSpan.hours(365 * 24)
   /// Length of a round: a week.
   package static let deadline = TimeSpan.hours(7 * 24)
 }

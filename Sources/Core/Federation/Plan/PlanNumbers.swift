@@ -23,7 +23,7 @@ struct PlanBounds: Sendable, CustomStringConvertible {
 
 extension PlanValue where Value == Float {
   static func number(_ bounds: PlanBounds) -> Self {
-    scalar("number \(bounds)", write: \.yaml) { text throws(PlanRefusal) in
+    scalar("number \(bounds)", write: \.yaml) { text throws(PlanRejection) in
       // Only decimal notation: Swift's own reading would also take "nan" and hexadecimal.
       guard text.allSatisfy({ "+-.eE0123456789".contains($0) }), let value = Float(text) else { return nil }
       return bounds.contains(value) ? value : nil
@@ -45,10 +45,10 @@ extension PlanValue where Value == ClosedRange<Float> {
     let ends = PlanValue<[Float]>.list(2...2, of: .number(bounds), type)
     return PlanValue(
       type: type,
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         let pair = try ends.read(node)
         guard pair[0] <= pair[1] else {
-          throw PlanRefusal("is \(ends.write(pair)); the least must come first")
+          throw PlanRejection("is \(ends.write(pair)); the least must come first")
         }
         return pair[0]...pair[1]
       },
@@ -64,7 +64,7 @@ extension PlanValue where Value == Plan.Method.Rounds {
     let list = PlanValue<[Int]>.list(1...PlanLimits.depth, of: each, type)
     return PlanValue(
       type: type,
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         if case .sequence = node { return .list(try list.read(node)) }
         return .each(try each.read(node))
       },
@@ -84,19 +84,19 @@ extension PlanValue {
   ) -> Self where Value == [Element] {
     PlanValue(
       type: type,
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         guard case .sequence(let entries) = node else {
-          throw PlanRefusal("is \(node.kind); must be: \(type)")
+          throw PlanRejection("is \(node.kind); must be: \(type)")
         }
         guard count.contains(entries.count) else {
-          throw PlanRefusal("has \(entries.count) entries; must be: \(type)")
+          throw PlanRejection("has \(entries.count) entries; must be: \(type)")
         }
         var values: [Element] = []
         for (index, entry) in entries.enumerated() {
-          do throws(PlanRefusal) {
+          do throws(PlanRejection) {
             values.append(try element.read(entry))
           } catch {
-            throw PlanRefusal("entry \(index + 1) \(error.reason)")
+            throw PlanRejection("entry \(index + 1) \(error.reason)")
           }
         }
         return values

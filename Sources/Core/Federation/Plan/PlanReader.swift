@@ -4,7 +4,7 @@ import Yams
 extension Plan {
   /// Reads a plan's YAML. `file` is only what the problems call it.
   ///
-  /// Refuses what it does not know and what cannot be, with every problem and its line.
+  /// Rejects what it does not know and what cannot be, with every problem and its line.
   package init(yaml text: String, file: String) throws(PlanError) {
     let root = try PlanDocument.root(of: text, file: file)
     var reader = PlanReader()
@@ -22,32 +22,32 @@ private struct PlanReader {
   /// Where each field and section stands.
   private var lines: [String: Int] = [:]
   /// Fields and sections that have had their problem.
-  private var refused: Set<String> = []
+  private var rejected: Set<String> = []
 
   private static let sections = Set(PlanField.all.map(\.section))
 
   mutating func collect(_ node: Node, section: String, line: Int) {
     lines[section] = line
     guard case .mapping(let mapping) = node else {
-      return refuse(section, line, "is \(node.kind); must be a mapping of fields to values")
+      return reject(section, line, "is \(node.kind); must be a mapping of fields to values")
     }
     for (key, value) in mapping {
       let line = key.mark?.line ?? line
       guard case .scalar(let name) = key else {
-        refuse(section, line, "has \(key.kind) as a key; must be a field's name")
+        reject(section, line, "has \(key.kind) as a key; must be a field's name")
         continue
       }
       let path = section.isEmpty ? name.string : "\(section).\(name.string)"
       if name.string.contains(".") {
         // Otherwise `method.ssl: simclr` at the top would pass for the field of that path.
-        refuseUnknown(name.string, section: section, line)
+        rejectUnknown(name.string, section: section, line)
       } else if PlanField.all.contains(where: { $0.path == path }) {
         nodes[path] = value
         lines[path] = line
       } else if !path.isEmpty, Self.sections.contains(path) {
         collect(value, section: path, line: line)
       } else {
-        refuseUnknown(name.string, section: section, line)
+        rejectUnknown(name.string, section: section, line)
       }
     }
   }
@@ -58,26 +58,26 @@ private struct PlanReader {
     for field in PlanField.all {
       guard field.belongs(to: plan) else {
         if nodes[field.path] != nil {
-          refuse(
+          reject(
             field.path, line(of: field.path), "is not a field of a \(plan.encoder.family.rawValue) encoder")
         }
         continue
       }
       if let node = nodes[field.path] {
-        do throws(PlanRefusal) {
+        do throws(PlanRejection) {
           try field.read(node, &plan)
         } catch {
-          refuse(field.path, line(of: field.path), error.reason)
+          reject(field.path, line(of: field.path), error.reason)
         }
       } else {
         fill(field, of: &plan)
       }
     }
-    for rule in PlanRule.all where refused.isDisjoint(with: [rule.field] + rule.others) {
-      guard let reason = rule.refusal(plan) else { continue }
+    for rule in PlanRule.all where rejected.isDisjoint(with: [rule.field] + rule.others) {
+      guard let reason = rule.rejection(plan) else { continue }
       // A field that was left out has no line; then that of a field it disagrees with helps more.
       let stated = ([rule.field] + rule.others).first { lines[$0] != nil }
-      refuse(rule.field, line(of: stated ?? rule.field), reason)
+      reject(rule.field, line(of: stated ?? rule.field), reason)
     }
     return plan
   }
@@ -90,8 +90,8 @@ private struct PlanReader {
     case .requiredUnlessResNet(let change) where plan.encoder.family == .resnet: change(&plan)
     case .required, .requiredUnlessResNet:
       let isWanted = lines[field.section] != nil || field.section != PlanField.optionalSection
-      guard isWanted, refused.isDisjoint(with: ["", field.section, field.path]) else { return }
-      refuse(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")
+      guard isWanted, rejected.isDisjoint(with: ["", field.section, field.path]) else { return }
+      reject(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")
     }
   }
 
@@ -102,7 +102,7 @@ private struct PlanReader {
     return lines[path] ?? 1
   }
 
-  private mutating func refuseUnknown(_ key: String, section: String, _ line: Int) {
+  private mutating func rejectUnknown(_ key: String, section: String, _ line: Int) {
     let prefix = section.isEmpty ? "" : "\(section)."
     var reason = "is not a field of a plan"
     if key.contains(".") {
@@ -110,14 +110,14 @@ private struct PlanReader {
     } else if let suggestion = NearestKey.suggestion(for: key, section: section) {
       reason += "; did you mean \(suggestion)?"
       // What was meant is not missing as well.
-      refused.insert(suggestion)
+      rejected.insert(suggestion)
     }
     problems.append(
       PlanError.Problem(line: line, field: prefix + Spelling.shortened(key), reason: reason))
   }
 
-  private mutating func refuse(_ path: String, _ line: Int, _ reason: String) {
-    refused.insert(path)
+  private mutating func reject(_ path: String, _ line: Int, _ reason: String) {
+    rejected.insert(path)
     problems.append(PlanError.Problem(line: line, field: path, reason: reason))
   }
 }

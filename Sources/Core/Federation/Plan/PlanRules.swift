@@ -8,12 +8,12 @@ struct PlanRule: Sendable {
   /// Those it is compared with.
   let others: [String]
   /// Nil when all is well, otherwise what is wrong.
-  let refusal: @Sendable (Plan) -> String?
+  let rejection: @Sendable (Plan) -> String?
 
-  init(_ field: String, _ others: String..., refusal: @escaping @Sendable (Plan) -> String?) {
+  init(_ field: String, _ others: String..., rejection: @escaping @Sendable (Plan) -> String?) {
     self.field = field
     self.others = others
-    self.refusal = refusal
+    self.rejection = rejection
   }
 }
 
@@ -56,13 +56,13 @@ extension PlanRule {
         ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
         : nil
     },
-    PlanRule("round.late", "method.activeBlocks") { plan in
-      plan.round.late == .fold && plan.method.activeBlocks > 0
+    PlanRule("round.stragglers", "method.activeBlocks") { plan in
+      plan.round.stragglers == .fold && plan.method.activeBlocks > 0
         ? "is fold; with depth dropout a client's next update is of other blocks" : nil
     },
-    PlanRule("round.patience", "round.deadline") { plan in
-      plan.round.patience < plan.round.deadline
-        ? "is \(plan.round.patience), less than the deadline of \(plan.round.deadline), up to which all are waited for"
+    PlanRule("round.timeout", "round.deadline") { plan in
+      plan.round.timeout < plan.round.deadline
+        ? "is \(plan.round.timeout), less than the deadline of \(plan.round.deadline), up to which all are waited for"
         : nil
     },
     PlanRule("round.wait", "round.deadline") { plan in
@@ -109,9 +109,9 @@ extension PlanRule {
       let (quorum, cohort) = (plan.round.quorum, plan.round.cohort)
       return quorum <= cohort ? nil : "is \(quorum), more than the cohort of \(cohort)"
     },
-    PlanRule("round.roster", "round.cohort") { plan in
-      let (roster, cohort) = (plan.round.roster, plan.round.cohort)
-      return roster >= cohort ? nil : "is \(roster), less than the cohort of \(cohort)"
+    PlanRule("round.minimumClients", "round.cohort") { plan in
+      let (minimum, cohort) = (plan.round.minimumClients, plan.round.cohort)
+      return minimum >= cohort ? nil : "is \(minimum), less than the cohort of \(cohort)"
     },
     PlanRule("augmentation.blurKernel", "encoder.image") { plan in
       let image = plan.encoder.imageSide

@@ -4,7 +4,7 @@ extension Node {
   /// What a message calls this kind of node.
   var kind: String {
     switch self {
-    case .scalar(let scalar): scalar.isNull ? "empty" : PlanRefusal.shown(scalar.string)
+    case .scalar(let scalar): scalar.isNull ? "empty" : PlanRejection.shown(scalar.string)
     case .sequence: "a list"
     case .mapping: "a mapping"
     case .alias: "an alias"
@@ -12,12 +12,12 @@ extension Node {
   }
 
   /// The text of a scalar. Numbers and the like must not stand in quotes: there they are text.
-  func text(for type: String, quoted: Bool) throws(PlanRefusal) -> String {
+  func text(for type: String, quoted: Bool) throws(PlanRejection) -> String {
     guard case .scalar(let scalar) = self, !scalar.isNull else {
-      throw PlanRefusal("is \(kind); must be: \(type)")
+      throw PlanRejection("is \(kind); must be: \(type)")
     }
     guard quoted || scalar.style == .plain else {
-      throw PlanRefusal("is text, in quotes; must be: \(type)")
+      throw PlanRejection("is text, in quotes; must be: \(type)")
     }
     return scalar.string
   }

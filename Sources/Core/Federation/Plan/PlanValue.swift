@@ -6,7 +6,7 @@ import Yams
 struct PlanValue<Value: Sendable>: Sendable {
   /// As docs/plans.md calls it.
   let type: String
-  let read: @Sendable (Node) throws(PlanRefusal) -> Value
+  let read: @Sendable (Node) throws(PlanRejection) -> Value
   let write: @Sendable (Value) -> String
 }
 
@@ -14,14 +14,14 @@ extension PlanValue {
   /// A value read from the text of a scalar; nil means that the text is something else.
   static func scalar(
     _ type: String, quoted: Bool = false, write: @escaping @Sendable (Value) -> String = { "\($0)" },
-    read: @escaping @Sendable (String) throws(PlanRefusal) -> Value?
+    read: @escaping @Sendable (String) throws(PlanRejection) -> Value?
   ) -> Self {
     PlanValue(
       type: type,
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         let text = try node.text(for: type, quoted: quoted)
         guard let value = try read(text) else {
-          throw PlanRefusal("is \(PlanRefusal.shown(text)); must be: \(type)")
+          throw PlanRejection("is \(PlanRejection.shown(text)); must be: \(type)")
         }
         return value
       },
@@ -31,7 +31,7 @@ extension PlanValue {
 
 extension PlanValue where Value == Int {
   static func integer(_ range: ClosedRange<Int>) -> Self {
-    scalar("integer \(range.lowerBound) … \(range.upperBound)") { text throws(PlanRefusal) in
+    scalar("integer \(range.lowerBound) … \(range.upperBound)") { text throws(PlanRejection) in
       Int(text).flatMap { range.contains($0) ? $0 : nil }
     }
   }
@@ -39,22 +39,22 @@ extension PlanValue where Value == Int {
 
 extension PlanValue where Value == UInt64 {
   static var seed: Self {
-    scalar("integer 0 … \(UInt64.max)") { text throws(PlanRefusal) in UInt64(text) }
+    scalar("integer 0 … \(UInt64.max)") { text throws(PlanRejection) in UInt64(text) }
   }
 }
 
 extension PlanValue where Value == Bool {
   static var flag: Self {
-    scalar("true or false") { text throws(PlanRefusal) in Bool(text) }
+    scalar("true or false") { text throws(PlanRejection) in Bool(text) }
   }
 }
 
 extension PlanValue where Value == String {
   static func text(upTo limit: Int) -> Self {
     scalar("text of 1 … \(limit) characters", quoted: true, write: { $0.yamlQuoted }) {
-      text throws(PlanRefusal) in
+      text throws(PlanRejection) in
       guard !text.contains(where: { $0.isControl }) else {
-        throw PlanRefusal("is \(PlanRefusal.shown(text)); control characters have no place in it")
+        throw PlanRejection("is \(PlanRejection.shown(text)); control characters have no place in it")
       }
       return (1...limit).contains(text.count) ? text : nil
     }
@@ -67,15 +67,15 @@ extension PlanValue where Value == String {
     let text = text(upTo: PlanLimits.text)
     return PlanValue(
       type: text.type,
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         let spec = try text.read(node)
         do throws(DatasetError) {
           _ = try DataSpec(parsing: spec)
         } catch {
           guard case .badSpecification(_, let problem) = error else {
-            throw PlanRefusal("is no data: \(error)")
+            throw PlanRejection("is no data: \(error)")
           }
-          throw PlanRefusal("is \(PlanRefusal.shown(spec)): \(problem); accepted: \(DataSpec.accepted)")
+          throw PlanRejection("is \(PlanRejection.shown(spec)): \(problem); accepted: \(DataSpec.accepted)")
         }
         return spec
       },
@@ -89,7 +89,7 @@ extension PlanValue where Value == String? {
     let path = PlanValue<String>.text(upTo: PlanLimits.text)
     return PlanValue(
       type: "none, or a path: \(path.type)",
-      read: { node throws(PlanRefusal) in
+      read: { node throws(PlanRejection) in
         let text = try path.read(node)
         return text == "none" ? nil : text
       },
@@ -99,7 +99,7 @@ extension PlanValue where Value == String? {
 
 extension PlanValue where Value == TimeSpan {
   static func duration(upTo limit: TimeSpan) -> Self {
-    scalar("duration 1ms … \(limit)") { text throws(PlanRefusal) in
+    scalar("duration 1ms … \(limit)") { text throws(PlanRejection) in
       let span = try TimeSpan(text)
       return span.milliseconds > 0 && span <= limit ? span : nil
     }
@@ -112,9 +112,9 @@ extension PlanValue where Value: CaseIterable & RawRepresentable<String> {
     let words = Value.allCases.map(\.rawValue)
     let known = words.joined(separator: ", ")
     let type = words.count == 1 ? "only \(known)" : "one of \(known)"
-    return scalar(type, quoted: true, write: \.rawValue) { text throws(PlanRefusal) in
+    return scalar(type, quoted: true, write: \.rawValue) { text throws(PlanRejection) in
       guard let value = Value(rawValue: text) else {
-        throw PlanRefusal("is \(PlanRefusal.shown(text)); this version knows \(known)")
+        throw PlanRejection("is \(PlanRejection.shown(text)); this version knows \(known)")
       }
       return value
     }
@@ -126,7 +126,7 @@ extension PlanValue where Value == Int? {
   static func kernel(upTo limit: Int) -> Self {
     scalar(
       "auto, or odd integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
-      read: { text throws(PlanRefusal) in
+      read: { text throws(PlanRejection) in
         if text == "auto" { return .some(nil) }
         guard let kernel = Int(text), (1...limit).contains(kernel), kernel % 2 == 1 else { return nil }
         return kernel
@@ -139,7 +139,7 @@ extension PlanValue where Value == Int? {
   static func claim(upTo limit: Int) -> Self {
     scalar(
       "auto, or integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
-      read: { text throws(PlanRefusal) in
+      read: { text throws(PlanRejection) in
         if text == "auto" { return .some(nil) }
         guard let count = Int(text), (1...limit).contains(count) else { return nil }
         return count
@@ -151,7 +151,7 @@ extension PlanValue where Value == ByteCount? {
   static var memory: Self {
     scalar(
       "unlimited, or an amount such as 256MB or 1GiB", write: { $0.map(\.description) ?? "unlimited" },
-      read: { text throws(PlanRefusal) in
+      read: { text throws(PlanRejection) in
         if text == "unlimited" { return .some(nil) }
         guard let count = ByteCount(text) else { return nil }
         return count
@@ -161,7 +161,7 @@ extension PlanValue where Value == ByteCount? {
 
 extension PlanValue where Value == Plan.Calibration.Interval {
   static func interval(upTo limit: Int) -> Self {
-    scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRefusal) in
+    scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRejection) in
       guard let interval = Value(text) else { return nil }
       if case .rounds(let count) = interval, count > limit { return nil }
       return interval

@@ -4,21 +4,21 @@ extension Plan {
     /// Clients that are asked to train in a round. Default 4.
     package var cohort: Int
     /// Updates without which a round is not committed. Default 3/4 of the cohort, rounded up: one slow
-    /// box in four does not hold up the rest, and yet most images are heard.
+    /// device in four does not hold up the rest, and yet most images are heard.
     package var quorum: Int
     /// Clients that must have joined before the first round. Default the cohort: it can be filled then.
-    package var roster: Int
+    package var minimumClients: Int
     /// Clients that are asked beyond the cohort: once so many updates as the cohort has members are admitted,
     /// the others are told to stop. Default 0.
-    package var spare: Int
-    /// What becomes of an update that is not ready when its round is over. Default refuse: whoever is told to
+    package var overSelection: Int
+    /// What becomes of an update that is not ready when its round is over. Default reject: whoever is told to
     /// stop can join the next round at once.
-    package var late: LateRule
+    package var stragglers: StragglerRule
     /// How long a round that has a quorum waits for the rest of its clients before it begins. Default 10 seconds:
     /// whoever is there comes back from a short break of its line in less.
     package var wait: TimeSpan
     /// How long a round waits for enough clients before that counts as a failed try. Default a day.
-    package var patience: TimeSpan
+    package var timeout: TimeSpan
     /// How far an update may be from the round's weights, as a multiple of their length; 0 turns it off, which
     /// is the default: what is far depends on the rate.
     package var normLimit: Float
@@ -26,33 +26,33 @@ extension Plan {
     package var attempts: Int
     /// What a claim of samples counts for at most, as a weight; nil, the default, is ten times the lower median of
     /// the round's claims: a claim must not buy a majority.
-    package var mostSamples: Int?
+    package var maxSamples: Int?
     /// How the clients' updates become one. Default mean, FedAvg's.
     package var aggregation: AggregationRule
     /// Updates that a trimmed mean leaves out at either end of every weight's values. Default 1.
     package var trim: Int
     /// How long the clients have for a round. Default 10 minutes, about the time of three epochs on a
-    /// small box.
+    /// small device.
     package var deadline: TimeSpan
 
-    /// A quorum or a roster left out follows the cohort, and a wait the deadline.
+    /// A quorum or minimum of clients left out follows the cohort, and a wait the deadline.
     package init(
-      cohort: Int = 4, quorum: Int? = nil, roster: Int? = nil, spare: Int = 0,
-      late: LateRule = .refuse, wait: TimeSpan? = nil,
-      patience: TimeSpan = .hours(24),
-      normLimit: Float = 0, attempts: Int = 3, mostSamples: Int? = nil,
+      cohort: Int = 4, quorum: Int? = nil, minimumClients: Int? = nil, overSelection: Int = 0,
+      stragglers: StragglerRule = .reject, wait: TimeSpan? = nil,
+      timeout: TimeSpan = .hours(24),
+      normLimit: Float = 0, attempts: Int = 3, maxSamples: Int? = nil,
       aggregation: AggregationRule = .mean, trim: Int = 1, deadline: TimeSpan = .minutes(10)
     ) {
       self.cohort = cohort
       self.quorum = quorum ?? Self.quorum(cohort: cohort)
-      self.roster = roster ?? cohort
-      self.spare = spare
-      self.late = late
+      self.minimumClients = minimumClients ?? cohort
+      self.overSelection = overSelection
+      self.stragglers = stragglers
       self.wait = wait ?? Self.wait(deadline: deadline)
-      self.patience = patience
+      self.timeout = timeout
       self.normLimit = normLimit
       self.attempts = attempts
-      self.mostSamples = mostSamples
+      self.maxSamples = maxSamples
       self.aggregation = aggregation
       self.trim = trim
       self.deadline = deadline

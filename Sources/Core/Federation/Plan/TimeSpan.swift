@@ -20,20 +20,20 @@ package struct TimeSpan: Sendable, Hashable, Comparable {
   /// Milliseconds of each unit, the largest first.
   private static let units = [("h", 3_600_000), ("m", 60000), ("s", 1000), ("ms", 1)]
 
-  /// Reads a whole number and its unit. A bare number is refused: nothing says what it counts.
-  package init(_ text: String) throws(PlanRefusal) {
+  /// Reads a whole number and its unit. A bare number is rejected: nothing says what it counts.
+  package init(_ text: String) throws(PlanRejection) {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let suffix = text.dropFirst(digits.count)
     guard !digits.isEmpty, suffix.isEmpty || Self.units.contains(where: { $0.0 == suffix }) else {
       let form = "a whole number and ms, s, m or h, such as 600s"
-      throw PlanRefusal("is \(PlanRefusal.shown(text)); must be \(form)")
+      throw PlanRejection("is \(PlanRejection.shown(text)); must be \(form)")
     }
     guard let unit = Self.units.first(where: { $0.0 == suffix }) else {
-      throw PlanRefusal("has no unit; write \(text)s for seconds, or use ms, m or h")
+      throw PlanRejection("has no unit; write \(text)s for seconds, or use ms, m or h")
     }
     let (product, overflow) = (Int(digits) ?? .max).multipliedReportingOverflow(by: unit.1)
     guard !overflow, product < .max else {
-      throw PlanRefusal("is \(PlanRefusal.shown(text)); that is longer than can be counted")
+      throw PlanRejection("is \(PlanRejection.shown(text)); that is longer than can be counted")
     }
     self.init(milliseconds: product)
   }
@@ -54,8 +54,8 @@ extension TimeSpan: Codable {
     let value = try decoder.singleValueContainer()
     do {
       try self.init(value.decode(String.self))
-    } catch let refusal as PlanRefusal {
-      throw DecodingError.dataCorruptedError(in: value, debugDescription: refusal.reason)
+    } catch let rejection as PlanRejection {
+      throw DecodingError.dataCorruptedError(in: value, debugDescription: rejection.reason)
     }
   }
 

@@ -4,10 +4,10 @@ import Engine
 package struct Ledger: Sendable, Hashable {
   /// By client.
   package private(set) var admitted: [String: UpdateOffer] = [:]
-  private let mostSamples: Int?
+  private let maxSamples: Int?
 
-  /// - Parameter mostSamples: what a claim of samples counts for at most; nil: ten times the lower median of them.
-  package init(mostSamples: Int? = nil) { self.mostSamples = mostSamples }
+  /// - Parameter maxSamples: what a claim of samples counts for at most; nil: ten times the lower median of them.
+  package init(maxSamples: Int? = nil) { self.maxSamples = maxSamples }
 
   /// How many times the lower median a claim counts for at most: it must not buy a majority.
   private static let mostMedians = 10
@@ -16,7 +16,7 @@ package struct Ledger: Sendable, Hashable {
   package var mostCounted: Int {
     let claims = admitted.values.map(\.samples).sorted()
     guard !claims.isEmpty else { return 0 }
-    return mostSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
+    return maxSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
   }
 
   /// By client: the samples that its update counts for, which it claims, or a part of them.

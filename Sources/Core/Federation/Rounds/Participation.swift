@@ -55,7 +55,7 @@ package struct Participation: Sendable {
   ///
   /// Throws ``UnexpectedMessage`` where the server could not say that now.
   package mutating func hear(
-    _ message: Message, holds: (PartVersion) -> Bool, declines: (RoundKey) -> Objection? = { _ in nil }
+    _ message: Message, holds: (PartVersion) -> Bool, declines: (RoundKey) -> DeclineReason? = { _ in nil }
   ) throws(UnexpectedMessage) -> [Action] {
     switch (message, phase) {
     case (.welcome(let welcome), .greeting):
@@ -65,9 +65,9 @@ package struct Participation: Sendable {
       (.assignment(let assignment), .training), (.assignment(let assignment), .offering):
       // A new assignment means that the server has given up waiting for the old one.
       let actions = dropped
-      guard let objection = declines(assignment.key) else { return actions + take(assignment, holds: holds) }
+      guard let reason = declines(assignment.key) else { return actions + take(assignment, holds: holds) }
       phase = .idle
-      return actions + [decline(assignment.key, objection)]
+      return actions + [decline(assignment.key, reason)]
     case (.layer(let head, let bytes), .fetching(let assignment, let missing)):
       return try store(head, bytes, assignment, missing)
     case (.layer, .idle), (.layer, .training), (.layer, .offering):
@@ -134,14 +134,14 @@ package struct Participation: Sendable {
 
   /// This client gives up the work that is under way, at any point of it, and says why. Without work nothing
   /// is done.
-  package mutating func withdraw(_ objection: Objection) -> [Action] {
+  package mutating func withdraw(_ reason: DeclineReason) -> [Action] {
     guard let key else { return [] }
     phase = .idle
-    return [.halt(key), decline(key, objection)]
+    return [.halt(key), decline(key, reason)]
   }
 
-  private func decline(_ key: RoundKey, _ objection: Objection) -> Action {
-    .send(.decline(Decline(key: key, reason: objection.reason, seconds: objection.seconds)))
+  private func decline(_ key: RoundKey, _ reason: DeclineReason) -> Action {
+    .send(.decline(Decline(key: key, reason: reason.reason, seconds: reason.seconds)))
   }
 
   /// The round that work is under way for.
@@ -162,7 +162,7 @@ package struct Participation: Sendable {
   private mutating func proceed(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
     phase = .fetching(assignment, missing: missing)
     if let next = missing.first { return [.fetch(next)] }
-    return assignment.ways == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
+    return assignment.deltaChains == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
   }
 
   /// What came as differences was put together. Parts that are `missing` could not be, because something that was held

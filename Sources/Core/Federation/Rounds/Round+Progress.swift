@@ -6,9 +6,9 @@ extension Round {
     switch phase {
     case .recruiting:
       // After some time a quorum is enough; at last nobody is waited for any more. Meanwhile some come back.
-      times = [opens, waitEnds, begins + rules.patience.duration] + present.map { away[$0] }
+      times = [opens, waitEnds, begins + rules.timeout.duration] + present.map { away[$0] }
     case .training(let deadline):
-      let ends = isShort ? shortSince.map { $0 + rules.patience.duration } : deadline
+      let ends = isShort ? shortSince.map { $0 + rules.timeout.duration } : deadline
       let isWaiting = vacancies > 0 && ledger.admitted.count < rules.quorum
       times =
         [ends, restarts, isShort ? nextAsking : nil, returnDeadline]
@@ -59,7 +59,7 @@ extension Round {
     // Who is here and will not train is not waited for where the others are a quorum.
     guard now >= opens, waitedEnough || present.count >= clientsAwaited, available.count >= rules.quorum
     else {
-      guard now >= begins + rules.patience.duration else { return nil }
+      guard now >= begins + rules.timeout.duration else { return nil }
       let reason = Abandonment.tooFewClients(present: available.count)
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
@@ -67,7 +67,8 @@ extension Round {
     // Who rests, or still works on something else, is asked only where the others are no quorum.
     let free = free(of: candidates)
     let drawn = Cohort.draw(
-      rules.cohort + rules.spare, from: free.count >= rules.quorum ? free : candidates, seed: seed, key)
+      rules.cohort + rules.overSelection, from: free.count >= rules.quorum ? free : candidates, seed: seed,
+      key)
     places = drawn.count
     missing = max(0, rules.cohort - present.count)
     return assign(drawn, deadline: now + rules.deadline.duration)
@@ -101,10 +102,10 @@ extension Round {
   /// Whether nobody works on it because too few clients are here, or will train.
   package var isWaiting: Bool { phase == .recruiting || (isShort && training.isEmpty) }
 
-  /// Clients that train or have trained, without those who have declined or were refused.
+  /// Clients that train or have trained, without those who have declined or were rejected.
   package var participants: Int { count { [.assigned, .gone, .admitted].contains($0) } }
 
-  /// Places of the cohort whose clients have declined or were refused, and for whom nobody else was asked.
+  /// Places of the cohort whose clients have declined or were rejected, and for whom nobody else was asked.
   private var vacancies: Int { places - participants }
 
   private mutating func goOnTraining(_ deadline: Duration, at now: Duration) -> Step? {
@@ -118,7 +119,7 @@ extension Round {
     if admitted >= rules.quorum {
       // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
       let waits = !training.isEmpty || (count { $0 == .gone } > 0 && now < returnDeadline)
-      let isFull = rules.spare > 0 && count { $0 == .admitted } >= rules.cohort
+      let isFull = rules.overSelection > 0 && count { $0 == .admitted } >= rules.cohort
       guard isFull || !waits || now >= deadline else { return nil }
       return (.aggregating, (waitsForStragglers ? lateReleases : releases) + [.aggregate])
     }
@@ -131,12 +132,12 @@ extension Round {
     let since = shortSince ?? now
     shortSince = since
     guard isInReach(at: now) else {
-      let answered = admitted + count { $0 == .refused }
+      let answered = admitted + count { $0 == .rejected }
       return abandon(
         2 * diverged.count > answered
           ? .updatesDiverged(diverged.count, of: answered) : .quorumOutOfReach(admitted: admitted))
     }
-    guard now < since + rules.patience.duration else {
+    guard now < since + rules.timeout.duration else {
       return abandon(.tooFewClients(present: available(at: now).count))
     }
     nextAsking = nextAsking ?? now + rules.pause(after: askings)
@@ -145,12 +146,12 @@ extension Round {
 
   /// When an attempt that is short stops waiting for those who declined and left, if the next one needs none of them.
   private var restarts: Duration? {
-    guard isShort, count({ $0 == .refused }) > 0 else { return nil }
+    guard isShort, count({ $0 == .rejected }) > 0 else { return nil }
     return shortSince.map { $0 + rules.deadline.duration }
   }
 
   /// Whether an attempt that is short can still reach its quorum. All who declined count, wherever they are. After a
-  /// deadline only those count who are here, if a new attempt, which also asks those who were refused, has its quorum.
+  /// deadline only those count who are here, if a new attempt, which also asks those who were rejected, has its quorum.
   private func isInReach(at now: Duration) -> Bool {
     let declined = members.filter { [.declined, .returned].contains($0.value) }.keys
     guard expectedUpdates + declined.count >= rules.quorum else { return false }
@@ -168,7 +169,7 @@ extension Round {
       switch members[client] {
       case nil, .returned: true
       case .declined: isShort && asksAgain
-      case .assigned, .gone, .admitted, .refused: false
+      case .assigned, .gone, .admitted, .rejected: false
       }
     }
     let free = free(of: candidates).filter { members[$0] != .declined }

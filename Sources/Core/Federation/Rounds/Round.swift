@@ -25,7 +25,7 @@ package struct Round: Sendable {
     case deadlinePassed(admitted: Int)
     /// Too few clients came for as long as the plan waits.
     case tooFewClients(present: Int)
-    /// So many updates were refused that the quorum is out of reach, even if all who declined came back; or those who
+    /// So many updates were rejected that the quorum is out of reach, even if all who declined came back; or those who
     /// are needed did not come back for a deadline, while a new attempt has its quorum without them.
     case quorumOutOfReach(admitted: Int)
     /// The quorum is out of reach, and most of those who answered have sent what a training that diverged leads to.
@@ -55,7 +55,7 @@ package struct Round: Sendable {
     /// The connection is lost; it may come back.
     case gone
     case admitted
-    case refused
+    case rejected
     /// It will not train for now. Where the others are no quorum it is asked again.
     case declined
     /// It declined, and has connected again since.
@@ -78,7 +78,7 @@ package struct Round: Sendable {
   var away: [String: Duration]
   let resting: Set<String>
   /// Who may still bring what it has trained for the round before.
-  package internal(set) var late: Latecomers?
+  package internal(set) var late: Stragglers?
   /// Whether stragglers may bring their updates to the next round.
   let waitsForStragglers: Bool
   var members: [String: Member] = [:]
@@ -94,7 +94,7 @@ package struct Round: Sendable {
   var (nextAsking, askings): (Duration?, Int) = (nil, 0)
   /// Until when members that are gone are waited for, after the server itself was away.
   var returnDeadline = Duration.zero
-  /// Members whose updates were refused because their trainings diverged.
+  /// Members whose updates were rejected because their trainings diverged.
   var diverged: Set<String> = []
   var modelHasDiverged = false
   var isAggregated = false
@@ -132,7 +132,7 @@ package struct Round: Sendable {
     _ key: RoundKey, rules: Plan.RoundRules, needed: Int, missing: Int = 0, wait: Duration? = nil,
     calibrates: Bool, expecting expected: @escaping @Sendable (_ client: String) -> Expectation,
     seed: UInt64, present: some Sequence<String>, away: [String: Duration] = [:],
-    resting: Set<String> = [], late: Latecomers? = nil, waitsForStragglers: Bool = false,
+    resting: Set<String> = [], late: Stragglers? = nil, waitsForStragglers: Bool = false,
     at now: Duration, opens: Duration? = nil
   ) {
     (self.away, begins, self.opens, latest) = (away, now, opens ?? now, now)
@@ -140,23 +140,23 @@ package struct Round: Sendable {
     (self.key, self.rules, self.needed, self.calibrates) = (key, rules, needed, calibrates)
     (self.missing, self.wait) = (missing, wait ?? rules.wait.duration)
     (self.expected, self.seed, self.present) = (expected, seed, Set(present))
-    ledger = Ledger(mostSamples: rules.mostSamples)
+    ledger = Ledger(maxSamples: rules.maxSamples)
   }
 
   /// The members of the cohort, in name order; empty before it is drawn.
   package var cohort: [String] { members.keys.sorted() }
 
   /// Who still trains for this round now that it is over, and may bring its update to the next one.
-  package var stragglers: Latecomers? {
+  package var stragglers: Stragglers? {
     guard waitsForStragglers, case .closed(.committed) = phase else { return nil }
-    return Latecomers(key, training, expecting: expected)
+    return Stragglers(key, training, expecting: expected)
   }
 
   /// Whether a client is a member of the cohort whose update may still come, connected or not.
   package func isOutstanding(_ client: String) -> Bool {
     switch members[client] {
     case .assigned?, .gone?: true
-    case .admitted?, .refused?, .declined?, .returned?, nil: false
+    case .admitted?, .rejected?, .declined?, .returned?, nil: false
     }
   }
 
@@ -185,23 +185,23 @@ package struct Round: Sendable {
   }
 
   /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
-  /// others too), whom it had refused, and who had declined. A round without a cohort had not drawn it yet. The
+  /// others too), whom it had rejected, and who had declined. A round without a cohort had not drawn it yet. The
   /// others have some time to come back, and then as long as if it had just begun.
   package mutating func resume(
-    cohort: [String], admitted: [(client: String, offer: UpdateOffer)], refused: [String],
+    cohort: [String], admitted: [(client: String, offer: UpdateOffer)], rejected: [String],
     declined: [String] = [], at now: Duration
   ) {
     precondition(phase == .recruiting, "a round in phase \(phase) is not resumed")
     latest = max(latest, now)
     for client in cohort { members[client] = .gone }
     for client in declined where members[client] != nil { members[client] = .declined }
-    for client in refused where members[client] != nil { members[client] = .refused }
+    for client in rejected where members[client] != nil { members[client] = .rejected }
     for (client, offer) in admitted {
       ledger.admit(offer, from: client)
       if members[client] != nil { members[client] = .admitted }
     }
     guard !cohort.isEmpty else { return }
-    places = min(cohort.count, rules.cohort + rules.spare)
+    places = min(cohort.count, rules.cohort + rules.overSelection)
     returnDeadline = now + min(rules.deadline.duration, Self.timeToReturn)
     phase = .training(deadline: now + rules.deadline.duration)
   }
@@ -237,21 +237,21 @@ package struct Round: Sendable {
 
   /// Whether an offered update may be sent: everything that can be known without its bytes. Nil also for
   /// the very update that is admitted already (``hasAdmitted(_:from:)``), which is not admitted twice.
-  package func refusal(of offer: UpdateOffer, from client: String) -> Refusal? {
+  package func rejection(of offer: UpdateOffer, from client: String) -> Rejection? {
     let expected: Expectation
     if isLate(offer, from: client), let late {
       expected = late.expected(client)
     } else {
       guard offer.key == key, takesUpdates || comesBetween(offer, from: client) else { return .wrongRound }
-      guard let member = members[client] else { return .stranger }
+      guard let member = members[client] else { return .notAssigned }
       if case .admitted = member, ledger.admitted[client]?.digest != offer.digest { return .duplicate }
-      if case .refused = member { return .alreadyRefused }
+      if case .rejected = member { return .alreadyRejected }
       expected = self.expected(client)
     }
     guard offer.base == expected.base else { return .wrongBase }
     guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
     guard sizes.contains(offer.bytes) else { return .wrongSize }
-    return offer.badNumber?.refusal
+    return offer.badNumber?.rejection
   }
 
   /// Whether an offered update is of the round before, and may still come.
@@ -278,7 +278,7 @@ package struct Round: Sendable {
 
   /// An update was checked and stored.
   package mutating func admit(_ offer: UpdateOffer, from client: String) {
-    precondition(refusal(of: offer, from: client) == nil, "\(client)'s update was not to be admitted")
+    precondition(rejection(of: offer, from: client) == nil, "\(client)'s update was not to be admitted")
     ledger.admit(offer, from: client)
     members[client] = .admitted
   }
@@ -293,13 +293,13 @@ package struct Round: Sendable {
     if wasShort && !isShort { phase = .training(deadline: latest + rules.deadline.duration) }
   }
 
-  /// A latecomer's update is not usable, or will not come.
+  /// A straggler's update is not usable, or will not come.
   package mutating func dropLate(_ client: String) { late?.remove(client) }
 
   /// A member's update is not usable, for it `diverged` or for another reason; the round goes on without it.
-  package mutating func refuse(_ client: String, diverged isDiverged: Bool = false) {
+  package mutating func reject(_ client: String, diverged isDiverged: Bool = false) {
     guard case .assigned? = members[client] else { return }
-    members[client] = .refused
+    members[client] = .rejected
     if isDiverged { diverged.insert(client) }
   }
 

@@ -13,7 +13,7 @@ package final class TLSContext: @unchecked Sendable {
   let pin: String?
 
   /// For a server. Clients show a certificate of the same authority, or none, and are then no more than
-  /// strangers. Throws ``CertificateError``.
+  /// unauthenticated peers. Throws ``CertificateError``.
   package convenience init(server identity: Identity) throws(CertificateError) {
     try self.init(TLS_server_method(), host: nil, pin: nil)
     try show(identity.certificate, identity.key, identity.authority)
@@ -36,7 +36,7 @@ package final class TLSContext: @unchecked Sendable {
     try believe(authority, SSL_VERIFY_PEER)
   }
 
-  /// For a box that has no certificate yet, and knows its server's authority by a pin alone. The name or address
+  /// For a device that has no certificate yet, and knows its server's authority by a pin alone. The name or address
   /// that it reaches the server under must be in the server's certificate. Throws ``CertificateError``.
   package convenience init(pin: String, host: String) throws(CertificateError) {
     try self.init(TLS_client_method(), host: host, pin: pin)
@@ -64,7 +64,7 @@ package final class TLSContext: @unchecked Sendable {
   ) throws(CertificateError) {
     guard SSL_CTX_use_certificate(pointer, certificate.pointer) == 1,
       SSL_CTX_use_PrivateKey(pointer, key.pointer) == 1,
-      // With the authority's own certificate, by which a new box knows it.
+      // With the authority's own certificate, by which a new device knows it.
       SSL_CTX_ctrl(pointer, SSL_CTRL_CHAIN_CERT, 1, UnsafeMutableRawPointer(authority.pointer)) == 1
     else { throw CertificateError("the certificate of \(certificate.name) cannot be used") }
   }

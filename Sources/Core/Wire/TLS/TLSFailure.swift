@@ -6,8 +6,8 @@ import Support
 
 /// Why TLS came to nothing, in words that say what to do.
 package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
-  /// The peer refuses the certificate that it was shown.
-  case refused(String)
+  /// The peer rejects the certificate that it was shown.
+  case rejected(String)
   /// The certificate that the peer has shown is not believed.
   case distrusted(String)
   /// Anything else, such as a peer that does not speak TLS.
@@ -15,7 +15,7 @@ package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .refused(let reason), .distrusted(let reason): reason
+    case .rejected(let reason), .distrusted(let reason): reason
     case .broken(let reason): "TLS: \(reason)"
     }
   }
@@ -32,16 +32,16 @@ extension TLSFailure {
     case certificateRequired = 116
   }
 
-  /// The failure of which an error of OpenSSL tells; nil where the peer has not refused a certificate.
+  /// The failure of which an error of OpenSSL tells; nil where the peer has not rejected a certificate.
   ///
   /// - Parameter own: the certificate that was shown, where there is one.
   static func alert(_ error: UInt, own: Certificate?, isServer: Bool) -> TLSFailure? {
     guard let alert = Alert(rawValue: ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) else { return nil }
     let reason = isServer ? serversFault(alert, own) : clientsFault(alert)
-    return .refused(
+    return .rejected(
       isServer
-        ? "the box refuses this server's certificate: \(reason)"
-        : "the server refuses this box's certificate: \(reason)")
+        ? "the device rejects this server's certificate: \(reason)"
+        : "the server rejects this device's certificate: \(reason)")
   }
 
   private static func clientsFault(_ alert: Alert) -> String {
@@ -58,9 +58,9 @@ extension TLSFailure {
     let end = own.map { ", on \($0.expires.day)" } ?? ""
     let hosts = own.map { " (\($0.hosts.joined(separator: ", ")))" } ?? ""
     return switch alert {
-    case .certificateExpired: "by the box's clock it has ended\(end)"
-    case .unknownAuthority: "the box knows another authority; it has to enrol again"
-    case .badCertificate: "the box reaches it by a name that is not in it\(hosts), or has a wrong clock"
+    case .certificateExpired: "by the device's clock it has ended\(end)"
+    case .unknownAuthority: "the device knows another authority; it has to enrol again"
+    case .badCertificate: "the device reaches it by a name that is not in it\(hosts), or has a wrong clock"
     case .certificateRevoked, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
       "it is none for a server"
     }
@@ -92,20 +92,20 @@ struct Distrust {
   private func serversFault(_ host: String) -> String {
     let whose =
       certificate.serial == leaf.serial ? "server's certificate" : "server's authority's certificate"
-    let clock = "or this box's clock is wrong: it says \(Date().minute)"
+    let clock = "or this device's clock is wrong: it says \(Date().minute)"
     return switch error {
     case X509_V_ERR_CERT_HAS_EXPIRED: "the \(whose) ended on \(certificate.expires.day), \(clock)"
     case X509_V_ERR_CERT_NOT_YET_VALID:
       "the \(whose) is not valid before \(certificate.begins.minute), \(clock)"
     case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: Self.mismatch(leaf, host)
     case _ where Self.otherAuthority.contains(error):
-      "the server's certificate is another authority's than this box's: enrol again"
+      "the server's certificate is another authority's than this device's: enrol again"
     default: "the \(whose) is not believed: \(words)"
     }
   }
 
   private var clientsFault: String {
-    // What a stranger's certificate calls itself is not for a log, unless a client could have that name.
+    // What an unauthenticated peer's certificate calls itself is not for a log, unless a client could have that name.
     let name = Hello.isValid(name: leaf.name) ? "the certificate of \(leaf.name)" : "its certificate"
     let clock = "or this machine's clock is wrong: it says \(Date().minute)"
     return switch error {

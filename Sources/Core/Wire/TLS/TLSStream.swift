@@ -78,7 +78,7 @@ final class TLSStream: ByteStream {
     guard let authority = shown.first(where: { EnrolmentCode.pin(of: $0) == pin }),
       leaf.isSigned(by: authority), leaf.isForServers
     else { throw .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")) }
-    // What would keep the box out afterwards shows while its code is still good.
+    // What would keep the device out afterwards shows while its code is still good.
     for certificate in [leaf, authority] {
       let now = Date()
       guard certificate.begins > now || certificate.expires < now else { continue }
@@ -125,7 +125,7 @@ final class TLSStream: ByteStream {
     default:
       if let distrust { return .tls(distrust.failure(host: context.host, isServer: isServer)) }
       let code = ERR_peek_last_error()
-      if let refusal = TLSFailure.alert(code, own: own, isServer: isServer) { return .tls(refusal) }
+      if let rejection = TLSFailure.alert(code, own: own, isServer: isServer) { return .tls(rejection) }
       guard code != 0, let reason = ERR_reason_error_string(code).map(String.init(cString:)) else {
         return .closed
       }

@@ -1,0 +1,147 @@
+import Engine
+import Federation
+import Foundation
+import Wire
+
+/// What clients do.
+extension JobEngine {
+  /// A client said hello, and its name is free. The welcome is the first effect for it.
+  package func join(_ hello: Hello, at now: Duration) -> [Effect] {
+    returning {
+      try store.join(hello, at: date())
+      present.insert(hello.name)
+      away[hello.name] = nil
+      let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
+      codecs[hello.name] = isCoding ? plan.traffic.codec : nil
+      // A client that knows no codec gets no delta chains.
+      holdings[hello.name] = hello.codecs == nil ? nil : Set((hello.layers ?? []).prefix(Hello.mostLayers))
+      send(
+        .welcome(
+          Welcome(
+            plan: plan, heartbeatSeconds: heartbeat.seconds,
+            chunkBytes: WireLimits.chunk(clients: plan.round.cohort + plan.round.overSelection))),
+        to: hello.name)
+      try perform(round.join(hello.name, at: now), at: now)
+      proceed(at: now)
+    }
+  }
+
+  /// A client's connection ended.
+  package func leave(_ client: String, at now: Duration) -> [Effect] {
+    returning {
+      present.remove(client)
+      forget(client)
+      round.leave(client)
+      proceed(at: now)
+    }
+  }
+
+  /// A client will not train in a round: another is asked in its place, and no attempt fails for it.
+  package func take(_ decline: Decline, from client: String, at now: Duration) -> [Effect] {
+    returning {
+      let until = decline.seconds.map { now + .seconds(min(max($0, 1), Self.longestAbsence)) }
+      if decline.key == round.late?.key {
+        round.dropLate(client)
+      } else {
+        guard decline.key == round.key, round.decline(client, until: until) else { return }
+        try store.decline(client, of: roundRecord)
+      }
+      if let until { away[client] = (String(decline.reason.prefix(200)), until) }
+      note(.declined(decline.key, client: client, reason: String(decline.reason.prefix(200))))
+      proceed(at: now)
+    }
+  }
+
+  /// Seconds after which a client is asked again, whatever it said: its day is over, or its clock was wrong.
+  private static let longestAbsence = 86_400
+
+  /// Whether an offered update's bytes are wanted, by what is known without them. Where they are, nothing is
+  /// done: the caller knows what it has of them already, and asks for the rest.
+  package func wants(_ offer: UpdateOffer, from client: String) -> Bool {
+    !round.hasAdmitted(offer, from: client) && round.rejection(of: offer, from: client) == nil
+  }
+
+  /// What an update's bytes must be, once they have come; nil where its round is over, and with it all that was
+  /// known.
+  package func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
+    if offer.key == round.key { return UpdateCheck(plan, offer, from: client, base: snapshot) }
+    guard let previous, offer.key == round.late?.key else { return nil }
+    return UpdateCheck(plan, offer, from: client, base: previous)
+  }
+
+  /// The verdict on an offered update: all its bytes are here, of which `fault` is what is wrong; or it is not
+  /// wanted. The verdict is stored before it is sent.
+  package func judge(
+    _ offer: UpdateOffer, isHere: Bool, fault: Rejection?, from client: String, at now: Duration
+  ) -> [Effect] {
+    returning { try decide(offer, isHere: isHere, fault: fault, from: client, at: now) }
+  }
+
+  func decide(
+    _ offer: UpdateOffer, isHere: Bool, fault: Rejection?, from client: String, at now: Duration
+  ) throws {
+    if round.hasAdmitted(offer, from: client) {
+      store.updates.discard(offer, from: client)
+      return acknowledge(offer, client, nil)
+    }
+    if let rejection = round.rejection(of: offer, from: client) ?? fault {
+      return try reject(offer, from: client, rejection, at: now)
+    }
+    // A deferred update may have been replaced since.
+    guard isHere, store.updates.holds(offer, from: client) else { return }
+    if round.comesBetween(offer, from: client) {
+      deferred.removeAll { $0.client == client }
+      return deferred.append((offer, client))
+    }
+    consecutiveRejections[client] = 0
+    if round.isLate(offer, from: client) {
+      try fold(offer, from: client, at: now)
+    } else {
+      try store.admit(offer, from: client, to: roundRecord, at: date())
+      round.admit(offer, from: client)
+      note(.admitted(round.key, client: client, offer))
+    }
+    acknowledge(offer, client, nil)
+    proceed(at: now)
+  }
+
+  private func fold(_ offer: UpdateOffer, from client: String, at now: Duration) throws {
+    guard let previous, let check = check(offer, from: client) else {
+      preconditionFailure("a late update, and no model that it is of")
+    }
+    let values = try check.values(try store.updates.arrived(offer, from: client).bytes())
+    let late = LateUpdate(old: previous, new: snapshot).rebased(offer, values, to: round.key)
+    try store.admit(late.offer, late.bytes, from: client, to: roundRecord, at: date())
+    store.updates.discard(offer, from: client)
+    round.admitLate(late.offer, from: client, at: now)
+    note(.folded(round.key, client: client, offer))
+  }
+
+  private func reject(
+    _ offer: UpdateOffer, from client: String, _ rejection: Rejection, at now: Duration
+  ) throws {
+    rejections[client, default: 0] += 1
+    // What a client's place is lost for is known after a restart, too.
+    let isDecisive = offer.key == round.key ? round.isOutstanding(client) : round.isLate(offer, from: client)
+    if isDecisive || rejections[client, default: 0] <= Self.mostRecorded {
+      try store.reject(offer, from: client, to: roundRecord, rejection, at: date())
+      note(.rejected(offer.key, client: client, rejection))
+    } else {
+      store.updates.discard(offer, from: client)
+    }
+    if offer.key == round.key {
+      round.reject(client, diverged: rejection.isDivergence)
+      countRejection(client)
+    } else if round.isLate(offer, from: client) {
+      round.dropLate(client)
+      countRejection(client)
+    }
+    acknowledge(offer, client, rejection)
+    proceed(at: now)
+  }
+
+  /// The verdict goes before anything that follows from it, such as the next assignment.
+  private func acknowledge(_ offer: UpdateOffer, _ client: String, _ rejection: Rejection?) {
+    send(.acknowledgement(Acknowledgement(key: offer.key, rejection: rejection)), to: client)
+  }
+}

@@ -1,0 +1,183 @@
+import Engine
+import Federation
+import Foundation
+
+/// How rounds begin and end.
+extension JobEngine {
+  /// One model was made of the admitted updates.
+  package func finishAggregation(_ result: Snapshot, at now: Duration) -> [Effect] {
+    returning {
+      guard !hasEnded else { return }
+      (draft, calibrationLoss) = (result, nil)
+      if result.hasDiverged(since: snapshot) { round.diverge() } else { round.finishAggregation() }
+      proceed(at: now)
+    }
+  }
+
+  /// The model was trained on the server's images.
+  package func finishCalibration(_ result: Snapshot, loss: Float, at now: Duration) -> [Effect] {
+    returning {
+      guard !hasEnded else { return }
+      let hasDiverged = !loss.isFinite || result.hasDiverged(since: draft)
+      (draft, calibrationLoss) = (result, loss)
+      if hasDiverged { round.diverge() } else { round.finishCalibration() }
+      proceed(at: now)
+    }
+  }
+
+  /// Advances the round, and does what follows.
+  func proceed(at now: Duration) {
+    guard !hasEnded else { return }
+    do { try perform(round.advance(to: now), at: now) } catch { return fail(error) }
+    guard !hasEnded else { return }
+    if round.isWaiting {
+      note(.recruiting(round.key, present: round.available, needed: round.clientsNeeded))
+    }
+  }
+
+  func perform(_ actions: [Round.Action], at now: Duration) throws {
+    // A cohort is stored before any member of it is told, and so is whoever takes a member's place.
+    let asked = actions.compactMap { if case .assign(let client, _) = $0 { client } else { nil } }
+    if !asked.isEmpty {
+      roundTimes.asked = roundTimes.asked ?? now
+      roundRecord.waited = roundRecord.waited ?? (now - roundTimes.begun).seconds
+      lastCohort = round.cohort.sorted { $0.precedesNaturally($1) }
+      try store.ask(asked, of: roundRecord)
+    }
+    for action in actions {
+      switch action {
+      case .assign(let client, let deadline): assign(client, deadline: deadline, at: now)
+      case .release(let client): send(.release(Release(key: round.key)), to: client)
+      case .releaseLate(let client, let key): send(.release(Release(key: key)), to: client)
+      case .aggregate: effects.append(.aggregate(aggregator))
+      case .calibrate: effects.append(.calibrate(draft, round.key))
+      case .commit: try commit(at: now)
+      case .abandon(let reason): try abandon(reason, at: now)
+      }
+    }
+  }
+
+  private var aggregator: Aggregator {
+    Aggregator(plan: plan, snapshot: snapshot, key: round.key, ledger: round.ledger) {
+      [store, roundRecord] client throws(StoreError) in try store.update(of: client, in: roundRecord)
+    }
+  }
+
+  private func assign(_ client: String, deadline: Duration, at now: Duration) {
+    let kept = plan.keptBlocks(round.key, client: client)
+    // It is asked again: what it said before is over.
+    away[client] = nil
+    let assignment = Assignment(
+      key: round.key, seed: plan.trainingSeed(round.key, client: client),
+      deadlineSeconds: max((deadline - now).seconds, 0), parts: snapshot.manifest(keeping: kept),
+      trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
+      codec: codecs[client], deltaChains: deltaChains(to: snapshot.manifest(keeping: kept), for: client))
+    send(.assignment(assignment), to: client)
+    note(.assigned(round.key, client: client))
+  }
+
+  /// The delta chains for a client to parts of the model, which it will hold after that.
+  private func deltaChains(to parts: [PartVersion], for client: String) -> [DeltaChain] {
+    guard let held = holdings[client] else { return [] }
+    holdings[client] = held.union(parts.map(\.digest))
+    return library.deltaChains(to: parts, of: snapshot, holding: held)
+  }
+
+  /// Digests of what a client's model leaves out this time.
+  private func others(than kept: [Int]) -> [Digest] {
+    let there = Set(snapshot.manifest(keeping: kept).map(\.digest))
+    return snapshot.manifest.map(\.digest).filter { !there.contains($0) }
+  }
+
+  private func commit(at now: Duration) throws {
+    roundRecord.finishedAt = date()
+    restsPass()
+    roundRecord.seconds = (now - (roundTimes.asked ?? roundTimes.begun)).seconds
+    roundRecord.loss = round.ledger.loss.map { Double($0) }
+    roundRecord.samples = round.ledger.samples
+    roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
+    roundRecord.monitors = round.ledger.monitors
+    let late = round.stragglers
+    previous = late == nil ? nil : snapshot
+    let (published, changes) = library.publish(draft, after: snapshot, round.key)
+    // Where the store fails, nobody asks for a model any more.
+    snapshot = published
+    let cut = round.ledger.cut
+    if !cut.isEmpty { note(.cut(round.key, clients: cut, to: round.ledger.mostCounted)) }
+    try store.commit(
+      roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
+    // What no delta chain begins at any more is not worth remembering of anybody.
+    let known = library.known.union(snapshot.manifest.map(\.digest))
+    holdings = holdings.mapValues { $0.intersection(known) }
+    failures = 0
+    note(
+      .committed(
+        RoundSummary(
+          stage: round.key.stage, round: round.key.round, loss: roundRecord.loss ?? 0,
+          calibrationLoss: roundRecord.calibrationLoss, seconds: roundRecord.seconds ?? 0,
+          clients: round.ledger.admitted.count, samples: round.ledger.samples,
+          monitors: roundRecord.monitors)))
+    guard let next = plan.round(after: round.key) else {
+      try store.finish(job, at: date())
+      note(.finished)
+      return end(.success(()), Goodbye(.finished))
+    }
+    if next.stage > round.key.stage { snapshot = plan.grow(snapshot, from: initial) }
+    // The last stage has begun: nothing starts from the file any more.
+    if next.stage == plan.stages { initial = nil }
+    try begin(next, late: late, at: now)
+  }
+
+  private func abandon(_ abandonment: Round.Abandonment, at now: Duration) throws {
+    let reason = abandonment.reason(quorum: plan.round.quorum)
+    roundRecord.finishedAt = date()
+    try store.abandon(roundRecord, reason: reason)
+    note(.abandoned(round.key, reason: reason))
+    failures += 1
+    guard failures < plan.round.attempts else {
+      throw abandonment.isDivergence
+        ? ServerError.diverged(round.key, reason: reason) : .gaveUp(round.key, reason: reason)
+    }
+    try begin(round.key.nextAttempt, opens: now + plan.round.pause(after: failures - 1), at: now)
+  }
+
+  private func begin(
+    _ key: RoundKey, late: Stragglers? = nil, opens: Duration? = nil, at now: Duration
+  ) throws {
+    away = away.filter { $0.value.until > now }
+    rejections = [:]
+    roundTimes = (now, nil)
+    stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
+    roundRecord = try store.openRound(key, of: stageRecord, at: date())
+    round = Self.makeRound(
+      key, plan, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
+      away: away.mapValues(\.until), resting: Set(rests.keys), late: late, at: now, opens: opens)
+    let waiting = deferred
+    deferred = []
+    for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }
+    proceed(at: now)
+  }
+}
+
+extension Round.Abandonment {
+  fileprivate var isDivergence: Bool {
+    switch self {
+    case .updatesDiverged, .modelDiverged: true
+    case .deadlinePassed, .tooFewClients, .quorumOutOfReach: false
+    }
+  }
+
+  /// A sentence for logs and people.
+  func reason(quorum: Int) -> String {
+    switch self {
+    case .deadlinePassed(let admitted): "the deadline passed with \(admitted) of \(quorum) updates"
+    case .tooFewClients(let present):
+      "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
+    case .quorumOutOfReach(let admitted):
+      "\(counted(admitted, "update")) admitted, and too many rejected for a quorum of \(quorum)"
+    case .updatesDiverged(let count, let answers):
+      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
+    case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Engine
+import ArgumentParser
+import Client
+import Commands
+import Federation
+
+/// The limits of what the client takes of its device (docs/resource-limits.md).
+struct ResourceLimitsOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Raises the niceness of the process, 0 to 19; one that is higher already stays.", valueName: "n"))
+  var nice: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Processor time while it trains, of all threads together, in percent of one core: 50% is half a core, 200% two. Training pauses between steps to keep it.",
+      valueName: "percent"))
+  var cpu: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "When it may train and send, in local time, such as 22:00-06:00,12:30-13:30. At other times it declines rounds, and gives up the one under way.",
+      valueName: "ranges"))
+  var hours: String?
+
+  @Option(
+    name: .customLong("bytes-a-day"),
+    help: ArgumentHelp(
+      "What it may receive and send in a day, both together, such as 200MB. A round that would pass it is declined.",
+      valueName: "bytes"))
+  var bytesADay: String?
+
+  @Flag(help: "On battery it declines rounds; a training under way pauses until the power is back.")
+  var pauseOnBattery = false
+
+  func validate() throws {
+    guard nice.map((0...19).contains) ?? true else { throw ValidationError("--nice is 0 to 19") }
+    guard cpu.map({ CPUQuota($0) != nil }) ?? true else {
+      throw ValidationError("--cpu is a percentage of one core, 1% to 25600%, such as 50%")
+    }
+    if let hours {
+      do { _ = try Hours(hours) } catch { throw ValidationError("--hours: \(error.reason)") }
+    }
+    guard bytesADay.map({ ByteCount($0) != nil }) ?? true else {
+      throw ValidationError("--bytes-a-day is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
+    }
+  }
+
+  /// Makes this process as nice as it is to be.
+  func beNice() {
+    guard let nice else { return }
+    do {
+      try Niceness.raise(to: nice)
+    } catch {
+      // A sandbox may forbid it; that is no reason not to take part.
+      makeLogger("fedclient").warning("\(error)")
+    }
+  }
+
+  /// The limits of the client. Throws where ``validate()`` does.
+  func settings() throws -> ResourceLimits {
+    var limits = ResourceLimits()
+    limits.niceness = nice
+    limits.cpu = cpu.flatMap { CPUQuota($0) }
+    limits.hours = try hours.map { try Hours($0) }
+    limits.bytesADay = bytesADay.flatMap { ByteCount($0) }
+    limits.power = pauseOnBattery ? PowerSupply() : nil
+    return limits
+  }
+}
