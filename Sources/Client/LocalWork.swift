@@ -194,7 +194,7 @@ struct LocalWork: Sendable {
   /// The stage of an assignment. Throws ``ClientError/server(_:)`` where the assignment is not the plan's.
   func stage(of assignment: Assignment) throws(ClientError) -> Stage {
     let key = assignment.key
-    guard (1...plan.stages).contains(key.stage), (1...plan.rounds(stage: key.stage)).contains(key.round)
+    guard (1...plan.stages).contains(key.stage), (1...plan.mostRounds(stage: key.stage)).contains(key.round)
     else {
       throw .server("\(key) is not in its plan")
     }

@@ -60,7 +60,7 @@ package struct TrainingEstimate: Sendable {
   ) -> Stage {
     let steps = options.epochs * (images.count / options.batch)
     return Stage(
-      stage: key.stage, rounds: plan.rounds(stage: key.stage), batch: options.batch, steps: steps,
+      stage: key.stage, rounds: plan.mostRounds(stage: key.stage), batch: options.batch, steps: steps,
       memoryBytes: resident + memory, secondsPerRound: seconds.map { $0 * Double(steps) }, problem: problem)
   }
 

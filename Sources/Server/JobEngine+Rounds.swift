@@ -97,7 +97,14 @@ extension JobEngine {
     roundRecord.samples = round.ledger.samples
     roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
     roundRecord.monitors = round.ledger.monitors
-    let late = round.stragglers
+    let decision = plan.curriculum.next(
+      after: round.key,
+      history: try store.history(of: stageRecord) + [
+        RoundMetrics(round: round.key.round, loss: roundRecord.loss ?? .nan)
+      ])
+    roundRecord.decision = decision.rawValue
+    // Between two stages the layers that train are others: nothing can be folded there.
+    let late = decision == .continueStage ? round.stragglers : nil
     previous = late == nil ? nil : snapshot
     let (published, changes) = library.publish(draft, after: snapshot, round.key)
     // Where the store fails, nobody asks for a model any more.
@@ -117,12 +124,12 @@ extension JobEngine {
           calibrationLoss: roundRecord.calibrationLoss, seconds: roundRecord.seconds ?? 0,
           clients: round.ledger.admitted.count, samples: round.ledger.samples,
           monitors: roundRecord.monitors)))
-    guard let next = plan.round(after: round.key) else {
+    guard let next = plan.round(after: round.key, decision) else {
       try store.finish(job, at: date())
       note(.finished)
       return end(.success(()), Goodbye(.finished))
     }
-    if next.stage > round.key.stage { snapshot = plan.grow(snapshot, from: initial) }
+    if decision == .beginStage { snapshot = plan.grow(snapshot, from: initial) }
     // The last stage has begun: nothing starts from the file any more.
     if next.stage == plan.stages { initial = nil }
     try begin(next, late: late, at: now)

@@ -25,7 +25,8 @@ extension JobEngine {
     let awaited = awaited
     return ServerStatus(
       phase: phase, stage: round.key.stage, stages: plan.stages, round: round.key.round,
-      rounds: plan.rounds(stage: round.key.stage), attempt: round.key.attempt, present: present.count,
+      rounds: plan.mostRounds(stage: round.key.stage), isOpen: plan.curriculum.isOpen ? true : nil,
+      attempt: round.key.attempt, present: present.count,
       away: present.count - round.available,
       needed: round.clientsNeeded, cohort: round.participants, admitted: round.ledger.admitted.count,
       quorum: plan.round.quorum, since: since,

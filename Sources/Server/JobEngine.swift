@@ -174,7 +174,7 @@ package final class JobEngine {
     late: Stragglers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
     // Between two stages the layers that train are others: nothing can be folded there.
-    let isLast = key.round == plan.rounds(stage: key.stage)
+    let isLast = key.round == plan.mostRounds(stage: key.stage)
     let model = snapshot.outline
     return Round(
       key, rules: plan.round, needed: needed, missing: missing, wait: wait,

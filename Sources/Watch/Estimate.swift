@@ -46,7 +46,7 @@ package struct Estimate: Sendable, Hashable, Codable {
     else { return nil }
     let waits = median(committed.map(\.record.waited)) ?? 0
     return (status.stage...plan.stages).reduce(0) { sum, stage in
-      let rounds = plan.rounds(stage: stage) - (stage == status.stage ? status.round : 0)
+      let rounds = plan.mostRounds(stage: stage) - (stage == status.stage ? status.round : 0)
       // A stage that has not begun takes as much longer as it computes more.
       let own = median(committed.filter { $0.stage == stage }.map(\.record.seconds))
       let seconds = own ?? known * operations(plan, stage) / operations(plan, latest)

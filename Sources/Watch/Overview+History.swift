@@ -17,8 +17,15 @@ extension Overview {
     isRunning = recorded.status.isRunning
     self.residentBytes = residentBytes.map { ($0 >> 20) << 20 }
     let committed = recorded.attempts.filter { $0.record.outcome == "committed" }
-    stageRounds = (1...plan.stages).map { plan.rounds(stage: $0) }
-    layers = Self.layers(plan, recorded.status, done: committed.map(\.stage))
+    // A stage that is over has the rounds that it had.
+    let last = committed.map(\.stage).max() ?? 0
+    stageRounds = (1...plan.stages).map { stage in
+      let isOver = stage < last || (stage == last && recorded.status.phase == .finished)
+      return plan.curriculum.isOpen && isOver
+        ? committed.count { $0.stage == stage } : plan.mostRounds(stage: stage)
+    }
+    isOpen = plan.curriculum.isOpen && recorded.status.phase != .finished
+    layers = Self.layers(plan, recorded.status, done: committed.map(\.stage), stageRounds)
     rounds = Self.rounds(committed, stageRounds)
     let given = recorded.attempts.filter { $0.record.outcome == "abandoned" }
     abandoned = given.count
@@ -59,7 +66,9 @@ extension Overview {
   private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
 
   /// - Parameter done: the stages of the committed rounds.
-  private static func layers(_ plan: Plan, _ status: ServerStatus, done: [Int]) -> [Layer] {
+  private static func layers(
+    _ plan: Plan, _ status: ServerStatus, done: [Int], _ stageRounds: [Int]
+  ) -> [Layer] {
     let stages = (1...plan.stages).map { plan.stage($0) }
     let whole = stages[stages.count - 1].model
     let current = min(max(status.stage, 1), stages.count)
@@ -70,7 +79,7 @@ extension Overview {
         ? .frozen : own.contains(current) ? .training : own.allSatisfy { $0 > current } ? .toCome : .frozen
       return Layer(
         name: name, state: state, done: done.count { own.contains($0) },
-        rounds: own.reduce(0) { $0 + plan.rounds(stage: $1) })
+        rounds: own.reduce(0) { $0 + stageRounds[$1 - 1] })
     }
     let blocks = (0..<whole.depth).map { block in
       layer("blocks.\(block)") { $0.trainedBlocks.contains(block) }

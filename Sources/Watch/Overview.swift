@@ -40,6 +40,8 @@ package struct Overview: Sendable, Hashable, Codable {
   package var rejections: [String: Int]
 
   /// Rounds of the whole job by the plan.
+  /// Whether stages to come may have fewer rounds than planned.
+  package var isOpen: Bool
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
 
   /// Bytes of all clients, as many as a number can count.

@@ -136,7 +136,7 @@ struct CompareCommand: AsyncParsableCommand {
         executable: URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
         command: CompareList.command(CommandLine.arguments))
       settings.fineTune = fineTune
-      settings.probeEvery = probeEvery ?? max(1, plan.totalRounds / 10)
+      settings.probeEvery = probeEvery ?? max(1, plan.mostRounds / 10)
       settings.resumes = resume
       return settings
     } catch {

@@ -21,7 +21,7 @@ final class CompareProgress: Sendable {
 
   /// The runs that there will be.
   func begin(_ cells: [ComparisonCell]) {
-    let total = cells.reduce(0) { $0 + ($1.record == nil ? $1.plan.totalRounds : 0) }
+    let total = cells.reduce(0) { $0 + ($1.record == nil ? $1.plan.mostRounds : 0) }
     guard total > 0 else { return }
     state.withLock { $0.rounds = WorkProgress(of: total, "rounds", on: terminal) }
   }
@@ -30,7 +30,7 @@ final class CompareProgress: Sendable {
     switch event {
     case .run(let cell, let index, let count, let isKnown):
       line("run \(index) of \(count): \(cell.name)\(isKnown ? ", finished before" : "")")
-      begin(isKnown ? 0 : cell.plan.totalRounds, "run \(index) of \(count)")
+      begin(isKnown ? 0 : cell.plan.mostRounds, "run \(index) of \(count)")
     case .line(let text):
       line("  \(text)")
       guard RoundSummary.isLine(text) else { break }

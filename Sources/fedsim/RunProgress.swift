@@ -77,7 +77,7 @@ final class RunProgress: Sendable {
       let open = state.trainings.values.reduce(0.0) { $0 + Double($1.step) / Double(max($1.steps, 1)) }
       let round = min((Double(state.admitted) + open) / Double(plan.round.cohort), 1)
       let whole = ProgressLine(
-        done: Double(state.committed) + round, total: Double(plan.totalRounds), unit: "rounds",
+        done: Double(state.committed) + round, total: Double(plan.mostRounds), unit: "rounds",
         elapsed: (ContinuousClock.now - start).seconds, text: state.now)
       var lines = [whole.bar(columns: columns)]
       for (name, progress) in state.trainings.sorted(by: { $0.key.precedesNaturally($1.key) }).prefix(8) {

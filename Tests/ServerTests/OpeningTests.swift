@@ -6,27 +6,6 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct OpeningTests {
-  @Test func roundsFollowEachOtherToTheLast() {
-    let plan = Plan.tiny(rounds: .list([2, 3]))
-    var keys = [RoundKey(stage: 1, round: 1)]
-    while let next = plan.round(after: keys[keys.count - 1]) { keys.append(next) }
-    #expect(
-      keys == [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)].map { RoundKey(stage: $0.0, round: $0.1) })
-  }
-
-  @Test func theNextRoundIsAFirstAttempt() {
-    let plan = Plan.tiny(rounds: .each(2))
-    #expect(
-      plan.round(after: RoundKey(stage: 1, round: 1, attempt: 3)) == RoundKey(stage: 1, round: 2, attempt: 1))
-  }
-
-  @Test func endToEndHasOneStage() {
-    var plan = Plan.tiny(rounds: .each(2))
-    plan.method.strategy = .endToEnd
-    #expect(plan.round(after: RoundKey(stage: 1, round: 3)) == RoundKey(stage: 1, round: 4))
-    #expect(plan.round(after: RoundKey(stage: 1, round: 4)) == nil)
-  }
-
   @Test func transferCopiesTheLayerBelowAndKeepsTheRest() {
     let plan = Plan.tiny()
     let below = trained(plan.firstSnapshot())

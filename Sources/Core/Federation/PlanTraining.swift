@@ -6,34 +6,48 @@ extension Plan {
   ///
   /// With depth dropout `keeping` says which of its blocks are there.
   package func stage(_ index: Int, keeping kept: [Int]? = nil) -> Stage {
-    Stage(
-      method.strategy, index: index, layersPerStage: method.layersPerStage, encoder,
-      objective: .selfSupervised(method.ssl, heads), keeping: kept)
+    let blocks = kept ?? Array(0..<stageDepth(index))
+    let isLayerWise = method.strategy == .layerWise
+    return Stage(
+      index: index,
+      Stage.Content(
+        blocks: blocks, training: isLayerWise ? Array(trainedBlocks(stage: index)) : blocks,
+        stem: !isLayerWise || (index - 1) % steps == 0, lap: (index - 1) / steps + 1), encoder,
+      objective: .selfSupervised(method.ssl, heads))
+  }
+
+  /// The blocks that a stage of the layer-wise plan trains. The first lap adds them; a further one goes through them
+  /// again, from the first on, while the others stay as they are.
+  private func trainedBlocks(stage: Int) -> Range<Int> {
+    let first = (stage - 1) % steps * method.layersPerStage
+    return first..<first + method.layersPerStage
   }
 
   /// Which blocks of a stage run at a client in a round (depth dropout, LW-FedSSL, arXiv 2401.11647): all, or
-  /// those that the stage has added and, drawn anew for each client and round, so many of the others that at
+  /// those that the stage trains and, drawn anew for each client and round, so many of the others that at
   /// most `activeBlocks` run.
   package func keptBlocks(_ key: RoundKey, client: String) -> [Int] {
     let depth = stageDepth(key.stage)
     guard method.activeBlocks > 0, depth > method.activeBlocks else { return Array(0..<depth) }
-    let added = depth - method.layersPerStage..<depth
+    // Of a progressive plan, which trains all, those that it has added.
+    let trained =
+      method.strategy == .layerWise ? trainedBlocks(stage: key.stage) : depth - method.layersPerStage..<depth
     var random = RandomNumbers(
       RandomNumbers.derive(seed, "depth dropout \(client)", [key.stage, key.round]), "blocks")
-    let others = Array(0..<added.lowerBound).shuffled(using: &random)
-    return (others.prefix(method.activeBlocks - added.count) + Array(added)).sorted()
+    let others = (0..<depth).filter { !trained.contains($0) }.shuffled(using: &random)
+    return (others.prefix(method.activeBlocks - trained.count) + Array(trained)).sorted()
   }
 
   /// Blocks of a stage's model.
   package func stageDepth(_ stage: Int) -> Int {
-    method.strategy == .endToEnd ? encoder.depth : stage * method.layersPerStage
+    method.strategy == .endToEnd ? encoder.depth : min(stage, steps) * method.layersPerStage
   }
 
   /// A client's training in a round, on so many images. A client with fewer images than a batch trains on
   /// batches of what it has, at a rate that is scaled down with them.
   package func trainingOptions(_ key: RoundKey, images: Int) -> TrainingOptions {
     let batch = min(local.batch, images)
-    let rounds = Float(rounds(stage: key.stage))
+    let rounds = Float(mostRounds(stage: key.stage))
     return TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
@@ -59,7 +73,7 @@ extension Plan {
 
   /// Whether the server calibrates after a round: all layers change then.
   package func isCalibrated(after key: RoundKey) -> Bool {
-    method.calibration?.isDue(round: key.round, of: rounds(stage: key.stage)) ?? false
+    method.calibration?.isDue(round: key.round, of: mostRounds(stage: key.stage)) ?? false
   }
 
   /// The options of the server's calibration after a round: the same loss, without the terms that compare with the

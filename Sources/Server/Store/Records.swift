@@ -60,6 +60,8 @@ package struct RoundRecord: StoredRecord, Sendable {
   package var probe: Double?
   /// Seconds before that, in which it waited for clients; nil while it waits.
   package var waited: Double?
+  /// What followed it, once it is committed (``Decision``); nil of a round that an older version committed.
+  package var decision: String?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

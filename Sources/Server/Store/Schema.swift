@@ -15,6 +15,7 @@ enum Schema {
     migrator.registerMigration("8 what rounds waited", migrate: addWaits)
     migrator.registerMigration("declines in cohorts, and what counts of claims", migrate: addDeclines)
     migrator.registerMigration("revoked certificates", migrate: addRevocations)
+    migrator.registerMigration("decisions of curricula", migrate: addDecisions)
     return migrator
   }
 
@@ -34,6 +35,11 @@ enum Schema {
       t.column("revokedAt", .datetime)
       t.primaryKey(["authority", "serial"])
     }
+  }
+
+  /// What followed a committed round; null of an older one.
+  private static func addDecisions(_ db: Database) throws {
+    try db.alter(table: "rounds") { $0.add(column: "decision", .text) }
   }
 
   /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.

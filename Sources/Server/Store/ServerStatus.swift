@@ -72,6 +72,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   /// Counted from 1 in each stage.
   package var round: Int
   package var rounds: Int
+  /// Whether the stage may end before its last round; nil: not.
+  package var isOpen: Bool?
   package var attempt: Int
   /// Clients that are connected.
   package var present: Int
@@ -107,7 +109,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
 
   /// What is stored, and told to programs.
   private enum CodingKeys: String, CodingKey {
-    case phase, stage, stages, round, rounds, attempt, present, away, needed, cohort, admitted, quorum, since,
+    case phase, stage, stages, round, rounds, isOpen, attempt, present, away, needed, cohort, admitted,
+      quorum, since,
       until
     case process, reason, notAsked, awaited, awaitedCount, trainingEnd, rejections
   }
@@ -179,6 +182,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
 
   /// Where in the job it is, in a few words.
   package var place: String {
-    "stage \(stage) of \(stages), round \(round) of \(rounds)" + (attempt > 1 ? ", attempt \(attempt)" : "")
+    "stage \(stage) of \(stages), round \(round) of \(isOpen == true ? "at most " : "")\(rounds)"
+      + (attempt > 1 ? ", attempt \(attempt)" : "")
   }
 }

@@ -341,6 +341,14 @@ package final class Store: Sendable {
     try read { try Self.committedRounds(in: $0) }
   }
 
+  /// The committed rounds of a stage, in order.
+  package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
+    try read { db in
+      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+        .order(Column("number")).fetchAll(db).map { RoundMetrics(round: $0.number, loss: $0.loss ?? .nan) }
+    }
+  }
+
   static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
     let stages = try StageRecord.order(Column("number")).fetchAll(db)
     return try stages.flatMap { stage in

@@ -45,7 +45,7 @@ package struct Account: Sendable, Hashable, Codable {
         isPlan: variant == plan, paper: PaperFigures(variant),
         planned: PlannedFigures(variant, images: images))
     }
-    (name, encoder, ssl, rounds) = (plan.name, plan.encoder, plan.method.ssl, plan.totalRounds)
+    (name, encoder, ssl, rounds) = (plan.name, plan.encoder, plan.method.ssl, plan.mostRounds)
     (localEpochs, batch, self.images) = (plan.local.epochs, min(plan.local.batch, images), images)
     calibration = plan.method.calibration?.every
     var strategies = [Strategy.endToEnd, .layerWise, .progressive].map { plan.with($0) }
@@ -62,7 +62,7 @@ package struct Account: Sendable, Hashable, Codable {
     guard plan.encoder.family == .vit, depth > 1 else { return [] }
     let active = plan.method.activeBlocks > 0 ? plan.method.activeBlocks : depth / 2
     let layers = [1, 2, 3, 4, 6].filter {
-      $0 < depth && depth % $0 == 0 && depth / $0 <= plan.with(.endToEnd).totalRounds
+      $0 < depth && depth % $0 == 0 && depth / $0 <= plan.with(.endToEnd).mostRounds
     }
     let variants = layers.map { ($0, 0) } + (layers.first == 1 ? [(1, active)] : [])
     return [Strategy.layerWise, .progressive].flatMap { strategy in

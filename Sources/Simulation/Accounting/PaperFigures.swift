@@ -17,7 +17,7 @@ package struct PaperFigures: Sendable, Hashable, Codable {
     var (floats, operations) = (0.0, 0.0)
     for index in 1...plan.stages {
       let stage = plan.exampleStage(index)
-      let rounds = Double(plan.rounds(stage: index))
+      let rounds = Double(plan.mostRounds(stage: index))
       let stemRounds = stage.trainsStem ? rounds / Self.stemShare(plan) : 0
       let calibrated = Double(plan.roundKeys(stage: index).count { plan.isCalibrated(before: $0) })
       let sizes = Sizes(stage)

@@ -20,7 +20,7 @@ extension Plan {
     // With depth dropout there is another prefix each round, and nothing to keep of it.
     if activeBlocks > 0 { plan.local.views = 0 }
     guard layers != method.layersPerStage else { return plan }
-    let rounds = with(.endToEnd).totalRounds
+    let rounds = with(.endToEnd).mostRounds
     let stages = encoder.depth / layers
     plan.method.layersPerStage = layers
     plan.method.roundsPerStage = .list((0..<stages).map { (rounds + stages - 1 - $0) / stages })
@@ -45,11 +45,11 @@ extension Plan {
   func isCalibrated(before key: RoundKey) -> Bool {
     if key.round > 1 { return isCalibrated(after: RoundKey(stage: key.stage, round: key.round - 1)) }
     let below = key.stage - 1
-    return below > 0 && isCalibrated(after: RoundKey(stage: below, round: rounds(stage: below)))
+    return below > 0 && isCalibrated(after: RoundKey(stage: below, round: mostRounds(stage: below)))
   }
 
   /// The rounds of a stage.
   func roundKeys(stage: Int) -> [RoundKey] {
-    (0..<rounds(stage: stage)).map { RoundKey(stage: stage, round: $0 + 1) }
+    (0..<mostRounds(stage: stage)).map { RoundKey(stage: stage, round: $0 + 1) }
   }
 }

@@ -29,7 +29,7 @@ package struct TrafficAccount: Sendable, Hashable, Codable {
   ]
 
   package init(_ plan: Plan, dropouts: [Float] = [0, 0.25, 0.5]) {
-    (name, rounds) = (plan.name, plan.totalRounds)
+    (name, rounds) = (plan.name, plan.mostRounds)
     lines = dropouts.flatMap { dropout -> [Line] in
       var reference = plan.with(.endToEnd)
       reference.traffic = Plan.TrafficRules()

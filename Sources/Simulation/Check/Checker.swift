@@ -113,7 +113,7 @@ final class Checker {
       return require(false, "nothing is committed")
     }
     let key = RoundKey(stage: last.stage.number, round: last.round.number, attempt: last.round.attempt)
-    let expected = lastCommitted.map { plan.round(after: $0) } ?? RoundKey(stage: 1, round: 1)
+    let expected = lastCommitted.map { plan.round(after: $0, following($0)) } ?? RoundKey(stage: 1, round: 1)
     require(
       expected?.stage == key.stage && expected?.round == key.round,
       "\(key) is committed instead of \(expected.map { "\($0)" } ?? "nothing")")
@@ -133,9 +133,12 @@ final class Checker {
       last.round.samples == weights.values.reduce(0, +), "\(key) counts \(last.round.samples ?? 0) samples")
     compare(last.parts, key, weights)
     let result = Snapshot(plan.stage(key.stage), parts: last.parts.map(\.weights))
-    let grows = plan.round(after: key).map { $0.stage > key.stage } ?? false
+    let grows = following(key) == .beginStage
     (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
   }
+
+  /// What follows a round of a fixed curriculum.
+  private func following(_ key: RoundKey) -> Decision { plan.curriculum.next(after: key, history: []) }
 
   /// What claims count for: as many as the plan says at most, or ten times the least that half of them do not exceed.
   private func weights(_ claims: [String: Int]) -> [String: Int] {

@@ -93,6 +93,7 @@ final class VirtualFederation {
     var waits = RandomNumbers(seed, "waits and claims")
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
     if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
+    if plan.method.strategy == .layerWise && waits.chance(0.3) { plan.method.laps = 2 }
     // The one that changes no bit, so that what is committed can still be told.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan

@@ -8,13 +8,15 @@ extension RoundSummary {
   package func line(of plan: Plan) -> String {
     let calibration = calibrationLoss.map { "  calibrated \(Numeral.fixed($0, digits: 4))" } ?? ""
     return String(
-      format: "stage %d/%d round %d/%d  loss %@%@  %@  %.1f s", stage, plan.stages, round,
-      plan.rounds(stage: stage), Numeral.fixed(loss, digits: 4), calibration, counted(clients, "client"),
+      format: "stage %d/%d round %d%@  loss %@%@  %@  %.1f s", stage, plan.stages, round,
+      plan.curriculum.isOpen
+        ? " of at most \(plan.mostRounds(stage: stage))" : "/\(plan.mostRounds(stage: stage))",
+      Numeral.fixed(loss, digits: 4), calibration, counted(clients, "client"),
       seconds)
   }
 
   /// Whether a text is such a line.
   package static func isLine(_ text: String) -> Bool {
-    text.prefixMatch(of: #/stage \d+/\d+ round \d+/\d+  loss /#) != nil
+    text.prefixMatch(of: #/stage \d+/\d+ round \d+(/| of at most )\d+  loss /#) != nil
   }
 }

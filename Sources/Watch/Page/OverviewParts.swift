@@ -30,7 +30,10 @@ struct OverviewParts {
     let last = overview.rounds.last
     let space = Wording.space
     var facts: [(String, String)] = [
-      ("Rounds", "\(overview.rounds.count) of\(space)\(overview.plannedRounds)"),
+      (
+        "Rounds",
+        "\(overview.rounds.count) of\(space)\(overview.isOpen ? "at most\(space)" : "")\(overview.plannedRounds)"
+      ),
       ("Last loss", Wording.number(last?.loss)),
       (
         "Collapse",

@@ -12,20 +12,20 @@ import Testing
   }
 
   @Test func countsThePapersRounds() {
-    for strategy in Strategy.allCases { #expect(plan(strategy, .each(15)).totalRounds == 180) }
+    for strategy in Strategy.allCases { #expect(plan(strategy, .each(15)).mostRounds == 180) }
     #expect(plan(.layerWise, .each(15)).stages == 12)
-    #expect(plan(.layerWise, .each(15)).rounds(stage: 12) == 15)
+    #expect(plan(.layerWise, .each(15)).mostRounds(stage: 12) == 15)
     #expect(plan(.progressive, layers: 4, .each(15)).stages == 3)
     #expect(plan(.endToEnd, .each(15)).stages == 1)
-    #expect(plan(.endToEnd, .each(15)).rounds(stage: 1) == 180)
+    #expect(plan(.endToEnd, .each(15)).mostRounds(stage: 1) == 180)
   }
 
   @Test func takesAListStageByStage() {
     let rounds = Plan.Method.Rounds.list([5, 1, 2])
     let layerWise = plan(.layerWise, depth: 6, layers: 2, rounds)
-    #expect((1...3).map { layerWise.rounds(stage: $0) } == [5, 1, 2])
-    #expect(layerWise.totalRounds == 8)
-    #expect(plan(.endToEnd, depth: 6, layers: 2, rounds).rounds(stage: 1) == 8)
+    #expect((1...3).map { layerWise.mostRounds(stage: $0) } == [5, 1, 2])
+    #expect(layerWise.mostRounds == 8)
+    #expect(plan(.endToEnd, depth: 6, layers: 2, rounds).mostRounds(stage: 1) == 8)
   }
 
   @Test func calibratesWhenItIsDue() {

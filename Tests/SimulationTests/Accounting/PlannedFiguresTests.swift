@@ -48,7 +48,7 @@ import Testing
     var operations = 0
     for index in 1...plan.stages {
       let step = OperationCount.step(plan.stage(index), batch: 8, branches: 2)
-      operations += plan.rounds(stage: index) * 2 * step
+      operations += plan.mostRounds(stage: index) * 2 * step
     }
     for images in [16, 20] {
       let planned = PlannedFigures(plan, images: images)

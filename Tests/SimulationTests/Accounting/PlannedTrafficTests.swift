@@ -32,7 +32,7 @@ import Testing
 
   @Test(arguments: Strategy.allCases, [1, 2]) func aClientUploadsWhatTrains(strategy: Strategy, layers: Int) {
     let plan = Self.plan(strategy, layers: layers)
-    let calculated = zip(Self.trained(plan), 1...).reduce(0) { $0 + $1.0 * plan.rounds(stage: $1.1) }
+    let calculated = zip(Self.trained(plan), 1...).reduce(0) { $0 + $1.0 * plan.mostRounds(stage: $1.1) }
     #expect(PlannedTraffic(plan).bytesUp == calculated)
     var calibrated = plan
     calibrated.method.calibration = Plan.Calibration(data: "shapes:16")

@@ -21,6 +21,14 @@ import Testing
     ("nothing", { _ in }),
     ("layersPerStage", { $0.method.layersPerStage = 2 }),
     ("roundsPerStage", { $0.method.roundsPerStage = .list([1, 3, 2, 2]) }),
+    ("laps", { ($0.method.laps, $0.method.roundsPerStage) = (2, .each(1)) }),
+    (
+      "plateau",
+      {
+        ($0.method.curriculum, $0.method.plateauWindow, $0.method.plateauImprovement) = (.plateau, 1, 1)
+        ($0.method.roundsPerStage, $0.method.leastRounds) = (.each(5), 3)
+      }
+    ),
     ("initialisation", { $0.method.initialisation = .random }),
     ("ssl mocov3", { $0.method.ssl = .mocov3 }),
     ("ssl byol", { $0.method.ssl = .byol }),

@@ -11,7 +11,7 @@ import Wire
 @Suite(.unhurried) struct TrafficTests {
   /// Bytes of one client's messages beside the weights themselves: an upper bound, message by message.
   private static func framing(up plan: Plan) throws -> Int {
-    let rounds = plan.totalRounds
+    let rounds = plan.mostRounds
     let digest = Digest(of: Data())
     let key = RoundKey(stage: 99, round: 99, attempt: 9)
     let offer = UpdateOffer(
@@ -96,6 +96,6 @@ import Wire
       + [.acknowledgement(Acknowledgement(key: key))] + parts.map { _ in .layer(layer, Data()) }
     let once: [Message] = [.welcome(welcome), .goodbye(Goodbye(.finished)), .heartbeat(Heartbeat())]
     let counts = try (once.map { try $0.frame().count }, round.map { try $0.frame().count })
-    return counts.0.reduce(0, +) + plan.totalRounds * counts.1.reduce(0, +)
+    return counts.0.reduce(0, +) + plan.mostRounds * counts.1.reduce(0, +)
   }
 }

@@ -7,8 +7,19 @@ extension Plan {
     package var strategy: Strategy
     /// Blocks that a stage adds. Default 1, the paper's.
     package var layersPerStage: Int
-    /// Rounds of each stage. Default 15, the paper's.
+    /// How often the layers are gone through, each time from the first on. Default 1, the paper's.
+    package var laps: Int
+    /// Rounds of each stage, at most where the curriculum is open. Default 15, the paper's.
     package var roundsPerStage: Rounds
+    /// What ends a stage. Default fixed, the paper's.
+    package var curriculum: CurriculumKind
+    /// Rounds whose mean loss a plateau compares with that of as many before. Default 3: one round's loss is a matter of
+    /// who took part in it.
+    package var plateauWindow: Int
+    /// The share by which the mean loss must fall for a stage to go on. Default 0.01.
+    package var plateauImprovement: Float
+    /// Rounds that a stage of a plateau has at least. Default 1: the two windows are a least of their own.
+    package var leastRounds: Int
     /// How a new layer starts. Default transfer: it starts from features instead of noise.
     package var initialisation: LayerInitialisation
     /// The self-supervised loss. Default simclr: it needs neither a target branch nor a predictor.
@@ -26,14 +37,21 @@ extension Plan {
     package var calibration: Calibration?
 
     package init(
-      strategy: Strategy = .layerWise, layersPerStage: Int = 1, roundsPerStage: Rounds = .each(15),
+      strategy: Strategy = .layerWise, layersPerStage: Int = 1, laps: Int = 1,
+      roundsPerStage: Rounds = .each(15), curriculum: CurriculumKind = .fixed, plateauWindow: Int = 3,
+      plateauImprovement: Float = 0.01, leastRounds: Int = 1,
       initialisation: LayerInitialisation = .transfer, ssl: SelfSupervision = .simclr,
       momentum: Float = 0.99, activeBlocks: Int = 0, temperature: Float = 0.05, alignment: Float = 0.01,
       calibration: Calibration? = nil
     ) {
       self.strategy = strategy
       self.layersPerStage = layersPerStage
+      self.laps = laps
       self.roundsPerStage = roundsPerStage
+      self.curriculum = curriculum
+      self.plateauWindow = plateauWindow
+      self.plateauImprovement = plateauImprovement
+      self.leastRounds = leastRounds
       self.initialisation = initialisation
       self.ssl = ssl
       self.momentum = momentum

@@ -31,6 +31,10 @@ package enum PlanLimits {
   package static let head = 16384
   /// Rounds of a stage: at a minute each, two months.
   package static let rounds = 100_000
+  /// Laps through the layers: more is end-to-end training by other means.
+  package static let laps = 100
+  /// Rounds whose mean loss is one number.
+  package static let window = 1000
   /// Epochs of a round or of a calibration: more is not federated any more.
   package static let epochs = 10_000
   /// Images a step: similarities are a matrix of 2B x 2B.

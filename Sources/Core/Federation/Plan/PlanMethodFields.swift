@@ -7,8 +7,24 @@ extension PlanField {
       "method.layersPerStage", \.method.layersPerStage, .integer(1...PlanLimits.depth), unit: "blocks",
       "Blocks that a stage adds."),
     PlanField(
+      "method.laps", \.method.laps, .integer(1...PlanLimits.laps), unit: "laps",
+      "How often layer-wise training goes through the layers; in a further lap the layers above are frozen, too."
+    ),
+    PlanField(
       "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",
-      "Rounds of a stage. End-to-end runs the rounds of all stages in its single one."),
+      "Rounds of a stage, with plateau at most. End-to-end runs the rounds of all stages in its single one."),
+    PlanField(
+      "method.curriculum", \.method.curriculum, .choice,
+      "What ends a stage: its number of rounds, or a loss that no longer falls."),
+    PlanField(
+      "method.plateauWindow", \.method.plateauWindow, .integer(1...PlanLimits.window), unit: "rounds",
+      "Rounds whose mean loss plateau compares with that of as many rounds before."),
+    PlanField(
+      "method.plateauImprovement", \.method.plateauImprovement, .number(.from(0, to: 1)), unit: "share",
+      "Plateau ends a stage whose mean loss has fallen by less than this share."),
+    PlanField(
+      "method.leastRounds", \.method.leastRounds, .integer(1...PlanLimits.rounds), unit: "rounds",
+      "Rounds that a stage of plateau has at least."),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
       or: .derived("`transfer`; `random` for resnet") {

@@ -99,6 +99,15 @@ extension PlanRule {
       let (layers, depth) = (plan.method.layersPerStage, plan.encoder.depth)
       return depth % layers == 0 ? nil : "is \(layers), which does not divide the encoder's \(depth) blocks"
     },
+    PlanRule("method.laps", "method.strategy") { plan in
+      plan.method.laps > 1 && plan.method.strategy != .layerWise
+        ? "is \(plan.method.laps); \(plan.method.strategy.rawValue) trains all layers at once, and has one lap"
+        : nil
+    },
+    PlanRule("method.calibration.every", "method.curriculum") { plan in
+      plan.method.calibration?.every == .stage && plan.method.curriculum == .plateau
+        ? "is stage; with plateau a round is not known to be a stage's last before it is committed" : nil
+    },
     PlanRule("method.roundsPerStage", "method.layersPerStage", "encoder.depth") { plan in
       guard case .list(let rounds) = plan.method.roundsPerStage,
         plan.encoder.depth % plan.method.layersPerStage == 0, rounds.count != plan.steps
