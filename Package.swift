@@ -96,14 +96,14 @@ let package = Package(
       "Datasets", in: "Sources/Core/Datasets", ["Support", "Engine", "CJPEG", "CPNG", "CZlib"],
       vectorised: true),
     library("Federation", in: "Sources/Core/Federation", ["Support", "Engine", "Datasets", "CSSL", yams]),
-    library("Export", in: "Sources/Core/Export", ["Engine", "Federation"]),
+    library("Export", in: "Sources/Core/Export", ["Support", "Engine", "Federation"]),
     library("Certificates", in: "Sources/Core/Certificates", ["Support", "CSSL"]),
     library(
       "Wire", in: "Sources/Core/Wire",
       ["Support", "Federation", "Certificates", "CSSL", "CDeflate", sockets]),
     library("Server", in: "Sources/Server", ["Support", "Wire", "Certificates", "Datasets", grdb, sqlite]),
     library("Client", in: "Sources/Client", ["Support", "Wire", "Certificates", "Datasets"]),
-    library("Pages", in: "Sources/Pages", []),
+    library("Pages", in: "Sources/Pages", ["Support"]),
     library("Watch", in: "Sources/Watch", ["Support", "Server", "Wire", "Pages"]),
     library("Simulation", in: "Sources/Simulation", ["Support", "Server", "Client", "Pages", grdb]),
 
@@ -118,7 +118,7 @@ let package = Package(
         "fedserver.service", "fedserver.default", "fedclient.service", "fedclient.default", "first.yaml",
         "first-steps.md",
       ].map { "Deployment/\($0)" }),
-    command("fedclient", ["Commands", "Client", "Certificates"]),
+    command("fedclient", ["Support", "Commands", "Client", "Certificates"]),
     command("fedsim", ["Support", "Commands", "Server", "Simulation"]),
 
     // How long tests wait.

@@ -1,8 +1,9 @@
-import Engine
 import Certificates
 import Datasets
+import Engine
 import Federation
 import Foundation
+import Support
 import Wire
 
 /// A client of a federation: joins a server and trains when it is asked to, until the job is done.

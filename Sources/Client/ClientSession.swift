@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 import Wire
 
 /// One connection of a client: what the server says drives a ``Participation``, whose actions are done here.

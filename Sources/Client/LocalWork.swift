@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 import Synchronization
 import Wire
 

@@ -1,6 +1,7 @@
 import Datasets
 import Engine
 import Federation
+import Support
 
 /// What a plan's stages take on this machine, by doing a few steps of each on the images that are there.
 package struct TrainingEstimate: Sendable {

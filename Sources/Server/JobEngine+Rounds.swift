@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// How rounds begin and end.
 extension JobEngine {

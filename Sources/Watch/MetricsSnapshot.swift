@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 
 /// What those who watch a server are shown, made anew at most once a second however many of them ask, and so that it
 /// takes no more than a twentieth of the time.

@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Support
 
 /// What this process has used, for the metrics that Prometheus has for every process.
 package struct ProcessUse: Sendable {

@@ -5,6 +5,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

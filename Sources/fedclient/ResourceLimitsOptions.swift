@@ -1,8 +1,9 @@
-import Engine
 import ArgumentParser
 import Client
 import Commands
+import Engine
 import Federation
+import Support
 
 /// The limits of what the client takes of its device (docs/resource-limits.md).
 struct ResourceLimitsOptions: ParsableArguments {

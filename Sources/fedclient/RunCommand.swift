@@ -6,6 +6,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Support
 import Wire
 
 struct RunCommand: AsyncParsableCommand {

@@ -3,6 +3,7 @@ import Commands
 import Federation
 import Foundation
 import Server
+import Support
 import Watch
 
 struct ReportCommand: AsyncParsableCommand {

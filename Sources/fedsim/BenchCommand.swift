@@ -4,6 +4,7 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import Support
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

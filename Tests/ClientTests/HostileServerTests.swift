@@ -2,6 +2,7 @@ import Client
 import Engine
 import Federation
 import Foundation
+import Support
 import TestSupport
 import Testing
 import Wire

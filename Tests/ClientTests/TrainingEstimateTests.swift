@@ -2,6 +2,7 @@ import Client
 import Datasets
 import Engine
 import Federation
+import Support
 import Testing
 
 @Suite struct TrainingEstimateTests {

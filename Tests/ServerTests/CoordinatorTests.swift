@@ -3,6 +3,7 @@ import Federation
 import Foundation
 import GRDB
 import Server
+import Support
 import Synchronization
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 import Wire
 
 extension Plan {

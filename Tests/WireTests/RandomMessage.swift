@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 import Wire
 
 extension Data {

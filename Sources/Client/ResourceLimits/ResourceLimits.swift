@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Foundation
+import Support
 
 /// What a client may take of its device: when it works, how much it sends, how hard it computes.
 package struct ResourceLimits: Sendable {

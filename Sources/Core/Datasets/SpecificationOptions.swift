@@ -1,4 +1,5 @@
 import Engine
+import Support
 
 /// The parts of a specification `KIND:ARGUMENT[?option=value&…]`; options are taken out one by one, and
 /// what is left at the end is unknown. Where a file is called so, `??` is a `?` of the argument and `&&` a `&` of a value.

@@ -1,4 +1,5 @@
 import Engine
+import Support
 
 /// What a plan means for training.
 extension Plan {

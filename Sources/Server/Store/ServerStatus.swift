@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Support
 
 /// What a server is doing, as it notes it in its database for whoever asks (`fedserver status`).
 package struct ServerStatus: Sendable, Hashable, Codable {

@@ -1,6 +1,7 @@
 import Client
 import Engine
 import Foundation
+import Support
 
 /// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) against OpenBLAS's own rate.
 package struct StepBenchmark: Sendable {

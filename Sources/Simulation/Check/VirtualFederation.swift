@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 import Wire
 
 /// A whole federation on one thread under virtual time, with faults drawn from a seed: first a phase in which

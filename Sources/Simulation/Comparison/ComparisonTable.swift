@@ -1,6 +1,7 @@
 import Federation
 import Foundation
 import Pages
+import Support
 
 /// A table of figures as text in cells: what compare.txt and the page show.
 package struct ComparisonTable: Sendable {

@@ -1,5 +1,6 @@
 import Engine
 import Federation
+import Support
 
 /// One of the things that are compared: a plan with a strategy and a loss of its own.
 package struct ComparisonVariant: Sendable, Hashable, Codable {

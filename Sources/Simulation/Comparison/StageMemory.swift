@@ -1,6 +1,7 @@
 import Client
 import Engine
 import Federation
+import Support
 
 /// Measures what a client's training of one stage has resident, for which the process must do nothing else.
 package struct StageMemory: Sendable {

@@ -1,6 +1,7 @@
 import Datasets
 import Federation
 import Foundation
+import Support
 
 /// Runs a plan in several variants on the same images and seeds, each run in a process of its own, and brings
 /// their figures together.

@@ -1,4 +1,5 @@
 import Federation
+import Support
 
 /// What a client's connection is like, as a user writes it: `RATE[,DELAY[,LOSS%]]`, such as `1mbit,80ms,1%`.
 ///

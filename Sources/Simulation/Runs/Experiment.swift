@@ -4,6 +4,7 @@ import Engine
 import Federation
 import Foundation
 import Server
+import Support
 import Synchronization
 import Wire
 

@@ -2,6 +2,7 @@ import Federation
 import Foundation
 import Pages
 import Server
+import Support
 
 extension RoundSummary {
   /// A committed round as `fedsim run` tells it, in less than 80 columns.

@@ -1,6 +1,7 @@
 import Client
 import Engine
 import Foundation
+import Support
 import TestSupport
 import Testing
 

@@ -1,7 +1,8 @@
-import Engine
 import Client
+import Engine
 import Federation
 import Foundation
+import Support
 import Synchronization
 import Testing
 

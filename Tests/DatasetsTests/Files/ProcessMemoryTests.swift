@@ -1,6 +1,7 @@
 import DataFiles
 import Datasets
 import Foundation
+import Support
 import Testing
 
 @Suite struct ProcessMemoryTests {

@@ -1,6 +1,7 @@
 import Datasets
 import Engine
 import Federation
+import Support
 import Testing
 
 /// The plan of a text, or the lines of its error.

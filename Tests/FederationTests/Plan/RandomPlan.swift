@@ -1,6 +1,7 @@
 import Datasets
 import Engine
 import Federation
+import Support
 
 extension RandomNumbers {
   init(seed: UInt64) { self.init(seed) }

@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Support
 import Testing
 
 @Suite struct TimeSpanTests {

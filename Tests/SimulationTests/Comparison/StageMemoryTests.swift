@@ -1,6 +1,7 @@
 import Engine
 import Federation
 import Simulation
+import Support
 import Testing
 
 @Suite struct StageMemoryTests {

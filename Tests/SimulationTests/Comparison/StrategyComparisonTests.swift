@@ -3,6 +3,7 @@ import Engine
 import Federation
 import Foundation
 import Simulation
+import Support
 import Synchronization
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// An array in NumPy's format (numpy.lib.format, versions 1 to 3): its header, and a reader at its first element.
 struct NumPyArray {

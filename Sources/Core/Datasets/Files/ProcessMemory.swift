@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// How much memory this process may have.
 package enum ProcessMemory {

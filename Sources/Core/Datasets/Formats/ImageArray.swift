@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Images that lie one after another in a file, all of one shape.
 struct ImageArray {

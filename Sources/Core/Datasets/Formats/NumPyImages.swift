@@ -1,3 +1,5 @@
+import Support
+
 /// Images in NumPy's files: one array (.npy), or named arrays in an archive (.npz), as MedMNIST has them.
 package enum NumPyImages {
   /// The parts of a data set of MedMNIST.

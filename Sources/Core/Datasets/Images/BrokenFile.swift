@@ -1,3 +1,4 @@
+import Support
 import Synchronization
 
 /// A file that is left out, and why.

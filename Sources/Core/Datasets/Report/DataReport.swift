@@ -1,4 +1,5 @@
 import Engine
+import Support
 
 /// What is in a set of images, counted. The names are those of `fedclient check --json`.
 package struct DataReport: Sendable, Codable {

@@ -1,4 +1,5 @@
 import Engine
+import Support
 
 extension Plan {
   /// What a client does in a round.

@@ -1,4 +1,5 @@
 import Datasets
+import Support
 
 /// Which field someone meant who wrote one that does not exist.
 enum NearestKey {

@@ -1,4 +1,5 @@
 import Datasets
+import Support
 
 /// The largest values that a plan may hold. Beyond them lies a slip of the keyboard or a model that no
 /// client of this kind of federation could train; a rejection says so before anything is allocated.

@@ -1,5 +1,6 @@
 import Datasets
 import Engine
+import Support
 import Yams
 
 /// How a value of one type stands in a plan's file: what it is called, how it is read and written.

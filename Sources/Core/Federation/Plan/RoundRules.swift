@@ -1,3 +1,5 @@
+import Support
+
 extension Plan {
   /// Who takes part in a round, and when it is over.
   package struct RoundRules: Sendable, Hashable, Codable {

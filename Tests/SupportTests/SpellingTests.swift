@@ -1,4 +1,5 @@
-import Datasets
+import Support
+import Support
 import Testing
 
 @Suite struct SpellingTests {

@@ -1,5 +1,5 @@
 import Engine
-import Federation
+import Support
 import Testing
 
 @Suite struct NaturalOrderTests {

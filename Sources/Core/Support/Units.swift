@@ -1,3 +1,8 @@
+extension Duration {
+  /// As a number of seconds.
+  package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
 /// An amount of memory, written with its unit: `256MB`, `1GB`, `512MiB`.
 package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
   /// Above 0.
@@ -31,7 +36,7 @@ package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
     return "\(bytes / unit.1)\(unit.0)"
   }
 
-  package init(from decoder: any Swift.Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
     let text = try value.decode(String.self)
     guard let count = ByteCount(text) else {
@@ -40,7 +45,7 @@ package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
     self = count
   }
 
-  package func encode(to encoder: any Swift.Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var value = encoder.singleValueContainer()
     try value.encode(description)
   }
