@@ -51,6 +51,28 @@ import Testing
     }
   }
 
+  /// What a curriculum decided is stored with the round, and a server that is started again goes on with it, whatever it
+  /// would decide now.
+  @Test func aStoredDecisionHolds() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 1, rounds: .each(5))
+      plan.method.curriculum = .plateau
+      (plan.method.plateauWindow, plan.method.plateauImprovement) = (1, 1)
+      var driver = try JobEngineDriver(plan, folder, ["a"])
+      for _ in 1...2 { #expect(try driver.submit("a", distance: 0.1) == nil) }
+      #expect(
+        driver.engine.round.key == RoundKey(stage: 2, round: 1), "a loss that stands still ends a stage")
+      let job = try driver.store.openJob(plan, at: Date())
+      let last = try #require(try driver.store.lastCommitted(of: job))
+      #expect(last.round.number == 2 && last.round.decision == Decision.beginStage.rawValue)
+      let history = try driver.store.history(of: last.stage)
+      #expect(history == [1, 2].map { RoundMetrics(round: $0, loss: 1) })
+      #expect(plan.curriculum.isOpen && driver.engine.status(since: Date(), at: .zero, Date()).isOpen == true)
+      driver = try JobEngineDriver(plan, folder, ["a"])
+      #expect(driver.engine.round.key == RoundKey(stage: 2, round: 1))
+    }
+  }
+
   /// The first model, every weight moved: so that nothing equals a first model by chance.
   private func trained(_ snapshot: Snapshot) -> Snapshot {
     let old = snapshot.manifest.flatMap { snapshot.data($0.digest)?.floats ?? [] }
