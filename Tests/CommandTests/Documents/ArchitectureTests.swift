@@ -61,7 +61,7 @@ import Testing
 
   /// What the package is linked with, and what it depends on.
   @Test func everythingThatItStandsOnIsNamed() throws {
-    let stands = try #require(text.components(separatedBy: "## What it stands on\n").last).lowercased()
+    let stands = try #require(text.components(separatedBy: "## Dependencies\n").last).lowercased()
     let package = try Repository.text("Package.swift")
     let system = package.matches(of: /(?:pkgConfig: "(?:lib)?|linkedLibrary\(")([a-z]+)"/).map {
       String($0.1)

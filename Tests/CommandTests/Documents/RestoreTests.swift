@@ -12,7 +12,7 @@ import Testing
 
   /// From nothing until two devices train.
   private func begin(_ runner: DocumentRunner) async throws {
-    for part in document.parts where part.section == "A first run by hand" {
+    for part in document.parts where part.section == "First run" {
       if case .direction = part { return }
       try await runner.run(part)
     }
