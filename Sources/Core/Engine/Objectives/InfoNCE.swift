@@ -4,15 +4,12 @@
 /// B images, P = width of a projection. Cross-entropy of q̂·k̂ᵀ / τ with the diagonal as positives, the mean
 /// over the batch; the keys get no gradient.
 package struct InfoNCE: Sendable {
-  private let unitQueries, unitKeys, gradient, queryLengths, keyLengths, similarities: Slot
+  private let pairs: UnitPairs
+  private let similarities: Slot
 
   /// Adds the loss's work space for batches of `batch` images to a layout.
   package init(batch: Int, width: Int, in layout: inout Layout) {
-    unitQueries = layout.add("unit queries", batch, width)
-    unitKeys = layout.add("unit keys", batch, width)
-    gradient = layout.add("unit gradients", batch, width)
-    queryLengths = layout.add("query lengths", batch)
-    keyLengths = layout.add("key lengths", batch)
+    pairs = UnitPairs(batch: batch, width: width, in: &layout)
     similarities = layout.add("similarities", batch, batch)
   }
 
@@ -21,10 +18,7 @@ package struct InfoNCE: Sendable {
     _ q: Matrix, _ k: Matrix, adding dq: Matrix, temperature: Float, weight: Float = 1,
     _ work: borrowing Storage
   ) -> Float {
-    let (uq, uk, du, s) = (work[unitQueries], work[unitKeys], work[gradient], work[similarities])
-    precondition(q.rows == uq.rows && k.rows == uk.rows && q.columns == uq.columns)
-    UnitRows.forward(q, into: uq, lengths: work[queryLengths])
-    UnitRows.forward(k, into: uk, lengths: work[keyLengths])
+    let ((uq, uk, du), s) = (pairs.forward(q, k, work), work[similarities])
     Products.product(uq, uk.transposed, into: s, scale: 1 / temperature)
     var total: Double = 0
     for r in 0..<q.rows {
@@ -33,7 +27,41 @@ package struct InfoNCE: Sendable {
       s[r, r] -= 1
     }
     Products.product(s, uk, into: du, scale: 1 / (Float(q.rows) * temperature))
-    UnitRows.backward(du, output: uq, lengths: work[queryLengths], adding: dq, scale: weight)
+    pairs.backward(adding: dq, scale: weight, work)
     return Float(total / Double(q.rows))
+  }
+}
+
+/// Queries and keys scaled to length 1, as losses of cosines compare them, and the way back to the queries.
+///
+/// B images, P = width of a projection.
+struct UnitPairs: Sendable {
+  private let queries, keys, gradient, queryLengths, keyLengths: Slot
+
+  init(batch: Int, width: Int, in layout: inout Layout) {
+    queries = layout.add("unit queries", batch, width)
+    keys = layout.add("unit keys", batch, width)
+    gradient = layout.add("unit gradients", batch, width)
+    queryLengths = layout.add("query lengths", batch)
+    keyLengths = layout.add("key lengths", batch)
+  }
+
+  /// Returns both at length 1, and the place for the gradient of the queries at length 1.   q, k, all three [B, P]
+  func forward(_ q: Matrix, _ k: Matrix, _ work: borrowing Storage) -> (
+    queries: Matrix, keys: Matrix, gradient: Matrix
+  ) {
+    let (uq, uk) = (work[queries], work[keys])
+    precondition(
+      q.rows == uq.rows && k.rows == uk.rows && q.columns == uq.columns,
+      "\(q.rows) x \(q.columns) queries and \(k.rows) keys for \(uq.rows) x \(uq.columns)")
+    UnitRows.forward(q, into: uq, lengths: work[queryLengths])
+    UnitRows.forward(k, into: uk, lengths: work[keyLengths])
+    return (uq, uk, work[gradient])
+  }
+
+  /// Adds `scale` times the gradient of the queries to dq [B, P].
+  func backward(adding dq: Matrix, scale: Float, _ work: borrowing Storage) {
+    UnitRows.backward(
+      work[gradient], output: work[queries], lengths: work[queryLengths], adding: dq, scale: scale)
   }
 }

@@ -59,7 +59,7 @@ package final class Trainer {
   /// One optimiser step. Returns the loss before it.
   package func step(learningRate: Float, _ images: Minibatch) -> LossTerms {
     precondition(images.count == options.batch, "\(images.count) images for a batch of \(options.batch)")
-    for shard in shards + headGradients { shard.storage.clear() }
+    for gradients in shards + headGradients.dropFirst() { gradients.storage.clear() }
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
     var loss = memory.objective.run(batch, parameters, work, workers)
