@@ -11,10 +11,22 @@ package enum EncoderConfiguration: Sendable, Hashable {
     case resnet
   }
 
+  /// Another family keeps what both have; of a transformer that is a single patch and head.
   package var family: Family {
-    switch self {
-    case .vit: .vit
-    case .resnet: .resnet
+    get {
+      switch self {
+      case .vit: .vit
+      case .resnet: .resnet
+      }
+    }
+    set {
+      guard newValue != family else { return }
+      switch newValue {
+      case .vit:
+        self = .vit(
+          ViTConfiguration(images: input.images, patch: imageSide, width: width, depth: depth, heads: 1))
+      case .resnet: self = .resnet(ResNetConfiguration(images: input.images, width: width, depth: depth))
+      }
     }
   }
 
@@ -155,19 +167,8 @@ package struct ResNetConfiguration: Sendable, Hashable {
 
 // MARK: - Fields
 
-/// Fields that several families have, and those of one. To set a family's field makes it that family's.
+/// Fields that several families have, and those of one.
 extension EncoderConfiguration {
-  /// ``family``, which can be set.
-  package var familyName: Family {
-    get { family }
-    set {
-      switch newValue {
-      case .vit: self = .vit(vit)
-      case .resnet: self = .resnet(ResNetConfiguration(images: input.images, width: width, depth: depth))
-      }
-    }
-  }
-
   /// Pixels along each side of its images.
   package var imageSide: Int {
     get { input.images.side }
@@ -211,12 +212,10 @@ extension EncoderConfiguration {
     }
   }
 
-  /// The fields of a vision transformer.
+  /// The fields of a vision transformer; of another family there are none, and asking traps.
   package var vit: ViTConfiguration {
     get {
-      guard case .vit(let c) = self else {
-        return ViTConfiguration(images: input.images, patch: 1, width: width, depth: depth, heads: 1)
-      }
+      guard case .vit(let c) = self else { preconditionFailure("a \(family) has no patches") }
       return c
     }
     set { self = .vit(newValue) }

@@ -15,7 +15,7 @@ extension PlanField {
 
   private static let encoder: [PlanField] = [
     PlanField(
-      "encoder.family", \.encoder.familyName, .choice,
+      "encoder.family", \.encoder.family, .choice,
       "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
     PlanField(
       "encoder.image", \.encoder.imageSide, .integer(1...PlanLimits.image), unit: "pixels", or: .required,

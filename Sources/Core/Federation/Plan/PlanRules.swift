@@ -90,7 +90,9 @@ extension PlanRule {
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
       // Four matrices of attention and two of the MLP; what else a block has is little beside them.
-      let (width, ratio) = (plan.encoder.width, plan.encoder.vit.mlpRatio)
+      let width = plan.encoder.width
+      var ratio = 4
+      if case .vit(let c) = plan.encoder { ratio = c.mlpRatio }
       let parameters = plan.encoder.depth * (4 + 2 * ratio) * width * width
       return parameters <= PlanLimits.parameters
         ? nil : "gives blocks of \(parameters) parameters altogether; at most \(PlanLimits.parameters)"
