@@ -1,5 +1,4 @@
 import DataFiles
-import Datasets
 import Foundation
 import Support
 import Testing
