@@ -103,7 +103,7 @@ extension JobEngine {
       history: try store.history(of: stageRecord) + [
         RoundMetrics(round: round.key.round, loss: roundRecord.loss ?? .nan)
       ])
-    roundRecord.decision = decision.rawValue
+    roundRecord.decision = decision
     // Between two stages the layers that train are others: nothing can be folded there.
     let late = decision == .continueStage ? round.stragglers : nil
     previous = late == nil ? nil : snapshot

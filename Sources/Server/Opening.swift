@@ -29,8 +29,7 @@ struct Opening {
     // An older version left it to the number of rounds.
     let history = try store.history(of: last.stage)
     let decision =
-      last.round.decision.flatMap { Decision(rawValue: $0) }
-      ?? plan.curriculum.next(after: done, history: history)
+      last.round.decision ?? plan.curriculum.next(after: done, history: history)
     guard let next = plan.round(after: done, decision) else {
       (snapshot, key, isFinished) = (committed, done, true)
       return

@@ -42,7 +42,7 @@ extension Overview {
   /// The plan of a recorded job. Throws ``StoreError`` where this version cannot read it.
   package static func plan(of recorded: RecordedJob) throws(StoreError) -> Plan {
     do {
-      return try Plan(yaml: recorded.job.plan, file: "")
+      return try recorded.job.readPlan(named: "")
     } catch {
       throw StoreError(StoreError.firstLine("the plan in the database cannot be read: \(error)"))
     }

@@ -64,7 +64,7 @@ import Testing
         driver.engine.round.key == RoundKey(stage: 2, round: 1), "a loss that stands still ends a stage")
       let job = try driver.store.openJob(plan, at: Date())
       let last = try #require(try driver.store.lastCommitted(of: job))
-      #expect(last.round.number == 2 && last.round.decision == Decision.beginStage.rawValue)
+      #expect(last.round.number == 2 && last.round.decision == .beginStage)
       let history = try driver.store.history(of: last.stage)
       #expect(history == [1, 2].map { RoundMetrics(round: $0, loss: 1) })
       #expect(plan.curriculum.isOpen && driver.engine.status(since: Date(), at: .zero, Date()).isOpen == true)

@@ -50,6 +50,37 @@ import Testing
     }
   }
 
+  /// What was stored before fields were renamed (CHANGELOG.md) is read as it was meant.
+  @Test(arguments: [false, true]) func aPlanWithEarlierNamesIsTheSamePlan(isResNet: Bool) async throws {
+    var plan = plan
+    if isResNet {
+      plan.encoder = .resnet(ResNetConfiguration(images: ImageInput(side: 16), width: 4))
+      plan.method.initialisation = .random
+    }
+    (plan.round.minimumClients, plan.round.overSelection, plan.round.maxSamples) = (7, 2, 99)
+    (plan.round.stragglers, plan.round.timeout) = (.fold, .hours(48))
+    try await withStore { store, path in
+      _ = try store.openJob(plan, at: now)
+      for rule in [Plan.StragglerRule.fold, .reject] {
+        plan.round.stragglers = rule
+        var text = plan.yaml()
+        for (new, old) in [
+          ("minimumClients", "roster"), ("overSelection", "spare"), ("maxSamples", "mostSamples"),
+          ("timeout", "patience"), ("stragglers: reject", "late: refuse"), ("stragglers", "late"),
+        ] { text = text.replacing("  \(new)", with: "  \(old)") }
+        if isResNet {
+          text = text.replacing("encoder:\n", with: "encoder:\n  patch: 1\n  heads: 1\n  mlpRatio: 4\n")
+        }
+        #expect(throws: PlanError.self) { try Plan(yaml: text, file: "") }
+        try DatabaseQueue(path: path).write { [text] db in
+          try db.execute(sql: "UPDATE jobs SET plan = ?", arguments: [text])
+        }
+        // A server goes on with such a database.
+        #expect(try store.openJob(plan, at: now).readPlan() == plan)
+      }
+    }
+  }
+
   @Test func theFileSurvivesAPowerCut() async throws {
     try await withStore { _, path in
       let mode = try DatabaseQueue(path: path).read { try String.fetchOne($0, sql: "PRAGMA journal_mode") }

@@ -29,7 +29,7 @@ package struct CommittedModel: Sendable {
   private init(_ job: JobRecord, _ stage: StageRecord, _ round: RoundRecord, in db: Database) throws {
     key = RoundKey(stage: stage.number, round: round.number, attempt: round.attempt)
     do {
-      plan = try Plan(yaml: job.plan, file: "its plan")
+      plan = try job.readPlan()
     } catch {
       throw StoreError(StoreError.firstLine(error.description))
     }

@@ -1,4 +1,5 @@
 import Engine
+import Federation
 import Foundation
 import GRDB
 
@@ -14,6 +15,30 @@ package struct JobRecord: StoredRecord, Sendable {
   package var initial: String?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+
+  /// The plan that it was begun with. Throws ``PlanError``, which calls it `name`, where this version cannot read it.
+  package func readPlan(named name: String = "its plan") throws(PlanError) -> Plan {
+    try Plan(yaml: Self.withPresentNames(plan), file: name)
+  }
+
+  /// A stored plan, a field a line, in which the fields have the names of this version (CHANGELOG.md), and a ResNet none
+  /// of a transformer.
+  private static func withPresentNames(_ yaml: String) -> String {
+    let names = [
+      "roster": "minimumClients", "spare": "overSelection", "mostSamples": "maxSamples",
+      "patience": "timeout",
+      "late": "stragglers",
+    ]
+    let isResNet = yaml.contains("\n  family: resnet\n")
+    let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false).compactMap { line -> String? in
+      guard let field = line.wholeMatch(of: /\ \ (\w+): (.*)/) else { return String(line) }
+      let key = String(field.1)
+      if isResNet && ["patch", "heads", "mlpRatio"].contains(key) { return nil }
+      guard let name = names[key] else { return String(line) }
+      return "  \(name): \(key == "late" && field.2 == "refuse" ? "reject" : field.2)"
+    }
+    return lines.joined(separator: "\n")
+  }
 }
 
 /// A stage of a job.
@@ -61,7 +86,7 @@ package struct RoundRecord: StoredRecord, Sendable {
   /// Seconds before that, in which it waited for clients; nil while it waits.
   package var waited: Double?
   /// What followed it, once it is committed (``Decision``); nil of a round that an older version committed.
-  package var decision: String?
+  package var decision: Decision?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }

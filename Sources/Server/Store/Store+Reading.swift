@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import GRDB
 
@@ -7,6 +8,27 @@ extension Store {
   /// where there is no such file.
   package static func status(of path: String) throws(StoreError) -> ServerStatus? {
     try History(path).status()
+  }
+
+  /// The committed rounds of the job in order, each with its stage.
+  package func committedRounds() throws(StoreError) -> [(stage: StageRecord, round: RoundRecord)] {
+    try read { try Self.committedRounds(in: $0) }
+  }
+
+  /// The committed rounds of a stage, in order.
+  package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
+    try read { db in
+      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+        .order(Column("number")).fetchAll(db).map { RoundMetrics(round: $0.number, loss: $0.loss ?? .nan) }
+    }
+  }
+
+  static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
+    let stages = try StageRecord.order(Column("number")).fetchAll(db)
+    return try stages.flatMap { stage in
+      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+        .order(Column("number")).fetchAll(db).map { (stage, $0) }
+    }
   }
 
   /// How many updates were rejected so far, by reason.

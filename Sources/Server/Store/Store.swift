@@ -113,7 +113,7 @@ package final class Store: Sendable {
     return try write { db in
       if let job = try JobRecord.fetchOne(db) {
         // An older version of this software may have known fewer fields.
-        let known = job.plan == text ? plan : try? Plan(yaml: job.plan, file: "")
+        let known = job.plan == text ? plan : try? job.readPlan()
         guard known == plan else {
           let differences = known.map { plan.differences(from: $0).prefix(3) } ?? []
           let list = differences.isEmpty ? "" : ": " + differences.joined(separator: "; ")
@@ -333,27 +333,6 @@ package final class Store: Sendable {
       let rounds = RoundRecord.filter(Column("stageId") == stage.id && Column("number") == number)
       // The next one is this and one more.
       return min(try Int.fetchOne(db, rounds.select(max(Column("attempt")))) ?? 0, Int.max - 1)
-    }
-  }
-
-  /// The committed rounds of the job in order, each with its stage.
-  package func committedRounds() throws(StoreError) -> [(stage: StageRecord, round: RoundRecord)] {
-    try read { try Self.committedRounds(in: $0) }
-  }
-
-  /// The committed rounds of a stage, in order.
-  package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
-    try read { db in
-      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-        .order(Column("number")).fetchAll(db).map { RoundMetrics(round: $0.number, loss: $0.loss ?? .nan) }
-    }
-  }
-
-  static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
-    let stages = try StageRecord.order(Column("number")).fetchAll(db)
-    return try stages.flatMap { stage in
-      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-        .order(Column("number")).fetchAll(db).map { (stage, $0) }
     }
   }
 }
