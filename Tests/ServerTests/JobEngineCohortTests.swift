@@ -121,6 +121,23 @@ import Wire
     }
   }
 
+  /// A client may say that it declines for longer, but is asked again after a day.
+  @Test func aDeclineHoldsForADayAtMost() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(cohort: 2, quorum: 2)
+      plan.round.timeout = .hours(300)
+      var driver = try JobEngineDriver(plan, folder, ["a", "b"])
+      let decline = Decline(key: driver.engine.round.key, reason: "away", seconds: 10 * 86_400)
+      driver.assignments["b"] = nil
+      try driver.follow(driver.engine.take(decline, from: "b", at: .zero))
+      #expect(try driver.submit("a", distance: 0.1) == nil)
+      try driver.wait(.seconds(86_399))
+      #expect(driver.assignments["b"] == nil)
+      try driver.wait(.seconds(1))
+      #expect(driver.assignments["b"] != nil)
+    }
+  }
+
   /// However much a client offers in vain, the rejection by which it loses its place is known after a restart.
   @Test func aRejectionThatDecidesIsRecordedAfterAnyNumberInVain() async throws {
     try await withTemporaryFolder { folder in

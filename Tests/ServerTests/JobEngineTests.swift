@@ -20,6 +20,34 @@ import Wire
     }
   }
 
+  /// Where no certificate proves a name, a peer may have any number of them: nothing that is kept by name grows with
+  /// those that have left.
+  @Test func namesThatLeftAreForgotten() async throws {
+    try await withTemporaryFolder { folder in
+      var driver = try JobEngineDriver(Plan.tiny(cohort: 2, quorum: 2), folder, ["here"])
+      let digest = Digest(of: Data())
+      let vain = UpdateOffer(
+        key: RoundKey(stage: 1, round: 99), base: digest, digest: digest, bytes: 4, samples: 1, steps: 1,
+        loss: 1, seconds: 1)
+      let names = 4500
+      for number in 0..<names {
+        let name = "n\(number)"
+        let hello = Hello(name: name, software: "test", codecs: [.int8], layers: [digest])
+        try driver.follow(driver.engine.join(hello, at: .zero))
+        _ = try driver.judge(vain, Data(), from: name)
+        let decline = Decline(key: driver.engine.round.key, reason: "busy", seconds: 100_000)
+        try driver.follow(driver.engine.take(decline, from: name, at: .zero))
+        try driver.follow(driver.engine.leave(name, at: .zero))
+      }
+      var sizes: [String: Int] = [:]
+      for child in Mirror(reflecting: driver.engine).children {
+        guard Mirror(reflecting: child.value).displayStyle == .dictionary else { continue }
+        sizes[child.label ?? ""] = Mirror(reflecting: child.value).children.count
+      }
+      #expect(sizes.count >= 5 && sizes.values.allSatisfy { $0 <= 4200 }, "\(sizes)")
+    }
+  }
+
   @Test func withoutALimitAnyDistanceGoes() async throws {
     try await withTemporaryFolder { folder in
       var driver = try JobEngineDriver(Plan.tiny(cohort: 1), folder, ["a"])

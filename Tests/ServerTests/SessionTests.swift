@@ -194,4 +194,44 @@ import Wire
       await client.connection.close()
     }
   }
+
+  /// docs/protocol.md: from a layer's end there is one piece of nothing, and what the model has not is not answered.
+  @Test func aFetchFromTheEndIsAnsweredAndOneOfNothingIsNot() async throws {
+    try await withServer(Plan.tiny(cohort: 1)) { server, _ in
+      let client = try await ScriptedClient.welcome("a", at: server.endpoint)
+      let part = try await client.requireAssignment().parts[0]
+      for fetch in [
+        Fetch(digest: Digest(of: Data("unknown".utf8))), Fetch(digest: part.digest, offset: part.bytes),
+        Fetch(digest: part.digest, offset: part.bytes - 4),
+      ] { try await client.connection.send(.fetch(fetch)) }
+      for left in [0, 4] {
+        guard case .layer(let head, let bytes) = try await client.hear() else { throw Unexpected("no layer") }
+        #expect(head.digest == part.digest && head.total == part.bytes)
+        #expect(head.offset == part.bytes - left && bytes.count == left)
+      }
+      await client.connection.close()
+    }
+  }
+
+  /// docs/protocol.md: a client asks for no more than it reads.
+  @Test func fetchesWhoseAnswersAreNotReadEndTheConnection() async throws {
+    var plan = Plan.tiny(cohort: 1)
+    (plan.encoder.width, plan.encoder.vit.mlpRatio, plan.encoder.vit.heads) = (128, 4, 4)
+    try await withServer(plan) { server, _ in
+      let client = try await ScriptedClient.welcome("a", at: server.endpoint)
+      let block = try #require(try await client.requireAssignment().parts.first { $0.name == "blocks.0" })
+      let sending = Task {
+        for _ in 0..<2 * Session.mostWaitingLayers {
+          try await client.connection.send(.fetch(Fetch(digest: block.digest)))
+        }
+      }
+      // It reads again once the server has had enough of it.
+      let reason = try await server.events.first {
+        if case .left("a", let reason) = $0 { reason } else { nil }
+      }
+      #expect(reason.contains("fetches"), "\(reason)")
+      await client.connection.close()
+      _ = await sending.result
+    }
+  }
 }
