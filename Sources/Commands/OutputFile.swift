@@ -1,6 +1,8 @@
 import Datasets
+import Engine
 import Federation
 import Foundation
+import Support
 
 /// A file that a command writes: whoever reads it finds the old one or the whole new one, and only a regular file is
 /// ever replaced.
@@ -73,4 +75,26 @@ package struct OutputFile: Sendable {
     defer { try? file.close() }
     return (try? file.read(upToCount: 15)) == Data("SQLite format 3".utf8)
   }
+}
+
+/// A value as `--json` prints it.
+package func json(_ value: some Encodable) throws -> String {
+  escapedJSON(String(decoding: try JSON.shown(value), as: UTF8.self))
+}
+
+/// JSON as a terminal may get it: what an encoder leaves as it is although a terminal could obey it is escaped.
+package func escapedJSON(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    if scalar == "\n" || ForeignText.isPlain(scalar) {
+      result.append(scalar)
+    } else {
+      for unit in UTF16.encode(scalar)! {
+        let digits = String(unit, radix: 16)
+        result.append(
+          contentsOf: "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".unicodeScalars)
+      }
+    }
+  }
+  return String(result)
 }

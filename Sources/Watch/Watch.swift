@@ -1,6 +1,8 @@
+import Engine
 import Federation
 import Foundation
 import Server
+import Support
 import Wire
 
 /// The eyes of those who look at a server while it runs: a page, an API, metrics, health. They change nothing, and
@@ -63,5 +65,25 @@ package struct Watch: Sendable {
   private func sayFarewell(within patience: Duration) async {
     await snapshot.lookAnew()
     await shutdown.leaves(by: shutdown.end(within: patience))
+  }
+}
+
+/// What this process has used, for the metrics that Prometheus has for every process.
+package struct ProcessUse: Sendable {
+  /// Bytes that are resident.
+  package var residentBytes: Int
+  /// Processor time, in seconds, of all threads.
+  package var seconds: Double
+  /// When it began; nil where the kernel does not tell.
+  package var startedAt: Date?
+
+  package init(residentBytes: Int, seconds: Double, startedAt: Date? = nil) {
+    (self.residentBytes, self.seconds, self.startedAt) = (residentBytes, seconds, startedAt)
+  }
+
+  /// As the kernel says now.
+  package static var now: ProcessUse {
+    ProcessUse(
+      residentBytes: ProcessMemory.resident, seconds: ProcessTime.used.seconds, startedAt: ProcessTime.start)
   }
 }

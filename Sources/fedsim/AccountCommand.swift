@@ -1,5 +1,7 @@
 import ArgumentParser
 import Commands
+import Engine
+import Federation
 import Foundation
 import Simulation
 
@@ -35,6 +37,92 @@ struct AccountCommand: AsyncParsableCommand {
       let account = Account(try readPlan(plan), images: images)
       guard json else { return try StandardOutput.write(account.table, terminator: "") }
       try StandardOutput.write(Commands.json(account))
+    }
+  }
+}
+
+struct TrafficCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "traffic",
+    abstract: "Computes what a plan sends to and from a client under each codec, without training.",
+    discussion: """
+      Beside it stands plain end-to-end training over the same rounds, with the same chance that a round is missed \
+      (docs/traffic.md). What zlib saves is left out, and the messages around the weights, a few KB a round. For \
+      example:
+
+        fedsim traffic plan.yaml
+      """)
+
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
+  var plan: String
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let account = TrafficAccount(try readPlan(plan))
+      if json { return try StandardOutput.write(Commands.json(account)) }
+      try StandardOutput.write(
+        "missed  strategy     updates   layers        up, MB  down, MB  of end-to-end   times less")
+      for line in account.lines {
+        let words = [
+          (String(format: "%.0f %%", 100 * line.dropout), 8), (line.strategy.rawValue, 13),
+          (line.codec.rawValue, 10), (line.layers.rawValue, 10),
+        ]
+        try StandardOutput.write(
+          words.map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined()
+            + String(
+              format: "%10.1f%10.1f%15.4f%13.2f", Double(line.bytesUp) / 1e6, Double(line.bytesDown) / 1e6,
+              line.share, 1 / line.share))
+      }
+    }
+  }
+}
+
+struct MemoryCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "memory",
+    abstract: "Measures what a client has resident when it trains a stage of a plan, and prints it as JSON.",
+    usage: "fedsim memory [<options>] <plan> --stage <stage>",
+    discussion: """
+      One optimiser step on noise, as a client's process would do it; peakMemoryBytes is what the kernel says was \
+      resident at most. For example:
+
+        fedsim memory plan.yaml --stage 1
+      """)
+
+  @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
+  var plan: String
+
+  @Option(help: "The stage, counted from 1.")
+  var stage: Int
+
+  @Option(help: "Images of the client, where they are less than a batch. (default: a batch)")
+  var images: Int?
+
+  @Option(help: "Threads of the training, 1 to 256.")
+  var threads: Int = 1
+
+  func validate() throws {
+    guard images.map({ $0 >= 2 }) ?? true else { throw ValidationError("--images is 2 or more") }
+    guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let plan = try readPlan(plan)
+      guard (1...plan.stages).contains(stage) else {
+        throw CommandFailure(.plan, "--stage is \(stage); the plan has stages 1 to \(plan.stages)")
+      }
+      let measurement = StageMemory(
+        plan, stage: stage, images: images ?? plan.local.batch, threads: threads)
+      do {
+        let result = try await TrainingThread.run("training") { try measurement.measure() }
+        try StandardOutput.write(json(result))
+      } catch let error as MemoryPlan.TooSmall {
+        throw CommandFailure(.memory, "stage \(stage): \(error)")
+      }
     }
   }
 }

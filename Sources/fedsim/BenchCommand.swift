@@ -120,3 +120,189 @@ struct BenchStepCommand: AsyncParsableCommand {
 
 extension Strategy: ExpressibleByArgument {}
 extension SelfSupervision: ExpressibleByArgument {}
+
+struct BenchRoundCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "round",
+    abstract: "Times rounds of clients that do not train, at a real server with a real store.",
+    usage: "fedsim bench round [<options>]",
+    discussion: """
+      Every client gets the whole model in every round and gives it back. The server is a process of its own, whose \
+      memory is measured. For example:
+
+        fedsim bench round --clients 100 --rounds 3
+      """)
+
+  @Option(help: "Clients, 1 to 10000, all of which take part in every round.")
+  var clients: Int = 10
+
+  @Option(help: "Bytes of the model, about, 20000 to 1000000000.")
+  var bytes: Int = 4_800_000
+
+  @Option(help: "Rounds, 1 to 10000.")
+  var rounds: Int = 5
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
+    guard (20_000...1_000_000_000).contains(bytes) else {
+      throw ValidationError("--bytes is 20000 to 1000000000")
+    }
+    guard (1...10_000).contains(rounds) else { throw ValidationError("--rounds is 1 to 10000") }
+  }
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      Descriptors.raiseLimit()
+      let benchmark = RoundBenchmark(clients: clients, bytes: bytes, rounds: rounds)
+      let result = try await resultUnlessStopped("fedsim") {
+        try await benchmark.run { ["bench", "round-server", $0.path, $1.path] }
+      }
+      if json { return try StandardOutput.write(Commands.json(result)) }
+      try StandardOutput.write(
+        String(
+          format:
+            "%d clients, %.2f MB each way: %.3f s a round, %.1f MB a round, server at most %.1f MB resident",
+          result.clients, Double(result.modelBytes) / 1e6, result.secondsPerRound,
+          Double(result.bytesPerRound) / 1e6, Double(result.serverPeakMemoryBytes) / 1e6))
+    }
+  }
+}
+
+/// The server of `bench round`; it is started by that and by nobody else.
+struct BenchRoundServerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "round-server", shouldDisplay: false)
+
+  @Argument var plan: String
+  @Argument var folder: String
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      Descriptors.raiseLimit()
+      let peak = try await RoundBenchmark.serve(
+        try readPlan(plan), in: URL(fileURLWithPath: folder, isDirectory: true)
+      ) { StandardError.shared.write("\($0)\n") }
+      try StandardOutput.write("\(peak)")
+    }
+  }
+}
+
+struct BenchCodecCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "codec",
+    abstract: "Times the coding of a plan's updates, as bytes of float32 a second of one core.",
+    discussion: """
+      "numbers" makes the numbers of the difference, "coded" compresses them as well; then the same on the way back. \
+      For example:
+
+        fedsim bench codec plan.yaml
+      """)
+
+  @Argument(help: "The plan, of whose first stage an update is coded.", completion: .plan)
+  var plan: String
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let plan = try readPlan(plan)
+      let rows = try await resultUnlessStopped("fedsim") {
+        try await TrainingThread.abandonable("benchmark") { try CodecBenchmark(plan).run() }
+      }
+      if json { return try StandardOutput.write(Commands.json(rows)) }
+      try StandardOutput.write("codec      of float32   numbers     coded   decoded  of which numbers, MB/s")
+      for row in rows {
+        try StandardOutput.write(
+          row.codec.padding(toLength: 10, withPad: " ", startingAt: 0)
+            + String(
+              format: "%9.1f %% %9.0f %9.0f %9.0f %9.0f", 100 * Double(row.codedBytes) / Double(row.bytes),
+              row.numbersBytesPerSecond / 1e6, row.encodeBytesPerSecond / 1e6, row.decodeBytesPerSecond / 1e6,
+              row.decodeNumbersBytesPerSecond / 1e6))
+      }
+    }
+  }
+}
+
+struct BenchSuiteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "suite",
+    abstract: "Times a set of steps of ViT-Tiny, each in a process of its own, and prints one table.",
+    discussion: """
+      Memory is what each process had resident at most. The rate counts the products that are computed; the fraction \
+      is of OpenBLAS's product of 2048 x 2048 x 2048 in the same process. It takes some minutes. For example:
+
+        fedsim bench suite
+      """)
+
+  /// What is timed, and the options of `bench step` for it.
+  private static let cases: [(name: String, options: [String])] = [
+    ("frozen prefix, 128", ["--prefix-only"]),
+    ("layer-wise 12, 128, full last block", ["--full-last-block"]),
+    ("layer-wise 12, 128", []),
+    ("layer-wise 12, 128, one thread", ["--threads", "1"]),
+    ("layer-wise 12, 256", ["--batch", "256"]),
+    ("layer-wise 12, 256, in 80 MB", ["--batch", "256", "--memory", "80MB"]),
+    ("layer-wise 1, 128", ["--stage", "1"]),
+    ("progressive 6, 128", ["--strategy", "progressive", "--stage", "6"]),
+    ("end-to-end, 128", ["--strategy", "end-to-end"]),
+    ("end-to-end, 256", ["--strategy", "end-to-end", "--batch", "256", "--steps", "3"]),
+  ]
+
+  @Flag(help: "Print JSON: what 'bench step' measured, by case.")
+  var json = false
+
+  func run() async throws {
+    try await reporting("fedsim") {
+      let results = try await resultUnlessStopped("fedsim") { [json] in try await Self.run(isShown: !json) }
+      if json { return try StandardOutput.write(Commands.json(results)) }
+      try Self.compare(results, batch: 128)
+      try Self.compare(results, batch: 256)
+    }
+  }
+
+  /// Times all cases, one after the other; `isShown`: each is a line of the table as it comes.
+  private static func run(isShown: Bool) async throws -> [String: StepBenchmark.Result] {
+    if isShown {
+      try StandardOutput.write(
+        "case                                     min s  median s  GFLOP/s   sgemm  fraction  memory MB")
+    }
+    var results: [String: StepBenchmark.Result] = [:]
+    for (name, options) in cases {
+      let result = try await measure(options)
+      results[name] = result
+      if isShown { try StandardOutput.write(line(name, result)) }
+    }
+    return results
+  }
+
+  private static func line(_ name: String, _ result: StepBenchmark.Result) -> String {
+    name.padding(toLength: 38, withPad: " ", startingAt: 0)
+      + String(
+        format: "%8.3f  %8.3f  %7.1f  %6.1f  %8.2f  %9.0f", result.stepSeconds.min, result.stepSeconds.median,
+        result.gflops, result.sgemmGflops, result.fraction, Double(result.peakMemoryBytes) / 1e6)
+  }
+
+  private static func compare(_ results: [String: StepBenchmark.Result], batch: Int) throws {
+    guard let layerWise = results["layer-wise 12, \(batch)"], let endToEnd = results["end-to-end, \(batch)"]
+    else { return }
+    try StandardOutput.write(
+      String(
+        format: "batch %d, end-to-end over layer-wise: %.1f times the memory, %.1f times the time", batch,
+        Double(endToEnd.peakMemoryBytes) / Double(layerWise.peakMemoryBytes),
+        endToEnd.stepSeconds.median / layerWise.stepSeconds.median))
+  }
+
+  /// Runs `bench step` with the options in a process of its own, so that its memory is its own.
+  private static func measure(_ options: [String]) async throws -> StepBenchmark.Result {
+    let process = OwnProcess(URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
+    let outcome = try await process.run(["bench", "step", "--json"] + options, keepingOutput: true)
+    guard outcome.code == 0 else {
+      throw CommandFailure(
+        .failed, "bench step \(options.joined(separator: " ")) ended with \(outcome.code)")
+    }
+    return try JSON.read(from: outcome.output)
+  }
+}

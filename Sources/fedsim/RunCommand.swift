@@ -6,6 +6,7 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import Synchronization
 import Wire
 
 struct RunCommand: AsyncParsableCommand {
@@ -159,5 +160,147 @@ struct RunCommand: AsyncParsableCommand {
     case is CommandFailure: error
     default: CommandFailure(.store, error.systemWords)
     }
+  }
+}
+
+/// The folder of a run, with the files that a run leaves in it.
+final class RunFolder: Sendable {
+  private static let names =
+    ["", "-wal", "-shm", "-spool"].map { "strata.sqlite" + $0 } + [
+      "summary.json", "report.txt", "encoder.safetensors", "clients",
+    ]
+
+  let url: URL
+  /// As it was typed.
+  private let path: String
+  private let overwrites: Bool
+  /// Whether this run has it, and has made it.
+  private let state = Mutex((isTaken: false, isNew: false))
+
+  /// Throws ``CommandFailure`` where an earlier run's files are there: they are never mixed with this one's, nor lost
+  /// unasked.
+  init(_ path: String, overwrites: Bool) throws(CommandFailure) {
+    (self.path, self.overwrites) = (path, overwrites)
+    url = URL(fileURLWithPath: path, isDirectory: true)
+    guard overwrites || files.allSatisfy({ !FileManager.default.fileExists(atPath: $0) }) else {
+      throw CommandFailure(.store, "\(path) holds an earlier run; name another --out, or add --overwrite")
+    }
+  }
+
+  private var files: [String] { Self.names.map { url.appendingPathComponent($0).path } }
+
+  /// Makes it, without an earlier run's files. Throws ``CommandFailure``.
+  func take() throws(CommandFailure) {
+    let isNew = !FileManager.default.fileExists(atPath: url.path)
+    if overwrites {
+      for file in files where FileManager.default.fileExists(atPath: file) {
+        do { try FileManager.default.removeItem(atPath: file) } catch {
+          throw CommandFailure(.store, "\(file): \(error.systemWords)")
+        }
+      }
+    }
+    do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
+      throw CommandFailure(.store, "\(path): \(error.systemWords)")
+    }
+    state.withLock { $0 = (true, isNew) }
+  }
+
+  /// Takes away what this run has left in it, and the folder where this run has made it.
+  func giveUp() {
+    let (isTaken, isNew) = state.withLock { $0 }
+    guard isTaken else { return }
+    for file in files { try? FileManager.default.removeItem(atPath: file) }
+    // Only where nothing else is in it.
+    if isNew { rmdir(url.path) }
+  }
+}
+
+/// What a run shows while it works: a line for each committed round and, on a terminal, bars for the whole
+/// and for the trainings under way.
+final class RunProgress: Sendable {
+  private struct State {
+    var committed = 0
+    var admitted = 0
+    var trainings: [String: (step: Int, steps: Int)] = [:]
+    var now = "waiting for the clients"
+  }
+
+  private let plan: Plan
+  let terminal = Terminal()
+  private let start = ContinuousClock.now
+  private let state = Mutex(State())
+
+  init(_ plan: Plan) { self.plan = plan }
+
+  func note(_ event: Experiment.Event) {
+    switch event {
+    case .server(let event): note(event)
+    case .client(let name, let event): note(name, event)
+    case .evaluating: set { $0.now = "evaluating the encoder" }
+    case .broken(let line): terminal.line(line)
+    case .fineTuning(let step, let steps): set { $0.now = "fine-tuning, step \(step) of \(steps)" }
+    }
+    draw()
+  }
+
+  func end() { terminal.clear() }
+
+  private func note(_ event: ServerEvent) {
+    switch event {
+    case .assigned(let key, _): set { $0.now = "\(key)" }
+    case .admitted: set { $0.admitted += 1 }
+    case .calibrating(let key, let step, let steps):
+      set { $0.now = "step \(step) of \(steps), calibration of \(key)" }
+    case .declined: set { $0.admitted += 1 }
+    case .rejected(let key, let client, let rejection):
+      terminal.line("\(key): the update of \(client) is rejected, \(rejection.explanation)")
+    case .abandoned(let key, let reason):
+      set { $0.admitted = 0 }
+      terminal.line("\(key) is abandoned: \(reason)")
+    case .committed(let round): commit(round)
+    default: break
+    }
+  }
+
+  private func commit(_ round: RoundSummary) {
+    set {
+      $0.committed += 1
+      $0.admitted = 0
+    }
+    terminal.line(round.line(of: plan))
+  }
+
+  private func note(_ name: String, _ event: ClientEvent) {
+    switch event {
+    case .training(_, let step, let steps, _): set { $0.trainings[name] = (step, steps) }
+    case .trained, .dropped, .disconnected: set { $0.trainings[name] = nil }
+    default: break
+    }
+  }
+
+  private func set(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
+
+  private func draw() {
+    terminal.draw { columns in
+      let state = state.withLock { $0 }
+      let open = state.trainings.values.reduce(0.0) { $0 + Double($1.step) / Double(max($1.steps, 1)) }
+      let round = min((Double(state.admitted) + open) / Double(plan.round.cohort), 1)
+      let whole = ProgressLine(
+        done: Double(state.committed) + round, total: Double(plan.mostRounds), unit: "rounds",
+        elapsed: (ContinuousClock.now - start).seconds, text: state.now)
+      var lines = [whole.bar(columns: columns)]
+      for (name, progress) in state.trainings.sorted(by: { $0.key.precedesNaturally($1.key) }).prefix(8) {
+        lines.append(Self.line(name, progress.step, of: progress.steps, columns: columns))
+      }
+      return lines
+    }
+  }
+
+  /// A training under way. Where there is little room its bar is short, or left out, and not the count of its steps.
+  private static func line(_ name: String, _ step: Int, of steps: Int, columns: Int) -> String {
+    let count = "step \(step) of \(steps)"
+    let room = columns - 1 - "  \(name)  \(count)".count
+    let bar = room < 4 ? "" : Terminal.bar(Double(step) / Double(max(steps, 1)), width: min(room, 16)) + " "
+    return "  \(name) \(bar)\(count)"
   }
 }

@@ -1,4 +1,5 @@
 import CSSL
+import Foundation
 
 /// A private key on the curve P-256: 128 bits of security, and the smallest handshake that every TLS library
 /// understands.
@@ -30,4 +31,75 @@ package final class PrivateKey: @unchecked Sendable {
 
   /// PKCS #8, not encrypted.
   package var pem: String { PEM.text { PEM_write_bio_PrivateKey($0, pointer, nil, nil, 0, nil, nil) } }
+}
+
+/// Texts in PEM, in and out of OpenSSL.
+enum PEM {
+  /// What `write` writes.
+  static func text(_ write: (OpaquePointer) -> Int32) -> String {
+    guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("no memory for a text") }
+    defer { BIO_free(bio) }
+    precondition(write(bio) == 1, "a key or certificate in memory can always be written")
+    var bytes = [UInt8](repeating: 0, count: BIO_ctrl_pending(bio))
+    let count = BIO_read(bio, &bytes, Int32(bytes.count))
+    return String(decoding: bytes.prefix(Int(max(count, 0))), as: UTF8.self)
+  }
+
+  /// What `read` makes of a text; nil where it is no such PEM.
+  static func read(_ text: String, _ read: (OpaquePointer) -> OpaquePointer?) -> OpaquePointer? {
+    let bytes = Array(text.utf8)
+    guard let bio = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { return nil }
+    defer { BIO_free(bio) }
+    // The bytes must outlive the reading, which ends here.
+    return withExtendedLifetime(bytes) { read(bio) }
+  }
+}
+
+/// What a file in PEM may hold.
+protocol PEMContent {
+  /// Whether nobody but its owner may read it.
+  static var isSecret: Bool { get }
+
+  init(pem: String) throws(CertificateError)
+}
+
+extension Certificate: PEMContent {
+  static var isSecret: Bool { false }
+}
+
+extension PrivateKey: PEMContent {
+  static var isSecret: Bool { true }
+}
+
+/// A request for a certificate: a name and a public key, signed with the private key, which stays where it is.
+package final class SigningRequest: @unchecked Sendable {
+  // Never changed after it is made.
+  let pointer: OpaquePointer
+
+  /// Throws ``CertificateError``.
+  package init(name: String, key: PrivateKey) throws(CertificateError) {
+    guard let request = X509_REQ_new() else { throw .openSSL("no request can be made") }
+    pointer = request
+    guard X509_REQ_set_version(request, 0) == 1,
+      X509_NAME_add_entry_by_NID(
+        X509_REQ_get_subject_name(request), NID_commonName, MBSTRING_UTF8, name, -1, -1, 0) == 1,
+      X509_REQ_set_pubkey(request, key.pointer) == 1, X509_REQ_sign(request, key.pointer, EVP_sha256()) > 0
+    else { throw .openSSL("no request can be made for \(name)") }
+  }
+
+  /// Reads a PEM, and checks that whoever wrote it has the private key. Throws ``CertificateError``.
+  package init(pem: String) throws(CertificateError) {
+    guard let request = PEM.read(pem, { PEM_read_bio_X509_REQ($0, nil, nil, nil) }) else {
+      throw .openSSL("not a request for a certificate in PEM")
+    }
+    pointer = request
+    guard let key = X509_REQ_get0_pubkey(request), X509_REQ_verify(request, key) == 1 else {
+      throw .openSSL("a request that its key has not signed")
+    }
+    guard EVP_PKEY_get_security_bits(key) >= 112 else { throw CertificateError("a request with a weak key") }
+  }
+
+  deinit { X509_REQ_free(pointer) }
+
+  package var pem: String { PEM.text { PEM_write_bio_X509_REQ($0, pointer) } }
 }

@@ -1,3 +1,4 @@
+import FlyingSocks
 import Foundation
 
 /// Where a server listens: `HOST:PORT`, `[IPV6]:PORT`; port 0 lets the system choose one.
@@ -34,5 +35,89 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
       let isMapped = bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
       return isMapped ? bytes[12] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
     }
+  }
+}
+
+/// One of the addresses that a host has.
+struct HostAddress: Sendable {
+  /// With the address in place of the host's name.
+  let endpoint: Endpoint
+  let socketAddress: any SocketAddress
+
+  /// Whether it is one of IPv6.
+  var isIPv6: Bool { socketAddress is sockaddr_in6 }
+
+  /// All addresses of an endpoint's host, each once, in the order in which the resolver would have them tried
+  /// (RFC 6724). Throws ``WireError/address(_:reason:)`` where there is none.
+  static func all(of endpoint: Endpoint) async throws(WireError) -> [HostAddress] {
+    if case .success(let addresses) = lookUp(endpoint, isNumeric: true) { return addresses }
+    // The resolver blocks for as long as name servers do not answer: the threads that all tasks share are not for that.
+    let (answers, answer) = AsyncStream<Result<[HostAddress], WireError>>.makeStream()
+    Thread.detachNewThread {
+      answer.yield(lookUp(endpoint, isNumeric: false))
+      answer.finish()
+    }
+    for await result in answers { return try result.get() }
+    throw .address("\(endpoint)", reason: "the search for its address was cancelled")
+  }
+
+  private static func lookUp(_ endpoint: Endpoint, isNumeric: Bool) -> Result<[HostAddress], WireError> {
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    hints.ai_flags = isNumeric ? AI_NUMERICHOST : 0
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = getaddrinfo(endpoint.host, nil, &hints, &list)
+    defer { if let list { freeaddrinfo(list) } }
+    guard status == 0 else {
+      return .failure(.address("\(endpoint)", reason: String(cString: gai_strerror(status))))
+    }
+    let entries = sequence(first: list) { $0?.pointee.ai_next }.prefix { $0 != nil }
+    var seen: Set<Endpoint> = []
+    let addresses = entries.compactMap { $0.flatMap { HostAddress($0.pointee, port: endpoint.port) } }
+      .filter { seen.insert($0.endpoint).inserted }
+    guard !addresses.isEmpty else {
+      return .failure(.address("\(endpoint)", reason: "its addresses are neither of IPv4 nor of IPv6"))
+    }
+    return .success(addresses)
+  }
+
+  private init?(_ entry: addrinfo, port: UInt16) {
+    guard let address = entry.ai_addr else { return nil }
+    let raw = UnsafeRawPointer(address)
+    switch entry.ai_family {
+    case AF_INET:
+      var address = raw.loadUnaligned(as: sockaddr_in.self)
+      address.sin_port = port.bigEndian
+      socketAddress = address
+    case AF_INET6:
+      var address = raw.loadUnaligned(as: sockaddr_in6.self)
+      address.sin6_port = port.bigEndian
+      socketAddress = address
+    default: return nil
+    }
+    var name = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    guard
+      getnameinfo(address, entry.ai_addrlen, &name, socklen_t(name.count), nil, 0, NI_NUMERICHOST) == 0
+    else { return nil }
+    let end = name.firstIndex(of: 0) ?? name.endIndex
+    let host = String(decoding: name[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    endpoint = Endpoint(host: host, port: port)
+  }
+
+  /// The same address with another port.
+  func with(port: UInt16) -> HostAddress {
+    var copy = socketAddress
+    if var address = copy as? sockaddr_in {
+      address.sin_port = port.bigEndian
+      copy = address
+    } else if var address = copy as? sockaddr_in6 {
+      address.sin6_port = port.bigEndian
+      copy = address
+    }
+    return HostAddress(endpoint: Endpoint(host: endpoint.host, port: port), socketAddress: copy)
+  }
+
+  private init(endpoint: Endpoint, socketAddress: any SocketAddress) {
+    (self.endpoint, self.socketAddress) = (endpoint, socketAddress)
   }
 }

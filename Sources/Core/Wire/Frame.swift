@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 
 /// What travels, in one piece (docs/protocol.md). All numbers are big-endian:
@@ -152,4 +153,18 @@ extension Data {
     return UInt32(self[first]) << 24 | UInt32(self[first + 1]) << 16 | UInt32(self[first + 2]) << 8
       | UInt32(self[first + 3])
   }
+}
+
+/// A message as it travels. What many are sent is made once, its checksum with it; of a long payload no copy is made.
+package struct OutgoingFrame: Sendable {
+  /// They follow each other.
+  package let pieces: [Data]
+
+  /// Throws ``WireError`` where the message has no frame.
+  package init(_ message: Message) throws(WireError) {
+    do { pieces = try message.frame().pieces() } catch { throw .malformed("\(error)") }
+  }
+
+  /// Bytes on the wire.
+  package var count: Int { pieces.reduce(0) { $0 + $1.count } }
 }

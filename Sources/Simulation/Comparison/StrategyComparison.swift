@@ -1,4 +1,5 @@
 import Datasets
+import Engine
 import Federation
 import Foundation
 import Support
@@ -168,5 +169,169 @@ package enum ComparisonError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .plan(let reason), .folder(let reason): reason
     }
+  }
+}
+
+extension StrategyComparison {
+  package struct Settings: Sendable {
+    package var plan: Plan
+    package var strategies: [Strategy]
+    package var ssl: [SelfSupervision]
+    package var seeds: [UInt64]
+    package var clients: Int
+    package var data: DataSpec
+    package var testData: DataSpec
+    package var partition: Partition
+    package var out: URL
+    /// Epochs of fine-tuning at the end of a run; 0: none.
+    package var fineTune = 0
+    /// Rounds between two probes; 0: none but the last.
+    package var probeEvery = 0
+    package var cores: Int
+    package var threads: Int
+    /// Runs that are finished are left as they are.
+    package var resumes = false
+    /// This program.
+    package var executable: URL
+    /// As it was typed, for the report.
+    package var command: String
+
+    package init(
+      plan: Plan, strategies: [Strategy], ssl: [SelfSupervision], seeds: [UInt64], clients: Int,
+      data: DataSpec, testData: DataSpec, partition: Partition, out: URL, cores: Int, threads: Int,
+      executable: URL, command: String
+    ) {
+      (self.plan, self.strategies, self.ssl, self.seeds) = (plan, strategies, ssl, seeds)
+      (self.clients, self.data, self.testData, self.partition) = (clients, data, testData, partition)
+      (self.out, self.cores, self.threads) = (out, cores, threads)
+      (self.executable, self.command) = (executable, command)
+    }
+  }
+}
+
+extension StrategyComparison.Settings {
+  /// What `fedsim run` is told for a variant, beside the plan and the folder.
+  func options(_ variant: ComparisonVariant) -> [String] {
+    // A single client has all images, however they would be shared out.
+    let isAlone = variant.training == .centralised
+    var options = [
+      "--clients", "\(isAlone ? 1 : clients)", "--data", "\(data)", "--test-data", "\(testData)",
+      "--partition", "\(isAlone ? .even : partition)", "--cores", "\(cores)", "--threads",
+      "\(variant.threads(threads, cores: cores))",
+    ]
+    if fineTune > 0 { options += ["--fine-tune", "\(fineTune)"] }
+    if probeEvery > 0 { options += ["--probe-every", "\(probeEvery)"] }
+    return options
+  }
+}
+
+/// One run of a comparison: a variant with a seed, in a folder of its own.
+package struct ComparisonCell: Sendable {
+  package let variant: ComparisonVariant
+  package let seed: UInt64
+  package let plan: Plan
+  /// What `fedsim run` is told beside the plan and the folder.
+  package let options: [String]
+  private let folder: URL
+
+  package init(_ variant: ComparisonVariant, seed: UInt64, plan: Plan, options: [String], in folder: URL) {
+    (self.variant, self.seed, self.plan, self.options) = (variant, seed, plan, options)
+    self.folder = folder.appendingPathComponent("\(variant.name)-\(seed)", isDirectory: true)
+  }
+
+  package var name: String { "\(variant.name)-\(seed)" }
+
+  private var planFile: URL { folder.appendingPathComponent("plan.yaml") }
+  private var note: URL { folder.appendingPathComponent("cell.json") }
+
+  /// What a finished run says about itself: when it was not asked for the very same, it is run again.
+  private struct Note: Codable, Equatable {
+    let plan: String
+    let options: [String]
+  }
+
+  /// The run's figures, if it is finished and was asked for the same.
+  package var record: Summary? {
+    guard let data = try? Data(contentsOf: note), let old = try? JSON.read(Note.self, from: data),
+      old == Note(plan: plan.yaml(), options: options)
+    else { return nil }
+    return Summary(folder: folder)
+  }
+
+  /// Makes the folder ready, with the plan in it. Returns the arguments of the run.
+  func prepare() throws -> [String] {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    if FileManager.default.fileExists(atPath: note.path) { try FileManager.default.removeItem(at: note) }
+    try Data(plan.yaml().utf8).write(to: planFile)
+    return ["run", planFile.path, "--out", folder.path, "--overwrite"] + options
+  }
+
+  /// Notes that the run is finished, which its files alone do not say: a summary may come from another plan.
+  func finish() throws {
+    try JSON.shown(Note(plan: plan.yaml(), options: options)).write(to: note, options: .atomic)
+  }
+}
+
+/// One of the things that are compared: a plan with a strategy and a loss of its own.
+package struct ComparisonVariant: Sendable, Hashable, Codable {
+  /// How it trains.
+  package enum Training: String, Sendable, Codable, CaseIterable {
+    case layerWise = "layer-wise"
+    case progressive
+    case endToEnd = "end-to-end"
+    /// The baseline without a federation: one client holds all images and trains end to end.
+    case centralised
+
+    package init(_ strategy: Strategy) {
+      switch strategy {
+      case .layerWise: self = .layerWise
+      case .progressive: self = .progressive
+      case .endToEnd: self = .endToEnd
+      }
+    }
+
+    package var strategy: Strategy {
+      switch self {
+      case .layerWise: .layerWise
+      case .progressive: .progressive
+      case .endToEnd, .centralised: .endToEnd
+      }
+    }
+  }
+
+  package let training: Training
+  package let ssl: SelfSupervision
+
+  private enum CodingKeys: String, CodingKey {
+    case training = "strategy"
+    case ssl
+  }
+
+  package init(_ training: Training, _ ssl: SelfSupervision) { (self.training, self.ssl) = (training, ssl) }
+
+  /// As in `layer-wise-simclr`, for folders.
+  package var name: String { "\(training.rawValue)-\(ssl.rawValue)" }
+  /// As in `layer-wise, simclr`, for tables.
+  package var label: String { "\(training.rawValue), \(ssl.rawValue)" }
+
+  /// The plan that this one runs, of a comparison with so many clients.
+  package func plan(of base: Plan, seed: UInt64, clients: Int) -> Plan {
+    var plan = base.with(training.strategy)
+    (plan.seed, plan.method.ssl) = (seed, ssl)
+    plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
+    guard training == .centralised else { return plan }
+    (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)
+    // Of a single update there is nothing to trim, and a device's memory is not the central machine's.
+    (plan.round.aggregation, plan.local.memory) = (.mean, nil)
+    // It does the work of all clients, so it has the time of all.
+    let deadline = plan.round.deadline.milliseconds * clients
+    plan.round.deadline = min(TimeSpan(milliseconds: deadline), PlanLimits.deadline)
+    plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
+    return plan
+  }
+
+  /// Threads of one training: the single client of the baseline has the cores that all clients share.
+  func threads(_ threads: Int, cores: Int) -> Int {
+    min(training == .centralised ? cores : threads, cores, 256)
   }
 }

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Synchronization
 import Wire
 
@@ -114,5 +115,205 @@ package final class LinkRelay: Sendable {
       return false
     }
     if isCut { state.withLock { $0.cuts += 1 } }
+  }
+}
+
+/// One direction of a client's link: bytes from one socket to the other, at the link's rate and after its delay.
+///
+/// It reads no faster than the rate, and no further than the delay line has room, so that a sender that is too
+/// fast waits as it would on a real link.
+struct LinkPipe: Sendable {
+  /// How it ended.
+  enum Ending: Sendable {
+    /// The sender's end was passed on.
+    case finished
+    /// The receiver is gone, or the task was cancelled.
+    case broken
+    /// The link was cut.
+    case cut
+  }
+
+  private let source: ByteConnection
+  private let destination: ByteConnection
+  private let rate: BitRate
+  private let delay: Duration
+  private let meter: LossMeter
+  private let carried: @Sendable (Int) -> Void
+  private let darkness: @Sendable () -> LinkRelay.Darkness?
+  private let line: DelayLine
+
+  /// - Parameters:
+  ///   - meter: shared with the other direction.
+  ///   - darkness: whether the link has gone dark.
+  ///   - carried: told how many bytes were handed over each time.
+  init(
+    from source: ByteConnection, to destination: ByteConnection, rate: BitRate, delay: Duration,
+    meter: LossMeter, darkness: @escaping @Sendable () -> LinkRelay.Darkness? = { nil },
+    carried: @escaping @Sendable (Int) -> Void
+  ) {
+    (self.source, self.destination, self.rate, self.delay) = (source, destination, rate, delay)
+    (self.meter, self.darkness, self.carried) = (meter, darkness, carried)
+    line = DelayLine(capacity: rate.bytes(in: delay) + Self.buffer(rate))
+  }
+
+  /// A task that wakes late, by up to 20 ms, must find no hole in the stream.
+  private static func buffer(_ rate: BitRate) -> Int { max(rate.bytes(in: .milliseconds(20)), 64 << 10) }
+
+  /// Carries bytes until the sender ends them.
+  func run() async -> Ending {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await fill() }
+      let ending = await drain()
+      group.cancelAll()
+      return ending
+    }
+  }
+
+  private func fill() async {
+    let clock = ContinuousClock()
+    var pacer = Pacer(rate, at: clock.now)
+    while !Task.isCancelled {
+      let hasWaited = await line.waitForRoom(pacer.piece)
+      if let darkness = darkness() { return await darken(darkness, pacer.piece) }
+      guard let piece = try? await source.read(atMost: pacer.piece) else { break }
+      let isBacklogged = !hasWaited && !piece.hasWaited
+      let passed = pacer.pass(piece.bytes.count, at: clock.now, isBacklogged: isBacklogged)
+      line.put(DelayLine.Piece(bytes: piece.bytes, arrival: passed + delay))
+      do { try await clock.sleep(until: passed) } catch { return }
+    }
+    if let darkness = darkness() { return await darken(darkness, pacer.piece) }
+    line.put(DelayLine.Piece(bytes: Data(), arrival: clock.now + delay))
+  }
+
+  /// Hands over nothing any more, not even the sender's end, until the task is cancelled.
+  private func darken(_ darkness: LinkRelay.Darkness, _ piece: Int) async {
+    while darkness == .swallowing, (try? await source.read(atMost: piece)) != nil {}
+    while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+  }
+
+  private func drain() async -> Ending {
+    for await piece in line.pieces {
+      do {
+        try await ContinuousClock().sleep(until: piece.arrival)
+        // What is under way never arrives.
+        guard darkness() == nil else { continue }
+        guard !piece.bytes.isEmpty else {
+          destination.finish()
+          return .finished
+        }
+        let count = meter.take(piece.bytes.count)
+        try await destination.write(piece.bytes.prefix(count))
+        carried(count)
+        guard count == piece.bytes.count else { return .cut }
+        line.remove(piece)
+      } catch {
+        return .broken
+      }
+    }
+    return .broken
+  }
+}
+
+/// Bytes under way in one direction of a link: at most so many, each piece with the time at which it arrives.
+///
+/// One task puts pieces in, another takes them out.
+package final class DelayLine: Sendable {
+  package struct Piece: Sendable {
+    /// None at the end of all bytes.
+    package let bytes: Data
+    package let arrival: ContinuousClock.Instant
+
+    package init(bytes: Data, arrival: ContinuousClock.Instant) {
+      (self.bytes, self.arrival) = (bytes, arrival)
+    }
+  }
+
+  /// What was put in, in order.
+  package let pieces: AsyncStream<Piece>
+  private let entry: AsyncStream<Piece>.Continuation
+  private let capacity: Int
+  private let held = Mutex(0)
+  private let (releases, release) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+  /// - Parameter capacity: bytes that it holds at most.
+  package init(capacity: Int) {
+    self.capacity = capacity
+    (pieces, entry) = AsyncStream.makeStream()
+  }
+
+  /// Waits until there is room for so many bytes, not more than the capacity, or the task is cancelled. Returns
+  /// whether that took any waiting.
+  package func waitForRoom(_ bytes: Int) async -> Bool {
+    precondition(bytes <= capacity, "\(bytes) bytes for a delay line of \(capacity)")
+    var hasWaited = false
+    var waiting = releases.makeAsyncIterator()
+    while held.withLock({ $0 > capacity - bytes }) {
+      hasWaited = true
+      guard await waiting.next() != nil else { break }
+    }
+    return hasWaited
+  }
+
+  package func put(_ piece: Piece) {
+    held.withLock { $0 += piece.bytes.count }
+    entry.yield(piece)
+  }
+
+  /// A piece has arrived, and is held no more.
+  package func remove(_ piece: Piece) {
+    held.withLock { $0 -= piece.bytes.count }
+    release.yield()
+  }
+}
+
+/// When bytes have passed a link of some rate, as a value: a token bucket that saves nothing, so that N bytes
+/// never take less than N * 8 / rate.
+package struct Pacer: Sendable {
+  package typealias Instant = ContinuousClock.Instant
+
+  package let rate: BitRate
+  /// When everything so far has passed.
+  private var free: Instant
+
+  package init(_ rate: BitRate, at now: Instant) { (self.rate, free) = (rate, now) }
+
+  /// Bytes of a piece: what passes in 10 ms, from a packet of Ethernet up to 64 KiB.
+  package var piece: Int { min(max(rate.bytes(in: .milliseconds(10)), 1460), 64 << 10) }
+
+  /// When bytes have passed that come now. `isBacklogged`: they had been waiting, so that they pass right behind
+  /// those before, however late this is asked.
+  package mutating func pass(_ bytes: Int, at now: Instant, isBacklogged: Bool) -> Instant {
+    let start = isBacklogged ? free : max(free, now)
+    free = start + rate.time(for: bytes)
+    return free
+  }
+}
+
+/// How many bytes a connection still carries, both ways together, before it is cut.
+///
+/// Each byte is as likely as any other to be the last: so a connection that has lived long is not more likely to
+/// be cut than a new one.
+package final class LossMeter: Sendable {
+  /// Nil where it is never cut.
+  private let left: Mutex<Int?>
+
+  /// Draws the distance to the cut; `percent` is the chance to be cut within 10^6 bytes.
+  package init(percent: Double, _ random: inout RandomNumbers) {
+    guard percent > 0 else {
+      left = Mutex(nil)
+      return
+    }
+    // The distance is exponential: after x megabytes (1 - p)^x are left of all connections.
+    let megabytes = Foundation.log(1 - Double(random.uniform())) / Foundation.log1p(-percent / 100)
+    left = Mutex(Int(min(megabytes * 1e6, 1e18)))
+  }
+
+  /// Counts bytes that are to be carried. Returns how many of them are before the cut.
+  package func take(_ bytes: Int) -> Int {
+    left.withLock { left in
+      guard let rest = left else { return bytes }
+      left = max(rest - bytes, 0)
+      return min(rest, bytes)
+    }
   }
 }

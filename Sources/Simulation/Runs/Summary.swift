@@ -2,8 +2,10 @@ import Client
 import Engine
 import Federation
 import Foundation
+import Pages
 import Server
 import Support
+import Synchronization
 
 /// What a run of `fedsim run` leaves behind, as summary.json has it.
 package struct Summary: Sendable, Codable {
@@ -138,5 +140,46 @@ extension LinkReport {
   fileprivate func columns(of round: RoundSummary) -> String {
     rounds.first { ($0.stage, $0.round) == (round.stage, round.round) }
       .map { String(format: "  %7.1f  %4d", $0.networkSeconds, $0.cuts) } ?? ""
+  }
+}
+
+extension RoundSummary {
+  /// A committed round as `fedsim run` tells it, in less than 80 columns.
+  package func line(of plan: Plan) -> String {
+    let calibration = calibrationLoss.map { "  calibrated \(Numeral.fixed($0, digits: 4))" } ?? ""
+    return String(
+      format: "stage %d/%d round %d%@  loss %@%@  %@  %.1f s", stage, plan.stages, round,
+      plan.curriculum.isOpen
+        ? " of at most \(plan.mostRounds(stage: stage))" : "/\(plan.mostRounds(stage: stage))",
+      Numeral.fixed(loss, digits: 4), calibration, counted(clients, "client"),
+      seconds)
+  }
+
+  /// Whether a text is such a line.
+  package static func isLine(_ text: String) -> Bool {
+    text.prefixMatch(of: #/stage \d+/\d+ round \d+(/| of at most )\d+  loss /#) != nil
+  }
+}
+
+/// Collects the committed rounds of a run on their way to an observer.
+final class RoundLog: Sendable {
+  private let list = Mutex<[RoundSummary]>([])
+
+  var rounds: [RoundSummary] { list.withLock { $0 } }
+
+  /// A server's observer that passes everything on, and the log that it fills; `links` hear of rounds too.
+  static func observing(
+    _ links: Links?, _ observer: @escaping @Sendable (Experiment.Event) -> Void
+  ) -> (@Sendable (ServerEvent) -> Void, RoundLog) {
+    let log = RoundLog()
+    return (
+      { event in
+        if case .committed(let round) = event {
+          log.list.withLock { $0.append(round) }
+          links?.note(round)
+        }
+        observer(.server(event))
+      }, log
+    )
   }
 }

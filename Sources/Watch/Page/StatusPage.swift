@@ -1,6 +1,7 @@
 import Federation
 import Foundation
 import Pages
+import Server
 
 /// The page of a run that is under way, as HTML that is well-formed XML too. It loads nothing but itself.
 package struct StatusPage: Sendable {
@@ -72,4 +73,150 @@ package struct StatusPage: Sendable {
   private static func source(_ text: String) -> String {
     "'sha256-\(Digest(of: Data(text.utf8)).data.base64EncodedString())'"
   }
+}
+
+/// What the server does, or how it ended, in a line.
+struct Headline {
+  let overview: Overview
+
+  /// How it ended, in a word for the page's title; where it has not, where in the job it is.
+  var title: String { ending?.word ?? overview.status.place }
+
+  var html: String {
+    let status = overview.status
+    guard let ending else {
+      return "<p class=\"doing\"><strong>\(Markup.escape(Wording.sentence(status.place)))</strong> "
+        + "\(Markup.escape(Wording.sentence(doing)))</p>"
+    }
+    return
+      "<p class=\"doing\"><strong class=\"state \(ending.style)\">\(Markup.escape(ending.word))</strong> "
+      + "\(Markup.escape(Wording.sentence(ending.words)))</p>"
+  }
+
+  /// The style, a word, and what there is to say.
+  private var ending: (style: String, word: String, words: String)? {
+    let place = overview.status.place
+    switch overview.status.phase {
+    case .finished: return ("finished", "Finished", "the job is done")
+    case .failed:
+      let why = overview.failure ?? "something failed, and the server's log says what"
+      return ("failed", overview.status.reason == nil ? "Given up" : "Failed", "\(place): \(why)")
+    case .stopped:
+      return ("stopped", "Stopped", "\(place); the job goes on when the server is started again")
+    case .recruiting, .training, .aggregating, .calibrating:
+      guard !overview.isRunning else { return nil }
+      return ("failed", "Gone", "the server does not run; it was at \(place)")
+    }
+  }
+
+  /// The cohort of a round that goes on after a restart may not be here yet.
+  private var doing: String {
+    let status = overview.status
+    guard status.phase == .training, Double(status.present) < Double(status.cohort) - Double(status.admitted)
+    else {
+      return status.doing
+    }
+    let updates = "\(status.admitted) updates are here, \(status.quorum) are needed"
+    let here = ["none is", "one is"].dropFirst(max(status.present, 0)).first ?? "\(status.present) are"
+    return "\(status.cohort) clients were asked to train, \(here) connected: \(updates)"
+  }
+}
+
+/// The encoder as a stack of layers, each filled as far as its rounds are done.
+struct LayerStack {
+  let layers: [Overview.Layer]
+  /// Whether nothing trains any more.
+  var isOver = false
+
+  var html: String {
+    """
+    <ol class="stack" aria-label="The encoder's layers, from the lowest">
+    \(layers.map(item).joined(separator: "\n"))
+    </ol>
+    """
+  }
+
+  /// How many plots, one under another, are as high as so many layers.
+  static func rows(_ layers: Int) -> Int { min(max(layers, 1) / 8 + 1, 4) }
+
+  private func item(_ layer: Overview.Layer) -> String {
+    let state =
+      switch layer.state {
+      case .frozen: "frozen"
+      case .training: isOver ? "unfinished" : "in training"
+      case .toCome: isOver ? "not begun" : "to come"
+      }
+    return """
+      <li class="layer \(layer.state.rawValue)">\(Self.bar(layer.done, of: layer.rounds))\
+      <span class="name">\(Markup.escape(Self.title(layer.name)))</span>\
+      <span>\(state), \(layer.done) of \(Wording.count(layer.rounds, "round"))</span></li>
+      """
+  }
+
+  /// A rectangle as wide as a share of the whole. Its numbers are attributes: styles in them would be rejected.
+  static func bar(_ part: Int, of whole: Int, style: String = "") -> String {
+    let share = whole > 0 ? min(max(Double(part) / Double(whole), 0), 1) : 0
+    let width = String(format: "%.1f", share * 100)
+    return
+      "<svg\(style.isEmpty ? "" : " class=\"\(style)\"") viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" "
+      + "aria-hidden=\"true\"><rect width=\"\(width)\" height=\"1\"/></svg>"
+  }
+
+  /// `blocks.0` is the first layer for people.
+  private static func title(_ name: String) -> String {
+    guard name.hasPrefix("blocks."), let index = Int(name.dropFirst("blocks.".count)) else { return name }
+    return "layer \(index + 1)"
+  }
+}
+
+/// Numbers and times as markup. What is missing is a dash; a number and its unit stay on one line.
+enum Wording {
+  static let none = "<span class=\"muted\">–</span>"
+  /// A space at which no line ends.
+  static let space = "\u{A0}"
+
+  static func bytes(_ count: Int?) -> String {
+    guard let count else { return none }
+    let scale = FigureUnit.bytes.scale(for: [Double(count)])
+    return scale.text(Double(count)) + space + scale.name
+  }
+
+  static func seconds(_ value: Double?) -> String {
+    guard let value, value.isFinite else { return none }
+    return FigureUnit.seconds.scale(for: [value]).text(value) + space + "s"
+  }
+
+  static func number(_ value: (some BinaryFloatingPoint)?, digits: Int = 4) -> String {
+    value.map { Numeral.fixed(Double($0), digits: digits) } ?? none
+  }
+
+  /// A share as per cent.
+  static func share(_ value: Double?) -> String {
+    value.map { Numeral.fixed(100 * $0, digits: 1) + space + "%" } ?? none
+  }
+
+  /// How the page that is watched shows a time.
+  enum Kind: String {
+    /// As it is, in Greenwich's.
+    case absolute = ""
+    /// How long ago it was.
+    case ago = " data-ago=\"\""
+    /// How long it is until then.
+    case until = " data-until=\"\""
+  }
+
+  static func time(_ date: Date?, _ kind: Kind = .absolute) -> String {
+    guard let date else { return none }
+    let machine = date.formatted(.iso8601)
+    let people = date.formatted(.iso8601.dateTimeSeparator(.space).timeZoneSeparator(.omitted)).dropLast()
+    return "<time datetime=\"\(machine)\"\(kind.rawValue)>\(people)\(space)UTC</time>"
+  }
+
+  /// "1 client", "2 clients".
+  static func count(_ number: Int, _ noun: String) -> String {
+    "\(number)\(space)\(noun)\(number == 1 ? "" : "s")"
+  }
+
+  /// A sentence of some words.
+  static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() + "." }
 }

@@ -123,3 +123,139 @@ package struct Augmenter: Sendable {
       set.channels == channels, "images of \(set.channels) channels for an augmenter of \(channels)")
   }
 }
+
+/// The elementary operations on images of floats in 0 … 1, as torchvision defines them for tensors.
+///
+/// The functions work on views and allocate nothing; what they need beside the image comes from an
+/// ``AugmentationScratch``.
+package enum Augmentation {
+  /// An operation with its choices made, for a caller that has an image as an array.
+  package enum Operation: Sendable, Hashable {
+    /// By torchvision's factor, like the next two: 1 changes nothing.
+    case brightness(factor: Float)
+    case contrast(factor: Float)
+    case saturation(factor: Float)
+    /// Turned by a part of the colour circle, -0.5 … 0.5.
+    case hue(factor: Float)
+    case grayscale
+    case horizontalFlip
+    case solarize(threshold: Float)
+    /// Kernel and sigma in pixels.
+    case gaussianBlur(kernel: Int, sigma: Float)
+    /// A rectangle in pixels, scaled to size x size.
+    case resizedCrop(top: Int, left: Int, height: Int, width: Int, size: Int)
+  }
+
+  /// A copy of the image after the operation: [C, H, W], or [C, size, size] after a resized crop.
+  ///
+  /// It allocates its own scratch: right for tests and conformance, not for training.
+  package static func apply(
+    _ operation: Operation, to image: [Float], channels: Int, height: Int, width: Int
+  ) -> [Float] {
+    precondition(
+      image.count == channels * height * width,
+      "\(image.count) numbers for \(channels) x \(height) x \(width)")
+    var copy = image
+    return copy.withUnsafeMutableBufferPointer { buffer in
+      let view = PlanarImage(buffer.baseAddress!, channels: channels, height: height, width: width)
+      guard case .resizedCrop(let top, let left, let cropHeight, let cropWidth, let size) = operation else {
+        let scratch = AugmentationScratch(channels: channels, longestSide: max(height, width))
+        apply(operation, to: view, scratch)
+        return Array(buffer)
+      }
+      let scratch = AugmentationScratch(channels: channels, longestSide: max(height, width, size))
+      let count = channels * size * size
+      return [Float](unsafeUninitializedCapacity: count) { output, initialized in
+        output.initialize(repeating: 0)
+        let target = PlanarImage(output.baseAddress!, channels: channels, height: size, width: size)
+        let crop = Crop(top: top, left: left, height: cropHeight, width: cropWidth)
+        resizedCrop(view, crop, into: target, scratch: scratch)
+        initialized = count
+      }
+    }
+  }
+
+  private static func apply(
+    _ operation: Operation, to image: PlanarImage, _ scratch: AugmentationScratch
+  ) {
+    switch operation {
+    case .brightness(let factor): brightness(image, factor: factor)
+    case .contrast(let factor): contrast(image, factor: factor)
+    case .saturation(let factor): saturation(image, factor: factor)
+    case .hue(let factor): hue(image, factor: factor)
+    case .grayscale: grayscale(image)
+    case .horizontalFlip: horizontalFlip(image)
+    case .solarize(let threshold): solarize(image, threshold: threshold)
+    case .gaussianBlur(let kernel, let sigma):
+      gaussianBlur(image, kernel: kernel, sigma: sigma, scratch: scratch)
+    case .resizedCrop: preconditionFailure("a resized crop does not work in place")
+    }
+  }
+}
+
+/// The memory that augmentation needs beside its input and output, allocated once; one a worker.
+package final class AugmentationScratch {
+  /// The longest side, in pixels, of any image it is used for, input or output.
+  package let longestSide: Int
+  /// The largest number of channels of any image it is used for.
+  package let channels: Int
+
+  /// The image as stored, before its crop: channels x longestSide².
+  let image: UnsafeMutablePointer<Float>
+  /// One plane between the two passes of a separable filter: longestSide².
+  let plane: UnsafeMutablePointer<Float>
+  /// A row with its reflections on both sides: 3 x longestSide.
+  let row: UnsafeMutablePointer<Float>
+  /// The weights of a blur: 2 x longestSide.
+  let kernel: UnsafeMutablePointer<Float>
+  let horizontal: ResamplingFilter
+  let vertical: ResamplingFilter
+
+  /// Memory for images of up to `channels` x `longestSide` x `longestSide`.
+  package init(channels: Int, longestSide: Int) {
+    precondition(channels > 0 && longestSide > 0, "scratch for \(channels) x \(longestSide)²")
+    self.channels = channels
+    self.longestSide = longestSide
+    image = .allocate(capacity: channels * longestSide * longestSide)
+    plane = .allocate(capacity: longestSide * longestSide)
+    row = .allocate(capacity: 3 * longestSide)
+    kernel = .allocate(capacity: 2 * longestSide)
+    horizontal = ResamplingFilter(longestSide: longestSide)
+    vertical = ResamplingFilter(longestSide: longestSide)
+  }
+
+  deinit {
+    image.deallocate()
+    plane.deallocate()
+    row.deallocate()
+    kernel.deallocate()
+  }
+}
+
+/// Two augmented views of every image of a set, as a trainer asks for them.
+///
+/// A view follows from the seed, the epoch, the image and the view alone.
+package final class AugmentedViews: RowSource {
+  private let images: ImageSet
+  private let augmenter: Augmenter
+  private let seed: UInt64
+  private let scratches: [AugmentationScratch]
+
+  /// For trainers of at most `workers` workers. The images must have the augmenter's channels.
+  package init(_ images: ImageSet, _ augmenter: Augmenter, seed: UInt64, workers: Int) {
+    self.images = images
+    self.augmenter = augmenter
+    self.seed = RandomNumbers.derive(seed, "views")
+    scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
+  }
+
+  package var count: Int { images.count }
+
+  package func write(
+    view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>
+  ) {
+    var random = RandomNumbers(seed, "view", epoch, image, view)
+    augmenter.view(
+      view, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
+  }
+}

@@ -111,3 +111,121 @@ extension Augmentation {
     }
   }
 }
+
+extension Augmentation {
+  /// `adjust_hue`: turns the hue by `factor` of the colour circle, -0.5 … 0.5; saturation and value stay.
+  /// Nothing with one channel.
+  ///
+  /// torchvision goes through HSV and picks a sextant; here each channel is computed from the value v, the
+  /// chroma c and the hue h in sextants, as v - c · clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6 and
+  /// n = 5, 3, 1, which is the same colour without branches.
+  package static func hue(_ image: PlanarImage, factor: Float) {
+    precondition(abs(factor) <= 0.5, "a hue turned by \(factor), where -0.5 to 0.5 is possible")
+    guard image.isColour else { return }
+    let (r, g, b, turn) = (image.plane(0), image.plane(1), image.plane(2), factor * 6)
+    sweep(image.area) { i in
+      let colour = turned(Pixels.load(r + i), Pixels.load(g + i), Pixels.load(b + i), by: turn)
+      colour.r.store(r + i)
+      colour.g.store(g + i)
+      colour.b.store(b + i)
+    } scalar: { i in
+      let colour = turned(
+        Pixels(repeating: r[i]), Pixels(repeating: g[i]), Pixels(repeating: b[i]), by: turn)
+      r[i] = colour.r[0]
+      g[i] = colour.g[0]
+      b[i] = colour.b[0]
+    }
+  }
+
+  @inline(__always)
+  private static func turned(
+    _ r: Pixels, _ g: Pixels, _ b: Pixels, by turn: Float
+  ) -> (r: Pixels, g: Pixels, b: Pixels) {
+    let value = Pixels.larger(Pixels.larger(r, g), b)
+    let chroma = value - Pixels.smaller(Pixels.smaller(r, g), b)
+    // Without chroma the hue does not matter, but the division must.
+    let divisor = chroma.replacing(with: 1, where: chroma .== 0)
+    let fromBlue = (r - g) / divisor + 4
+    let fromGreen = (b - r) / divisor + 2
+    let fromRed = (g - b) / divisor
+    let hue = fromBlue.replacing(with: fromGreen, where: value .== g)
+      .replacing(with: fromRed, where: value .== r)
+    let turned = wrapped(hue + turn)
+    return (
+      channel(5, turned, value, chroma), channel(3, turned, value, chroma), channel(1, turned, value, chroma)
+    )
+  }
+
+  /// h of -6 … 12 brought to 0 … 6.
+  @inline(__always)
+  private static func wrapped(_ h: Pixels) -> Pixels {
+    let h = h.replacing(with: h + 6, where: h .< 0)
+    return h.replacing(with: h - 6, where: h .>= 6)
+  }
+
+  @inline(__always)
+  private static func channel(_ n: Float, _ hue: Pixels, _ value: Pixels, _ chroma: Pixels) -> Pixels {
+    let k = wrapped(hue + n)
+    return (value - chroma * Pixels.smaller(k, 4 - k).clipped).clipped
+  }
+}
+
+/// An unowned view of an image of floats in 0 … 1, planar [C, H, W].
+///
+/// It is valid only as long as the memory it views. Operations work in place unless they say otherwise.
+package struct PlanarImage {
+  /// Element (c, y, x) is `start[(c · H + y) · W + x]`.
+  package let start: UnsafeMutablePointer<Float>
+  /// C, 1 or 3.
+  package let channels: Int
+  /// H, in pixels.
+  package let height: Int
+  /// W, in pixels.
+  package let width: Int
+
+  /// A view of C·H·W floats that the caller owns.
+  @inline(__always)
+  package init(_ start: UnsafeMutablePointer<Float>, channels: Int, height: Int, width: Int) {
+    self.start = start
+    self.channels = channels
+    self.height = height
+    self.width = width
+  }
+
+  /// Pixels of a plane: H x W.
+  package var area: Int { height * width }
+  /// Numbers of the image: C x H x W.
+  package var count: Int { channels * area }
+  /// Whether it has colours to change; an image of one channel has not.
+  var isColour: Bool { channels == 3 }
+
+  @inline(__always)
+  func plane(_ channel: Int) -> UnsafeMutablePointer<Float> { start + channel * area }
+}
+
+/// The vector that the loops over pixels compute with.
+typealias Pixels = SIMD8<Float>
+
+extension Pixels {
+  @inline(__always)
+  static func load(_ pointer: UnsafePointer<Float>) -> Pixels {
+    UnsafeRawPointer(pointer).loadUnaligned(as: Pixels.self)
+  }
+
+  @inline(__always)
+  func store(_ pointer: UnsafeMutablePointer<Float>) {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Pixels.self)
+  }
+
+  @inline(__always)
+  static func smaller(_ a: Pixels, _ b: Pixels) -> Pixels { a.replacing(with: b, where: b .< a) }
+
+  @inline(__always)
+  static func larger(_ a: Pixels, _ b: Pixels) -> Pixels { a.replacing(with: b, where: a .< b) }
+
+  /// Clamped to 0 … 1.
+  @inline(__always)
+  var clipped: Pixels {
+    Pixels.smaller(Pixels.larger(self, .zero), Pixels(repeating: 1))
+  }
+}

@@ -46,3 +46,49 @@ package struct Plan: Sendable, Hashable, Codable {
     self.augmentation = augmentation
   }
 }
+
+extension Plan {
+  /// The fields in which this plan is not another, in the order of the file, each as `round.quorum: 2 there, 3 here`.
+  /// The other one is there.
+  package func differences(from other: Plan) -> [String] {
+    PlanField.all.compactMap { field in
+      let (here, there) = (value(of: field), other.value(of: field))
+      return here == there ? nil : "\(field.path): \(there) there, \(here) here"
+    }
+  }
+
+  /// A field as the file has it, short enough for a message.
+  private func value(of field: PlanField) -> String {
+    guard field.section != PlanField.optionalSection || method.calibration != nil,
+      field.belongs(to: self)
+    else { return "nothing" }
+    let text = field.write(self)
+    return text.count > 60 ? "\(text.prefix(60))…" : text
+  }
+}
+
+extension Plan {
+  /// Stages of a lap of the layer-wise plan: depth over layers a stage.
+  package var steps: Int { encoder.depth / method.layersPerStage }
+
+  /// Stages of this plan: 1 for end-to-end, otherwise ``steps`` in each lap.
+  package var stages: Int { method.strategy == .endToEnd ? 1 : steps * method.laps }
+
+  /// Rounds of a stage, counted from 1; where its curriculum is open, at most.
+  ///
+  /// In a further lap a stage has the rounds that it has in the first.
+  /// The single stage of end-to-end has as many rounds as the layer-wise plan has altogether, so that a
+  /// plan of which only the strategy changes compares strategies over equal rounds.
+  package func mostRounds(stage: Int) -> Int {
+    precondition((1...stages).contains(stage), "stage \(stage) of \(stages)")
+    switch (method.roundsPerStage, method.strategy) {
+    case (.each(let rounds), .endToEnd): return rounds * steps
+    case (.each(let rounds), _): return rounds
+    case (.list(let rounds), .endToEnd): return rounds.reduce(0, +)
+    case (.list(let rounds), _): return rounds[(stage - 1) % steps]
+    }
+  }
+
+  /// Rounds of the whole job; where its curriculum is open, at most.
+  package var mostRounds: Int { (1...stages).reduce(0) { $0 + mostRounds(stage: $1) } }
+}

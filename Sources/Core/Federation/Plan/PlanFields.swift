@@ -1,3 +1,85 @@
+import Engine
+import Yams
+
+/// One field of a plan's file. The table of them (``PlanField/all``) drives the reading, the writing and
+/// the check of docs/plans.md.
+package struct PlanField: Sendable {
+  /// What holds when the file leaves the field out.
+  enum Default: Sendable {
+    /// Nothing: it must be there.
+    case required
+    /// It must be there, but for a ResNet, which has this value.
+    case requiredUnlessResNet(@Sendable (inout Plan) -> Void)
+    /// What the plan's structs say.
+    case standard
+    /// What follows from fields further up, in words and as a change of the plan.
+    case derived(String, @Sendable (inout Plan) -> Void)
+  }
+
+  /// As in `encoder.width`.
+  package let path: String
+  /// What may stand there.
+  package let type: String
+  /// What its numbers count; empty for what has no unit.
+  package let unit: String
+  package let meaning: String
+  /// The family of encoders that has it; nil for all.
+  let family: EncoderConfiguration.Family?
+  let fallback: Default
+  let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
+  let write: @Sendable (Plan) -> String
+
+  init<Value>(
+    _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable,
+    of family: EncoderConfiguration.Family? = nil, _ value: PlanValue<Value>,
+    unit: String = "", or fallback: Default = .standard, _ meaning: String
+  ) {
+    self.path = path
+    self.type = value.type
+    self.unit = unit
+    self.meaning = meaning
+    self.family = family
+    self.fallback = fallback
+    self.read = { node, plan throws(PlanRejection) in plan[keyPath: place] = try value.read(node) }
+    self.write = { value.write($0[keyPath: place]) }
+  }
+
+  /// Whether a plan has it.
+  package func belongs(to plan: Plan) -> Bool { family.map { $0 == plan.encoder.family } ?? true }
+
+  /// `encoder` of `encoder.width`; empty for a field at the top.
+  var section: String { path.split(separator: ".").dropLast().joined(separator: ".") }
+  /// `width` of `encoder.width`.
+  var key: String { path.split(separator: ".").last.map(String.init) ?? path }
+
+  /// The default, as docs/plans.md shows it.
+  package var standard: String {
+    switch fallback {
+    case .required: family.map { "required for \($0.rawValue)" } ?? "required"
+    case .requiredUnlessResNet: "required for vit"
+    case .standard: "`\(write(.unset))`" + (family.map { " for \($0.rawValue)" } ?? "")
+    case .derived(let words, _): words
+    }
+  }
+
+  /// The section that may be left out altogether, and then means: none.
+  static let optionalSection = "method.calibration"
+}
+
+extension Plan {
+  /// Where reading starts: all defaults, and the paper's encoder in place of what must be given.
+  static let unset = Plan(
+    encoder: EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3))
+}
+
+extension Plan.Method {
+  /// The calibration's fields; setting one of them is what makes a calibration.
+  var calibrationFields: Plan.Calibration {
+    get { calibration ?? Plan.Calibration(data: "") }
+    set { calibration = newValue }
+  }
+}
+
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
@@ -147,5 +229,123 @@ extension PlanField {
         $0.round.timeout = max(.hours(24), $0.round.deadline)
       },
       "How long a round waits for enough clients before the try has failed; at least `deadline`."),
+  ]
+}
+
+extension PlanField {
+  static let method: [PlanField] = [
+    PlanField(
+      "method.strategy", \.method.strategy, .choice,
+      "Which layers exist, train and travel: one stage's alone, all up to it, or everything at once."),
+    PlanField(
+      "method.layersPerStage", \.method.layersPerStage, .integer(1...PlanLimits.depth), unit: "blocks",
+      "Blocks that a stage adds."),
+    PlanField(
+      "method.laps", \.method.laps, .integer(1...PlanLimits.laps), unit: "laps",
+      "How often layer-wise training goes through the layers; in a further lap the layers above are frozen, too."
+    ),
+    PlanField(
+      "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",
+      "Rounds of a stage, with plateau at most. End-to-end runs the rounds of all stages in its single one."),
+    PlanField(
+      "method.curriculum", \.method.curriculum, .choice,
+      "What ends a stage: its number of rounds, or a loss that no longer falls."),
+    PlanField(
+      "method.plateauWindow", \.method.plateauWindow, .integer(1...PlanLimits.window), unit: "rounds",
+      "Rounds whose mean loss plateau compares with that of as many rounds before."),
+    PlanField(
+      "method.plateauImprovement", \.method.plateauImprovement, .number(.from(0, to: 1)), unit: "share",
+      "Plateau ends a stage whose mean loss has fallen by less than this share."),
+    PlanField(
+      "method.leastRounds", \.method.leastRounds, .integer(1...PlanLimits.rounds), unit: "rounds",
+      "Rounds that a stage of plateau has at least."),
+    PlanField(
+      "method.initialisation", \.method.initialisation, .choice,
+      or: .derived("`transfer`; `random` for resnet") {
+        $0.method.initialisation = $0.encoder.family == .resnet ? .random : .transfer
+      },
+      "How a new layer starts: as a copy of the layer below, or at random."),
+    PlanField("method.ssl", \.method.ssl, .choice, "The self-supervised loss."),
+    PlanField(
+      "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
+      "How much of the target branch a step keeps, with mocov3 and byol."),
+    PlanField(
+      "method.activeBlocks", \.method.activeBlocks, .integer(0...PlanLimits.depth), unit: "blocks",
+      "Depth dropout: blocks that run at a client at most, drawn anew each round; 0: all of them."),
+    PlanField(
+      "method.temperature", \.method.temperature, .number(.above(0, to: PlanLimits.temperature)),
+      "Divides the similarities in the loss."),
+    PlanField(
+      "method.alignment", \.method.alignment, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
+      "Weight of the alignment with the global model's projections; 0 turns it off."),
+  ]
+
+  static let calibration: [PlanField] = [
+    PlanField(
+      "method.calibration.data", \.method.calibrationFields.data, .dataSpec, or: .required,
+      "The server's own images, as a data SPEC such as `shapes:512`."),
+    PlanField(
+      "method.calibration.epochs", \.method.calibrationFields.epochs, .integer(1...PlanLimits.epochs),
+      unit: "epochs", "Passes over those images."),
+    PlanField(
+      "method.calibration.every", \.method.calibrationFields.every, .interval(upTo: PlanLimits.rounds),
+      unit: "rounds", "When it happens: after every round, after every n-th of a stage, or at a stage's end."),
+  ]
+
+  static let augmentation: [PlanField] = [
+    PlanField(
+      "augmentation.cropArea", \.augmentation.cropArea, .range(.above(0, to: 1)), unit: "of the image",
+      "Area that a random crop keeps, before it is resized."),
+    PlanField(
+      "augmentation.cropRatio", \.augmentation.cropRatio, .range(.above(0, to: PlanLimits.ratio)),
+      unit: "width / height", "Shape of a crop."),
+    PlanField(
+      "augmentation.flip", \.augmentation.flip, .number(.from(0, to: 1)), unit: "probability",
+      "Horizontal flip."),
+    PlanField(
+      "augmentation.jitter", \.augmentation.jitter, .number(.from(0, to: 1)), unit: "probability",
+      "Colour jitter: brightness, contrast, saturation and hue in random order."),
+    PlanField(
+      "augmentation.brightness", \.augmentation.brightness, .number(.from(0, to: PlanLimits.jitter)),
+      unit: "± factor", "Brightness is scaled by 1 ± this."),
+    PlanField(
+      "augmentation.contrast", \.augmentation.contrast, .number(.from(0, to: PlanLimits.jitter)),
+      unit: "± factor", "Contrast is scaled by 1 ± this."),
+    PlanField(
+      "augmentation.saturation", \.augmentation.saturation, .number(.from(0, to: PlanLimits.jitter)),
+      unit: "± factor", "Saturation is scaled by 1 ± this."),
+    PlanField(
+      "augmentation.hue", \.augmentation.hue, .number(.from(0, to: 0.5)), unit: "± turns",
+      "How far the hue turns round the colour wheel."),
+    PlanField(
+      "augmentation.grayscale", \.augmentation.grayscale, .number(.from(0, to: 1)), unit: "probability",
+      "Loss of all colour."),
+    PlanField(
+      "augmentation.blur", \.augmentation.blur, .numbers(2...2, "one a view", .from(0, to: 1)),
+      unit: "probability", "Gaussian blur."),
+    PlanField(
+      "augmentation.blurKernel", \.augmentation.blurKernel, .kernel(upTo: PlanLimits.kernel), unit: "pixels",
+      "Side of the blur's kernel, less than twice `image`; auto: near a tenth of it, and at least 3."),
+    PlanField(
+      "augmentation.blurSigma", \.augmentation.blurSigma, .range(.above(0, to: PlanLimits.sigma)),
+      unit: "pixels", "Standard deviation of the blur."),
+    PlanField(
+      "augmentation.solarize", \.augmentation.solarize, .numbers(2...2, "one a view", .from(0, to: 1)),
+      unit: "probability", "Inversion of the bright values."),
+    PlanField(
+      "augmentation.solarizeThreshold", \.augmentation.solarizeThreshold, .number(.from(0, to: 1)),
+      unit: "of full brightness", "From which value on solarizing inverts."),
+    PlanField(
+      "augmentation.mean", \.augmentation.mean,
+      .numbers(
+        1...PlanLimits.channels, "one for all channels or one a channel",
+        .from(-PlanLimits.channel, to: PlanLimits.channel)),
+      unit: "of full brightness", "Subtracted from every value, last of all."),
+    PlanField(
+      "augmentation.deviation", \.augmentation.deviation,
+      .numbers(
+        1...PlanLimits.channels, "one for all channels or one a channel",
+        .above(0, to: PlanLimits.channel)),
+      unit: "of full brightness", "What is left is divided by it."),
   ]
 }

@@ -122,3 +122,156 @@ private struct PlanReader {
     problems.append(PlanError.Problem(line: line, field: path, reason: reason))
   }
 }
+
+/// The YAML of a plan's file as a tree, or the one problem that keeps it from being one.
+enum PlanDocument {
+  static func root(of text: String, file: String) throws(PlanError) -> Node {
+    guard text.utf8.count <= PlanLimits.file else {
+      throw error(file, 1, "is longer than \(PlanLimits.file) bytes, which no plan is")
+    }
+    let root: Node?
+    do {
+      // What kind of value a scalar is follows from its field. Yams' own rules for that are regular expressions, which
+      // take megabytes of ICU's tables into a process.
+      root = try Yams.compose(yaml: text, .basic)
+    } catch {
+      throw PlanError(file: file, problems: problems(error, in: text))
+    }
+    guard let root, root.scalar?.isNull != true else {
+      throw error(file, 1, "is empty; a plan needs at least an encoder")
+    }
+    return root
+  }
+
+  private static func error(_ file: String, _ line: Int, _ reason: String) -> PlanError {
+    PlanError(file: file, problems: [PlanError.Problem(line: line, field: "", reason: reason)])
+  }
+
+  private static func problems(_ error: any Error, in text: String) -> [PlanError.Problem] {
+    func problem(_ line: Int, _ reason: String) -> [PlanError.Problem] {
+      [PlanError.Problem(line: line, field: "", reason: "is not YAML: \(reason)")]
+    }
+    switch error as? YamlError {
+    case .scanner(let context, let reason, let mark, _), .parser(let context, let reason, let mark, _),
+      .composer(let context, let reason, let mark, _):
+      let origin = context.map { " (\($0.text), line \($0.mark.line))" } ?? ""
+      return problem(mark.line, reason + origin)
+    case .reader(let reason, let offset, _, _):
+      return problem(1 + text.prefix(offset ?? 0).count(where: \.isNewline), reason)
+    case .duplicatedKeysInMapping(let keys, let context):
+      return keys.map { key in
+        PlanError.Problem(
+          line: max(1, context.mark.line), field: path(of: key, at: context.mark, in: text),
+          reason: "is given more than once, first here")
+      }
+    default:
+      return problem(1, "\(error)")
+    }
+  }
+
+  /// The whole path of a field or section that stands at a mark: of those of its name the one whose section was named
+  /// last before it. There is no tree to look into where a key is there twice.
+  private static func path(of key: String, at mark: Mark, in text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard mark.column > 1, lines.indices.contains(mark.line - 1) else { return key }
+    let before =
+      lines[..<(mark.line - 1)].joined(separator: "\n") + "\n" + lines[mark.line - 1].prefix(mark.column - 1)
+    let sections = Set(PlanField.all.map(\.section))
+    let paths = PlanField.all.map(\.path) + sections
+    let known = paths.filter { $0.hasSuffix(".\(key)") }.map { path in
+      let section = path.split(separator: ".").dropLast().last ?? ""
+      return (path, before.ranges(of: "\(section):").last?.lowerBound ?? before.startIndex)
+    }
+    return known.max { $0.1 < $1.1 }?.0 ?? key
+  }
+}
+
+/// Everything that is wrong with a plan's file, so that one attempt is enough to mend it.
+package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// One thing that is wrong.
+  package struct Problem: Sendable, Hashable {
+    /// Counted from 1.
+    package let line: Int
+    /// As in `encoder.width`; empty where the file as a whole is meant.
+    package let field: String
+    package let reason: String
+  }
+
+  package let file: String
+  /// By line.
+  package let problems: [Problem]
+
+  init(file: String, problems: [Problem]) {
+    self.file = file
+    self.problems = problems.sorted { ($0.line, $0.field, $0.reason) < ($1.line, $1.field, $1.reason) }
+  }
+
+  /// `file:line: field: reason`, each problem on a line of its own.
+  package var description: String {
+    problems.map { problem in
+      let field = problem.field.isEmpty ? "" : "\(problem.field): "
+      return "\(file):\(problem.line): \(field)\(problem.reason)"
+    }.joined(separator: "\n")
+  }
+}
+
+/// Why a value is not taken, before it is known where it stands.
+package struct PlanRejection: Error, Sendable, Hashable {
+  package let reason: String
+
+  package init(_ reason: String) {
+    self.reason = reason
+  }
+
+  /// A text of the file as a message may show it: on one line, and not endless.
+  package static func shown(_ text: String) -> String {
+    "'\(ForeignText(text, limit: 61))'"
+  }
+}
+
+/// Which field someone meant who wrote one that does not exist.
+enum NearestKey {
+  /// The whole path of the likeliest field or section: of the same section if one is spelled alike,
+  /// otherwise one of that very name elsewhere, the less deep the likelier. Nil if nothing is near.
+  static func suggestion(for key: String, section: String) -> String? {
+    let key = Spelling.shortened(key)
+    let paths = PlanField.all.map(\.path) + PlanField.all.map(\.section).filter { !$0.isEmpty }
+    let siblings = paths.filter { parent(of: $0) == section }
+    if let nearest = Spelling.nearest(to: key, among: siblings, by: name) { return nearest }
+    return paths.filter { name(of: $0).lowercased() == key.lowercased() }.min {
+      depth(of: $0) < depth(of: $1)
+    }
+  }
+
+  private static func depth(of path: String) -> Int { path.count { $0 == "." } }
+
+  private static func parent(of path: String) -> String {
+    path.lastIndex(of: ".").map { String(path[..<$0]) } ?? ""
+  }
+
+  private static func name(of path: String) -> String {
+    path.lastIndex(of: ".").map { String(path[path.index(after: $0)...]) } ?? path
+  }
+}
+
+extension Plan {
+  /// The complete plan as YAML: every field that it has, also those at their defaults. It reads back equal.
+  package func yaml() -> String {
+    var text = ""
+    var open = ""
+    for field in PlanField.all {
+      if field.section == PlanField.optionalSection, method.calibration == nil { continue }
+      guard field.belongs(to: self) else { continue }
+      let parts = field.section.split(separator: ".")
+      if field.section != open {
+        // Sections follow each other in the table's order, so only the last part can be new.
+        if let part = parts.last { text += indent(parts.count - 1) + "\(part):\n" }
+        open = field.section
+      }
+      text += indent(parts.count) + "\(field.key): \(field.write(self))\n"
+    }
+    return text
+  }
+
+  private func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
+}

@@ -71,3 +71,37 @@ extension Plan {
     package func pause(after count: Int) -> Duration { min(.seconds(1 << min(count, 30)), deadline.duration) }
   }
 }
+
+extension Plan {
+  /// How numbers travel.
+  package struct TrafficRules: Sendable, Hashable, Codable {
+    /// How a client codes its update, where it can; one that cannot sends it plain. Default plain.
+    package var codec: UpdateCodec
+    /// The share of an update's values that top-k keeps, 0 … 1. Default 0.01: one in a hundred, as deep gradient
+    /// compression begins with (arXiv 1712.01887).
+    package var kept: Float
+    /// How layers travel to a client that holds an earlier version. But for plain and float32 the global weights
+    /// themselves are what is decoded, so that every client has the same. Default plain.
+    package var layers: UpdateCodec
+
+    package init(codec: UpdateCodec = .plain, kept: Float = 0.01, layers: UpdateCodec = .plain) {
+      (self.codec, self.kept, self.layers) = (codec, kept, layers)
+    }
+  }
+}
+
+/// How an update's numbers travel, all of them as the difference to the round's weights, compressed with zlib.
+package enum UpdateCodec: String, Sendable, Hashable, Codable, CaseIterable {
+  /// The weights themselves, as they are and not compressed: what every client can send.
+  case plain
+  /// Exactly.
+  case float32
+  /// The upper half of a float32: 8 bits of precision.
+  case bfloat16
+  /// 255 and 15 levels a row, with stochastic rounding.
+  case int8
+  case int4
+  /// The largest differences alone, as bfloat16; what is left out is added to the client's next update (error
+  /// feedback, arXiv 1809.07599).
+  case topK = "top-k"
+}

@@ -1,0 +1,241 @@
+import Engine
+import Foundation
+
+/// How a data set is shared out among clients; each image goes to exactly one.
+package enum Partition: Sendable, Equatable, CustomStringConvertible {
+  /// At random, in equal parts.
+  case even
+  /// Every class is shared out in proportions drawn from Dirichlet(beta): the smaller beta, the more
+  /// the clients differ (arXiv 1909.06335, 2102.02079). Whoever has fewer than two images then gets some of the largest
+  /// client's.
+  case dirichlet(beta: Double)
+  /// Images are sorted by label and cut into shards; every client gets that many (arXiv 1602.05629). A shard may have
+  /// images of more than one class, and a client two shards of the same: it has about so many classes at most.
+  case shards(perClient: Int)
+
+  /// Fewer images than this could not make a batch with more than one image.
+  static let minimumImages = 2
+
+  /// What a partition may look like, for messages and help texts.
+  package static let accepted = "even, dirichlet:BETA (over 0), shards:K (1 or more)"
+
+  /// Understands `even`, `dirichlet:0.5` and `shards:2`, or throws
+  /// ``DatasetError/badPartition(_:problem:)``.
+  package init(parsing text: String) throws(DatasetError) {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    switch (parts.first, parts.dropFirst().first) {
+    case ("even", nil):
+      self = .even
+    case ("dirichlet", let value?):
+      guard let beta = Double(value), beta > 0, beta.isFinite else {
+        throw .badPartition(text, problem: "BETA '\(value)' is not a number over 0")
+      }
+      self = .dirichlet(beta: beta)
+    case ("shards", let value?):
+      guard let shards = Int(value), shards >= 1 else {
+        throw .badPartition(text, problem: "K '\(value)' is not a whole number of 1 or more")
+      }
+      self = .shards(perClient: shards)
+    default:
+      throw .badPartition(text, problem: "unknown")
+    }
+  }
+
+  /// As `init(parsing:)` understands it.
+  package var description: String {
+    switch self {
+    case .even: "even"
+    case .dirichlet(let beta): "dirichlet:\(beta)"
+    case .shards(let count): "shards:\(count)"
+    }
+  }
+
+  /// The indices of each client's images, ascending; `clients` lists, together every index of `set` once.
+  ///
+  /// The same for the same set, number of clients and seed. Throws
+  /// ``DatasetError/impossibleSplit(partition:problem:)`` where a client would have fewer than two
+  /// images, or where labels are needed and missing.
+  package func split(_ set: ImageSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
+    guard clients >= 1 else { throw rejection("\(clients) clients") }
+    guard set.count >= clients * Self.minimumImages else {
+      throw rejection(
+        "\(set.count) images are too few for \(clients) clients of at least \(Self.minimumImages)")
+    }
+    var random = RandomNumbers(seed, "partition", clients)
+    let parts =
+      switch self {
+      case .even: Self.deal(set.count, clients: clients, &random)
+      case .dirichlet(let beta):
+        Self.dirichlet(beta, labels: try labels(of: set), set.classes, clients: clients, &random)
+      case .shards(let count):
+        try shards(count, labels: try labels(of: set), clients: clients, &random)
+      }
+    return parts.map { $0.sorted() }
+  }
+
+  private func labels(of set: ImageSet) throws(DatasetError) -> [Int] {
+    guard let labels = set.labels else {
+      throw rejection(
+        "the images are unlabelled, and it needs labels" + (set.labelProblem.map { ": \($0)" } ?? ""))
+    }
+    return labels
+  }
+
+  func rejection(_ problem: String) -> DatasetError {
+    .impossibleSplit(partition: description, problem: problem)
+  }
+
+  /// Shuffled indices, dealt one by one: sizes differ by one at most.
+  private static func deal(_ count: Int, clients: Int, _ random: inout RandomNumbers) -> [[Int]] {
+    var parts = [[Int]](repeating: [], count: clients)
+    for (position, index) in (0..<count).shuffled(using: &random).enumerated() {
+      parts[position % clients].append(index)
+    }
+    return parts
+  }
+}
+
+extension Partition {
+  /// Shares out each class in proportions drawn from Dirichlet(beta), then moves single images from the
+  /// largest client to those with fewer than ``minimumImages``, so that a small beta works with many clients.
+  static func dirichlet(
+    _ beta: Double, labels: [Int], _ classes: Int, clients: Int, _ random: inout RandomNumbers
+  ) -> [[Int]] {
+    var byClass = [[Int]](repeating: [], count: classes)
+    for (index, label) in labels.enumerated() { byClass[label].append(index) }
+    var parts = [[Int]](repeating: [], count: clients)
+    for images in byClass {
+      let shuffled = images.shuffled(using: &random)
+      let proportions = random.dirichlet(beta, count: clients)
+      var (sum, start) = (0.0, 0)
+      for client in 0..<clients {
+        sum += proportions[client]
+        let end = client == clients - 1 ? images.count : Int((sum * Double(images.count)).rounded())
+        // Rounding may carry the sum past 1 by a hair.
+        let stop = min(max(end, start), images.count)
+        parts[client] += shuffled[start..<stop]
+        start = stop
+      }
+    }
+    repair(&parts, &random)
+    return parts
+  }
+
+  /// Ends because there are at least `clients` x `minimumImages` images: while a client has too few,
+  /// the largest has more than enough.
+  private static func repair(_ parts: inout [[Int]], _ random: inout RandomNumbers) {
+    for client in parts.indices {
+      while parts[client].count < minimumImages {
+        var largest = 0
+        for other in parts.indices where parts[other].count > parts[largest].count { largest = other }
+        let taken = parts[largest].remove(at: random.below(parts[largest].count))
+        parts[client].append(taken)
+      }
+    }
+  }
+}
+
+extension RandomNumbers {
+  /// `count` proportions that sum to 1, from the symmetric Dirichlet distribution.
+  ///
+  /// Computed from logarithms: with a small beta the gamma variables themselves underflow to zero.
+  mutating func dirichlet(_ beta: Double, count: Int) -> [Double] {
+    let logarithms = (0..<count).map { _ in logGamma(shape: beta) }
+    let largest = logarithms.max() ?? 0
+    let weights = logarithms.map { exp($0 - largest) }
+    let sum = weights.reduce(0, +)
+    return weights.map { $0 / sum }
+  }
+
+  /// The logarithm of a gamma variable of scale 1 (Marsaglia and Tsang 2000). For a shape below 1 it is
+  /// one of shape + 1, times a uniform number to the power of 1 / shape.
+  mutating func logGamma(shape: Double) -> Double {
+    if shape < 1 { return logGamma(shape: shape + 1) + log(openUniform()) / shape }
+    let d = shape - 1.0 / 3
+    let c = 1 / (9 * d).squareRoot()
+    while true {
+      let x = Double(normal())
+      let root = 1 + c * x
+      guard root > 0 else { continue }
+      let v = root * root * root
+      if log(openUniform()) < 0.5 * x * x + d - d * v + d * log(v) { return log(d) + log(v) }
+    }
+  }
+
+  /// Uniform in 0 … 1, without the ends, whose logarithms would be infinite or useless.
+  private mutating func openUniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
+}
+
+extension Partition {
+  /// Sorts the images by label, cuts them into clients x `perClient` shards whose sizes differ by one at
+  /// most, and gives every client `perClient` shards at random (McMahan et al., arXiv 1602.05629).
+  func shards(
+    _ perClient: Int, labels: [Int], clients: Int, _ random: inout RandomNumbers
+  ) throws(DatasetError) -> [[Int]] {
+    let (shards, overflow) = clients.multipliedReportingOverflow(by: perClient)
+    guard !overflow && shards <= labels.count else {
+      throw rejection("\(labels.count) images do not make \(perClient) shards for each of \(clients) clients")
+    }
+    // Shuffled first, so that which images of a class are in a shard depends on the seed.
+    let shuffled = (0..<labels.count).shuffled(using: &random)
+    var byClass = [[Int]](repeating: [], count: (labels.max() ?? 0) + 1)
+    for index in shuffled { byClass[labels[index]].append(index) }
+    let sorted = byClass.flatMap { $0 }
+    let order = (0..<shards).shuffled(using: &random)
+    let parts = (0..<clients).map { client in
+      order[client * perClient..<(client + 1) * perClient].flatMap { shard in
+        sorted[shard * sorted.count / shards..<(shard + 1) * sorted.count / shards]
+      }
+    }
+    // Only single shards of one image can be too small: two shards hold two images.
+    guard parts.allSatisfy({ $0.count >= Self.minimumImages }) else {
+      throw rejection("a client would have fewer than \(Self.minimumImages) images")
+    }
+    return parts
+  }
+}
+
+/// One client's part of a data set that is shared out: which of how many.
+package struct Share: Sendable, Hashable, CustomStringConvertible {
+  /// 0 ..< `count`.
+  package let index: Int
+  /// How many clients the images are shared out among.
+  package let count: Int
+
+  package init(_ index: Int, of count: Int) {
+    precondition((0..<count).contains(index), "share \(index) of \(count)")
+    (self.index, self.count) = (index, count)
+  }
+
+  /// As many clients as a simulation may have.
+  package static let counts = 1...10_000
+
+  /// Understands `0/4`, the first of four; nil for anything else.
+  package init?(parsing text: String) {
+    let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard numbers.count == 2, let index = numbers[0], let count = numbers[1], Self.counts.contains(count),
+      (0..<count).contains(index)
+    else { return nil }
+    self.init(index, of: count)
+  }
+
+  /// As `init(parsing:)` understands it.
+  package var description: String { "\(index)/\(count)" }
+
+  /// What the client is called that has this share: `stem-2`, or `stem-02` of eleven.
+  ///
+  /// Names sort like numbers, since aggregation goes by them.
+  package func name(_ stem: String) -> String {
+    let digits = String(count - 1).count
+    let number = String(index)
+    return "\(stem)-" + String(repeating: "0", count: digits - number.count) + number
+  }
+
+  /// The images of this share, of a set that is shared out with the seed. Throws what
+  /// ``Partition/split(_:clients:seed:)`` throws.
+  package func images(
+    of set: ImageSet, by partition: Partition, seed: UInt64
+  ) throws(DatasetError) -> ImageSet {
+    set.subset(try partition.split(set, clients: count, seed: seed)[index])
+  }
+}

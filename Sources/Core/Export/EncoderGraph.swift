@@ -1,0 +1,224 @@
+import Engine
+import Federation
+import Foundation
+
+/// A graph that computes what an encoder computes, and the parameters behind its operations.
+///
+/// n images (any number), T tokens, D = width of the representation.
+struct EncoderGraph {
+  var graph: ONNXGraph
+  /// Names of parameters by where they stand in the encoder's layout.
+  private let names: [Int: String]
+
+  static let (input, output) = ("image", "representation")
+
+  /// The whole graph of a checkpoint's encoder: images [n, C, H, W], normalised, to representations [n, D].
+  init(_ checkpoint: EncoderCheckpoint) {
+    let c = checkpoint.configuration
+    let images = c.input.images
+    graph = ONNXGraph(
+      input: .init(name: Self.input, shape: [images.channels, images.side, images.side]),
+      output: .init(name: Self.output, shape: [c.output]))
+    var layout = Layout()
+    let blocks = Array(0..<c.depth)
+    let encoder: any Encoder
+    let walk: (inout EncoderGraph) -> String
+    switch c {
+    case .vit(let c):
+      let transformer = VisionTransformer(c, blocks: blocks, in: &layout)
+      (encoder, walk) = (transformer, { $0.add(transformer, Self.input) })
+    case .resnet(let c):
+      let network = ResNet(c, blocks: blocks, in: &layout)
+      (encoder, walk) = (network, { $0.add(network, Self.input) })
+    }
+    names = Dictionary(uniqueKeysWithValues: layout.entries.map { ($0.slot.offset, $0.name) })
+    for entry in layout.entries {
+      guard let tensor = checkpoint.tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
+      graph.add(ONNXTensor(name: entry.name, shape: tensor.shape, values: .floats(tensor.values)))
+    }
+    let pooled = walk(&self)
+    graph.scope = "readout"
+    let representation = add(encoder.readout, pooled)
+    _ = graph.add(.identity, representation, named: Self.output)
+  }
+
+  /// The name of a parameter.
+  func name(_ slot: Slot) -> String {
+    guard let name = names[slot.offset] else { preconditionFailure("no parameter at \(slot.offset)") }
+    return name
+  }
+
+  /// Names the next operations after the layer that a parameter belongs to.
+  mutating func enter(_ slot: Slot) {
+    graph.scope = name(slot).split(separator: ".").dropLast().joined(separator: ".")
+  }
+
+  /// From what the blocks leave [n, F] to the representation [n, D].
+  private mutating func add(_ readout: Readout, _ x: String) -> String {
+    switch readout {
+    case .norm(let norm): add(norm, x)
+    case .linear(let linear): add(linear, x)
+    case .identity: x
+    }
+  }
+
+  /// y = x·Wᵀ + b                                                    x [..., I], y [..., O]
+  mutating func add(_ linear: Linear, _ x: String) -> String {
+    enter(linear.weight)
+    let weight = graph.add(.transpose, name(linear.weight), attributes: [.integers("perm", [1, 0])])
+    let product = graph.add(.matMul, x, weight)
+    guard let bias = linear.bias else { return product }
+    return graph.add(.add, product, name(bias))
+  }
+
+  /// Over the last side.                                              x, y [..., D]
+  mutating func add(_ norm: LayerNorm, _ x: String) -> String {
+    enter(norm.weight)
+    return graph.add(
+      .layerNormalization, x, name(norm.weight), name(norm.bias),
+      attributes: [.integer("axis", -1), .float("epsilon", norm.epsilon)])
+  }
+}
+
+/// A vision transformer's way from images to class tokens (arXiv 2010.11929), in the order of timm's.
+///
+/// n images (any number), P patches, T = 1 + P tokens, D = width, H heads of d = D / H, M = hidden width.
+extension EncoderGraph {
+  /// Class tokens [n, D] behind the last block, from images [n, C, H, W].
+  mutating func add(_ encoder: VisionTransformer, _ images: String) -> String {
+    var x = add(encoder.stem, images)
+    for block in encoder.layers { x = add(block, x) }
+    graph.scope = "pool"
+    return graph.add(.gather, x, graph.index(0), attributes: [.integer("axis", 1)])
+  }
+
+  /// Tokens [n, T, D] of images [n, C, H, W].
+  private mutating func add(_ stem: PatchEmbedding, _ images: String) -> String {
+    let c = stem.configuration
+    enter(stem.projection.weight)
+    guard let bias = stem.projection.bias else { preconditionFailure("a patch projection without bias") }
+    let sides = [c.patch, c.patch]
+    let grid = graph.add(
+      .conv, images, name(stem.projection.weight), name(bias),
+      attributes: [.integers("kernel_shape", sides), .integers("strides", sides)])
+    let columns = graph.add(.reshape, grid, graph.shape(0, c.width, c.patches))
+    let patches = graph.add(.transpose, columns, attributes: [.integers("perm", [0, 2, 1])])
+    graph.scope = "tokens"
+    let batch = graph.add(.shape, images, attributes: [.integer("start", 0), .integer("end", 1)])
+    let sizes = graph.add(.concat, batch, graph.shape(1, c.width), attributes: [.integer("axis", 0)])
+    let classTokens = graph.add(.expand, name(stem.classToken), sizes)
+    let tokens = graph.add(.concat, classTokens, patches, attributes: [.integer("axis", 1)])
+    return graph.add(.add, tokens, name(stem.positions))
+  }
+
+  /// x + attention(norm1(x)), then x + mlp(norm2(x)).                 x [n, T, D]
+  private mutating func add(_ block: EncoderBlock, _ x: String) -> String {
+    let attended = add(block.attention, add(block.norm1, x))
+    let middle = graph.add(.add, x, attended)
+    let fed = add(block.feedForward, add(block.norm2, middle))
+    return graph.add(.add, middle, fed)
+  }
+
+  /// proj(softmax(q·kᵀ / √d)·v), heads side by side.                  x [n, T, D]
+  private mutating func add(_ attention: Attention, _ x: String) -> String {
+    let (tokens, width, heads) = (attention.tokens, attention.width, attention.heads)
+    let size = width / heads
+    let qkv = graph.add(.reshape, add(attention.qkv, x), graph.shape(0, tokens, 3, heads, size))
+    let parts = graph.add(.transpose, qkv, attributes: [.integers("perm", [2, 0, 3, 1, 4])])
+    func part(_ number: Int, _ graph: inout ONNXGraph) -> String {
+      graph.add(.gather, parts, graph.index(number), attributes: [.integer("axis", 0)])
+    }
+    let (q, k, v) = (part(0, &graph), part(1, &graph), part(2, &graph))
+    let keys = graph.add(.transpose, k, attributes: [.integers("perm", [0, 1, 3, 2])])
+    let products = graph.add(.matMul, q, keys)
+    let scores = graph.add(.mul, products, graph.constant(1 / Float(size).squareRoot()))
+    let weights = graph.add(.softmax, scores, attributes: [.integer("axis", -1)])
+    let mixed = graph.add(.matMul, weights, v)
+    let beside = graph.add(.transpose, mixed, attributes: [.integers("perm", [0, 2, 1, 3])])
+    return add(attention.projection, graph.add(.reshape, beside, graph.shape(0, tokens, width)))
+  }
+
+  /// fc2(GELU(fc1(x))), GELU(h) = h·(1 + erf(h / √2)) / 2 (arXiv 1606.08415), which opset 17 has no operator
+  /// for.                                                             x [n, T, D], h [n, T, M]
+  private mutating func add(_ feedForward: FeedForward, _ x: String) -> String {
+    let hidden = add(feedForward.fc1, x)
+    let ratio = graph.add(.div, hidden, graph.constant(Float(2).squareRoot()))
+    let error = graph.add(.erf, ratio)
+    let sum = graph.add(.add, error, graph.constant(1))
+    let product = graph.add(.mul, hidden, sum)
+    return add(feedForward.fc2, graph.add(.mul, product, graph.constant(0.5)))
+  }
+}
+
+/// A ResNet's way from images to the means of its last layer's channels (arXiv 1512.03385), with running
+/// statistics.
+///
+/// n images (any number), C channels, H = side.
+extension EncoderGraph {
+  /// Channels' means [n, F] from images [n, C, H, H].
+  mutating func add(_ encoder: ResNet, _ images: String) -> String {
+    var x = relu(add(encoder.stem, images))
+    for block in encoder.layers.joined() { x = add(block, x) }
+    graph.scope = "pool"
+    return graph.add(.flatten, graph.add(.globalAveragePool, x))
+  }
+
+  /// relu(second(relu(first(x))) + shortcut(x)).
+  private mutating func add(_ block: BasicBlock, _ x: String) -> String {
+    let middle = relu(add(block.first, x))
+    let y = add(block.second, middle)
+    var shortcut = x
+    if let unit = block.shortcut { shortcut = add(unit, x) }
+    return relu(graph.add(.add, y, shortcut))
+  }
+
+  private mutating func relu(_ x: String) -> String { graph.add(.relu, x) }
+
+  /// A convolution and the normalisation behind it.
+  private mutating func add(_ unit: BasicBlock.Unit, _ x: String) -> String {
+    let (convolution, norm) = (unit.convolution, unit.norm)
+    enter(convolution.weight)
+    let y = graph.add(
+      .conv, x, name(convolution.weight),
+      attributes: [
+        .integers("kernel_shape", [convolution.kernel, convolution.kernel]),
+        .integers("strides", [convolution.stride, convolution.stride]),
+        .integers("pads", Array(repeating: convolution.kernel / 2, count: 4)),
+      ])
+    enter(norm.weight)
+    return graph.add(
+      .batchNormalization, y, name(norm.weight), name(norm.bias), name(norm.runningMean),
+      name(norm.runningVariance), attributes: [.float("epsilon", ChannelNorm.epsilon)])
+  }
+}
+
+extension EncoderCheckpoint {
+  /// The encoder as an ONNX file of opset 17: `image` [n, C, H, W], normalised as the metadata say, to
+  /// `representation` [n, D], for any n. Weights keep their names.
+  ///
+  /// Throws ``ExportError`` where the file would be larger than such files can be.
+  package func onnx() throws -> Data {
+    let bytes = layout.count * MemoryLayout<Float>.stride
+    guard bytes <= Self.mostBytes else { throw ExportError.tooLarge(bytes: bytes) }
+    let model = ONNXModel(
+      graph: EncoderGraph(self).graph, name: origin?.plan ?? "encoder", producer: "strata",
+      producerVersion: Software.version, metadata: try metadata())
+    return model.encoded()
+  }
+
+  /// A message of protocol buffers has less than 2 GiB; graph and names take some of them.
+  private static let mostBytes = (1 << 31) - (1 << 24)
+}
+
+/// Why an encoder cannot be written.
+package enum ExportError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Its weights are more than one ONNX file holds.
+  case tooLarge(bytes: Int)
+
+  package var description: String {
+    switch self {
+    case .tooLarge(let bytes):
+      "its weights are \(bytes) bytes, and an ONNX file holds less than 2 GiB; safetensors has no such limit"
+    }
+  }
+}

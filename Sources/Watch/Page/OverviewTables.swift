@@ -1,0 +1,232 @@
+import Federation
+import Foundation
+import Pages
+import Server
+
+/// A table of text: a heading for each column, and rows whose first cell names them.
+struct OverviewTable {
+  struct Column {
+    let heading: String
+    /// Whether it holds words, which stand on the left.
+    var isText = false
+    /// A class of its cells besides.
+    var style = ""
+
+    var mark: String {
+      let classes = [isText ? "text" : "", style].filter { !$0.isEmpty }
+      return classes.isEmpty ? "" : " class=\"\(classes.joined(separator: " "))\""
+    }
+  }
+
+  /// The columns behind the first.
+  let columns: [Column]
+  let first: String
+  /// A name that is text, and cells that are markup, one a column.
+  let rows: [(name: String, cells: [String])]
+  /// What is said where there are no rows.
+  let none: String
+
+  /// - Parameters:
+  ///   - live: the identifier of the rows, where they change on a page that is watched.
+  ///   - isBox: whether it has a limited height, and scrolls by itself.
+  ///   - isSortable: whether a script may sort its rows by a column.
+  func html(
+    _ label: String, live: String? = nil, isBox: Bool = false, isSortable: Bool = false
+  ) -> String {
+    let head = columns.map { "<th scope=\"col\"\($0.mark)>\(Markup.escape($0.heading))</th>" }
+    var lines = rows.map { row in
+      let cells = zip(columns, row.cells).map { "<td\($0.mark)>\($1)</td>" }
+      let name = Markup.escape(row.name)
+      return "<tr><th scope=\"row\" title=\"\(name)\">\(name)</th>\(cells.joined())</tr>"
+    }
+    if lines.isEmpty {
+      lines = [
+        "<tr><td class=\"text muted\" colspan=\"\(columns.count + 1)\">\(Markup.escape(none))</td></tr>"
+      ]
+    }
+    let mark = live.map { " id=\"\($0)\" data-live=\"\"" } ?? ""
+    return """
+      <div class="scroll\(isBox ? " box" : "")" tabindex="0" role="region" aria-label="\(Markup.escape(label))">
+      <table\(isSortable ? " id=\"\(live ?? "")Table\"" : "")>
+      <thead><tr><th scope="col" class="text">\(Markup.escape(first))</th>\(head.joined())</tr></thead>
+      <tbody\(mark)>
+      \(lines.joined(separator: "\n"))
+      </tbody>
+      </table>
+      </div>
+      """
+  }
+}
+
+/// The parts that the page of a run under way and the report of a whole one share.
+struct OverviewParts {
+  let overview: Overview
+
+  var headline: String { Headline(overview: overview).html }
+  /// Whom the server waits for, by name; nothing where it waits for nobody that it knows.
+  var missing: String {
+    guard overview.isRunning, let missing = overview.status.missing(naming: Self.mostMissing) else {
+      return ""
+    }
+    return "<p class=\"missing\">\(Markup.escape(Wording.sentence(missing)))</p>"
+  }
+
+  /// Clients that are named in a sentence.
+  private static let mostMissing = 8
+
+  var method: String { Markup.escape("\(overview.strategy), \(overview.ssl)") }
+  var stack: String { LayerStack(layers: overview.layers, isOver: overview.isOver).html }
+  var plots: RoundPlots { RoundPlots(overview: overview) }
+  var clients: ClientTable { ClientTable(overview: overview) }
+  var rounds: RoundTables { RoundTables(overview: overview) }
+
+  /// - Parameter isLive: whether they are of a server that may be at work.
+  func facts(isLive: Bool) -> String {
+    let last = overview.rounds.last
+    let space = Wording.space
+    var facts: [(String, String)] = [
+      (
+        "Rounds",
+        "\(overview.rounds.count) of\(space)\(overview.isOpen ? "at most\(space)" : "")\(overview.plannedRounds)"
+      ),
+      ("Last loss", Wording.number(last?.loss)),
+      (
+        "Collapse",
+        last?.monitors.map { $0.isCollapsed ? "<strong>representations collapse</strong>" : "none" }
+          ?? Wording.none
+      ),
+      ("Attempts given up", "\(overview.abandoned)"),
+      (
+        "Updates",
+        "\(overview.updatesAdmitted)\(space)admitted, \(overview.rejections.values.reduce(0, +))\(space)rejected"
+      ),
+      (
+        "Traffic",
+        "\(Wording.bytes(overview.total(\.receivedBytes)))\(space)received, "
+          + "\(Wording.bytes(overview.total(\.sentBytes)))\(space)sent"
+      ),
+    ]
+    if isLive {
+      let connected = overview.clients.count(where: \.isConnected)
+      facts.insert(("Clients", "\(connected) of\(space)\(overview.clients.count) connected"), at: 1)
+    } else {
+      facts.append(("Clients", "\(overview.clients.count)"))
+      facts.append(("Time in rounds", Wording.seconds(overview.rounds.compactMap(\.seconds).reduce(0, +))))
+      facts.append(("Waits for clients", Wording.seconds(overview.rounds.compactMap(\.waited).reduce(0, +))))
+    }
+    if isLive, !overview.isOver {
+      facts.append(("In this phase since", Wording.time(overview.status.since, .ago)))
+      if let until = overview.status.until {
+        facts.append(("This phase ends at the latest", Wording.time(until, .until)))
+      }
+      if let end = overview.estimate.roundEnd {
+        facts.append(("Round over, estimated", Wording.time(end, .until)))
+      }
+      if let end = overview.estimate.jobEnd {
+        facts.append(("Job over, estimated", Wording.time(end, .until)))
+      }
+      facts.append(("Memory of the server", Wording.bytes(overview.residentBytes)))
+    }
+    facts.append(("Started", Wording.time(overview.startedAt)))
+    switch overview.status.phase {
+    case .failed: facts.append(("Given up", Wording.time(overview.status.since)))
+    case .stopped: facts.append(("Stopped", Wording.time(overview.status.since)))
+    default: if let finished = overview.finishedAt { facts.append(("Finished", Wording.time(finished))) }
+    }
+    let items = facts.map { "<div><dt>\($0.0)</dt><dd>\($0.1)</dd></div>" }
+    return "<dl class=\"facts\">\n\(items.joined(separator: "\n"))\n</dl>"
+  }
+
+  var rejections: String {
+    let found = overview.rejections.sorted { $0.key < $1.key }
+    guard !found.isEmpty else { return "<p class=\"muted\">None.</p>" }
+    let items = found.map { name, count in
+      let why = Rejection(rawValue: name)?.explanation ?? name
+      return "<li>\(count): \(Markup.escape(why))</li>"
+    }
+    return "<ul>\n\(items.joined(separator: "\n"))\n</ul>"
+  }
+}
+
+/// The clients, a row each.
+struct ClientTable {
+  let overview: Overview
+
+  private typealias Column = (OverviewTable.Column, (Overview.Client) -> String)
+
+  /// As they are now, in rows that change: first what tells whether a client does its part. Of very many those that
+  /// were heard last. A script sorts them and finds one by its name.
+  var live: String {
+    let notAsked = Dictionary((overview.status.notAsked ?? []).map { ($0.client, $0.explanation) }) { $1 }
+    let columns: [Column] = [
+      (
+        .init(heading: "state", isText: true, style: "state"), { Self.state($0, notAsked: notAsked[$0.name]) }
+      ),
+      (
+        .init(heading: "last contact", isText: true, style: "contact"),
+        { Wording.time($0.lastContact, .ago) }
+      ),
+      (.init(heading: "progress", isText: true, style: "steps"), Self.progress),
+      (.init(heading: "memory", style: "size"), { Wording.bytes($0.residentBytes) }),
+      (.init(heading: "rejected"), { "\($0.rejected)" }),
+      (.init(heading: "admitted"), { "\($0.admitted)" }),
+    ]
+    let shown = overview.latestClients
+    let others = overview.clients.count - shown.count
+    let more = Wording.count(others, "more client")
+    let note = others > 0 ? "<p class=\"muted\">Not shown: \(more), heard longer ago.</p>" : ""
+    return """
+      <p class="find" id="find" hidden=""><label>Find a client <input type="search" id="wanted" \
+      autocomplete="off"/></label> <span class="muted" id="found" role="status"></span></p>
+      \(table(shown, columns + figures).html("Clients", live: "clients", isBox: true, isSortable: true))
+      <div id="otherClients" data-live="">\(note)</div>
+      """
+  }
+
+  /// All of them, as they were at the end.
+  var whole: String {
+    let columns: [Column] = [
+      (.init(heading: "admitted"), { "\($0.admitted)" }), (.init(heading: "rejected"), { "\($0.rejected)" }),
+    ]
+    let then: Column = (.init(heading: "last contact", isText: true), { Wording.time($0.lastContact) })
+    return table(overview.clients, columns + figures + [then]).html("Clients")
+  }
+
+  private var figures: [Column] {
+    [
+      (.init(heading: "images"), { "\($0.samples)" }),
+      (.init(heading: "received", style: "size"), { Wording.bytes($0.receivedBytes) }),
+      (.init(heading: "sent", style: "size"), { Wording.bytes($0.sentBytes) }),
+      (.init(heading: "software", isText: true), { Markup.escape($0.software) }),
+    ]
+  }
+
+  private func table(_ clients: [Overview.Client], _ columns: [Column]) -> OverviewTable {
+    OverviewTable(
+      columns: columns.map(\.0), first: "client",
+      rows: clients.map { client in (client.name, columns.map { $0.1(client) }) },
+      none: overview.isOver ? "No client has joined." : "No client has joined yet.")
+  }
+
+  /// What it does and, where it is here and not asked to train, why.
+  private static func state(_ client: Overview.Client, notAsked: String?) -> String {
+    guard client.isConnected else { return "away" }
+    if let notAsked { return "<span title=\"\(Markup.escape(notAsked))\">not asked</span>" }
+    return client.activity?.rawValue ?? "connected"
+  }
+
+  /// How far it is with that.
+  private static func progress(_ client: Overview.Client) -> String {
+    if let step = client.step, let steps = client.steps, steps > 0 {
+      return bar(step, of: steps, ["step", "\(step)", "of", "\(steps)"])
+    }
+    if let bytes = client.updateBytes, let here = client.updateReceivedBytes, bytes > 0 {
+      return bar(here, of: bytes, [Wording.bytes(here), "of", Wording.bytes(bytes)])
+    }
+    return Wording.none
+  }
+
+  private static func bar(_ part: Int, of whole: Int, _ words: [String]) -> String {
+    LayerStack.bar(part, of: whole, style: "bar") + words.joined(separator: Wording.space)
+  }
+}
