@@ -15,7 +15,11 @@ struct ReferenceResNet {
   }
 
   /// The pooled features of a batch [rows][F].
-  func pooled(_ images: [[Double]]) -> [[Double]] {
+  func pooled(_ images: [[Double]]) -> [[Double]] { run(images).pooled }
+
+  /// The pooled features of a batch [rows][F] and the outputs of its residual branches, one a block [rows][C·h·h].
+  func run(_ images: [[Double]]) -> (pooled: [[Double]], branches: [[[Double]]]) {
+    var branches: [[[Double]]] = []
     let c = encoder.configuration
     var x = Maps(values: images, channels: c.imageChannels, side: c.imageSide)
     x = relu(unit(x, "conv1", "bn1", encoder.stem))
@@ -24,6 +28,7 @@ struct ReferenceResNet {
         let name = "layer\(index + 1).\(number)"
         let middle = relu(unit(x, "\(name).conv1", "\(name).bn1", block.first))
         let y = unit(middle, "\(name).conv2", "\(name).bn2", block.second)
+        branches.append(y.values)
         let added = block.shortcut.map { unit(x, "\(name).downsample.0", "\(name).downsample.1", $0) } ?? x
         x = relu(
           Maps(
@@ -32,9 +37,10 @@ struct ReferenceResNet {
       }
     }
     let area = x.side * x.side
-    return x.values.map { image in
+    let pooled = x.values.map { image in
       (0..<x.channels).map { image[$0 * area..<($0 + 1) * area].reduce(0, +) / Double(area) }
     }
+    return (pooled, branches)
   }
 
   private func relu(_ x: Maps) -> Maps {

@@ -36,15 +36,16 @@ enum TinyResNet {
   @Test(
     arguments: [
       (Strategy.layerWise, 1), (.layerWise, 2), (.layerWise, 4), (.progressive, 3), (.endToEnd, 1),
-    ])
-  func gradientsAreThoseOfFiniteDifferences(strategy: Strategy, index: Int) throws {
+    ], [0, 0.05 as Float])
+  func gradientsAreThoseOfFiniteDifferences(stage: (Strategy, Int), tau: Float) throws {
+    let (strategy, index) = stage
     let seed: UInt64 = 7
     let stage = TinyResNet.stage(strategy, index: index)
     let encoder = try #require(stage.model.encoder as? ResNet)
     let trainer = TinyResNet.trainer(stage, TinyViT.options(batch: 3), seed: seed)
     let settings = PassSettings(
       prefix: 0, trainedBlocks: Set(0..<stage.model.depth), trainsStem: true, views: 2, batch: 3, chunk: 2,
-      keptRows: 6)
+      keptRows: 6, branchPenalties: tau == 0 ? [] : [Kinetic(tau: tau)])
     let encoderPass = encoder.makePass(settings, workers: Workers(2))
     let memory = Storage(0..<12 * encoder.pooledWidth)
     let pooled = memory[0..<6 * encoder.pooledWidth].reshaped(6, encoder.pooledWidth)
@@ -56,7 +57,7 @@ enum TinyResNet {
     let write = TinyResNet.views(seed).body
     let batch = Minibatch(TinyResNet.views(seed), first: 3)
     encoderPass.forward(trainer.parameters, batch, into: pooled, branches: [])
-    encoderPass.backward(d, trainer.parameters, batch, pooled: pooled, into: lanes)
+    let terms = encoderPass.backward(d, trainer.parameters, batch, pooled: pooled, into: lanes)
 
     var images: [[Double]] = []
     let image = Storage(0..<encoder.configuration.input.count)
@@ -68,10 +69,22 @@ enum TinyResNet {
     for entry in stage.model.layout.entries {
       reference.parameters[entry.name] = trainer.parameters[entry.slot].doubles
     }
-    func value() -> Double {
-      zip(reference.pooled(images).joined(), weights).reduce(0) { $0 + $1.0 * $1.1 }
+    /// Σ over branches of mean(r²) / (2 τ).
+    func kinetic(_ branches: [[[Double]]]) -> Double {
+      branches.reduce(0) { sum, branch in
+        let elements = branch.joined()
+        return sum + elements.reduce(0) { $0 + $1 * $1 } / Double(elements.count) / (2 * Double(tau))
+      }
     }
-    #expect(abs(pooled.doubles.enumerated().reduce(0) { $0 + $1.1 * weights[$1.0] } - value()) < 1e-3)
+    func value() -> Double {
+      let (pooled, branches) = reference.run(images)
+      return zip(pooled.joined(), weights).reduce(tau == 0 ? 0 : kinetic(branches)) { $0 + $1.0 * $1.1 }
+    }
+    let penalties = terms.reduce(0) { $0 + Double($1.value) }
+    #expect(terms.map(\.name) == (tau == 0 ? [] : ["kinetic"]))
+    #expect(
+      abs(pooled.doubles.enumerated().reduce(penalties) { $0 + $1.1 * weights[$1.0] } - value())
+        < 1e-3 + 1e-5 * penalties)
 
     for entry in stage.model.layout.entries
     where !entry.isBuffer && entry.slot.offset < stage.model.headStart {

@@ -65,7 +65,11 @@ struct RandomViews: RowSource {
 extension Trainer {
   /// A step on the first images of a source, in order; the parameters stay as they are without a rate.
   func step(on source: some RowSource, learningRate: Float = 0) -> Float {
-    step(learningRate: learningRate, Minibatch(source, first: options.batch)).total
+    terms(on: source, learningRate: learningRate).total
+  }
+
+  func terms(on source: some RowSource, learningRate: Float = 0) -> LossTerms {
+    step(learningRate: learningRate, Minibatch(source, first: options.batch))
   }
 }
 

@@ -74,6 +74,8 @@ package struct GoldenCase {
     return GoldenTensors(case: self, file: try Safetensors(parsing: data))
   }
 
+  func has(_ attribute: String) -> Bool { attributes[attribute] != nil }
+
   func number(_ name: String) throws -> Double {
     guard case .number(let value) = attributes[name] else { throw missing(name, "number") }
     return value

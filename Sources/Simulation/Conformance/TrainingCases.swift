@@ -17,15 +17,19 @@ enum TrainingCases {
     try checkGradientNames(stage, tensors)
 
     var comparison = Comparison()
-    var losses: [Float] = []
+    var losses: [LossTerms] = []
     let views = GivenViews(count: steps * batch, size: size, views: [view1.values, view2.values])
     let order = Array(0..<views.count)
     for step in 0..<steps {
       let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
-      losses.append(trainer.step(learningRate: Float(try golden.number("lr")), images).total)
+      losses.append(trainer.step(learningRate: Float(try golden.number("lr")), images))
       if step == 0 { try compareGradients(trainer, tensors, &comparison) }
     }
-    try comparison.compare("out.losses", losses, with: tensors("out.losses").values)
+    try comparison.compare("out.losses", losses.map(\.total), with: tensors("out.losses").values)
+    if tensors.has("out.kinetic_terms") {
+      let terms = losses.map { $0.terms.first { $0.name == "kinetic" }?.value ?? 0 }
+      try comparison.compare("out.kinetic_terms", terms, with: tensors("out.kinetic_terms").values)
+    }
     let absolute = try golden.number("trained_parameters_tolerance")
     for entry in stage.model.layout.entries where tensors.has("out.\(caseName(entry.name))") {
       let name = "out.\(caseName(entry.name))"
@@ -86,7 +90,8 @@ enum TrainingCases {
     let options = TrainingOptions(
       momentum: Float(try golden.number("momentum")), temperature: Float(try golden.number("temperature")),
       alignment: Float(try golden.number("alignment")),
-      proximal: Float(try golden.number("proximal")), batch: batch,
+      proximal: Float(try golden.number("proximal")),
+      kinetic: golden.has("kinetic_tau") ? Float(try golden.number("kinetic_tau")) : 0, batch: batch,
       weightDecay: Float(try golden.number("weight_decay")),
       schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)
     let trainer = Trainer(stage, options, workers: Workers(2))

@@ -29,6 +29,23 @@ import Testing
     #expect(passed == cases.count)
   }
 
+  private static let supervised = golden.deletingLastPathComponent().appendingPathComponent(
+    "golden-supervised")
+
+  /// The kinetic term's case among those of methods that the engine does not have yet.
+  @Test(
+    .enabled(
+      if: FileManager.default.fileExists(atPath: supervised.path),
+      "there are no golden cases in ../shared/golden-supervised"))
+  func theKineticCasePasses() throws {
+    let cases = try GoldenFolder(Self.supervised).cases.filter { $0.op == "local_training" }
+    #expect(!cases.isEmpty)
+    for golden in cases {
+      let outcome = Conformance.run(golden)
+      #expect(outcome.passed, "\(outcome.line)")
+    }
+  }
+
   @Test func theRightNumbersPass() throws {
     let outcome = try #require(try OptimiserCase.run { _ in })
     #expect(outcome.passed, "\(outcome.line)")

@@ -44,19 +44,27 @@ package struct PassSettings: Sendable {
   package var keptRows: Int
   /// How much of the last block is computed.
   package var lastBlock: LastBlock
+  /// Penalties on the outputs of the residual branches that train.
+  package var branchPenalties: [any BranchPenalty]
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    lastBlock: LastBlock = .readout
+    lastBlock: LastBlock = .readout, branchPenalties: [any BranchPenalty] = []
   ) {
     precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
-    (self.keptRows, self.lastBlock) = (keptRows, lastBlock)
+    (self.keptRows, self.lastBlock, self.branchPenalties) = (keptRows, lastBlock, branchPenalties)
   }
 
   /// All images in all views: row v·B + i is view v of image i.
   package var rows: Int { views * batch }
+  /// Chunks of those rows; the last one may be smaller.
+  package var chunks: Int { (rows + chunk - 1) / chunk }
+  /// Whether the outputs of a block's residual branches are kept for the penalties on them.
+  func keepsBranches(ofBlock position: Int) -> Bool {
+    !branchPenalties.isEmpty && trainedBlocks.contains(position)
+  }
 }
 
 /// How much of an encoder's last block a pass computes.
@@ -74,10 +82,13 @@ package protocol EncoderPass: AnyObject {
   func forward(
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch])
   /// Adds the gradients of what trains, from `d`, that of the pooled features [rows, F], to the shards: each
-  /// shard sums its own chunks in order, whichever worker computes them. `d` is overwritten.
+  /// shard sums its own chunks in order, whichever worker computes them. `d` is overwritten. Returns the terms of the
+  /// penalties on residual branches.
+  @discardableResult
   func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
-    into shards: [StorageBox])
+    into shards: [StorageBox]
+  ) -> [LossTerms.Term]
   /// After an optimiser step: running statistics take in what the last forward pass saw.
   func updateBuffers(_ parameters: borrowing Storage)
 }

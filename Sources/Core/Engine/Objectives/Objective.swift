@@ -89,9 +89,11 @@ package struct LossTerms: Sendable, Hashable {
     total = value
   }
 
-  package mutating func add(_ name: String, _ value: Float) {
-    terms.append(Term(name: name, value: value))
-    total += value
+  package mutating func add(_ name: String, _ value: Float) { add([Term(name: name, value: value)]) }
+
+  package mutating func add(_ more: [Term]) {
+    terms += more
+    total = more.reduce(total) { $0 + $1.value }
   }
 }
 

@@ -33,3 +33,59 @@ package protocol RepresentationPenaltyStep: Sendable {
     _ z: Matrix, reference: Matrix, adding dz: Matrix, _ work: borrowing Storage
   ) -> Float
 }
+
+/// A penalty on the outputs of the residual branches that train, before they are added to their input.
+///
+/// Branch outputs exist only where such a penalty asks for them.
+package protocol BranchPenalty: Sendable {
+  /// The name of its term in the loss.
+  var name: String { get }
+
+  /// Returns the part of the term that these rows of a branch's output contribute, and adds its gradient; `count` is the
+  /// number of elements of the branch's output for the whole batch.       branch, gradient [R, D]
+  func loss(_ branch: Matrix, of count: Int, adding gradient: Matrix) -> Float
+}
+
+/// The penalties on residual branches during one backward pass.
+///
+/// Each chunk of images has its own sums, so that the totals do not depend on which worker took which chunk.
+struct BranchPenalties {
+  /// The slot of the sums, in the layout of a pass.
+  struct Plan: Sendable {
+    let slot: Slot
+    let penalties: [any BranchPenalty]
+
+    init?(_ settings: PassSettings, in layout: inout Layout) {
+      guard !settings.branchPenalties.isEmpty else { return nil }
+      penalties = settings.branchPenalties
+      slot = layout.add("branch penalties", penalties.count, settings.chunks)
+    }
+
+    /// `rows` is the number of rows of a branch's output for the whole batch.
+    func penalties(_ storage: borrowing Storage, rows: Int) -> BranchPenalties {
+      BranchPenalties(penalties: penalties, sums: storage[slot], rows: rows)
+    }
+  }
+
+  private let penalties: [any BranchPenalty]
+  /// [penalties, chunks]
+  private let sums: Matrix
+  private let rows: Int
+
+  func clear() { Elementwise.fill(sums, 0) }
+
+  /// Adds the gradients of all penalties to that of a branch's output for a chunk of images.
+  func apply(_ branch: Matrix, chunk: Int, adding gradient: Matrix) {
+    for (index, penalty) in penalties.enumerated() {
+      sums[index, chunk] += penalty.loss(branch, of: rows * branch.columns, adding: gradient)
+    }
+  }
+
+  /// The terms of the last batch.
+  var terms: [LossTerms.Term] {
+    penalties.enumerated().map { index, penalty in
+      let total = (0..<sums.columns).reduce(0.0) { $0 + Double(sums[index, $1]) }
+      return LossTerms.Term(name: penalty.name, value: Float(total))
+    }
+  }
+}

@@ -63,13 +63,12 @@ package final class Trainer {
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
     var loss = memory.objective.run(batch, parameters, work, workers)
-    encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards)
+    loss.add(encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards))
     sumGradients()
     for penalty in weightPenalties {
-      loss.add(
-        penalty.name,
-        penalty.loss(
-          parameters, reference: reference.storage, ranges: stage.optimised, adding: shards[0].storage))
+      let value = penalty.loss(
+        parameters, reference: reference.storage, ranges: stage.optimised, adding: shards[0].storage)
+      loss.add(penalty.name, value)
     }
     optimiser.step(parameters, shards[0].storage, learningRate: learningRate, workers)
     encoderPass.updateBuffers(parameters)
@@ -142,8 +141,8 @@ extension PassSettings {
     let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
     self.init(
       prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
-      views: views, batch: options.batch,
-      chunk: options.chunk, keptRows: kept ?? rows, lastBlock: lastBlock)
+      views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, lastBlock: lastBlock,
+      branchPenalties: options.branchPenalties)
   }
 }
 

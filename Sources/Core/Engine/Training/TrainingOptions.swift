@@ -10,6 +10,8 @@ package struct TrainingOptions: Sendable, Hashable {
   package var alignment: Float
   /// ρ, the weight of the proximal term (FedProx, arXiv 1812.06127); 0 turns it off.
   package var proximal: Float
+  /// τ of the kinetic term on residual branches (TRGL, arXiv 2210.00949); 0 turns it off.
+  package var kinetic: Float
   /// B, images a step.
   package var batch: Int
   package var epochs: Int
@@ -24,13 +26,14 @@ package struct TrainingOptions: Sendable, Hashable {
 
   package init(
     momentum: Float = 0.99, temperature: Float = 0.05, alignment: Float = 0,
-    proximal: Float = 0, batch: Int, epochs: Int = 1,
+    proximal: Float = 0, kinetic: Float = 0, batch: Int, epochs: Int = 1,
     weightDecay: Float = 1e-5, schedule: LearningRateSchedule, chunk: Int = 8
   ) {
     self.momentum = momentum
     self.temperature = temperature
     self.alignment = alignment
     self.proximal = proximal
+    self.kinetic = kinetic
     self.batch = batch
     self.epochs = epochs
     self.weightDecay = weightDecay
@@ -45,6 +48,9 @@ package struct TrainingOptions: Sendable, Hashable {
   var representationPenalties: [any RepresentationPenalty] {
     alignment == 0 ? [] : [Alignment(weight: alignment, temperature: temperature)]
   }
+
+  /// The regularisers on the outputs of residual branches.
+  var branchPenalties: [any BranchPenalty] { kinetic == 0 ? [] : [Kinetic(tau: kinetic)] }
 
   /// The branches beside the online one: of an objective, and of what regularises it.
   package func branches(of objective: any Objective) -> [Branch] {

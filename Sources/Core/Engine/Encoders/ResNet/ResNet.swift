@@ -102,6 +102,7 @@ extension ResNetPass {
     let blocks: [Block]
     /// Gradients of a block's output, input, copy and middle [rows, largest].
     let gradients: [Slot]
+    let penalties: BranchPenalties.Plan?
 
     /// What a unit keeps: its convolution's output and its normalisation's statistics.
     struct Unit: Sendable {
@@ -119,8 +120,12 @@ extension ResNetPass {
       let shortcut: Unit?
       /// Behind the first ReLU, and behind the second.
       let middle, output: Slot
+      /// The second normalisation's output, before the addition, where a penalty asks for it.
+      let branch: Slot?
 
-      init(_ block: BasicBlock, _ settings: PassSettings, in layout: inout Layout) {
+      init(
+        _ block: BasicBlock, _ settings: PassSettings, keepsBranch: Bool, in layout: inout Layout
+      ) {
         first = Unit(block.first, settings, in: &layout)
         second = Unit(block.second, settings, in: &layout)
         var unit: Unit?
@@ -128,6 +133,7 @@ extension ResNetPass {
         shortcut = unit
         middle = layout.add("middle", settings.rows, block.first.convolution.outputSize)
         output = layout.add("output", settings.rows, block.outputSize)
+        branch = keepsBranch ? layout.add("branch output", settings.rows, block.outputSize) : nil
       }
     }
 
@@ -145,8 +151,14 @@ extension ResNetPass {
         stem = nil
       }
       var traces: [Block] = []
-      for block in blocks { traces.append(Block(block, settings, in: &layout)) }
+      for layer in settings.prefix..<encoder.layers.count {
+        for block in encoder.layers[layer] {
+          traces.append(
+            Block(block, settings, keepsBranch: settings.keepsBranches(ofBlock: layer), in: &layout))
+        }
+      }
       self.blocks = traces
+      penalties = BranchPenalties.Plan(settings, in: &layout)
       var gradients: [Slot] = []
       for name in ["output", "input", "copy", "middle"] {
         gradients.append(layout.add("gradient of \(name)", rows, largest))

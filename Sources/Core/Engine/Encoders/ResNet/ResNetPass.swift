@@ -95,6 +95,11 @@ extension ResNetPass: EncoderPass {
     run(block.first, trace.first, x, into: middle, parameters)
     eachChunk(of: settings.chunk) { rows, _ in Elementwise.relu(middle.rows(rows)) }
     run(block.second, trace.second, middle, into: y, parameters)
+    if let branch = trace.branch {
+      eachChunk(of: settings.chunk) { rows, _ in
+        Elementwise.copy(y.rows(rows), to: memory[branch].rows(rows))
+      }
+    }
     var added = x
     if let shortcut = block.shortcut, let unit = trace.shortcut {
       added = gradient(0, columns: block.outputSize)
@@ -137,7 +142,8 @@ extension ResNetPass: EncoderPass {
   func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
     into shards: [StorageBox]
-  ) {
+  ) -> [LossTerms.Term] {
+    penalties?.clear()
     var (dy, other) = (0, 1)
     let area = encoder.lastArea
     let top = gradient(dy, columns: d.columns * area)
@@ -156,9 +162,20 @@ extension ResNetPass: EncoderPass {
         needsInput: below != nil, parameters, blocks[index].isTrained ? shards : noGradients)
       swap(&dy, &other)
     }
-    guard let stem = plan.stem else { return }
-    let (size, y) = (encoder.stem.convolution.outputSize, memory[stem.output])
-    let d = gradient(dy, columns: size)
+    if let stem = plan.stem {
+      backpropagate(stem, gradient(dy, columns: encoder.stem.convolution.outputSize), parameters, shards)
+    }
+    return penalties?.terms ?? []
+  }
+
+  private var penalties: BranchPenalties? { plan.penalties?.penalties(memory, rows: settings.rows) }
+
+  /// Through the stem; d is the gradient of its output, which is overwritten.
+  private func backpropagate(
+    _ stem: (unit: Plan.Unit, output: Slot), _ d: Matrix, _ parameters: borrowing Storage,
+    _ shards: [StorageBox]
+  ) {
+    let y = memory[stem.output]
     eachChunk(of: settings.chunk) { rows, _ in
       Elementwise.reluBackward(d.rows(rows), output: y.rows(rows))
     }
@@ -177,6 +194,10 @@ extension ResNetPass: EncoderPass {
     eachChunk(of: settings.chunk) { rows, _ in
       Elementwise.reluBackward(d.rows(rows), output: y.rows(rows))
       Elementwise.copy(d.rows(rows), to: copy.rows(rows))
+      if let branch = trace.branch {
+        penalties?.apply(
+          memory[branch].rows(rows), chunk: rows.lowerBound / settings.chunk, adding: copy.rows(rows))
+      }
       Elementwise.fill(middle.rows(rows), 0)
       Elementwise.fill(dx.rows(rows), 0)
     }

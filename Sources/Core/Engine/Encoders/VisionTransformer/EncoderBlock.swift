@@ -34,6 +34,12 @@ package struct EncoderBlock: Sendable {
     package let norm2: LayerNorm.Trace
     /// fc1's output [R, M]; nil where no backward pass will ask for it.
     package let hidden: Matrix?
+    /// The outputs of attention and MLP before they are added, where a penalty asks for them [R, D] each.
+    package let branches: (attention: Matrix, feedForward: Matrix)?
+
+    var withoutBranches: Trace {
+      Trace(norm1: norm1, attention: attention, norm2: norm2, hidden: hidden, branches: nil)
+    }
   }
 
   /// The slots of a trace of `images` images. Every trained block has its own; all frozen blocks share one.
@@ -42,15 +48,25 @@ package struct EncoderBlock: Sendable {
     private let attention: Attention.TracePlan
     private let norm2: LayerNorm.TracePlan
     private let hidden: Slot?
+    private let branches: (attention: Slot, feedForward: Slot)?
     private let tokens: Int
 
-    /// Without `keepsHidden` the block runs forward alone: fc1's output is overwritten by GELU's.
-    package init(images: Int, keepsHidden: Bool = true, _ c: Shape, in layout: inout Layout) {
+    /// Without `keepsHidden` the block runs forward only: GELU's output overwrites fc1's. With `keepsBranches` the
+    /// outputs of the residual branches have places of their own.
+    package init(
+      images: Int, keepsHidden: Bool = true, keepsBranches: Bool = false, _ c: Shape, in layout: inout Layout
+    ) {
       norm1 = LayerNorm.TracePlan(rows: images * c.tokens, width: c.width, in: &layout)
       attention = Attention.TracePlan(
         images: images, tokens: c.tokens, width: c.width, heads: c.heads, in: &layout)
       norm2 = LayerNorm.TracePlan(rows: images * c.tokens, width: c.width, in: &layout)
       hidden = keepsHidden ? layout.add("hidden", images * c.tokens, c.hidden) : nil
+      branches =
+        keepsBranches
+        ? (
+          layout.add("attention output", images * c.tokens, c.width),
+          layout.add("feed-forward output", images * c.tokens, c.width)
+        ) : nil
       tokens = c.tokens
     }
 
@@ -59,7 +75,8 @@ package struct EncoderBlock: Sendable {
       let rows = images.lowerBound * tokens..<images.upperBound * tokens
       return Trace(
         norm1: norm1.trace(storage, rows: rows), attention: attention.trace(storage, images: images),
-        norm2: norm2.trace(storage, rows: rows), hidden: hidden.map { storage[$0].rows(rows) })
+        norm2: norm2.trace(storage, rows: rows), hidden: hidden.map { storage[$0].rows(rows) },
+        branches: branches.map { (storage[$0.attention].rows(rows), storage[$0.feedForward].rows(rows)) })
     }
   }
 
@@ -69,6 +86,8 @@ package struct EncoderBlock: Sendable {
     package let branch: Matrix
     /// The gradient of that [R, D].
     package let gradient: Matrix
+    /// The gradient of a branch's output, where a penalty adds to it [R, D].
+    package let branchGradient: Matrix?
     package let attention: Attention.Scratch
     package let feedForward: FeedForward.Scratch
   }
@@ -76,10 +95,12 @@ package struct EncoderBlock: Sendable {
   /// The slots of the work space of a chunk of `images` images.
   package struct ScratchPlan: Sendable {
     private let branch, gradient, qkv, context, attention, activated, hidden: Slot
+    private let branchGradient: Slot?
     private let tokens: Int
 
-    package init(images: Int, _ c: Shape, in layout: inout Layout) {
+    package init(images: Int, keepsBranches: Bool = false, _ c: Shape, in layout: inout Layout) {
       let rows = images * c.tokens
+      branchGradient = keepsBranches ? layout.add("branch gradient", rows, c.width) : nil
       branch = layout.add("branch", rows, c.width)
       gradient = layout.add("gradient", rows, c.width)
       qkv = layout.add("qkv gradient", rows, 3 * c.width)
@@ -94,6 +115,7 @@ package struct EncoderBlock: Sendable {
       let rows = 0..<images * tokens
       return Scratch(
         branch: storage[branch].rows(rows), gradient: storage[gradient].rows(rows),
+        branchGradient: branchGradient.map { storage[$0].rows(rows) },
         attention: Attention.Scratch(
           qkv: storage[qkv].rows(rows), context: storage[context].rows(rows), attention: storage[attention]),
         feedForward: FeedForward.Scratch(
@@ -106,30 +128,51 @@ package struct EncoderBlock: Sendable {
     _ x: Matrix, _ trace: Trace, _ scratch: Scratch, _ parameters: borrowing Storage
   ) {
     norm1.forward(x, into: scratch.branch, trace.norm1, parameters)
-    attention.forward(scratch.branch, adding: x, trace.attention, parameters)
+    add(to: x, keeping: trace.branches?.attention) {
+      attention.forward(scratch.branch, adding: $0, trace.attention, parameters)
+    }
     norm2.forward(x, into: scratch.branch, trace.norm2, parameters)
     let hidden = trace.hidden ?? scratch.feedForward.activated.rows(0..<x.rows)
-    feedForward.forward(scratch.branch, adding: x, hidden: hidden, scratch.feedForward, parameters)
+    add(to: x, keeping: trace.branches?.feedForward) {
+      feedForward.forward(scratch.branch, adding: $0, hidden: hidden, scratch.feedForward, parameters)
+    }
+  }
+
+  /// Adds a residual branch's output to x; `output`, where there is one, keeps it.
+  private func add(to x: Matrix, keeping output: Matrix?, _ forward: (Matrix) -> Void) {
+    guard let output else { return forward(x) }
+    Elementwise.fill(output, 0)
+    forward(output)
+    Elementwise.add(output, to: x)
   }
 
   /// dx, the gradient of the output, becomes that of the input, in place.      dx [R, D]
   ///
-  /// Without `throughInput` the gradient of the input is not finished: nothing below is trained.
+  /// Without `throughInput` the gradient of the input is not finished: nothing below is trained. `penalise(r, dr)` adds
+  /// the gradients of penalties on a residual branch's output r to dr; it is called where the trace has such outputs.
   package func backward(
     _ dx: Matrix, _ trace: Trace, _ scratch: Scratch, throughInput: Bool, _ parameters: borrowing Storage,
-    _ gradients: borrowing Storage
+    _ gradients: borrowing Storage, penalise: (Matrix, Matrix) -> Void = { _, _ in }
   ) {
+    /// The gradient of a branch's output: that of the block's output, and what penalties add.
+    func gradient(of branch: Matrix?) -> Matrix {
+      guard let branch, let gradient = scratch.branchGradient else { return dx }
+      Elementwise.copy(dx, to: gradient)
+      penalise(branch, gradient)
+      return gradient
+    }
     guard let hidden = trace.hidden else { preconditionFailure("a block that kept nothing cannot go back") }
     norm2.output(trace.norm2, into: scratch.branch, parameters)
     feedForward.backward(
-      dx, input: scratch.branch, into: scratch.gradient, hidden: hidden, scratch.feedForward,
+      gradient(of: trace.branches?.feedForward), input: scratch.branch, into: scratch.gradient,
+      hidden: hidden, scratch.feedForward,
       parameters,
       gradients)
     norm2.backward(scratch.gradient, trace.norm2, adding: dx, parameters, gradients)
     norm1.output(trace.norm1, into: scratch.branch, parameters)
     attention.backward(
-      dx, input: scratch.branch, into: scratch.gradient, trace.attention, scratch.attention, parameters,
-      gradients)
+      gradient(of: trace.branches?.attention), input: scratch.branch, into: scratch.gradient, trace.attention,
+      scratch.attention, parameters, gradients)
     norm1.backward(scratch.gradient, trace.norm1, adding: throughInput ? dx : nil, parameters, gradients)
   }
 }

@@ -61,7 +61,13 @@ package struct VisionTransformer: Encoder {
   package func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)] {
     [
       ("traces", VisionTransformerPass.Plan(self, settings).layout.bytes),
-      ("workers", workers * VisionTransformerRunner.Plan(chunk: settings.chunk, shape).layout.bytes),
+      (
+        "workers",
+        workers
+          * VisionTransformerRunner.Plan(
+            chunk: settings.chunk, keepsBranches: !settings.branchPenalties.isEmpty, shape
+          ).layout.bytes
+      ),
     ]
   }
 
@@ -84,17 +90,26 @@ extension VisionTransformerPass {
     let blocks: [EncoderBlock.TracePlan]
     /// The last block's, of which the class token's output alone is needed; nil where it runs in full.
     let last: ClassTokenBlock.TracePlan?
+    let penalties: BranchPenalties.Plan?
+
+    /// Penalties on its residual branches are over all tokens, so they need all of it.
+    static func computesWholeLastBlock(_ encoder: VisionTransformer, _ settings: PassSettings) -> Bool {
+      settings.lastBlock == .whole || settings.keepsBranches(ofBlock: encoder.layers.count - 1)
+    }
 
     init(_ encoder: VisionTransformer, _ settings: PassSettings) {
       let (c, kept) = (encoder.shape, settings.keptRows)
       patches = settings.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
       var blocks: [EncoderBlock.TracePlan] = []
-      for _ in (settings.prefix..<encoder.layers.count).dropLast(settings.lastBlock == .whole ? 0 : 1) {
-        blocks.append(EncoderBlock.TracePlan(images: kept, c.block, in: &layout))
+      let wholeLastBlock = Self.computesWholeLastBlock(encoder, settings)
+      for block in (settings.prefix..<encoder.layers.count).dropLast(wholeLastBlock ? 0 : 1) {
+        blocks.append(
+          EncoderBlock.TracePlan(
+            images: kept, keepsBranches: settings.keepsBranches(ofBlock: block), c.block, in: &layout))
       }
       self.blocks = blocks
-      last =
-        settings.lastBlock == .whole ? nil : ClassTokenBlock.TracePlan(images: kept, c.block, in: &layout)
+      last = wholeLastBlock ? nil : ClassTokenBlock.TracePlan(images: kept, c.block, in: &layout)
+      penalties = BranchPenalties.Plan(settings, in: &layout)
     }
   }
 }

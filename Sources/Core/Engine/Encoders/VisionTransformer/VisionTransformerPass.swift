@@ -18,11 +18,19 @@ final class VisionTransformerPass {
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
     plan = Plan(encoder, settings)
     memory = Storage(plan.layout)
-    runners = (0..<workers.count).map { _ in VisionTransformerRunner(encoder, chunk: settings.chunk) }
-    lastBlock = settings.lastBlock == .whole ? nil : encoder.layers.last.map { ClassTokenBlock($0) }
+    runners = (0..<workers.count).map { _ in
+      VisionTransformerRunner(
+        encoder, chunk: settings.chunk, keepsBranches: !settings.branchPenalties.isEmpty)
+    }
+    lastBlock =
+      Plan.computesWholeLastBlock(encoder, settings) ? nil : encoder.layers.last.map { ClassTokenBlock($0) }
   }
 
-  private var chunks: Range<Int> { 0..<(settings.rows + settings.chunk - 1) / settings.chunk }
+  private var chunks: Range<Int> { 0..<settings.chunks }
+
+  private var penalties: BranchPenalties? {
+    plan.penalties?.penalties(memory, rows: settings.rows * encoder.shape.tokens)
+  }
 
   /// The chunks whose traces are kept together.
   private var slices: [Range<Int>] {
@@ -116,7 +124,9 @@ extension VisionTransformerPass: EncoderPass {
   ) {
     let (count, scratch) = (tokens.rows, runner.scratch(tokens.rows))
     for (index, plan) in zip(fullBlocks, plan.blocks) {
-      let trace = places.map { plan.trace(memory, images: $0) } ?? runner.frozenTrace(count)
+      let trace =
+        places.map { plan.trace(memory, images: $0) }
+        ?? runner.frozenTrace(count, keepsBranches: settings.keepsBranches(ofBlock: index))
       if settings.trainedBlocks.contains(index) {
         encoder.layers[index].forward(x, trace, scratch, trained)
       } else {
@@ -140,7 +150,8 @@ extension VisionTransformerPass: EncoderPass {
   func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
     into shards: [StorageBox]
-  ) {
+  ) -> [LossTerms.Term] {
+    penalties?.clear()
     for slice in slices {
       if slices.count > 1 {
         workers.run(slice.count) { task, worker in
@@ -150,26 +161,29 @@ extension VisionTransformerPass: EncoderPass {
       }
       workers.run(shards.count) { shard, worker in
         for chunk in slice where chunk % shards.count == shard {
-          let rows = rows(of: chunk)
-          backpropagate(
-            d.rows(rows), places(of: chunk, in: slice), runners[worker], parameters, shards[shard])
+          backpropagate(chunk, in: slice, d, runners[worker], parameters, shards[shard])
         }
       }
     }
+    return penalties?.terms ?? []
   }
 
+  /// d is the gradient of the whole batch's class tokens [rows, D].
   private func backpropagate(
-    _ d: Matrix, _ places: Range<Int>, _ runner: VisionTransformerRunner, _ parameters: borrowing Storage,
-    _ gradients: StorageBox
+    _ chunk: Int, in slice: Range<Int>, _ d: Matrix, _ runner: VisionTransformerRunner,
+    _ parameters: borrowing Storage, _ gradients: StorageBox
   ) {
+    let (d, places, penalties) = (d.rows(rows(of: chunk)), places(of: chunk, in: slice), penalties)
     let first = settings.prefix
-    func room(_ block: Int) -> StorageBox { settings.trainedBlocks.contains(block) ? gradients : noGradients }
+    func storage(_ block: Int) -> StorageBox {
+      settings.trainedBlocks.contains(block) ? gradients : noGradients
+    }
     let (scratch, dx) = (runner.scratch(d.rows), runner.gradient(d.rows))
     if let lastBlock, let plan = plan.last {
       let needsInput = !fullBlocks.isEmpty || settings.trainsStem
       lastBlock.backward(
         d, into: needsInput ? dx : nil, plan.trace(memory, images: places),
-        gradient: runner.lastTrace(d.rows), scratch, parameters, room(encoder.layers.count - 1).storage)
+        gradient: runner.lastTrace(d.rows), scratch, parameters, storage(encoder.layers.count - 1).storage)
     } else {
       Elementwise.fill(dx, 0)
       Elementwise.copy(d, to: classTokens(dx))
@@ -177,7 +191,10 @@ extension VisionTransformerPass: EncoderPass {
     for index in fullBlocks.reversed() {
       encoder.layers[index].backward(
         dx, plan.blocks[index - first].trace(memory, images: places), scratch,
-        throughInput: index > first || settings.trainsStem, parameters, room(index).storage)
+        throughInput: index > first || settings.trainsStem, parameters, storage(index).storage
+      ) { branch, gradient in
+        penalties?.apply(branch, chunk: chunk, adding: gradient)
+      }
     }
     if let patches = patches(places) {
       encoder.stem.backward(dx, patches: patches, parameters, gradients.storage)

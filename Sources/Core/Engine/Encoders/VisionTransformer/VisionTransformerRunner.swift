@@ -17,7 +17,7 @@ final class VisionTransformerRunner {
     let last: ClassTokenBlock.TracePlan
     let scratch: EncoderBlock.ScratchPlan
 
-    init(chunk: Int, _ c: ViTConfiguration) {
+    init(chunk: Int, keepsBranches: Bool = false, _ c: ViTConfiguration) {
       self.chunk = chunk
       configuration = c
       image = layout.add("image", c.images.count)
@@ -25,15 +25,16 @@ final class VisionTransformerRunner {
       tokens = layout.add("tokens", chunk * c.tokens, c.width)
       branchTokens = layout.add("branch tokens", chunk * c.tokens, c.width)
       gradient = layout.add("token gradients", chunk * c.tokens, c.width)
-      frozen = EncoderBlock.TracePlan(images: chunk, keepsHidden: false, c.block, in: &layout)
+      frozen = EncoderBlock.TracePlan(
+        images: chunk, keepsHidden: false, keepsBranches: keepsBranches, c.block, in: &layout)
       last = ClassTokenBlock.TracePlan(images: chunk, c.block, in: &layout)
-      scratch = EncoderBlock.ScratchPlan(images: chunk, c.block, in: &layout)
+      scratch = EncoderBlock.ScratchPlan(images: chunk, keepsBranches: keepsBranches, c.block, in: &layout)
     }
   }
 
-  init(_ encoder: VisionTransformer, chunk: Int) {
+  init(_ encoder: VisionTransformer, chunk: Int, keepsBranches: Bool = false) {
     self.encoder = encoder
-    plan = Plan(chunk: chunk, encoder.shape)
+    plan = Plan(chunk: chunk, keepsBranches: keepsBranches, encoder.shape)
     storage = Storage(plan.layout)
   }
 
@@ -58,7 +59,12 @@ final class VisionTransformerRunner {
     storage[plan.gradient].rows(0..<images * plan.configuration.tokens)
   }
 
-  func frozenTrace(_ images: Int) -> EncoderBlock.Trace { plan.frozen.trace(storage, images: 0..<images) }
+  /// A trace that no backward pass reads. The outputs of residual branches have places in it where `keepsBranches`: as
+  /// in a trace that is kept, so that both compute the same to the bit.
+  func frozenTrace(_ images: Int, keepsBranches: Bool = false) -> EncoderBlock.Trace {
+    let trace = plan.frozen.trace(storage, images: 0..<images)
+    return keepsBranches ? trace : trace.withoutBranches
+  }
 
   /// The last block's trace where nobody reads it, and work space for its backward pass.
   func lastTrace(_ images: Int) -> ClassTokenBlock.Trace { plan.last.trace(storage, images: 0..<images) }
