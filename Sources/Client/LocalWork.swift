@@ -51,7 +51,7 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    let options = try options(stage, assignment.key)
+    let options = try options(stage, assignment)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
     // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
@@ -70,7 +70,7 @@ struct LocalWork: Sendable {
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
       bytes: bytes.count, samples: samples, steps: result.summary.steps, loss: result.summary.loss,
       seconds: (clock.now - start).seconds,
-      monitors: result.monitors, codec: codec)
+      metrics: result.metrics, codec: codec)
     return Update(offer: offer, bytes: bytes)
   }
 
@@ -79,7 +79,8 @@ struct LocalWork: Sendable {
     /// What trained, afterwards and, where the update is a difference, before.
     let values, base: [Float]
     let summary: TrainingSummary
-    let monitors: CollapseMonitors?
+    /// By name (``Metric``).
+    let metrics: [String: Float]
     let last: (step: Int, steps: Int, loss: Float)
     /// Whether its numbers are not finite, or absurdly large.
     let hasDiverged: Bool
@@ -111,7 +112,7 @@ struct LocalWork: Sendable {
     guard !progress.isStopped else { return nil }
     return Trained(
       values: stage.trainedValues(of: trainer.parameters), base: base, summary: summary,
-      monitors: trainer.monitors, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
+      metrics: trainer.metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
   /// The update's bytes, coded.
@@ -180,15 +181,15 @@ struct LocalWork: Sendable {
 
   /// The round's options, cut so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with what would be needed where it cannot.
-  private func options(_ stage: Stage, _ key: RoundKey) throws(ClientError) -> TrainingOptions {
+  private func options(_ stage: Stage, _ assignment: Assignment) throws(ClientError) -> TrainingOptions {
     // Decoded images may still grow beside the trainer.
     let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
     do {
       return try plan.trainingOptions(
-        key, images: images.count, of: stage, workers: threads, limit: configuration.memory,
+        assignment.schedule, images: images.count, of: stage, workers: threads, limit: configuration.memory,
         resident: resident)
     } catch {
-      throw .memory("\(key): \(error), beside \(resident / 1_000_000) MB for everything else")
+      throw .memory("\(assignment.key): \(error), beside \(resident / 1_000_000) MB for everything else")
     }
   }
 

@@ -46,9 +46,9 @@ package struct TrainingEstimate: Sendable {
     let options: TrainingOptions
     do {
       options = try plan.trainingOptions(
-        key, images: images.count, of: stage, workers: threads, limit: limit, resident: resident)
+        .whole, images: images.count, of: stage, workers: threads, limit: limit, resident: resident)
     } catch {
-      let wanted = plan.trainingOptions(key, images: images.count)
+      let wanted = plan.trainingOptions(.whole, images: images.count)
       return figures(key, wanted, memory: error.needed, seconds: nil, problem: "\(error)")
     }
     return figures(

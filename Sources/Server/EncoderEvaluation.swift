@@ -187,7 +187,9 @@ package actor Prober {
       let accuracy = try await TrainingThread.run("probe") { [evaluation, plan] in
         try evaluation.linearProbe(of: EncoderCheckpoint(snapshot, plan.augmentation))
       }
-      try store.note(probe: accuracy, of: round)
+      var metrics = RoundMetrics()
+      metrics[.probe] = accuracy
+      try store.note(metrics, of: round)
       observer(
         .probed(
           RoundKey(stage: stage.number, round: round.number, attempt: round.attempt), accuracy: accuracy))

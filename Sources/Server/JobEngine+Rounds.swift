@@ -47,7 +47,7 @@ extension JobEngine {
     }
     for action in actions {
       switch action {
-      case .assign(let client, let deadline): assign(client, deadline: deadline, at: now)
+      case .assign(let client, _): assign(client)
       case .release(let client): send(.release(Release(key: round.key)), to: client)
       case .releaseLate(let client, let key): send(.release(Release(key: key)), to: client)
       case .aggregate: effects.append(.aggregate(aggregator))
@@ -64,13 +64,13 @@ extension JobEngine {
     }
   }
 
-  private func assign(_ client: String, deadline: Duration, at now: Duration) {
+  private func assign(_ client: String) {
     let kept = plan.keptBlocks(round.key, client: client)
     // It is asked again: what it said before is over.
     away[client] = nil
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
-      deadlineSeconds: max((deadline - now).seconds, 0), parts: snapshot.manifest(keeping: kept),
+      schedule: plan.curriculum.place(of: round.key), parts: snapshot.manifest(keeping: kept),
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
       codec: codecs[client], deltaChains: deltaChains(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
@@ -94,15 +94,12 @@ extension JobEngine {
     roundRecord.finishedAt = date()
     restsPass()
     roundRecord.seconds = (now - (roundTimes.asked ?? roundTimes.begun)).seconds
-    roundRecord.loss = round.ledger.loss.map { Double($0) }
     roundRecord.samples = round.ledger.samples
-    roundRecord.calibrationLoss = calibrationLoss.map { Double($0) }
-    roundRecord.monitors = round.ledger.monitors
+    roundRecord.metrics = round.ledger.metrics
+    roundRecord.metrics[.calibrationLoss] = calibrationLoss.map { Double($0) }
     let decision = plan.curriculum.next(
       after: round.key,
-      history: try store.history(of: stageRecord) + [
-        RoundMetrics(round: round.key.round, loss: roundRecord.loss ?? .nan)
-      ])
+      history: try store.history(of: stageRecord) + [roundRecord.metrics])
     roundRecord.decision = decision
     // Between two stages the layers that train are others: nothing can be folded there.
     let late = decision == .continueStage ? round.stragglers : nil
@@ -121,10 +118,9 @@ extension JobEngine {
     note(
       .committed(
         RoundSummary(
-          stage: round.key.stage, round: round.key.round, loss: roundRecord.loss ?? 0,
-          calibrationLoss: roundRecord.calibrationLoss, seconds: roundRecord.seconds ?? 0,
+          stage: round.key.stage, round: round.key.round, seconds: roundRecord.seconds ?? 0,
           clients: round.ledger.admitted.count, samples: round.ledger.samples,
-          monitors: roundRecord.monitors)))
+          metrics: roundRecord.metrics)))
     guard let next = plan.round(after: round.key, decision) else {
       try store.finish(job, at: date())
       note(.finished)

@@ -52,19 +52,17 @@ package enum ServerEvent: Sendable {
 }
 
 /// A committed round.
-package struct RoundSummary: Sendable, Hashable, Codable {
+package struct RoundSummary: Sendable, Hashable, Codable, Measured {
   package let stage: Int
   package let round: Int
-  /// The clients' mean losses, weighted by their samples.
-  package let loss: Double
-  /// Mean loss of the calibration, where there was one.
-  package let calibrationLoss: Double?
   package let seconds: Double
   /// Clients whose updates were admitted.
   package let clients: Int
   package let samples: Int
-  /// The clients' means, weighted by their samples; nil where none could tell.
-  package let monitors: CollapseMonitors?
+  package var metrics: RoundMetrics
+
+  /// The clients' mean losses, weighted by their samples.
+  package var loss: Double { metrics[.loss] ?? .nan }
 }
 
 /// Why a server ends before its job does.

@@ -72,38 +72,31 @@ package struct Metrics: Sendable {
   /// Figures of the last committed round; those that it has not are left out.
   private static func lastRound(_ overview: Overview) -> [String] {
     guard let last = overview.rounds.last else { return [] }
-    let monitors = last.monitors
     let figures: [(String, String, Double?)] = [
-      ("loss", "Mean loss of the clients, weighted by their images", last.loss),
-      ("calibration_loss", "Mean loss of the server's own training", last.calibrationLoss),
-      (
-        "alignment", "Squared distance of two views of an image, 0 to 4",
-        (monitors?.alignment).map(Double.init)
-      ),
-      (
-        "uniformity", "Log of the mean Gaussian potential, 0 at collapse",
-        (monitors?.uniformity).map(Double.init)
-      ),
-      ("deviation", "Deviation of representations, 0 at collapse", (monitors?.deviation).map(Double.init)),
-      (
-        "effective_rank", "Directions in which representations differ",
-        (monitors?.effectiveRank).map(Double.init)
-      ),
       ("clients", "Clients whose updates were admitted", Double(last.clients)),
       ("wait_seconds", "Wait for clients before it", last.waited),
     ]
-    let probe = overview.rounds.last { $0.probe != nil }?.probe
-    let probes = probe.map {
-      family(
-        "strata_last_probe_accuracy_ratio", .gauge,
-        "Test images whose class a linear classifier predicts, 0 to 1; the last probe.", [([], $0)])
-    }
-    return [probes].compactMap(\.self)
+    return Metric.all.compactMap { metric($0, overview) }
       + figures.compactMap { name, help, value in
         value.map {
           family("strata_last_round_\(name)", .gauge, "\(help); the last committed round.", [([], $0)])
         }
       }
+  }
+
+  /// The latest values of a metric: of the last round that has any. Nil where none has.
+  private static func metric(_ metric: Metric, _ overview: Overview) -> String? {
+    for round in overview.rounds.reversed() {
+      let samples: [Sample] = round.metrics.rows.filter { $0.name == metric.name }
+        .prefix(WebLimits.clients).map { row in
+          (row.layer.map { [("layer", $0)] } ?? row.client.map { [("client", $0)] } ?? [], row.value)
+        }
+      guard samples.isEmpty else {
+        return family(
+          "strata_\(metric.exportedName)", .gauge, "\(metric.help); the last round that has it.", samples)
+      }
+    }
+    return nil
   }
 
   private static func updates(_ overview: Overview) -> [String] {

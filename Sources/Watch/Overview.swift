@@ -44,6 +44,14 @@ package struct Overview: Sendable, Hashable, Codable {
   package var isOpen: Bool
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
 
+  /// The metrics of which some round has a value, in the order in which they are shown.
+  package var metrics: [Metric] {
+    let names = rounds.reduce(into: Set<String>()) { names, round in
+      names.formUnion(round.metrics.rows.map(\.name))
+    }
+    return Metric.all.filter { names.contains($0.name) }
+  }
+
   /// Bytes of all clients, as many as a number can count.
   package func total(_ bytes: KeyPath<Client, Int>) -> Int {
     clients.reduce(0) { $0.addingSaturating($1[keyPath: bytes]) }
@@ -81,7 +89,7 @@ extension Overview {
   }
 
   /// A committed round.
-  package struct Round: Sendable, Hashable, Codable {
+  package struct Round: Sendable, Hashable, Codable, Measured {
     package var stage: Int
     package var round: Int
     /// Counted over all stages, from 1.
@@ -92,14 +100,10 @@ extension Overview {
     package var samples: Int
     /// Clients that claimed more images than count, of which `samples` has what counts.
     package var cut: Int
-    package var loss: Double?
-    package var calibrationLoss: Double?
     package var seconds: Double?
     /// Seconds before that, in which it waited for clients.
     package var waited: Double?
-    package var monitors: CollapseMonitors?
-    /// The linear probe of the encoder after it: the share of test images whose class is predicted, 0 … 1.
-    package var probe: Double?
+    package var metrics: RoundMetrics
     package var finishedAt: Date?
   }
 
@@ -223,10 +227,8 @@ extension Overview {
         stage: attempt.stage, round: record.number,
         number: stageRounds.prefix(max(attempt.stage, 1) - 1).reduce(0, +).addingSaturating(record.number),
         attempt: record.attempt, clients: attempt.admitted, samples: record.samples ?? 0, cut: attempt.cut,
-        loss: record.loss.flatMap(finite), calibrationLoss: record.calibrationLoss.flatMap(finite),
         seconds: record.seconds.flatMap(finite), waited: record.waited.flatMap(finite),
-        monitors: record.monitors.flatMap { $0.isFinite ? $0 : nil }, probe: record.probe.flatMap(finite),
-        finishedAt: record.finishedAt)
+        metrics: record.metrics, finishedAt: record.finishedAt)
     }
   }
 

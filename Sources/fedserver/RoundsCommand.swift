@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Federation
 import Foundation
 import Server
 import Watch
@@ -22,11 +23,18 @@ struct RoundsCommand: AsyncParsableCommand {
   @Flag(help: "List every attempt: abandoned ones with the reason, and the one under way.")
   var all = false
 
+  @Flag(help: "Print CSV, a line for each metric of each round, of its layers and of its clients.")
+  var csv = false
+
+  func validate() throws {
+    if csv, all || question.json { throw ValidationError("--csv goes with neither --all nor --json") }
+  }
+
   func run() async throws {
     if all {
       try await question.answer(as: Self.text) { try readJob($0).recorded.attempts.map(Attempt.init) }
     } else {
-      try await question.answer(as: Self.text) { try readJob($0).overview.rounds }
+      try await question.answer(as: csv ? Self.csv : Self.text) { try readJob($0).overview.rounds }
     }
   }
 
@@ -67,20 +75,44 @@ struct RoundsCommand: AsyncParsableCommand {
   }
 
   private static func text(_ rounds: [Overview.Round]) -> String {
-    table(
-      [
-        ("stage", true), ("round", true), ("attempt", true), ("clients", true), ("samples", true),
-        ("cut", true), ("loss", true), ("calibration", true), ("waited, s", true), ("seconds", true),
-        ("effective rank", true), ("probe", true),
-      ],
+    let metrics = Metric.all.filter { metric in rounds.contains { $0.metrics[metric] != nil } }
+    let heads = ["stage", "round", "attempt", "clients", "samples", "cut", "waited, s", "seconds"]
+    return table(
+      (heads + metrics.map(\.heading)).map { ($0, true) },
       rounds.map { round in
         [
           "\(round.stage)", "\(round.round)", "\(round.attempt)", "\(round.clients)", "\(round.samples)",
-          "\(round.cut)", number(round.loss, digits: 4), number(round.calibrationLoss, digits: 4),
-          number(round.waited, digits: 1), number(round.seconds, digits: 1),
-          number(round.monitors.map { Double($0.effectiveRank) }, digits: 1),
-          round.probe.map { number(100 * $0, digits: 1) + " %" } ?? "-",
+          "\(round.cut)", number(round.waited, digits: 1), number(round.seconds, digits: 1),
         ]
+          + metrics.map { metric in
+            guard metric.unit == .share else { return number(round.metrics[metric], digits: metric.digits) }
+            return round.metrics[metric].map { number(100 * $0, digits: metric.digits) + " %" } ?? "-"
+          }
       })
+  }
+
+  /// A line for each value, as spreadsheets and data frames read it.
+  private static func csv(_ rounds: [Overview.Round]) -> String {
+    var lines = ["stage,round,attempt,client,layer,metric,value"]
+    for round in rounds {
+      let figures: [(String, Double?)] = [
+        ("clients", Double(round.clients)), ("samples", Double(round.samples)), ("seconds", round.seconds),
+        ("waited", round.waited),
+      ]
+      let place = "\(round.stage),\(round.round),\(round.attempt)"
+      for (name, value) in figures {
+        if let value { lines.append("\(place),,,\(name),\(value)") }
+      }
+      for row in round.metrics.rows {
+        lines.append("\(place),\(field(row.client)),\(field(row.layer)),\(row.name),\(row.value)")
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// A text as RFC 4180 quotes it.
+  private static func field(_ text: String?) -> String {
+    "\(text ?? "")".contains { ",\"\n\r".contains($0) }
+      ? "\"\((text ?? "").replacing("\"", with: "\"\""))\"" : text ?? ""
   }
 }

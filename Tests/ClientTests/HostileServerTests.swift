@@ -43,7 +43,7 @@ import Wire
   }
 
   /// Numbers in an assignment that no sum can hold, and no clock.
-  @Test(arguments: ["two parts", "a difference", "a full delta", "a deadline"])
+  @Test(arguments: ["two parts", "a difference", "a full delta", "a place"])
   func numbersThatNobodyCanMeanEndTheConnectionAlone(what: String) async throws {
     let plan = Plan.tiny()
     var limits = ResourceLimits()
@@ -65,13 +65,13 @@ import Wire
       case "a full delta":
         let fullDelta = DeltaChain.Step(from: nil, digest: other, bytes: huge, codec: .int8)
         assignment.deltaChains = [DeltaChain(to: digest, steps: [], fullDelta: fullDelta)]
-      default: assignment.deadlineSeconds = 1e300
+      default: assignment.schedule.to = 1e30
       }
       try await session.send(.assignment(assignment))
       let error = await #expect(throws: ClientError.self) { try await server.result().get() }
       #expect(
         "\(try #require(error))".contains(
-          what == "a deadline" ? "deadlineSeconds" : "bytes is \(huge), and must be"))
+          what == "a place" ? "schedule.to" : "bytes is \(huge), and must be"))
       await session.connection.close()
     }
   }

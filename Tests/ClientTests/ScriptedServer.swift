@@ -37,7 +37,7 @@ extension Assignment {
   init(_ snapshot: Snapshot, round: Int = 1, attempt: Int = 1) {
     self.init(
       key: RoundKey(stage: snapshot.stage.index, round: round, attempt: attempt), seed: 5,
-      deadlineSeconds: 60, parts: snapshot.manifest, trained: snapshot.stage.parts.map(\.name))
+      schedule: .whole, parts: snapshot.manifest, trained: snapshot.stage.parts.map(\.name))
   }
 }
 

@@ -19,7 +19,9 @@ import Testing
     var next: RoundKey? = RoundKey(stage: 1, round: 1)
     while let key = next {
       keys.append(key)
-      history.append(RoundMetrics(round: key.round, loss: loss(key)))
+      var metrics = RoundMetrics()
+      metrics[.loss] = loss(key)
+      history.append(metrics)
       let decision = plan.curriculum.next(after: key, history: history)
       if decision == .beginStage { history = [] }
       next = plan.round(after: key, decision)

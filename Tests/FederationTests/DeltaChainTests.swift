@@ -26,7 +26,7 @@ import Testing
     let stem = PartVersion(name: "stem", digest: Digest(label: "stem"), bytes: 8)
     let changed = PartVersion(name: "blocks.0", digest: to, bytes: 8)
     var assignment = Assignment(
-      key: RoundKey(stage: 1, round: 1), seed: 1, deadlineSeconds: 1, parts: [stem, changed, stem],
+      key: RoundKey(stage: 1, round: 1), seed: 1, schedule: .whole, parts: [stem, changed, stem],
       trained: [])
     #expect(assignment.lacking { _ in false } == [stem, changed], "each once")
     #expect(assignment.lacking { $0 == stem } == [changed])

@@ -155,7 +155,7 @@ import Wire
       let back = try await ScriptedClient.welcome("a", at: server.endpoint)
       let second = try await back.requireAssignment()
       #expect(second.key == first.key && second.seed == first.seed && second.parts == first.parts)
-      #expect(second.deadlineSeconds <= first.deadlineSeconds && second.deadlineSeconds > 0)
+      #expect(second.schedule == first.schedule)
       await back.connection.close()
       await other.connection.close()
     }
@@ -207,7 +207,6 @@ import Wire
       let one = try await ScriptedClient.welcome("a", at: server.endpoint)
       let other = try await ScriptedClient.welcome("b", at: server.endpoint)
       let first = try await one.requireAssignment()
-      #expect(first.deadlineSeconds > 0 && first.deadlineSeconds < 0.301)
       #expect(try await one.hear() == .release(Release(key: first.key)))
       guard case .assignment(let second) = try await one.hear() else { throw Unexpected("no assignment") }
       #expect(second.key == first.key.nextAttempt)

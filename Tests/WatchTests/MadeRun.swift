@@ -55,7 +55,11 @@ struct MadeRun {
         alignment: 0.5, uniformity: -1.5, deviation: 0.75, effectiveRank: 4.5)
       record.finishedAt = start.addingTimeInterval(Double(60 * round))
       try store.commit(record, snapshot)
-      if round == 1 { try store.note(probe: 0.4375, of: record) }
+      if round == 1 {
+        var metrics = RoundMetrics()
+        metrics[.probe] = 0.4375
+        try store.note(metrics, of: record)
+      }
     }
     let engine = try JobEngine(plan, store: store, at: .zero)
     try store.note(engine.status(since: start, at: .zero, start))

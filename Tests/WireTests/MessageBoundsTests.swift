@@ -23,7 +23,7 @@ import Wire
   }
 
   private static let assignment = #"""
-    {"key": {"stage": 1, "round": 1, "attempt": 1}, "seed": 1, "deadlineSeconds": 1, "trained": [], "others": [],
+    {"key": {"stage": 1, "round": 1, "attempt": 1}, "seed": 1, "schedule": {"from": 0, "to": 1}, "trained": [], "others": [],
      "parts": [PART], "deltaChains": [{"to": "DIGEST", "steps": [STEP], "fullDelta": FULL}]}
     """#
 
@@ -44,8 +44,8 @@ import Wire
     Head(kind: 3, field: "bytes", json: assignment("1", "#", "1")),
     Head(kind: 3, field: "bytes", json: assignment("1", "1", "#")),
     Head(
-      kind: 3, field: "deadlineSeconds",
-      json: assignment("1", "1", "1").replacing("Seconds\": 1", with: "Seconds\": #"), isWhole: false),
+      kind: 3, field: "schedule.to",
+      json: assignment("1", "1", "1").replacing("to\": 1", with: "to\": #"), isWhole: false),
     Head(kind: 4, field: "offset", json: #"{"digest": "DIGEST", "offset": #}"#),
     Head(kind: 5, field: "offset", json: #"{"digest": "DIGEST", "offset": #, "total": 4}"#),
     Head(kind: 5, field: "total", json: #"{"digest":"DIGEST","offset":0,"total":#}"#),

@@ -154,7 +154,8 @@ import Wire
   @Test func theLargestSeedKeepsEveryBit() throws {
     let seed = (UInt64(1) << 53) - 1
     let assignment = Assignment(
-      key: RoundKey(stage: 1, round: 1), seed: seed, deadlineSeconds: 0.1, parts: [], trained: [])
+      key: RoundKey(stage: 1, round: 1), seed: seed, schedule: SchedulePlace(from: 0.1, to: 0.3), parts: [],
+      trained: [])
     #expect(try Message(Message.assignment(assignment).frame()) == .assignment(assignment))
   }
 }

@@ -23,8 +23,8 @@ import Wire
       (1, #"{"protocol": -1, "name": "a", "software": "s"}"#, "hello.protocol is -1"),
       (
         3,
-        #"{"deadlineSeconds": "NaN", "key": {"stage": 1, "round": 1, "attempt": 1}, "others": [], "parts": [], "seed": 1, "trained": []}"#,
-        "assignment.deadlineSeconds is not a finite number"
+        #"{"schedule": {"from": "NaN", "to": 1}, "key": {"stage": 1, "round": 1, "attempt": 1}, "others": [], "parts": [], "seed": 1, "trained": []}"#,
+        "assignment.schedule.from is not a finite number"
       ),
     ] as [(UInt8, String, String)]) func itsFieldIsNamed(kind: UInt8, head: String, reason: String) throws
   {

@@ -67,12 +67,13 @@ import Wire
   @Test func theBoundsOfNumbersAreTheCodes() {
     let figure = grouped(Int(NumberBounds.figure.upperBound))
     #expect(NumberBounds.figure.lowerBound == -NumberBounds.figure.upperBound)
-    #expect(text.contains("| `loss`, each of `monitors` | -\(figure) … \(figure) |"))
+    #expect(text.contains("| `loss`, each of `metrics` | -\(figure) … \(figure) |"))
     let samples = NumberBounds.samples
     #expect(text.contains("| `samples` | \(samples.lowerBound) … \(grouped(samples.upperBound)) |"))
     let seconds = grouped(Int(NumberBounds.seconds.upperBound))
     #expect(
-      text.contains("| `seconds` of an offer, `deadlineSeconds`, `heartbeatSeconds` | 0 … \(seconds) |"))
+      text.contains("| `seconds` of an offer, `heartbeatSeconds` | 0 … \(seconds) |"))
+    #expect(NumberBounds.share == 0...1 && text.contains("| `from` and `to` of `schedule` | 0 … 1 |"))
     let bytes = grouped(NumberBounds.bytes.upperBound)
     #expect(text.contains("| `bytes`, `offset`, `total`, `chunkBytes` | 0 … \(bytes) |"))
     #expect(NumberBounds.whole == 0...(1 << 53 - 1) && text.contains("`protocol` | 0 … 2^53 - 1 |"))

@@ -86,11 +86,10 @@ enum RandomMessage {
       key: key(&numbers), base: digest(&numbers), digest: digest(&numbers), bytes: count(&numbers),
       samples: count(&numbers), steps: count(&numbers), loss: numbers.normal(),
       seconds: Double(numbers.normal()) * 1e3,
-      monitors: numbers.chance(0.5)
-        ? nil
-        : CollapseMonitors(
-          alignment: numbers.normal(), uniformity: numbers.normal(), deviation: numbers.normal(),
-          effectiveRank: numbers.normal()),
+      metrics: Dictionary(
+        uniqueKeysWithValues: Metric.ofClients.filter { _ in numbers.chance(0.7) }.map {
+          ($0.name, numbers.normal())
+        }),
       codec: UpdateCodec.allCases.randomElement(using: &numbers))
   }
 
@@ -104,7 +103,8 @@ enum RandomMessage {
         fullDelta: numbers.chance(0.5) ? step(&numbers, from: nil) : nil)
     }
     return Assignment(
-      key: key(&numbers), seed: numbers.next() >> 11, deadlineSeconds: Double(numbers.uniform()) * 1e6,
+      key: key(&numbers), seed: numbers.next() >> 11,
+      schedule: SchedulePlace(from: numbers.uniform(), to: numbers.uniform()),
       parts: parts, trained: parts.dropFirst(numbers.below(5)).map(\.name),
       others: numbers.chance(0.5) ? [] : [digest(&numbers)],
       codec: UpdateCodec.allCases.randomElement(using: &numbers), deltaChains: chains)

@@ -10,16 +10,6 @@ package enum Decision: String, Sendable, Hashable, Codable {
   case finish
 }
 
-/// A committed round of a stage, as a curriculum sees it.
-package struct RoundMetrics: Sendable, Hashable {
-  /// Counted from 1 in its stage.
-  package let round: Int
-  /// The mean of its clients' losses, weighted with their samples.
-  package let loss: Double
-
-  package init(round: Int, loss: Double) { (self.round, self.loss) = (round, loss) }
-}
-
 /// Decides what comes after a round: a pure value over the plan and the history of rounds. Its decision is stored with
 /// the commit of the round, so that a server that is started again goes on with it.
 ///
@@ -31,11 +21,29 @@ package protocol Curriculum: Sendable {
   func mostRounds(stage: Int) -> Int
   /// Whether a stage may have fewer.
   var isOpen: Bool { get }
-  /// - Parameter history: the committed rounds of the round's stage in order, its own the last.
+  /// - Parameter history: the metrics of the committed rounds of its stage in order, the round's own the last.
   func next(after key: RoundKey, history: [RoundMetrics]) -> Decision
+  /// The part of its stage's learning rate schedule that a round covers.
+  func place(of key: RoundKey) -> SchedulePlace
+}
+
+/// The part of a stage's learning rate schedule that a training covers: from 0, its begin, to 1, its end.
+package struct SchedulePlace: Sendable, Hashable, Codable {
+  package var from, to: Float
+
+  package init(from: Float, to: Float) { (self.from, self.to) = (from, to) }
+
+  /// All of it.
+  package static let whole = SchedulePlace(from: 0, to: 1)
 }
 
 extension Curriculum {
+  /// Every round of a stage covers as much as any other, if the stage has all its rounds.
+  package func place(of key: RoundKey) -> SchedulePlace {
+    let rounds = Float(mostRounds(stage: key.stage))
+    return SchedulePlace(from: Float(key.round - 1) / rounds, to: Float(key.round) / rounds)
+  }
+
   /// What follows where a stage is over.
   func afterStage(_ stage: Int) -> Decision { stage < stages ? .beginStage : .finish }
 }
@@ -82,7 +90,7 @@ package struct PlateauCurriculum: Curriculum {
     guard key.round < mostRounds(stage: key.stage), key.round >= leastRounds, history.count >= 2 * window
     else { return fixed.next(after: key, history: history) }
     func mean(_ rounds: ArraySlice<RoundMetrics>) -> Double {
-      rounds.reduce(0) { $0 + $1.loss } / Double(rounds.count)
+      rounds.reduce(0) { $0 + ($1[.loss] ?? .nan) } / Double(rounds.count)
     }
     let last = mean(history.suffix(window))
     let before = mean(history.dropLast(window).suffix(window))

@@ -44,26 +44,25 @@ extension Plan {
     method.strategy == .endToEnd ? encoder.depth : min(stage, steps) * method.layersPerStage
   }
 
-  /// A client's training in a round, on so many images. A client with fewer images than a batch trains on
-  /// batches of what it has, at a rate that is scaled down with them.
-  package func trainingOptions(_ key: RoundKey, images: Int) -> TrainingOptions {
+  /// A client's training in a round on `images` images. A client with fewer images than a batch trains on one batch of
+  /// all its images, at a rate that is scaled down with it.
+  package func trainingOptions(_ place: SchedulePlace, images: Int) -> TrainingOptions {
     let batch = min(local.batch, images)
-    let rounds = Float(mostRounds(stage: key.stage))
     return TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
-        local.schedule, rate: local.learningRate * Float(batch) / 256, from: Float(key.round - 1) / rounds,
-        to: Float(key.round) / rounds))
+        local.schedule, rate: local.learningRate * Float(batch) / 256, from: place.from,
+        to: place.to))
   }
 
   /// The same, cut so that the training fits into a client's memory: `limit`, or else the plan's, of which
   /// `resident` bytes are taken already. Throws ``MemoryPlan/TooSmall`` where it cannot be.
   package func trainingOptions(
-    _ key: RoundKey, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
+    _ place: SchedulePlace, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
   ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
-    let options = trainingOptions(key, images: images)
+    let options = trainingOptions(place, images: images)
     guard let limit = limit ?? local.memory else { return options }
     // Beside the trainer there are a layer on its way in, the update on its way out, and what that is coded against.
     let copies = traffic.codec == .plain ? 1 : 2
@@ -81,7 +80,7 @@ extension Plan {
   /// global model, which it is about to replace.
   package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions
   {
-    var options = trainingOptions(key, images: images)
+    var options = trainingOptions(curriculum.place(of: key), images: images)
     (options.alignment, options.proximal, options.epochs) = (0, 0, calibration.epochs)
     return options
   }

@@ -109,8 +109,10 @@ package struct History: Sendable {
         FROM rounds JOIN stages ON stages.id = rounds.stageId
         ORDER BY stages.number, rounds.number, rounds.attempt
         """)
+    let metrics = try Store.metrics(db)
     return try rows.map { row in
       var record = try RoundRecord(row: row)
+      record.metrics = metrics[record.id] ?? RoundMetrics()
       record.reason = record.reason.map { String($0.prefix(mostCharacters)) }
       return RecordedJob.Attempt(
         stage: try row.decode(forColumn: "stage"), record: record,

@@ -57,7 +57,7 @@ package struct StageRecord: StoredRecord, Sendable {
 }
 
 /// An attempt at a round.
-package struct RoundRecord: StoredRecord, Sendable {
+package struct RoundRecord: StoredRecord, Measured, Sendable {
   package static let databaseTableName = "rounds"
   package var id: Int64?
   package var stageId: Int64
@@ -69,44 +69,24 @@ package struct RoundRecord: StoredRecord, Sendable {
   /// `committed`, `abandoned`, or nil while it runs.
   package var outcome: String?
   package var reason: String?
-  /// The clients' mean losses, weighted by their samples.
-  package var loss: Double?
   /// The clients' samples, as they count.
   package var samples: Int?
   /// From the moment when clients were asked to train to the commit; in a round that was under way when the server was
   /// started, when they were asked again.
   package var seconds: Double?
-  package var calibrationLoss: Double?
-  package var alignment: Double?
-  package var uniformity: Double?
-  package var deviation: Double?
-  package var effectiveRank: Double?
-  /// The linear probe of the encoder after it, 0 … 1, where one was taken.
-  package var probe: Double?
   /// Seconds before that, in which it waited for clients; nil while it waits.
   package var waited: Double?
   /// What followed it, once it is committed (``Decision``); nil of a round that an older version committed.
   package var decision: Decision?
+  /// In a table of their own.
+  package var metrics = RoundMetrics()
+
+  private enum CodingKeys: String, CodingKey {
+    case id, stageId, number, attempt, startedAt, finishedAt, outcome, reason, samples, seconds, waited,
+      decision
+  }
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
-}
-
-extension RoundRecord {
-  /// The four columns together.
-  package var monitors: CollapseMonitors? {
-    get {
-      guard let alignment, let uniformity, let deviation, let effectiveRank else { return nil }
-      return CollapseMonitors(
-        alignment: Float(alignment), uniformity: Float(uniformity), deviation: Float(deviation),
-        effectiveRank: Float(effectiveRank))
-    }
-    set {
-      alignment = newValue.map { Double($0.alignment) }
-      uniformity = newValue.map { Double($0.uniformity) }
-      deviation = newValue.map { Double($0.deviation) }
-      effectiveRank = newValue.map { Double($0.effectiveRank) }
-    }
-  }
 }
 
 /// A layer as a round left it.

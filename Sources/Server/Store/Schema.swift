@@ -16,6 +16,7 @@ enum Schema {
     migrator.registerMigration("declines in cohorts, and what counts of claims", migrate: addDeclines)
     migrator.registerMigration("revoked certificates", migrate: addRevocations)
     migrator.registerMigration("decisions of curricula", migrate: addDecisions)
+    migrator.registerMigration("metrics of rounds as rows", migrate: addMetrics)
     return migrator
   }
 
@@ -35,6 +36,35 @@ enum Schema {
       t.column("revokedAt", .datetime)
       t.primaryKey(["authority", "serial"])
     }
+  }
+
+  /// The metrics of rounds, which were columns: of a client or of a layer, or of the whole round where both are null.
+  private static func addMetrics(_ db: Database) throws {
+    try db.create(table: "metrics") { t in
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("client", .text)
+      t.column("layer", .text)
+      t.column("name", .text).notNull()
+      t.column("value", .double).notNull()
+    }
+    // In a plain unique key no null is like another.
+    try db.execute(
+      sql: "CREATE UNIQUE INDEX metricOnce ON metrics (roundId, name, IFNULL(client, ''), IFNULL(layer, ''))")
+    let former = try formerMetrics(db)
+    try db.execute(sql: "INSERT INTO metrics (roundId, client, layer, name, value) \(former.sql)")
+    try db.alter(table: "rounds") { for column in former.columns { $0.drop(column: column) } }
+  }
+
+  /// Selects the metrics of a database in which each is a column of the rounds.
+  static func formerMetrics(_ db: Database) throws -> (columns: [String], sql: String) {
+    let there = Set(try db.columns(in: "rounds").map(\.name))
+    let columns = [
+      "loss", "calibrationLoss", "alignment", "uniformity", "deviation", "effectiveRank", "probe",
+    ].filter(there.contains)
+    let selections = columns.map {
+      "SELECT id AS roundId, NULL AS client, NULL AS layer, '\($0)' AS name, \($0) AS value FROM rounds WHERE \($0) IS NOT NULL"
+    }
+    return (columns, selections.joined(separator: " UNION ALL "))
   }
 
   /// What followed a committed round; null of an older one.

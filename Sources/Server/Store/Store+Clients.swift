@@ -55,11 +55,9 @@ extension Store {
     }
   }
 
-  /// Notes the linear probe of a committed round, 0 … 1.
-  package func note(probe: Double, of round: RoundRecord) throws(StoreError) {
-    try write(awaited: false) {
-      try $0.execute(sql: "UPDATE rounds SET probe = ? WHERE id = ?", arguments: [probe, round.id])
-    }
+  /// Adds metrics that were measured of a committed round.
+  package func note(_ metrics: RoundMetrics, of round: RoundRecord) throws(StoreError) {
+    try write(awaited: false) { try Self.add(metrics, of: round, to: $0) }
   }
 }
 

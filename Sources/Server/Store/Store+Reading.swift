@@ -18,16 +18,50 @@ extension Store {
   /// The committed rounds of a stage, in order.
   package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
     try read { db in
-      try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-        .order(Column("number")).fetchAll(db).map { RoundMetrics(round: $0.number, loss: $0.loss ?? .nan) }
+      let metrics = try Self.metrics(db)
+      return try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+        .order(Column("number")).fetchAll(db).map { metrics[$0.id] ?? RoundMetrics() }
     }
   }
 
   static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
     let stages = try StageRecord.order(Column("number")).fetchAll(db)
+    let metrics = try metrics(db)
     return try stages.flatMap { stage in
       try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-        .order(Column("number")).fetchAll(db).map { (stage, $0) }
+        .order(Column("number")).fetchAll(db).map { round in
+          var round = round
+          round.metrics = metrics[round.id] ?? RoundMetrics()
+          return (stage, round)
+        }
+    }
+  }
+
+  /// The metrics that this version knows, by round.
+  static func metrics(_ db: Database) throws -> [Int64?: RoundMetrics] {
+    let known = Set(Metric.all.map(\.name))
+    // A database of an earlier version, which is only read, has them in columns.
+    let rows = try Row.fetchCursor(
+      db,
+      sql: try db.tableExists("metrics") ? "SELECT * FROM metrics" : Schema.formerMetrics(db).sql)
+    var metrics: [Int64?: RoundMetrics] = [:]
+    while let row = try rows.next() {
+      let name = try row.decode(String.self, forColumn: "name")
+      guard known.contains(name) else { continue }
+      metrics[try row.decode(Int64.self, forColumn: "roundId"), default: RoundMetrics()].add(
+        RoundMetrics.Row(
+          name: name, client: try row.decode(forColumn: "client"), layer: try row.decode(forColumn: "layer"),
+          value: try row.decode(forColumn: "value")))
+    }
+    return metrics
+  }
+
+  /// Adds metrics of a round, in place of those that it has.
+  static func add(_ metrics: RoundMetrics, of round: RoundRecord, to db: Database) throws {
+    for row in metrics.rows {
+      try db.execute(
+        sql: "INSERT OR REPLACE INTO metrics (roundId, client, layer, name, value) VALUES (?, ?, ?, ?, ?)",
+        arguments: [round.id, row.client, row.layer, row.name, row.value])
     }
   }
 

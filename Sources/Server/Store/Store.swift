@@ -265,6 +265,7 @@ package final class Store: Sendable {
       var committed = round
       committed.outcome = "committed"
       try committed.update(db)
+      try Self.add(round.metrics, of: round, to: db)
       for (client, samples) in counted {
         try db.execute(
           sql: "UPDATE updates SET counted = ? WHERE roundId = ? AND client = ? AND refusal IS NULL",

@@ -99,12 +99,11 @@ package struct StageMemory: Sendable {
   ///
   /// Throws ``MemoryPlan/TooSmall`` where the plan's limit is below what the stage needs.
   package func measure() throws(MemoryPlan.TooSmall) -> Result {
-    let key = RoundKey(stage: stage, round: 1)
     let stage = plan.exampleStage(stage)
     let before = ProcessMemory.resident
     // As a client that has a process of its own cuts them.
     let options = try plan.trainingOptions(
-      key, images: images, of: stage, workers: threads, resident: before)
+      .whole, images: images, of: stage, workers: threads, resident: before)
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
@@ -117,7 +116,7 @@ package struct StageMemory: Sendable {
     _ = trainer.step(learningRate: 1e-4, Minibatch(noise, first: options.batch))
     let peak = ProcessMemory.peak
     return Result(
-      stage: key.stage, batch: options.batch, threads: threads, peakMemoryBytes: peak,
+      stage: stage.index, batch: options.batch, threads: threads, peakMemoryBytes: peak,
       plannedMemoryBytes: MemoryPlan(stage, options, workers: threads).bytes,
       trainerMemoryBytes: peak - before)
   }

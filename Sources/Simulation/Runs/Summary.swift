@@ -83,7 +83,8 @@ package struct Summary: Sendable, Codable {
     for round in rounds {
       lines.append(
         String(
-          format: "%5d  %5d  %8.4f  %7d  %7d  %7.1f", round.stage, round.round, round.loss, round.clients,
+          format: "%5d  %5d  %8.4f  %7d  %7d  %7.1f", round.stage, round.round, round.loss,
+          round.clients,
           round.samples, round.seconds) + (link?.columns(of: round) ?? "") + probe(of: round))
     }
     let (up, down) = clients.reduce((0, 0)) { ($0.0 + $1.bytesUp, $0.1 + $1.bytesDown) }

@@ -1,4 +1,5 @@
 import Engine
+import Federation
 import Foundation
 import Pages
 
@@ -10,39 +11,31 @@ struct RoundPlots {
   private static let mostMarks = 60
 
   private var all: [(plot: Plot, caption: String)] {
-    [
-      (
-        plot(
-          "Loss", .plain,
-          [
-            ("clients", { $0.loss }),
-            ("calibration", { $0.calibrationLoss }),
-          ]), lossCaption
-      ),
-      (
-        plot("Linear probe", .share, [("encoder", { $0.probe })]),
-        "Test images whose class a linear classifier on the encoder predicts."
-      ),
-      (monitor("Alignment", \.alignment), "Distance of two views of an image: small where they agree."),
-      (
-        monitor("Uniformity", \.uniformity),
-        "0 where all images are one point; the lower, the more they spread."
-      ),
-      (monitor("Deviation", \.deviation), "0 where all representations are the same, 1 where they spread."),
-      (monitor("Effective rank", \.effectiveRank), "In how many directions representations differ."),
-      (
-        plot(
-          "Duration", .seconds, [("round", { $0.seconds }), ("wait", { $0.waited })], startsAtZero: true),
-        "What a round took, and what it waited for clients before."
-      ),
-    ].filter { !$0.0.series.isEmpty }
+    let duration = (
+      plot("Duration", .seconds, [("round", { $0.seconds }), ("wait", { $0.waited })], startsAtZero: true),
+      "What a round took, and what it waited for clients before."
+    )
+    return (metrics + [duration]).filter { !$0.0.series.isEmpty }
   }
 
-  /// Calibration has a line where the plan wants any.
-  private var lossCaption: String {
-    let clients = "of the clients, weighted by their images"
-    return overview.rounds.contains { $0.calibrationLoss != nil }
-      ? "Means: \(clients), and of the calibration on the server's own." : "Mean \(clients)."
+  /// A plot for all metrics of a title: a line each, and one for each layer that has it.
+  private var metrics: [(plot: Plot, caption: String)] {
+    let metrics = overview.metrics
+    var titles: [String] = []
+    for metric in metrics where !titles.contains(metric.title) { titles.append(metric.title) }
+    return titles.map { title in
+      let shown = metrics.filter { $0.title == title }
+      let unit: FigureUnit = shown.allSatisfy { $0.unit == .share } ? .share : .plain
+      return (plot(title, unit, shown.flatMap(lines)), shown.map(\.help).joined(separator: ". ") + ".")
+    }
+  }
+
+  private func lines(of metric: Metric) -> [(String, (Overview.Round) -> Double?)] {
+    let layers = overview.layers.map(\.name).filter { layer in
+      overview.rounds.contains { $0.metrics[metric, layer: layer] != nil }
+    }
+    return [(metric.line, { $0.metrics[metric] })]
+      + layers.map { layer in (layer, { $0.metrics[metric, layer: layer] }) }
   }
 
   /// A figure for each, one after another.
@@ -56,10 +49,6 @@ struct RoundPlots {
   /// What is said where there is no round.
   static func none(_ overview: Overview) -> String {
     overview.isOver ? "No round was committed." : "No round is committed yet."
-  }
-
-  private func monitor(_ title: String, _ value: KeyPath<CollapseMonitors, Float>) -> Plot {
-    plot(title, .plain, [("clients", { round in (round.monitors?[keyPath: value]).map(Double.init) })])
   }
 
   private func plot(
@@ -93,21 +82,16 @@ struct RoundTables {
 
   /// At most `count` of them.
   func committed(_ count: Int, live: String? = nil) -> String {
-    let columns = [
-      "loss", "calibration", "alignment", "uniformity", "deviation", "rank", "probe", "clients", "images",
-      "wait", "time",
-    ]
+    let metrics = overview.metrics.filter { metric in
+      overview.rounds.contains { $0.metrics[metric] != nil }
+    }
+    let columns = metrics.map(\.heading) + ["clients", "images", "wait", "time"]
     let table = OverviewTable(
       columns: columns.map { .init(heading: $0) }, first: "stage, round",
       rows: overview.rounds.suffix(count).reversed().map { round in
         (
           "\(round.stage), \(round.round)",
-          [
-            Wording.number(round.loss), Wording.number(round.calibrationLoss),
-            Wording.number(round.monitors?.alignment, digits: 3),
-            Wording.number(round.monitors?.uniformity, digits: 3),
-            Wording.number(round.monitors?.deviation, digits: 3),
-            Wording.number(round.monitors?.effectiveRank, digits: 1), Wording.share(round.probe),
+          metrics.map { Wording.value(round.metrics[$0], of: $0) } + [
             "\(round.clients)", "\(round.samples)", Wording.seconds(round.waited),
             Wording.seconds(round.seconds),
           ]

@@ -195,6 +195,11 @@ enum Wording {
     value.map { Numeral.fixed(100 * $0, digits: 1) + space + "%" } ?? none
   }
 
+  /// A metric's value in its unit.
+  static func value(_ value: Double?, of metric: Metric) -> String {
+    metric.unit == .share ? share(value) : number(value, digits: metric.digits)
+  }
+
   /// How the page that is watched shows a time.
   enum Kind: String {
     /// As it is, in Greenwich's.

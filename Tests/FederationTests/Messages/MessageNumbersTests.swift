@@ -14,8 +14,11 @@ import Testing
     return .offer(offer)
   }
 
-  private static func assignment(_ key: RoundKey = key, seed: UInt64 = 1, seconds: Double = 1) -> Message {
-    .assignment(Assignment(key: key, seed: seed, deadlineSeconds: seconds, parts: [], trained: []))
+  private static func assignment(_ key: RoundKey = key, seed: UInt64 = 1, from: Float = 0, to: Float = 1)
+    -> Message
+  {
+    .assignment(
+      Assignment(key: key, seed: seed, schedule: SchedulePlace(from: from, to: to), parts: [], trained: []))
   }
 
   private static let bad: [(Message, String, Rejection)] = [
@@ -25,10 +28,10 @@ import Testing
     (offer { $0.seconds = .infinity }, "offer.seconds", .notFinite),
     (offer { $0.seconds = -1 }, "offer.seconds", .overLimit),
     (offer { $0.seconds = 1e300 }, "offer.seconds", .overLimit),
-    (offer { $0.monitors?.alignment = .nan }, "offer.monitors.alignment", .notFinite),
-    (offer { $0.monitors?.uniformity = -.infinity }, "offer.monitors.uniformity", .notFinite),
-    (offer { $0.monitors?.deviation = 3e38 }, "offer.monitors.deviation", .overLimit),
-    (offer { $0.monitors?.effectiveRank = -3e38 }, "offer.monitors.effectiveRank", .overLimit),
+    (offer { $0.monitors?.alignment = .nan }, "offer.metrics.alignment", .notFinite),
+    (offer { $0.monitors?.uniformity = -.infinity }, "offer.metrics.uniformity", .notFinite),
+    (offer { $0.monitors?.deviation = 3e38 }, "offer.metrics.deviation", .overLimit),
+    (offer { $0.monitors?.effectiveRank = -3e38 }, "offer.metrics.effectiveRank", .overLimit),
     (offer { $0.samples = 0 }, "offer.samples", .overLimit),
     (offer { $0.samples = .max }, "offer.samples", .overLimit),
     (offer { $0.steps = 0 }, "offer.steps", .overLimit),
@@ -43,8 +46,9 @@ import Testing
       .decline(Decline(key: RoundKey(stage: 1, round: 1, attempt: .max), reason: "")), "decline.key.attempt",
       .overLimit
     ),
-    (assignment(seconds: .nan), "assignment.deadlineSeconds", .notFinite),
-    (assignment(seconds: 1e300), "assignment.deadlineSeconds", .overLimit),
+    (assignment(from: .nan), "assignment.schedule.from", .notFinite),
+    (assignment(from: -0.1), "assignment.schedule.from", .overLimit),
+    (assignment(to: 1.1), "assignment.schedule.to", .overLimit),
     (assignment(seed: .max), "assignment.seed", .overLimit),
     (assignment(RoundKey(stage: -1, round: 1)), "assignment.key.stage", .overLimit),
     (.release(Release(key: RoundKey(stage: 1, round: 1, attempt: -1))), "release.key.attempt", .overLimit),
@@ -64,7 +68,7 @@ import Testing
   @Test(arguments: [
     offer { _ in }, offer { ($0.loss, $0.seconds) = (-1e6, 0) }, offer { $0.monitors = nil },
     .heartbeat(Heartbeat()), .heartbeat(Heartbeat(step: 0, steps: 0, memory: 1 << 52)),
-    .decline(Decline(key: key, reason: "", seconds: 0)), assignment(seed: 1 << 53 - 1, seconds: 0),
+    .decline(Decline(key: key, reason: "", seconds: 0)), assignment(seed: 1 << 53 - 1),
     .goodbye(Goodbye(.finished)),
   ]) func anyOtherIsTaken(message: Message) {
     #expect(message.badNumber == nil)
@@ -76,8 +80,8 @@ import Testing
     ("seconds", "1e999", .notFinite), ("samples", "1e30", .overLimit),
     ("samples", "-99999999999999999999", .overLimit),
     ("samples", "1.5", .overLimit), ("steps", "18446744073709551616", .overLimit),
-    ("monitors", #"{"alignment":"NaN","deviation":0,"effectiveRank":1,"uniformity":0}"#, .notFinite),
-    ("monitors", #"{"alignment":0,"deviation":0,"effectiveRank":1e39,"uniformity":0}"#, .notFinite),
+    ("metrics", #"{"alignment":"NaN","deviation":0,"effectiveRank":1,"uniformity":0}"#, .notFinite),
+    ("metrics", #"{"alignment":0,"deviation":0,"effectiveRank":1e39,"uniformity":0}"#, .notFinite),
   ]) func anOfferIsReadWhateverItsNumbers(field: String, text: String, rejection: Rejection) throws {
     var fields = try #require(
       try JSONSerialization.jsonObject(with: try JSON.stored(UpdateOffer.example())) as? [String: Any])

@@ -14,7 +14,7 @@ import Testing
   }
 
   private func assignment(_ parts: [PartVersion], key: RoundKey? = nil) -> Assignment {
-    Assignment(key: key ?? self.key, seed: 5, deadlineSeconds: 60, parts: parts, trained: ["projector"])
+    Assignment(key: key ?? self.key, seed: 5, schedule: .whole, parts: parts, trained: ["projector"])
   }
 
   private func fetch(_ part: PartVersion) -> Participation.Action {

@@ -81,7 +81,7 @@ import Testing
   @Test func memoryIsThatOfTheLargestStage() {
     let plan = Self.plan(.progressive)
     let bytes = (1...4).map { index in
-      let options = plan.trainingOptions(RoundKey(stage: index, round: 1), images: 16)
+      let options = plan.trainingOptions(.whole, images: 16)
       return MemoryPlan(plan.stage(index), options, workers: 1).bytes
     }
     let planned = PlannedFigures(plan, images: 16)

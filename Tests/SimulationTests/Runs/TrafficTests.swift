@@ -83,7 +83,7 @@ import Wire
     let key = RoundKey(stage: 99, round: 99, attempt: 9)
     let parts = plan.stage(plan.stages).model.parts
     let assignment = Assignment(
-      key: key, seed: 1 << 53, deadlineSeconds: 599.9999999999,
+      key: key, seed: 1 << 53, schedule: SchedulePlace(from: 0.123_456_79, to: 0.987_654_3),
       parts: parts.map { PartVersion(name: $0.name, digest: digest, bytes: 999_999) },
       trained: parts.map(\.name))
     let welcome = Welcome(plan: plan, heartbeatSeconds: 10, chunkBytes: WireLimits.chunk)

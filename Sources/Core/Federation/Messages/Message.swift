@@ -85,8 +85,8 @@ package struct Assignment: Sendable, Hashable, Codable {
   /// Every random choice of the client's training follows from it; below 2^53, so that any JSON reader
   /// keeps it exact.
   package var seed: UInt64
-  /// The time that is left for the round.
-  package var deadlineSeconds: Double
+  /// The part of the stage's learning rate schedule that this training covers.
+  package var schedule: SchedulePlace
   /// The model of the stage, part by part, in layout order.
   package var parts: [PartVersion]
   /// The names of the parts that train; an update is their weights, one after the other in this order.
@@ -99,12 +99,12 @@ package struct Assignment: Sendable, Hashable, Codable {
   package var deltaChains: [DeltaChain]?
 
   package init(
-    key: RoundKey, seed: UInt64, deadlineSeconds: Double, parts: [PartVersion], trained: [String],
+    key: RoundKey, seed: UInt64, schedule: SchedulePlace, parts: [PartVersion], trained: [String],
     others: [Digest] = [], codec: UpdateCodec? = nil, deltaChains: [DeltaChain] = []
   ) {
     self.codec = codec == .plain ? nil : codec
     self.deltaChains = deltaChains.isEmpty ? nil : deltaChains
-    (self.key, self.seed, self.deadlineSeconds) = (key, seed, deadlineSeconds)
+    (self.key, self.seed, self.schedule) = (key, seed, schedule)
     (self.parts, self.trained, self.others) = (parts, trained, others)
   }
 }
@@ -144,19 +144,25 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   package var loss: Float
   /// What the training took.
   package var seconds: Double
-  /// Of the last batch; nil where they cannot be told.
-  package var monitors: CollapseMonitors?
+  /// Those of ``Metric/ofClients`` that the client has measured, by name.
+  package var metrics: [String: Float]
   /// What the bytes are coded with; nil: plain.
   package var codec: UpdateCodec?
 
   package init(
     key: RoundKey, base: Digest, digest: Digest, bytes: Int, samples: Int, steps: Int, loss: Float,
-    seconds: Double, monitors: CollapseMonitors? = nil, codec: UpdateCodec? = nil
+    seconds: Double, metrics: [String: Float] = [:], codec: UpdateCodec? = nil
   ) {
     self.codec = codec == .plain ? nil : codec
     (self.key, self.base, self.digest, self.bytes) = (key, base, digest, bytes)
     (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
-    self.monitors = monitors
+    self.metrics = metrics
+  }
+
+  /// The metrics of the last batch that tell a collapse; nil where one of them is missing.
+  package var monitors: CollapseMonitors? {
+    get { CollapseMonitors { metrics[$0.name] } }
+    set { for (metric, value) in CollapseMonitors.metrics(newValue) { metrics[metric.name] = value } }
   }
 }
 

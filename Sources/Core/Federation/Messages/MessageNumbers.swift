@@ -2,7 +2,7 @@ import Engine
 
 /// A number of a message that cannot be meant.
 package struct BadNumber: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Which, such as `offer.monitors.alignment`.
+  /// Which, such as `offer.metrics.alignment`.
   package let field: String
   /// ``Rejection/notFinite`` or ``Rejection/overLimit``.
   package let rejection: Rejection
@@ -17,6 +17,8 @@ package enum NumberBounds {
   package static let samples = 1...PlanLimits.samples
   /// Losses and monitors. Those of every method are in the tens; a plan's terms and weights allow thousands.
   package static let figure = -1e6...1e6
+  /// Places in a schedule.
+  package static let share = 0...1.0
   /// Times: a year.
   package static let seconds = 0...365 * 86_400.0
   /// Bytes of layers and updates, and offsets in them: far above any model, and a million of them are still a number.
@@ -44,7 +46,8 @@ extension Message {
     case .assignment(let assignment):
       check.key(assignment.key)
       check.whole("seed", Int(clamping: assignment.seed))
-      check.real("deadlineSeconds", assignment.deadlineSeconds, NumberBounds.seconds)
+      check.real("schedule.from", Double(assignment.schedule.from), NumberBounds.share)
+      check.real("schedule.to", Double(assignment.schedule.to), NumberBounds.share)
       for part in assignment.parts { check.bytes("parts.bytes", part.bytes) }
       for chain in assignment.deltaChains ?? [] {
         for step in chain.steps { check.bytes("deltaChains.steps.bytes", step.bytes) }
@@ -88,11 +91,8 @@ private struct NumberCheck {
     key(offer.key)
     real("loss", Double(offer.loss), NumberBounds.figure)
     real("seconds", offer.seconds, NumberBounds.seconds)
-    for (name, value) in [
-      ("alignment", offer.monitors?.alignment), ("uniformity", offer.monitors?.uniformity),
-      ("deviation", offer.monitors?.deviation), ("effectiveRank", offer.monitors?.effectiveRank),
-    ] {
-      real("monitors.\(name)", value.map { Double($0) }, NumberBounds.figure)
+    for metric in Metric.ofClients {
+      real("metrics.\(metric.name)", offer.metrics[metric.name].map { Double($0) }, NumberBounds.figure)
     }
     whole("samples", offer.samples, NumberBounds.samples)
     whole("steps", offer.steps, 1...NumberBounds.whole.upperBound)
@@ -124,23 +124,26 @@ private struct NumberCheck {
 
 extension UpdateOffer {
   private enum Field: String, CodingKey {
-    case key, base, digest, bytes, samples, steps, loss, seconds, monitors, codec
+    case key, base, digest, bytes, samples, steps, loss, seconds, metrics, codec
   }
 
-  private enum Monitor: String, CodingKey {
-    case alignment, uniformity, deviation, effectiveRank
+  private struct MetricKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
   }
 
   /// A number that is too large for its type is read as the largest there is, so that it is rejected by its name, like
-  /// any other that is out of bounds.
+  /// any other that is out of bounds. Metrics that this version does not know are left out.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
-    var monitors: CollapseMonitors?
-    if values.contains(.monitors), try !values.decodeNil(forKey: .monitors) {
-      let own = try values.nestedContainer(keyedBy: Monitor.self, forKey: .monitors)
-      monitors = CollapseMonitors(
-        alignment: Float(try own.real(.alignment)), uniformity: Float(try own.real(.uniformity)),
-        deviation: Float(try own.real(.deviation)), effectiveRank: Float(try own.real(.effectiveRank)))
+    var metrics: [String: Float] = [:]
+    if values.contains(.metrics), try !values.decodeNil(forKey: .metrics) {
+      let own = try values.nestedContainer(keyedBy: MetricKey.self, forKey: .metrics)
+      for name in Metric.ofClients.map(\.name) where own.contains(MetricKey(stringValue: name)) {
+        metrics[name] = Float(try own.real(MetricKey(stringValue: name)))
+      }
     }
     self.init(
       key: try values.decode(RoundKey.self, forKey: .key),
@@ -148,8 +151,24 @@ extension UpdateOffer {
       digest: try values.decode(Digest.self, forKey: .digest), bytes: try values.whole(.bytes),
       samples: try values.whole(.samples), steps: try values.whole(.steps),
       loss: Float(try values.real(.loss)),
-      seconds: try values.real(.seconds), monitors: monitors,
+      seconds: try values.real(.seconds), metrics: metrics,
       codec: try values.decodeIfPresent(UpdateCodec.self, forKey: .codec))
+  }
+}
+
+extension UpdateOffer {
+  package func encode(to encoder: any Swift.Encoder) throws {
+    var container = encoder.container(keyedBy: Field.self)
+    try container.encode(key, forKey: .key)
+    try container.encode(base, forKey: .base)
+    try container.encode(digest, forKey: .digest)
+    try container.encode(bytes, forKey: .bytes)
+    try container.encode(samples, forKey: .samples)
+    try container.encode(steps, forKey: .steps)
+    try container.encode(loss, forKey: .loss)
+    try container.encode(seconds, forKey: .seconds)
+    if !metrics.isEmpty { try container.encode(metrics, forKey: .metrics) }
+    try container.encodeIfPresent(codec, forKey: .codec)
   }
 }
 

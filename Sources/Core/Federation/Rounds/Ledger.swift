@@ -44,21 +44,23 @@ package struct Ledger: Sendable, Hashable {
   /// Images behind all admitted updates, as they count.
   package var samples: Int { counted.values.reduce(0, +) }
 
-  /// The clients' monitors, weighted by their samples; nil where none could tell.
-  package var monitors: CollapseMonitors? {
+  /// The clients' losses and the metrics that they report: of each the mean over the clients that have it, weighted by
+  /// their samples.
+  package var metrics: RoundMetrics {
     let most = mostCounted
-    var (sum, total) = ([Double](repeating: 0, count: 4), 0.0)
-    for (_, offer) in inClientOrder {
-      guard let monitors = offer.monitors, monitors.isFinite else { continue }
-      let weight = Double(min(offer.samples, most))
-      total += weight
-      let values = [monitors.alignment, monitors.uniformity, monitors.deviation, monitors.effectiveRank]
-      for (index, value) in values.enumerated() { sum[index] += weight * Double(value) }
+    var metrics = RoundMetrics()
+    metrics[.loss] = loss.map { Double($0) }
+    for metric in Metric.ofClients {
+      var (sum, total) = (0.0, 0.0)
+      for (_, offer) in inClientOrder {
+        guard let value = offer.metrics[metric.name], value.isFinite else { continue }
+        let weight = Double(min(offer.samples, most))
+        total += weight
+        sum += weight * Double(value)
+      }
+      if total > 0 { metrics[metric] = Double(Float(sum / total)) }
     }
-    guard total > 0 else { return nil }
-    let mean = sum.map { Float($0 / total) }
-    return CollapseMonitors(
-      alignment: mean[0], uniformity: mean[1], deviation: mean[2], effectiveRank: mean[3])
+    return metrics
   }
 
   /// The clients' losses, weighted by their samples; nil without an update.
