@@ -48,7 +48,7 @@ struct ImageHeader: Sendable, Hashable {
   /// The bytes that the decoder holds for the whole image; 0 if it decodes row by row, at any scale.
   let held: Int
 
-  /// The largest area of an image that is decoded as a whole, 64 million pixels: the memory of a small machine.
+  /// The largest area of an image that is decoded as a whole, 64 million pixels: small machines lack memory for more.
   static let largestArea = 1 << 26
   /// The largest area of an image that is decoded row by row, 256 million pixels: a limit on time. Telephone cameras
   /// have up to 200 million.
