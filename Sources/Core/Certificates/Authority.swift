@@ -1,12 +1,12 @@
 import CSSL
 import Foundation
 
-/// A federation's own certificate authority: it says who is its server and who are its clients.
+/// The certificate authority of a federation. It issues certificates to the server and to clients.
 package struct Authority: Sendable {
   package let certificate: Certificate
   package let key: PrivateKey
 
-  /// Throws ``CertificateError`` where the key is not the certificate's.
+  /// Throws ``CertificateError`` if the key does not match the certificate.
   package init(_ certificate: Certificate, _ key: PrivateKey) throws(CertificateError) {
     guard certificate.belongs(to: key) else {
       throw CertificateError("the authority's key does not belong to its certificate")
@@ -14,15 +14,15 @@ package struct Authority: Sendable {
     (self.certificate, self.key) = (certificate, key)
   }
 
-  /// Makes a new one. Throws ``CertificateError``.
+  /// Creates a new authority. Throws ``CertificateError``.
   package init(creating name: String, days: Int) throws(CertificateError) {
     key = try PrivateKey()
     certificate = try Self.sign(
       .authority, name: name, hosts: [], publicKey: key.pointer, days: days, issuer: nil, key: key)
   }
 
-  /// A certificate for a new key of a server that is reached by the names or addresses `hosts`, or of a client.
-  /// Throws ``CertificateError``.
+  /// Issues a certificate for the key of a client, or of a server with the names or addresses `hosts`. Throws
+  /// ``CertificateError``.
   package func issue(
     _ role: Certificate.Role, name: String, hosts: [String] = [], key: PrivateKey, days: Int
   ) throws(CertificateError) -> Certificate {
@@ -30,7 +30,7 @@ package struct Authority: Sendable {
       role, name: name, hosts: hosts, publicKey: key.pointer, days: days, issuer: certificate, key: self.key)
   }
 
-  /// A client's certificate for a request. The name in it is not believed: it is given here.
+  /// Issues a client's certificate for a request. It uses the argument `name` and ignores the name in the request.
   /// Throws ``CertificateError``.
   package func issue(
     _ request: SigningRequest, name: String, days: Int
@@ -54,7 +54,7 @@ package struct Authority: Sendable {
       throw .openSSL("no serial number")
     }
     defer { BN_free(number) }
-    // Version 3; it begins an hour ago, for devices whose clock is behind.
+    // Version 3. The validity starts an hour ago, for devices whose clock is slow.
     guard X509_set_version(pointer, 2) == 1,
       BN_to_ASN1_INTEGER(number, X509_get_serialNumber(pointer)) != nil,
       X509_gmtime_adj(X509_getm_notBefore(pointer), -3600) != nil,
@@ -73,7 +73,7 @@ package struct Authority: Sendable {
   private static func extensions(_ role: Certificate.Role, _ hosts: [String]) -> [(Int32, String)] {
     switch role {
     case .authority:
-      // It signs servers and clients, and no other authority.
+      // It signs servers and clients, but no other authority.
       [
         (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"),
         (NID_key_usage, "critical,keyCertSign,cRLSign"), (NID_subject_key_identifier, "hash"),
@@ -109,8 +109,8 @@ package struct Authority: Sendable {
 }
 
 extension Certificate.Role {
-  /// How long a certificate is valid unless something else is said, in days. An authority outlives a federation; a
-  /// server is renewed by hand every other year; a device that is lost is out after a year even if nobody says so.
+  /// The default validity of a certificate in days. An authority outlives a federation; a server's certificate is
+  /// renewed manually every two years; the certificate of a lost device expires after a year even if it is not revoked.
   package var days: Int {
     switch self {
     case .authority: 3650
@@ -120,7 +120,7 @@ extension Certificate.Role {
   }
 }
 
-/// The folder in which a client keeps who it is: client.crt, client.key, authority.crt.
+/// The folder of a client's certificate: client.crt, client.key, authority.crt.
 package struct ClientCertificate: Sendable {
   private let files: KeyFiles
 
@@ -128,11 +128,11 @@ package struct ClientCertificate: Sendable {
 
   package var path: String { files.folder.path }
 
-  /// Whether there is anything in it. Throws ``CertificateError`` where nobody may look.
+  /// Whether the folder contains a certificate. Throws ``CertificateError`` if it is not accessible.
   package var exists: Bool { get throws(CertificateError) { try files.exists("client.crt") } }
 
-  /// Writes a new key beside what is there, so that it is certain before anything is asked for that a certificate for
-  /// it can be kept. Throws ``CertificateError``, which names the file.
+  /// Writes a new key next to the existing files, to verify before a certificate is requested that it can be stored.
+  /// Throws ``CertificateError``, which names the file.
   package func draft(_ key: PrivateKey) throws(CertificateError) {
     try files.create()
     try files.write(key.pem, to: Self.draft)
@@ -143,18 +143,18 @@ package struct ClientCertificate: Sendable {
 
   private static let draft = "client.key.new"
 
-  /// Throws ``CertificateError``.
+  /// Stores the certificate with its key and authority. Throws ``CertificateError``.
   package func keep(
     key: PrivateKey, certificate: Certificate, authority: Certificate
   ) throws(CertificateError) {
     try files.create()
     try files.write(key.pem, to: "client.key")
     try files.write(authority.pem, to: "authority.crt")
-    // The last, by which the folder is known to be whole.
+    // Written last: its presence shows that the folder is complete.
     try files.write(certificate.pem, to: "client.crt")
   }
 
-  /// Throws ``CertificateError``, which names the file.
+  /// The certificate with its key and authority. Throws ``CertificateError``, which names the file.
   package var identity: Identity {
     get throws(CertificateError) {
       try Identity(

@@ -4,24 +4,24 @@ import Support
 
 /// An X.509 certificate.
 package final class Certificate: @unchecked Sendable {
-  /// What a certificate is for; TLS libraries check it by the extended key usage.
+  /// The purpose of a certificate, which TLS libraries check through the extended key usage.
   package enum Role: String, Sendable, CaseIterable, Encodable {
     case authority, server, client
   }
 
-  // Never changed after it is made.
+  // Never changed after initialisation.
   package let pointer: OpaquePointer
 
-  /// Takes a certificate over.
+  /// Takes ownership of a certificate.
   package init(owning pointer: OpaquePointer) { self.pointer = pointer }
 
-  /// Shares a certificate with its other owners.
+  /// Shares ownership of a certificate.
   package init(sharing pointer: OpaquePointer) {
     X509_up_ref(pointer)
     self.pointer = pointer
   }
 
-  /// Reads a PEM. Throws ``CertificateError``.
+  /// Parses a PEM. Throws ``CertificateError``.
   package convenience init(pem: String) throws(CertificateError) {
     guard let pointer = PEM.read(pem, { PEM_read_bio_X509($0, nil, nil, nil) }) else {
       throw .openSSL("not a certificate in PEM")
@@ -33,7 +33,7 @@ package final class Certificate: @unchecked Sendable {
 
   package var pem: String { PEM.text { PEM_write_bio_X509($0, pointer) } }
 
-  /// The subject's common name: whose it is. ``ForeignText``, as whoever shows a certificate writes what they like.
+  /// The subject's common name. It is ``ForeignText``, because it may come from an untrusted peer.
   package var name: String {
     var bytes = [CChar](repeating: 0, count: 256)
     let count = X509_NAME_get_text_by_NID(
@@ -41,7 +41,7 @@ package final class Certificate: @unchecked Sendable {
     return ForeignText(utf8: bytes.prefix(Int(max(count, 0))).map { UInt8(bitPattern: $0) }).description
   }
 
-  /// Hexadecimal digits, upper case; unique among an authority's certificates.
+  /// The serial number in upper-case hexadecimal digits; unique among an authority's certificates.
   package var serial: String {
     guard let number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(pointer), nil), let text = BN_bn2hex(number)
     else { return "" }
@@ -52,13 +52,13 @@ package final class Certificate: @unchecked Sendable {
     return String(cString: text)
   }
 
-  /// When it is not valid any more.
+  /// The end of the validity.
   package var expires: Date { Self.date(X509_get0_notAfter(pointer)) ?? .distantPast }
 
-  /// Days before a certificate's end from which on it is spoken of.
+  /// The number of days before expiry from which warnings are shown.
   package static let warningDays = 30
 
-  /// Before when it is not valid.
+  /// The start of the validity.
   package var begins: Date { Self.date(X509_get0_notBefore(pointer)) ?? .distantFuture }
 
   private static func date(_ time: UnsafePointer<ASN1_TIME>?) -> Date? {
@@ -67,28 +67,28 @@ package final class Certificate: @unchecked Sendable {
     return Date(timeIntervalSince1970: TimeInterval(timegm(&parts)))
   }
 
-  /// SHA-256 of the whole certificate, 32 bytes.
+  /// The SHA-256 of the whole certificate, 32 bytes.
   package var fingerprint: [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 32)
     precondition(X509_digest(pointer, EVP_sha256(), &bytes, nil) == 1)
     return bytes
   }
 
-  /// Whether it was signed by another's key.
+  /// Whether it was signed with the authority's key.
   package func isSigned(by authority: Certificate) -> Bool {
     X509_verify(pointer, X509_get0_pubkey(authority.pointer)) == 1
   }
 
-  /// Whether it was made for a server, whatever its dates.
+  /// Whether its extended key usage is that of a server; does not check the dates.
   package var isForServers: Bool { X509_check_purpose(pointer, X509_PURPOSE_SSL_SERVER, 0) == 1 }
 
-  /// Whether it was made for a key.
+  /// Whether it was issued for a key.
   package func belongs(to key: PrivateKey) -> Bool { X509_check_private_key(pointer, key.pointer) == 1 }
 }
 
-/// What a server's certificate says it is reached by.
+/// The host names of a server's certificate.
 extension Certificate {
-  /// Names and addresses, in their order; none in a client's certificate.
+  /// The names and addresses in order; empty for a client's certificate.
   package var hosts: [String] {
     guard let extensions = X509_get_ext_d2i(pointer, NID_subject_alt_name, nil, nil) else { return [] }
     let names = OpaquePointer(extensions)
@@ -98,20 +98,20 @@ extension Certificate {
     }
   }
 
-  /// Those that `fedserver certificate server NAME` would not put there by itself.
+  /// The hosts that `fedserver certificate server NAME` does not add by default.
   package var otherHosts: [String] {
     let given = [name] + Self.loopback
     return hosts.filter { !given.contains($0) }
   }
 
-  /// What every machine calls itself.
+  /// The loopback names of every machine.
   package static let loopback = ["localhost", "127.0.0.1", "::1"]
 
-  /// Whether a client that calls its server so may believe this certificate. An address is compared with addresses,
-  /// a name with names.
+  /// Whether the certificate is valid for a server with this name or address. Addresses are compared with addresses,
+  /// names with names.
   package func isFor(_ host: String) -> Bool {
     let verdict = X509_check_ip_asc(pointer, host, 0)
-    // -2: it is no address.
+    // -2: not an address.
     return verdict == -2 ? X509_check_host(pointer, host, host.utf8.count, 0, nil) == 1 : verdict == 1
   }
 
@@ -136,13 +136,13 @@ extension Certificate {
   }
 }
 
-/// Why a key, a certificate or a folder of them cannot be used, in one line.
+/// The reason why a key, a certificate or a folder of them cannot be used, in one line.
 package struct CertificateError: Error, Sendable, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }
 
-  /// With what OpenSSL has to say about its last failure.
+  /// Returns an error with OpenSSL's description of its last failure.
   static func openSSL(_ what: String) -> CertificateError {
     let code = ERR_peek_last_error()
     ERR_clear_error()
@@ -150,18 +150,18 @@ package struct CertificateError: Error, Sendable, CustomStringConvertible {
     return CertificateError("\(what): \(String(cString: reason))")
   }
 
-  /// What the system says of a file or folder; `number` is its error's.
+  /// Returns an error with the system's description for a file or folder; `number` is the error number.
   static func system(_ file: URL, _ number: Int32 = errno) -> CertificateError {
     CertificateError("\(file.path): \(String(cString: strerror(number)))")
   }
 }
 
-/// Dates as messages about certificates show them.
+/// Formats of dates in messages about certificates.
 extension Date {
-  /// Such as 2026-11-24, of UTC.
+  /// The date in UTC, such as 2026-11-24.
   package var day: String { formatted(.iso8601.year().month().day()) }
 
-  /// Such as 2026-11-24 17:05 UTC.
+  /// The date and time in UTC, such as 2026-11-24 17:05 UTC.
   package var minute: String {
     let text = formatted(.iso8601.year().month().day().time(includingFractionalSeconds: false))
     return "\(text.prefix(16).replacing("T", with: " ")) UTC"

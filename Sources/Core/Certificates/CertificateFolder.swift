@@ -1,10 +1,10 @@
 import Foundation
 
-/// The folder in which a federation keeps its authority and its server's certificate: authority.crt,
-/// authority.key, server.crt, server.key; `issued` and `revoked`, a line a certificate; enrolments.
+/// The folder of a federation's authority and server certificate: authority.crt, authority.key, server.crt, server.key;
+/// `issued` and `revoked` with one line per certificate; enrolments.
 ///
-/// The authority's key may be kept elsewhere; then nobody can enrol, and all else goes on. Without `revoked` nothing
-/// does: who is still welcome cannot be told then.
+/// The authority's key may be stored elsewhere; without it no client can enrol, but everything else works. Without
+/// `revoked`, all clients are rejected, because the valid certificates are unknown.
 package struct CertificateFolder: Sendable {
   let files: KeyFiles
 
@@ -12,24 +12,24 @@ package struct CertificateFolder: Sendable {
 
   package var path: String { files.folder.path }
 
-  // MARK: - Making
+  // MARK: - Creation
 
-  /// Makes the authority. Throws ``CertificateError``, also where there is one: with another, all certificates
-  /// that it has issued would be worth nothing.
+  /// Creates the authority. Throws ``CertificateError``, also if there is one already: a new authority would invalidate
+  /// all certificates issued so far.
   package func createAuthority(_ name: String, days: Int) throws(CertificateError) -> Certificate {
     guard try !files.exists("authority.crt"), try !files.exists("authority.key") else {
       throw CertificateError("\(path) has an authority already; its certificates would be lost with it")
     }
     try files.create()
     let authority = try Authority(creating: name, days: days)
-    // Where there is an authority there are its books, empty as they are.
+    // An authority always has both record files, which are empty at first.
     for book in ["issued", "revoked"] where try !files.exists(book) { try files.write("", to: book) }
     try files.write(authority.key.pem, to: "authority.key")
     try files.write(authority.certificate.pem, to: "authority.crt")
     return authority.certificate
   }
 
-  /// Makes the server's certificate and key, in place of those there are. Throws ``CertificateError``.
+  /// Creates the server's certificate and key and replaces existing ones. Throws ``CertificateError``.
   package func createServer(
     _ name: String, hosts: [String], days: Int
   ) throws(CertificateError) -> Certificate {
@@ -41,7 +41,7 @@ package struct CertificateFolder: Sendable {
     return certificate
   }
 
-  /// Makes a client's certificate and key in a folder of its own. Throws ``CertificateError``.
+  /// Creates a client's certificate and key in a separate folder. Throws ``CertificateError``.
   package func createClient(
     _ name: String, days: Int, in folder: ClientCertificate
   ) throws(CertificateError) -> Certificate {
@@ -52,7 +52,7 @@ package struct CertificateFolder: Sendable {
     return certificate
   }
 
-  /// A client's certificate for its own key. Throws ``CertificateError``.
+  /// Issues a client's certificate for a request. Throws ``CertificateError``.
   package func issue(
     _ request: SigningRequest, name: String, days: Int
   ) throws(CertificateError) -> Certificate {
@@ -63,7 +63,7 @@ package struct CertificateFolder: Sendable {
 
   // MARK: - Reading
 
-  /// Throws ``CertificateError``.
+  /// The authority with its key. Throws ``CertificateError``.
   package var authority: Authority {
     get throws(CertificateError) {
       let certificate = try authorityCertificate
@@ -71,15 +71,15 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// Whether new certificates can be issued here. Throws ``CertificateError`` where nobody may look.
+  /// Whether new certificates can be issued here. Throws ``CertificateError`` if the folder is not accessible.
   package var canIssue: Bool { get throws(CertificateError) { try files.exists("authority.key") } }
 
-  /// Throws ``CertificateError``, also where there is no authority here.
+  /// The authority's certificate. Throws ``CertificateError``, also if there is none.
   package var authorityCertificate: Certificate {
     get throws(CertificateError) { try Self.read(files.url("authority.crt")) }
   }
 
-  /// The server's own. Throws ``CertificateError``.
+  /// The server's certificate with its key and authority. Throws ``CertificateError``.
   package var server: Identity {
     get throws(CertificateError) {
       try Identity(
@@ -89,17 +89,17 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// Changes when the server's files do.
+  /// A stamp that changes when the server's files change.
   package var stamp: [String] { files.stamp(["authority.crt", "server.crt", "server.key"]) }
 
-  /// Reads a file; an error names it.
+  /// Reads a file. Throws ``CertificateError``, which names the file.
   static func read<Content: PEMContent>(_ file: URL) throws(CertificateError) -> Content {
     let files = KeyFiles(folder: file.deletingLastPathComponent())
     let text = try files.read(file.lastPathComponent, secret: Content.isSecret)
     do { return try Content(pem: text) } catch { throw CertificateError("\(file.path): \(error)") }
   }
 
-  // MARK: - Books
+  // MARK: - Records
 
   /// A line of `issued`.
   package struct Issued: Sendable, Hashable, Encodable {
@@ -110,8 +110,8 @@ package struct CertificateFolder: Sendable {
     package let isRevoked: Bool
   }
 
-  /// All certificates that were issued, in order, where those of `revoked` are worth nothing any more. Throws
-  /// ``CertificateError``, also where there is no authority here.
+  /// Returns all issued certificates in order; those in `revoked` are marked as revoked. Throws ``CertificateError``,
+  /// also if there is no authority here.
   package func issued(revoked: [Revocation]) throws(CertificateError) -> [Issued] {
     _ = try authorityCertificate
     let revoked = Set(revoked.map(\.serial))
@@ -126,12 +126,12 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// A certificate that is not worth anything any more: a line of `revoked`.
+  /// A revoked certificate: a line of `revoked`.
   package struct Revocation: Sendable, Hashable, Encodable {
     package let serial: String
-    /// Whose it was.
+    /// The name of the certificate's client.
     package let name: String
-    /// When it was revoked; nil where an earlier version has, which did not note it.
+    /// The date of revocation; nil if it was recorded by an earlier version without dates.
     package let date: Date?
 
     package init(serial: String, name: String, date: Date?) {
@@ -155,8 +155,8 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// All that were revoked. Throws ``CertificateError`` where there is no authority here, or its list cannot be read or
-  /// makes no sense: then no certificate is known to be good.
+  /// All revocations. Throws ``CertificateError`` if there is no authority here, or if the list cannot be read or is
+  /// malformed; then no certificate can be trusted.
   package var revocations: [Revocation] {
     get throws(CertificateError) {
       _ = try authorityCertificate
@@ -168,20 +168,20 @@ package struct CertificateFolder: Sendable {
     }
   }
 
-  /// Changes when something was revoked.
+  /// A stamp that changes when the list of revocations changes.
   package var revocationStamp: [String] { files.stamp(["revoked"]) }
 
-  /// What was taken from a client.
+  /// The result of revoking a client.
   package struct Revoked: Sendable, Hashable {
     package let certificates: Int
-    /// Codes that were given out for it and could still be used.
+    /// The number of unused, valid codes that were withdrawn.
     package let codes: Int
   }
 
-  /// Revokes all certificates of a client, and withdraws its codes. Returns how many; throws ``CertificateError``.
+  /// Revokes all certificates of a client and withdraws its codes. Returns their numbers. Throws ``CertificateError``.
   package func revoke(_ name: String, now: Date = Date()) throws(CertificateError) -> Revoked {
     let certificates = try issued(revoked: try revocations)
-    // First the codes: none becomes a certificate behind the back of what follows.
+    // Codes are withdrawn first, so that none is exchanged for a certificate meanwhile.
     let codes = try withdrawCodes(of: name)
     let open = certificates.filter { $0.name == name && $0.role == .client && !$0.isRevoked }
     for certificate in open {
@@ -190,9 +190,8 @@ package struct CertificateFolder: Sendable {
     return Revoked(certificates: open.count, codes: codes)
   }
 
-  /// Writes the list of revoked certificates anew: the lines of it that make sense, and `known` besides. Returns what is
-  /// in it now, and how many lines were left out; throws ``CertificateError``, also where there is no authority here, or
-  /// a list that cannot be read.
+  /// Rewrites the list of revocations from its well-formed lines and `known`. Returns the new list and the number of
+  /// omitted lines. Throws ``CertificateError``, also if there is no authority here or the list cannot be read.
   package func restoreRevocations(
     _ known: [Revocation]
   ) throws(CertificateError) -> (list: [Revocation], omitted: Int) {
@@ -206,7 +205,7 @@ package struct CertificateFolder: Sendable {
     return (all, list.count - kept.count)
   }
 
-  /// Whether something can be a certificate's serial number: of another's twenty bytes at most.
+  /// Whether a text can be a serial number, which has at most twenty bytes also in certificates of other authorities.
   private static func isSerial(_ text: Substring) -> Bool {
     (1...40).contains(text.utf8.count) && text.allSatisfy { $0.isASCII && $0.isHexDigit }
   }
@@ -217,13 +216,13 @@ package struct CertificateFolder: Sendable {
   }
 }
 
-/// Who somebody is in TLS: a certificate, its key, and the authority that both sides believe.
+/// A TLS identity: a certificate, its key, and the authority that both sides trust.
 package struct Identity: Sendable {
   package let certificate: Certificate
   package let key: PrivateKey
   package let authority: Certificate
 
-  /// Throws ``CertificateError`` where they do not belong together.
+  /// Throws ``CertificateError`` if the parts do not match.
   package init(certificate: Certificate, key: PrivateKey, authority: Certificate) throws(CertificateError) {
     guard certificate.belongs(to: key) else {
       throw CertificateError("the key is not that of the certificate of \(certificate.name)")

@@ -1,16 +1,16 @@
 import CSSL
 import Foundation
 
-/// Codes that were given out and not used yet: a file each, named after the digest of its secret, with the
-/// client's name and until when it may be used. The secret itself is kept nowhere.
+/// Unused enrolment codes: one file each, named after the digest of the secret, with the client's name and the time of
+/// expiry. The secret is not stored.
 extension CertificateFolder {
-  /// How long a code can be used.
+  /// The validity of a code in hours.
   package static let enrolmentHours = 48
 
   private var enrolments: KeyFiles { KeyFiles(folder: files.url("enrolments")) }
 
-  /// A code with which `name` can fetch a certificate once. Throws ``CertificateError``, also where nothing
-  /// could be issued.
+  /// Creates a code with which `name` can fetch a certificate once. Throws ``CertificateError``, also if certificates
+  /// cannot be issued here.
   package func enrol(_ name: String, now: Date = Date()) throws(CertificateError) -> EnrolmentCode {
     let code = EnrolmentCode(name: name, authority: try authority.certificate)
     try enrolments.create()
@@ -19,27 +19,26 @@ extension CertificateFolder {
     return code
   }
 
-  /// Issues the certificate that a code was made for, for a request in PEM, and uses the code up. Returns nil where the
-  /// code is not good, or not for the name: whoever uses it second is rejected. Throws ``CertificateError``; the code
-  /// is as good as before then.
+  /// Issues the certificate for a request in PEM and consumes the code. Returns nil if the code is invalid, used, or
+  /// for another name. Throws ``CertificateError``; the code then remains valid.
   package func issue(
     _ request: String, name: String, days: Int, for secret: String, now: Date = Date()
   ) throws(CertificateError) -> Certificate? {
     let file = Self.file(secret)
     guard let code = try code(file), code.name == name, now <= code.expires else { return nil }
     let certificate = try issue(try SigningRequest(pem: request), name: name, days: days)
-    // Of two at once only one can remove it; what the other was issued nobody gets.
+    // Of two concurrent requests, only one can remove the file; the other certificate is discarded.
     return try enrolments.remove(file) ? certificate : nil
   }
 
-  /// A code that was given out and can still be used.
+  /// An unused, valid code.
   package struct OpenCode: Sendable, Hashable, Encodable {
     package let name: String
-    /// When it is not good any more.
+    /// The time of expiry.
     package let expires: Date
   }
 
-  /// Codes that can still be used, by name and then by how long. Throws ``CertificateError``.
+  /// Returns the unused, valid codes, ordered by name and then by expiry. Throws ``CertificateError``.
   package func openCodes(now: Date = Date()) throws(CertificateError) -> [OpenCode] {
     var codes: [OpenCode] = []
     for file in try enrolments.names {
@@ -48,24 +47,24 @@ extension CertificateFolder {
     return codes.sorted { ($0.name, $0.expires) < ($1.name, $1.expires) }
   }
 
-  /// Makes all codes of a client worthless. Returns how many could still be used; throws ``CertificateError``.
+  /// Withdraws all codes of a client. Returns the number of those that were valid. Throws ``CertificateError``.
   func withdrawCodes(of name: String, now: Date = Date()) throws(CertificateError) -> Int {
     var count = 0
     for file in try enrolments.names {
       guard let code = try code(file), code.name == name else { continue }
-      // One that was used in this moment has become a certificate.
+      // A code used at the same time is already exchanged for a certificate.
       if try enrolments.remove(file), code.expires >= now { count += 1 }
     }
     return count
   }
 
-  /// What stands in the file of a code; nil where there is none, or no code in it. Throws ``CertificateError`` where it
-  /// cannot be read.
+  /// Returns the code in a file; nil if there is no file or no code in it. Throws ``CertificateError`` if it cannot be
+  /// read.
   private func code(_ file: String) throws(CertificateError) -> OpenCode? {
     guard try enrolments.exists(file) else { return nil }
     let words: [[Substring]]
     do { words = try enrolments.lines(file) { $0 } } catch {
-      // Whoever has used it in this moment has removed it.
+      // A concurrent request may have used and removed it.
       guard try enrolments.exists(file) else { return nil }
       throw error
     }
@@ -80,10 +79,10 @@ extension CertificateFolder {
   }
 }
 
-/// A one-time code with which a new device fetches its certificate: its name, a secret that the server knows, and
-/// what the server's authority must look like, so that the device need not believe whoever answers.
+/// A one-time code with which a new device fetches its certificate. It contains the device's name, a secret that the
+/// server knows, and a pin of the server's authority, with which the device authenticates the server.
 ///
-/// `NAME.` and 42 letters and digits (base 32 after Crockford: no I, L, O, U): 80 bits of secret and 130 bits
+/// The format is `NAME.` and 42 letters and digits (Crockford's base 32: no I, L, O, U): 80 bits of secret and 130 bits
 /// of the authority's SHA-256.
 package struct EnrolmentCode: Sendable, Hashable, CustomStringConvertible {
   package let name: String
@@ -94,15 +93,15 @@ package struct EnrolmentCode: Sendable, Hashable, CustomStringConvertible {
 
   private static let digits = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 
-  /// A new code for a client of an authority.
+  /// Creates a code for a client of an authority.
   package init(name: String, authority: Certificate) {
     var bytes = [UInt8](repeating: 0, count: 10)
     precondition(RAND_bytes(&bytes, 10) == 1, "the system has no randomness")
     (self.name, secret, pin) = (name, Self.text(bytes, count: 16), Self.pin(of: authority))
   }
 
-  /// Reads a code; nil where it is none. Blanks and ends of lines around it are passed over, as a file or a mail adds
-  /// them; hyphens, blanks and lower case are allowed behind the name, and the letters that are taken for digits.
+  /// Parses a code; nil for other text. White space around it, as files and mails add it, is ignored. After the name,
+  /// hyphens, blanks, lower case and letters that resemble digits are accepted.
   package init?(_ text: String) {
     let text = text.trimmingCharacters(in: .whitespacesAndNewlines.union(["\u{FEFF}"]))
     guard let dot = text.lastIndex(of: "."), dot > text.startIndex else { return nil }
@@ -120,10 +119,10 @@ package struct EnrolmentCode: Sendable, Hashable, CustomStringConvertible {
     return "\(name).\(groups.joined(separator: "-"))"
   }
 
-  /// The part of an authority's digest that is in its codes.
+  /// Returns the part of an authority's digest that its codes contain.
   package static func pin(of authority: Certificate) -> String { text(authority.fingerprint, count: 26) }
 
-  /// The first digits of bytes, five bits each.
+  /// Returns the first `count` digits of the bytes, five bits each.
   private static func text(_ bytes: [UInt8], count: Int) -> String {
     let letters = (0..<count).map { index -> UInt8 in
       let bit = 5 * index

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Files of keys and certificates in one folder. Nobody but their owner reads them, and a file belongs to whom
-/// its folder belongs to: what root makes for a service, the service can read.
+/// The files of keys and certificates in one folder. Only their owner can read them, and their owner is that of the
+/// folder, so that a service can read the files that root creates for it.
 struct KeyFiles: Sendable {
   let folder: URL
 
-  /// Without a look at the disk, which would have an `errno` of its own.
+  /// Returns the file's URL without accessing the disk, which could overwrite `errno`.
   func url(_ name: String) -> URL { folder.appending(component: name, directoryHint: .notDirectory) }
 
-  /// Throws ``CertificateError`` where nobody may look.
+  /// Returns whether a file exists. Throws ``CertificateError`` if the folder is not accessible.
   func exists(_ name: String) throws(CertificateError) -> Bool {
     var status = stat()
     if stat(url(name).path, &status) == 0 { return true }
@@ -16,8 +16,8 @@ struct KeyFiles: Sendable {
     return false
   }
 
-  /// The files' names, hidden ones left out; none where there is no folder. Throws ``CertificateError`` where it
-  /// cannot be read.
+  /// The names of the files except hidden ones; empty if there is no folder. Throws ``CertificateError`` if it cannot
+  /// be read.
   var names: [String] {
     get throws(CertificateError) {
       do {
@@ -32,24 +32,24 @@ struct KeyFiles: Sendable {
     }
   }
 
-  /// Makes the folder, for its owner alone. Throws ``CertificateError``.
+  /// Creates the folder, accessible only to its owner. Throws ``CertificateError``.
   func create() throws(CertificateError) { try Self.make(folder) }
 
-  /// Makes a folder with those it lies in. Each belongs to whom the one above belongs to.
+  /// Creates a folder and its parents. Each has the owner of its parent.
   private static func make(_ folder: URL) throws(CertificateError) {
     guard !FileManager.default.fileExists(atPath: folder.path) else { return }
     let above = folder.deletingLastPathComponent()
     if above.path != folder.path { try make(above) }
     guard mkdir(folder.path, 0o700) == 0 else {
-      // Somebody else may have made it meanwhile.
+      // Another process may have created it meanwhile.
       if errno == EEXIST { return }
       throw .system(folder)
     }
     give(folder.path, to: above)
   }
 
-  /// Throws ``CertificateError``, which names the file. What is `secret` nobody but its owner may be able to read; where
-  /// that is root, its group may too, since that is how a service is given a key that it cannot change.
+  /// Reads a file. Throws ``CertificateError``, which names the file. Only its owner may have access to a `secret`
+  /// file; if the owner is root, the group may read it too, so that a service can use a key that it cannot change.
   func read(_ name: String, secret: Bool = false) throws(CertificateError) -> String {
     let descriptor = open(url(name).path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -77,14 +77,14 @@ struct KeyFiles: Sendable {
     )
   }
 
-  /// Removes a file. Returns whether it was there; throws ``CertificateError`` where it cannot be removed.
+  /// Removes a file. Returns whether it existed. Throws ``CertificateError`` if it cannot be removed.
   func remove(_ name: String) throws(CertificateError) -> Bool {
     if unlink(url(name).path) == 0 { return true }
     guard errno == ENOENT else { throw .system(url(name)) }
     return false
   }
 
-  /// Writes a whole file or nothing. Throws ``CertificateError``.
+  /// Writes a file atomically. Throws ``CertificateError``.
   func write(_ text: String, to name: String) throws(CertificateError) {
     let draft = url(".\(name).\(getpid())")
     let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -103,8 +103,8 @@ struct KeyFiles: Sendable {
     try synchroniseFolder()
   }
 
-  /// Adds a line to a file, in one piece and after whole lines alone: a server and a command may do so at once. Throws
-  /// ``CertificateError``; the file then is as it was.
+  /// Appends a line to a file in one write, also after an incomplete line. A server and a command may append
+  /// concurrently. Throws ``CertificateError`` and leaves the file unchanged.
   func append(_ line: String, to name: String) throws(CertificateError) {
     let path = url(name).path
     let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
@@ -118,7 +118,7 @@ struct KeyFiles: Sendable {
     guard status.st_size == 0 || pread(descriptor, &last, 1, status.st_size - 1) == 1 else {
       throw .system(url(name))
     }
-    // A line that a power cut has torn stays one that is malformed, and takes no other with it.
+    // A line truncated by a power failure remains a separate, malformed line.
     let bytes = Array("\(last == UInt8(ascii: "\n") ? "" : "\n")\(line)\n".utf8)
     let written = Foundation.write(descriptor, bytes, bytes.count)
     guard written == bytes.count, fsync(descriptor) == 0 else {
@@ -129,7 +129,7 @@ struct KeyFiles: Sendable {
     if status.st_size == 0 { try synchroniseFolder() }
   }
 
-  /// Returns once a new file would be found after a power cut. Throws ``CertificateError``.
+  /// Waits until new files would survive a power failure. Throws ``CertificateError``.
   private func synchroniseFolder() throws(CertificateError) {
     let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system(folder) }
@@ -137,8 +137,8 @@ struct KeyFiles: Sendable {
     guard fsync(descriptor) == 0 else { throw .system(folder) }
   }
 
-  /// Lines of a file, each made something of by `parse`. Throws ``CertificateError``, also where there is no file, or a
-  /// line of which nothing can be made: it is named by its number.
+  /// Returns the lines of a file, parsed with `parse`. Throws ``CertificateError``, also if there is no file or a line
+  /// cannot be parsed; the error names the line's number.
   func lines<Entry>(
     _ name: String, _ parse: (_ words: [Substring]) -> Entry?
   ) throws(CertificateError) -> [Entry] {
@@ -154,7 +154,7 @@ struct KeyFiles: Sendable {
     return entries
   }
 
-  /// What changes when one of the files does, or who may read it.
+  /// Returns stamps that change when a file or its permissions change.
   func stamp(_ names: [String]) -> [String] {
     names.map { name in
       var status = stat()
@@ -168,7 +168,7 @@ struct KeyFiles: Sendable {
   private static func give(_ path: String, to folder: URL) {
     var status = stat()
     guard stat(folder.path, &status) == 0 else { return }
-    // Without the right to do so it is its maker's, who then is its user too.
+    // Without the permission to change the owner, the creator owns the file, and is then also its user.
     _ = chown(path, status.st_uid, status.st_gid)
   }
 }

@@ -1,13 +1,12 @@
 import CSSL
 import Foundation
 
-/// A private key on the curve P-256: 128 bits of security, and the smallest handshake that every TLS library
-/// understands.
+/// A private key on the curve P-256: 128 bits of security, and the smallest handshake that every TLS library supports.
 package final class PrivateKey: @unchecked Sendable {
-  // Never changed after it is made, which is when OpenSSL allows use by many threads.
+  // Never changed after initialisation, so OpenSSL permits concurrent use.
   package let pointer: OpaquePointer
 
-  /// A new key, from the system's randomness. Throws ``CertificateError``.
+  /// Generates a key from the system's random numbers. Throws ``CertificateError``.
   package init() throws(CertificateError) {
     guard let context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nil) else { throw .openSSL("no key can be made") }
     defer { EVP_PKEY_CTX_free(context) }
@@ -19,9 +18,9 @@ package final class PrivateKey: @unchecked Sendable {
     pointer = key
   }
 
-  /// Reads an unencrypted PEM. Throws ``CertificateError``.
+  /// Parses an unencrypted PEM. Throws ``CertificateError``.
   package init(pem: String) throws(CertificateError) {
-    // An encrypted key would ask for its password at the terminal, where a daemon has none.
+    // OpenSSL would prompt for the password of an encrypted key on the terminal, which a daemon does not have.
     let key = PEM.read(pem) { PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in 0 }, nil) }
     guard let key else { throw .openSSL("not a private key in PEM") }
     pointer = key
@@ -29,13 +28,13 @@ package final class PrivateKey: @unchecked Sendable {
 
   deinit { EVP_PKEY_free(pointer) }
 
-  /// PKCS #8, not encrypted.
+  /// The key as PKCS #8, not encrypted.
   package var pem: String { PEM.text { PEM_write_bio_PrivateKey($0, pointer, nil, nil, 0, nil, nil) } }
 }
 
-/// Texts in PEM, in and out of OpenSSL.
+/// Converts between PEM texts and OpenSSL objects.
 enum PEM {
-  /// What `write` writes.
+  /// Returns the output of `write`.
   static func text(_ write: (OpaquePointer) -> Int32) -> String {
     guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("no memory for a text") }
     defer { BIO_free(bio) }
@@ -45,19 +44,19 @@ enum PEM {
     return String(decoding: bytes.prefix(Int(max(count, 0))), as: UTF8.self)
   }
 
-  /// What `read` makes of a text; nil where it is no such PEM.
+  /// Returns the object that `read` parses from a text; nil if it fails.
   static func read(_ text: String, _ read: (OpaquePointer) -> OpaquePointer?) -> OpaquePointer? {
     let bytes = Array(text.utf8)
     guard let bio = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { return nil }
     defer { BIO_free(bio) }
-    // The bytes must outlive the reading, which ends here.
+    // The bytes must remain alive until `read` returns.
     return withExtendedLifetime(bytes) { read(bio) }
   }
 }
 
-/// What a file in PEM may hold.
+/// The content of a PEM file.
 protocol PEMContent {
-  /// Whether nobody but its owner may read it.
+  /// Whether only its owner may read it.
   static var isSecret: Bool { get }
 
   init(pem: String) throws(CertificateError)
@@ -71,12 +70,12 @@ extension PrivateKey: PEMContent {
   static var isSecret: Bool { true }
 }
 
-/// A request for a certificate: a name and a public key, signed with the private key, which stays where it is.
+/// A request for a certificate: a name and a public key, signed with the private key, which remains on the device.
 package final class SigningRequest: @unchecked Sendable {
-  // Never changed after it is made.
+  // Never changed after initialisation.
   let pointer: OpaquePointer
 
-  /// Throws ``CertificateError``.
+  /// Creates a request. Throws ``CertificateError``.
   package init(name: String, key: PrivateKey) throws(CertificateError) {
     guard let request = X509_REQ_new() else { throw .openSSL("no request can be made") }
     pointer = request
@@ -87,7 +86,7 @@ package final class SigningRequest: @unchecked Sendable {
     else { throw .openSSL("no request can be made for \(name)") }
   }
 
-  /// Reads a PEM, and checks that whoever wrote it has the private key. Throws ``CertificateError``.
+  /// Parses a PEM and verifies that its author has the private key. Throws ``CertificateError``.
   package init(pem: String) throws(CertificateError) {
     guard let request = PEM.read(pem, { PEM_read_bio_X509_REQ($0, nil, nil, nil) }) else {
       throw .openSSL("not a request for a certificate in PEM")

@@ -2,62 +2,61 @@ import Engine
 import Foundation
 import Support
 
-/// Which half of a data set is meant.
+/// The role of a data set: training or evaluation.
 package enum DataRole: Sendable, Hashable {
-  /// What encoders are trained on, and probes fitted to.
+  /// For training encoders and fitting probes.
   case train
-  /// What is held back for evaluation.
+  /// For evaluation.
   case test
 }
 
-/// Where images come from, as a user writes it: `KIND:ARGUMENT[?option=value&…]` (docs/data.md). A `?` in the argument
-/// is written twice, and so is a `&` in a value.
+/// The source of images, written by the user as `KIND:ARGUMENT[?option=value&…]` (docs/data.md). A `?` in the argument
+/// and a `&` in a value are doubled.
 ///
-/// A new kind of data joins in ``Source``, in ``DataSpec/kinds`` and in `load`, and brings a reader in a file of its
-/// own.
+/// To add a kind of data, extend ``Source``, ``DataSpec/kinds`` and `load`, and add a reader in a separate file.
 package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   /// The kinds of data.
   package enum Source: Sendable, Hashable {
-    /// CIFAR-10's binary files in a directory, or such with another number of classes.
+    /// CIFAR-10's binary files in a directory, or files of that format with another number of classes.
     case cifar10(directory: String, classes: Int = 10)
-    /// CIFAR-100's.
+    /// CIFAR-100's binary files in a directory.
     case cifar100(directory: String, labels: CIFAR100.Labels)
-    /// STL-10's; a nil split is the role's.
+    /// STL-10's binary files in a directory; a nil split is derived from the role.
     case stl10(directory: String, split: STL10.Split?)
-    /// A file of images and one of labels, or a directory of both, as MNIST's.
+    /// A file of images and one of labels, or a directory with both, as for MNIST.
     case idx(path: String, labels: String?)
-    /// An array in a file, and one of labels.
+    /// An array file with images, and one with labels.
     case npy(path: String, labels: String?)
-    /// Arrays in an archive; nil keys are those of MedMNIST's split, and a nil split is the role's.
+    /// Arrays in an archive; nil keys are those of MedMNIST's split, and a nil split is derived from the role.
     case npz(path: String, split: NumPyImages.Split?, images: String?, labels: String?)
-    /// A folder of JPEG and PNG files; `cache` bounds the memory for decoded ones, in bytes.
+    /// A folder of JPEG and PNG files; `cache` limits the memory for decoded images, in bytes.
     case folder(path: String, labels: ImageFolder.Labels?, cache: Int)
-    /// The built-in generator; nil sizes and channels are the encoder's.
+    /// The built-in generator; a nil size and nil channels are the encoder's.
     case shapes(count: Int, size: Int?, channels: Int?, seed: UInt64)
   }
 
-  /// The kind of data, with its argument and options.
+  /// The kind of data with its argument and options.
   package let source: Source
-  /// The images are drawn into an order of this seed before any are passed over.
+  /// The seed of a shuffle before images are skipped; nil for the original order.
   package let shuffle: UInt64?
-  /// The first so many images are passed over: they are somebody else's.
+  /// The number of images to skip at the start, for example because another client has them.
   package let skip: Int
-  /// Only the next so many are taken.
+  /// The maximum number of images to take after those skipped.
   package let limit: Int?
-  /// As it was written.
+  /// The specification as written.
   package let description: String
 
-  /// The kinds, and what they are followed by.
+  /// The kinds and the names of their arguments.
   private static let kinds = [
     ("cifar10", "DIRECTORY"), ("cifar100", "DIRECTORY"), ("stl10", "DIRECTORY"), ("idx", "PATH"),
     ("npy", "FILE"), ("npz", "FILE"), ("folder", "DIRECTORY"), ("shapes", "COUNT"),
   ]
 
-  /// What a specification may look like, for messages and help texts.
+  /// The accepted forms, for messages and help texts.
   package static let accepted =
     kinds.map { "\($0):\($1)" }.joined(separator: ", ") + ", each with ?option=value&… (docs/data.md)"
 
-  /// Understands a specification, or throws ``DatasetError/badSpecification(_:problem:)``.
+  /// Parses a specification. Throws ``DatasetError/badSpecification(_:problem:)``.
   package init(parsing text: String) throws(DatasetError) {
     var options = try SpecificationOptions(parsing: text)
     let argument = options.argument
@@ -93,16 +92,16 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     description = text
   }
 
-  /// Room for decoded images of a folder, unless it is given: 3600 photographs for an encoder of 32 pixels.
+  /// The default cache for decoded images of a folder, in bytes: 3600 photographs for an encoder of 32 pixels.
   private static let cache = 64_000_000
 }
 
 extension DataSpec {
-  /// Reads or generates the images, or opens their folder, and fits them to an encoder. Without one, images in memory
-  /// stay as they are; what must have a size is 3 x 32 x 32.
+  /// Reads or generates the images, or opens their folder, and fits them to an encoder. Without an encoder, images in
+  /// memory keep their size, and generated images and folders use 3 x 32 x 32.
   ///
-  /// Throws a ``DatasetError`` that names the file; `strict` reads all files of a folder, and rejects them all where
-  /// one is broken.
+  /// Throws a ``DatasetError`` that names the file. With `strict`, all files of a folder are read, and a single broken
+  /// file is an error.
   package func load(
     role: DataRole, for fit: ImageFit? = nil, strict: Bool = false
   ) throws(DatasetError) -> ImageSet {
@@ -115,7 +114,7 @@ extension DataSpec {
     return fit.map { taken.fitted(to: $0) } ?? taken
   }
 
-  /// Whether images that were loaded without an encoder, or for another one, need not be loaded again for this one.
+  /// Whether images loaded without an encoder, or for another one, can be used for this one without loading them again.
   package func serves(_ images: ImageSet, for fit: ImageFit) -> Bool {
     if case .shapes(_, nil, _, _) = source {
       return images.size == fit.size && images.channels == fit.channels
@@ -123,9 +122,9 @@ extension DataSpec {
     return images.isFitted(to: fit)
   }
 
-  /// The images up to the last that is taken, or all where that is not known yet.
+  /// Reads the images up to the last one taken, or all images if they are shuffled.
   private func read(_ role: DataRole, _ fit: ImageFit) throws(DatasetError) -> ImageSet {
-    // Beyond all images there are none.
+    // The sum may overflow; a limit of `Int.max` reads all images.
     let end = shuffle == nil ? limit.map { $0 > Int.max - skip ? Int.max : skip + $0 } : nil
     switch source {
     case .cifar10(let directory, let classes):
@@ -163,14 +162,14 @@ extension DataSpec {
   }
 }
 
-/// The parts of a specification `KIND:ARGUMENT[?option=value&…]`; options are taken out one by one, and
-/// what is left at the end is unknown. Where a file is called so, `??` is a `?` of the argument and `&&` a `&` of a value.
+/// The parts of a specification `KIND:ARGUMENT[?option=value&…]`. Options are removed as they are read; options that
+/// remain at the end are unknown. In a file's name, `??` stands for `?` and `&&` for `&`.
 struct SpecificationOptions {
   let text: String
   let kind: String
   let argument: String
   private var values: [String: String] = [:]
-  /// The options that were asked for: those that there are.
+  /// The options requested so far, which are the known ones.
   private var known: [String] = []
 
   init(parsing text: String) throws(DatasetError) {
@@ -198,8 +197,9 @@ struct SpecificationOptions {
     }
   }
 
-  /// What stands before the first mark that is not doubled, doubled ones single, and what stands behind it, if it is
-  /// there. A mark is a byte: letters may begin with a combining mark, which Swift would take as a part of it.
+  /// Splits a text at the first mark that is not doubled and makes doubled marks single; the second part is nil if
+  /// there is no such mark. It compares bytes, because in Swift a combining mark that follows would join the mark's
+  /// character.
   private static func cut(_ text: Substring.UTF8View, at mark: UInt8) -> (String, Substring.UTF8View?) {
     var (first, rest): ([UInt8], Substring.UTF8View) = ([], text)
     while let byte = rest.popFirst() {
@@ -212,7 +212,7 @@ struct SpecificationOptions {
     return (String(decoding: first, as: UTF8.self), nil)
   }
 
-  /// The option's text, which must not be empty; nil where it is not given.
+  /// Returns the option's text, which must not be empty; nil if the option is absent.
   mutating func text(_ name: String) throws(DatasetError) -> String? {
     known.append(name)
     guard let value = values.removeValue(forKey: name) else { return nil }
@@ -220,7 +220,7 @@ struct SpecificationOptions {
     return value
   }
 
-  /// The option's value, one of a few words; nil where it is not given.
+  /// Returns the option's value from a set of words; nil if the option is absent.
   mutating func word<Word: RawRepresentable & CaseIterable>(
     _ name: String, _ type: Word.Type = Word.self
   ) throws(DatasetError) -> Word? where Word.RawValue == String {
@@ -232,7 +232,7 @@ struct SpecificationOptions {
       problem: "\(name) '\(value)' is not one of \(words.joined(separator: ", "))\(Self.hint(value, words))")
   }
 
-  /// The option's amount of memory in bytes, such as 64MB; nil where it is not given.
+  /// Returns the option's amount of memory in bytes, such as 64MB; nil if the option is absent.
   mutating func bytes(_ name: String) throws(DatasetError) -> Int? {
     guard let value = try text(name) else { return nil }
     guard let count = ByteCount(value) else {
@@ -242,7 +242,7 @@ struct SpecificationOptions {
     return count.bytes
   }
 
-  /// The option's number, which must be in `range` and not `excluded`; nil where it is not given.
+  /// Returns the option's number, which must be in `range` and not `excluded`; nil if the option is absent.
   mutating func take(
     _ name: String, in range: ClosedRange<Int>, except excluded: Int? = nil
   ) throws(DatasetError) -> Int? {
@@ -263,7 +263,7 @@ struct SpecificationOptions {
     return number
   }
 
-  /// Throws if an option was not taken.
+  /// Throws if an option was not read.
   func requireEmpty() throws(DatasetError) {
     guard let name = values.keys.min() else { return }
     throw .badSpecification(
@@ -272,7 +272,7 @@ struct SpecificationOptions {
         + known.sorted().joined(separator: ", ") + Self.hint(name, known))
   }
 
-  /// Throws for a kind that is none of `kinds`.
+  /// Returns the error for a kind that is not in `kinds`.
   func rejectKind(_ kinds: [String]) -> DatasetError {
     .badSpecification(text, problem: "unknown kind '\(Spelling.shortened(kind))'\(Self.hint(kind, kinds))")
   }

@@ -1,43 +1,43 @@
 import Support
 import Synchronization
 
-/// What is wrong with a data set, its specification or a partition; the description is one line.
+/// An error in a data set, a specification or a partition; the description is one line.
 package enum DatasetError: Error, Equatable, CustomStringConvertible {
-  /// A specification such as `shapes:1000?size=32` that cannot be understood.
+  /// An invalid specification such as `shapes:1000?size=32`.
   case badSpecification(String, problem: String)
-  /// Nothing there.
+  /// The directory does not exist.
   case missingDirectory(path: String)
-  /// Something there that is not a directory.
+  /// The path is not a directory.
   case notDirectory(path: String)
-  /// The directory is there, but nothing in it is named as the format wants.
+  /// The directory contains no file with a name of the format.
   case noFiles(path: String, pattern: String)
-  /// What the system said when a file or directory was opened.
+  /// A file or directory cannot be opened, with the system's reason.
   case unreadable(path: String, reason: String)
-  /// What the system said when a file was written.
+  /// A file cannot be written, with the system's reason.
   case unwritable(path: String, reason: String)
-  /// A file that is not a whole number of records.
+  /// A file does not contain a whole number of records.
   case wrongSize(path: String, bytes: Int, recordBytes: Int)
-  /// A label over the largest; records count from 0. Where an option says how many classes there are, it is offered.
+  /// A label is too large; records count from 0. If an option sets the number of classes, the message names it.
   case badLabel(path: String, record: Int, label: Int, classes: Int, option: String? = nil)
-  /// A file that is not what its format says, or an array that cannot be images or labels.
+  /// A file does not follow its format, or an array cannot be images or labels.
   case malformed(path: String, problem: String)
-  /// More bytes than this process may have memory.
+  /// The data needs more bytes than the memory limit of the process.
   case tooLarge(path: String, bytes: Int, memory: Int)
-  /// Images that cannot be read, where all must be.
+  /// Images cannot be read, although all are required.
   case broken([BrokenFile])
-  /// Fewer images that can be read than a batch needs, and what is broken beside them.
+  /// Fewer images can be read than a batch needs; with the broken files.
   case tooFew(count: Int, broken: [BrokenFile])
-  /// Images without labels, where those are needed for what is named, and what is wrong with those that there are.
+  /// Images have no labels, although the named purpose needs them; with the problem of existing labels.
   case unlabelled(for: String, problem: String? = nil)
-  /// Labels of training and of test images that do not mean the same.
+  /// The labels of training and test images have different meanings.
   case differentClasses(train: [String], test: [String])
-  /// A partition such as `dirichlet:0.5` that cannot be understood.
+  /// An invalid partition such as `dirichlet:0.5`.
   case badPartition(String, problem: String)
-  /// A partition that these images and this many clients do not allow.
+  /// A partition that is impossible for these images and this number of clients.
   case impossibleSplit(partition: String, problem: String)
 
-  /// One line for a user: what is wrong, where, and what would be right. Whatever stands in it from a file, or in a
-  /// file's name, it stays one line, and nothing for a terminal to obey.
+  /// One line for the user: the problem, the place, and the correct form. Text from a file or a file's name is escaped,
+  /// so that it cannot break the line or control the terminal.
   package var description: String { ForeignText(words, limit: .max).description }
 
   private var words: String {
@@ -84,7 +84,7 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
 }
 
 extension DatasetError {
-  /// What is wrong with a file that cannot be read, without its path.
+  /// The problem with a file that cannot be read, without its path.
   var problem: String {
     switch self {
     case .unreadable(_, let reason): reason
@@ -97,33 +97,33 @@ extension DatasetError {
   }
 }
 
-/// A file that is left out, and why.
+/// A file that is skipped, and the reason.
 package struct BrokenFile: Sendable, Hashable, Comparable, CustomStringConvertible {
-  /// Of the file.
+  /// The path of the file.
   package let path: String
-  /// As the system or the decoder says it.
+  /// The reason from the system or the decoder.
   package let reason: String
 
-  /// A file that cannot be used.
+  /// Creates a record of a file that cannot be used.
   package init(path: String, reason: String) { (self.path, self.reason) = (path, reason) }
 
-  /// On one line, whatever the file is called.
+  /// The path and the reason on one line, escaped.
   package var description: String { Spelling.harmless("\(path): \(reason)") }
 
-  /// By their paths, byte by byte.
+  /// Orders by path, byte by byte.
   package static func < (one: BrokenFile, other: BrokenFile) -> Bool {
     one.path.utf8.lexicographicallyPrecedes(other.path.utf8)
   }
 
-  /// How many are named before the rest is counted.
+  /// The number of files that a summary names.
   private static let named = 3
 
-  /// All of them in one line: their number, the first few, and how many more; nil for none.
+  /// Returns one line about the files: their number, the first few, and the number of the others; nil for none.
   package static func summary(_ files: [BrokenFile]) -> String? {
     files.isEmpty ? nil : "\(count(files)) left out: \(names(files))"
   }
 
-  /// The same of files for which everything is rejected.
+  /// Returns one line about files that cause everything to be rejected.
   package static func rejection(_ files: [BrokenFile]) -> String {
     "\(count(files)) rejected: \(names(files))"
   }
@@ -138,15 +138,15 @@ package struct BrokenFile: Sendable, Hashable, Comparable, CustomStringConvertib
   }
 }
 
-/// Tells of broken files once each.
+/// Reports each broken file once.
 package final class BrokenFileNews: Sendable {
-  /// Paths as bytes: two that look alike are two.
+  /// Paths as bytes, so that paths which look alike remain distinct.
   private let told = Mutex(Set<[UInt8]>())
 
-  /// Nothing has been told yet.
+  /// Creates an empty record of reported files.
   package init() {}
 
-  /// A line about those that it has not told of yet; nil where there are none.
+  /// Returns a line about the files not yet reported; nil if there are none.
   package func line(_ files: [BrokenFile]) -> String? {
     let news = told.withLock { told in files.filter { told.insert(Array($0.path.utf8)).inserted } }
     return BrokenFile.summary(news)

@@ -1,26 +1,26 @@
 import Engine
 import Foundation
 
-/// How a data set is shared out among clients; each image goes to exactly one.
+/// A partition of a data set among clients; each image belongs to exactly one client.
 package enum Partition: Sendable, Equatable, CustomStringConvertible {
-  /// At random, in equal parts.
+  /// Equal parts at random.
   case even
-  /// Every class is shared out in proportions drawn from Dirichlet(beta): the smaller beta, the more
-  /// the clients differ (arXiv 1909.06335, 2102.02079). Whoever has fewer than two images then gets some of the largest
-  /// client's.
+  /// Each class is divided in proportions drawn from Dirichlet(beta): the smaller beta, the more heterogeneous the
+  /// clients (arXiv 1909.06335, 2102.02079). Clients with fewer than two images then receive images from the largest
+  /// client.
   case dirichlet(beta: Double)
-  /// Images are sorted by label and cut into shards; every client gets that many (arXiv 1602.05629). A shard may have
-  /// images of more than one class, and a client two shards of the same: it has about so many classes at most.
+  /// Images are sorted by label and cut into shards, and each client receives `perClient` shards (arXiv 1602.05629). A
+  /// shard may contain more than one class, and two shards of a client the same class, so `perClient` is about the
+  /// maximum number of classes of a client.
   case shards(perClient: Int)
 
-  /// Fewer images than this could not make a batch with more than one image.
+  /// The minimum number of images of a client, for batches of more than one image.
   static let minimumImages = 2
 
-  /// What a partition may look like, for messages and help texts.
+  /// The accepted forms, for messages and help texts.
   package static let accepted = "even, dirichlet:BETA (over 0), shards:K (1 or more)"
 
-  /// Understands `even`, `dirichlet:0.5` and `shards:2`, or throws
-  /// ``DatasetError/badPartition(_:problem:)``.
+  /// Parses `even`, `dirichlet:0.5` and `shards:2`. Throws ``DatasetError/badPartition(_:problem:)``.
   package init(parsing text: String) throws(DatasetError) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     switch (parts.first, parts.dropFirst().first) {
@@ -41,7 +41,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// As `init(parsing:)` understands it.
+  /// The form that `init(parsing:)` accepts.
   package var description: String {
     switch self {
     case .even: "even"
@@ -50,11 +50,12 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The indices of each client's images, ascending; `clients` lists, together every index of `set` once.
+  /// Returns the indices of each client's images, ascending: `clients` lists that together contain every index of `set`
+  /// once.
   ///
-  /// The same for the same set, number of clients and seed. Throws
-  /// ``DatasetError/impossibleSplit(partition:problem:)`` where a client would have fewer than two
-  /// images, or where labels are needed and missing.
+  /// The result is determined by the set, the number of clients and the seed. Throws
+  /// ``DatasetError/impossibleSplit(partition:problem:)`` if a client would have fewer than two images, or if labels
+  /// are needed and missing.
   package func split(_ set: ImageSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
     guard clients >= 1 else { throw rejection("\(clients) clients") }
     guard set.count >= clients * Self.minimumImages else {
@@ -85,7 +86,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     .impossibleSplit(partition: description, problem: problem)
   }
 
-  /// Shuffled indices, dealt one by one: sizes differ by one at most.
+  /// Distributes shuffled indices in turn; sizes differ by at most one.
   private static func deal(_ count: Int, clients: Int, _ random: inout RandomNumbers) -> [[Int]] {
     var parts = [[Int]](repeating: [], count: clients)
     for (position, index) in (0..<count).shuffled(using: &random).enumerated() {
@@ -96,8 +97,8 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension Partition {
-  /// Shares out each class in proportions drawn from Dirichlet(beta), then moves single images from the
-  /// largest client to those with fewer than ``minimumImages``, so that a small beta works with many clients.
+  /// Divides each class in proportions drawn from Dirichlet(beta), then moves single images from the largest client to
+  /// those with fewer than ``minimumImages``, so that a small beta works with many clients.
   static func dirichlet(
     _ beta: Double, labels: [Int], _ classes: Int, clients: Int, _ random: inout RandomNumbers
   ) -> [[Int]] {
@@ -111,7 +112,7 @@ extension Partition {
       for client in 0..<clients {
         sum += proportions[client]
         let end = client == clients - 1 ? images.count : Int((sum * Double(images.count)).rounded())
-        // Rounding may carry the sum past 1 by a hair.
+        // Rounding may raise the sum slightly above 1.
         let stop = min(max(end, start), images.count)
         parts[client] += shuffled[start..<stop]
         start = stop
@@ -121,8 +122,8 @@ extension Partition {
     return parts
   }
 
-  /// Ends because there are at least `clients` x `minimumImages` images: while a client has too few,
-  /// the largest has more than enough.
+  /// Moves images from the largest client to those with too few. It terminates because there are at least `clients` x
+  /// `minimumImages` images: while a client has too few, the largest has more than enough.
   private static func repair(_ parts: inout [[Int]], _ random: inout RandomNumbers) {
     for client in parts.indices {
       while parts[client].count < minimumImages {
@@ -136,9 +137,9 @@ extension Partition {
 }
 
 extension RandomNumbers {
-  /// `count` proportions that sum to 1, from the symmetric Dirichlet distribution.
+  /// Returns `count` proportions with sum 1 from the symmetric Dirichlet distribution.
   ///
-  /// Computed from logarithms: with a small beta the gamma variables themselves underflow to zero.
+  /// It computes with logarithms, because the gamma variables underflow to zero if beta is small.
   mutating func dirichlet(_ beta: Double, count: Int) -> [Double] {
     let logarithms = (0..<count).map { _ in logGamma(shape: beta) }
     let largest = logarithms.max() ?? 0
@@ -147,8 +148,8 @@ extension RandomNumbers {
     return weights.map { $0 / sum }
   }
 
-  /// The logarithm of a gamma variable of scale 1 (Marsaglia and Tsang 2000). For a shape below 1 it is
-  /// one of shape + 1, times a uniform number to the power of 1 / shape.
+  /// Returns the logarithm of a gamma variable of scale 1 (Marsaglia and Tsang 2000). For a shape below 1, the variable
+  /// is one of shape + 1, times a uniform number to the power of 1 / shape.
   mutating func logGamma(shape: Double) -> Double {
     if shape < 1 { return logGamma(shape: shape + 1) + log(openUniform()) / shape }
     let d = shape - 1.0 / 3
@@ -162,13 +163,13 @@ extension RandomNumbers {
     }
   }
 
-  /// Uniform in 0 … 1, without the ends, whose logarithms would be infinite or useless.
+  /// Returns a uniform number in 0 … 1, without the ends, whose logarithms would be infinite or useless.
   private mutating func openUniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
 }
 
 extension Partition {
-  /// Sorts the images by label, cuts them into clients x `perClient` shards whose sizes differ by one at
-  /// most, and gives every client `perClient` shards at random (McMahan et al., arXiv 1602.05629).
+  /// Sorts the images by label, cuts them into clients x `perClient` shards whose sizes differ by at most one, and
+  /// assigns `perClient` random shards to each client (McMahan et al., arXiv 1602.05629).
   func shards(
     _ perClient: Int, labels: [Int], clients: Int, _ random: inout RandomNumbers
   ) throws(DatasetError) -> [[Int]] {
@@ -176,7 +177,7 @@ extension Partition {
     guard !overflow && shards <= labels.count else {
       throw rejection("\(labels.count) images do not make \(perClient) shards for each of \(clients) clients")
     }
-    // Shuffled first, so that which images of a class are in a shard depends on the seed.
+    // Shuffled first, so that the seed determines which images of a class form a shard.
     let shuffled = (0..<labels.count).shuffled(using: &random)
     var byClass = [[Int]](repeating: [], count: (labels.max() ?? 0) + 1)
     for index in shuffled { byClass[labels[index]].append(index) }
@@ -187,7 +188,7 @@ extension Partition {
         sorted[shard * sorted.count / shards..<(shard + 1) * sorted.count / shards]
       }
     }
-    // Only single shards of one image can be too small: two shards hold two images.
+    // Only a single shard of one image is too small; two shards have at least two images.
     guard parts.allSatisfy({ $0.count >= Self.minimumImages }) else {
       throw rejection("a client would have fewer than \(Self.minimumImages) images")
     }
@@ -195,11 +196,11 @@ extension Partition {
   }
 }
 
-/// One client's part of a data set that is shared out: which of how many.
+/// A client's share of a partitioned data set.
 package struct Share: Sendable, Hashable, CustomStringConvertible {
-  /// 0 ..< `count`.
+  /// The index of the client, 0 ..< `count`.
   package let index: Int
-  /// How many clients the images are shared out among.
+  /// The number of clients.
   package let count: Int
 
   package init(_ index: Int, of count: Int) {
@@ -207,10 +208,10 @@ package struct Share: Sendable, Hashable, CustomStringConvertible {
     (self.index, self.count) = (index, count)
   }
 
-  /// As many clients as a simulation may have.
+  /// The number of clients that a simulation supports.
   package static let counts = 1...10_000
 
-  /// Understands `0/4`, the first of four; nil for anything else.
+  /// Parses `0/4`, the first of four; nil for other text.
   package init?(parsing text: String) {
     let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
     guard numbers.count == 2, let index = numbers[0], let count = numbers[1], Self.counts.contains(count),
@@ -219,20 +220,20 @@ package struct Share: Sendable, Hashable, CustomStringConvertible {
     self.init(index, of: count)
   }
 
-  /// As `init(parsing:)` understands it.
+  /// The form that `init(parsing:)` accepts.
   package var description: String { "\(index)/\(count)" }
 
-  /// What the client is called that has this share: `stem-2`, or `stem-02` of eleven.
+  /// Returns the name of the client with this share: `stem-2`, or `stem-02` of eleven.
   ///
-  /// Names sort like numbers, since aggregation goes by them.
+  /// Names sort like numbers, because aggregation follows their order.
   package func name(_ stem: String) -> String {
     let digits = String(count - 1).count
     let number = String(index)
     return "\(stem)-" + String(repeating: "0", count: digits - number.count) + number
   }
 
-  /// The images of this share, of a set that is shared out with the seed. Throws what
-  /// ``Partition/split(_:clients:seed:)`` throws.
+  /// Returns the images of this share of a set partitioned with the seed. Throws the errors of
+  /// ``Partition/split(_:clients:seed:)``.
   package func images(
     of set: ImageSet, by partition: Partition, seed: UInt64
   ) throws(DatasetError) -> ImageSet {

@@ -1,16 +1,16 @@
 import Engine
 import Foundation
 
-/// The built-in images: ten shapes in random colours, patterns, places, sizes, angles and noise, so that
-/// only the shape tells the class. They need no files and no licence.
+/// The built-in images: ten shapes in random colours, patterns, positions, sizes, angles and noise, so that only the
+/// shape determines the class. They need no files and no licence.
 package enum Shapes {
-  /// Ten.
+  /// The number of classes, ten.
   package static let classes = ShapeClass.allCases.count
 
-  /// Images 0 ..< count of the seed's training or test stream, with labels.
+  /// Returns images 0 ..< count of the seed's training or test stream, with labels.
   ///
-  /// Image i depends on the seed, the role, i, the size and the channels alone, and every ten images in
-  /// order hold each class once. One channel is the luminance of the three.
+  /// Image i depends only on the seed, the role, i, the size and the channels. Every ten consecutive images contain
+  /// each class once. One channel is the luminance of the three.
   package static func generate(
     count: Int, size: Int, channels: Int, seed: UInt64, role: DataRole
   ) -> ImageSet {
@@ -34,7 +34,8 @@ package enum Shapes {
       pixels: pixels, count: count, channels: channels, size: size, labels: labels, classes: classes)
   }
 
-  /// The classes are shuffled within each ten, so that no regular choice of indices favours one.
+  /// Returns the class of an image. The classes are shuffled within each ten, so that no regular choice of indices
+  /// prefers one.
   private static func shape(of index: Int, seed: UInt64, role: DataRole) -> ShapeClass {
     var random = RandomNumbers(
       seed, role == .train ? "shapes train order" : "shapes test order", index / classes)
@@ -63,7 +64,7 @@ package enum Shapes {
     }
   }
 
-  /// Three numbers in -1 … 1 with a triangular distribution: each the sum of two of 10 bits.
+  /// Returns three numbers in -1 … 1 with a triangular distribution: each is the sum of two numbers of 10 bits.
   @inline(__always)
   private static func noise(_ random: inout RandomNumbers) -> SIMD3<Float> {
     let bits = random.next()
@@ -79,11 +80,11 @@ package enum Shapes {
   }
 }
 
-/// Everything that was drawn for one built-in image, except the noise of its pixels.
+/// The random choices of one built-in image, except the noise of its pixels.
 ///
-/// Only the shape depends on the class. Lengths are parts of the image's side, positions -0.5 … 0.5.
+/// Only the shape depends on the class. Lengths are shares of the image's side, positions are -0.5 … 0.5.
 struct ShapeScene {
-  /// A round spot on the background, to distract.
+  /// A round spot on the background, as a distractor.
   struct Spot {
     let x: Float
     let y: Float
@@ -95,21 +96,21 @@ struct ShapeScene {
   let x: Float
   let y: Float
   let radius: Float
-  /// Cosine and sine of the rotation.
+  /// The cosine and sine of the rotation.
   let turn: SIMD2<Float>
-  /// Width over height of the stretched shape, as a factor for each direction.
+  /// The stretching of the shape as a factor for each direction.
   let stretch: SIMD2<Float>
   let line: Float
   let foreground: ShapePaint
   let background: ShapePaint
   let spots: [Spot]
-  /// Largest change of a pixel's channel by noise.
+  /// The maximum change of a channel by noise.
   let noise: Float
 
   init(_ shape: ShapeClass, _ random: inout RandomNumbers) {
     self.shape = shape
     radius = random.uniform(0.26, 0.42)
-    // A shape may lose a little over the edge, never its middle.
+    // A shape may extend slightly over the edge, but its middle does not.
     let room = 0.54 - radius
     x = random.uniform(-room, room)
     y = random.uniform(-room, room)
@@ -133,11 +134,11 @@ struct ShapeScene {
     noise = random.uniform(0.02, 0.12)
   }
 
-  /// The colour at (x, y) without noise; `pixel` is the side of a pixel, over which edges are softened.
+  /// Returns the colour at (x, y) without noise; `pixel` is the side of a pixel, over which edges are antialiased.
   @inline(__always)
   func colour(_ px: Float, _ py: Float, pixel: Float) -> SIMD3<Float> {
     let (dx, dy) = ((px - x) / radius, (py - y) / radius)
-    // Images count rows downwards, shapes have their top upwards.
+    // Image rows count downwards, shapes point upwards.
     let u = (turn.x * dx + turn.y * dy) * stretch.x
     let v = (turn.y * dx - turn.x * dy) * stretch.y
     let inside = coverage(shape.distance(u, v, line: line) * radius, pixel)
@@ -151,7 +152,7 @@ struct ShapeScene {
     return inside == 0 ? colour : colour + (foreground.colour(px, py) - colour) * inside
   }
 
-  /// How much of a pixel at this distance from an edge is inside.
+  /// Returns the share of a pixel at this distance from an edge that lies inside.
   @inline(__always)
   private func coverage(_ distance: Float, _ pixel: Float) -> Float {
     min(max(0.5 - distance / pixel, 0), 1)
@@ -162,10 +163,11 @@ struct ShapeScene {
 package enum ShapeClass: Int, Sendable, CaseIterable {
   case disc, ring, square, triangle, cross, star, crescent, bars, checker, heart
 
-  /// The signed distance from (x, y) to the shape, negative inside; the shape fills about the unit disc.
+  /// Returns the signed distance from (x, y) to the shape, negative inside; the shape approximately fills the unit
+  /// disc.
   ///
-  /// `line` is the width of its lines, 1 in the middle of its range. The distance is exact near straight
-  /// edges and good enough for antialiasing elsewhere.
+  /// `line` is the width of its lines, 1 in the middle of its range. The distance is exact near straight edges and
+  /// sufficient for antialiasing elsewhere.
   @inline(__always)
   func distance(_ x: Float, _ y: Float, line: Float) -> Float {
     switch self {
@@ -195,9 +197,9 @@ package enum ShapeClass: Int, Sendable, CaseIterable {
     max(abs(x) - halfWidth, abs(y) - halfHeight)
   }
 
-  /// A five-pointed star with tips at distance 1 and notches at distance `inner`.
+  /// Returns the distance to a five-pointed star with tips at distance 1 and notches at distance `inner`.
   ///
-  /// Folding over its mirror lines leaves half a point, whose outline is a single edge.
+  /// Reflection at its axes of symmetry reduces it to half a point, whose outline is a single edge.
   @inline(__always)
   private static func star(_ x: Float, _ y: Float, inner: Float) -> Float {
     // sin 36° and cos 36°.
@@ -207,12 +209,12 @@ package enum ShapeClass: Int, Sendable, CaseIterable {
     (x, y) = (x - cosine * right, y + sine * right)
     let left = 2 * max(-cosine * x - sine * y, 0)
     (x, y) = (abs(x + cosine * left), y + sine * left)
-    // The edge runs from the tip (0, 1) to the notch 36° further.
+    // The edge from the tip (0, 1) to the notch 36° further.
     let (edgeX, edgeY) = (sine * inner, cosine * inner - 1)
     return (edgeX * (y - 1) - edgeY * x) / (edgeX * edgeX + edgeY * edgeY).squareRoot()
   }
 
-  /// A square on its corner and a disc on each of its upper sides; x is not negative.
+  /// Returns the distance to a square on its corner with a disc on each of its upper sides; x is not negative.
   @inline(__always)
   private static func heart(_ x: Float, _ y: Float) -> Float {
     let half: Float = 0.5
@@ -222,7 +224,7 @@ package enum ShapeClass: Int, Sendable, CaseIterable {
   }
 }
 
-/// A colour that varies over the image: `base` + `change` · pattern, the pattern in -1 … 1.
+/// A colour that varies over the image: `base` + `change` · pattern, with the pattern in -1 … 1.
 struct ShapePaint {
   enum Pattern: Int, CaseIterable {
     case plain, gradient, stripes, patches
@@ -232,11 +234,11 @@ struct ShapePaint {
   let base: SIMD3<Float>
   private let change: SIMD3<Float>
   private let pattern: Pattern
-  /// Direction and frequency of the pattern, in radians over the image's side.
+  /// The direction and frequency of the pattern, in radians over the image's side.
   private let wave: SIMD2<Float>
   private let phase: Float
 
-  /// A colour of the given luminance with a random hue, and a pattern that changes it by `strength`.
+  /// Creates a colour of the given luminance with a random hue, and a pattern that changes it by `strength`.
   init(luminance: Float, strength: Float, _ random: inout RandomNumbers) {
     base = Self.colour(luminance: luminance, saturation: random.uniform(0.1, 0.7), &random)
     let tint = Self.colour(luminance: 1, saturation: 0.6, &random)
@@ -248,7 +250,7 @@ struct ShapePaint {
     phase = pattern == .gradient ? 0 : random.uniform(0, 2 * .pi)
   }
 
-  /// The colour at (x, y), each in -0.5 … 0.5 over the image.
+  /// Returns the colour at (x, y), each in -0.5 … 0.5 over the image.
   @inline(__always)
   func colour(_ x: Float, _ y: Float) -> SIMD3<Float> {
     switch pattern {
@@ -260,7 +262,7 @@ struct ShapePaint {
     }
   }
 
-  /// A colour of the given luminance: a random one, moved along the grey axis.
+  /// Returns a colour of the given luminance: a random one, moved along the grey axis.
   static func colour(
     luminance: Float, saturation: Float, _ random: inout RandomNumbers
   ) -> SIMD3<Float> {
@@ -268,7 +270,7 @@ struct ShapePaint {
     return (colour - Self.luminance(of: colour)) * saturation + luminance
   }
 
-  /// As the grayscale augmentation weighs colours.
+  /// Luminance with the weights of the grayscale augmentation.
   @inline(__always)
   static func luminance(of colour: SIMD3<Float>) -> Float {
     0.2989 * colour.x + 0.587 * colour.y + 0.114 * colour.z

@@ -2,17 +2,17 @@ import Engine
 import Federation
 import Foundation
 
-/// A graph that computes what an encoder computes, and the parameters behind its operations.
+/// The ONNX graph of an encoder, with its parameters.
 ///
 /// n images (any number), T tokens, D = width of the representation.
 struct EncoderGraph {
   var graph: ONNXGraph
-  /// Names of parameters by where they stand in the encoder's layout.
+  /// The names of parameters by their offset in the encoder's layout.
   private let names: [Int: String]
 
   static let (input, output) = ("image", "representation")
 
-  /// The whole graph of a checkpoint's encoder: images [n, C, H, W], normalised, to representations [n, D].
+  /// Creates the graph of a checkpoint's encoder: from normalised images [n, C, H, W] to representations [n, D].
   init(_ checkpoint: EncoderCheckpoint) {
     let c = checkpoint.configuration
     let images = c.input.images
@@ -42,18 +42,18 @@ struct EncoderGraph {
     _ = graph.add(.identity, representation, named: Self.output)
   }
 
-  /// The name of a parameter.
+  /// Returns the name of a parameter.
   func name(_ slot: Slot) -> String {
     guard let name = names[slot.offset] else { preconditionFailure("no parameter at \(slot.offset)") }
     return name
   }
 
-  /// Names the next operations after the layer that a parameter belongs to.
+  /// Names the next operations after the layer of a parameter.
   mutating func enter(_ slot: Slot) {
     graph.scope = name(slot).split(separator: ".").dropLast().joined(separator: ".")
   }
 
-  /// From what the blocks leave [n, F] to the representation [n, D].
+  /// Adds a readout, from the output of the blocks [n, F] to the representation [n, D].
   private mutating func add(_ readout: Readout, _ x: String) -> String {
     switch readout {
     case .norm(let norm): add(norm, x)
@@ -71,7 +71,7 @@ struct EncoderGraph {
     return graph.add(.add, product, name(bias))
   }
 
-  /// Over the last side.                                              x, y [..., D]
+  /// Normalises over the last axis.                                    x, y [..., D]
   mutating func add(_ norm: LayerNorm, _ x: String) -> String {
     enter(norm.weight)
     return graph.add(
@@ -80,11 +80,11 @@ struct EncoderGraph {
   }
 }
 
-/// A vision transformer's way from images to class tokens (arXiv 2010.11929), in the order of timm's.
+/// The forward pass of a vision transformer from images to class tokens (arXiv 2010.11929), in the order of timm.
 ///
 /// n images (any number), P patches, T = 1 + P tokens, D = width, H heads of d = D / H, M = hidden width.
 extension EncoderGraph {
-  /// Class tokens [n, D] behind the last block, from images [n, C, H, W].
+  /// Adds an encoder, from images [n, C, H, W] to the class tokens [n, D] after the last block.
   mutating func add(_ encoder: VisionTransformer, _ images: String) -> String {
     var x = add(encoder.stem, images)
     for block in encoder.layers { x = add(block, x) }
@@ -92,7 +92,7 @@ extension EncoderGraph {
     return graph.add(.gather, x, graph.index(0), attributes: [.integer("axis", 1)])
   }
 
-  /// Tokens [n, T, D] of images [n, C, H, W].
+  /// Adds a patch embedding, from images [n, C, H, W] to tokens [n, T, D].
   private mutating func add(_ stem: PatchEmbedding, _ images: String) -> String {
     let c = stem.configuration
     enter(stem.projection.weight)
@@ -119,7 +119,7 @@ extension EncoderGraph {
     return graph.add(.add, middle, fed)
   }
 
-  /// proj(softmax(q·kᵀ / √d)·v), heads side by side.                  x [n, T, D]
+  /// proj(softmax(q·kᵀ / √d)·v), heads concatenated.                  x [n, T, D]
   private mutating func add(_ attention: Attention, _ x: String) -> String {
     let (tokens, width, heads) = (attention.tokens, attention.width, attention.heads)
     let size = width / heads
@@ -138,8 +138,8 @@ extension EncoderGraph {
     return add(attention.projection, graph.add(.reshape, beside, graph.shape(0, tokens, width)))
   }
 
-  /// fc2(GELU(fc1(x))), GELU(h) = h·(1 + erf(h / √2)) / 2 (arXiv 1606.08415), which opset 17 has no operator
-  /// for.                                                             x [n, T, D], h [n, T, M]
+  /// fc2(GELU(fc1(x))), GELU(h) = h·(1 + erf(h / √2)) / 2 (arXiv 1606.08415); opset 17 has no operator for it.
+  ///                                                                  x [n, T, D], h [n, T, M]
   private mutating func add(_ feedForward: FeedForward, _ x: String) -> String {
     let hidden = add(feedForward.fc1, x)
     let ratio = graph.add(.div, hidden, graph.constant(Float(2).squareRoot()))
@@ -150,12 +150,12 @@ extension EncoderGraph {
   }
 }
 
-/// A ResNet's way from images to the means of its last layer's channels (arXiv 1512.03385), with running
+/// The forward pass of a ResNet from images to the channel means of its last layer (arXiv 1512.03385), with running
 /// statistics.
 ///
 /// n images (any number), C channels, H = side.
 extension EncoderGraph {
-  /// Channels' means [n, F] from images [n, C, H, H].
+  /// Adds an encoder, from images [n, C, H, H] to channel means [n, F].
   mutating func add(_ encoder: ResNet, _ images: String) -> String {
     var x = relu(add(encoder.stem, images))
     for block in encoder.layers.joined() { x = add(block, x) }
@@ -174,7 +174,7 @@ extension EncoderGraph {
 
   private mutating func relu(_ x: String) -> String { graph.add(.relu, x) }
 
-  /// A convolution and the normalisation behind it.
+  /// Adds a convolution and its normalisation.
   private mutating func add(_ unit: BasicBlock.Unit, _ x: String) -> String {
     let (convolution, norm) = (unit.convolution, unit.norm)
     enter(convolution.weight)
@@ -193,10 +193,10 @@ extension EncoderGraph {
 }
 
 extension EncoderCheckpoint {
-  /// The encoder as an ONNX file of opset 17: `image` [n, C, H, W], normalised as the metadata say, to
+  /// Returns the encoder as an ONNX file of opset 17: from `image` [n, C, H, W], normalised as in the metadata, to
   /// `representation` [n, D], for any n. Weights keep their names.
   ///
-  /// Throws ``ExportError`` where the file would be larger than such files can be.
+  /// Throws ``ExportError`` if the file would exceed the maximum size.
   package func onnx() throws -> Data {
     let bytes = layout.count * MemoryLayout<Float>.stride
     guard bytes <= Self.mostBytes else { throw ExportError.tooLarge(bytes: bytes) }
@@ -206,13 +206,13 @@ extension EncoderCheckpoint {
     return model.encoded()
   }
 
-  /// A message of protocol buffers has less than 2 GiB; graph and names take some of them.
+  /// The maximum size of the weights. A protobuf message has less than 2 GiB, part of which the graph and names use.
   private static let mostBytes = (1 << 31) - (1 << 24)
 }
 
-/// Why an encoder cannot be written.
+/// The reason why an encoder cannot be exported.
 package enum ExportError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Its weights are more than one ONNX file holds.
+  /// The weights exceed the size of an ONNX file.
   case tooLarge(bytes: Int)
 
   package var description: String {

@@ -1,19 +1,19 @@
 import Foundation
 
-/// The file around a graph: ModelProto of onnx.proto.
+/// An ONNX file: ModelProto of onnx.proto.
 struct ONNXModel {
   let graph: ONNXGraph
   let name: String
   let producer: String
   let producerVersion: String
-  /// Texts by name.
+  /// Metadata by key.
   let metadata: [String: String]
 
-  /// The version of the file format that came with opset 17 (ONNX 1.12).
+  /// The version of the file format introduced with opset 17 (ONNX 1.12).
   static let irVersion = 8
   static let opset = 17
 
-  /// Field numbers of the messages.
+  /// The field numbers of the messages.
   private enum Field {
     enum Model {
       static let (irVersion, producer, producerVersion, graph) = (1, 2, 3, 7)
@@ -34,7 +34,7 @@ struct ONNXModel {
     }
   }
 
-  /// The file's bytes.
+  /// Returns the bytes of the file.
   func encoded() -> Data {
     var writer = ProtobufWriter()
     writer.write(Field.Model.irVersion, Self.irVersion)
@@ -78,18 +78,18 @@ struct ONNXModel {
   }
 }
 
-/// A computation in the making: each operation is added behind those that its inputs come from.
+/// A graph under construction; each operation is added after those that produce its inputs.
 struct ONNXGraph {
   private(set) var nodes: [ONNXNode] = []
   private(set) var tensors: [ONNXTensor] = []
   private var known: Set<String> = []
-  /// What the outputs of the next operations are named after.
+  /// The prefix of the names of the next outputs.
   var scope = ""
 
   /// An input or output of the graph.
   struct Port {
     let name: String
-    /// Behind the images of the batch, of which there may be any number.
+    /// The shape without the batch axis, whose size is variable.
     let shape: [Int]
   }
 
@@ -101,13 +101,13 @@ struct ONNXGraph {
     known = [input.name]
   }
 
-  /// Adds a tensor, which nodes then know by its name.
+  /// Adds a tensor, to which nodes refer by name.
   mutating func add(_ tensor: ONNXTensor) {
     precondition(known.insert(tensor.name).inserted, "\(tensor.name) twice")
     tensors.append(tensor)
   }
 
-  /// Adds an operation and returns its output's name, one of its own unless it is given.
+  /// Adds an operation and returns its output's name, which is generated if none is given.
   mutating func add(
     _ operation: ONNXNode.Operator, _ inputs: String..., attributes: [ONNXNode.Attribute] = [],
     named name: String? = nil
@@ -121,17 +121,17 @@ struct ONNXGraph {
 
   // MARK: - Constants
 
-  /// The name of a float, which is added once.
+  /// Returns the name of a float constant, which is added once.
   mutating func constant(_ value: Float) -> String {
     constant("float.\(value)", shape: [], .floats([value]))
   }
 
-  /// The name of an index, which is added once.
+  /// Returns the name of an index constant, which is added once.
   mutating func index(_ value: Int) -> String {
     constant("index.\(value)", shape: [], .integers([Int64(value)]))
   }
 
-  /// The name of a shape, which is added once; 0 takes the input's side.
+  /// Returns the name of a shape constant, which is added once; 0 copies the input's side.
   mutating func shape(_ sides: Int...) -> String {
     let name = "shape." + sides.map(String.init).joined(separator: ".")
     return constant(name, shape: [sides.count], .integers(sides.map(Int64.init)))
@@ -143,8 +143,8 @@ struct ONNXGraph {
   }
 }
 
-/// One operation of a graph: operators of ONNX's own domain, in their versions of opset 17
-/// (github.com/onnx/onnx, docs/Operators.md).
+/// An operation of a graph, with the operators of ONNX's default domain in opset 17 (github.com/onnx/onnx,
+/// docs/Operators.md).
 struct ONNXNode {
   enum Operator: String, CaseIterable {
     case add = "Add"
@@ -179,12 +179,12 @@ struct ONNXNode {
   let output: String
   let attributes: [Attribute]
 
-  /// Field numbers of NodeProto.
+  /// The field numbers of NodeProto.
   private enum Field {
     static let (input, output, name, operation, attribute) = (1, 2, 3, 4, 5)
   }
 
-  /// Named after its only output.
+  /// The node is named after its only output.
   func write(to writer: inout ProtobufWriter) {
     for input in inputs { writer.write(Field.input, input) }
     writer.write(Field.output, output)
@@ -195,12 +195,12 @@ struct ONNXNode {
 }
 
 extension ONNXNode.Attribute {
-  /// Field numbers of AttributeProto.
+  /// The field numbers of AttributeProto.
   private enum Field {
     static let (name, float, integer, integers, type) = (1, 2, 3, 8, 20)
   }
 
-  /// As AttributeProto.AttributeType numbers them.
+  /// The numbers of AttributeProto.AttributeType.
   private enum Kind {
     static let (float, integer, integers) = (1, 2, 7)
   }
@@ -223,7 +223,7 @@ extension ONNXNode.Attribute {
   }
 }
 
-/// A constant of a graph: its weights, or the numbers and shapes that operators take as inputs.
+/// A constant of a graph: weights, or numbers and shapes that operators take as inputs.
 struct ONNXTensor {
   let name: String
   let shape: [Int]
@@ -234,18 +234,18 @@ struct ONNXTensor {
     case integers([Int64])
   }
 
-  /// Field numbers of TensorProto.
+  /// The field numbers of TensorProto.
   private enum Field {
     static let (dims, dataType, name, rawData) = (1, 2, 8, 9)
   }
 
-  /// A value's type, as TensorProto.DataType numbers it.
+  /// The type of a value, numbered as in TensorProto.DataType.
   enum ElementType: Int {
     case float = 1
     case int64 = 7
   }
 
-  /// Numbers are raw: as they stand in memory, little-endian.
+  /// Values are written as raw little-endian data.
   func write(to writer: inout ProtobufWriter) {
     for side in shape { writer.write(Field.dims, side) }
     writer.write(Field.dataType, type.rawValue)

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Writes the wire format of protocol buffers, as far as ONNX needs it: variable-length integers, 32-bit
-/// numbers, and what has a length in front (protobuf.dev, Encoding).
+/// Writes the protobuf wire format to the extent that ONNX needs it: variable-length integers, 32-bit numbers, and
+/// length-delimited values (protobuf.dev, Encoding).
 package struct ProtobufWriter {
   package private(set) var bytes = Data()
 
   package init() {}
 
-  /// How a field's value stands in the bytes.
+  /// The encoding of a field's value.
   private enum WireType: UInt64 {
     case varint = 0
     case length = 2
@@ -19,7 +19,7 @@ package struct ProtobufWriter {
     varint(UInt64(field) << 3 | type.rawValue)
   }
 
-  /// Seven bits a byte, the lowest first; the eighth says that more follow.
+  /// Writes seven bits per byte, the lowest first; the eighth bit indicates that more follow.
   private mutating func varint(_ value: UInt64) {
     var rest = value
     while rest > 0x7F {
@@ -29,29 +29,29 @@ package struct ProtobufWriter {
     bytes.append(UInt8(rest))
   }
 
-  /// An int32, int64 or enum; a negative one takes ten bytes.
+  /// Writes an int32, int64 or enum; a negative one takes ten bytes.
   package mutating func write(_ field: Int, _ value: Int) {
     tag(field, .varint)
     varint(UInt64(bitPattern: Int64(value)))
   }
 
-  /// A float.
+  /// Writes a float.
   package mutating func write(_ field: Int, _ value: Float) {
     tag(field, .fixed32)
     withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
-  /// A string.
+  /// Writes a string.
   package mutating func write(_ field: Int, _ text: String) { write(field, Data(text.utf8)) }
 
-  /// Bytes.
+  /// Writes bytes.
   package mutating func write(_ field: Int, _ data: Data) {
     tag(field, .length)
     varint(UInt64(data.count))
     bytes.append(data)
   }
 
-  /// A message inside this one.
+  /// Writes a nested message.
   package mutating func write(_ field: Int, message body: (inout ProtobufWriter) -> Void) {
     var inner = ProtobufWriter()
     body(&inner)

@@ -3,18 +3,17 @@ import Foundation
 
 /// The weighted mean of clients' updates (FedAvg, arXiv 1602.05629): Σ w_n u_n with w_n = |D_n| / |D|.
 ///
-/// Updates are folded in one at a time, so it needs memory for one, however many there are. Folding in the
-/// same order gives the same bits.
+/// Updates are added one at a time, so the memory is that of one update. The same order gives the same bits.
 package struct WeightedMean {
-  /// Float32 values as they travel: what becomes of them is a layer.
+  /// The sum as little-endian float32 values, which become a layer without a copy.
   private var sum: Data
   private let count: Int
   private let total: Int
   private var folded = 0
-  /// Values of the update under way that are still to come.
+  /// The number of values of the current update that are still missing.
   private var missing = 0
 
-  /// For updates of `count` floats over `samples` images in all.
+  /// Creates a mean for updates of `count` floats over `samples` images in total.
   package init(count: Int, samples: Int) {
     precondition(samples > 0, "no samples to weigh updates by")
     sum = Data(count: 4 * count)
@@ -27,7 +26,8 @@ package struct WeightedMean {
     fold(update, at: 0, samples: samples)
   }
 
-  /// Adds some values of a client's update, from an index on; the next client's are folded in when all of it are.
+  /// Adds some values of a client's update, starting at an index. The next client's values follow after all values of
+  /// this one.
   package mutating func fold(_ values: UnsafeBufferPointer<Float>, at first: Int, samples: Int) {
     if missing == 0 {
       precondition(samples > 0 && folded + samples <= total, "\(folded) and \(samples) of \(total) samples")
@@ -46,28 +46,27 @@ package struct WeightedMean {
     }
   }
 
-  /// The mean, once updates of all samples are folded in: float32, little-endian, as it travels.
+  /// Returns the mean after updates of all samples are added: little-endian float32, as transmitted.
   package func finish() -> Data {
     precondition(folded == total && missing == 0, "\(folded) of \(total) samples were folded in")
     return sum
   }
 }
 
-/// How the admitted updates of a round become the global weights.
+/// The rule that combines the admitted updates of a round into the global weights.
 package enum AggregationRule: String, Sendable, Codable, CaseIterable {
   /// Σ w_n u_n with w_n = |D_n| / |D| (FedAvg, arXiv 1602.05629).
   case mean
-  /// The median of every weight's values, whoever they are from (arXiv 1803.01498, definition 1).
+  /// The coordinate-wise median (arXiv 1803.01498, definition 1).
   case median
-  /// The mean of what is left of every weight's values without the least and the greatest (arXiv 1803.01498,
-  /// definition 2).
+  /// The coordinate-wise mean without the smallest and the largest values (arXiv 1803.01498, definition 2).
   case trimmedMean = "trimmed-mean"
 }
 
-/// Rules that look at one weight at a time: an update may be far off in any of them without moving the
-/// result far. Clients count equally, since a claim of many samples would otherwise buy influence.
+/// Robust coordinate-wise rules: a single update with extreme values has a limited effect on the result. All clients
+/// have the same weight, because a claim of many samples would otherwise increase a client's influence.
 package enum CoordinateRules {
-  /// The median; of an even number the mean of the two in the middle.           updates N x [L] -> [L]
+  /// Returns the median; for an even number the mean of the two middle values.    updates N x [L] -> [L]
   package static func median(of updates: [[Float]]) -> [Float] {
     reduce(updates) { values in
       let middle = values.count / 2
@@ -75,7 +74,8 @@ package enum CoordinateRules {
     }
   }
 
-  /// The mean without the `trim` least and the `trim` greatest; `trim` is cut to what leaves a value.
+  /// Returns the mean without the `trim` smallest and the `trim` largest values; `trim` is reduced so that a value
+  /// remains.
   ///
   /// updates N x [L] -> [L]
   package static func trimmedMean(of updates: [[Float]], trim: Int) -> [Float] {

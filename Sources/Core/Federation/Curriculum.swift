@@ -1,68 +1,68 @@
 import Engine
 
-/// What follows a committed round.
+/// The decision after a committed round.
 package enum Decision: String, Sendable, Hashable, Codable {
-  /// Another round of the stage.
+  /// Continues with another round of the stage.
   case continueStage = "continue"
-  /// The first round of the next stage.
+  /// Begins the first round of the next stage.
   case beginStage = "next stage"
-  /// The job is done.
+  /// Finishes the job.
   case finish
 }
 
-/// Decides what comes after a round: a pure value over the plan and the history of rounds. Its decision is stored with
-/// the commit of the round, so that a server that is started again goes on with it.
+/// Decides what follows a round: a pure value over the plan and the history of rounds. The decision is stored with the
+/// commit of the round, so that a restarted server uses it.
 ///
-/// A new curriculum conforms to this and joins ``CurriculumKind``.
+/// A new curriculum conforms to this protocol and is added to ``CurriculumKind``.
 package protocol Curriculum: Sendable {
-  /// Stages of the job.
+  /// The number of stages of the job.
   var stages: Int { get }
-  /// The most rounds that a stage has, counted from 1.
+  /// Returns the maximum number of rounds of a stage; stages start at 1.
   func mostRounds(stage: Int) -> Int
-  /// Whether a stage may have fewer.
+  /// Whether a stage may have fewer rounds.
   var isOpen: Bool { get }
-  /// - Parameter history: the metrics of the committed rounds of its stage in order, the round's own the last.
+  /// - Parameter history: The metrics of the committed rounds of the stage in order, the last being those of `key`.
   func next(after key: RoundKey, history: [RoundMetrics]) -> Decision
   /// The part of its stage's learning rate schedule that a round covers.
   func place(of key: RoundKey) -> SchedulePlace
 }
 
-/// The part of a stage's learning rate schedule that a training covers: from 0, its begin, to 1, its end.
+/// A part of the learning rate schedule of a stage, from 0 (begin) to 1 (end).
 package struct SchedulePlace: Sendable, Hashable, Codable {
   package var from, to: Float
 
   package init(from: Float, to: Float) { (self.from, self.to) = (from, to) }
 
-  /// All of it.
+  /// The whole schedule.
   package static let whole = SchedulePlace(from: 0, to: 1)
 }
 
 extension Curriculum {
-  /// Every round of a stage covers as much as any other, if the stage has all its rounds.
+  /// Returns equal parts of the schedule for all rounds that the stage can have.
   package func place(of key: RoundKey) -> SchedulePlace {
     let rounds = Float(mostRounds(stage: key.stage))
     return SchedulePlace(from: Float(key.round - 1) / rounds, to: Float(key.round) / rounds)
   }
 
-  /// What follows where a stage is over.
+  /// Returns the decision at the end of a stage.
   func afterStage(_ stage: Int) -> Decision { stage < stages ? .beginStage : .finish }
 }
 
-/// Curricula by name.
+/// The kinds of curriculum.
 package enum CurriculumKind: String, Sendable, Hashable, Codable, CaseIterable {
-  /// Every stage has its number of rounds.
+  /// Every stage has a fixed number of rounds.
   case fixed
-  /// A stage ends when its loss no longer falls.
+  /// A stage ends when its loss stops falling.
   case plateau
 }
 
-/// Every stage has its number of rounds.
+/// A curriculum with a fixed number of rounds for each stage.
 package struct FixedCurriculum: Curriculum {
   package let stages: Int
   private let rounds: @Sendable (Int) -> Int
   package let isOpen = false
 
-  /// `rounds` are those of a stage.
+  /// Creates a curriculum; `rounds` returns the number of rounds of a stage.
   package init(stages: Int, rounds: @escaping @Sendable (_ stage: Int) -> Int) {
     (self.stages, self.rounds) = (stages, rounds)
   }
@@ -74,8 +74,9 @@ package struct FixedCurriculum: Curriculum {
   }
 }
 
-/// A stage ends when the mean loss of its last ``window`` rounds is not below that of the ``window`` rounds before by a
-/// share of ``improvement``; it has ``leastRounds`` at least, and at most as many as a fixed curriculum would give it.
+/// A curriculum that ends a stage when the mean loss of the last ``window`` rounds is not lower than that of the
+/// ``window`` rounds before by the share ``improvement``. A stage has at least ``leastRounds`` rounds, and at most
+/// those of the fixed curriculum.
 package struct PlateauCurriculum: Curriculum {
   package let fixed: FixedCurriculum
   package let window: Int
@@ -94,14 +95,14 @@ package struct PlateauCurriculum: Curriculum {
     }
     let last = mean(history.suffix(window))
     let before = mean(history.dropLast(window).suffix(window))
-    // A loss that is no number says nothing, and what follows from it is not this rule's to say.
+    // A non-finite loss gives no information and is handled elsewhere.
     guard last.isFinite, before.isFinite else { return .continueStage }
     return before - last < Double(improvement) * abs(before) ? afterStage(key.stage) : .continueStage
   }
 }
 
 extension Plan {
-  /// The plan's curriculum.
+  /// The curriculum of the plan.
   package var curriculum: any Curriculum {
     let fixed = FixedCurriculum(stages: stages) { [self] in mostRounds(stage: $0) }
     return switch method.curriculum {
@@ -113,7 +114,7 @@ extension Plan {
     }
   }
 
-  /// The first attempt at the round that a decision leads to; nil where the job is done.
+  /// Returns the first attempt at the round after a decision; nil if the job is finished.
   package func round(after key: RoundKey, _ decision: Decision) -> RoundKey? {
     switch decision {
     case .continueStage: RoundKey(stage: key.stage, round: key.round + 1)
@@ -123,10 +124,10 @@ extension Plan {
   }
 }
 
-// MARK: - From stage to stage
+// MARK: - Growth
 
 extension Plan {
-  /// The model that the first stage starts from: the parts of `initial`, and what that lacks at random.
+  /// Returns the initial model of the first stage: parts from `initial`, and random values for the other parts.
   package func firstSnapshot(from initial: InitialWeights? = nil) -> Snapshot {
     let stage = stage(1)
     let parameters = Storage(stage.model.layout)
@@ -135,8 +136,8 @@ extension Plan {
     return Snapshot(stage, parameters)
   }
 
-  /// The model that the next stage starts from. Parts that are new are those of `initial`, or start as the plan's
-  /// method says.
+  /// Returns the initial model of the next stage. New parts come from `initial` or are initialised with the plan's
+  /// method.
   package func grow(_ below: Snapshot, from initial: InitialWeights? = nil) -> Snapshot {
     let stage = stage(below.stage.index + 1)
     let old = Storage(below.stage.model.layout)

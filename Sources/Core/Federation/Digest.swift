@@ -1,19 +1,19 @@
 import CSSL
 import Foundation
 
-/// A SHA-256 digest: the name of a layer's version, of a base and of an update.
+/// A SHA-256 digest, which identifies a version of a layer, a base or an update.
 package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
-  /// 64 hexadecimal digits, lower case.
+  /// 64 lower-case hexadecimal digits.
   package let description: String
 
-  /// The digest of some bytes.
+  /// Computes the digest of bytes.
   package init(of bytes: Data) {
     var hasher = Hasher256()
     hasher.update(bytes)
     self = hasher.finish()
   }
 
-  /// Reads 64 hexadecimal digits; nil for anything else, so that a digest is safe as a file's name.
+  /// Parses 64 hexadecimal digits; nil for other text, so that a digest is safe as a file name.
   package init?(_ text: String) {
     let (digits, letters) = (UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"))
     guard text.utf8.count == 64, text.utf8.allSatisfy({ digits.contains($0) || letters.contains($0) }) else {
@@ -28,7 +28,7 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
-  /// Its 32 bytes.
+  /// The 32 bytes of the digest.
   package var data: Data {
     let digits = Array(description.utf8)
     func value(_ digit: UInt8) -> UInt8 { digit <= UInt8(ascii: "9") ? digit - 48 : digit - 87 }
@@ -55,7 +55,7 @@ extension Digest: Codable {
   }
 }
 
-/// SHA-256 over bytes that come in pieces.
+/// Computes SHA-256 incrementally.
 package struct Hasher256: ~Copyable {
   private let context: OpaquePointer
 
@@ -76,7 +76,7 @@ package struct Hasher256: ~Copyable {
 
   package consuming func finish() -> Digest { restart() }
 
-  /// The digest of what has come so far; what comes next is of another one.
+  /// Returns the digest of the bytes so far and starts a new one.
   package mutating func restart() -> Digest {
     var bytes = [UInt8](repeating: 0, count: 32)
     precondition(EVP_DigestFinal_ex(context, &bytes, nil) == 1)

@@ -3,26 +3,26 @@ import Engine
 import Foundation
 import Support
 
-/// An encoder as a file holds it: its weights under timm's names (safetensors) and, in the file's metadata,
-/// what encoder it is and how its images are normalised.
+/// An encoder in a file: its weights with timm's names (safetensors) and, in the metadata, its configuration and the
+/// normalisation of its images.
 package struct EncoderCheckpoint: Sendable {
   package let configuration: EncoderConfiguration
-  /// As ``AugmentationSettings/mean``: one for all channels or one a channel.
+  /// The mean as in ``AugmentationSettings/mean``: one for all channels or one per channel.
   package let mean: [Float]
-  /// As ``AugmentationSettings/deviation``.
+  /// The standard deviation as in ``AugmentationSettings/deviation``.
   package let deviation: [Float]
-  /// Which round of which job left it so; nil where a file does not say.
+  /// The round of a job that produced the weights; nil if the file does not contain it.
   package let origin: Origin?
-  /// By name; those of ``layout``.
+  /// The tensors of ``layout`` by name.
   package let tensors: [String: Safetensors.Tensor]
 
   /// A committed round of a job.
   package struct Origin: Sendable, Hashable {
-    /// The plan's name.
+    /// The name of the plan.
     package let plan: String
-    /// Counted from 1.
+    /// The stage, starting at 1.
     package let stage: Int
-    /// Counted from 1 in each stage.
+    /// The round in the stage, starting at 1.
     package let round: Int
 
     package init(plan: String, stage: Int, round: Int) {
@@ -30,7 +30,7 @@ package struct EncoderCheckpoint: Sendable {
     }
   }
 
-  /// Names of the metadata, whose values are JSON.
+  /// The keys of the metadata, whose values are JSON.
   enum Key {
     /// An ``EncoderConfiguration``.
     static let encoder = "strata.encoder"
@@ -40,7 +40,7 @@ package struct EncoderCheckpoint: Sendable {
     static let (plan, stage, round) = ("strata.plan", "strata.stage", "strata.round")
   }
 
-  /// The encoder of a snapshot, as deep as it is there.
+  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot.
   package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings, origin: Origin? = nil) {
     var configuration = snapshot.stage.model.encoder.configuration
     configuration.depth = snapshot.stage.model.depth
@@ -49,7 +49,7 @@ package struct EncoderCheckpoint: Sendable {
       tensors: snapshot.encoderTensors().tensors)
   }
 
-  /// `tensors` are those of the configuration's encoder.
+  /// Creates a checkpoint; `tensors` are those of the configuration's encoder.
   init(
     _ configuration: EncoderConfiguration, mean: [Float], deviation: [Float], origin: Origin?,
     tensors: [String: Safetensors.Tensor]
@@ -58,10 +58,10 @@ package struct EncoderCheckpoint: Sendable {
     (self.origin, self.tensors) = (origin, tensors)
   }
 
-  /// The layout of the encoder's parameters; layouts of more begin like it.
+  /// The layout of the encoder's parameters, with which the layouts of complete models begin.
   package var layout: Layout { configuration.encoderLayout }
 
-  /// Sets the encoder's parameters of a layout that begins with them.
+  /// Writes the encoder's parameters to a storage whose layout begins with them.
   package func write(into parameters: borrowing Storage) {
     for entry in layout.entries {
       guard let tensor = tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
@@ -71,7 +71,7 @@ package struct EncoderCheckpoint: Sendable {
     }
   }
 
-  /// The file's bytes.
+  /// Returns the bytes of the file.
   package func encoded() throws -> Data {
     var file = Safetensors()
     file.metadata = try metadata()
@@ -79,7 +79,7 @@ package struct EncoderCheckpoint: Sendable {
     return try file.encoded()
   }
 
-  /// What a file says about itself: JSON by name.
+  /// Returns the metadata of the file: JSON by key.
   package func metadata() throws -> [String: String] {
     var texts = [
       Key.encoder: try Self.text(configuration), Key.mean: try Self.text(mean),
@@ -98,7 +98,7 @@ package struct EncoderCheckpoint: Sendable {
 }
 
 extension EncoderConfiguration {
-  /// All parameters of the whole encoder.
+  /// The layout of the parameters of the whole encoder.
   var encoderLayout: Layout {
     var layout = Layout()
     _ = makeEncoder(blocks: Array(0..<depth), in: &layout)
@@ -107,7 +107,7 @@ extension EncoderConfiguration {
 }
 
 extension EncoderCheckpoint {
-  /// What the shapes of a transformer's tensors do not tell, for a file that does not say it either.
+  /// The configuration of a transformer that the shapes of its tensors do not determine, for files without metadata.
   package struct Hints: Sendable, Hashable {
     package var image, patch, heads: Int?
 
@@ -116,8 +116,8 @@ extension EncoderCheckpoint {
     }
   }
 
-  /// Reads a file's bytes. Where its metadata say what encoder it is, hints must agree with them; where not,
-  /// all hints are needed, and images are normalised by a plan's defaults.
+  /// Parses a file. If its metadata contain the configuration, hints must agree with it; otherwise all hints are
+  /// required, and images are normalised with a plan's defaults.
   package init(parsing data: Data, _ hints: Hints = Hints()) throws(CheckpointError) {
     let file: Safetensors
     do {
@@ -128,7 +128,7 @@ extension EncoderCheckpoint {
     var plan =
       file.metadata[Key.encoder] == nil
       ? try Self.plan(of: file.tensors, hints) : try Self.plan(of: file.metadata, hints)
-    // A plan's initialisation is no matter here, but would be rejected for some encoders.
+    // The plan's initialisation is not used, but would be rejected for some encoders.
     plan.method.initialisation = .random
     try Self.check(plan)
     try Self.check(file.tensors, for: plan.encoder)
@@ -137,7 +137,7 @@ extension EncoderCheckpoint {
       origin: try Self.origin(of: file.metadata), tensors: file.tensors)
   }
 
-  /// Files of others, and older ones, do not say it.
+  /// Returns the origin from metadata; nil for files of other software and older files.
   private static func origin(of metadata: [String: String]) throws(CheckpointError) -> Origin? {
     guard metadata[Key.plan] != nil else { return nil }
     return Origin(
@@ -145,7 +145,7 @@ extension EncoderCheckpoint {
       round: try value(Key.round, metadata))
   }
 
-  /// What the metadata say, as a plan that nobody has checked.
+  /// Returns the configuration in the metadata as an unchecked plan.
   private static func plan(of metadata: [String: String], _ hints: Hints) throws(CheckpointError) -> Plan {
     let encoder: EncoderConfiguration = try value(Key.encoder, metadata)
     var plan = Plan(encoder: encoder)
@@ -175,7 +175,7 @@ extension EncoderCheckpoint {
     }
   }
 
-  /// What the shapes of timm's tensors say, with the hints.
+  /// Returns the configuration from the shapes of timm's tensors and the hints as an unchecked plan.
   private static func plan(
     of tensors: [String: Safetensors.Tensor], _ hints: Hints
   ) throws(CheckpointError) -> Plan {
@@ -201,7 +201,7 @@ extension EncoderCheckpoint {
     guard width > 0 && hidden % width == 0 else {
       throw CheckpointError("a hidden width of \(hidden) is not a multiple of the width, \(width)")
     }
-    // A block of which a tensor is missing must not pass for the end.
+    // A block with a missing tensor must not count as the end of the encoder.
     let last = tensors.keys.compactMap { $0.wholeMatch(of: /blocks\.([0-9]+)\..*/).flatMap { Int($0.1) } }
       .max()
     return Plan(
@@ -210,7 +210,7 @@ extension EncoderCheckpoint {
         depth: min(last ?? 0, PlanLimits.depth) + 1, heads: heads, mlpRatio: hidden / width))
   }
 
-  /// The encoder must be one that a plan may have, before anything is made of its numbers.
+  /// Checks that the encoder is permitted in a plan, before its numbers are used.
   private static func check(_ plan: Plan) throws(CheckpointError) {
     do {
       _ = try Plan(yaml: plan.yaml(), file: "")
@@ -220,8 +220,8 @@ extension EncoderCheckpoint {
     }
   }
 
-  /// Every parameter must be there in its shape, and nothing else that the encoder would have to compute with;
-  /// what classified is left out.
+  /// Checks that all parameters are present with their shapes, and that no other tensor belongs to the encoder;
+  /// classifiers are ignored.
   private static func check(
     _ tensors: [String: Safetensors.Tensor], for encoder: EncoderConfiguration
   ) throws(CheckpointError) {
@@ -233,7 +233,7 @@ extension EncoderCheckpoint {
     try check(tensors.keys.filter { !$0.hasPrefix("head.") }, among: entries)
   }
 
-  /// A tensor must have its parameter's shape, and numbers to compute with.
+  /// Checks that a tensor has its parameter's shape and finite values.
   static func check(_ tensor: Safetensors.Tensor, for entry: Layout.Entry) throws(CheckpointError) {
     guard tensor.shape == entry.shape else {
       throw CheckpointError("\(entry.name) is \(tensor.shape), where this encoder has \(entry.shape)")
@@ -243,7 +243,7 @@ extension EncoderCheckpoint {
     }
   }
 
-  /// Every name must be a parameter's.
+  /// Checks that every name is that of a parameter.
   static func check(_ names: some Sequence<String>, among entries: [Layout.Entry]) throws(CheckpointError) {
     let known = Set(entries.map(\.name))
     for name in names.sorted() where !known.contains(name) {
@@ -252,14 +252,14 @@ extension EncoderCheckpoint {
   }
 }
 
-/// Why a file cannot be taken for an encoder, in one line.
+/// The reason why a file cannot be read as an encoder, in one line.
 package struct CheckpointError: Error, Sendable, Hashable, CustomStringConvertible {
   package let description: String
-  /// Of ``EncoderCheckpoint/Hints``, those with which it might.
+  /// The names of the ``EncoderCheckpoint/Hints`` that are missing.
   package let missing: [String]
 
   init(_ description: String, missing: [String] = []) {
-    // A file's own names may hold anything.
+    // Names in a file may contain any character.
     self.description = String(description.map { $0.isNewline || $0.isControl ? " " : $0 }.prefix(400))
     self.missing = missing
   }

@@ -1,21 +1,20 @@
 import Engine
 import Foundation
 
-/// A file of weights that a plan's encoder starts from: the parts of the finished encoder that it holds.
+/// A file of initial weights for a plan's encoder, with some or all parts of the finished encoder.
 ///
-/// A part (stem, block, final normalisation) is taken whole. Where the file has none of it, it starts as it would
-/// without the file; so do heads, and the temporary layer of a ResNet, in any case.
+/// A part (stem, block, final normalisation) is used as a whole. Parts that are not in the file, heads, and the
+/// temporary layer of a ResNet are initialised as without a file.
 package struct InitialWeights: Sendable {
-  /// Of the file's bytes.
+  /// The digest of the file.
   package let digest: Digest
-  /// Names of the parts that are there, as ``Model/Part`` has them.
+  /// The names of the parts in the file, as in ``Model/Part``.
   package let parts: Set<String>
-  /// By name, in the shapes of the encoder.
+  /// The tensors by name, in the shapes of the encoder.
   private let tensors: [String: Safetensors.Tensor]
 
-  /// Reads a safetensors file's bytes for an encoder. Throws ``CheckpointError`` where a tensor has another shape
-  /// than the encoder's, a part is there but not whole, something would be left out that the file's own encoder
-  /// computes with, or nothing is of use.
+  /// Parses a safetensors file for an encoder. Throws ``CheckpointError`` if a tensor has another shape than the
+  /// encoder's, a part is incomplete, the file's encoder has tensors that would be omitted, or no tensor is usable.
   package init(parsing data: Data, for encoder: EncoderConfiguration) throws(CheckpointError) {
     let entries = encoder.encoderLayout.entries.filter { !$0.name.hasPrefix(Self.temporary) }
     let file: Safetensors
@@ -39,7 +38,7 @@ package struct InitialWeights: Sendable {
     (digest, self.parts, tensors) = (Digest(of: data), parts, file.tensors)
   }
 
-  /// Sets a part of a model's parameters to the file's, where the file has it.
+  /// Writes a part of a model's parameters if the file contains it.
   package func write(_ part: Model.Part, of model: Model, into parameters: borrowing Storage) {
     guard parts.contains(part.name) else { return }
     for entry in model.layout.entries where part.range.contains(entry.slot.offset) {
@@ -50,11 +49,11 @@ package struct InitialWeights: Sendable {
     }
   }
 
-  /// The layer that an unfinished ResNet ends with.
+  /// The prefix of the temporary layer of an unfinished ResNet.
   private static let temporary = "adapter."
 
-  /// Whether a tensor is none of the encoder's own: it classifies, counts batches, or is of blocks above the
-  /// encoder's last.
+  /// Whether a tensor does not belong to the encoder: it is part of a classifier, counts batches, or belongs to blocks
+  /// above the encoder's last.
   private static func isOther(_ name: String, depth: Int) -> Bool {
     if ["head.", "fc.", temporary].contains(where: name.hasPrefix) { return true }
     if name.hasSuffix(".num_batches_tracked") { return true }
@@ -63,7 +62,8 @@ package struct InitialWeights: Sendable {
     return false
   }
 
-  /// Shapes do not tell the heads of a transformer; with others the same weights are another encoder.
+  /// Checks the number of heads in the metadata, because shapes do not determine it and other heads make another
+  /// encoder of the same weights.
   private static func checkHeads(
     _ metadata: [String: String], _ encoder: EncoderConfiguration
   ) throws(CheckpointError) {

@@ -2,12 +2,12 @@ import Engine
 import Foundation
 import Support
 
-/// A part of the model in one version: what is asked for, sent and kept.
+/// A version of a part of the model, which is requested, sent and stored as a unit.
 package struct PartVersion: Sendable, Hashable, Codable {
-  /// `stem`, `blocks.0` …, `norm`, `projector`.
+  /// The name of the part: `stem`, `blocks.0` …, `norm`, `projector`.
   @ForeignText package private(set) var name: String
   package let digest: Digest
-  /// Length of its float32 weights.
+  /// The number of bytes of its float32 weights.
   package let bytes: Int
 
   package init(name: String, digest: Digest, bytes: Int) {
@@ -15,11 +15,11 @@ package struct PartVersion: Sendable, Hashable, Codable {
   }
 }
 
-/// The weights of a stage's model at one moment, part by part, as they travel and are stored: float32,
-/// little-endian, in layout order.
+/// The weights of a stage's model at one time, by part, as transmitted and stored: little-endian float32, in layout
+/// order.
 package struct Snapshot: Sendable {
   package let stage: Stage
-  /// In layout order.
+  /// The versions in layout order.
   package let manifest: [PartVersion]
   private var weights: [Digest: Data]
 
@@ -30,7 +30,7 @@ package struct Snapshot: Sendable {
     self.init(stage, parts: parts)
   }
 
-  /// From the weights of every part, in layout order.
+  /// Creates a snapshot from the weights of all parts, in layout order.
   package init(_ stage: Stage, parts: [Data]) {
     self.init(stage, versions: parts.map { (Digest(of: $0), $0) })
   }
@@ -48,17 +48,17 @@ package struct Snapshot: Sendable {
     weights = Dictionary(versions.map { ($0.digest, $0.weights) }) { first, _ in first }
   }
 
-  /// The same versions without their weights, for whoever outlives those.
+  /// The same versions without weights, for use after the weights are released.
   package var outline: Snapshot {
     var outline = self
     outline.weights = [:]
     return outline
   }
 
-  /// The weights of a version; nil if this snapshot has none such.
+  /// Returns the weights of a version; nil if this snapshot does not contain it.
   package func data(_ digest: Digest) -> Data? { weights[digest] }
 
-  /// The values of a version; none if this snapshot has none such.
+  /// Returns the values of a version; empty if this snapshot does not contain it.
   package func floats(_ digest: Digest) -> [Float] {
     guard let data = weights[digest] else { return [] }
     return [Float](unsafeUninitializedCapacity: data.count / 4) { to, initialised in
@@ -67,15 +67,15 @@ package struct Snapshot: Sendable {
     }
   }
 
-  /// What an update is a change of: the digest over the digests of all parts.
+  /// The base of updates: the digest of the digests of all parts.
   package var base: Digest { Self.base(of: manifest) }
 
-  /// The digest over the digests of parts in order.
+  /// Returns the digest of the digests of parts in order.
   package static func base(of manifest: [PartVersion]) -> Digest {
     Digest(of: Data(manifest.map(\.digest.description).joined(separator: "\n").utf8))
   }
 
-  /// SHA-256 over the encoder's float32 weights in layout order, heads left out.
+  /// The SHA-256 of the encoder's float32 weights in layout order, without heads.
   package var encoderDigest: Digest {
     var hasher = Hasher256()
     for (part, version) in zip(stage.model.parts, manifest)
@@ -85,14 +85,14 @@ package struct Snapshot: Sendable {
     return hasher.finish()
   }
 
-  /// Writes all weights to parameters of the stage's model.
+  /// Writes all weights to the parameters of the stage's model.
   package func write(into parameters: borrowing Storage) {
     for (part, version) in zip(stage.model.parts, manifest) {
       parameters[part.range].setBytes(weights[version.digest] ?? Data())
     }
   }
 
-  /// The parts of a model that has only these of the blocks (depth dropout), in layout order.
+  /// Returns the parts of a model that contains only these blocks (depth dropout), in layout order.
   package func manifest(keeping blocks: [Int]) -> [PartVersion] {
     let kept = Set(blocks)
     return manifest.enumerated().filter { position, _ in
@@ -102,13 +102,13 @@ package struct Snapshot: Sendable {
     }.map(\.element)
   }
 
-  /// Those of them that train.
+  /// Returns the trained parts of a model that contains only these blocks.
   package func trained(keeping blocks: [Int]) -> [PartVersion] {
     let names = Set(stage.parts.map(\.name))
     return manifest(keeping: blocks).filter { names.contains($0.name) }
   }
 
-  /// The weights of the parts that train, one after the other, where a client's model has the blocks `kept`.
+  /// Returns the weights of the trained parts in order, for a client whose model has the blocks `kept`.
   package func trainedWeights(keeping kept: [Int]) -> [Float] {
     let versions = trained(keeping: kept)
     return [Float](unsafeUninitializedCapacity: versions.reduce(0) { $0 + $1.bytes / 4 }) { to, initialised in
@@ -122,7 +122,7 @@ package struct Snapshot: Sendable {
     }
   }
 
-  /// The largest magnitude of the weights of some versions; not a number where one is none.
+  /// Returns the largest magnitude of the weights of some versions; NaN if one is NaN.
   package func largestMagnitude(of versions: [PartVersion]) -> Float {
     versions.reduce(0) { most, version in
       guard let data = data(version.digest) else { return most }
@@ -130,22 +130,22 @@ package struct Snapshot: Sendable {
     }
   }
 
-  /// Whether a training that began at the snapshot `old` and led to this one has diverged.
+  /// Whether a training from the snapshot `old` to this one has diverged.
   package func hasDiverged(since old: Snapshot) -> Bool {
     Divergence.isReached(largestMagnitude(of: manifest), after: old.largestMagnitude(of: old.manifest))
   }
 
-  /// The snapshot with some parts replaced, by name.
+  /// Returns the snapshot with some parts replaced, by name.
   package func replacing(parts new: [String: Data]) -> Snapshot {
     Snapshot(
       stage,
       versions: manifest.map { version in
-        // What stays, frozen layers above all, has its digest already.
+        // Unchanged parts, such as frozen layers, keep their digests.
         new[version.name].map { (Digest(of: $0), $0) } ?? (version.digest, weights[version.digest] ?? Data())
       })
   }
 
-  /// The snapshot after a round: the parts that the stage trains are replaced by these, one after the other.
+  /// Returns the snapshot after a round, with the trained parts replaced by these values in order.
   package func replacing(trained values: [Float]) -> Snapshot {
     precondition(values.count == stage.count, "\(values.count) floats for \(stage.count)")
     let trained = Set(stage.parts.map(\.name))
@@ -158,7 +158,7 @@ package struct Snapshot: Sendable {
     return Snapshot(stage, parts: parts)
   }
 
-  /// The encoder's parameters under timm's names.
+  /// Returns the encoder's parameters with timm's names.
   package func encoderTensors() -> Safetensors {
     let storage = Storage(stage.model.layout)
     write(into: storage)
@@ -172,13 +172,13 @@ package struct Snapshot: Sendable {
 }
 
 extension Matrix {
-  /// The floats of a contiguous matrix as they travel: little-endian, as on every machine this runs on.
+  /// The floats of a contiguous matrix as transmitted: little-endian, like all supported machines.
   package var bytes: Data {
     precondition(isContiguous)
     return Data(bytes: start, count: count * MemoryLayout<Float>.stride)
   }
 
-  /// Sets the floats of a contiguous matrix from bytes of that length.
+  /// Sets the floats of a contiguous matrix from bytes of the same length.
   package func setBytes(_ data: Data) {
     precondition(isContiguous && data.count == count * MemoryLayout<Float>.stride, "\(data.count) bytes")
     data.withUnsafeBytes {

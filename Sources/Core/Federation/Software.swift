@@ -1,5 +1,5 @@
-/// What this software calls itself.
+/// The version of this software.
 package enum Software {
-  /// The only place that has the version: `--version`, a client's hello and the Debian packages take it from here.
+  /// The version, defined only here; used by `--version`, a client's hello and the Debian packages.
   package static let version = "0.1"
 }

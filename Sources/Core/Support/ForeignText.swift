@@ -1,14 +1,12 @@
-/// Text that somebody else wrote: a peer, a certificate, a file, a database. It is made harmless where it enters, so
-/// that it fits on one line of a log, a terminal or a table whatever it holds.
+/// Text from outside the program: from a peer, a certificate, a file or a database. It is escaped on entry, so that it
+/// fits on one line of a log, a terminal or a table.
 ///
-/// What could end a line, command a terminal, reorder what stands next to it or not be seen at all is escaped as Swift
-/// writes it (`\n`, `\u{1B}`), and everything beyond ``limit`` characters is cut off. To escape it again changes
-/// nothing.
+/// Control characters, line breaks, invisible characters and excess combining marks are escaped as Swift writes them
+/// (`\n`, `\u{1B}`), and text beyond ``limit`` characters is cut off. Escaping is idempotent.
 ///
-/// As a property wrapper it guards a message's field: the value is harmless after decoding as well.
+/// As a property wrapper it protects a field of a message: the value is also escaped after decoding.
 @propertyWrapper package struct ForeignText: Sendable, Hashable, CustomStringConvertible {
-  /// Unicode scalars that are kept at most, escapes counted as they are written. The last is an ellipsis where text was
-  /// cut off.
+  /// The maximum number of Unicode scalars, counting escapes as written. Truncated text ends in an ellipsis.
   package static let limit = 300
 
   package let description: String
@@ -17,7 +15,7 @@
     description = Self.escaped(text.unicodeScalars, limit: limit)
   }
 
-  /// Bytes that ought to be UTF-8; what is not becomes U+FFFD.
+  /// Creates a text from UTF-8 bytes; invalid sequences become U+FFFD.
   package init(utf8 bytes: some Collection<UInt8>, limit: Int = Self.limit) {
     self.init(String(decoding: bytes.prefix(4 * (limit + 1)), as: UTF8.self), limit: limit)
   }
@@ -29,12 +27,12 @@
     set { self = ForeignText(newValue) }
   }
 
-  /// A text of the program's own that may have foreign text in it: nothing is cut off, and lines and tabs stay.
+  /// Escapes text of the program that may contain foreign text. Keeps line breaks and tabs, and truncates nothing.
   package static func lines(_ text: String) -> String {
     escaped(text.unicodeScalars, limit: .max, keeping: ["\n", "\t"])
   }
 
-  /// Whether a scalar may stand in a line as it is.
+  /// Whether a scalar is printed unescaped.
   package static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return scalar.value >= 0x20 && scalar.value != 0x7F }
     return switch scalar.properties.generalCategory {
@@ -43,14 +41,14 @@
     }
   }
 
-  /// Marks on one letter that are kept: without end they would cover the lines above it.
+  /// The maximum number of combining marks on one letter; more of them would cover the lines above.
   private static let mostMarks = 2
 
   private static func escaped(
     _ scalars: some Sequence<Unicode.Scalar>, limit: Int, keeping kept: Set<Unicode.Scalar> = []
   ) -> String {
     var (text, count, marks) = (String.UnicodeScalarView(), 0, mostMarks)
-    // How much of it leaves room for an ellipsis.
+    // The length of the text that leaves space for an ellipsis.
     var short = 0
     for scalar in scalars {
       marks = isMark(scalar) ? marks + 1 : 0

@@ -1,10 +1,10 @@
 import Foundation
 
-/// JSON as all of this software writes and reads it. JSON has no word for a number that is not finite, and none makes
-/// these functions throw.
+/// Reads and writes JSON. JSON has no representation of non-finite numbers; these functions accept them and never throw
+/// because of one.
 package enum JSON {
-  /// For this software to read again, from a file or a connection: keys in order, and what is not finite as a string,
-  /// `"NaN"`, `"Infinity"` or `"-Infinity"`.
+  /// Encodes for this software to read again, from a file or a connection: keys are sorted, and non-finite numbers are
+  /// the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
   package static func stored(_ value: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -13,7 +13,7 @@ package enum JSON {
     return try encoder.encode(value)
   }
 
-  /// For people and other programs: keys in order, dates in ISO 8601, and what is not finite as `null`.
+  /// Encodes for people and other programs: keys are sorted, dates are ISO 8601, and non-finite numbers are `null`.
   package static func shown(_ value: some Encodable, isIndented: Bool = true) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -26,7 +26,7 @@ package enum JSON {
     return Data(String(decoding: data, as: UTF8.self).replacing("\"\(mark)\"", with: "null").utf8)
   }
 
-  /// Reads what ``stored(_:)`` has written.
+  /// Decodes the output of ``stored(_:)``.
   package static func read<Value: Decodable>(_ type: Value.Type = Value.self, from data: Data) throws -> Value
   {
     let decoder = JSONDecoder()
@@ -36,6 +36,6 @@ package enum JSON {
   }
 
   private static let (infinity, none) = ("Infinity", "NaN")
-  /// Where a `null` belongs. Nobody's text can hold it: it is new in each process.
+  /// A placeholder for `null`. It is new in each process, so that no other text can contain it.
   private static let mark = "not finite \(UUID().uuidString)"
 }

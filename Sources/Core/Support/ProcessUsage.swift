@@ -1,11 +1,11 @@
 import Foundation
 
-/// What the kernel says of this process's memory, in bytes; 0 where it does not tell.
+/// The memory of this process in bytes, as the kernel reports it; 0 where the kernel does not report it.
 package enum ProcessMemory {
-  /// The most that was ever resident (VmHWM).
+  /// The peak resident memory (VmHWM).
   package static var peak: Int { read("VmHWM:") }
 
-  /// What is resident now (VmRSS).
+  /// The resident memory (VmRSS).
   package static var resident: Int { read("VmRSS:") }
 
   private static func read(_ field: String) -> Int {
@@ -18,22 +18,23 @@ package enum ProcessMemory {
   }
 }
 
-/// What the kernel says of this process's work.
+/// The processor time and the start of this process, as the kernel reports them.
 package enum ProcessTime {
-  /// Processor time of all threads of this process so far.
+  /// The processor time of all threads of this process so far.
   package static var used: Duration {
     var time = timespec()
     guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return .zero }
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
-  /// When this process began, to a hundredth of a second; nil where the kernel does not tell.
+  /// The time when this process started, to a hundredth of a second; nil where the kernel does not report it.
   package static let start: Date? = {
     guard let process = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
       let machine = try? String(contentsOfFile: "/proc/stat", encoding: .utf8),
       let boot = machine.split(separator: "\n").first(where: { $0.hasPrefix("btime ") })
     else { return nil }
-    // The name before the other fields may hold anything, also brackets. The start is the 22nd (proc_pid_stat(5)).
+    // The process name before the other fields may contain any character, also brackets. The start time is field 22
+    // (proc_pid_stat(5)).
     let fields = process[(process.lastIndex(of: ")") ?? process.startIndex)...].split(separator: " ")
     guard fields.count > 20, let ticks = Double(fields[20]), let booted = Double(boot.dropFirst(6)) else {
       return nil
@@ -42,13 +43,14 @@ package enum ProcessTime {
   }()
 }
 
-/// How much memory this process may have.
+/// The memory limit of this process.
 extension ProcessMemory {
-  /// Bytes: the machine's memory, or less where a container or a service is given less (cgroups, version 2 or 1).
+  /// The memory limit in bytes: the machine's memory, or the limit of a container or a service if that is lower
+  /// (cgroups, version 2 or 1).
   package static let limit: Int = least(
     cgroups: "/sys/fs/cgroup", membership: text("/proc/self/cgroup") ?? "")
 
-  /// The same of a tree of cgroups and of what the system says that a process belongs to.
+  /// Returns the memory limit for a cgroup tree and the contents of `/proc/self/cgroup`.
   package static func least(cgroups root: String, membership: String) -> Int {
     var least = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     for line in membership.split(separator: "\n") {
@@ -56,7 +58,7 @@ extension ProcessMemory {
       guard parts.count == 3 else { continue }
       let isUnified = parts[1].isEmpty
       guard isUnified || parts[1].split(separator: ",").contains("memory") else { continue }
-      // A group has no more than those that it lies in.
+      // A group is also limited by its ancestors.
       var group = String(parts[2])
       while true {
         let folder = isUnified ? root + group : root + "/memory" + group

@@ -1,4 +1,4 @@
-/// So many at once, and a steady rate after that: a token bucket, as a value that is told the time.
+/// A token bucket: allows a burst, then a steady rate. It is a value that takes the time as an argument.
 package struct TokenBucket: Sendable {
   private let capacity: Double
   private let perSecond: Double
@@ -6,14 +6,14 @@ package struct TokenBucket: Sendable {
   private var last: Duration?
 
   /// - Parameters:
-  ///   - burst: how many may come at once.
-  ///   - perSecond: how many may come in a second after those.
+  ///   - burst: The capacity of the bucket.
+  ///   - perSecond: The number of tokens added per second.
   package init(burst: Int, perSecond: Double) {
     precondition(burst >= 1 && perSecond > 0, "a bucket of \(burst) tokens and \(perSecond) a second")
     (capacity, self.perSecond, tokens) = (Double(burst), perSecond, Double(burst))
   }
 
-  /// Takes a token. Returns whether there was one; time that goes backwards adds none.
+  /// Takes a token and returns true, or returns false if the bucket is empty. Time that goes backwards adds no tokens.
   package mutating func take(at now: Duration) -> Bool {
     refill(now)
     guard tokens >= 1 else { return false }
@@ -21,7 +21,7 @@ package struct TokenBucket: Sendable {
     return true
   }
 
-  /// How long it takes from now on until there is a token.
+  /// Returns the time from `now` until a token is available.
   package mutating func wait(at now: Duration) -> Duration {
     refill(now)
     return .seconds(max(0, (1 - tokens) / perSecond))

@@ -1,14 +1,14 @@
 extension Duration {
-  /// As a number of seconds.
+  /// The duration in seconds.
   package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
 
 /// An amount of memory, written with its unit: `256MB`, `1GB`, `512MiB`.
 package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
-  /// Above 0.
+  /// The number of bytes, above 0.
   package let bytes: Int
 
-  /// Bytes of each unit, the largest of its kind first.
+  /// The bytes of each unit, binary and then decimal, each from the largest to the smallest.
   private static let units = [
     ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000),
     ("KB", 1000), ("B", 1),
@@ -19,7 +19,7 @@ package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
     self.bytes = bytes
   }
 
-  /// Reads a whole number and its unit; nil for anything else.
+  /// Parses a whole number and its unit; nil for other text.
   package init?(_ text: String) {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     guard let count = Int(digits), count > 0,
@@ -30,7 +30,7 @@ package struct ByteCount: Sendable, Hashable, Codable, CustomStringConvertible {
     self.init(bytes: bytes)
   }
 
-  /// In the largest unit that leaves a whole number.
+  /// The amount in the largest unit that divides it.
   package var description: String {
     guard let unit = Self.units.first(where: { bytes % $0.1 == 0 }) else { return "\(bytes)B" }
     return "\(bytes / unit.1)\(unit.0)"

@@ -1,17 +1,17 @@
 import Foundation
 
-/// A number and what it counts: 1 client, 2 clients.
+/// Returns a number and the noun it counts: 1 client, 2 clients.
 package func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
 extension String {
-  /// Whether it comes before another where numbers in them count as numbers: device-2 before device-10. The order is
-  /// total, and the same everywhere: it knows no language.
+  /// Whether it sorts before another in natural order, which compares embedded numbers by value: device-2 before
+  /// device-10. The order is total and independent of the locale.
   package func precedesNaturally(_ other: String) -> Bool {
     var (left, right) = (self.utf8[...], other.utf8[...])
     while let a = left.first, let b = right.first {
       if Self.isDigit(a), Self.isDigit(b) {
         let (one, two) = (Self.takeNumber(&left), Self.takeNumber(&right))
-        // Of two numbers without leading zeros the longer is greater.
+        // Without leading zeros, the longer number is greater.
         if one.count != two.count { return one.count < two.count }
         if !one.elementsEqual(two) { return one.lexicographicallyPrecedes(two) }
       } else {
@@ -21,7 +21,7 @@ extension String {
       }
     }
     if left.isEmpty != right.isEmpty { return left.isEmpty }
-    // They differ in leading zeros, or not at all.
+    // They are equal, or differ only in leading zeros.
     return utf8.lexicographicallyPrecedes(other.utf8)
   }
 
@@ -29,7 +29,7 @@ extension String {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
   }
 
-  /// The number that a text begins with, without leading zeros.
+  /// Removes and returns the number at the start of a text, without its leading zeros.
   private static func takeNumber(_ text: inout Substring.UTF8View) -> Substring.UTF8View {
     let digits = text.prefix(while: isDigit)
     text = text.dropFirst(digits.count)
@@ -37,32 +37,34 @@ extension String {
   }
 }
 
-/// Which word someone meant who wrote one that is not known.
+/// Suggestions for misspelled words.
 package enum Spelling {
-  /// The candidate whose name is spelled nearest to a word; nil if none is near. `name` is what is compared of it.
+  /// Returns the candidate whose name is spelled nearest to a word; nil if none is near. `name` returns the part of a
+  /// candidate to compare.
   package static func nearest(
     to word: String, among candidates: [String], by name: (String) -> String = { $0 }
   ) -> String? {
     let word = shortened(word)
-    // Names come from files, too, where anybody may have made many and long ones.
+    // Names may come from files, which may contain a large number of long names.
     let nearest = candidates.prefix(1000).filter { name($0).utf8.count <= 200 }.map {
       ($0, distance(word, name($0)))
     }.min { $0.1 < $1.1 }
     return nearest.flatMap { $0.1 <= max(1, word.count / 3) ? $0.0 : nil }
   }
 
-  /// A word as far as it can matter: nothing that long is known, and a message should stay short.
+  /// Truncates a word for a message; no known word is that long.
   package static func shortened(_ word: String) -> String {
     ForeignText(word, limit: 41).description
   }
 
-  /// A text on one line, without what a terminal could take for a command.
+  /// Returns a text on one line, with terminal control characters escaped.
   package static func harmless(_ text: String) -> String { ForeignText(text, limit: .max).description }
 
-  /// How many letters must be added, dropped, exchanged or swapped with the next, whatever their case.
+  /// Returns the number of insertions, deletions, substitutions and transpositions of adjacent letters between two
+  /// words, ignoring case.
   private static func distance(_ one: String, _ other: String) -> Int {
     let (one, other) = (Array(one.lowercased()), Array(other.lowercased()))
-    // rows[i][j]: between the first i letters of one and the first j of the other.
+    // rows[i][j] is the distance between the first i letters of one and the first j of the other.
     var rows = [Array(0...other.count)]
     for i in 0..<one.count {
       var row = [i + 1]
@@ -80,13 +82,13 @@ package enum Spelling {
 }
 
 extension Character {
-  /// Whether it would disturb a terminal or a log.
+  /// Whether it contains control characters, which could disturb a terminal or a log.
   package var isControl: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
 }
 
 extension Error {
-  /// What the system says where a file or folder cannot be used, such as `Permission denied`: Foundation's own words
-  /// name neither the cause nor the file.
+  /// The system's description of why a file or folder cannot be used, such as `Permission denied`. Foundation's
+  /// description names neither the cause nor the file.
   package var systemWords: String {
     guard let number = Self.number(of: self as NSError) else {
       return self is CocoaError ? localizedDescription : "\(self)"

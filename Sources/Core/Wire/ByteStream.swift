@@ -2,25 +2,25 @@ import FlyingSocks
 import Foundation
 import Synchronization
 
-/// What frames travel on: a socket, with or without TLS on it. Nothing here waits.
+/// The transport of frames: a socket, with or without TLS. Its methods do not block.
 protocol ByteStream {
-  /// Reads some bytes into the buffer, which is not empty. Returns how many.
+  /// Reads bytes into the buffer, which is not empty. Returns their number.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int
 
-  /// Writes some of the bytes of pieces that follow each other, behind those that are `sent`, which not all are. Returns how
-  /// many more are.
+  /// Writes bytes of consecutive pieces after the first `sent`, which are fewer than all. Returns the number of bytes
+  /// written.
   mutating func write(_ pieces: [Data], behind sent: Int) throws(StreamError) -> Int
 
-  /// Bytes that went through the socket so far.
+  /// The number of bytes that the socket has carried so far.
   var counts: (received: Int, sent: Int) { get }
 }
 
-/// Why nothing was read or written.
+/// The reason why nothing was read or written.
 enum StreamError: Error {
-  /// Not before the socket is ready for this.
+  /// The socket is not ready for this event yet.
   case blocked(Socket.Event)
   case closed
-  /// TLS ended it, and why.
+  /// TLS failed, with the reason.
   case tls(TLSFailure)
 }
 
@@ -49,7 +49,7 @@ struct PlainStream: ByteStream {
 
   mutating func write(_ pieces: [Data], behind sent: Int) throws(StreamError) -> Int {
     while true {
-      // All in one call: each would travel, and wake its reader, by itself.
+      // One call for all pieces, which separate calls would send in separate segments.
       let count = Self.vectors(pieces[...], behind: sent, []) { vectors in
         var message = msghdr()
         message.msg_iov = vectors.baseAddress
@@ -68,7 +68,7 @@ struct PlainStream: ByteStream {
     }
   }
 
-  /// Calls `body` with where the bytes of the pieces are, without the first `sent`.
+  /// Calls `body` with the addresses and lengths of the pieces, without the first `sent` bytes.
   private static func vectors(
     _ pieces: ArraySlice<Data>, behind sent: Int, _ before: [iovec],
     _ body: (UnsafeMutableBufferPointer<iovec>) -> Int
@@ -88,9 +88,9 @@ struct PlainStream: ByteStream {
   }
 }
 
-/// One end of a TCP connection that carries bytes and knows no messages: for what stands between two ends.
+/// One end of a TCP connection for bytes without message framing, such as in a proxy.
 ///
-/// One task reads while another writes.
+/// One task may read while another writes.
 package final class ByteConnection: Sendable {
   private let socket: Socket
   private let pool: SocketPool<ePoll>
@@ -101,7 +101,7 @@ package final class ByteConnection: Sendable {
     Network.sendAtOnce(socket.socket)
   }
 
-  /// Connects to a host, or to addresses of it that are named in place of those that it has. Throws
+  /// Connects to a host. `addresses` replace the addresses that the host's name resolves to. Throws
   /// ``WireError/address(_:reason:)``.
   package static func connect(
     to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
@@ -110,8 +110,8 @@ package final class ByteConnection: Sendable {
     return ByteConnection(socket, pool: pool)
   }
 
-  /// The next bytes, at least one and at most `count`, and whether they had to be waited for. Throws
-  /// ``WireError/closed`` at their end, and where the reading task is cancelled as it waits.
+  /// Returns the next bytes, at least one and at most `count`, and whether reading had to wait. Throws
+  /// ``WireError/closed`` at the end, and if the reading task is cancelled while it waits.
   package func read(atMost count: Int) async throws(WireError) -> (bytes: Data, hasWaited: Bool) {
     var stream = PlainStream(socket)
     var bytes = Data(count: count)
@@ -123,7 +123,7 @@ package final class ByteConnection: Sendable {
     return (bytes.prefix(read), hasWaited)
   }
 
-  /// Writes all of them. Throws ``WireError/closed`` where the other end is gone, or the task is cancelled as it
+  /// Writes all bytes. Throws ``WireError/closed`` if the other end has closed, or if the task is cancelled while it
   /// waits.
   package func write(_ bytes: Data) async throws(WireError) {
     var (stream, sent) = (PlainStream(socket), 0)
@@ -147,13 +147,12 @@ package final class ByteConnection: Sendable {
     }
   }
 
-  /// Says that nothing more is written; reading goes on.
+  /// Closes the writing direction; reading continues.
   package func finish() { _ = Network.finish(socket.file.rawValue) }
 
-  /// Frees the descriptor, once nobody reads or writes; a second time does nothing. What the other end has sent
-  /// meanwhile is lost.
+  /// Frees the descriptor once no task uses it; a second call has no effect. Unread data from the other end is lost.
   package func close() {
-    // Its number may be another socket's by the second time.
+    // By the second call, another socket may have this descriptor.
     guard !isClosed.exchange(true, ordering: .relaxed) else { return }
     Task { [socket, pool] in await Network.close(socket, pool) }
   }

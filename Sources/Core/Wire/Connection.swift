@@ -4,30 +4,30 @@ import FlyingSocks
 import Foundation
 import Synchronization
 
-/// One end of a TCP connection that carries messages, with TLS or without.
+/// One end of a TCP connection for messages, with or without TLS.
 ///
-/// One task receives; any number may send, and whole frames never mix. Every byte is counted.
+/// One task receives; several tasks may send, and their frames are not interleaved. All bytes are counted.
 package actor Connection {
-  /// Bytes that went through the socket so far; readable at any time.
+  /// The number of bytes that the socket has carried so far; readable at any time.
   package nonisolated let traffic = Traffic()
-  /// Where the other end is, for logs.
+  /// The address of the other end, for logs.
   package nonisolated let peer: String
-  /// The other end's address without its port.
+  /// The address of the other end without its port.
   package nonisolated let host: String
-  /// Whether nobody on the way can read what travels.
+  /// Whether the traffic cannot be read on its path.
   package nonisolated let isSecret: Bool
   private let socket: Socket
   private let pool: SocketPool<ePoll>
   private var stream: any ByteStream
   private let tls: TLSStream?
   private var decoder: FrameDecoder
-  /// What whoever receives or sends is told once it has ended.
+  /// The error that sending and receiving tasks get after the connection has ended.
   private var ending: WireError?
   private var isClosed = false
   private var isSending = false
   private var senders: [CheckedContinuation<Void, Never>] = []
 
-  /// - Parameter tls: without it all travels as it is.
+  /// - Parameter tls: The TLS context; nil for a connection without encryption.
   init(
     _ socket: AsyncSocket, pool: SocketPool<ePoll>, limit: Int, tls: TLSContext?, isServer: Bool
   ) throws(StreamError) {
@@ -47,10 +47,10 @@ package actor Connection {
     Network.sendAtOnce(socket.socket)
   }
 
-  /// Connects to a server at the first of its addresses that answers (``HappyEyeballs``), and with TLS makes sure that
-  /// it is the right one. Throws ``WireError`` with the reason where that is not possible.
+  /// Connects to a server at the first of its addresses that answers (``HappyEyeballs``), and authenticates it if TLS
+  /// is used. Throws ``WireError`` with the reason if it fails.
   ///
-  /// - Parameter addresses: of the host, in place of those that its name has.
+  /// - Parameter addresses: Replace the addresses that the host's name resolves to.
   package static func connect(
     to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limit: Int, tls: TLSContext? = nil
   ) async throws(WireError) -> Connection {
@@ -77,23 +77,23 @@ package actor Connection {
     return connection
   }
 
-  /// Makes the connection a secret one, where it is to be that: the first thing that both sides do.
-  /// Throws ``WireError/tls(_:)`` where the peer is not who it should be, or ``WireError/closed``.
+  /// Performs the TLS handshake, if TLS is used; must precede all messages. Throws ``WireError/tls(_:)`` if the peer
+  /// cannot be authenticated, or ``WireError/closed``.
   package func shakeHands() async throws(WireError) {
     guard let tls else { return }
     try await waiting { () throws(StreamError) in try tls.shakeHands() }
   }
 
-  /// Who the peer is by its certificate; nil where it has shown none.
+  /// The peer's identity from its certificate; nil if it has presented none.
   package var identity: PeerIdentity? { tls?.peer }
 
-  /// The authority of a server that was known by a pin.
+  /// The authority of a server that was authenticated by a pin.
   package var pinned: Certificate? { tls?.pinned }
 
-  /// The longest frame that is taken from now on, in bytes.
+  /// Sets the maximum length of received frames in bytes.
   package func setLimit(_ bytes: Int) { decoder.limit = bytes }
 
-  /// The next message. Throws ``WireError`` for bytes that are none, and where the connection ends.
+  /// Receives the next message. Throws ``WireError`` for invalid bytes and at the end of the connection.
   package func receive() async throws(WireError) -> Message {
     while true {
       if let frame = try decoder.next() { return try Message(frame) }
@@ -103,10 +103,10 @@ package actor Connection {
     }
   }
 
-  /// Sends a message, after those that wait already.
+  /// Sends a message after those already queued.
   package func send(_ message: Message) async throws(WireError) { try await send(OutgoingFrame(message)) }
 
-  /// Sends what many are sent.
+  /// Sends a frame, which may be shared by several connections.
   package func send(_ frame: OutgoingFrame) async throws(WireError) {
     await takeTurn()
     defer { passTurn() }
@@ -116,18 +116,18 @@ package actor Connection {
       do {
         sent += try await waiting { () throws(StreamError) in try stream.write(frame.pieces, behind: sent) }
       } catch {
-        // Whoever was rejected may have said more than was taken, and was told why meanwhile.
+        // A rejected peer may still have been sending; the reason for the rejection is available to read.
         guard error == .closed, ending == nil, let farewell = tls?.farewell else { throw error }
         throw .tls(farewell)
       }
     }
   }
 
-  /// Ends both directions: whoever receives or sends gets ``WireError/closed``.
+  /// Ends both directions; tasks that receive or send get ``WireError/closed``.
   package func shutDown() { end(.closed) }
 
-  /// The other end is gone without a word. What it has not taken is thrown away, or the kernel would keep it for a quarter
-  /// of an hour.
+  /// Ends the connection after silence of the other end. Discards unacknowledged data, which the kernel would otherwise
+  /// keep for a quarter of an hour.
   package func giveUp(after silence: Duration) {
     guard ending == nil else { return }
     Network.forgetUnsent(socket)
@@ -137,21 +137,21 @@ package actor Connection {
   private func end(_ reason: WireError) {
     guard ending == nil else { return }
     ending = reason
-    // Closing alone would leave those asleep who wait for the socket; this wakes them.
+    // Closing the descriptor would not wake tasks that wait for the socket; this does.
     _ = Network.shutDown(socket.file.rawValue)
   }
 
-  /// What shows of the other end at the time `now`, which is since some moment.
+  /// Returns the signs of life of the other end at the time `now`, measured from a fixed origin.
   package func signs(at now: Duration) -> SilenceWatch.Signs {
     let heard = now - silence
-    // The descriptor may be another socket's by then.
+    // The descriptor may belong to another socket by then.
     guard !isClosed else { return SilenceWatch.Signs(heard: heard) }
     let unsent = Network.unacknowledged(socket)
     return SilenceWatch.Signs(
       heard: heard, unread: Network.unread(socket), acknowledged: traffic.sent - unsent, onTheirWay: unsent)
   }
 
-  /// Ends the connection and frees its descriptor, once nobody uses it. The receiving task calls it last.
+  /// Ends the connection and frees its descriptor once no task uses it. The receiving task calls it last.
   package func close() async {
     shutDown()
     await takeTurn()
@@ -162,7 +162,7 @@ package actor Connection {
     passTurn()
   }
 
-  /// Does something with the stream, as often as the socket must be waited for.
+  /// Runs an operation on the stream, and repeats it after waiting for the socket as often as necessary.
   private func waiting<Result>(_ body: () throws(StreamError) -> Result) async throws(WireError) -> Result {
     var isGone = false
     while true {
@@ -173,7 +173,7 @@ package actor Connection {
       } catch {
         switch error {
         case .blocked(let event):
-          // The peer's last words come with its end, and are there to be read.
+          // After the peer has closed, its last data can still be read.
           guard !isGone else { throw ending ?? .closed }
           do { try await pool.suspendSocket(socket, untilReadyFor: [event]) } catch { isGone = true }
         case .closed: throw ending ?? .closed
@@ -215,7 +215,7 @@ package actor Connection {
   }
 }
 
-/// Bytes counted at a socket, frames and all.
+/// The number of bytes that a socket has carried, including frame overhead.
 package final class Traffic: Sendable {
   private let counts = Mutex((received: 0, sent: 0))
   private let lastHeard = Mutex(ContinuousClock.now)
@@ -225,10 +225,10 @@ package final class Traffic: Sendable {
   package var received: Int { counts.withLock { $0.received } }
   package var sent: Int { counts.withLock { $0.sent } }
 
-  /// When bytes came last; at first, when there were none yet.
+  /// The time when bytes last arrived, or the time of creation if none have.
   package var heard: ContinuousClock.Instant { lastHeard.withLock { $0 } }
 
-  /// Sets both to what the socket has carried by now.
+  /// Sets both counters to the totals of the socket.
   package func set(_ totals: (received: Int, sent: Int)) {
     let isHeard = counts.withLock { counts in
       defer { counts = totals }
@@ -238,37 +238,37 @@ package final class Traffic: Sendable {
   }
 }
 
-/// What a server's session needs of a connection: ``Connection`` live, and one under virtual time in the fault
-/// simulation.
+/// The operations of a connection that a server's session uses: ``Connection``, and a connection with virtual time in
+/// the fault simulation.
 package protocol MessageConnection: Sendable {
-  /// Bytes that went through it so far.
+  /// The number of bytes carried so far.
   var traffic: Traffic { get }
-  /// Where the other end is, for logs.
+  /// The address of the other end, for logs.
   var peer: String { get }
-  /// Whether nobody on the way can read what travels.
+  /// Whether the traffic cannot be read on its path.
   var isSecret: Bool { get }
-  /// Who the peer is by its certificate; nil where it has shown none.
+  /// The peer's identity from its certificate; nil if it has presented none.
   var identity: PeerIdentity? { get async }
 
-  /// Makes the connection a secret one, where it is to be that. Throws ``WireError``.
+  /// Performs the TLS handshake, if TLS is used. Throws ``WireError``.
   func shakeHands() async throws(WireError)
-  /// The next message. Throws ``WireError`` for bytes that are none, and where the connection ends.
+  /// Receives the next message. Throws ``WireError`` for invalid bytes and at the end of the connection.
   func receive() async throws(WireError) -> Message
-  /// Sends a message, after those that wait already. Throws ``WireError``.
+  /// Sends a message after those already queued. Throws ``WireError``.
   func send(_ message: Message) async throws(WireError)
-  /// Sends what many are sent. Throws ``WireError``.
+  /// Sends a frame, which may be shared by several connections. Throws ``WireError``.
   func send(_ frame: OutgoingFrame) async throws(WireError)
-  /// The longest frame that is taken from now on, in bytes.
+  /// Sets the maximum length of received frames in bytes.
   func setLimit(_ bytes: Int) async
-  /// How long no byte has come.
+  /// The time since bytes last arrived.
   var silence: Duration { get }
-  /// What shows of the other end at the time `now`, which is since some moment.
+  /// Returns the signs of life of the other end at the time `now`, measured from a fixed origin.
   func signs(at now: Duration) async -> SilenceWatch.Signs
-  /// The other end has been silent for so long: a task that receives or sends gets ``WireError/silence(_:)``.
+  /// Ends the connection after silence of the other end; tasks that receive or send get ``WireError/silence(_:)``.
   func giveUp(after silence: Duration) async
-  /// Ends both directions: a task that receives or sends gets ``WireError/closed``.
+  /// Ends both directions; tasks that receive or send get ``WireError/closed``.
   func shutDown() async
-  /// Ends the connection and frees what it holds. The receiving task calls it last.
+  /// Ends the connection and frees its resources. The receiving task calls it last.
   func close() async
 }
 

@@ -1,14 +1,14 @@
 import FlyingSocks
 import Foundation
 
-/// Where a server listens: `HOST:PORT`, `[IPV6]:PORT`; port 0 lets the system choose one.
+/// The address of a server: `HOST:PORT`, `[IPV6]:PORT`; port 0 lets the system choose a port.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
   package let host: String
   package let port: UInt16
 
   package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
-  /// Throws ``WireError/address(_:reason:)`` for a text of another form.
+  /// Throws ``WireError/address(_:reason:)`` for text of another form.
   package init(parsing text: String) throws(WireError) {
     guard let colon = text.lastIndex(of: ":") else {
       throw .address(text, reason: "a HOST:PORT is wanted")
@@ -24,9 +24,8 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-  /// Whether what is sent there never leaves this machine, whatever a name server says: `localhost` does not, nor does an
-  /// address of 127.0.0.0/8 or ::1, and neither does such an IPv4 address that is written as one of IPv6.
-  /// `127.example.org` is another machine.
+  /// Whether traffic to it never leaves this machine, independent of name servers: `localhost`, addresses in
+  /// 127.0.0.0/8 and ::1, also as IPv4-mapped IPv6 addresses. `127.example.org` is another machine.
   package var isLoopback: Bool {
     var (four, six) = (in_addr(), in6_addr())
     if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
@@ -38,20 +37,20 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// One of the addresses that a host has.
+/// An address of a host.
 struct HostAddress: Sendable {
-  /// With the address in place of the host's name.
+  /// The endpoint with the address instead of the host's name.
   let endpoint: Endpoint
   let socketAddress: any SocketAddress
 
-  /// Whether it is one of IPv6.
+  /// Whether it is an IPv6 address.
   var isIPv6: Bool { socketAddress is sockaddr_in6 }
 
-  /// All addresses of an endpoint's host, each once, in the order in which the resolver would have them tried
-  /// (RFC 6724). Throws ``WireError/address(_:reason:)`` where there is none.
+  /// Returns all distinct addresses of an endpoint's host in the resolver's order of preference (RFC 6724). Throws
+  /// ``WireError/address(_:reason:)`` if there are none.
   static func all(of endpoint: Endpoint) async throws(WireError) -> [HostAddress] {
     if case .success(let addresses) = lookUp(endpoint, isNumeric: true) { return addresses }
-    // The resolver blocks for as long as name servers do not answer: the threads that all tasks share are not for that.
+    // The resolver blocks while name servers do not answer, so it must not run on the shared threads of tasks.
     let (answers, answer) = AsyncStream<Result<[HostAddress], WireError>>.makeStream()
     Thread.detachNewThread {
       answer.yield(lookUp(endpoint, isNumeric: false))
@@ -104,7 +103,7 @@ struct HostAddress: Sendable {
     endpoint = Endpoint(host: host, port: port)
   }
 
-  /// The same address with another port.
+  /// Returns the same address with another port.
   func with(port: UInt16) -> HostAddress {
     var copy = socketAddress
     if var address = copy as? sockaddr_in {

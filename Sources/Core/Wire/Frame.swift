@@ -1,9 +1,9 @@
 import Federation
 import Foundation
 
-/// What travels, in one piece (docs/protocol.md). All numbers are big-endian:
+/// The unit of transmission (docs/protocol.md). All numbers are big-endian:
 ///
-/// | bytes | what |
+/// | bytes | content |
 /// |---|---|
 /// | 4 | length of everything that follows |
 /// | 1 | version, 1 |
@@ -11,10 +11,10 @@ import Foundation
 /// | 4 | length of the head |
 /// | … | head, JSON |
 /// | … | payload, raw |
-/// | 4 | CRC-32 of version to payload (zlib's) |
+/// | 4 | CRC-32 from the version to the payload (zlib's) |
 package struct Frame: Sendable, Hashable {
   package static let version: UInt8 = 1
-  /// Bytes of a frame beside its head and payload.
+  /// The bytes of a frame in addition to its head and payload.
   package static let overhead = 14
 
   package let kind: UInt8
@@ -25,13 +25,13 @@ package struct Frame: Sendable, Hashable {
     (self.kind, self.head, self.payload) = (kind, head, payload)
   }
 
-  /// Bytes on the wire.
+  /// The bytes on the wire.
   package var count: Int { Self.overhead + head.count + payload.count }
 
-  /// The frame as it travels.
+  /// Returns the frame as sent.
   package func encoded() -> Data { pieces().reduce(into: Data(capacity: count)) { $0.append($1) } }
 
-  /// The frame as it travels, in pieces to be sent one after the other: of a long payload no copy is made.
+  /// Returns the frame as consecutive pieces; a long payload is not copied.
   package func pieces() -> [Data] {
     var start = Data(capacity: Self.overhead + head.count + (isShort ? payload.count : 0))
     start.append(bigEndian: UInt32(count - 4))
@@ -49,10 +49,10 @@ package struct Frame: Sendable, Hashable {
     return [start, payload, end]
   }
 
-  /// Whether copying the payload costs less than sending it by itself.
+  /// Whether copying the payload costs less than sending it separately.
   private var isShort: Bool { payload.count < 4 << 10 }
 
-  /// Reads everything behind the length. A payload that may be `shared` stays where it is, and no copy is made.
+  /// Parses everything after the length. A payload that may be `shared` is not copied.
   fileprivate init(body: Data, shared: Bool) throws(WireError) {
     guard body.count >= Self.overhead - 4 else { throw .malformed("\(body.count) bytes") }
     let content = body.dropLast(4)
@@ -71,20 +71,21 @@ package struct Frame: Sendable, Hashable {
   }
 }
 
-/// Cuts a stream of bytes into frames. It never holds more than one frame of the limit and one read.
+/// Splits a stream of bytes into frames. It holds at most one frame of the maximum length and one read.
 package struct FrameDecoder: Sendable {
-  /// The longest frame that is taken, in bytes behind the length. Smaller before a peer is known.
+  /// The maximum length of a frame, in bytes after the length field. It is smaller until the peer has identified
+  /// itself.
   package var limit: Int
-  /// What has come and is not taken yet is in `start..<end`; behind it is room.
+  /// Bytes received and not yet consumed are in `start..<end`; the space after them is free.
   private var buffer = Data()
   private var (start, end) = (0, 0)
 
-  /// Room for a read, where no long frame is on its way.
+  /// The space for a read, unless a long frame is incomplete.
   private static let room = 16 << 10
 
   package init(limit: Int) { self.limit = limit }
 
-  /// Bytes that wait for the rest of their frame.
+  /// The number of bytes of the incomplete frame.
   package var pending: Int { end - start }
 
   package mutating func append(_ bytes: some Collection<UInt8>) {
@@ -93,9 +94,9 @@ package struct FrameDecoder: Sendable {
     end += bytes.count
   }
 
-  /// Takes what `read` puts into the room that it is given; it returns how much that is.
+  /// Appends bytes that `read` writes into free space; it returns their number.
   mutating func fill(_ read: (UnsafeMutableRawBufferPointer) throws(StreamError) -> Int) throws(StreamError) {
-    // No more than the rest of a long frame, so that the buffer is empty behind it and can be let go.
+    // For a long frame, provides space for exactly the rest, so that the buffer is empty after it and can be released.
     makeRoom(max(Self.room, missing))
     let room = end..<buffer.count
     let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, StreamError> in
@@ -108,7 +109,7 @@ package struct FrameDecoder: Sendable {
     end += try result.get()
   }
 
-  /// The next whole frame; nil if more bytes are needed. After an error the stream is lost.
+  /// Returns the next complete frame; nil if more bytes are needed. After an error the stream cannot be used.
   package mutating func next() throws(WireError) -> Frame? {
     guard pending >= 4 else { return nil }
     let length = Int(buffer.bigEndian32(at: start))
@@ -116,24 +117,24 @@ package struct FrameDecoder: Sendable {
     guard length >= Frame.overhead - 4 else { throw .malformed("a length of \(length)") }
     guard pending >= 4 + length else { return nil }
     let body = start + 4..<start + 4 + length
-    // Behind a long frame the buffer is empty, and can be its payload's.
+    // After a long frame the buffer is empty, and the payload can take it over.
     let frame = try Frame(body: buffer[body], shared: body.upperBound == end && length > Self.room)
     start = body.upperBound
     if start == end { (buffer, start, end) = (Data(), 0, 0) }
     return frame
   }
 
-  /// Bytes that the frame on its way lacks, as far as its length is known and is one that is taken.
+  /// The number of bytes missing from the incomplete frame; 0 if its length is unknown or over the limit.
   private var missing: Int {
     guard pending >= 4 else { return 0 }
     let length = Int(buffer.bigEndian32(at: start))
     return length <= limit ? max(4 + length - pending, 0) : 0
   }
 
-  /// Makes room for so many bytes: what waits goes to the front, and the buffer grows where that is too little.
+  /// Provides space for `count` bytes: moves pending bytes to the front of a larger buffer if necessary.
   private mutating func makeRoom(_ count: Int) {
     guard buffer.count - end < count else { return }
-    // Not zeroed: what is behind `end` is read by nobody.
+    // Not zeroed: bytes after `end` are never read.
     let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: pending + count, alignment: 16)
     buffer[start..<end].copyBytes(to: larger)
     buffer = Data(
@@ -155,16 +156,17 @@ extension Data {
   }
 }
 
-/// A message as it travels. What many are sent is made once, its checksum with it; of a long payload no copy is made.
+/// An encoded message. A message for several peers is encoded once, including its checksum; a long payload is not
+/// copied.
 package struct OutgoingFrame: Sendable {
-  /// They follow each other.
+  /// The consecutive pieces.
   package let pieces: [Data]
 
-  /// Throws ``WireError`` where the message has no frame.
+  /// Throws ``WireError`` if the message cannot be encoded.
   package init(_ message: Message) throws(WireError) {
     do { pieces = try message.frame().pieces() } catch { throw .malformed("\(error)") }
   }
 
-  /// Bytes on the wire.
+  /// The bytes on the wire.
   package var count: Int { pieces.reduce(0) { $0 + $1.count } }
 }

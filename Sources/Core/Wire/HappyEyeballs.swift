@@ -1,19 +1,18 @@
 import FlyingSocks
 import Foundation
 
-/// Connects to whichever of a host's addresses answers first: Happy Eyeballs Version 2 (RFC 8305). A host that has an
-/// address which leads nowhere is reached by its others.
+/// Connects to the first of a host's addresses that answers: Happy Eyeballs Version 2 (RFC 8305). An unreachable
+/// address does not prevent a connection to the others.
 struct HappyEyeballs: Sendable {
   private let endpoint: Endpoint
-  /// In the order in which they are tried.
+  /// The addresses in the order of attempts.
   private let addresses: [HostAddress]
   private let limits: SocketLimits?
   private let pool: SocketPool<ePoll>
 
-  /// After so long without an answer the next address is tried beside those before (section 8: the recommended Connection
-  /// Attempt Delay).
+  /// The time after which the next address is tried in parallel (section 8: the recommended Connection Attempt Delay).
   private static let delay = Duration.milliseconds(250)
-  /// For so long each of them may be silent.
+  /// The timeout of each attempt.
   private static var patience: Duration { .seconds(WireLimits.helloSeconds) }
 
   init(_ endpoint: Endpoint, _ addresses: [HostAddress], limits: SocketLimits?, pool: SocketPool<ePoll>) {
@@ -21,7 +20,8 @@ struct HappyEyeballs: Sendable {
     self.addresses = Self.interleaved(addresses)
   }
 
-  /// The two families by turns, beginning with that of the first (section 4), each in its order.
+  /// Returns the addresses of the two families alternately, starting with that of the first (section 4), in order
+  /// within each family.
   static func interleaved(_ addresses: [HostAddress]) -> [HostAddress] {
     let isFirstIPv6 = addresses.first?.isIPv6 ?? false
     let families = [
@@ -35,11 +35,11 @@ struct HappyEyeballs: Sendable {
   private enum Event: Sendable {
     case connected(AsyncSocket)
     case failed(String)
-    /// The address of this number has had its time alone.
+    /// The delay after the attempt with this number has passed.
     case elapsed(Int)
   }
 
-  /// Throws ``WireError/address(_:reason:)`` with what is wrong with each address.
+  /// Throws ``WireError/address(_:reason:)`` with the error of each address.
   func connect() async throws(WireError) -> AsyncSocket {
     let result = await withTaskGroup(of: Event.self) { group -> Result<AsyncSocket, WireError> in
       var (begun, failures) = (0, [String]())
@@ -96,7 +96,7 @@ struct HappyEyeballs: Sendable {
     }
   }
 
-  /// Waits for what becomes of a connection, and throws what the socket says of it.
+  /// Waits until a connection attempt completes, and throws the socket's error if it fails.
   private func answer(_ socket: Socket) async throws {
     let waiting: Result<Void, any Error>
     do {

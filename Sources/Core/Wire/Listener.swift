@@ -2,23 +2,23 @@ import FlyingSocks
 import Foundation
 import Synchronization
 
-/// Listens on a port, at every address that its host has here, and hands out connections.
+/// Listens on a port at all local addresses of a host, and returns accepted connections.
 package final class Listener: Sendable {
-  /// Where it listens, with the port that was chosen.
+  /// The endpoint with the chosen port.
   package let endpoint: Endpoint
-  /// The addresses that it listens at.
+  /// The addresses on which it listens.
   package let addresses: [Endpoint]
-  /// Addresses of its host that this machine does not have.
+  /// The addresses of the host that this machine does not have.
   package let elsewhere: [Endpoint]
   private let sockets: [AsyncSocket]
-  /// Whose turn it is to be asked first for a connection, so that none is kept waiting by another.
+  /// The index of the socket that is checked first for a connection; it rotates, so that no socket starves.
   private let turn = Atomic(0)
 
-  /// Binds and listens. Throws ``WireError/address(_:reason:)`` where the port is taken or not allowed.
+  /// Binds and listens. Throws ``WireError/address(_:reason:)`` if the port is in use or not permitted.
   ///
   /// - Parameters:
-  ///   - addresses: of the host, in place of those that its name has.
-  ///   - limits: of the sockets that are accepted.
+  ///   - addresses: Replace the addresses that the host's name resolves to.
+  ///   - limits: The limits of accepted sockets.
   package init(
     _ endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
   ) async throws(WireError) {
@@ -37,7 +37,8 @@ package final class Listener: Sendable {
     var (sockets, addresses, elsewhere) = ([AsyncSocket](), [Endpoint](), [Endpoint]())
   }
 
-  /// With port 0 the system chooses one for the first address, which may be taken at another: then it chooses again.
+  /// With port 0 the system chooses a port for the first address. If it is in use at another address, a new one is
+  /// chosen.
   private static func listen(
     at addresses: [HostAddress], _ limits: SocketLimits?, _ pool: SocketPool<ePoll>
   ) throws -> Bound {
@@ -79,7 +80,7 @@ package final class Listener: Sendable {
     let socket = try Socket(domain: Int32(type(of: address).family), type: .stream)
     do {
       try socket.setValue(true, for: .localAddressReuse)
-      // The host's addresses of IPv4 have sockets of their own.
+      // The IPv4 addresses of the host have separate sockets.
       if isOneOfMany && type(of: address).family == AF_INET6 {
         try socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_IPV6), name: IPV6_V6ONLY))
       }
@@ -98,9 +99,8 @@ package final class Listener: Sendable {
     }
   }
 
-  /// The next connection; `limit` is the longest frame that it takes at first, and `tls`
-  /// is asked when the connection is there. The handshake
-  /// of TLS is for whoever serves it to do. Throws ``WireError/closed`` once ``shutDown()`` was called.
+  /// Accepts the next connection. `limit` is the initial maximum length of a frame; `tls` is called when a connection
+  /// arrives. The caller performs the TLS handshake. Throws ``WireError/closed`` after ``shutDown()``.
   package func accept(limit: Int, tls: @Sendable () -> TLSContext? = { nil }) async throws(WireError)
     -> Connection
   {
@@ -113,7 +113,7 @@ package final class Listener: Sendable {
     }
   }
 
-  /// The next connection, of which nothing is known but its bytes. Throws as ``accept(limit:tls:)`` does.
+  /// Accepts the next connection for bytes without message framing. Throws the errors of ``accept(limit:tls:)``.
   package func acceptBytes() async throws(WireError) -> ByteConnection {
     let (socket, pool) = try await accepted()
     return ByteConnection(socket, pool: pool)
@@ -125,7 +125,7 @@ package final class Listener: Sendable {
       return (try await next(pool), pool)
     } catch {
       guard let error = error as? SocketError, case .failed(_, let number, _) = error else { throw .closed }
-      // Too many open files, or a peer that gave up in the queue: the listener itself is well.
+      // Too many open files, or a peer that gave up while queued: the listener remains usable.
       if [EMFILE, ENFILE, ECONNABORTED, ENOBUFS, ENOMEM, EPROTO].contains(number) {
         throw .address("\(endpoint)", reason: Network.reason(error))
       }
@@ -148,7 +148,7 @@ package final class Listener: Sendable {
     }
   }
 
-  /// Waits until there is a connection at one of the addresses.
+  /// Waits for a connection at one of the addresses.
   private func connection(_ pool: SocketPool<ePoll>) async throws {
     guard sockets.count > 1 else {
       return try await pool.suspendSocket(sockets[0].socket, untilReadyFor: .connection)
@@ -162,7 +162,7 @@ package final class Listener: Sendable {
     }
   }
 
-  /// Stops listening: a waiting ``accept(limit:)`` throws.
+  /// Stops listening; a waiting ``accept(limit:tls:)`` throws.
   package func shutDown() { for socket in sockets { _ = Network.shutDown(socket.socket.file.rawValue) } }
 
   /// Frees the port. The accepting task calls it last.

@@ -3,7 +3,7 @@ import Federation
 import Foundation
 import Support
 
-/// Messages as frames and back (docs/protocol.md).
+/// Converts messages to frames and back (docs/protocol.md).
 extension Message {
   /// The kind byte of each message.
   private enum Kind: UInt8, CaseIterable {
@@ -46,8 +46,8 @@ extension Message {
     }
   }
 
-  /// Throws ``WireError`` for a kind that is not known, for a head that is not its kind's, and for a number that cannot be
-  /// meant. An offer's numbers are the round's to judge, which rejects it by its name.
+  /// Throws ``WireError`` for an unknown kind, an invalid head, or a number out of bounds. The numbers of an offer are
+  /// checked by the round, which rejects the client by name.
   package init(_ frame: Frame) throws(WireError) {
     self = try Self.decoded(frame)
     if case .offer = self { return }
@@ -93,22 +93,22 @@ extension Message {
   }
 
   private static func frame(_ kind: Kind, _ head: some Encodable) throws -> Frame {
-    // A loss that is not a number must reach the server, which rejects it by its name.
+    // A non-finite loss must reach the server, which rejects the client by name.
     Frame(kind: kind.rawValue, head: try JSON.stored(head))
   }
 
   private static func head<Head: Decodable>(_ frame: Frame, _ kind: Kind) throws(WireError) -> Head {
-    // The decoder would take UTF-16 and UTF-32 too. JSON has no zero bytes in UTF-8.
+    // The decoder would also accept UTF-16 and UTF-32. JSON in UTF-8 contains no zero bytes.
     guard !frame.head.contains(0), String(validating: frame.head, as: UTF8.self) != nil else {
       throw .badHead(kind: "\(kind)", reason: "it is not UTF-8")
     }
     do { return try JSON.read(from: frame.head) } catch {
-      // It quotes what it could not read.
+      // The error quotes the unreadable text.
       throw .badHead(kind: "\(kind)", reason: ForeignText(Self.reason(error)).description)
     }
   }
 
-  /// A decoding error in one line.
+  /// Returns a decoding error as one line.
   private static func reason(_ error: any Error) -> String {
     guard let error = error as? DecodingError else { return "\(error)" }
     switch error {
@@ -121,20 +121,20 @@ extension Message {
   }
 }
 
-/// The head of a piece of a layer or of an update, as JSON of the one form in which this software writes it. Thousands of
-/// them travel in a round, for each of which a coder takes longer than the kernel for its bytes.
+/// The head of a piece of a layer or an update, as JSON in a fixed form. A round has thousands of pieces, for which a
+/// general coder would take longer than the kernel takes to send them.
 struct PieceHead: Equatable {
   let digest: Digest
   let offset: Int
-  /// Of a layer.
+  /// The total size of a layer; nil for an update.
   var total: Int?
 
-  /// As many bytes as a head can have: its numbers have 13 digits (``Message/requireBounds()``).
+  /// The maximum size of a head; its numbers have 13 digits (``Message/requireBounds()``).
   static let mostBytes = PieceHead(
     digest: Digest(of: Data()), offset: NumberBounds.bytes.upperBound, total: NumberBounds.bytes.upperBound
   ).encoded.count
 
-  /// What a coder with sorted keys would write.
+  /// The output of an encoder with sorted keys.
   var encoded: Data {
     let end = total.map { ",\"total\":\($0)}" } ?? "}"
     return Data("{\"digest\":\"\(digest.description)\",\"offset\":\(offset)\(end)".utf8)
@@ -142,7 +142,7 @@ struct PieceHead: Equatable {
 }
 
 extension PieceHead {
-  /// Reads a head of that form; nil for any other, which may be good JSON nevertheless.
+  /// Parses a head in this form; nil for other heads, which may still be valid JSON.
   init?(_ head: Data) {
     var rest = head[...]
     guard rest.skip("{\"digest\":\""), let digest = Digest(String(decoding: rest.prefix(64), as: UTF8.self))
@@ -160,24 +160,24 @@ extension PieceHead {
 }
 
 extension Frame {
-  /// Bytes on the wire, at the most, of a layer or an update of `count` bytes that travels in pieces of `chunk`.
+  /// Returns the maximum bytes on the wire for a layer or an update of `count` bytes in pieces of `chunk`.
   package static func bytes(ofPieces chunk: Int, of count: Int) -> Int {
     count + (count + chunk - 1) / chunk * (overhead + PieceHead.mostBytes)
   }
 }
 
 extension Data {
-  /// Leaves out some text at the front. Returns whether it was there.
+  /// Removes a prefix. Returns whether it was present.
   fileprivate mutating func skip(_ text: StaticString) -> Bool {
     let isThere = text.withUTF8Buffer { starts(with: $0) }
     if isThere { self = dropFirst(text.utf8CodeUnitCount) }
     return isThere
   }
 
-  /// Takes the decimal number at the front; nil where there is none that JSON and an Int allow.
+  /// Removes and returns the decimal number at the start; nil if there is none that JSON and Int permit.
   fileprivate mutating func takeNumber() -> Int? {
     let digits = prefix(19).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    // With 18 digits it fits; a zero stands alone.
+    // Numbers of 18 digits fit; a leading zero is only permitted for 0.
     guard (1...18).contains(digits.count), digits.count == 1 || digits.first != UInt8(ascii: "0") else {
       return nil
     }

@@ -1,17 +1,17 @@
 import FlyingSocks
 import Foundation
 
-/// The process's one poll loop, and words for what sockets report.
+/// The poll loop of the process, and descriptions of socket errors.
 package enum Network {
   static var pool: SocketPool<ePoll> {
     get async throws { try await loading.value }
   }
 
-  /// One task, so that the first users at once do not prepare the pool twice.
+  /// A task, so that concurrent first users do not create the pool twice.
   private static let loading = Task<SocketPool<ePoll>, any Error> { try await load() }
 
-  /// A loop of our own. FlyingSocks' shared one is told of each event once, and drops a hang-up on a socket that began
-  /// to wait while the loop did: a listener that was shut down then would wait for ever. This one is told again.
+  /// Creates a level-triggered poll loop. The shared loop of FlyingSocks is edge-triggered and loses a hang-up on a
+  /// socket that started to wait during polling, so that a listener that was shut down would wait forever.
   private static func load() async throws -> SocketPool<ePoll> {
     let pool: SocketPool<ePoll> = .ePoll(triggering: .level, maxEvents: 64)
     try await pool.prepare()
@@ -21,7 +21,7 @@ package enum Network {
     return pool
   }
 
-  /// Connects to a host: to its addresses, or those that are named in their place. Throws
+  /// Connects to a host. `addresses` replace the addresses that the host's name resolves to. Throws
   /// ``WireError/address(_:reason:)``.
   static func connect(
     to endpoint: Endpoint, at addresses: [Endpoint]? = nil, limits: SocketLimits? = nil
@@ -33,7 +33,7 @@ package enum Network {
     return (socket, pool)
   }
 
-  /// The addresses of an endpoint's host, or of those that are named in its place.
+  /// Returns the addresses of the endpoint's host, or those of `named` if present.
   static func addresses(of endpoint: Endpoint, _ named: [Endpoint]?) async throws(WireError) -> [HostAddress]
   {
     guard let named else { return try await HostAddress.all(of: endpoint) }
@@ -42,19 +42,19 @@ package enum Network {
     return all
   }
 
-  /// Frees a descriptor that nobody waits for any more.
+  /// Frees a descriptor that no task waits for.
   ///
-  /// The pool wakes a waiter before it takes the descriptor out of its list; one that was closed in between would stay
-  /// there, and the next socket of its number be waited for in vain.
+  /// The pool wakes a waiter before it removes the descriptor from its list. A descriptor closed in between would
+  /// remain in the list, and waiting for the next socket with this number would fail.
   static func close(_ socket: Socket, _ pool: SocketPool<ePoll>) async {
     await pool.settle()
     try? socket.close()
   }
 
-  /// Bytes that the other end has not acknowledged.
+  /// Returns the number of bytes that the other end has not acknowledged.
   static func unacknowledged(_ socket: Socket) -> Int { count(socket, UInt(TIOCOUTQ)) }
 
-  /// Bytes that have come and are not read yet.
+  /// Returns the number of received bytes that are unread.
   static func unread(_ socket: Socket) -> Int { count(socket, UInt(FIONREAD)) }
 
   private static func count(_ socket: Socket, _ request: UInt) -> Int {
@@ -62,21 +62,21 @@ package enum Network {
     return ioctl(socket.file.rawValue, request, &count) == 0 ? Int(count) : 0
   }
 
-  /// What is not acknowledged when the socket is closed is thrown away.
+  /// Makes the kernel discard unacknowledged data when the socket is closed.
   static func forgetUnsent(_ socket: Socket) {
     var none = linger(l_onoff: 1, l_linger: 0)
     setsockopt(socket.file.rawValue, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
   }
 
-  /// The exit code of a process that no socket serves any more: sysexits' EX_OSERR.
+  /// The exit code if the poll loop fails: EX_OSERR of sysexits.
   package static let exitCode: Int32 = 71
 
-  /// Without its poll loop nothing in the process hears of any socket again, and all that waits for one would wait for
-  /// ever. Whoever started the process can start it again; nothing is lost that a power cut would not take.
+  /// Ends the process. Without the poll loop, all tasks that wait for a socket would wait forever. A supervisor can
+  /// restart the process; nothing is lost that a power failure would keep.
   private static func end(because error: any Error) -> Never {
     let line =
       "\(ProcessInfo.processInfo.processName): the system does not tell of sockets any more: \(reason(error))\n"
-    // Nobody is waited for who does not read it.
+    // Does not block if standard error cannot be written.
     var place = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
     if poll(&place, 1, 0) == 1, place.revents == Int16(POLLOUT) {
       _ = write(STDERR_FILENO, line, line.utf8.count)
@@ -88,12 +88,12 @@ package enum Network {
 
   static func finish(_ descriptor: Int32) -> Int32 { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Small messages are answered at once; without this they wait for each other's acknowledgements.
+  /// Sends small messages immediately, instead of waiting for acknowledgements of earlier ones.
   static func sendAtOnce(_ socket: Socket) {
     try? socket.setValue(1, for: Int32SocketOption(level: Int32(IPPROTO_TCP), name: TCP_NODELAY))
   }
 
-  /// A socket's error in a few words.
+  /// Returns a short description of a socket's error.
   static func reason(_ error: any Error) -> String {
     switch error as? SocketError {
     case .failed(_, EADDRINUSE, _): "the port is in use"
@@ -109,6 +109,6 @@ package enum Network {
 }
 
 extension SocketPool {
-  /// Returns when the pool has done what it was at.
+  /// Returns once the pool has finished its current operation.
   fileprivate func settle() {}
 }

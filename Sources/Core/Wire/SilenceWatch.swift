@@ -1,21 +1,22 @@
 import Engine
 import Foundation
 
-/// Whether the other end of a connection still lives, by its bytes, as a value without a clock.
+/// Detects from transferred bytes that the other end of a connection has failed; a value without a clock.
 ///
-/// It lives when bytes come from it, whole messages or not, and when it takes bytes: where something is on its way to it
-/// and becomes less, it may have no time to answer before it has it all. What an idle connection sends, its kernel
-/// acknowledges even where nobody reads it any more; so that alone is no sign of life. Times are since some moment.
+/// The other end is alive if bytes arrive from it, even incomplete messages, or if unacknowledged bytes become fewer
+/// while others are still in transit: a peer may be unable to answer before it has received everything. An
+/// acknowledgement without remaining bytes is no sign of life, because the kernel acknowledges data for a process that
+/// no longer reads. Times are measured from a fixed origin.
 package struct SilenceWatch: Sendable {
-  /// What a connection shows of its other end.
+  /// The observable signs of life of the other end.
   package struct Signs: Sendable, Hashable {
-    /// When bytes came last.
+    /// The time when bytes last arrived.
     package var heard: Duration
-    /// Bytes that have come and are not read yet.
+    /// The number of received bytes that are unread.
     package var unread: Int
-    /// Bytes that the other end has acknowledged so far.
+    /// The number of bytes that the other end has acknowledged so far.
     package var acknowledged: Int
-    /// Bytes that it has not.
+    /// The number of bytes that are not acknowledged.
     package var onTheirWay: Int
 
     package init(heard: Duration, unread: Int = 0, acknowledged: Int = 0, onTheirWay: Int = 0) {
@@ -26,31 +27,31 @@ package struct SilenceWatch: Sendable {
   }
 
   private let limit: Duration
-  /// When it is known to have lived last.
+  /// The time of the last sign of life.
   private var alive: Duration
   private var seen: (acknowledged: Int, at: Duration)
 
-  /// - Parameter limit: after so long without a sign the other end is gone.
+  /// - Parameter limit: The silence after which the other end counts as failed.
   package init(_ limit: Duration, _ signs: Signs, at now: Duration) {
     (self.limit, alive, seen) = (limit, signs.heard, (signs.acknowledged, now))
   }
 
-  /// When to look again at the latest; nil where the other end has been silent for the limit.
+  /// Returns the latest time of the next check; nil if the other end has been silent for the limit.
   package mutating func look(_ signs: Signs, at now: Duration) -> Duration? {
-    // What waits to be read is this end's delay, not the other's.
+    // Unread data is a delay of this end, not of the other.
     alive = max(alive, signs.unread > 0 ? now : signs.heard)
-    // Taken at some time since the last look: dated at its beginning, so that nothing is noticed too late.
+    // The bytes were acknowledged since the last check; its time is used, so that a failure is not detected too late.
     if signs.acknowledged > seen.acknowledged && signs.onTheirWay > 0 { alive = max(alive, seen.at) }
     seen = (signs.acknowledged, now)
     guard now < alive + limit else { return nil }
-    // A third is a heartbeat: whoever sends one was heard again by then, and is not looked at more often.
+    // A third is the interval of heartbeats, after which a peer that sends them has been heard again.
     return min(alive + limit, max(alive + limit / 3, now + limit / 12))
   }
 }
 
 extension Connection {
-  /// Ends the connection once its other end has been silent for so long: a task that receives or sends then gets
-  /// ``WireError/silence(_:)``. Returns when that is done, or when its task is cancelled.
+  /// Ends the connection after silence of the other end for `limit`; tasks that receive or send then get
+  /// ``WireError/silence(_:)``. Returns after that, or when its task is cancelled.
   package func endWhenSilent(for limit: Duration) async {
     let start = ContinuousClock.now
     var watch = SilenceWatch(limit, signs(at: .zero), at: .zero)
@@ -61,6 +62,6 @@ extension Connection {
     }
   }
 
-  /// How long no byte has come.
+  /// The time since bytes last arrived.
   package nonisolated var silence: Duration { ContinuousClock.now - traffic.heard }
 }

@@ -1,27 +1,27 @@
 import Engine
 import Foundation
 
-/// Bytes that are no message, or a peer that cannot be reached. It ends the one connection.
+/// Invalid bytes, or a peer that cannot be reached. The error ends one connection.
 package enum WireError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// A frame says that it is longer than the limit.
+  /// A frame declares a length over the limit.
   case tooLong(bytes: Int, limit: Int)
-  /// A frame is shorter than the shortest there can be, or its head does not fit into it.
+  /// A frame is shorter than the minimum, or its head exceeds it.
   case malformed(String)
   /// The checksum does not match the bytes.
   case checksum
   case unknownVersion(UInt8)
   case unknownKind(UInt8)
-  /// The head of a known kind cannot be read.
+  /// The head of a message of a known kind is invalid.
   case badHead(kind: String, reason: String)
-  /// A number of a message cannot be meant: which, and what is wrong with it.
+  /// A number in a message is out of bounds; with the reason.
   case badNumber(String)
   /// The peer closed the connection, or it broke.
   case closed
-  /// TLS failed, and why: a certificate that is rejected, or a peer that speaks something else.
+  /// TLS failed, with the reason: a rejected certificate, or a peer that uses another protocol.
   case tls(TLSFailure)
-  /// The other end has shown no sign of life for so long.
+  /// The other end has shown no sign of life for this time.
   case silence(Duration)
-  /// An address that cannot be used, and why.
+  /// An address cannot be used, with the reason.
   case address(String, reason: String)
 
   /// Whether the other end was silent.

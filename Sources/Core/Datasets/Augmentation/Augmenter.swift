@@ -1,29 +1,29 @@
 import Engine
 
-/// Makes the views that training compares and the plain images that evaluation sees.
+/// Makes the augmented views for training and the plain images for evaluation.
 ///
 /// The order is that of SimCLR and MoCo v3: crop, flip, colour jitter, grayscale, blur, solarize, normalise.
 package struct Augmenter: Sendable {
-  /// As they were given.
+  /// The settings passed to the initializer.
   package let settings: AugmentationSettings
-  /// H = W of what it writes, in pixels; it takes images of any size.
+  /// The output size H = W in pixels; input images may have any size.
   package let size: Int
-  /// C of what it writes and of what it takes, 1 or 3.
+  /// The number of input and output channels C, 1 or 3.
   package let channels: Int
 
   private let crop: CropSampler
   private let blurKernel: Int
-  /// Per channel: a normalised number is (x - mean) · scale.
+  /// Per channel; a normalised value is (x - mean) · scale.
   private let mean: [Float]
   private let scale: [Float]
 
-  /// For settings that a plan's checks have passed, and views of `channels` x `size` x `size`.
+  /// Creates an augmenter for settings checked by the plan, and views of `channels` x `size` x `size`.
   package init(_ settings: AugmentationSettings, for encoder: EncoderConfiguration) {
     let images = encoder.input.images
     self.init(settings, size: images.side, channels: images.channels)
   }
 
-  /// For images of `channels` x `size` x `size`.
+  /// Creates an augmenter for views of `channels` x `size` x `size`.
   package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     precondition(
@@ -45,12 +45,12 @@ package struct Augmenter: Sendable {
     scale = (0..<channels).map { 1 / settings.deviation[min($0, settings.deviation.count - 1)] }
   }
 
-  /// Scratch for one worker that makes views of these images.
+  /// Returns scratch for one worker that makes views of these images.
   package func makeScratch(for images: ImageSet) -> AugmentationScratch {
     AugmentationScratch(channels: channels, longestSide: max(size, images.size))
   }
 
-  /// Writes view 0 or 1 of an image, normalised, [C, size, size]; every choice is drawn from `random`.
+  /// Writes view 0 or 1 of an image, normalised, [C, size, size]. All random choices are drawn from `random`.
   package func view(
     _ view: Int, of set: ImageSet, index: Int, random: inout RandomNumbers,
     into target: UnsafeMutablePointer<Float>, scratch: AugmentationScratch
@@ -78,15 +78,15 @@ package struct Augmenter: Sendable {
     normalise(image)
   }
 
-  /// Writes an image without augmentation, its central square where it is not one, normalised,
-  /// [C, size, size].
+  /// Writes an image without augmentation, normalised, [C, size, size]; images that are not square are cropped to their
+  /// central square.
   package func plain(_ set: ImageSet, index: Int, into target: UnsafeMutablePointer<Float>) {
     requireFit(set)
     set.copySquare(index, size: size, into: target)
     normalise(PlanarImage(target, channels: channels, height: size, width: size))
   }
 
-  /// torchvision's `ColorJitter`: the four factors, applied in random order.
+  /// Applies torchvision's `ColorJitter`: the four factors, in random order.
   private func jitter(_ image: PlanarImage, _ random: inout RandomNumbers) {
     var order = SIMD4<Int32>(0, 1, 2, 3)
     for last in stride(from: 3, to: 0, by: -1) {
@@ -126,29 +126,28 @@ package struct Augmenter: Sendable {
 
 /// The elementary operations on images of floats in 0 … 1, as torchvision defines them for tensors.
 ///
-/// The functions work on views and allocate nothing; what they need beside the image comes from an
-/// ``AugmentationScratch``.
+/// The functions work on views and allocate nothing; they take temporary memory from an ``AugmentationScratch``.
 package enum Augmentation {
-  /// An operation with its choices made, for a caller that has an image as an array.
+  /// An operation with fixed parameters, for callers that hold an image as an array.
   package enum Operation: Sendable, Hashable {
-    /// By torchvision's factor, like the next two: 1 changes nothing.
+    /// The factor is torchvision's, also in the next two cases: 1 changes nothing.
     case brightness(factor: Float)
     case contrast(factor: Float)
     case saturation(factor: Float)
-    /// Turned by a part of the colour circle, -0.5 … 0.5.
+    /// Rotates the hue by a share of the colour circle, -0.5 … 0.5.
     case hue(factor: Float)
     case grayscale
     case horizontalFlip
     case solarize(threshold: Float)
-    /// Kernel and sigma in pixels.
+    /// The side of the kernel and sigma, in pixels.
     case gaussianBlur(kernel: Int, sigma: Float)
     /// A rectangle in pixels, scaled to size x size.
     case resizedCrop(top: Int, left: Int, height: Int, width: Int, size: Int)
   }
 
-  /// A copy of the image after the operation: [C, H, W], or [C, size, size] after a resized crop.
+  /// Returns a copy of the image after the operation: [C, H, W], or [C, size, size] after a resized crop.
   ///
-  /// It allocates its own scratch: right for tests and conformance, not for training.
+  /// It allocates scratch on each call, so use it for tests and conformance, not for training.
   package static func apply(
     _ operation: Operation, to image: [Float], channels: Int, height: Int, width: Int
   ) -> [Float] {
@@ -193,14 +192,14 @@ package enum Augmentation {
   }
 }
 
-/// The memory that augmentation needs beside its input and output, allocated once; one a worker.
+/// The temporary memory of augmentation, allocated once per worker.
 package final class AugmentationScratch {
-  /// The longest side, in pixels, of any image it is used for, input or output.
+  /// The longest side, in pixels, of all input and output images.
   package let longestSide: Int
-  /// The largest number of channels of any image it is used for.
+  /// The largest number of channels of all input and output images.
   package let channels: Int
 
-  /// The image as stored, before its crop: channels x longestSide².
+  /// The stored image before its crop: channels x longestSide².
   let image: UnsafeMutablePointer<Float>
   /// One plane between the two passes of a separable filter: longestSide².
   let plane: UnsafeMutablePointer<Float>
@@ -211,7 +210,7 @@ package final class AugmentationScratch {
   let horizontal: ResamplingFilter
   let vertical: ResamplingFilter
 
-  /// Memory for images of up to `channels` x `longestSide` x `longestSide`.
+  /// Allocates scratch for images of up to `channels` x `longestSide` x `longestSide`.
   package init(channels: Int, longestSide: Int) {
     precondition(channels > 0 && longestSide > 0, "scratch for \(channels) x \(longestSide)²")
     self.channels = channels
@@ -232,16 +231,16 @@ package final class AugmentationScratch {
   }
 }
 
-/// Two augmented views of every image of a set, as a trainer asks for them.
+/// The two augmented views of every image of a set, as input for a trainer.
 ///
-/// A view follows from the seed, the epoch, the image and the view alone.
+/// A view depends only on the seed, the epoch, the image and the view.
 package final class AugmentedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
   private let seed: UInt64
   private let scratches: [AugmentationScratch]
 
-  /// For trainers of at most `workers` workers. The images must have the augmenter's channels.
+  /// Creates views for trainers of at most `workers` workers. The images must have the augmenter's channels.
   package init(_ images: ImageSet, _ augmenter: Augmenter, seed: UInt64, workers: Int) {
     self.images = images
     self.augmenter = augmenter

@@ -1,9 +1,8 @@
-/// Operations on colours, each pixel by itself (torchvision.transforms.v2.functional, for tensors).
+/// Operations on the colours of single pixels (torchvision.transforms.v2.functional, for tensors).
 ///
-/// Wherever torchvision blends an image with another, the result is
-/// clamp(factor · image + (1 - factor) · other, 0, 1).
+/// Where torchvision blends an image with another, the result is clamp(factor · image + (1 - factor) · other, 0, 1).
 extension Augmentation {
-  /// Luminance as torchvision weighs it.
+  /// Luminance with torchvision's weights.
   private static let red: Float = 0.2989
   private static let green: Float = 0.587
   private static let blue: Float = 0.114
@@ -13,12 +12,12 @@ extension Augmentation {
     blend(image.start, count: image.count, factor, with: 0)
   }
 
-  /// `adjust_contrast`: blends with the mean of the image's luminance.
+  /// `adjust_contrast`: blends with the mean luminance of the image.
   package static func contrast(_ image: PlanarImage, factor: Float) {
     blend(image.start, count: image.count, factor, with: meanLuminance(image))
   }
 
-  /// `adjust_saturation`: blends with the luminance of each pixel; nothing with one channel.
+  /// `adjust_saturation`: blends with the luminance of each pixel; no effect with one channel.
   package static func saturation(_ image: PlanarImage, factor: Float) {
     guard image.isColour else { return }
     let (r, g, b, rest) = (image.plane(0), image.plane(1), image.plane(2), 1 - factor)
@@ -36,7 +35,7 @@ extension Augmentation {
     }
   }
 
-  /// `rgb_to_grayscale`, kept in three channels; nothing with one channel.
+  /// `rgb_to_grayscale` with three output channels; no effect with one channel.
   package static func grayscale(_ image: PlanarImage) {
     guard image.isColour else { return }
     let (r, g, b) = (image.plane(0), image.plane(1), image.plane(2))
@@ -48,7 +47,7 @@ extension Augmentation {
     }
   }
 
-  /// `solarize`: inverts what is at or over the threshold.
+  /// `solarize`: inverts values at or above the threshold.
   package static func solarize(_ image: PlanarImage, threshold: Float) {
     let start = image.start
     sweep(image.count) { i in
@@ -82,7 +81,7 @@ extension Augmentation {
     }
   }
 
-  /// The luminance is linear, so its mean is that of the planes' means.
+  /// The luminance is linear, so its mean is computed from the means of the planes.
   private static func meanLuminance(_ image: PlanarImage) -> Float {
     func mean(_ channel: Int) -> Float {
       let plane = image.plane(channel)
@@ -97,7 +96,7 @@ extension Augmentation {
     return image.isColour ? mean(0) * red + mean(1) * green + mean(2) * blue : mean(0)
   }
 
-  /// Calls `vector` with the start of each whole vector of `count` floats, then `scalar` with what is left.
+  /// Calls `vector` with the start of each whole vector of `count` floats, then `scalar` with each remaining index.
   @inline(__always)
   static func sweep(_ count: Int, vector: (Int) -> Void, scalar: (Int) -> Void) {
     var i = 0
@@ -113,12 +112,12 @@ extension Augmentation {
 }
 
 extension Augmentation {
-  /// `adjust_hue`: turns the hue by `factor` of the colour circle, -0.5 … 0.5; saturation and value stay.
-  /// Nothing with one channel.
+  /// `adjust_hue`: rotates the hue by `factor` of the colour circle, -0.5 … 0.5; saturation and value stay. No effect
+  /// with one channel.
   ///
-  /// torchvision goes through HSV and picks a sextant; here each channel is computed from the value v, the
-  /// chroma c and the hue h in sextants, as v - c · clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6 and
-  /// n = 5, 3, 1, which is the same colour without branches.
+  /// torchvision converts to HSV and selects a sextant. This computes each channel from the value v, the chroma c and
+  /// the hue h in sextants, as v - c · clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6 and n = 5, 3, 1, which gives the
+  /// same colour without branches.
   package static func hue(_ image: PlanarImage, factor: Float) {
     precondition(abs(factor) <= 0.5, "a hue turned by \(factor), where -0.5 to 0.5 is possible")
     guard image.isColour else { return }
@@ -143,7 +142,7 @@ extension Augmentation {
   ) -> (r: Pixels, g: Pixels, b: Pixels) {
     let value = Pixels.larger(Pixels.larger(r, g), b)
     let chroma = value - Pixels.smaller(Pixels.smaller(r, g), b)
-    // Without chroma the hue does not matter, but the division must.
+    // Without chroma the hue has no effect, but the divisor must not be 0.
     let divisor = chroma.replacing(with: 1, where: chroma .== 0)
     let fromBlue = (r - g) / divisor + 4
     let fromGreen = (b - r) / divisor + 2
@@ -156,7 +155,7 @@ extension Augmentation {
     )
   }
 
-  /// h of -6 … 12 brought to 0 … 6.
+  /// Reduces h from -6 … 12 to 0 … 6.
   @inline(__always)
   private static func wrapped(_ h: Pixels) -> Pixels {
     let h = h.replacing(with: h + 6, where: h .< 0)
@@ -172,7 +171,7 @@ extension Augmentation {
 
 /// An unowned view of an image of floats in 0 … 1, planar [C, H, W].
 ///
-/// It is valid only as long as the memory it views. Operations work in place unless they say otherwise.
+/// It is valid only as long as the memory it views. Operations work in place unless documented otherwise.
 package struct PlanarImage {
   /// Element (c, y, x) is `start[(c · H + y) · W + x]`.
   package let start: UnsafeMutablePointer<Float>
@@ -183,7 +182,7 @@ package struct PlanarImage {
   /// W, in pixels.
   package let width: Int
 
-  /// A view of C·H·W floats that the caller owns.
+  /// Creates a view of C·H·W floats that the caller owns.
   @inline(__always)
   package init(_ start: UnsafeMutablePointer<Float>, channels: Int, height: Int, width: Int) {
     self.start = start
@@ -192,18 +191,18 @@ package struct PlanarImage {
     self.width = width
   }
 
-  /// Pixels of a plane: H x W.
+  /// The number of pixels of a plane: H x W.
   package var area: Int { height * width }
-  /// Numbers of the image: C x H x W.
+  /// The number of values of the image: C x H x W.
   package var count: Int { channels * area }
-  /// Whether it has colours to change; an image of one channel has not.
+  /// Whether the image has colour: three channels.
   var isColour: Bool { channels == 3 }
 
   @inline(__always)
   func plane(_ channel: Int) -> UnsafeMutablePointer<Float> { start + channel * area }
 }
 
-/// The vector that the loops over pixels compute with.
+/// The vector type of the loops over pixels.
 typealias Pixels = SIMD8<Float>
 
 extension Pixels {

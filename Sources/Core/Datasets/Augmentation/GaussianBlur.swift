@@ -1,11 +1,10 @@
 import Foundation
 
 extension Augmentation {
-  /// `gaussian_blur` with a kernel of `kernel` x `kernel`, an odd number, and the same sigma in both
-  /// directions, in pixels; the image is continued by reflection, without repeating its edge.
+  /// `gaussian_blur` with a kernel of `kernel` x `kernel`, an odd number, and the same sigma in both directions, in
+  /// pixels. The image is extended by reflection without repeating its edge.
   ///
-  /// The kernel is a product, so rows are filtered and then columns. `kernel / 2` must be less than the
-  /// image's sides.
+  /// The kernel is separable: rows are filtered, then columns. `kernel / 2` must be less than the image's sides.
   package static func gaussianBlur(
     _ image: PlanarImage, kernel: Int, sigma: Float, scratch: AugmentationScratch
   ) {
@@ -29,7 +28,7 @@ extension Augmentation {
     }
   }
 
-  /// From `plane` into `scratch.plane`.
+  /// Blurs the rows of `plane` into `scratch.plane`.
   private static func blurRows(
     of plane: UnsafePointer<Float>, _ image: PlanarImage, _ weights: UnsafePointer<Float>, _ reach: Int,
     _ scratch: AugmentationScratch
@@ -49,7 +48,7 @@ extension Augmentation {
     }
   }
 
-  /// torchvision's one-dimensional kernel: e^(-x² / 2σ²) at whole pixels, summing to 1.
+  /// Fills torchvision's one-dimensional kernel: e^(-x² / 2σ²) at integer offsets, normalised to sum 1.
   private static func fill(_ weights: UnsafeMutablePointer<Float>, kernel: Int, sigma: Float) {
     var sum: Float = 0
     for tap in 0..<kernel {
@@ -65,7 +64,7 @@ extension Augmentation {
     position < 0 ? -position : position >= count ? 2 * (count - 1) - position : position
   }
 
-  /// target = weight · source, or target += weight · source where it is not the first.
+  /// Computes target = weight · source for the first source, and target += weight · source for the others.
   @inline(__always)
   static func accumulate(
     _ source: UnsafePointer<Float>, _ weight: Float, into target: UnsafeMutablePointer<Float>, count: Int,

@@ -7,12 +7,12 @@ package struct Crop: Sendable, Hashable {
   package let top: Int
   /// The first column.
   package let left: Int
-  /// How many rows.
+  /// The number of rows.
   package let height: Int
-  /// How many columns.
+  /// The number of columns.
   package let width: Int
 
-  /// Whether it lies inside an image is checked where it is used.
+  /// Creates a crop. Operations that use it check that it lies inside the image.
   package init(top: Int, left: Int, height: Int, width: Int) {
     self.top = top
     self.left = left
@@ -22,8 +22,8 @@ package struct Crop: Sendable, Hashable {
 }
 
 extension Augmentation {
-  /// `resized_crop` with bilinear interpolation and antialiasing: the crop of `image`, scaled to the size of
-  /// `target`, which must not overlap it and has as many channels. The crop lies inside the image.
+  /// `resized_crop` with bilinear interpolation and antialiasing: scales the crop of `image` to the size of `target`,
+  /// which must not overlap the image and has the same number of channels. The crop lies inside the image.
   package static func resizedCrop(
     _ image: PlanarImage, _ crop: Crop, into target: PlanarImage, scratch: AugmentationScratch
   ) {
@@ -71,21 +71,21 @@ extension Augmentation {
 
 /// Draws the rectangle of a random resized crop (torchvision's `RandomResizedCrop.get_params`).
 package struct CropSampler: Sendable {
-  /// Of the image's area.
+  /// The range of the crop's share of the image's area.
   package let area: ClosedRange<Float>
-  /// Width over height.
+  /// The range of width over height.
   package let ratio: ClosedRange<Float>
   private let logRatio: ClosedRange<Float>
 
-  /// Both ranges are over 0; `area` is a part of 1.
+  /// Creates a sampler. Both ranges are above 0; `area` is at most 1.
   package init(area: ClosedRange<Float>, ratio: ClosedRange<Float>) {
     self.area = area
     self.ratio = ratio
     logRatio = log(ratio.lowerBound)...log(ratio.upperBound)
   }
 
-  /// A rectangle in an image of `height` x `width`: ten attempts with an area and a ratio at random, and
-  /// then the largest central one whose ratio is allowed.
+  /// Returns a rectangle in an image of `height` x `width`: makes ten attempts with a random area and ratio, then takes
+  /// the largest central rectangle with an allowed ratio.
   package func draw(height: Int, width: Int, _ random: inout RandomNumbers) -> Crop {
     for _ in 0..<10 {
       let area = Float(height * width) * random.uniform(area.lowerBound, area.upperBound)
@@ -112,23 +112,23 @@ package struct CropSampler: Sendable {
   }
 }
 
-/// Where each output position of a resize in one dimension reads, and with which weights: bilinear with
-/// antialiasing, as torchvision's `resize` does on tensors (PyTorch's `upsample_bilinear2d_aa`).
+/// The input positions and weights of each output position of a resize in one dimension: bilinear with antialiasing, as
+/// in torchvision's `resize` for tensors (PyTorch's `upsample_bilinear2d_aa`).
 ///
-/// The triangle is one input pixel wide to each side, and wider by the scale when the image shrinks, so
-/// that every input pixel counts.
+/// The triangle filter extends one input pixel to each side, and is scaled up when the image shrinks, so that every
+/// input pixel contributes.
 final class ResamplingFilter {
-  /// The first input position, per output position.
+  /// The first input position of each output position.
   let starts: UnsafeMutablePointer<Int>
-  /// How many input positions, per output position.
+  /// The number of input positions of each output position.
   let counts: UnsafeMutablePointer<Int>
-  /// `taps` weights per output position, of which the first `counts` are set; they sum to 1.
+  /// `taps` weights per output position; the first `counts` of them are set and sum to 1.
   let weights: UnsafeMutablePointer<Float>
   private(set) var taps = 0
 
   let longestSide: Int
 
-  /// Memory for any input and output of up to `longestSide` positions.
+  /// Allocates memory for inputs and outputs of up to `longestSide` positions.
   init(longestSide: Int) {
     self.longestSide = longestSide
     starts = .allocate(capacity: longestSide)
@@ -142,14 +142,14 @@ final class ResamplingFilter {
     weights.deallocate()
   }
 
-  /// Prepares for `input` positions that become `output`.
+  /// Computes the weights for a resize from `input` to `output` positions.
   func prepare(from input: Int, to output: Int) {
     precondition(
       input > 0 && output > 0 && max(input, output) <= longestSide,
       "from \(input) to \(output) pixels with scratch for \(longestSide)")
     let scale = Float(input) / Float(output)
     let support = max(scale, 1)
-    // No more than 2 (support + 1) + 1 positions, so 2 x input + 3 x output weights at most, plus rounding.
+    // At most 2 (support + 1) + 1 positions, so at most 2 x input + 3 x output weights, plus rounding.
     taps = min(2 * Int(support.rounded(.up)) + 1, input)
     precondition(taps * output <= 6 * longestSide, "\(taps) weights for \(output) positions")
     for position in 0..<output {

@@ -1,12 +1,12 @@
 import Foundation
 
-/// Why an image's file cannot be used; the file's name comes from who reads it.
+/// The reason why an image file cannot be used; the caller adds the file's name.
 struct ImageFault: Error, Equatable {
   let reason: String
 
   init(_ reason: String) { self.reason = reason }
 
-  /// Calls a C function that returns 0 where it fails, and writes up to `room` bytes of why.
+  /// Calls a C function that returns 0 on failure and writes up to `room` bytes of an error message.
   static func reporting(
     _ room: Int, _ body: (UnsafeMutablePointer<CChar>) -> Int32
   ) throws(ImageFault) {
@@ -23,13 +23,13 @@ struct ImageFault: Error, Equatable {
   }
 }
 
-/// What an image's file says of itself before its pixels.
+/// The header of an image file.
 struct ImageHeader: Sendable, Hashable {
-  /// Formats, told apart by their first bytes, whatever the file is called.
+  /// The format, detected from the first bytes, whatever the file's name.
   enum Format: Sendable, Hashable {
     case jpeg, png
 
-    /// Nil for anything else than JPEG (ITU-T T.81, B.1.1.3) and PNG (ISO/IEC 15948, 5.2).
+    /// Detects JPEG (ITU-T T.81, B.1.1.3) and PNG (ISO/IEC 15948, 5.2); nil for other formats.
     init?(_ bytes: some Collection<UInt8>) {
       if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
         self = .jpeg
@@ -42,19 +42,19 @@ struct ImageHeader: Sendable, Hashable {
   }
 
   let format: Format
-  /// As it is to be seen; of 4 channels where it is CMYK, which becomes colour.
+  /// The shape after orientation; 4 channels mean CMYK, which is converted to colour.
   let shape: ImageShape
   let orientation: Orientation
-  /// Bytes that the decoder holds of the image at once; 0 where it goes over it row by row, at any scale.
+  /// The bytes that the decoder holds for the whole image; 0 if it decodes row by row, at any scale.
   let held: Int
 
-  /// Larger images would take more memory to decode than a small machine has: 64 million pixels.
+  /// The largest area of an image that is decoded as a whole, 64 million pixels: small machines lack memory for more.
   static let largestArea = 1 << 26
-  /// Larger ones would take more time, even where only a few rows are held at once: 256 million pixels. A telephone's
-  /// camera has up to 200.
+  /// The largest area of an image that is decoded row by row, 256 million pixels: a limit on time. Telephone cameras
+  /// have up to 200 million.
   static let largestAreaByRows = 1 << 28
 
-  /// Of an image that is stored at `height` x `width`. Throws where nobody should try to decode it.
+  /// Creates the header of an image stored at `height` x `width`. Throws if the image is empty or too large to decode.
   init(
     _ format: Format, channels: Int, height: Int, width: Int, held: Int,
     _ orientation: Orientation = .topLeft
@@ -67,35 +67,35 @@ struct ImageHeader: Sendable, Hashable {
       width: orientation.swapsAxes ? height : width)
   }
 
-  /// As it is in the file.
+  /// The shape as stored, before orientation.
   var stored: ImageShape {
     orientation.swapsAxes
       ? ImageShape(channels: shape.channels, height: shape.width, width: shape.height) : shape
   }
 
-  /// Throws where so many pixels are more than `most`.
+  /// Throws if the area is larger than `most` pixels.
   static func require(height: Int, width: Int, _ most: Int = largestArea) throws(ImageFault) {
     let (area, overflow) = height.multipliedReportingOverflow(by: width)
     guard overflow || area > most else { return }
     throw ImageFault("\(width) x \(height) pixels are more than \(most)")
   }
 
-  /// The scale 1, 1/2, 1/4 or 1/8 at which the shorter side is just at least `shorterSide`, as far as the format has
-  /// scales.
+  /// Returns the largest divisor 1, 2, 4 or 8 for which the shorter side is still at least `shorterSide`; 1 for PNG,
+  /// which has no scaled decoding.
   func divisor(shorterSide: Int) -> Int {
     guard format == .jpeg else { return 1 }
     return [8, 4, 2].first { (shape.shorterSide + $0 - 1) / $0 >= shorterSide } ?? 1
   }
 
-  /// Bytes that decoding takes at most, beside the file's own.
+  /// Returns the maximum number of bytes that decoding takes in addition to the file.
   func decodingBytes(shorterSide: Int) -> Int {
     let (area, divisor) = (shape.height * shape.width, divisor(shorterSide: shorterSide))
-    // CMYK has its four channels and then three.
+    // CMYK takes four channels and then three.
     let channels = shape.channels == 4 ? 7 : 3
     return held + (format == .jpeg ? channels * area / (divisor * divisor) : 0)
   }
 
-  /// Reads the header of a file of either format, of which `bytes` is the beginning.
+  /// Reads the header of a JPEG or PNG file; `bytes` is the start of the file.
   init(reading bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) {
     switch Format(bytes) {
     case .jpeg: self = try JPEGDecoder.header(bytes)
@@ -105,10 +105,10 @@ struct ImageHeader: Sendable, Hashable {
   }
 }
 
-/// An image as a decoder leaves it: [H, W, C].
+/// A decoded image: [H, W, C].
 struct Raster {
   let bytes: [UInt8]
-  /// As stored, before its orientation.
+  /// The shape as stored, before orientation.
   let shape: ImageShape
 
   func withPixels<Result>(_ body: (PixelView) -> Result) -> Result {

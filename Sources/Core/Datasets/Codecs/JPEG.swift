@@ -1,8 +1,8 @@
 import CJPEG
 import Engine
 
-/// JPEG by libjpeg-turbo. What the library makes of a truncated file is partly grey, and so it is broken; a file of
-/// which all rows could be decoded is taken, whatever else is odd about it.
+/// Decodes JPEG with libjpeg-turbo. A truncated file, which the library would fill with grey, counts as broken; a file
+/// whose rows all decode is accepted despite other warnings.
 enum JPEGDecoder {
   static func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) -> ImageHeader {
     var header = CJPEGHeader()
@@ -12,8 +12,8 @@ enum JPEGDecoder {
       held: header.held, EXIF.orientation(ofJPEG: bytes))
   }
 
-  /// Decodes at the smallest of the scales 1, 1/2, 1/4 and 1/8 whose shorter side is at least `shorterSide`;
-  /// in grey where `channels` is 1.
+  /// Decodes at the smallest of the scales 1, 1/2, 1/4 and 1/8 whose shorter side is at least `shorterSide`; in grey if
+  /// `channels` is 1.
   static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, _ header: ImageHeader, shorterSide: Int, channels: Int
   ) throws(ImageFault) -> Raster {
@@ -23,7 +23,7 @@ enum JPEGDecoder {
       channels: stored.channels == 4 ? 4 : min(channels, stored.channels),
       height: (stored.height + divisor - 1) / divisor, width: (stored.width + divisor - 1) / divisor)
     try ImageHeader.require(height: shape.height, width: shape.width)
-    // What a decoder that gives up leaves out must be something.
+    // Initialises the rows that a failing decoder does not write.
     var pixels = [UInt8](repeating: 0, count: shape.count)
     try ImageFault.reporting(CJPEG_MESSAGE) { message in
       cjpeg_decode(
@@ -32,8 +32,8 @@ enum JPEGDecoder {
     return shape.channels == 4 ? coloured(pixels, shape) : Raster(bytes: pixels, shape: shape)
   }
 
-  /// CMYK as colours without a profile, byte by byte what Pillow's `convert("RGB")` makes of it: the amounts of ink are
-  /// stored inverted, which is Adobe's way and everybody's.
+  /// Converts CMYK to RGB without a profile, with the same bytes as Pillow's `convert("RGB")`. The amounts of ink are
+  /// stored inverted, as Adobe does and other software follows.
   private static func coloured(_ inks: [UInt8], _ shape: ImageShape) -> Raster {
     let area = shape.height * shape.width
     let pixels = [UInt8](unsafeUninitializedCapacity: 3 * area) { buffer, initialised in
@@ -50,16 +50,16 @@ enum JPEGDecoder {
   }
 }
 
-/// The marked segments of a JPEG before its first scan (ITU-T T.81, B.1.1).
+/// The marker segments of a JPEG before its first scan (ITU-T T.81, B.1.1).
 struct JPEGSegments: IteratorProtocol {
   private let bytes: UnsafeBufferPointer<UInt8>
-  /// Behind the start of the image.
+  /// The position after the start-of-image marker.
   private var offset = 2
 
   init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
   mutating func next() -> (marker: UInt8, body: Slice<UnsafeBufferPointer<UInt8>>)? {
-    // Any number of 0xFF may stand before a marker, and decoders pass over whatever else does.
+    // Any number of 0xFF may precede a marker, and decoders skip other bytes.
     while offset + 1 < bytes.count, bytes[offset] != 0xFF || [0, 0xFF].contains(bytes[offset + 1]) {
       offset += 1
     }
@@ -74,15 +74,16 @@ struct JPEGSegments: IteratorProtocol {
   }
 }
 
-/// The one thing that matters here of what a camera notes in a JPEG or PNG: how the image is to be turned (CIPA DC-008).
+/// Reads the orientation from the EXIF data of a JPEG or PNG (CIPA DC-008).
 enum EXIF {
   private static let orientationTag = 0x0112
-  /// The kinds of a whole number, and their bytes: SHORT, which the standard wants, and LONG, which some write.
+  /// The types of the value and their sizes in bytes: SHORT, as the standard requires, and LONG, which some software
+  /// writes.
   private static let kinds = [3: 2, 4: 4]
   private static let entryBytes = 12
 
-  /// The orientation that a JPEG's segment APP1 names. Whatever is damaged or missing on the way there leaves the
-  /// image as it is stored.
+  /// Returns the orientation from a JPEG's APP1 segment. If anything is damaged or missing, the image is used as
+  /// stored.
   static func orientation(ofJPEG bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
     var segments = JPEGSegments(bytes)
     while let segment = segments.next() {
@@ -92,7 +93,7 @@ enum EXIF {
     return .topLeft
   }
 
-  /// The same of a PNG's chunk eXIf, before its pixels or behind them.
+  /// Returns the orientation from a PNG's eXIf chunk, before or after the pixels.
   static func orientation(ofPNG bytes: UnsafeBufferPointer<UInt8>) -> Orientation {
     var offset = 8
     while offset + 8 <= bytes.count {
@@ -102,13 +103,13 @@ enum EXIF {
       if bytes[offset + 4..<body].elementsEqual("eXIf".utf8) {
         return orientation(ofTIFF: UnsafeBufferPointer(rebasing: bytes[body..<body + length])) ?? .topLeft
       }
-      // Behind the body stands its checksum.
+      // A checksum follows the body.
       offset = body + length + 4
     }
     return .topLeft
   }
 
-  /// Looks for the tag in the first directory of a TIFF's bytes.
+  /// Finds the tag in the first directory of a TIFF.
   private static func orientation(ofTIFF bytes: UnsafeBufferPointer<UInt8>) -> Orientation? {
     let isLittle = bytes.starts(with: [0x49, 0x49, 42, 0])
     guard isLittle || bytes.starts(with: [0x4D, 0x4D, 0, 42]) else { return nil }

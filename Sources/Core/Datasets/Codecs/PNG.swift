@@ -2,7 +2,8 @@ import CPNG
 import Engine
 import Foundation
 
-/// PNG by libpng: any depth of bits as bytes, palettes as colours. What is transparent lies on white, as on a page.
+/// Decodes PNG with libpng: every bit depth becomes bytes, palettes become colours, and transparency is blended with
+/// white.
 enum PNGDecoder {
   static func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(ImageFault) -> ImageHeader {
     var header = CPNGHeader()
@@ -18,7 +19,7 @@ enum PNGDecoder {
     _ bytes: UnsafeBufferPointer<UInt8>, _ header: ImageHeader
   ) throws(ImageFault) -> Raster {
     let shape = header.stored
-    // What a decoder that gives up leaves out must be something.
+    // Initialises the rows that a failing decoder does not write.
     var pixels = [UInt8](repeating: 0, count: header.held)
     try ImageFault.reporting(CPNG_MESSAGE) {
       cpng_decode(bytes.baseAddress, bytes.count, &pixels, pixels.count, $0)
@@ -30,8 +31,8 @@ enum PNGDecoder {
     return Raster(bytes: pixels, shape: shape)
   }
 
-  /// Puts pixels with an opacity behind each at the front of the buffer, without it. The bytes are mixed as they are,
-  /// which is what browsers do; libpng would mix amounts of light.
+  /// Blends pixels with white by their alpha channel and compacts them at the front of the buffer, without alpha. It
+  /// blends the encoded values, as browsers do; libpng would blend linear light.
   private static func layOnWhite(_ buffer: UnsafeMutableBufferPointer<UInt8>, channels: Int) {
     for pixel in 0..<buffer.count / (channels + 1) {
       let (from, to) = (pixel * (channels + 1), pixel * channels)
@@ -44,9 +45,9 @@ enum PNGDecoder {
   }
 }
 
-/// Writes PNG by libpng.
+/// Encodes PNG with libpng.
 enum PNGEncoder {
-  /// A file of [H, W, C] bytes, C 1 or 3.
+  /// Returns a PNG file of [H, W, C] bytes, C 1 or 3.
   static func encode(_ pixels: [UInt8], channels: Int, height: Int, width: Int) throws(ImageFault) -> Data {
     precondition(
       (channels == 1 || channels == 3) && pixels.count == channels * height * width,
@@ -56,8 +57,8 @@ enum PNGEncoder {
     image.version = UInt32(PNG_IMAGE_VERSION)
     (image.width, image.height) = (UInt32(width), UInt32(height))
     image.format = UInt32(channels == 3 ? PNG_FORMAT_FLAG_COLOR : 0)
-    // What the file takes at most; libpng's macro of that name is not seen from Swift. Zlib adds 5 bytes to
-    // 16 KB that do not shrink, and every row has its filter's byte; headers and trailers are under 1 KB.
+    // The maximum size of the file; libpng's macro for it is not visible from Swift. Zlib adds 5 bytes to 16 KB that do
+    // not compress, and every row has a filter byte; headers and trailers are under 1 KB.
     let raw = pixels.count + height
     var count = png_alloc_size_t(raw + raw / 1024 + 4096)
     var data = Data(count: Int(count))

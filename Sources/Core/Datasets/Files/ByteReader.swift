@@ -1,15 +1,15 @@
 import CZlib
 import Foundation
 
-/// The bytes of a file, or of a part of it, from first to last: as they are, or inflated on the way.
+/// Reads the bytes of a file, or of a part of it, in order, and inflates them if they are compressed.
 ///
-/// Nothing is allocated for what a file claims before ``require(_:)`` has found it possible.
+/// Sizes claimed by a file are checked with ``require(_:for:)`` before memory is allocated for them.
 package final class ByteReader {
   enum Coding: Sendable, Hashable {
     case plain
-    /// Deflated, with gzip's headers around (RFC 1952).
+    /// Deflated, with gzip headers (RFC 1952).
     case gzip
-    /// Deflated, with nothing around (RFC 1951), as in a zip archive.
+    /// Deflated, without headers (RFC 1951), as in a zip archive.
     case deflate
   }
 
@@ -17,30 +17,31 @@ package final class ByteReader {
   private let file: RegularFile
   private var offset: Int
   private let end: Int
-  /// Bytes of it, as they are in the file.
+  /// The number of bytes in the file.
   private let packed: Int
-  /// As many bytes come at most, once inflated.
+  /// The maximum number of inflated bytes.
   private let unpacked: Int
   private let coding: Coding
-  /// In a place of its own, because zlib remembers where it is.
+  /// Allocated separately, because zlib stores its address.
   private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
   private var input: [UInt8] = []
   private var hasEnded = false
-  /// The file ended before its deflated stream.
+  /// Whether the file ended before its deflated stream.
   private var isCutOff = false
-  /// Bytes that were read.
+  /// The number of bytes read so far.
   package private(set) var position = 0
-  /// Of the bytes that were read.
+  /// The CRC-32 of the bytes read so far.
   private(set) var checksum: UInt = crc32(0, nil, 0)
 
   private static let inputBytes = 1 << 16
-  /// Images do not shrink to a smaller part than this; what does is made to fill memory. Small things may.
+  /// The largest accepted compression ratio of data larger than `small`. Images compress less; a higher ratio indicates
+  /// a decompression bomb.
   private static let likelyRatio = 256
   private static let small = 1 << 26
-  /// A deflated byte never becomes more than this many (zlib's technical details).
+  /// The maximum compression ratio of deflate (zlib's technical details).
   private static let largestRatio = 1032
 
-  /// Reads the file's bytes in `range`, or all of it.
+  /// Creates a reader of the file's bytes in `range`, or of the whole file.
   init(
     _ file: RegularFile, path: String, _ range: Range<Int>? = nil, _ coding: Coding = .plain,
     unpacked: Int = .max
@@ -56,7 +57,7 @@ package final class ByteReader {
     guard status == Z_OK else { throw .unreadable(path: path, reason: "zlib fails with \(status)") }
   }
 
-  /// Opens a file, inflated where its first bytes are gzip's.
+  /// Opens a file, and inflates it if it starts with gzip's magic bytes.
   package convenience init(opening path: String) throws(DatasetError) {
     let file = try RegularFile(path)
     let isGzip = try file.bytes(count: 2) == [0x1F, 0x8B]
@@ -68,14 +69,14 @@ package final class ByteReader {
     stream.deallocate()
   }
 
-  /// The most bytes that may still come.
+  /// The maximum number of bytes that remain.
   private var most: Int {
     guard coding != .plain else { return end - offset }
     return min(
       (end - offset + Int(stream.pointee.avail_in) + 1) * Self.largestRatio + (1 << 16), unpacked - position)
   }
 
-  /// Throws where so many bytes cannot come any more; what is nil has no end.
+  /// Throws if `count` bytes cannot remain; nil stands for a number that overflows.
   package func require(_ count: Int?, for what: String) throws(DatasetError) {
     guard let count, count <= most else {
       throw .malformed(
@@ -91,7 +92,7 @@ package final class ByteReader {
     }
   }
 
-  /// Reads exactly `count` bytes to a place that has room for them.
+  /// Reads exactly `count` bytes into memory with space for them.
   func read(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) {
     let read = coding == .plain ? try copy(count, into: place) : try inflate(count, into: place)
     position += read
@@ -118,7 +119,7 @@ package final class ByteReader {
     return bytes
   }
 
-  /// Throws unless all bytes have been read, and are what their checksums say.
+  /// Throws unless all bytes have been read and their checksums match.
   package func finish() throws(DatasetError) {
     var byte: UInt8 = 0
     let rest = coding == .plain ? end - offset : try inflate(1, into: &byte)
@@ -165,7 +166,7 @@ package final class ByteReader {
     stream.pointee.avail_in = UInt32(input.count)
   }
 
-  /// Gzip's files may have several members, one after another (RFC 1952, 2.2); what else follows is padding.
+  /// Handles the end of a gzip member. A file may contain several (RFC 1952, 2.2); other bytes that follow are padding.
   private func endMember() throws(DatasetError) {
     if stream.pointee.avail_in == 0 && offset < end { try refill() }
     guard coding == .gzip, stream.pointee.avail_in > 0,
@@ -184,7 +185,7 @@ struct LittleEndian {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The unsigned number of `count` bytes at an offset; nil where it is not whole, or over `Int.max`.
+  /// Returns the unsigned number of `count` bytes at an offset; nil if it is out of bounds or above `Int.max`.
   func number(_ offset: Int, _ count: Int) -> Int? {
     guard offset >= 0, offset <= bytes.count - count else { return nil }
     var value: UInt64 = 0
@@ -192,7 +193,7 @@ struct LittleEndian {
     return Int(exactly: value)
   }
 
-  /// The 8-byte numbers of a zip entry's extra field 1.
+  /// Returns the 8-byte numbers in a zip entry's extra field 1.
   func largeNumbers(in range: Range<Int>) -> [Int] {
     var offset = range.lowerBound
     while offset + 4 <= range.upperBound, let kind = number(offset, 2), let length = number(offset + 2, 2) {

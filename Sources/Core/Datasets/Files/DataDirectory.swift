@@ -7,7 +7,7 @@ enum DataDirectory {
     return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
   }
 
-  /// Throws a ``DatasetError`` where there is no directory, or something else.
+  /// Throws a ``DatasetError`` unless the path is a directory.
   static func require(_ path: String) throws(DatasetError) {
     var status = stat()
     guard stat(path, &status) == 0 else {
@@ -18,7 +18,7 @@ enum DataDirectory {
     guard status.st_mode & S_IFMT == S_IFDIR else { throw .notDirectory(path: path) }
   }
 
-  /// What is in a directory, sorted.
+  /// Returns the names in a directory, sorted.
   static func names(in directory: String) throws(DatasetError) -> [String] {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
@@ -27,11 +27,11 @@ enum DataDirectory {
     }
   }
 
-  /// The paths of the files that `isWanted` takes by their names, sorted, in a directory or in the first of the folders
-  /// `nested` of it that has any: they are what the data set's archive unpacks to.
+  /// Returns the sorted paths of the files whose names `isWanted` accepts, from a directory or from the first of its
+  /// subfolders `nested` that contains any; the data set's archive unpacks to these.
   ///
-  /// Throws a ``DatasetError`` where there is no directory, or no such file; `pattern` is what it calls them, unless
-  /// `explain` knows better from the names that are there.
+  /// Throws a ``DatasetError`` if there is no directory or no such file. The error names `pattern`, unless `explain`
+  /// derives a better reason from the names found.
   static func files(
     in directory: String, nested: [String] = [], called pattern: String,
     _ isWanted: (String) -> Bool, explain: ([String]) -> String? = { _ in nil }

@@ -1,23 +1,22 @@
 import Foundation
 import Synchronization
 
-/// Says that a process is at work on what a file stands for: a lock of the kernel's on that file, which goes with the
-/// process, however that ends. The file's first line is the process's number, for people.
+/// An exclusive lock of the kernel on a file. It shows that a process uses the resource that the file stands for, and
+/// is released when the process ends. The first line of the file is the process's number, for people.
 ///
-/// Behind it there is room for a note that needs no space on the disk when it is written: what is left to say when the
-/// disk is full.
+/// The file reserves space for a note after that line, so that a note can be written when the disk is full.
 package final class FileLock: Sendable {
   /// Why a lock was not taken.
   package enum Failure: Error, Sendable {
-    /// Another process has it; its number, where that is known.
+    /// Another process holds the lock; with its number if known.
     case held(by: String?)
-    /// The file cannot be opened or written, and why.
+    /// The file cannot be opened or written, with the reason.
     case unusable(path: String, reason: String)
   }
 
   private let descriptor: Mutex<Int32>
 
-  /// Takes it; the file is created if there is none. Throws ``Failure``.
+  /// Acquires the lock and creates the file if necessary. Throws ``Failure``.
   package init(_ path: String) throws(Failure) {
     func unusable(_ code: Int32) -> Failure {
       .unusable(path: path, reason: String(cString: strerror(code)))
@@ -40,7 +39,7 @@ package final class FileLock: Sendable {
 
   deinit { release() }
 
-  /// Gives it back; another process may take it now.
+  /// Releases the lock.
   package func release() {
     descriptor.withLock { descriptor in
       if descriptor >= 0 { close(descriptor) }
@@ -48,13 +47,13 @@ package final class FileLock: Sendable {
     }
   }
 
-  /// Leaves a line in the file, which stays when the lock goes; as much of it as there is room for. Returns whether it
-  /// is there.
+  /// Writes a line to the file, which remains after the lock is released; a note that is too long is truncated. Returns
+  /// whether the line was written.
   @discardableResult package func leave(_ note: String) -> Bool {
     descriptor.withLock { $0 >= 0 && Self.write(note, to: $0) && fdatasync($0) == 0 }
   }
 
-  /// Whether some process has the lock; nil where this user may not know.
+  /// Returns whether a process holds the lock; nil if this user has no permission to read the file.
   package static func isHeld(_ path: String) -> Bool? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return errno == ENOENT ? false : nil }
@@ -64,7 +63,7 @@ package final class FileLock: Sendable {
     return lock.l_type != Int16(F_UNLCK)
   }
 
-  /// The line that the last process to have the lock has left; nil where it has left none.
+  /// Returns the note of the last holder of the lock; nil if there is none.
   package static func note(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return nil }
@@ -72,18 +71,18 @@ package final class FileLock: Sendable {
     return words(descriptor).note
   }
 
-  /// The whole file, for one alone.
+  /// An exclusive lock on the whole file.
   private static var lock: flock {
     var lock = flock()
     (lock.l_type, lock.l_whence) = (Int16(F_WRLCK), Int16(SEEK_SET))
     return lock
   }
 
-  /// Locks of an open file and not of a process (fcntl(2), F_OFD_GETLK and F_OFD_SETLK): the other kind is lost when any
+  /// F_OFD_GETLK and F_OFD_SETLK (fcntl(2)): locks of the open file. Locks of the process would be lost when any
   /// descriptor of the file is closed.
   private static let (getLock, setLock): (Int32, Int32) = (36, 37)
 
-  /// Bytes of the file: a block of most file systems, all of it written from the first.
+  /// The size of the file in bytes: one block of most file systems, written in full at the start.
   private static let size = 4096
 
   private static func write(_ note: String?, to descriptor: Int32) -> Bool {

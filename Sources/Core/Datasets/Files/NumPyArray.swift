@@ -3,17 +3,17 @@ import Support
 
 /// An array in NumPy's format (numpy.lib.format, versions 1 to 3): its header, and a reader at its first element.
 struct NumPyArray {
-  /// How an element is stored: `|u1`, `<i8` …
+  /// The type of the elements: `|u1`, `<i8` …
   let type: String
   let shape: [Int]
-  /// Whether the first index changes fastest, as in Fortran, and not the last.
+  /// Whether the first index changes fastest, as in Fortran.
   let isByColumns: Bool
   let reader: ByteReader
 
-  /// No header of a plain array is longer.
+  /// The maximum length of the header of a plain array.
   private static let largestHeader = 1 << 16
 
-  /// Reads the header. Throws a ``DatasetError`` where it makes no sense, or promises more than can come.
+  /// Reads the header. Throws a ``DatasetError`` if it is malformed, or declares more data than the file can contain.
   init(_ reader: ByteReader) throws(DatasetError) {
     self.reader = reader
     func damage(_ problem: String) -> DatasetError { .malformed(path: reader.path, problem: problem) }
@@ -33,16 +33,16 @@ struct NumPyArray {
     try reader.require(count.flatMap { Self.product([$0, width]) }, for: "\(shape) elements of \(type)")
   }
 
-  /// How many elements there are; nil where they are more than can be counted.
+  /// The number of elements; nil if it overflows.
   var count: Int? { Self.product(shape) }
 
-  /// Bytes of an element.
+  /// The bytes per element.
   private var width: Int { Int(type.drop { !$0.isNumber }) ?? 1 }
 
-  /// Nil where its elements are no plain numbers.
+  /// The type of the elements; nil if they are not plain numbers.
   var element: NumPyElement? { NumPyElement(type) }
 
-  /// All elements of an array of whole numbers or truth values.
+  /// Reads all elements of an array of whole numbers or truth values.
   func integers() throws(DatasetError) -> [Int] {
     guard let element, element.kind != .float, let count else {
       throw .malformed(path: reader.path, problem: "holds \(type), where labels are whole numbers")
@@ -51,7 +51,7 @@ struct NumPyArray {
     return (0..<count).map { element.integer(bytes, at: $0 * element.width) }
   }
 
-  // MARK: - The header, the text of a Python dictionary
+  // MARK: - Header, the text of a Python dictionary
 
   private static func value(_ key: String, in header: String) -> Substring? {
     for quote in ["'", "\""] {
@@ -76,7 +76,7 @@ struct NumPyArray {
       return nil
     }
     let inner = value[value.index(after: value.startIndex)..<end]
-    // Python 2 wrote whole numbers of 64 bits with an L behind them.
+    // Python 2 wrote 64-bit whole numbers with the suffix L.
     let sides = inner.split(separator: ",").map { side in
       let digits = side.filter { $0 != " " }
       return Int(digits.hasSuffix("L") ? digits.dropLast() : digits[...])
@@ -94,7 +94,7 @@ struct NumPyArray {
   }
 }
 
-/// How NumPy stores an element of an array, such as `|u1`, `<f4` or `>i8` (numpy.lib.format, dtype.str).
+/// The type of an element of an array, such as `|u1`, `<f4` or `>i8` (numpy.lib.format, dtype.str).
 struct NumPyElement {
   enum Kind: Character {
     case unsigned = "u"
@@ -104,11 +104,11 @@ struct NumPyElement {
   }
 
   let kind: Kind
-  /// Bytes: 1, 2, 4 or 8.
+  /// The size in bytes: 1, 2, 4 or 8.
   let width: Int
   private let isBig: Bool
 
-  /// Nil for whatever else there is: records, texts, complex numbers.
+  /// Parses a type; nil for other types: records, texts, complex numbers.
   init?(_ type: String) {
     let plain = type.drop { "<>=|".contains($0) }
     guard let kind = plain.first.flatMap(Kind.init), let width = Int(plain.dropFirst()),
@@ -117,18 +117,18 @@ struct NumPyElement {
     (self.kind, self.width, isBig) = (kind, width, type.hasPrefix(">"))
   }
 
-  /// Whether elements are bytes of images as they are.
+  /// Whether elements are bytes that can be used as pixels directly.
   var isByte: Bool { kind == .unsigned && width == 1 }
 
-  /// The whole number, or the truth value, that begins at an index.
+  /// Returns the whole number or truth value that starts at an index.
   func integer(_ bytes: [UInt8], at index: Int) -> Int {
     let value = pattern(bytes, at: index)
     let unused = UInt64(64 - 8 * width)
     return kind == .signed ? Int(Int64(bitPattern: value << unused) >> Int64(unused)) : Int(clamping: value)
   }
 
-  /// The byte of an image that an element stands for: of whole numbers 0 … 255 as they are, of floats 0 … 1 in steps of
-  /// 1/255. Nil for any other number.
+  /// Returns an element as a pixel: whole numbers 0 … 255 directly, floats 0 … 1 in steps of 1/255. Nil for other
+  /// numbers.
   func byte(_ bytes: [UInt8], at index: Int) -> UInt8? {
     switch kind {
     case .unsigned, .signed: UInt8(exactly: integer(bytes, at: index))
@@ -141,7 +141,7 @@ struct NumPyElement {
     }
   }
 
-  /// An element in words.
+  /// Returns an element as text.
   func shown(_ bytes: [UInt8], at index: Int) -> String {
     kind == .float ? "\(real(bytes, at: index))" : "\(integer(bytes, at: index))"
   }

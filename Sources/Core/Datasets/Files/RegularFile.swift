@@ -1,16 +1,16 @@
 import Foundation
 
-/// An open regular file; pipes and devices, which could wait for ever, are rejected.
+/// An open regular file; pipes and devices, which could block forever, are rejected.
 final class RegularFile {
-  /// Bytes of the file when it was opened.
+  /// The size of the file in bytes when it was opened.
   let size: Int
   private let descriptor: Int32
   private let path: String
 
-  /// Throws ``DatasetError/unreadable(path:reason:)``.
+  /// Opens a file. Throws ``DatasetError/unreadable(path:reason:)``.
   convenience init(_ path: String) throws(DatasetError) { try self.init(FilePath(path)) }
 
-  /// The same of a path that need be no text.
+  /// Opens a file whose path need not be valid UTF-8. Throws ``DatasetError/unreadable(path:reason:)``.
   init(_ place: FilePath) throws(DatasetError) {
     let path = place.description
     self.path = path
@@ -35,7 +35,7 @@ final class RegularFile {
     .unreadable(path: path, reason: String(cString: strerror(errno)))
   }
 
-  /// Reads up to `count` bytes from `offset` on; fewer only at the file's end.
+  /// Reads up to `count` bytes from `offset`; fewer only at the end of the file.
   func read(
     _ count: Int, at offset: Int, into place: UnsafeMutableRawPointer
   ) throws(DatasetError) -> Int {
@@ -50,7 +50,7 @@ final class RegularFile {
     return done
   }
 
-  /// The bytes `offset` ..< `offset + count`, or as many of them as there are.
+  /// Returns the bytes `offset` ..< `offset + count`, or fewer at the end of the file.
   func bytes(at offset: Int = 0, count: Int) throws(DatasetError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: max(min(count, size - offset), 0))
     guard !bytes.isEmpty else { return [] }
@@ -69,12 +69,12 @@ final class RegularFile {
   }
 }
 
-/// Which file a path leads to, whatever it is called there.
+/// The identity of a file, independent of the path that leads to it.
 package struct FileIdentity: Hashable, Sendable {
   private let device: dev_t
   private let number: ino_t
 
-  /// Nil where there is nothing, or nothing that may be looked at.
+  /// Creates the identity of the file at a path; nil if it does not exist or is not accessible.
   package init?(_ path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
@@ -82,8 +82,8 @@ package struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// A path, or a part of one, as the system has it: bytes, which need be no text. Two are equal where their bytes are,
-/// however alike they look, and their order is that of their bytes.
+/// A path, or a part of one, as the system stores it: bytes, which need not be valid UTF-8. Paths are compared and
+/// ordered by their bytes.
 struct FilePath: Sendable, Hashable, Comparable, CustomStringConvertible {
   let bytes: [UInt8]
 
@@ -97,18 +97,18 @@ struct FilePath: Sendable, Hashable, Comparable, CustomStringConvertible {
     one.bytes.lexicographicallyPrecedes(other.bytes)
   }
 
-  /// For people: what is no text in it is shown as U+FFFD.
+  /// The path for people; invalid UTF-8 is shown as U+FFFD.
   var description: String { String(decoding: bytes, as: UTF8.self) }
 
-  /// What is called `name` in this folder; the path of nothing is that of the folder itself.
+  /// Returns the path of `name` in this folder; an empty name returns the folder.
   func appending(_ name: FilePath) -> FilePath {
     bytes.isEmpty ? name : name.bytes.isEmpty ? self : FilePath(bytes + [Self.slash] + name.bytes)
   }
 
-  /// The folder at the top that it lies in; nil where it lies in none.
+  /// The first folder of a relative path; nil if the path contains no folder.
   var topFolder: FilePath? { bytes.firstIndex(of: Self.slash).map { FilePath(Array(bytes[..<$0])) } }
 
-  /// Calls the system with the path.
+  /// Calls the system with the path as a C string.
   func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
     (bytes + [0]).withUnsafeBytes { bytes in
       bytes.withMemoryRebound(to: CChar.self) { characters in

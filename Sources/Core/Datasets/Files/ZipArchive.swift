@@ -1,23 +1,23 @@
-/// The members of a zip archive (PKWARE's APPNOTE 6.3.10), stored or deflated; with the 64-bit extension, which
+/// The members of a zip archive (PKWARE's APPNOTE 6.3.10), stored or deflated, including the 64-bit extension, which
 /// NumPy writes.
 package struct ZipArchive {
-  /// What the archive's directory says of a file in it.
+  /// An entry of the archive's directory.
   package struct Member: Sendable, Hashable {
-    /// Its path in the archive.
+    /// The path in the archive.
     package let name: String
     let method: Int
     let isEncrypted: Bool
     let compressed: Int
-    /// Bytes, unpacked.
+    /// The number of bytes when unpacked.
     package let size: Int
     let checksum: UInt
-    /// Where its local header is.
+    /// The position of the local header.
     let header: Int
   }
 
-  /// Of the archive.
+  /// The path of the archive.
   package let path: String
-  /// In the order of the archive's directory.
+  /// The members in the order of the archive's directory.
   package private(set) var members: [Member] = []
   private let file: RegularFile
 
@@ -25,10 +25,10 @@ package struct ZipArchive {
   private static let locatorBytes = 20
   private static let localBytes = 30
   private static let entryBytes = 46
-  /// Larger directories are no data set's.
+  /// The maximum size of the directory; archives of data sets have smaller ones.
   private static let largestDirectory = 1 << 24
 
-  /// Reads the directory. Throws a ``DatasetError`` where the file is none, or lies about itself.
+  /// Reads the directory. Throws a ``DatasetError`` if the file is not a zip archive or is inconsistent.
   package init(opening path: String) throws(DatasetError) {
     self.path = path
     file = try RegularFile(path)
@@ -40,7 +40,7 @@ package struct ZipArchive {
 
   private func damage(_ problem: String) -> DatasetError { .malformed(path: path, problem: problem) }
 
-  /// A reader of a member's bytes, which are checked by ``check(_:_:)`` once they have been read.
+  /// Returns a reader of a member's bytes. Call ``check(_:_:)`` after reading them.
   package func open(_ member: Member) throws(DatasetError) -> ByteReader {
     let place = "\(path): \(member.name)"
     guard !member.isEncrypted else { throw .malformed(path: place, problem: "is encrypted") }
@@ -60,7 +60,7 @@ package struct ZipArchive {
       unpacked: member.size)
   }
 
-  /// Throws unless a member was read to its end, and is what was packed.
+  /// Throws unless a member was read to its end and its checksum matches.
   package func check(_ member: Member, _ reader: ByteReader) throws(DatasetError) {
     try reader.finish()
     guard reader.position == member.size, reader.checksum == member.checksum else {
@@ -68,10 +68,10 @@ package struct ZipArchive {
     }
   }
 
-  // MARK: - The directory
+  // MARK: - Directory
 
   private func readDirectory() throws(DatasetError) -> [UInt8] {
-    // Behind the end's record there may be a comment of up to 65,535 bytes.
+    // A comment of up to 65,535 bytes may follow the end record.
     let tailStart = max(file.size - Self.endBytes - 0xFFFF, 0)
     let tail = LittleEndian(try file.bytes(at: tailStart, count: file.size - tailStart))
     let last = tail.bytes.count - Self.endBytes
@@ -89,7 +89,7 @@ package struct ZipArchive {
     return try file.bytes(at: offset, count: size)
   }
 
-  /// Size and offset of the directory of an archive over 4 GB.
+  /// Returns the size and offset of the directory of an archive over 4 GB; nil if it is not found.
   private func largeDirectory(_ tail: LittleEndian, _ end: Int) throws(DatasetError) -> (Int, Int)? {
     let locator = end - Self.locatorBytes
     guard tail.number(locator, 4) == 0x0706_4B50, let place = tail.number(locator + 8, 8), place <= file.size
@@ -101,7 +101,7 @@ package struct ZipArchive {
     return (size, offset)
   }
 
-  /// The entry at `offset`, which is moved behind it; nil where there is none.
+  /// Returns the entry at `offset` and advances the offset past it; nil if there is none.
   private static func entry(_ directory: [UInt8], at offset: inout Int) -> Member? {
     let bytes = LittleEndian(directory)
     guard bytes.number(offset, 4) == 0x0201_4B50, let flags = bytes.number(offset + 8, 2),
@@ -114,7 +114,7 @@ package struct ZipArchive {
     let extra = name + nameLength
     let next = extra + extraLength + commentLength
     guard next <= directory.count else { return nil }
-    // The extra field has those alone that do not fit into 32 bits, in this order.
+    // The extra field contains only the numbers that do not fit into 32 bits, in this order.
     var sizes = [size, compressed, header]
     var large = bytes.largeNumbers(in: extra..<extra + extraLength)
     for index in sizes.indices where sizes[index] == 0xFFFF_FFFF {

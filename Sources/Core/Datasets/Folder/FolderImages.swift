@@ -2,11 +2,10 @@ import Engine
 import Foundation
 import Synchronization
 
-/// A folder's images, decoded when they are asked for.
+/// The images of a folder, decoded on demand.
 ///
-/// A file that turns out to be broken, whenever that is, is noted once, and the next image of the same class that can
-/// be read takes its place: both views of it are then views of one image, and no label becomes wrong. Where none is
-/// left, it is grey.
+/// A broken file is recorded once, and the next readable image of the same class replaces it, so that both views come
+/// from one image and no label is wrong. If there is none, a grey image replaces it.
 final class FolderImages: ImageSource {
   private let folder: ImageFolder
   private let fit: ImageFit
@@ -16,7 +15,7 @@ final class FolderImages: ImageSource {
 
   private struct State {
     var broken: [BrokenFile]
-    /// Images that cannot be read.
+    /// The indices of images that cannot be read.
     var unreadable: Set<Int> = []
   }
 
@@ -51,7 +50,7 @@ final class FolderImages: ImageSource {
     FolderImages(folder, fit, cache: ImageCache(limit: cache.limit))
   }
 
-  /// Decodes the files; what is read first stays in the cache.
+  /// Decodes the files; the cache keeps the first ones.
   func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void) {
     workers.run(indices.count) { index, _ in
       _ = own(indices[index])
@@ -71,7 +70,7 @@ final class FolderImages: ImageSource {
     return DecodedImage(bytes: [UInt8](repeating: 128, count: shape.count), shape: shape)
   }
 
-  /// The image of this very file; nil where it is broken.
+  /// Returns the image of this file, without a replacement; nil if it is broken.
   private func own(_ index: Int) -> DecodedImage? {
     if let image = cache[index] { return image }
     guard state.withLock({ !$0.unreadable.contains(index) }) else { return nil }
@@ -91,31 +90,31 @@ final class FolderImages: ImageSource {
   }
 }
 
-/// Files of a folder that are not called as images are, counted by how their names end.
+/// The files of a folder whose names are not those of images, counted by extension.
 package struct PassedOver: Sendable, Hashable {
-  /// How many files have an ending.
+  /// The number of files with an extension.
   package struct Ending: Sendable, Codable, Hashable {
-    /// Such as `.webp`, in small letters; or `others`.
+    /// The extension in lower case, such as `.webp`; or `others`.
     package let ending: String
-    /// Files.
+    /// The number of files.
     package let count: Int
   }
 
   private var counts: [String: Int] = [:]
 
-  /// Nobody reads more; they bound the memory.
+  /// The maximum number of extensions, which bounds the memory.
   private static let mostEndings = 100
-  /// Longer endings are none, but a point somewhere in a name.
+  /// The maximum length of an extension; a longer one is a dot within a name.
   private static let longest = 10
-  /// Endings that are named before the rest is counted.
+  /// The number of extensions that a summary names.
   private static let named = 5
 
-  /// The most frequent first.
+  /// The extensions, the most frequent first.
   package var endings: [Ending] {
     counts.map { Ending(ending: $0, count: $1) }.sorted { ($1.count, $0.ending) < ($0.count, $1.ending) }
   }
 
-  /// All of them in one line; nil for none.
+  /// One line about the files; nil if there are none.
   package var summary: String? {
     let files = counts.values.reduce(0, +)
     guard files > 0 else { return nil }
@@ -131,7 +130,7 @@ package struct PassedOver: Sendable, Hashable {
     counts[counts[ending] != nil || counts.count < Self.mostEndings ? ending : "others", default: 0] += 1
   }
 
-  /// Nil where a name has none.
+  /// Returns the extension of a name; nil if it has none.
   private static func ending(of name: FilePath) -> String? {
     guard let point = name.bytes.lastIndex(of: UInt8(ascii: ".")) else { return nil }
     let ending = String(decoding: name.bytes[point...], as: UTF8.self).lowercased()
@@ -142,21 +141,20 @@ package struct PassedOver: Sendable, Hashable {
   }
 }
 
-/// Decoded images in a bounded memory.
+/// A cache of decoded images with bounded memory.
 ///
-/// Training passes over all images in an order drawn anew each epoch. Of such an order a cache that forgets what
-/// was used longest ago keeps hardly anything that comes again; so three quarters of the memory go to whatever
-/// comes first, for good. The last quarter holds the latest, because the second view of an image follows the
-/// first within the batch. Where all images fit, none is forgotten.
+/// Training visits all images in a new random order each epoch. With such an order, an LRU cache would have few hits,
+/// so three quarters of the memory keep the first images permanently. The last quarter keeps the most recent images,
+/// because the second view of an image follows the first within the batch. If all images fit, none is evicted.
 final class ImageCache: Sendable {
-  /// What it may hold, in bytes of pixels.
+  /// The maximum memory in bytes of pixels.
   let limit: Int
   private let state = Mutex(State())
 
   private struct State {
     var images: [Int: DecodedImage] = [:]
     var pinnedBytes = 0
-    /// The latest that are not kept for good, the oldest first from `oldest` on.
+    /// The most recent images that are not kept permanently, the oldest first, starting at `oldest`.
     var latest: [Int] = []
     var oldest = 0
     var latestBytes = 0
@@ -166,7 +164,7 @@ final class ImageCache: Sendable {
         if let image = images.removeValue(forKey: latest[oldest]) { latestBytes -= image.bytes.count }
         oldest += 1
       }
-      // The places of the forgotten are taken back now and then, so that each is moved once.
+      // The entries of evicted images are removed in bulk, so that each entry is moved about once.
       guard oldest > latest.count / 2 else { return }
       latest.removeFirst(oldest)
       oldest = 0
@@ -178,12 +176,12 @@ final class ImageCache: Sendable {
     self.limit = limit
   }
 
-  /// Bytes of pixels that it holds.
+  /// The memory in use, in bytes of pixels.
   var bytes: Int { state.withLock { $0.pinnedBytes + $0.latestBytes } }
 
   subscript(index: Int) -> DecodedImage? { state.withLock { $0.images[index] } }
 
-  /// Keeps an image, for good or for a while.
+  /// Inserts an image, permanently or until it is evicted.
   func insert(_ image: DecodedImage, at index: Int) {
     let size = image.bytes.count
     let kept = limit - limit / 4

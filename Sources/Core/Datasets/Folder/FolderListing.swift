@@ -1,35 +1,34 @@
 import Foundation
 
-/// The image files below a folder, in the order of their paths, byte by byte.
+/// The image files below a folder, ordered by path, byte by byte.
 ///
-/// Links are followed. A folder is read once, however many links lead to it, so that links in a circle end. What is
-/// called `.something` is passed over, and so is what machines put beside images; whatever else is not called as an
-/// image is counted.
+/// Links are followed. Each folder is read once, however many links lead to it, so cycles end. Names that start with a
+/// dot and folders that NAS devices and operating systems add are skipped; other files that are not images are counted.
 struct FolderListing {
-  /// Paths from the folder on.
+  /// Paths relative to the folder.
   private(set) var files: [FilePath] = []
-  /// The folders at the top, in their order, whether there are images in them or not.
+  /// The top-level folders in order, with or without images.
   private(set) var topFolders: [FilePath] = []
-  /// What nobody can look into or open.
+  /// Files and folders that cannot be inspected or opened.
   private(set) var broken: [BrokenFile] = []
   private(set) var passedOver = PassedOver()
 
   private let root: FilePath
   private var visited: Set<Identity> = []
 
-  /// More images than anybody has in a folder; they bound the memory.
+  /// The maximum number of images, which bounds the memory.
   private static let most = 10_000_000
-  /// What images are called, for messages.
+  /// The names of images, for messages.
   static let pattern = "*.jpg, *.jpeg, *.jfif or *.png"
   private static let extensions = [".jpg", ".jpeg", ".jpe", ".jfif", ".png"].map { Array($0.utf8) }
-  /// Thumbnails, bins and snapshots of Synology's and QNAP's machines, of macOS, Windows and Linux's file systems.
+  /// Thumbnails, recycle bins and snapshots of Synology and QNAP devices, macOS, Windows and Linux file systems.
   private static let others = Set(
     [
       "@eaDir", "@tmp", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@__thumb", "__MACOSX",
       "$RECYCLE.BIN", "System Volume Information", "lost+found",
     ].map { FilePath($0) })
 
-  /// What tells a folder from all others.
+  /// Identifies a folder.
   private struct Identity: Hashable {
     let device: UInt64
     let node: UInt64
@@ -39,11 +38,11 @@ struct FolderListing {
     case folder(Identity)
     case file
     case other
-    /// The system cannot tell, for a reason that has a number.
+    /// The path cannot be inspected; with the error number.
     case unknown(Int32)
   }
 
-  /// Throws a ``DatasetError`` for a folder that is missing, cannot be read or holds nothing that could be images.
+  /// Lists a folder. Throws a ``DatasetError`` if it is missing or unreadable, or contains no candidates for images.
   init(_ path: String) throws(DatasetError) {
     root = FilePath(path)
     try DataDirectory.require(path)
@@ -69,9 +68,9 @@ struct FolderListing {
         files.append(relative)
       case .file: passedOver.count(name)
       case .other: break
-      // Nothing in the folder can be looked at: this is said once, of the folder.
+      // Nothing in the folder can be inspected; this is recorded once, for the folder.
       case .unknown(EACCES) where !Self.isThere(place): return try leave(folder, EACCES)
-      // A link to nothing matters where somebody expects an image.
+      // A dangling link is an error only if its name is that of an image.
       case .unknown(let number) where Self.isImage(name) || ![ENOENT, ELOOP, ENOTDIR].contains(number):
         broken.append(BrokenFile(path: place.description, reason: String(cString: strerror(number))))
       case .unknown: break
@@ -79,7 +78,7 @@ struct FolderListing {
     }
   }
 
-  /// Notes a folder that cannot be read; throws where it is the one at the top.
+  /// Records a folder that cannot be read; throws if it is the root.
   private mutating func leave(_ folder: FilePath, _ number: Int32) throws(DatasetError) {
     let (path, reason) = (root.appending(folder).description, String(cString: strerror(number)))
     guard !folder.bytes.isEmpty else { throw .unreadable(path: path, reason: reason) }
@@ -90,7 +89,7 @@ struct FolderListing {
     .malformed(path: root.description, problem: "more than \(Self.most) images")
   }
 
-  /// What is in a folder; nil where it cannot be read, and `errno` says why.
+  /// Returns the names in a folder; nil if it cannot be read, with the reason in `errno`.
   private func names(in path: FilePath) throws(DatasetError) -> [FilePath]? {
     guard let stream = path.withCString({ opendir($0) }) else { return nil }
     defer { closedir(stream) }
@@ -114,7 +113,7 @@ struct FolderListing {
     }
   }
 
-  /// What a path leads to at last.
+  /// Returns the kind of a path after following links.
   private static func kind(of path: FilePath) -> Kind {
     var status = stat()
     guard path.withCString({ stat($0, &status) }) == 0 else { return .unknown(errno) }
@@ -125,7 +124,7 @@ struct FolderListing {
     }
   }
 
-  /// Whether the path can be looked at itself, wherever it leads.
+  /// Whether the path can be inspected without following links.
   private static func isThere(_ path: FilePath) -> Bool {
     var status = stat()
     return path.withCString { lstat($0, &status) } == 0

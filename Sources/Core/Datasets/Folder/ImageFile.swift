@@ -1,25 +1,25 @@
 import Foundation
 
-/// One image in a file of its own.
+/// Reads an image from a separate file.
 enum ImageFile {
-  /// What is read to find the header; most files have it there.
+  /// The number of bytes read first; most files have their header there.
   private static let headerBytes = 64 << 10
-  /// No image that would be decoded has a larger file.
+  /// The maximum file size; no image within the pixel limits has a larger file.
   private static let largestFile = 1 << 28
 
-  /// Reads what the file says of its image, and how many bytes it has.
+  /// Reads the image's header and the file's size.
   static func header(_ path: FilePath) throws(ImageFault) -> (header: ImageHeader, bytes: Int) {
     let file = try open(path)
     let beginning = try bytes(of: file, headerBytes)
     do {
       return (try parse(beginning), file.size)
     } catch  where beginning.count < file.size && ImageHeader.Format(beginning) != nil {
-      // A thumbnail or a profile may stand before it.
+      // A thumbnail or a profile may precede the header.
       return (try parse(try bytes(of: file, file.size)), file.size)
     }
   }
 
-  /// Reads the image as it is kept for an encoder; `resampler` is scratch.
+  /// Decodes an image and fits it to an encoder; `resampler` is scratch.
   static func decode(
     _ path: FilePath, for fit: ImageFit, _ resampler: Resampler
   ) throws(ImageFault) -> DecodedImage {
@@ -69,23 +69,23 @@ enum ImageFile {
   }
 }
 
-/// How much memory decoders may take side by side: whoever would take too much beside the others waits for them.
+/// Limits the memory of concurrent decoders; a decoder that would exceed the limit waits.
 package final class DecoderMemoryLimit: Sendable {
-  /// Bytes at a time. One that wants more is alone.
+  /// The limit in bytes. A decoder that needs more runs without others.
   package static let bytes = 64_000_000
 
   private let condition = NSCondition()
   nonisolated(unsafe) private var taken = 0
 
-  /// Nobody decodes yet.
+  /// Creates a limit without running decoders.
   package init() {}
 
-  /// What so many decoders take side by side at most, of which none wants more than `largest`.
+  /// Returns the maximum memory of `decoders` concurrent decoders that take at most `largest` bytes each.
   package static func most(_ decoders: Int, largest: Int) -> Int {
     min(max(bytes, largest), largest * decoders)
   }
 
-  /// Decodes where that takes so many bytes.
+  /// Runs a decoder that takes `bytes` bytes.
   package func with<Result, Failure: Error>(
     _ bytes: Int, _ decode: () throws(Failure) -> Result
   ) throws(Failure) -> Result {

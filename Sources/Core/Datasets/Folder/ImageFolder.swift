@@ -1,27 +1,27 @@
 import Engine
 
-/// A folder of JPEG and PNG files whose headers have been read: what is there, before any of it is decoded.
+/// A folder of JPEG and PNG files whose headers have been read; nothing is decoded yet.
 package struct ImageFolder: Sendable {
-  /// Where an image's class comes from.
+  /// The source of an image's class.
   package enum Labels: String, Sendable, Hashable, CaseIterable {
-    /// The name of the folder at the top that it lies in.
+    /// The name of the top-level folder that contains the image.
     case folder
-    /// Nowhere.
+    /// No classes.
     case none
   }
 
-  /// An image that can be used as far as its header tells.
+  /// An image with a valid header.
   struct File: Sendable {
-    /// From the folder on.
+    /// The path relative to the folder.
     let name: FilePath
     let header: ImageHeader
-    /// Of the file.
+    /// The size of the file.
     let bytes: Int
     let label: Int
 
     var shape: ImageShape { header.shape }
 
-    /// Bytes that are taken while the file is decoded for an encoder.
+    /// Returns the number of bytes that decoding takes for an encoder.
     func decodingBytes(for fit: ImageFit) -> Int {
       bytes + header.decodingBytes(shorterSide: fit.largestShorterSide)
     }
@@ -29,17 +29,17 @@ package struct ImageFolder: Sendable {
 
   let root: FilePath
   let files: [File]
-  /// Nil where images have no labels.
+  /// The names of the classes; nil if images have no labels.
   let classNames: [String]?
-  /// Files whose headers are broken, in the order of their paths.
+  /// Files with broken headers, ordered by path.
   let broken: [BrokenFile]
-  /// Files that are not called as images are.
+  /// Files whose names are not those of images.
   let passedOver: PassedOver
 
   /// Lists the folder, and reads headers until `limit` images are found.
   ///
-  /// Without `labels`, folders are classes where all images lie in folders. Throws a ``DatasetError`` where there
-  /// is no image, or where a class is asked of an image that lies in no folder.
+  /// Without `labels`, folders are classes if all images lie in folders. Throws a ``DatasetError`` if there is no
+  /// image, or if classes are requested and an image lies in no folder.
   package init(_ root: String, labels: Labels? = nil, limit: Int? = nil) throws(DatasetError) {
     let listing = try FolderListing(root)
     let stray = listing.files.first { $0.topFolder == nil }
@@ -47,7 +47,7 @@ package struct ImageFolder: Sendable {
       throw .malformed(path: "\(root)/\(stray)", problem: "lies in no folder that would name its class")
     }
     let names = labels == Labels.none || stray != nil ? nil : listing.topFolders
-    // A folder is told from others by its bytes: of two that look alike each is a class.
+    // Folders are distinguished by their bytes; two names that look alike are two classes.
     let numbers = Dictionary(uniqueKeysWithValues: (names ?? []).enumerated().map { ($1, $0) })
     let place = FilePath(root)
     var files: [File] = []
@@ -70,7 +70,7 @@ package struct ImageFolder: Sendable {
     (classNames, passedOver) = (names?.map(\.description), listing.passedOver)
   }
 
-  /// The images for an encoder; `cache` bounds the memory for decoded ones, in bytes.
+  /// Returns the images for an encoder; `cache` limits the memory for decoded images, in bytes.
   package func images(for fit: ImageFit, cache: Int) -> ImageSet {
     ImageSet(
       FolderImages(self, fit, cache: ImageCache(limit: cache)),

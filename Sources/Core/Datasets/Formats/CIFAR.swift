@@ -1,21 +1,21 @@
 /// Records of label bytes and 3072 pixel bytes, the red, green and blue planes of 32 x 32: the binary versions of
 /// CIFAR-10 and CIFAR-100 (Krizhevsky 2009).
 struct CIFARRecords {
-  /// Bytes before the pixels, each a label.
+  /// The number of label bytes before the pixels.
   let labelBytes: Int
-  /// Which of them is taken.
+  /// The index of the label byte to use.
   let label: Int
   let classes: Int
-  /// What another number of them is asked for by, if it can be.
+  /// The option that sets the number of classes, if there is one.
   var option: String?
 
   static let shape = ImageShape(channels: 3, height: 32, width: 32)
 
   private var recordBytes: Int { labelBytes + Self.shape.count }
 
-  /// Reads files one after another, at most `limit` images. Files past the limit are not opened.
+  /// Reads files in order, at most `limit` images. Files past the limit are not opened.
   ///
-  /// Throws a ``DatasetError`` with the path: a file that is not a whole number of records, a label that is too large.
+  /// Throws a ``DatasetError`` with the path if a file is not a whole number of records or a label is too large.
   func read(_ paths: [String], limit: Int?) throws(DatasetError) -> ImageSet {
     let limit = limit ?? Int.max
     var pixels: [UInt8] = []
@@ -48,8 +48,8 @@ struct CIFARRecords {
     }
   }
 
-  /// What is there instead of the binary version of CIFAR-10 or CIFAR-100, told by the names of files; `marks` are those
-  /// of the Python version. Nil where it is something else.
+  /// Returns a message if the names of the files are those of an archive or of the Python or Matlab version of the data
+  /// set; `marks` are names in the Python version. Returns nil otherwise.
   static func otherVersion(of classes: Int, _ names: [String], marks: [String]) -> String? {
     let binary = "cifar-\(classes)-binary.tar.gz"
     if names.contains(binary) { return "holds \(binary), which must be unpacked: tar xzf \(binary)" }
@@ -73,11 +73,11 @@ struct CIFARRecords {
 
 /// The binary version of CIFAR-10.
 package enum CIFAR10 {
-  /// Reads `data_batch_*.bin`, in the order of their names, or `test_batch.bin`; at most `limit` images.
+  /// Reads `data_batch_*.bin`, ordered by name, or `test_batch.bin`; at most `limit` images.
   ///
-  /// The directory may be the parent of what the archive unpacks to. Throws a ``DatasetError`` with the path: a
-  /// missing directory, no such files, a file that is not a whole number of records, a label over
-  /// `classes` - 1. Files past the limit are not opened.
+  /// The directory may be the parent of the folder that the archive unpacks to. Throws a ``DatasetError`` with the path
+  /// if the directory or the files are missing, a file is not a whole number of records, or a label is above `classes`
+  /// - 1. Files past the limit are not opened.
   package static func read(
     directory: String, role: DataRole, classes: Int = 10, limit: Int? = nil
   ) throws(DatasetError) -> ImageSet {
@@ -93,17 +93,17 @@ package enum CIFAR10 {
   }
 }
 
-/// The binary version of CIFAR-100: each record has a label among 20 and one among 100.
+/// The binary version of CIFAR-100: each record has a label from 20 classes and one from 100.
 package enum CIFAR100 {
-  /// Which of the two labels is taken.
+  /// The label to use.
   package enum Labels: String, Sendable, Hashable, CaseIterable {
-    /// Among 100 classes.
+    /// The 100 classes.
     case fine
-    /// Among the 20 groups of those.
+    /// The 20 superclasses.
     case coarse
   }
 
-  /// Reads `train.bin` or `test.bin`; at most `limit` images. Throws as ``CIFAR10`` does.
+  /// Reads `train.bin` or `test.bin`; at most `limit` images. Throws the errors of ``CIFAR10``.
   package static func read(
     directory: String, role: DataRole, labels: Labels = .fine, limit: Int? = nil
   ) throws(DatasetError) -> ImageSet {

@@ -1,14 +1,15 @@
-/// MNIST's format and that of its kin: big-endian sides, then bytes; gzipped or not (LeCun, Cortes and Burges).
+/// The IDX format of MNIST and similar data sets: big-endian sides, then bytes; optionally gzipped (LeCun, Cortes and
+/// Burges).
 enum IDX {
   private static let bytesType: UInt8 = 8
   private static let mostSides = 4
 
-  /// Folders below a directory that torchvision unpacks to.
+  /// Subfolders that torchvision unpacks to.
   private static let nested = ["raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"]
 
-  /// Reads a file of images and one of labels. For a directory both are those that MNIST's kin name, after the role:
-  /// `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-`…, each with `.gz` or without, and with a
-  /// point before `idx` or a dash.
+  /// Reads a file of images and one of labels. In a directory, the files have MNIST's names for the role:
+  /// `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-`…, with or without `.gz`, and with a dot or a
+  /// dash before `idx`.
   ///
   /// Throws a ``DatasetError`` that names the file.
   static func read(
@@ -48,8 +49,8 @@ enum IDX {
     return try labelled(pixels, of: array.count, labels)
   }
 
-  /// The first of so many images, with their labels from a file. Several labels an image are none, and training needs
-  /// none.
+  /// Returns the images read, of `images` in the file, with the labels from another file. Images with several labels
+  /// each are returned without labels and with a reason, because training does not need labels.
   private static func labelled(
     _ pixels: PixelBuffer, of images: Int, _ path: String
   ) throws(DatasetError) -> ImageSet {

@@ -1,23 +1,23 @@
 import Foundation
 import Support
 
-/// Images that lie one after another in a file, all of one shape.
+/// Images of one shape, stored contiguously in a file.
 struct ImageArray {
   let count: Int
-  /// Of each image.
+  /// The shape of each image.
   let shape: ImageShape
   let order: PixelView.Order
 
-  /// No image of such a file is larger, in pixels along a side.
+  /// The maximum side of an image in pixels.
   private static let largestSide = 1 << 14
 
   init(count: Int, _ shape: ImageShape, _ order: PixelView.Order) {
     (self.count, self.shape, self.order) = (count, shape, order)
   }
 
-  /// Makes sense of an array's sides: [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3.
+  /// Interprets the sides of an array: [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3.
   ///
-  /// Throws a ``DatasetError`` for anything else; `path` is what it calls the array.
+  /// Throws a ``DatasetError`` with `path` for other sides.
   init(sides: [Int], path: String) throws(DatasetError) {
     let (channels, height, width, order): (Int, Int, Int, PixelView.Order)
     switch sides.dropFirst().map({ $0 }) {
@@ -37,8 +37,8 @@ struct ImageArray {
     self.init(count: sides[0], ImageShape(channels: channels, height: height, width: width), order)
   }
 
-  /// Reads the first images, at most `limit`. Throws a ``DatasetError`` before anything is allocated where the file
-  /// cannot hold them, or the machine cannot.
+  /// Reads the first images, at most `limit`. Throws a ``DatasetError`` before allocating memory if the file is too
+  /// short or memory is insufficient.
   func read(_ reader: ByteReader, limit: Int?) throws(DatasetError) -> PixelBuffer {
     let count = min(count, limit ?? Int.max)
     let (bytes, overflow) = count.multipliedReportingOverflow(by: shape.count)
@@ -46,13 +46,13 @@ struct ImageArray {
     return try read(limit: limit, path: reader.path) { count throws(DatasetError) in try reader.read(count) }
   }
 
-  /// The same of bytes that `next` gives, so many at a time; that there are enough is known.
+  /// Reads the first images from `next`, which returns a given number of bytes. The source has enough bytes.
   func read(
     limit: Int?, path: String, _ next: (Int) throws(DatasetError) -> [UInt8]
   ) throws(DatasetError) -> PixelBuffer {
     let count = min(count, limit ?? Int.max)
     let bytes = count * shape.count
-    // A label takes 8 bytes, and may be asked for.
+    // A label takes 8 bytes and may be read later.
     try Self.requireMemory(bytes + 8 * count, path: path)
     if order == .planar { return PixelBuffer(try next(bytes), count: count, shape) }
     var planar = [UInt8](repeating: 0, count: bytes)
@@ -69,7 +69,7 @@ struct ImageArray {
     return PixelBuffer(planar, count: count, shape)
   }
 
-  /// Throws where so many bytes are more than this process may have.
+  /// Throws if `bytes` is above the memory limit of the process.
   static func requireMemory(_ bytes: Int, path: String) throws(DatasetError) {
     let memory = ProcessMemory.limit
     guard bytes <= memory else { throw .tooLarge(path: path, bytes: bytes, memory: memory) }
@@ -79,25 +79,25 @@ struct ImageArray {
 /// The labels of an array of images.
 struct LabelArray {
   let labels: [Int]
-  /// One more than the largest label.
+  /// The largest label plus 1.
   let classes: Int
 
-  /// No data set has more classes.
+  /// The maximum number of classes.
   private static let mostClasses = 1 << 20
 
-  /// Throws a ``DatasetError`` unless there is a label of 0 or more for each of `images` images; those past `taken`
-  /// are not used.
+  /// Throws a ``DatasetError`` unless there is a label of 0 or more for each of `images` images. Keeps the first
+  /// `taken` labels.
   init(_ labels: [Int], images: Int, taken: Int, path: String) throws(DatasetError) {
     try Self.require(labels.count, of: images, path: path)
     if let record = labels.firstIndex(where: { !(0..<Self.mostClasses).contains($0) }) {
       throw .badLabel(path: path, record: record, label: labels[record], classes: Self.mostClasses)
     }
-    // Of all: how many classes there are does not depend on how many images are taken.
+    // Counts classes over all labels, so that their number does not depend on how many images are taken.
     classes = (labels.max() ?? 0) + 1
     self.labels = Array(labels.prefix(taken))
   }
 
-  /// Throws unless there are as many labels as images, which is asked before they are read.
+  /// Throws unless there are as many labels as images; called before the labels are read.
   static func require(_ labels: Int, of images: Int, path: String) throws(DatasetError) {
     guard labels == images else {
       throw .malformed(path: path, problem: "has \(labels) labels for \(images) images")

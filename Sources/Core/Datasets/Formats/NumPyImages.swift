@@ -1,22 +1,22 @@
 import Support
 
-/// Images in NumPy's files: one array (.npy), or named arrays in an archive (.npz), as MedMNIST has them.
+/// Images in NumPy's files: one array (.npy), or named arrays in an archive (.npz), as in MedMNIST.
 package enum NumPyImages {
-  /// The parts of a data set of MedMNIST.
+  /// The splits of a MedMNIST data set.
   package enum Split: String, Sendable, Hashable, CaseIterable {
     case train, val, test
   }
 
-  /// Which arrays of an archive are meant.
+  /// The names of arrays in an archive.
   struct Keys: Sendable, Hashable {
     let images: String
-    /// Nil where labels are not wanted.
+    /// The name of the labels; nil for no labels.
     let labels: String?
-    /// Whether labels must be there.
+    /// Whether labels are required.
     let needsLabels: Bool
 
-    /// What is not given follows MedMNIST: `train_images`, and `train_labels` if there are such. Labels of the name
-    /// `none` are not wanted.
+    /// Creates the keys. Those not given follow MedMNIST: `train_images`, and `train_labels` if present. The name
+    /// `none` for labels means no labels.
     init(_ split: Split, images: String?, labels: String?) {
       self.images = images ?? "\(split.rawValue)_images"
       self.labels = labels == "none" ? nil : labels ?? (images == nil ? "\(split.rawValue)_labels" : nil)
@@ -24,7 +24,7 @@ package enum NumPyImages {
     }
   }
 
-  /// An array in a file, [N, H, W], [N, H, W, C] or [N, C, H, W]; labels [N] or [N, 1] in another file.
+  /// Reads an array from a file, [N, H, W], [N, H, W, C] or [N, C, H, W], with labels [N] or [N, 1] from another file.
   static func read(
     array path: String, labels: String?, limit: Int?
   ) throws(DatasetError) -> ImageSet {
@@ -36,7 +36,7 @@ package enum NumPyImages {
     return set
   }
 
-  /// Arrays of an archive.
+  /// Reads arrays of an archive.
   static func read(archive path: String, _ keys: Keys, limit: Int?) throws(DatasetError) -> ImageSet {
     let archive = try ZipArchive(opening: path)
     let member = try find(keys.images, in: archive)
@@ -65,7 +65,7 @@ package enum NumPyImages {
       problem: "has no array '\(key)'\(hint) It holds \(Spelling.shortened(names.joined(separator: ", ")))")
   }
 
-  /// The images with their labels, and whether all of them were taken.
+  /// Returns the images with their labels, and whether all images were taken.
   private static func set(
     _ images: NumPyArray, _ labels: NumPyArray?, limit: Int?
   ) throws(DatasetError) -> (ImageSet, isWhole: Bool) {
@@ -73,7 +73,7 @@ package enum NumPyImages {
     let array = try ImageArray(sides: images.shape, path: images.reader.path)
     let taken = min(array.count, limit ?? Int.max)
     var given: LabelArray?
-    // Training needs none, so that several of an image do not stop it.
+    // Training needs no labels, so several labels per image are not an error.
     let problem = labels.flatMap { labels in
       labels.shape.dropFirst().allSatisfy { $0 == 1 } && labels.shape.count <= 2
         ? nil : "\(labels.reader.path) has the shape \(labels.shape), where labels are [N] or [N, 1]"
@@ -84,7 +84,7 @@ package enum NumPyImages {
         labels.integers(), images: array.count, taken: taken, path: labels.reader.path)
     }
     if images.isByColumns, let all = images.count {
-      // All of them are read, however many are taken.
+      // All elements of an array stored by columns are read, however many images are taken.
       try ImageArray.requireMemory(all + taken * array.shape.count, path: images.reader.path)
     }
     let buffer = try array.read(limit: limit, path: images.reader.path, pixels.next)
@@ -94,18 +94,18 @@ package enum NumPyImages {
   }
 }
 
-/// The elements of an array of NumPy as the bytes of images, one image after another, whatever their type and order.
+/// Converts the elements of a NumPy array to pixel bytes in the order of the images, for every type and order.
 final class NumPyPixels {
   private let array: NumPyArray
   private let element: NumPyElement
-  /// Of an array that is stored by columns: all of it, as it is stored.
+  /// All elements as stored, for an array stored by columns.
   private var columns: [UInt8]?
   private var position = 0
 
-  /// Elements that are read at a time.
+  /// The number of elements read at a time.
   private static let piece = 1 << 16
 
-  /// Throws a ``DatasetError`` for elements that cannot be bytes of images.
+  /// Throws a ``DatasetError`` for elements that cannot be pixels.
   init(_ array: NumPyArray) throws(DatasetError) {
     guard let element = array.element, element.kind != .truth else {
       throw .malformed(
@@ -116,7 +116,7 @@ final class NumPyPixels {
     (self.array, self.element) = (array, element)
   }
 
-  /// The bytes of the next elements, image after image. Throws a ``DatasetError`` where one is no byte.
+  /// Returns the next `count` elements as bytes, image by image. Throws a ``DatasetError`` if one is not a byte.
   func next(_ count: Int) throws(DatasetError) -> [UInt8] {
     guard array.isByColumns else { return try read(count) }
     let stored: [UInt8]
@@ -126,7 +126,7 @@ final class NumPyPixels {
     return (position..<position + count).map { stored[place(of: $0)] }
   }
 
-  /// Where an element that has an index by rows is by columns: there the first side's index changes fastest.
+  /// Converts an index by rows to an index by columns, where the first side changes fastest.
   private func place(of index: Int) -> Int {
     var (index, place) = (index, 0)
     for side in array.shape.reversed() {

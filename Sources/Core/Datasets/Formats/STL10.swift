@@ -1,7 +1,7 @@
-/// The binary version of STL-10 (Coates, Ng and Lee 2011): images of 3 x 96 x 96, columns one after another, and labels
-/// of 1 to 10 in a file of their own.
+/// The binary version of STL-10 (Coates, Ng and Lee 2011): images of 3 x 96 x 96, stored by columns, and labels of 1 to
+/// 10 in a separate file.
 package enum STL10 {
-  /// The data set's parts.
+  /// The splits of the data set.
   package enum Split: String, Sendable, Hashable, CaseIterable {
     case train, test
     /// 100,000 images without labels.

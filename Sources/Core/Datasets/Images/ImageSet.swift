@@ -1,26 +1,26 @@
 import Engine
 
-/// Images with or without labels, whatever they come from; their sizes may differ.
+/// Images with or without labels, from any source; their sizes may differ.
 ///
-/// Subsets share their images' source: they are lists of indices over it.
+/// Subsets share the source: they are lists of indices into it.
 package struct ImageSet: Sendable {
-  /// Of all images, which a subset may not all show.
+  /// The source of all images, of which a subset contains only some.
   private let source: any ImageSource
-  /// Where in the source each image of a subset is; nil where the set is the whole source.
+  /// The index in the source of each image of a subset; nil if the set is the whole source.
   private let order: [Int]?
 
-  /// How many images there are.
+  /// The number of images.
   package let count: Int
   /// The class of each image, 0 ..< `classes`; nil for unlabelled images.
   package let labels: [Int]?
-  /// How many classes there are; 0 for unlabelled images.
+  /// The number of classes; 0 for unlabelled images.
   package let classes: Int
-  /// What the classes are called, in their order; nil where they have numbers alone.
+  /// The names of the classes in order; nil if classes have only numbers.
   package let classNames: [String]?
-  /// Why labels that are there were not taken; nil where they were, and where there are none.
+  /// The reason why existing labels were not used; nil if they were used or there are none.
   package let labelProblem: String?
 
-  /// All images of a source.
+  /// Creates a set of all images of a source.
   package init(
     _ source: any ImageSource, labels: [Int]? = nil, classes: Int = 0, classNames: [String]? = nil,
     labelProblem: String? = nil
@@ -37,7 +37,7 @@ package struct ImageSet: Sendable {
     )
   }
 
-  /// Takes `count` square images, one after another in `pixels`: [count, channels, size, size].
+  /// Creates a set of `count` square images stored contiguously in `pixels`: [count, channels, size, size].
   package init(
     pixels: [UInt8], count: Int, channels: Int, size: Int, labels: [Int]? = nil, classes: Int = 0
   ) {
@@ -51,20 +51,20 @@ package struct ImageSet: Sendable {
     (classes, classNames, labelProblem) = (whole.classes, whole.classNames, whole.labelProblem)
   }
 
-  /// C, 1 or 3.
+  /// The number of channels C, 1 or 3.
   package var channels: Int { source.channels }
-  /// The longest side of any image, in pixels: of square images of one size H = W.
+  /// The longest side of all images in pixels; H = W for square images of one size.
   package var size: Int { source.longestSide }
-  /// Numbers in an image of C x H x W at most.
+  /// The maximum number of values C x H x W of an image.
   package var imageSize: Int { channels * size * size }
-  /// What could not be read so far of all that the images come from.
+  /// The files of the source found broken so far.
   package var broken: [BrokenFile] { source.broken }
-  /// Files beside the images that are not called as images are.
+  /// Files of the folder whose names are not those of images.
   package var passedOver: PassedOver { source.passedOver }
-  /// By how many bytes the images' memory may still grow.
+  /// The number of bytes by which the memory of the images may still grow.
   package var spareBytes: Int { source.spareBytes }
 
-  /// The images at `indices` of this set, in that order, with their labels; an index may repeat.
+  /// Returns the images at `indices` of this set, in that order, with their labels; an index may repeat.
   package func subset(_ indices: [Int]) -> ImageSet {
     for index in indices { precondition(index >= 0 && index < count, "image \(index) of \(count)") }
     return ImageSet(
@@ -72,13 +72,13 @@ package struct ImageSet: Sendable {
       labels: labels.map { labels in indices.map { labels[$0] } })
   }
 
-  /// The first `n` images, or all where there are fewer.
+  /// Returns the first `n` images, or all if there are fewer.
   package func prefix(_ n: Int) -> ImageSet {
     precondition(n >= 0, "the first \(n) images")
     return n >= count ? self : subset(Array(0..<n))
   }
 
-  /// Writes an image as C·H·W floats in 0 … 1, and returns its shape: H and W are at most ``size``.
+  /// Writes an image as C·H·W floats in 0 … 1 and returns its shape; H and W are at most ``size``.
   @discardableResult
   package func copyImage(_ index: Int, into image: UnsafeMutablePointer<Float>) -> ImageShape {
     withImage(index) {
@@ -87,8 +87,7 @@ package struct ImageSet: Sendable {
     }
   }
 
-  /// Writes the central square of an image, resized to C x `size` x `size` where it is larger or smaller, as floats
-  /// in 0 … 1.
+  /// Writes the central square of an image, resized to C x `size` x `size` if necessary, as floats in 0 … 1.
   package func copySquare(_ index: Int, size: Int, into image: UnsafeMutablePointer<Float>) {
     withImage(index) { source in
       if source.shape.height == size && source.shape.width == size { return source.write(into: image) }
@@ -97,42 +96,42 @@ package struct ImageSet: Sendable {
     }
   }
 
-  /// The C·H·W bytes of an image, planar.
+  /// Calls `body` with the C·H·W bytes of an image, planar.
   package func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result {
     precondition(index >= 0 && index < count, "image \(index) of \(count)")
     return source.withImage(order?[index] ?? index, body)
   }
 
-  /// The image's shape as it was found, before it was fitted to an encoder.
+  /// Returns the original shape of an image, before it was fitted to an encoder.
   package func foundShape(of index: Int) -> ImageShape {
     precondition(index >= 0 && index < count, "image \(index) of \(count)")
     return source.shape(of: order?[index] ?? index)
   }
 
-  /// Whether ``fitted(to:)`` has nothing to do.
+  /// Whether ``fitted(to:)`` would change nothing.
   package func isFitted(to fit: ImageFit) -> Bool { source.isFitted(to: fit) }
 
-  /// The same images as an encoder is given them.
+  /// Returns the same images, fitted to an encoder.
   package func fitted(to fit: ImageFit) -> ImageSet {
     isFitted(to: fit) ? self : ImageSet(self, source.fitted(to: fit), order: order, labels: labels)
   }
 
-  /// Throws ``DatasetError/differentClasses(train:test:)`` unless these test images have the classes of the training
-  /// images; where they have numbers alone, nobody can tell.
+  /// Throws ``DatasetError/differentClasses(train:test:)`` if the classes of these test images differ from those of the
+  /// training images. Classes without names are not compared.
   package func requireClasses(of other: ImageSet) throws(DatasetError) {
     guard let classNames, let names = other.classNames, names != classNames else { return }
     throw .differentClasses(train: names, test: classNames)
   }
 
-  /// How many of the images turned out so far to be unreadable. Others are given in their place, which must count once
-  /// where it matters how many there are.
+  /// The number of images found unreadable so far. Replacements are used for them, so subtract it where the number of
+  /// distinct images matters.
   package var unreadable: Int {
     let unreadable = source.unreadable
     return order.map { order in order.count { unreadable.contains($0) } } ?? unreadable.count
   }
 
-  /// Throws ``DatasetError/tooFew(count:broken:)`` unless so many images can be read. Reads no more than are needed to
-  /// know.
+  /// Throws ``DatasetError/tooFew(count:broken:)`` unless `least` images can be read. Reads no more images than
+  /// necessary.
   package func requireReadable(_ least: Int) throws(DatasetError) {
     var (index, readable) = (0, 0)
     let one = Workers(1)
@@ -145,13 +144,13 @@ package struct ImageSet: Sendable {
     guard readable >= least else { throw .tooFew(count: readable, broken: broken) }
   }
 
-  /// Reads every image once; returns what is broken of all that they come from.
+  /// Reads every image once and returns the broken files of the source.
   package func verify(_ workers: Workers, each: @Sendable () -> Void = {}) -> [BrokenFile] {
     source.verify(order ?? Array(0..<count), workers, each: each)
     return source.broken
   }
 
-  /// The images that can be read: each is tried.
+  /// Reads every image once and returns those that can be read.
   package func readable(_ workers: Workers, each: @Sendable () -> Void = {}) -> ImageSet {
     _ = verify(workers, each: each)
     let unreadable = source.unreadable

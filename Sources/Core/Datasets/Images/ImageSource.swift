@@ -1,33 +1,33 @@
 import Engine
 
-/// Where the images of an ``ImageSet`` come from: bytes in memory, or files that are decoded on demand.
+/// The source of the images of an ``ImageSet``: bytes in memory, or files decoded on demand.
 ///
-/// The same index gives the same bytes at any time and on any thread.
+/// An index returns the same bytes at any time and on any thread.
 package protocol ImageSource: Sendable {
-  /// How many images there are.
+  /// The number of images.
   var count: Int { get }
-  /// C of every image, 1 or 3.
+  /// The number of channels C of every image, 1 or 3.
   var channels: Int { get }
-  /// No image is longer, in pixels.
+  /// The longest side of all images, in pixels.
   var longestSide: Int { get }
-  /// What could not be read so far, in the order of the paths.
+  /// The files found broken so far, ordered by path.
   var broken: [BrokenFile] { get }
-  /// Files that are not called as images are.
+  /// Files whose names are not those of images.
   var passedOver: PassedOver { get }
-  /// Images that turned out so far to be none, and in whose place others are given.
+  /// The indices of images found unreadable so far, which other images replace.
   var unreadable: Set<Int> { get }
-  /// By how many bytes its memory may still grow.
+  /// The number of bytes by which the memory may still grow.
   var spareBytes: Int { get }
 
-  /// Image 0 ..< `count`, as long as `body` runs.
+  /// Calls `body` with image 0 ..< `count`, which is valid while `body` runs.
   func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result
-  /// The image's shape as it was found, before it was fitted to anything.
+  /// Returns the original shape of an image, before it was fitted to an encoder.
   func shape(of index: Int) -> ImageShape
-  /// Whether its images are what an encoder is given already.
+  /// Whether the images are already fitted to an encoder.
   func isFitted(to fit: ImageFit) -> Bool
-  /// The same images for an encoder.
+  /// Returns the same images, fitted to an encoder.
   func fitted(to fit: ImageFit) -> any ImageSource
-  /// Reads the images at `indices` once, so that it is known which of them are broken.
+  /// Reads the images at `indices` once to find the broken ones.
   func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void)
 }
 
@@ -40,19 +40,19 @@ package struct ImageShape: Sendable, Hashable, CustomStringConvertible {
   /// W, in pixels.
   package let width: Int
 
-  /// C x H x W; whether that makes sense is for who uses it.
+  /// Creates a shape of C x H x W; the values are not checked.
   package init(channels: Int, height: Int, width: Int) {
     (self.channels, self.height, self.width) = (channels, height, width)
   }
 
-  /// Bytes or numbers of the image: C x H x W.
+  /// The number of bytes or values of the image: C x H x W.
   package var count: Int { channels * height * width }
-  /// In pixels.
+  /// The shorter of height and width, in pixels.
   package var shorterSide: Int { min(height, width) }
-  /// In pixels.
+  /// The longer of height and width, in pixels.
   package var longerSide: Int { max(height, width) }
 
-  /// As C x H x W.
+  /// The shape as C x H x W.
   package var description: String { "\(channels) x \(height) x \(width)" }
 }
 
@@ -63,23 +63,23 @@ package struct ImageBytes {
   /// C, H, W.
   package let shape: ImageShape
 
-  /// As floats in 0 … 1 (torchvision's `to_tensor`: byte / 255).
+  /// Writes the bytes as floats in 0 … 1 (torchvision's `to_tensor`: byte / 255).
   package func write(into floats: UnsafeMutablePointer<Float>) {
     for i in 0..<bytes.count { floats[i] = Float(bytes[i]) / 255 }
   }
 
-  /// The same bytes, to be read by their strides.
+  /// The same bytes as a strided view.
   var pixels: PixelView { PixelView(bytes, shape, .planar) }
 }
 
-/// An image's bytes, planar [C, H, W], in memory of its own.
+/// An image's bytes, planar [C, H, W], with ownership of the memory.
 package struct DecodedImage: Sendable, Equatable {
   /// C·H·W bytes.
   package let bytes: [UInt8]
   /// C, H, W.
   package let shape: ImageShape
 
-  /// The image, as long as `body` runs.
+  /// Calls `body` with a view of the image, which is valid while `body` runs.
   package func withView<Result>(_ body: (ImageBytes) -> Result) -> Result {
     bytes.withUnsafeBufferPointer { body(ImageBytes(bytes: $0, shape: shape)) }
   }

@@ -4,14 +4,14 @@ import Engine
 package struct PixelBuffer: ImageSource {
   /// [count, C, H, W].
   package let bytes: [UInt8]
-  /// How many images there are.
+  /// The number of images.
   package let count: Int
-  /// Of each image.
+  /// The shape of each image.
   package let shape: ImageShape
-  /// What each image was before it was fitted to an encoder.
+  /// The original shape of each image, before it was fitted to an encoder.
   private let found: ImageShape
 
-  /// Takes `count` images, one after another: [count, C, H, W].
+  /// Takes `count` images, stored contiguously: [count, C, H, W].
   package init(_ bytes: [UInt8], count: Int, _ shape: ImageShape) {
     self.init(bytes, count: count, shape, found: shape)
   }
@@ -55,15 +55,15 @@ package struct PixelBuffer: ImageSource {
   package func verify(_ indices: [Int], _ workers: Workers, each: @Sendable () -> Void) {}
 }
 
-/// An unowned view of an image's bytes, whatever the order of its axes.
+/// An unowned, strided view of an image's bytes.
 struct PixelView {
-  /// Which axis comes first in memory.
+  /// The order of the axes in memory.
   enum Order: Sendable, Hashable {
     /// [C, H, W].
     case planar
     /// [H, W, C].
     case interleaved
-    /// [C, W, H]: columns one after another.
+    /// [C, W, H]: stored by columns.
     case columns
   }
 
@@ -74,7 +74,7 @@ struct PixelView {
   private let channelStride: Int
   private(set) var rowStride, columnStride: Int
 
-  /// A view of C·H·W bytes.
+  /// Creates a view of C·H·W bytes.
   init(_ bytes: UnsafeBufferPointer<UInt8>, _ shape: ImageShape, _ order: Order) {
     guard let start = bytes.baseAddress, bytes.count == shape.count else {
       preconditionFailure("\(bytes.count) bytes for an image of \(shape)")
@@ -90,13 +90,13 @@ struct PixelView {
 
   var shape: ImageShape { ImageShape(channels: channels, height: height, width: width) }
 
-  /// The first byte of a row of a channel.
+  /// Returns the address of the first byte of a row of a channel.
   @inline(__always)
   func row(_ channel: Int, _ y: Int) -> UnsafePointer<UInt8> {
     start + channel * channelStride + y * rowStride
   }
 
-  /// A rectangle of it, which must lie inside.
+  /// Returns a view of a rectangle, which must lie inside the image.
   func cropped(_ crop: Crop) -> PixelView {
     var view = self
     view.start += crop.top * rowStride + crop.left * columnStride
@@ -104,7 +104,7 @@ struct PixelView {
     return view
   }
 
-  /// The image as it is to be seen.
+  /// Returns a view of the image in its display orientation.
   func oriented(_ orientation: Orientation) -> PixelView {
     var view = self
     if orientation.swapsAxes {
@@ -122,7 +122,7 @@ struct PixelView {
     return view
   }
 
-  /// Writes C·H·W bytes, planar.
+  /// Copies the C·H·W bytes in planar order.
   func copy(into bytes: UnsafeMutablePointer<UInt8>) {
     var place = bytes
     for channel in 0..<channels {
@@ -135,22 +135,22 @@ struct PixelView {
   }
 }
 
-/// How a stored image is turned before it is seen: the eight values of EXIF's tag Orientation (CIPA DC-008,
-/// 4.6.4.A). Its names say where the stored image's first row and first column are seen.
+/// The orientation of a stored image: the eight values of EXIF's tag Orientation (CIPA DC-008, 4.6.4.A). The names give
+/// the displayed position of the stored image's first row and first column.
 enum Orientation: Int, Sendable, CaseIterable {
   case topLeft = 1
   case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
-  /// Whether stored rows are seen as columns.
+  /// Whether stored rows are displayed as columns.
   var swapsAxes: Bool { rawValue >= 5 }
-  /// Whether the row that is seen first, after the swap, comes last in memory.
+  /// Whether the row displayed first, after the swap, is the last in memory.
   var startsAtBottom: Bool {
     switch self {
     case .bottomRight, .bottomLeft, .rightBottom, .leftBottom: true
     default: false
     }
   }
-  /// Whether the column that is seen first, after the swap, comes last in memory.
+  /// Whether the column displayed first, after the swap, is the last in memory.
   var startsAtRight: Bool {
     switch self {
     case .topRight, .bottomRight, .rightTop, .rightBottom: true

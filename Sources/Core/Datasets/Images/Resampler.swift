@@ -1,14 +1,14 @@
 import Engine
 
-/// Resizes images of bytes: bilinear with antialiasing, as ``ResamplingFilter`` defines it, and rounded. An image
-/// that has its size already is copied.
+/// Resizes images of bytes: bilinear with antialiasing, as in ``ResamplingFilter``, with rounding. An image that
+/// already has the target size is copied.
 final class Resampler {
   private var horizontal = ResamplingFilter(longestSide: 1)
   private var vertical = ResamplingFilter(longestSide: 1)
   /// The rows of one channel after the horizontal pass: input height x output width.
   private var rows: [Float] = []
 
-  /// The bytes [channels, height, width] of an image of 1 or 3 channels.
+  /// Returns the bytes [channels, height, width] of a resized image of 1 or 3 channels.
   func resize(_ pixels: PixelView, height: Int, width: Int, channels: Int) -> [UInt8] {
     let own = pixels.channels
     precondition([1, 3].contains(own) && [1, 3].contains(channels), "\(own) channels to \(channels)")
@@ -50,7 +50,7 @@ final class Resampler {
     }
   }
 
-  /// A filter's memory grows with what it has met.
+  /// Prepares a filter, and enlarges its memory if necessary.
   private static func prepare(_ filter: inout ResamplingFilter, from input: Int, to output: Int) {
     let side = max(input, output)
     if filter.longestSide < side { filter = ResamplingFilter(longestSide: side) }
@@ -82,7 +82,7 @@ final class Resampler {
     }
   }
 
-  /// Leaves in the first plane 0.299·R + 0.587·G + 0.114·B (ITU-R BT.601).
+  /// Writes 0.299·R + 0.587·G + 0.114·B (ITU-R BT.601) into the first plane.
   private static func reduceToLuma(_ bytes: UnsafeMutablePointer<UInt8>, _ area: Int) {
     for i in 0..<area {
       let (r, g, b) = (Int(bytes[i]), Int(bytes[area + i]), Int(bytes[2 * area + i]))
@@ -91,41 +91,41 @@ final class Resampler {
   }
 }
 
-/// What is kept of an image of any size for an encoder of C x S x S.
+/// Reduces images of any size for an encoder of C x S x S.
 ///
-/// An image is kept whole, up to a shorter side of 2·S; a larger one is reduced to that, with antialiasing. Crops
-/// are cut from what is kept: the smallest usual one, a fifth of the area, then still has 0.9·S along each side,
-/// and more pixels would be averaged away by its resizing. An image is never enlarged, so that one of S x S stays
-/// as it is. Of an image more than twice as long as it is broad, the middle is kept. Grey becomes colour by
-/// repetition, colour becomes grey by the luma of Rec. 601.
+/// An image is kept whole, with a shorter side of at most 2·S; a larger one is reduced to that with antialiasing.
+/// Random crops are cut from the result: the smallest usual crop, a fifth of the area, has 0.9·S along each side, and
+/// resizing would average more pixels away. Images are never enlarged, so that an image of S x S is unchanged. Images
+/// with an aspect ratio above 2 are cropped to the middle. Grey images become colour by repetition, and colour images
+/// become grey by the luma of ITU-R BT.601.
 package struct ImageFit: Sendable, Hashable {
-  /// S, in pixels.
+  /// The side S of the encoder's images, in pixels.
   package let size: Int
-  /// C, 1 or 3.
+  /// The number of channels C, 1 or 3.
   package let channels: Int
 
   private static let margin = 2
   private static let longest = 2
 
-  /// For an encoder of `channels` x `size` x `size`.
+  /// Creates a fit for an encoder of `channels` x `size` x `size`.
   package init(size: Int, channels: Int) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     (self.size, self.channels) = (size, channels)
   }
 
-  /// What an encoder takes.
+  /// Creates a fit for an encoder.
   package init(_ encoder: EncoderConfiguration) {
     let images = encoder.input.images
     self.init(size: images.side, channels: images.channels)
   }
 
-  /// No image that is kept is longer, in pixels.
+  /// The maximum side of a fitted image, in pixels.
   package var longestSide: Int { Self.longest * Self.margin * size }
 
-  /// The shorter side of the largest images that are kept as they are.
+  /// The maximum shorter side of a fitted image, in pixels.
   var largestShorterSide: Int { Self.margin * size }
 
-  /// The part of an image that is kept, and the shape that it gets.
+  /// Returns the part of an image to keep, and its fitted shape.
   func kept(of shape: ImageShape) -> (crop: Crop, shape: ImageShape) {
     let short = shape.shorterSide
     let crop = Self.middle(
@@ -138,13 +138,13 @@ package struct ImageFit: Sendable, Hashable {
     )
   }
 
-  /// Whether images of this shape are kept as they are.
+  /// Whether images of this shape are unchanged.
   func keeps(_ shape: ImageShape) -> Bool {
     let kept = kept(of: shape)
     return kept.shape == shape && kept.crop.height == shape.height && kept.crop.width == shape.width
   }
 
-  /// What is kept of an image; `resampler` is scratch.
+  /// Returns the fitted image; `resampler` is scratch.
   func apply(_ pixels: PixelView, _ resampler: Resampler) -> DecodedImage {
     let kept = kept(of: pixels.shape)
     return DecodedImage(
@@ -153,7 +153,7 @@ package struct ImageFit: Sendable, Hashable {
       shape: kept.shape)
   }
 
-  /// The central square of an image at S x S, as evaluation sees it.
+  /// Returns the central square of an image at S x S, for evaluation.
   func square(_ pixels: PixelView, _ resampler: Resampler) -> DecodedImage {
     let side = pixels.shape.shorterSide
     let middle = pixels.cropped(Self.middle(of: pixels.shape, height: side, width: side))

@@ -1,13 +1,13 @@
 import Engine
 import Foundation
 
-/// A picture of images and their augmented views: a row for each image, which stands first in it.
+/// A picture of images and their augmented views: each row starts with the image.
 package struct ContactSheet {
-  /// Views of an image: first and second ones by turns.
+  /// The number of views per image, alternately first and second views.
   private static let views = 6
-  /// Small images are drawn with pixels so large that they have about this side.
+  /// The approximate side to which small images are magnified.
   private static let side = 96
-  /// White between the images, in pixels.
+  /// The white space between images, in pixels.
   private static let gap = 4
 
   private let images: ImageSet
@@ -15,19 +15,19 @@ package struct ContactSheet {
   private let rows: Int
   private let seed: UInt64
 
-  /// Of the first `rows` images that `seed` draws. The images are fitted to `fit`, and so are the views.
+  /// Creates a sheet of `rows` images drawn with `seed`. The images and their views are fitted to `fit`.
   package init(
     _ images: ImageSet, _ fit: ImageFit, _ settings: AugmentationSettings, rows: Int = 8, seed: UInt64
   ) {
     var settings = settings
-    // Normalised images are not to be looked at.
+    // The picture shows images without normalisation.
     (settings.mean, settings.deviation) = ([0], [1])
     self.images = images.fitted(to: fit)
     augmenter = Augmenter(settings, size: fit.size, channels: fit.channels)
     (self.rows, self.seed) = (min(rows, images.count), seed)
   }
 
-  /// The sheet as a PNG. Throws ``DatasetError/unwritable(path:reason:)`` where it cannot be written.
+  /// Writes the sheet as a PNG. Throws ``DatasetError/unwritable(path:reason:)``.
   package func write(to path: String) throws(DatasetError) {
     do {
       try png().write(to: URL(fileURLWithPath: path))
@@ -66,13 +66,13 @@ package struct ContactSheet {
     return try PNGEncoder.encode(sheet, channels: channels, height: height, width: width)
   }
 
-  /// The images of the sheet, in their order.
+  /// The indices of the images on the sheet, in order.
   private var chosen: [Int] {
     var random = RandomNumbers(seed, "contact sheet")
     return Array(0..<images.count).shuffled(using: &random).prefix(rows).sorted()
   }
 
-  /// Column 0 is the image itself.
+  /// Draws column 0, the image, or a view.
   private func draw(
     _ column: Int, of index: Int, _ scratch: AugmentationScratch, into place: UnsafeMutablePointer<Float>
   ) {

@@ -1,11 +1,11 @@
 import Engine
 import Support
 
-/// What is in a set of images, counted. The names are those of `fedclient check --json`.
+/// A summary of a set of images. The names are those of `fedclient check --json`.
 package struct DataReport: Sendable, Codable {
-  /// The least, the middle and the most of some numbers.
+  /// The minimum, median and maximum of a list of numbers.
   package struct Spread: Sendable, Codable, Hashable {
-    /// All 0 for no numbers.
+    /// All are 0 for an empty list.
     package let min, median, max: Int
 
     init(_ numbers: [Int]) {
@@ -16,38 +16,38 @@ package struct DataReport: Sendable, Codable {
     }
   }
 
-  /// How many images a class has.
+  /// The number of images of a class.
   package struct Class: Sendable, Codable, Hashable {
-    /// The folder's name, or the class's number.
+    /// The name of the folder, or the number of the class.
     package let name: String
-    /// Images.
+    /// The number of images.
     package let count: Int
   }
 
-  /// A file that is left out, and why.
+  /// A file that is skipped, and the reason.
   package struct Broken: Sendable, Codable, Hashable {
-    /// Each one line.
+    /// Each is one line.
     package let path, reason: String
   }
 
-  /// Those that can be used.
+  /// The number of readable images.
   package let images: Int
-  /// How many of them have one channel; the others have three, or CMYK's four.
+  /// The number of images with one channel; the others have three, or CMYK's four.
   package let grey: Int
-  /// How many are CMYK, of whose profile nothing is known; they count as colour.
+  /// The number of CMYK images, which have no known profile; they count as colour.
   package let cmyk: Int
-  /// In pixels, as the images were found.
+  /// The original sides in pixels.
   package let height, width: Spread
-  /// In their order; empty for unlabelled images.
+  /// The classes in order; empty for unlabelled images.
   package let classes: [Class]
-  /// Why labels that are there were not taken; nil where they were, and where there are none.
+  /// The reason why existing labels were not used; nil if they were used or there are none.
   package let labelProblem: String?
-  /// What is left out, in the order of the paths.
+  /// The skipped files, ordered by path.
   package let broken: [Broken]
-  /// Files that are not called as images are, by how their names end, the most frequent first.
+  /// The files whose names are not those of images, by extension, the most frequent first.
   package let passedOver: [PassedOver.Ending]
 
-  /// Reads every image once; `each` is called after one that takes a file to be read, on any thread.
+  /// Reads every image once. `each` is called after each image read from a file, on any thread.
   package init(_ set: ImageSet, _ workers: Workers, each: @Sendable () -> Void = {}) {
     let set = set.readable(workers, each: each)
     broken = set.broken.map { Broken(path: Spelling.harmless($0.path), reason: Spelling.harmless($0.reason)) }

@@ -1,48 +1,47 @@
-/// An encoder of some family, as the rest of the engine sees it: a stem, blocks that are added stage by
-/// stage, and a readout.
+/// An encoder of a family: a stem, blocks that are added stage by stage, and a readout.
 ///
-/// A new family conforms to this and joins ``EncoderConfiguration``; trainer, plans and what travels
-/// stay as they are. n images, F = ``pooledWidth``, D = the configuration's ``EncoderConfiguration/output``.
+/// A new family conforms to this protocol and is added to ``EncoderConfiguration``; the trainer, plans and the protocol
+/// remain unchanged. n images, F = ``pooledWidth``, D = the configuration's ``EncoderConfiguration/output``.
 package protocol Encoder: Sendable {
   var configuration: EncoderConfiguration { get }
-  /// Which of the finished encoder's blocks exist here, rising: the first ones, or, with depth dropout, some.
+  /// The indices of the existing blocks in the finished encoder, ascending: the first ones, or some with depth dropout.
   var blocks: [Int] { get }
-  /// F, the width of what the last block leaves of an image.
+  /// The width F of the last block's output for an image.
   var pooledWidth: Int { get }
   var readout: Readout { get }
-  /// What a step through it takes.
+  /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }
 
-  /// Floats of an image's features behind so many of the blocks; 0 is behind the stem.
+  /// Returns the number of floats of an image's features after `depth` blocks; 0 means after the stem.
   func featureSize(behind depth: Int) -> Int
-  /// How one of its parameters starts.
+  /// Returns the initial distribution of one of its parameters.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
-  /// What takes a batch through it in training, and back.
+  /// Creates the forward and backward passes of a training step.
   func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass
-  /// What that will allocate, by name.
+  /// Returns the memory of these passes, by name.
   func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)]
-  /// What takes chunks of up to `chunk` images through it without training.
+  /// Creates a runner that encodes chunks of up to `chunk` images without training.
   func makeRunner(chunk: Int) -> any EncoderRunner
-  /// What each of those will allocate, in bytes.
+  /// Returns the memory of a runner in bytes.
   func runnerMemory(chunk: Int) -> Int
 }
 
-/// Which blocks train in a pass, and on how much.
+/// The trained blocks of a pass, and the size of its batches.
 package struct PassSettings: Sendable {
-  /// Blocks that no gradient goes through: frozen, and below all that trains.
+  /// The number of blocks without gradients: frozen, and below all trained blocks.
   package var prefix: Int
-  /// Positions of the blocks that train. The others above the prefix are frozen, too, and a gradient goes through them.
+  /// The positions of the trained blocks. Other blocks above the prefix are frozen, but gradients pass through them.
   package var trainedBlocks: Set<Int>
   package var trainsStem: Bool
-  /// Views of each image; normalisation over a batch is over one view at a time.
+  /// The number of views of each image; batch normalisation uses one view at a time.
   package var views: Int
-  /// B, images a step.
+  /// The batch size B, images per step.
   package var batch: Int
-  /// Images that a worker takes at a time.
+  /// The number of images that a worker processes at a time.
   package var chunk: Int
-  /// Rows whose traces are kept at a time, where a family can do with less than all.
+  /// The number of rows whose traces are kept at a time, if a family supports fewer than all.
   package var keptRows: Int
-  /// How much of the last block is computed.
+  /// The part of the last block that is computed.
   package var lastBlock: LastBlock
   /// Penalties on the outputs of the residual branches that train.
   package var branchPenalties: [any BranchPenalty]
@@ -57,7 +56,7 @@ package struct PassSettings: Sendable {
     (self.keptRows, self.lastBlock, self.branchPenalties) = (keptRows, lastBlock, branchPenalties)
   }
 
-  /// All images in all views: row v·B + i is view v of image i.
+  /// The number of rows: row v·B + i is view v of image i.
   package var rows: Int { views * batch }
   /// Chunks of those rows; the last one may be smaller.
   package var chunks: Int { (rows + chunk - 1) / chunk }
@@ -67,29 +66,29 @@ package struct PassSettings: Sendable {
   }
 }
 
-/// How much of an encoder's last block a pass computes.
+/// The part of an encoder's last block that a pass computes.
 package enum LastBlock: Sendable, Hashable {
-  /// What the readout needs of it.
+  /// The part that the readout needs.
   case readout
-  /// All of it, for comparison: the result is the same.
+  /// The whole block, for comparison; the result is the same.
   case whole
 }
 
-/// The encoder's side of an optimiser step: a batch forward to its pooled features, and back from their
-/// gradients. The frozen part is shared by all branches.
+/// The encoder's part of an optimiser step: the forward pass of a batch to its pooled features, and the backward pass
+/// from their gradients. All branches share the frozen prefix.
 package protocol EncoderPass: AnyObject {
-  /// Fills `pooled` [rows, F] and that of every branch.
+  /// Computes `pooled` [rows, F], and the pooled features of every branch.
   func forward(
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch])
-  /// Adds the gradients of what trains, from `d`, that of the pooled features [rows, F], to the shards: each
-  /// shard sums its own chunks in order, whichever worker computes them. `d` is overwritten. Returns the terms of the
-  /// penalties on residual branches.
+  /// Adds the gradients of the trained parameters to the shards, from the gradient `d` of the pooled features [rows,
+  /// F], which is overwritten. Each shard sums its own chunks in order, whichever worker computes them. Returns the
+  /// terms of the penalties on residual branches.
   @discardableResult
   func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
     into shards: [StorageBox]
   ) -> [LossTerms.Term]
-  /// After an optimiser step: running statistics take in what the last forward pass saw.
+  /// Updates running statistics with those of the last forward pass, after an optimiser step.
   func updateBuffers(_ parameters: borrowing Storage)
 }
 
@@ -97,25 +96,26 @@ extension EncoderPass {
   package func updateBuffers(_ parameters: borrowing Storage) {}
 }
 
-/// One worker's way through an encoder that does not train: a chunk of images at a time.
+/// The forward pass of one worker without training, for one chunk of images at a time.
 package protocol EncoderRunner: AnyObject {
-  /// Takes images 0 ..< count, each given by `image(index, pixels)` as [C, H, W], through the stem.
+  /// Computes the stem for images 0 ..< count; `image(index, pixels)` writes each as [C, H, W].
   func begin(
     _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void)
-  /// Where the chunk's features stand behind so many blocks [count, feature size]: to be read, or to be set.
+  /// Returns the features of the chunk after `depth` blocks [count, feature size], for reading or writing.
   func features(_ count: Int, behind depth: Int) -> Matrix
-  /// Takes the chunk from behind `start` blocks to behind `end`.
+  /// Computes the blocks from depth `start` to depth `end`.
   func advance(_ count: Int, from start: Int, to end: Int, _ parameters: borrowing Storage)
-  /// Takes the chunk from behind `start` blocks to its representations [count, D].
+  /// Computes the representations [count, D] from the features at depth `start`.
   func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage)
 }
 
-/// Floating-point operations of one image forward: products alone, an addition and a multiplication each.
+/// The floating-point operations of one image's forward pass. Only matrix products count, with an addition and a
+/// multiplication each.
 package struct EncoderOperations: Sendable {
   package let stem: Int
-  /// One a block, from the lowest.
+  /// The operations of each block, from the lowest.
   package let blocks: [Int]
-  /// The last block where only what the readout needs of it is computed.
+  /// The operations of the part of the last block that the readout needs.
   package let lastBlock: Int
   package let readout: Int
 }

@@ -1,9 +1,9 @@
-/// What an encoder looks like, by its family. A new family is a case here and an ``Encoder``.
+/// The configuration of an encoder of any family. A new family adds a case here and an ``Encoder``.
 package enum EncoderConfiguration: Sendable, Hashable {
   case vit(ViTConfiguration)
   case resnet(ResNetConfiguration)
 
-  /// The families' names, as plans and checkpoints have them.
+  /// The names of the families in plans and checkpoints.
   package enum Family: String, Sendable, Codable, CaseIterable {
     /// Vision transformers (arXiv 2010.11929).
     case vit
@@ -11,7 +11,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     case resnet
   }
 
-  /// Another family keeps what both have; of a transformer that is a single patch and head.
+  /// The family. Setting another family keeps the common fields; a transformer then has a single patch and head.
   package var family: Family {
     get {
       switch self {
@@ -30,7 +30,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     }
   }
 
-  /// What goes in.
+  /// The type and shape of the input.
   package var input: EncoderInput {
     switch self {
     case .vit(let c): .images(c.images)
@@ -38,7 +38,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     }
   }
 
-  /// Blocks of the finished encoder.
+  /// The number of blocks of the finished encoder.
   package var depth: Int {
     get {
       switch self {
@@ -58,7 +58,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     }
   }
 
-  /// Width of a representation.
+  /// The width of a representation.
   package var output: Int {
     switch self {
     case .vit(let c): c.width
@@ -66,7 +66,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     }
   }
 
-  /// Adds an encoder's parameters to a layout: stem, the blocks of these indices, readout.
+  /// Creates an encoder and adds its parameters to a layout: stem, the blocks of these indices, readout.
   package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
     switch self {
     case .vit(let c): VisionTransformer(c, blocks: blocks, in: &layout)
@@ -74,7 +74,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
     }
   }
 
-  /// A vision transformer of this shape.
+  /// Creates the configuration of a vision transformer.
   package init(
     image: Int, channels: Int = 3, patch: Int, width: Int, depth: Int, heads: Int, mlpRatio: Int = 4
   ) {
@@ -85,18 +85,18 @@ package enum EncoderConfiguration: Sendable, Hashable {
   }
 }
 
-/// What an encoder takes.
+/// The input of an encoder.
 package enum EncoderInput: Sendable, Hashable {
   case images(ImageInput)
 
-  /// Numbers of one input.
+  /// The number of values of one input.
   package var count: Int {
     switch self {
     case .images(let shape): shape.count
     }
   }
 
-  /// The shape of its images.
+  /// The shape of the images.
   package var images: ImageInput {
     switch self {
     case .images(let shape): shape
@@ -106,31 +106,31 @@ package enum EncoderInput: Sendable, Hashable {
 
 /// The shape of square images [C, side, side].
 package struct ImageInput: Sendable, Hashable {
-  /// Pixels along each side.
+  /// The side in pixels.
   package var side: Int
-  /// Colour planes.
+  /// The number of colour channels.
   package var channels: Int
 
   package init(side: Int, channels: Int = 3) { (self.side, self.channels) = (side, channels) }
 
-  /// Numbers in an image: channels x side x side.
+  /// The number of values of an image: channels x side x side.
   package var count: Int { channels * side * side }
 }
 
-/// What a vision transformer looks like (arXiv 2010.11929).
+/// The configuration of a vision transformer (arXiv 2010.11929).
 ///
 /// T tokens = 1 class token + patches, D = width.
 package struct ViTConfiguration: Sendable, Hashable {
   package var images: ImageInput
-  /// Pixels along each side of a square patch; divides the images' side.
+  /// The side of a square patch in pixels; divides the images' side.
   package var patch: Int
-  /// D, the width of a token; a multiple of `heads`.
+  /// The width D of a token; a multiple of `heads`.
   package var width: Int
-  /// Blocks of the finished encoder.
+  /// The number of blocks of the finished encoder.
   package var depth: Int
-  /// Attention heads of a block.
+  /// The number of attention heads of a block.
   package var heads: Int
-  /// Width of a block's hidden layer over D.
+  /// The width of a block's hidden layer divided by D.
   package var mlpRatio: Int
 
   package init(images: ImageInput, patch: Int, width: Int, depth: Int, heads: Int, mlpRatio: Int = 4) {
@@ -138,26 +138,26 @@ package struct ViTConfiguration: Sendable, Hashable {
     (self.heads, self.mlpRatio) = (heads, mlpRatio)
   }
 
-  /// Patches of an image.
+  /// The number of patches of an image.
   package var patches: Int { (images.side / patch) * (images.side / patch) }
-  /// T: the class token and the patches.
+  /// The number of tokens T: the class token and the patches.
   package var tokens: Int { patches + 1 }
-  /// Numbers in a patch: channels x patch x patch.
+  /// The number of values of a patch: channels x patch x patch.
   package var patchSize: Int { images.channels * patch * patch }
-  /// Width of a block's hidden layer.
+  /// The width of a block's hidden layer.
   package var hidden: Int { width * mlpRatio }
-  /// What each block is made from.
+  /// The shape of each block.
   package var block: EncoderBlock.Shape {
     EncoderBlock.Shape(tokens: tokens, width: width, heads: heads, hidden: hidden)
   }
 }
 
-/// What a ResNet-18 for small images looks like (arXiv 1512.03385).
+/// The configuration of a ResNet-18 for small images (arXiv 1512.03385).
 package struct ResNetConfiguration: Sendable, Hashable {
   package var images: ImageInput
-  /// Channels of the first layer, 64 in ResNet-18; each further layer has twice as many.
+  /// The channels of the first layer, 64 in ResNet-18; each further layer has twice as many.
   package var width: Int
-  /// Layers of the finished encoder, up to 4.
+  /// The number of layers of the finished encoder, up to 4.
   package var depth: Int
 
   package init(images: ImageInput, width: Int, depth: Int = 4) {
@@ -167,15 +167,15 @@ package struct ResNetConfiguration: Sendable, Hashable {
 
 // MARK: - Fields
 
-/// Fields that several families have, and those of one.
+/// The fields of several families, and those of one family.
 extension EncoderConfiguration {
-  /// Pixels along each side of its images.
+  /// The side of the images in pixels.
   package var imageSide: Int {
     get { input.images.side }
     set { setImages { $0.side = newValue } }
   }
 
-  /// Colour planes of its images.
+  /// The number of colour channels of the images.
   package var imageChannels: Int {
     get { input.images.channels }
     set { setImages { $0.channels = newValue } }
@@ -192,7 +192,7 @@ extension EncoderConfiguration {
     }
   }
 
-  /// Numbers of a token, or channels of a ResNet's first layer.
+  /// The width of a token, or the channels of a ResNet's first layer.
   package var width: Int {
     get {
       switch self {
@@ -212,7 +212,7 @@ extension EncoderConfiguration {
     }
   }
 
-  /// The fields of a vision transformer; of another family there are none, and asking traps.
+  /// The configuration of a vision transformer; traps for other families.
   package var vit: ViTConfiguration {
     get {
       guard case .vit(let c) = self else { preconditionFailure("a \(family) has no patches") }
@@ -222,9 +222,9 @@ extension EncoderConfiguration {
   }
 }
 
-// MARK: - As it is stored and sent
+// MARK: - Coding
 
-/// One object of flat fields: `family`, `image`, `channels`, `width`, `depth`, and those of the family.
+/// An object with flat fields: `family`, `image`, `channels`, `width`, `depth`, and those of the family.
 extension EncoderConfiguration: Codable {
   private enum Key: String, CodingKey {
     case family, image, channels, patch, width, depth, heads, mlpRatio

@@ -1,15 +1,15 @@
-/// The last step from what the blocks leave of an image to its representation.
+/// The final step from the blocks' pooled output for an image to its representation.
 ///
-/// n images, F = width of what comes in, D = width of the representation.
+/// n images, F = width of the input, D = width of the representation.
 package enum Readout: Sendable {
-  /// A transformer's final normalisation; F = D.
+  /// The final normalisation of a transformer; F = D.
   case norm(LayerNorm)
-  /// The temporary linear layer of a ResNet that is not finished (LW-FedSSL, arXiv 2401.11647, Table 4).
+  /// The temporary linear layer of an unfinished ResNet (LW-FedSSL, arXiv 2401.11647, Table 4).
   case linear(Linear)
-  /// What comes in is the representation.
+  /// The input is the representation.
   case identity
 
-  /// The slots of what the backward pass needs, for so many rows.
+  /// The slots of the trace for the backward pass of a number of rows.
   package enum TracePlan: Sendable {
     case norm(LayerNorm.TracePlan)
     case none
@@ -20,7 +20,7 @@ package enum Readout: Sendable {
     return .norm(LayerNorm.TracePlan(rows: rows, width: width, in: &layout))
   }
 
-  /// Representations y [n, D] from x [n, F]; rows `rows` of the trace are theirs.
+  /// Computes representations y [n, D] from x [n, F], which use the rows `rows` of the trace.
   package func forward(
     _ x: Matrix, into y: Matrix, _ plan: TracePlan, rows: Range<Int>, _ work: borrowing Storage,
     _ parameters: borrowing Storage
@@ -33,7 +33,7 @@ package enum Readout: Sendable {
     }
   }
 
-  /// dx [n, F] from dy [n, D], which may be overwritten; x is the input of the forward pass.
+  /// Computes dx [n, F] from dy [n, D], which may be overwritten; x is the input of the forward pass.
   package func backward(
     _ dy: Matrix, input x: Matrix, into dx: Matrix, _ plan: TracePlan, rows: Range<Int>,
     _ work: borrowing Storage, _ parameters: borrowing Storage, _ gradients: borrowing Storage

@@ -1,21 +1,21 @@
 import COpenBLAS
 import Foundation
 
-/// What tells, without labels, whether an encoder maps all images to the same place.
+/// Measures, without labels, whether an encoder maps all images to the same point.
 ///
 /// B images in two views, P = width of a projection, D = width of a representation.
 package struct CollapseMonitors: Sendable, Hashable, Codable {
-  /// Mean squared distance of the two views' projections on the unit sphere, 0 … 4 (arXiv 2005.10242,
-  /// equation 1): small where views agree.
+  /// The mean squared distance of the two views' projections on the unit sphere, 0 … 4 (arXiv 2005.10242, equation 1).
+  /// Small values mean that views agree.
   package var alignment: Float
-  /// log of the mean of exp(-2 d²) over pairs of images on the unit sphere (the same, equation 2): 0 where
-  /// all projections are one point, and more negative the more evenly they cover the sphere.
+  /// The log of the mean of exp(-2 d²) over pairs of images on the unit sphere (the same, equation 2): 0 if all
+  /// projections are equal, and more negative the more evenly they cover the sphere.
   package var uniformity: Float
-  /// Standard deviation of unit-length representations, the mean over their D numbers, times √D: 0 where
-  /// all are the same, 1 where they cover the sphere (arXiv 2011.10566, section 4.1).
+  /// The standard deviation of unit-length representations, averaged over their D values, times √D: 0 if all are equal,
+  /// 1 if they cover the sphere (arXiv 2011.10566, section 4.1).
   package var deviation: Float
-  /// e to the entropy of the shares of the singular values of the centred representations: in how many
-  /// directions they differ, 1 … min(2B, D) (Roy and Vetterli 2007; arXiv 2210.02885).
+  /// The exponential of the entropy of the normalised singular values of the centred representations: the number of
+  /// directions in which they differ, 1 … min(2B, D) (Roy and Vetterli 2007; arXiv 2210.02885).
   package var effectiveRank: Float
 
   package init(alignment: Float, uniformity: Float, deviation: Float, effectiveRank: Float) {
@@ -23,8 +23,8 @@ package struct CollapseMonitors: Sendable, Hashable, Codable {
     (self.deviation, self.effectiveRank) = (deviation, effectiveRank)
   }
 
-  /// Of one batch: projections [2B, P] and representations [2B, D], the first view's rows before the second's.
-  /// Nil where they hold a number that is not finite.
+  /// Computes the monitors of one batch: projections [2B, P] and representations [2B, D], the first view's rows before
+  /// the second's. Nil if they contain a non-finite value.
   package init?(projections z: Matrix, representations r: Matrix) {
     precondition(z.rows == r.rows && z.rows % 2 == 0 && z.rows >= 4, "\(z.rows) rows of two views")
     let batch = z.rows / 2
@@ -51,11 +51,11 @@ package struct CollapseMonitors: Sendable, Hashable, Codable {
     guard isFinite else { return nil }
   }
 
-  /// Whether hardly anything is left that tells images apart: all projections within about 20 degrees of each
-  /// other, or representations that differ along a single direction, or by next to nothing.
+  /// Whether images are hardly distinguishable: all projections are within about 20 degrees of each other, or
+  /// representations differ only along a single direction or very little.
   package var isCollapsed: Bool { uniformity > -0.25 || effectiveRank < 2 || deviation < 0.05 }
 
-  /// Whether all four are numbers.
+  /// Whether all four values are finite.
   package var isFinite: Bool {
     alignment.isFinite && uniformity.isFinite && deviation.isFinite && effectiveRank.isFinite
   }
@@ -78,7 +78,7 @@ package struct CollapseMonitors: Sendable, Hashable, Codable {
     return Float(log(sum / Double(unit.rows * (unit.rows - 1) / 2)))
   }
 
-  /// Takes the mean out of every column; returns the mean of the columns' standard deviations.
+  /// Subtracts the mean from every column; returns the mean of the columns' standard deviations.
   private static func centre(_ x: Matrix) -> Float {
     var total: Double = 0
     for c in 0..<x.columns {
@@ -99,16 +99,16 @@ package struct CollapseMonitors: Sendable, Hashable, Codable {
     let singular = eigenvalues.map { Double(max($0, 0)).squareRoot() }
     let sum = singular.reduce(0, +)
     guard sum > 0 else { return 1 }
-    // What rounding leaves of a zero is no direction.
+    // Rounding errors of zeros do not count as directions.
     let shares = singular.map { $0 / sum }.filter { $0 > 1e-6 }
     return Float(exp(-shares.reduce(0) { $0 + $1 * log($1) }))
   }
 }
 
-/// Eigenvalues of symmetric matrices, by LAPACK.
+/// Eigenvalues of symmetric matrices, computed with LAPACK.
 package enum Eigenvalues {
-  /// The eigenvalues of a symmetric matrix [N, N], which is overwritten, rising; nil where it has a number
-  /// that is not finite.
+  /// Returns the ascending eigenvalues of a symmetric matrix [N, N], which is overwritten; nil if it contains a
+  /// non-finite value.
   package static func of(_ matrix: Matrix) -> [Float]? {
     precondition(matrix.rows == matrix.columns && matrix.isContiguous, "\(matrix.rows) x \(matrix.columns)")
     guard (0..<matrix.count).allSatisfy({ matrix.start[$0].isFinite }) else { return nil }

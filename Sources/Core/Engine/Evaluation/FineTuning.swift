@@ -1,32 +1,32 @@
-/// An encoder becomes a classifier: a linear layer on its representations, and all of it trained with labels. It is a
-/// ``Trainer`` whose objective is classification, with every layer training.
+/// Fine-tuning of an encoder as a classifier: a linear layer is added to its representations, and all layers are
+/// trained with labels. It is a ``Trainer`` with the classification objective and every layer trained.
 package struct FineTuning {
   package let options: Options
   package let trainer: Trainer
   private let head: Linear
 
-  /// The settings of fine-tuning. The base rate, the batch, warm-up and cosine are LW-FedSSL's (arXiv 2401.11647);
-  /// weight decay and the length of the warm-up are ours.
+  /// The settings of fine-tuning. The base rate, the batch size, the warm-up and the cosine are LW-FedSSL's (arXiv
+  /// 2401.11647); the weight decay and the length of the warm-up are not.
   package struct Options: Sendable, Hashable {
     package var epochs: Int
-    /// B, images a step.
+    /// The batch size B, images per step.
     package var batch: Int
-    /// For a batch of 256; a step uses it times batch / 256.
+    /// The learning rate for a batch of 256; a step multiplies it by batch / 256.
     package var learningRate: Float = 1e-3
     package var weightDecay: Float = 0.05
-    /// The share of the steps over which the rate rises.
+    /// The share of the steps during which the rate rises.
     package var warmUp: Double = 0.1
-    /// Images that a worker takes through the encoder at a time.
+    /// The number of images that a worker processes at a time.
     package var chunk = 8
 
-    /// For so many images: where there are fewer than 256, a batch is all of them.
+    /// Creates the settings for `images` images; with fewer than 256, a batch contains all of them.
     package init(epochs: Int, images: Int) {
       precondition(epochs >= 0 && images > 0, "\(epochs) epochs of \(images) images")
       self.epochs = epochs
       batch = min(256, images)
     }
 
-    /// A line up to the full rate, then half a cosine down to 0, which the step after the last would have.
+    /// The training options: a linear warm-up to the full rate, then half a cosine to 0 after the last step.
     package var training: TrainingOptions {
       TrainingOptions(
         batch: batch, epochs: epochs, weightDecay: weightDecay,
@@ -35,7 +35,7 @@ package struct FineTuning {
     }
   }
 
-  /// Allocates everything and draws the parameters; fill the encoder's.
+  /// Allocates memory and draws all parameters; the caller then sets those of the encoder.
   package init(
     _ configuration: EncoderConfiguration, classes: Int, _ options: Options, seed: UInt64, workers: Workers
   ) {
@@ -50,10 +50,10 @@ package struct FineTuning {
     trainer.begin()
   }
 
-  /// The encoder's parameters, then the linear layer's.
+  /// The model: the encoder's parameters, then the linear layer's.
   package var model: Model { trainer.stage.model }
 
-  /// Trains on view 0 of the images of a source with labels, in an order drawn from `seed` each epoch. Returns the mean
+  /// Trains on view 0 of the images of a labelled source, in an order drawn from `seed` each epoch. Returns the mean
   /// loss over the last epoch's steps.
   ///
   /// `progress(step, of, loss)` is called after every step.
@@ -67,8 +67,8 @@ package struct FineTuning {
     }.lastLoss
   }
 
-  /// The share of images whose class is predicted, 0 … 1; `write(image, worker, pixels)` gives an image as
-  /// [C, H, W], normalised.
+  /// Returns the share of images classified correctly, 0 … 1; `write(image, worker, pixels)` writes an image as [C, H,
+  /// W], normalised.
   package func accuracy(labels: [Int], _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void) -> Double {
     guard !labels.isEmpty else { return 0 }
     let representations = Representations.of(

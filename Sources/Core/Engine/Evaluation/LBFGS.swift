@@ -1,4 +1,4 @@
-/// Limited-memory BFGS (Liu and Nocedal 1989) with Armijo's backtracking, for small smooth convex problems.
+/// Limited-memory BFGS (Liu and Nocedal 1989) with Armijo backtracking, for small smooth convex problems.
 enum LBFGS {
   /// A step and the change of the gradient over it.
   private struct Pair {
@@ -7,7 +7,7 @@ enum LBFGS {
     let curvature: Double
   }
 
-  /// A point near the minimum of `objective`, from `start`.
+  /// Returns a point near the minimum of `objective`, starting from `start`.
   static func minimise(
     _ start: [Float], iterations: Int, memory: Int = 10,
     _ objective: ([Float]) -> (value: Double, gradient: [Float])
@@ -29,7 +29,7 @@ enum LBFGS {
       }
       guard nextValue < value else { break }
       let pair = pair(from: point, to: next, gradient, nextGradient)
-      // A pair without positive curvature would make the next direction climb.
+      // A pair without positive curvature would make the next direction an ascent direction.
       if pair.curvature > 1e-10 { pairs.append(pair) }
       if pairs.count > memory { pairs.removeFirst() }
       let gain = value - nextValue
@@ -39,7 +39,7 @@ enum LBFGS {
     return point
   }
 
-  /// -H·gradient by the two-loop recursion.
+  /// Returns -H·gradient, computed with the two-loop recursion.
   private static func direction(_ gradient: [Float], _ pairs: [Pair]) -> [Float] {
     var q = gradient.map { -$0 }
     var weights: [Double] = []

@@ -1,10 +1,9 @@
 import Foundation
 
-/// Multinomial logistic regression on frozen representations: how much of the classes an encoder has made
-/// linearly separable.
+/// Multinomial logistic regression on frozen representations, which measures how linearly separable the classes are.
 ///
-/// N images, D = width, C classes. Features are standardised by the training set's statistics; the weights
-/// minimise mean cross-entropy + λ/2 ‖W‖², found by L-BFGS (Liu and Nocedal 1989). Deterministic.
+/// N images, D = width, C classes. Features are standardised with the training set's statistics; the weights minimise
+/// mean cross-entropy + λ/2 ‖W‖² with L-BFGS (Liu and Nocedal 1989). Deterministic.
 package struct LinearProbe {
   private let weights: [Float]
   private let mean: [Float]
@@ -27,7 +26,7 @@ package struct LinearProbe {
       [Float](repeating: 0, count: classes * (width + 1)), iterations: iterations, objective.evaluate)
   }
 
-  /// The share of images whose class is predicted, 0 … 1.
+  /// Returns the share of images classified correctly, 0 … 1.
   package func accuracy(_ features: Matrix, labels: [Int]) -> Double {
     precondition(features.rows == labels.count && features.columns == width)
     guard !labels.isEmpty else { return 0 }
@@ -57,7 +56,7 @@ package struct LinearProbe {
       }
       let center = sum / Double(x.rows)
       mean[c] = Float(center)
-      // A constant feature says nothing, and is left out.
+      // A constant feature has no information and is ignored.
       let deviation = max(square / Double(x.rows) - center * center, 0).squareRoot()
       scale[c] = deviation > 1e-6 ? Float(1 / deviation) : 0
     }
@@ -65,7 +64,7 @@ package struct LinearProbe {
   }
 }
 
-/// The probe's loss and gradient as a function of its weights [C, D + 1], the bias last in each row.
+/// The probe's loss and gradient as a function of its weights [C, D + 1], with the bias last in each row.
 private final class ProbeObjective {
   private let storage: Storage
   private let features, logits, weights, gradient: Slot
@@ -102,7 +101,7 @@ private final class ProbeObjective {
     Products.product(y.transposed, x, into: g, scale: 1 / Float(x.rows))
     var square = 0.0
     for r in 0..<w.rows {
-      // The bias is not decayed.
+      // The bias has no weight decay.
       for c in 0..<w.columns - 1 {
         square += Double(w[r, c] * w[r, c])
         g[r, c] += weightDecay * w[r, c]
@@ -112,9 +111,9 @@ private final class ProbeObjective {
   }
 }
 
-/// Images' representations by an encoder, without augmentation.
+/// The representations of images by an encoder, without augmentation.
 package enum Representations {
-  /// One row an image, [count, D]. `write(image, worker, pixels)` gives an image as [C, H, W], normalised.
+  /// Returns one row per image, [count, D]. `write(image, worker, pixels)` writes an image as [C, H, W], normalised.
   package static func of(
     _ count: Int, by model: Model, _ parameters: borrowing Storage, workers: Workers, chunk: Int = 8,
     _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
@@ -122,7 +121,7 @@ package enum Representations {
     of(count, by: model.encoder, parameters, workers: workers, chunk: chunk, write)
   }
 
-  /// The same of an encoder whose parameters stand in some other layout.
+  /// Returns the representations by an encoder whose parameters are in another layout.
   package static func of(
     _ count: Int, by encoder: any Encoder, _ parameters: borrowing Storage, workers: Workers, chunk: Int = 8,
     _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Weighted nearest neighbours by cosine similarity: which classes an encoder has brought close together,
-/// without any training (arXiv 1805.01978, section 3.4).
+/// Weighted k-nearest-neighbours classification by cosine similarity, which measures how close an encoder places images
+/// of one class, without training (arXiv 1805.01978, section 3.4).
 ///
-/// The k training images most similar to an image vote for their classes, each with exp(cos / τ). N training
-/// images, M images to be classified, D = width, C classes.
+/// The k training images most similar to an image vote for their classes with the weights exp(cos / τ). N training
+/// images, M test images, D = width, C classes.
 package struct NearestNeighbours: Sendable {
-  /// k; with fewer training images all of them vote.
+  /// The number of neighbours k; with fewer training images, all of them vote.
   package var count: Int
-  /// τ.
+  /// The temperature τ.
   package var temperature: Float
 
   package init(count: Int = 20, temperature: Float = 0.07) {
@@ -16,7 +16,7 @@ package struct NearestNeighbours: Sendable {
     (self.count, self.temperature) = (count, temperature)
   }
 
-  /// The share of images whose class is predicted, 0 … 1.            test [M, D], train [N, D]
+  /// Returns the share of images classified correctly, 0 … 1.        test [M, D], train [N, D]
   package func accuracy(
     _ test: Matrix, labels testLabels: [Int], among train: Matrix, labels: [Int], classes: Int,
     workers: Workers
@@ -27,8 +27,8 @@ package struct NearestNeighbours: Sendable {
     return Double(zip(predictions, testLabels).count { $0 == $1 }) / Double(test.rows)
   }
 
-  /// The class of each image. Of equal similarities that of the earlier image counts, of equal votes that for
-  /// the lower class.                                                test [M, D], train [N, D]
+  /// Returns the class of each image. Ties of similarity go to the earlier image, ties of votes to the lower
+  /// class.                                                          test [M, D], train [N, D]
   package func predict(
     _ test: Matrix, among train: Matrix, labels: [Int], classes: Int, workers: Workers
   ) -> [Int] {
@@ -68,8 +68,7 @@ private struct Neighbour {
   let index: Int
 }
 
-/// One worker's search: some rows at a time against some training images at a time, so that its memory grows
-/// with neither.
+/// The search of one worker: a fixed number of rows and training images at a time, so that its memory is constant.
 private final class Search {
   static let rows = 64
   private static let columns = 1024
@@ -107,7 +106,7 @@ private final class Search {
     var floor = found.count < count ? -Float.infinity : found[count - 1].similarity
     for column in 0..<columns {
       let similarity = similarities[column]
-      // What is not a number is never above, and so is nobody's neighbour.
+      // The comparison is false for NaN, which is never a neighbour.
       guard similarity > floor else { continue }
       let place = found.firstIndex { $0.similarity < similarity } ?? found.count
       found.insert(Neighbour(similarity: similarity, index: first + column), at: place)

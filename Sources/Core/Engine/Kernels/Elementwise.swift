@@ -1,9 +1,8 @@
-/// Work on single elements and rows: bias, GELU, ReLU, softmax, sums.
+/// Operations on single elements and rows: bias, GELU, ReLU, softmax, sums.
 ///
-/// Each function handles whole vectors and then the rest; rows may have any stride.
+/// Each function processes whole vectors and then the remaining elements; rows may have any stride.
 package enum Elementwise {
-  /// Calls `vector` with the start of each whole vector of `count` floats, then `scalar` with each float
-  /// that is left.
+  /// Calls `vector` with the start of each whole vector of `count` floats, then `scalar` with each remaining index.
   @inline(__always)
   static func sweep(_ count: Int, vector: (Int) -> Void, scalar: (Int) -> Void) {
     var i = 0
@@ -23,7 +22,7 @@ package enum Elementwise {
     for r in 0..<x.rows { add(bias.start, to: x.row(r), count: x.columns) }
   }
 
-  /// Every row of x becomes `row`.                x [R, D], row [1, D]
+  /// Sets every row of x to `row`.                row [1, D], x [R, D]
   package static func fillRows(of x: Matrix, with row: Matrix) {
     precondition(row.count == x.columns, "a row of \(row.count) for \(x.columns) columns")
     for r in 0..<x.rows { x.row(r).update(from: row.start, count: x.columns) }
@@ -47,12 +46,12 @@ package enum Elementwise {
     }
   }
 
-  /// The largest magnitude of float32 values as they travel, which need not lie where a Float would; bytes behind the last
-  /// whole value are passed over. Not a number where one of them is none, and 0 without any.
+  /// Returns the largest magnitude of float32 values in received bytes, which may be unaligned; bytes after the last
+  /// whole value are ignored. NaN if one of the values is NaN, and 0 if there are none.
   package static func largestMagnitude(bytes: UnsafeRawBufferPointer) -> Float {
     guard let start = bytes.baseAddress else { return 0 }
     let values = bytes.count / 4
-    // Without their sign floats are in the order of their bits, infinity behind them and what is none at last.
+    // Without the sign bit, floats are ordered by their bits: finite values, infinity, NaN.
     let magnitude: UInt32 = 0x7FFF_FFFF
     var most = SIMD16<UInt32>.zero
     var index = 0
@@ -69,29 +68,29 @@ package enum Elementwise {
     return Float(bitPattern: (0..<16).reduce(last) { max($0, most[$1]) })
   }
 
-  /// The same of values in memory.                                    values [L]
+  /// Returns the largest magnitude of values in memory.               values [L]
   package static func largestMagnitude(_ values: UnsafeBufferPointer<Float>) -> Float {
     largestMagnitude(bytes: UnsafeRawBufferPointer(values))
   }
 
-  /// The same of a contiguous matrix.
+  /// Returns the largest magnitude of a contiguous matrix.
   package static func largestMagnitude(_ x: Matrix) -> Float {
     precondition(x.isContiguous)
     return largestMagnitude(UnsafeBufferPointer(start: x.start, count: x.count))
   }
 
-  /// The larger of two magnitudes; not a number where one of them is none.
+  /// Returns the larger of two magnitudes; NaN if one of them is NaN.
   package static func larger(_ a: Float, _ b: Float) -> Float {
     Float(bitPattern: max(a.magnitude.bitPattern, b.magnitude.bitPattern))
   }
 
-  /// y += scale · x, of the same shape.
+  /// Computes y += scale · x, of the same shape.
   package static func add(_ x: Matrix, to y: Matrix, scale: Float = 1) {
     precondition(x.rows == y.rows && x.columns == y.columns)
     for r in 0..<x.rows { add(x.row(r), to: y.row(r), count: x.columns, scale: scale) }
   }
 
-  /// y = keeping · y + (1 - keeping) · x, of the same shape.
+  /// Computes y = keeping · y + (1 - keeping) · x, of the same shape.
   package static func blend(_ x: Matrix, into y: Matrix, keeping: Float) {
     precondition(x.rows == y.rows && x.columns == y.columns)
     let change = 1 - keeping
@@ -105,7 +104,7 @@ package enum Elementwise {
     }
   }
 
-  /// y = x, of the same shape.
+  /// Computes y = x, of the same shape.
   package static func copy(_ x: Matrix, to y: Matrix) {
     precondition(x.rows == y.rows && x.columns == y.columns)
     for r in 0..<x.rows { y.row(r).update(from: x.row(r), count: x.columns) }
@@ -146,7 +145,7 @@ package enum Elementwise {
     }
   }
 
-  /// x = max(x, 0) in place.
+  /// Computes x = max(x, 0) in place.
   package static func relu(_ x: Matrix) {
     for r in 0..<x.rows {
       let row = x.row(r)
@@ -159,7 +158,7 @@ package enum Elementwise {
     }
   }
 
-  /// dy = 0 where the output y of ReLU is not positive, in place.      y, dy [R, D]
+  /// Sets dy = 0 where the output y of ReLU is not positive, in place.      y, dy [R, D]
   package static func reluBackward(_ dy: Matrix, output y: Matrix) {
     precondition(y.rows == dy.rows && y.columns == dy.columns)
     for r in 0..<y.rows {
@@ -198,14 +197,14 @@ package enum Elementwise {
   }
 }
 
-/// Rows scaled to length 1, and the gradient through that.
+/// Normalisation of rows to length 1, and its backward pass.
 package enum UnitRows {
-  /// u = z / ‖z‖ row by row; the lengths go to `lengths`.           z, u [R, D], lengths [1, R]
+  /// u = z / ‖z‖ row by row; writes the lengths to `lengths`.       z, u [R, D], lengths [1, R]
   package static func forward(_ z: Matrix, into u: Matrix, lengths: Matrix) {
     precondition(z.rows == u.rows && z.columns == u.columns && lengths.count >= z.rows)
     for r in 0..<z.rows {
       let (from, to) = (z.row(r), u.row(r))
-      // The bound keeps a row of zeros finite.
+      // The lower bound keeps the result for a row of zeros finite.
       let length = max(Elementwise.dot(from, from, count: z.columns).squareRoot(), 1e-12)
       lengths.start[r] = length
       for c in 0..<z.columns { to[c] = from[c] / length }

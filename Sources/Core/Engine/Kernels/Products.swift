@@ -10,7 +10,7 @@ extension Matrix: Factor {
   package var matrix: Matrix { self }
   package static var isTransposed: Bool { false }
 
-  /// The transpose, as a factor of a product; nothing is moved.
+  /// The transpose, as a factor of a product; no data is copied.
   package var transposed: Transposed { Transposed(matrix: self) }
 }
 
@@ -20,17 +20,17 @@ package struct Transposed: Factor {
   package static var isTransposed: Bool { true }
 }
 
-/// Matrix products: the one file that calls OpenBLAS.
+/// Matrix products. This is the only file that calls OpenBLAS.
 ///
-/// OpenBLAS runs on the calling thread alone; parallelism is over images (``Workers``), which needs no
-/// synchronisation inside a layer.
+/// OpenBLAS runs only on the calling thread. Parallelism is over images (``Workers``), which needs no synchronisation
+/// inside a layer.
 package enum Products {
-  /// Keeps OpenBLAS to one thread; evaluated once, before the first product.
+  /// Limits OpenBLAS to one thread; evaluated once, before the first product.
   private static let singleThreaded: Void = openblas_set_num_threads(1)
 
   /// c = scale · a · b + keep · c                            a [M, K], b [K, N], c [M, N]
   ///
-  /// `keep` is 0 (c is overwritten, whatever it held) or 1 (the product is added to c).
+  /// `keep` is 0 (c is overwritten, including NaN) or 1 (the product is added to c).
   @inline(__always)
   package static func product<A: Factor, B: Factor>(
     _ a: A, _ b: B, into c: Matrix, scale: Float = 1, keep: Float = 0
@@ -49,8 +49,8 @@ package enum Products {
       blasint(max(y.stride, 1)), keep, c.start, blasint(max(c.stride, 1)))
   }
 
-  /// OpenBLAS's own rate on a product of `size` cubed by `threads` threads of its own, the best of some
-  /// runs, in operations a second: what the engine is measured against.
+  /// Returns OpenBLAS's rate for a product of `size` cubed with `threads` threads, the best of several runs, in
+  /// operations per second. It is the reference for the engine's rate.
   package static func measureRate(size: Int = 2048, threads: Int, runs: Int = 5) -> Double {
     _ = singleThreaded
     var layout = Layout(alignment: 16)

@@ -1,18 +1,18 @@
-/// Floats as whole numbers of few bits times one scale a row, with stochastic rounding: a value between two
-/// steps becomes either, with the chance that makes the mean right (QSGD, arXiv 1610.02132, section 3).
+/// Quantisation of floats to levels of a few bits with one scale per row and stochastic rounding: a value between two
+/// levels is rounded to either, with probabilities that make the result unbiased (QSGD, arXiv 1610.02132, section 3).
 package enum Quantisation {
-  /// The largest level of so many bits: levels are -largest … largest.
+  /// Returns the largest level for a number of bits; levels are -largest … largest.
   package static func largest(bits: Int) -> Int32 { Int32(1) << (bits - 1) - 1 }
 
-  /// The scale of a row for so many bits: its largest magnitude divided by the largest level. 0 for a row of
-  /// zeros; not finite where a value is not.
+  /// Returns the scale of a row: its largest magnitude divided by the largest level. 0 for a row of zeros; not finite
+  /// if a value is not finite.
   package static func scale(_ row: UnsafePointer<Float>, count: Int, bits: Int) -> Float {
     var most = Vector(repeating: 0)
     var rest: Float = 0
     Elementwise.sweep(count) {
       let x = Vector.load(row + $0)
       let magnitude = x.replacing(with: -x, where: x .< 0)
-      // What is not a number is larger than all, and stays: no comparison with it holds.
+      // NaN replaces any value and is kept, because comparisons with it are false.
       most = most.replacing(with: magnitude, where: .!(magnitude .<= most) .& (most .== most))
     } scalar: {
       let magnitude = abs(row[$0])
@@ -22,9 +22,10 @@ package enum Quantisation {
     return rest / Float(largest(bits: bits))
   }
 
-  /// levels = row / scale, rounded to one of the two nearest. The same seed and first index round the same.
+  /// levels = row / scale, rounded to one of the two nearest levels. The same seed and first index give the same
+  /// rounding.
   ///
-  /// - Parameter first: the index of the row's first value among all, from which its chances follow.
+  /// - Parameter first: The index of the row's first value among all values, which determines the random numbers.
   package static func encode(
     _ row: UnsafePointer<Float>, scale: Float, bits: Int, into levels: UnsafeMutablePointer<Int8>, count: Int,
     seed: UInt32, first: Int
@@ -37,11 +38,11 @@ package enum Quantisation {
       var x = (index &+ seed) &* 0x9E37_79B1
       x = (x ^ (x &>> 15)) &* 0x85EB_CA77
       x = (x ^ (x &>> 13)) &* 0xC2B2_AE3D
-      // 24 bits make a float in 0 ..< 1 exactly.
+      // 24 bits give an exact float in 0 ..< 1.
       return Vector(truncating: (x ^ (x &>> 16)) &>> 8) * 5.960_464_5e-8
     }
     func rounded(_ x: Vector, _ index: SIMD8<UInt32>) -> SIMD8<Int8> {
-      // The nearest whole number to y + u - 1/2 is the greatest below y + u; what is no number is any.
+      // The nearest integer to y + u - 1/2 is the greatest below y + u; NaN gives an arbitrary level.
       let shifted = (x * inverse + chances(index) - 0.5) + magic
       let level = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- zero
       let bounded = level.clamped(
@@ -72,14 +73,15 @@ package enum Quantisation {
 }
 
 extension Vector {
-  /// Whole numbers below 2^24.
+  /// Converts whole numbers below 2^24.
   @inline(__always)
   fileprivate init(truncating values: SIMD8<UInt32>) {
     self.init(SIMD8<Int32>(truncatingIfNeeded: values))
   }
 }
 
-/// Floats as 16-bit floats (IEEE 754 binary16) and back: half the bytes, 11 bits of precision, up to 65504.
+/// Conversion of floats to 16-bit floats (IEEE 754 binary16) and back: half the bytes, 11 bits of precision, up to
+/// 65504.
 package enum HalfPrecision {
   /// to = from, rounded.
   package static func encode(

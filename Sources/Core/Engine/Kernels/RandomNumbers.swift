@@ -1,20 +1,20 @@
 import Foundation
 
-/// Random numbers from a seed, the same on every machine: SplitMix64 (Steele, Lea, Flood 2014).
+/// Random numbers from a seed, identical on every machine: SplitMix64 (Steele, Lea, Flood 2014).
 ///
-/// A stream is named by its seed and by what it is for, so that no two uses share one and the order in
-/// which threads draw does not matter: `RandomNumbers(seed, "augment", epoch, image)`.
+/// A stream is identified by its seed and its purpose, so that no two uses share a stream and the order in which
+/// threads draw has no effect: `RandomNumbers(seed, "augment", epoch, image)`.
 package struct RandomNumbers: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   package init(_ seed: UInt64) { state = seed }
 
-  /// A stream of its own for every purpose and list of numbers.
+  /// Creates a separate stream for a purpose and a list of numbers.
   package init(_ seed: UInt64, _ purpose: String, _ numbers: Int...) {
     self.init(Self.derive(seed, purpose, numbers))
   }
 
-  /// A seed for one purpose, derived from another.
+  /// Returns a seed for a purpose, derived from another seed.
   package static func derive(_ seed: UInt64, _ purpose: String, _ numbers: [Int] = []) -> UInt64 {
     var mixed = mix(seed &+ 0x9E37_79B9_7F4A_7C15)
     for byte in purpose.utf8 { mixed = mix(mixed ^ UInt64(byte)) }
@@ -37,19 +37,19 @@ package struct RandomNumbers: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// Uniform in 0 ..< 1.
+  /// Returns a uniform number in 0 ..< 1.
   package mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
 
-  /// Uniform in a range.
+  /// Returns a uniform number in a range.
   package mutating func uniform(_ low: Float, _ high: Float) -> Float { low + (high - low) * uniform() }
 
-  /// Uniform in 0 ..< bound; `bound` is at least 1.
+  /// Returns a uniform integer in 0 ..< bound; `bound` is at least 1.
   package mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
 
-  /// True with the given probability.
+  /// Returns true with the given probability.
   package mutating func chance(_ probability: Float) -> Bool { uniform() < probability }
 
-  /// Normally distributed, mean 0, deviation 1 (Box and Muller 1958).
+  /// Returns a normally distributed number with mean 0 and standard deviation 1 (Box and Muller 1958).
   package mutating func normal() -> Float {
     let radius = (-2 * log(1 - Double(next() >> 11) * 0x1p-53)).squareRoot()
     return Float(radius * cos(2 * Double.pi * Double(next() >> 11) * 0x1p-53))

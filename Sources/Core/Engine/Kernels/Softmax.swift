@@ -1,13 +1,13 @@
 import Foundation
 
-/// Softmax over rows, and its backward pass.
+/// Softmax of rows, and its backward pass.
 package enum Softmax {
-  /// Each row becomes its softmax, in place.                    x [R, D]
+  /// Replaces each row with its softmax, in place.              x [R, D]
   package static func forward(_ x: Matrix) {
     for r in 0..<x.rows { _ = exponentials(x.row(r), count: x.columns) }
   }
 
-  /// One row becomes its softmax, in place; returns log Σ e^x.
+  /// Replaces a row with its softmax, in place; returns log Σ e^x.
   ///
   /// An element of -infinity becomes 0 to within e^-87 of the row's largest.
   @inline(__always)
@@ -16,7 +16,7 @@ package enum Softmax {
     return largest + log(sum)
   }
 
-  /// One row becomes its softmax, in place; returns its largest element and Σ e^(x - largest).
+  /// Replaces a row with its softmax, in place; returns its largest element and Σ e^(x - largest).
   @inline(__always)
   private static func exponentials(
     _ x: UnsafeMutablePointer<Float>, count: Int

@@ -1,9 +1,9 @@
-/// The vector that the element-wise kernels compute with: 8 floats, one AVX register or two of SSE or NEON.
+/// The vector type of the element-wise kernels: 8 floats, one AVX register or two SSE or NEON registers.
 package typealias Vector = SIMD8<Float>
 
 extension Vector {
-  /// a · b + c, in one instruction where the build may use it. Without that instruction
-  /// `addingProduct` would call a library function for every element.
+  /// Returns a · b + c, in one instruction if the build target has it. On other targets, `addingProduct` would call a
+  /// library function for every element.
   @inline(__always)
   static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
     #if STRATA_FMA
@@ -33,15 +33,14 @@ extension Vector {
     UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Vector.self)
   }
 
-  /// e^x to about 1e-7 relative: 2^n · e^r with |r| <= ln 2 / 2, and a polynomial of degree 6 for e^r
-  /// (the coefficients are Taylor's). Arguments are clamped to -87 … 88; NaN
-  /// stays NaN.
+  /// Returns e^x with a relative error of about 1e-7: 2^n · e^r with |r| <= ln 2 / 2, and the Taylor polynomial of
+  /// degree 6 for e^r. Arguments are clamped to -87 … 88; NaN stays NaN.
   @inline(__always)
   static func exp(_ argument: Vector) -> Vector {
     let raised = argument.replacing(with: -87, where: argument .< -87)
     let x = raised.replacing(with: 88, where: raised .> 88)
-    // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding
-    // instruction, which the x86-64 baseline lacks.
+    // Adding 1.5 · 2^23 leaves the nearest integer in the low bits of the sum, without a rounding instruction, which
+    // the x86-64 baseline lacks.
     let magic: Float = 12_582_912
     let shifted = multiplyAdd(x, 1.442_695_04, magic)
     let n = shifted - magic
@@ -55,14 +54,14 @@ extension Vector {
     p = multiplyAdd(p, r, 1)
     let bits = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &<< 23
     let scaled = unsafeBitCast(p, to: SIMD8<Int32>.self) &+ bits
-    // The clamp would turn what is not a number into one.
+    // Restores NaN, which the clamp would replace with a number.
     return unsafeBitCast(scaled, to: Vector.self).replacing(with: argument, where: argument .!= argument)
   }
 
-  /// The normal distribution's density and cumulative function at x:
+  /// Returns the normal distribution's density and cumulative function at x:
   /// φ = e^(-x²/2) / √(2π),  Φ = (1 + erf(x / √2)) / 2.
   ///
-  /// erf is Abramowitz and Stegun 7.1.26, absolute error at most 1.5e-7.
+  /// erf is Abramowitz and Stegun 7.1.26, with an absolute error of at most 1.5e-7.
   @inline(__always)
   static func normal(_ x: Vector) -> (density: Vector, cumulative: Vector) {
     let magnitude = x.replacing(with: -x, where: x .< 0)

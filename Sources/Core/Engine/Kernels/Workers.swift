@@ -1,10 +1,10 @@
 import Foundation
 
-/// The engine's threads: a fixed number that share out numbered tasks.
+/// The engine's threads: a fixed number of workers that execute numbered tasks.
 ///
-/// The caller's thread is worker 0, so one worker costs no thread and no switch. Tasks are taken from a
-/// shared counter, so a slow core takes fewer. Which worker runs a task must not change the result: what
-/// is summed belongs to the task, never to the worker.
+/// The caller's thread is worker 0, so a single worker needs no thread and no context switch. Tasks are taken from a
+/// shared counter, so slower cores take fewer tasks. The assignment of tasks to workers must not change the result:
+/// accumulators belong to tasks, never to workers.
 package final class Workers: Sendable {
   package let count: Int
   private let shared = Shared()
@@ -23,10 +23,10 @@ package final class Workers: Sendable {
 
   deinit { shared.stop() }
 
-  /// Runs `body(task, worker)` for every task in 0 ..< tasks, and returns when all are done.
+  /// Runs `body(task, worker)` for every task in 0 ..< tasks, and returns when all are complete.
   ///
-  /// The body runs on several threads at once: it may write only what belongs to its task, or scratch
-  /// that belongs to its worker (0 ..< count).
+  /// The body runs on several threads concurrently: it may only write memory of its task, or scratch of its worker (0
+  /// ..< count).
   package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     guard count > 1 && tasks > 1 else {
       for task in 0..<tasks { body(task, 0) }
@@ -39,8 +39,8 @@ package final class Workers: Sendable {
 }
 
 extension Workers {
-  /// Results of `body(task)` for every task in 0 ..< tasks, in order. Throws the error of the first task that threw
-  /// one; all are run nevertheless.
+  /// Returns the results of `body(task)` for every task in 0 ..< tasks, in order. If tasks throw, the error of the
+  /// first of them is thrown after all have run.
   package func map<Result>(_ tasks: Int, _ body: (_ task: Int) throws -> Result) throws -> [Result] {
     let results = UnsafeMutableBufferPointer<Swift.Result<Result, any Error>?>.allocate(capacity: tasks)
     results.initialize(repeating: nil)
@@ -51,10 +51,10 @@ extension Workers {
 }
 
 extension Workers {
-  /// What the threads share, under one lock. A task here is a chunk of images (milliseconds), so a lock
-  /// for each costs nothing that can be measured.
+  /// The state shared by the threads, under one lock. A task is a chunk of images (milliseconds), so the cost of a lock
+  /// per task is negligible.
   private final class Shared: @unchecked Sendable {
-    /// The body is behind a pointer, so that no thread can still own it when ``run(_:helpers:)`` returns.
+    /// The body is behind a pointer, so that no thread retains it when ``run(_:helpers:)`` returns.
     struct Job {
       let tasks: Int
       let body: UnsafePointer<(Int, Int) -> Void>

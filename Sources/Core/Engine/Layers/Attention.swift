@@ -1,4 +1,4 @@
-/// Multi-head self-attention (arXiv 1706.03762), each image by itself.
+/// Multi-head self-attention (arXiv 1706.03762) within each image.
 ///
 /// n images, T tokens, D = width, H heads of d = D / H; rows are images x tokens.
 package struct Attention: Sendable {
@@ -8,7 +8,7 @@ package struct Attention: Sendable {
   package let tokens: Int
   package let width: Int
 
-  /// Adds `name.qkv` and `name.proj`, timm's names.
+  /// Adds `name.qkv` and `name.proj`, as named in timm.
   package init(_ name: String, tokens: Int, width: Int, heads: Int, in layout: inout Layout) {
     precondition(width % heads == 0, "a width of \(width) for \(heads) heads")
     qkv = Linear("\(name).qkv", inputs: width, outputs: 3 * width, in: &layout)
@@ -18,8 +18,8 @@ package struct Attention: Sendable {
     self.width = width
   }
 
-  /// What the backward pass needs: queries, keys and values [n·T, 3D], attention [n·H·T, T], the heads'
-  /// results side by side [n·T, D].
+  /// The values kept for the backward pass: queries, keys and values [n·T, 3D], attention [n·H·T, T], concatenated
+  /// results of the heads [n·T, D].
   package struct Trace {
     package let qkv: Matrix
     package let attention: Matrix
@@ -49,7 +49,7 @@ package struct Attention: Sendable {
     }
   }
 
-  /// Gradients on their way: of qkv [n·T, 3D], of the context [n·T, D], of one head's attention [T, T].
+  /// The gradients of qkv [n·T, 3D], of the context [n·T, D], of one head's attention [T, T].
   package struct Scratch {
     package let qkv: Matrix
     package let context: Matrix
@@ -67,7 +67,7 @@ package struct Attention: Sendable {
     projection.forward(trace.context, adding: y, parameters)
   }
 
-  /// dx [n·T, D] from dy [n·T, D]; x is the input of the forward pass.
+  /// Computes dx [n·T, D] from dy [n·T, D]; x is the input of the forward pass.
   package func backward(
     _ dy: Matrix, input x: Matrix, into dx: Matrix, _ trace: Trace, _ scratch: Scratch,
     _ parameters: borrowing Storage, _ gradients: borrowing Storage
@@ -92,7 +92,7 @@ package struct Attention: Sendable {
 
   private var scale: Float { 1 / Float(width / heads).squareRoot() }
 
-  /// The d columns of the k-th head in a matrix of heads side by side.
+  /// Returns the d columns of the k-th head in a matrix of concatenated heads.
   private func columns(_ k: Int) -> Range<Int> { k * (width / heads)..<(k + 1) * (width / heads) }
 
   /// One head of one image: views of the trace.

@@ -1,9 +1,9 @@
 /// Batch normalisation with the statistics of the batch (arXiv 1502.03167): y = x̂ ⊙ w + b.
 ///
-/// B rows, C columns; the statistics are taken over a column, one view at a time. There are no running
-/// statistics, since the heads that it lives in are thrown away.
+/// B rows, C columns; the statistics are computed per column, one view at a time. There are no running statistics,
+/// because the heads that use this layer are discarded after training.
 package struct BatchNorm: Sendable {
-  /// Weight and bias; none in the last layer of a head.
+  /// Weight and bias; nil in the last layer of a head.
   package let affine: Affine?
   package let epsilon: Float
 
@@ -21,7 +21,7 @@ package struct BatchNorm: Sendable {
     self.epsilon = epsilon
   }
 
-  /// What the backward pass needs: x̂ [B, C] and 1 / √(variance + ε) [1, C].
+  /// The values kept for the backward pass: x̂ [B, C] and 1 / √(variance + ε) [1, C].
   package struct Trace {
     package let normalised: Matrix
     package let scale: Matrix

@@ -5,13 +5,13 @@ package struct FeedForward: Sendable {
   package let fc1: Linear
   package let fc2: Linear
 
-  /// Adds `name.fc1` and `name.fc2`, timm's names.
+  /// Adds `name.fc1` and `name.fc2`, as named in timm.
   package init(_ name: String, width: Int, hidden: Int, in layout: inout Layout) {
     fc1 = Linear("\(name).fc1", inputs: width, outputs: hidden, in: &layout)
     fc2 = Linear("\(name).fc2", inputs: hidden, outputs: width, in: &layout)
   }
 
-  /// Work space: GELU's output [R, M] and the gradient of its input [R, M].
+  /// The work space: GELU's output [R, M] and the gradient of its input [R, M].
   package struct Scratch {
     package let activated: Matrix
     package let gradient: Matrix
@@ -19,7 +19,7 @@ package struct FeedForward: Sendable {
 
   /// y += fc2(GELU(fc1(x))). The trace is fc1's output.           x, y [R, D], hidden [R, M]
   ///
-  /// `hidden` may be the scratch's own `activated`: then nothing is kept, and a smaller part of the cache used.
+  /// `hidden` may be the scratch's `activated`: then no trace is kept, and less of the cache is used.
   package func forward(
     _ x: Matrix, adding y: Matrix, hidden: Matrix, _ scratch: Scratch, _ parameters: borrowing Storage
   ) {
@@ -29,9 +29,9 @@ package struct FeedForward: Sendable {
     fc2.forward(activated, adding: y, parameters)
   }
 
-  /// dx from dy; x is the input of the forward pass.               dy, dx [R, D]
+  /// Computes dx from dy; x is the input of the forward pass.      dy, dx [R, D]
   ///
-  /// GELU's output is computed again: four times the width of everything else that a block keeps.
+  /// GELU's output is recomputed, because it is four times as wide as everything else that a block keeps.
   package func backward(
     _ dy: Matrix, input x: Matrix, into dx: Matrix, hidden: Matrix, _ scratch: Scratch,
     _ parameters: borrowing Storage, _ gradients: borrowing Storage

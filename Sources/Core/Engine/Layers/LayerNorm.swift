@@ -1,6 +1,6 @@
 /// Layer normalisation (arXiv 1607.06450): y = x̂ ⊙ w + b with x̂ = (x - mean) / √(variance + ε).
 ///
-/// R rows, D = width; the statistics are taken over a row.
+/// R rows, D = width; the statistics are computed per row.
 package struct LayerNorm: Sendable {
   package let weight: Slot
   package let bias: Slot
@@ -12,7 +12,7 @@ package struct LayerNorm: Sendable {
     self.epsilon = epsilon
   }
 
-  /// What the backward pass needs: x̂ [R, D] and 1 / √(variance + ε) [R, 1].
+  /// The values kept for the backward pass: x̂ [R, D] and 1 / √(variance + ε) [R, 1].
   package struct Trace {
     package let normalised: Matrix
     package let scale: Matrix
@@ -33,7 +33,7 @@ package struct LayerNorm: Sendable {
     }
   }
 
-  /// x̂ and the scale go to the trace, y = x̂ ⊙ w + b to `y`.          x, y [R, D]
+  /// Writes x̂ and the scale to the trace, and y = x̂ ⊙ w + b to `y`.  x, y [R, D]
   package func forward(_ x: Matrix, into y: Matrix, _ trace: Trace, _ parameters: borrowing Storage) {
     precondition(x.rows == y.rows && x.columns == y.columns && trace.normalised.rows == x.rows)
     let count = x.columns
@@ -57,7 +57,7 @@ package struct LayerNorm: Sendable {
     output(trace, into: y, parameters)
   }
 
-  /// y = x̂ ⊙ w + b again, from the trace: cheaper to compute twice than to keep.
+  /// Recomputes y = x̂ ⊙ w + b from the trace, which is cheaper than keeping it.
   package func output(_ trace: Trace, into y: Matrix, _ parameters: borrowing Storage) {
     let (w, b) = (parameters[weight].start, parameters[bias].start)
     for r in 0..<y.rows {
@@ -72,7 +72,7 @@ package struct LayerNorm: Sendable {
 
   /// dx += scale (dx̂ - mean dx̂ - x̂ mean(dx̂ ⊙ x̂)) with dx̂ = dy ⊙ w,  dw += Σ dy ⊙ x̂,  db += Σ dy
   ///
-  /// It adds to dx, since every normalisation here stands at the head of a residual branch.
+  /// It adds to dx, because every normalisation is at the start of a residual branch.
   package func backward(
     _ dy: Matrix, _ trace: Trace, adding dx: Matrix?, _ parameters: borrowing Storage,
     _ gradients: borrowing Storage

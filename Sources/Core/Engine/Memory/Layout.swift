@@ -1,8 +1,8 @@
-/// A named place in a ``Layout``: `rows` x `columns` floats, row-major, starting at `offset`.
+/// A named range of a ``Layout``: `rows` x `columns` floats, row-major, starting at `offset`.
 ///
 /// A layer is a value made of slots; it owns no memory.
 package struct Slot: Sendable, Hashable {
-  /// In floats from the start of the layout.
+  /// The offset in floats from the start of the layout.
   package let offset: Int
   package let rows: Int
   package let columns: Int
@@ -11,30 +11,29 @@ package struct Slot: Sendable, Hashable {
   package var range: Range<Int> { offset..<offset + count }
 }
 
-/// A plan of memory: it hands out slots and knows its size before a byte exists.
+/// A plan of memory: it assigns slots, and its size is known before memory is allocated.
 ///
 /// Parameters, gradients, optimiser moments and activations are all storages of layouts.
 package struct Layout: Sendable {
-  /// What a slot is called, and its shape where that is more than rows and columns
-  /// (timm's `pos_embed` is [1, T, D]).
+  /// The name of a slot, and its shape if it has more than two dimensions (timm's `pos_embed` is [1, T, D]).
   package struct Entry: Sendable {
     package let name: String
     package let shape: [Int]
     package let slot: Slot
-    /// The part of a model that it belongs to: what travels and is stored as one.
+    /// The part of a model that contains it; a part is transmitted and stored as a unit.
     package let part: String
-    /// A number that training keeps but no gradient moves: a running statistic.
+    /// Whether it is a buffer, such as a running statistic: trained, but without a gradient.
     package let isBuffer: Bool
   }
 
-  /// The part of a model that slots are added to from now on.
+  /// The part of the slots added next.
   package var part = ""
 
   package private(set) var entries: [Entry] = []
-  /// In floats.
+  /// The size in floats.
   package private(set) var count = 0
-  /// Every slot starts at a multiple of this many floats. Parameters are packed (1), so that a range of
-  /// them is what travels; activations start on cache lines (16).
+  /// The alignment of slots in floats. Parameters are packed (1), so that a part is a contiguous range; activations
+  /// start on cache lines (16).
   package let alignment: Int
 
   package init(alignment: Int = 1) {
@@ -42,7 +41,7 @@ package struct Layout: Sendable {
     self.alignment = alignment
   }
 
-  /// Adds a slot; `shape` defaults to [rows, columns] and must have as many elements.
+  /// Adds a slot; `shape` defaults to [rows, columns] and must have the same number of elements.
   package mutating func add(
     _ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil, isBuffer: Bool = false
   )
@@ -58,15 +57,15 @@ package struct Layout: Sendable {
     return slot
   }
 
-  /// Adds a vector of `count` elements, as a single row.
+  /// Adds a vector of `count` elements as a single row.
   package mutating func add(_ name: String, _ count: Int, isBuffer: Bool = false) -> Slot {
     add(name, 1, count, shape: [count], isBuffer: isBuffer)
   }
 
-  /// The whole layout.
+  /// The range of the whole layout.
   package var range: Range<Int> { 0..<count }
 
-  /// What an optimiser moves of a range: everything but what no gradient moves, as few ranges as can be.
+  /// Returns the subranges that an optimiser updates: all except buffers, merged where adjacent.
   package func optimised(_ range: Range<Int>) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     for entry in entries where range.contains(entry.slot.offset) && !entry.isBuffer {
@@ -79,6 +78,6 @@ package struct Layout: Sendable {
     return ranges
   }
 
-  /// Bytes of a storage of the whole layout.
+  /// The size of a storage of the whole layout, in bytes.
   package var bytes: Int { count * MemoryLayout<Float>.stride }
 }

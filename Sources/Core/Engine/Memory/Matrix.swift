@@ -1,12 +1,12 @@
 /// An unowned, row-major view of floats: element (r, c) is `start[r * stride + c]`.
 ///
-/// It is valid only as long as the storage it views, and it is not Sendable. Reading and writing through
-/// it are the same to the compiler; a function's signature says what it writes (`into`, `adding`).
+/// It is valid only as long as the storage it views, and it is not Sendable. The compiler does not distinguish reading
+/// from writing through it; a function's signature shows what it writes (`into`, `adding`).
 package struct Matrix {
   package let start: UnsafeMutablePointer<Float>
   package let rows: Int
   package let columns: Int
-  /// Floats from one row to the next; at least `columns`.
+  /// The distance between rows in floats; at least `columns`.
   package let stride: Int
 
   @inline(__always)
@@ -19,7 +19,7 @@ package struct Matrix {
   }
 
   package var count: Int { rows * columns }
-  /// Whether the elements lie next to each other, so that `start[0 ..< count]` is the matrix.
+  /// Whether the elements are contiguous, so that `start[0 ..< count]` is the matrix.
   package var isContiguous: Bool { stride == columns || rows <= 1 }
 
   @inline(__always)
@@ -34,38 +34,38 @@ package struct Matrix {
     }
   }
 
-  /// A pointer to the first element of a row.
+  /// Returns a pointer to the first element of a row.
   @inline(__always)
   package func row(_ row: Int) -> UnsafeMutablePointer<Float> {
     assert(row >= 0 && row < rows)
     return start + row * stride
   }
 
-  /// The rows of a range, as a view of the same memory.
+  /// Returns the rows of a range, as a view of the same memory.
   @inline(__always)
   package func rows(_ range: Range<Int>) -> Matrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
     return Matrix(start + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
   }
 
-  /// The columns of a range, as a view of the same memory.
+  /// Returns the columns of a range, as a view of the same memory.
   @inline(__always)
   package func columns(_ range: Range<Int>) -> Matrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(columns)")
     return Matrix(start + range.lowerBound, rows: rows, columns: range.count, stride: stride)
   }
 
-  /// The same elements in another shape; the matrix must be contiguous.
+  /// Returns the same elements in another shape; the matrix must be contiguous.
   package func reshaped(_ rows: Int, _ columns: Int) -> Matrix {
     precondition(
       isContiguous && rows * columns == count, "\(self.rows) x \(self.columns) as \(rows) x \(columns)")
     return Matrix(start, rows: rows, columns: columns)
   }
 
-  /// A single row, with every element of the (contiguous) matrix.
+  /// The elements of the contiguous matrix as a single row.
   package var flat: Matrix { reshaped(1, count) }
 
-  /// A copy of the elements in row-major order.
+  /// Returns a copy of the elements in row-major order.
   package func array() -> [Float] {
     [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       for r in 0..<rows { (buffer.baseAddress! + r * columns).initialize(from: row(r), count: columns) }

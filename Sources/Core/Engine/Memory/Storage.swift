@@ -1,17 +1,18 @@
 import Foundation
 
-/// One allocation of a layout, or of some ranges of it.
+/// The memory of a layout, or of some ranges of it, in one allocation.
 ///
-/// `storage[slot]` views the slot's memory. A slot outside the ranges traps: so the gradient of a frozen layer cannot be
+/// `storage[slot]` views the slot's memory. A slot outside the ranges traps, so the gradient of a frozen layer cannot
+/// be accessed.
 /// touched, because it does not exist.
 package struct Storage: ~Copyable {
-  /// The floats of the layout that exist here: rising, apart from each other. They are stored one range after the other.
+  /// The allocated ranges of the layout, ascending and not adjacent. They are stored contiguously.
   package let ranges: [Range<Int>]
-  /// How many there are.
+  /// The number of floats.
   package let count: Int
   private let memory: UnsafeMutablePointer<Float>
 
-  /// Allocates zeros for the floats of `ranges`, which rise, on a 64-byte boundary.
+  /// Allocates zeros for the floats of `ranges`, which are ascending, aligned to 64 bytes.
   package init(_ ranges: [Range<Int>]) {
     precondition(
       zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound }, "ranges \(ranges)")
@@ -21,7 +22,7 @@ package struct Storage: ~Copyable {
     var raw: UnsafeMutableRawPointer?
     let status = posix_memalign(&raw, 64, bytes)
     precondition(status == 0, "no memory for \(bytes) bytes")
-    // The allocator maps large blocks from zero pages, but small ones may be reused.
+    // The allocator zeroes large blocks, but small ones may be reused.
     memset(raw!, 0, bytes)
     memory = raw!.bindMemory(to: Float.self, capacity: max(count, 1))
   }
@@ -32,7 +33,7 @@ package struct Storage: ~Copyable {
 
   deinit { free(memory) }
 
-  /// Whether it has room for nothing, as that for the gradients of a frozen layer.
+  /// Whether it contains no floats, such as the gradients of a frozen layer.
   package var isEmpty: Bool { count == 0 }
 
   @inline(__always)
@@ -40,10 +41,10 @@ package struct Storage: ~Copyable {
     Matrix(place(of: slot.range), rows: slot.rows, columns: slot.columns)
   }
 
-  /// A part of one of the ranges as one row.
+  /// A subrange of one of the ranges, as one row.
   package subscript(_ part: Range<Int>) -> Matrix { Matrix(place(of: part), rows: 1, columns: part.count) }
 
-  /// Where a part of one of the ranges begins.
+  /// Returns the address of a subrange of one of the ranges.
   @inline(__always)
   private func place(of part: Range<Int>) -> UnsafeMutablePointer<Float> {
     var offset = 0
@@ -68,11 +69,11 @@ package struct Storage: ~Copyable {
     to.start.update(from: from.start, count: part.count)
   }
 
-  /// Copies all its floats from another storage of the same layout.
+  /// Copies all floats from another storage of the same layout.
   package func copy(from other: borrowing Storage) { for range in ranges { copy(range, from: other) } }
 }
 
-/// A storage that an array can hold.
+/// A reference to a storage, for use in arrays.
 package final class StorageBox {
   package let storage: Storage
 

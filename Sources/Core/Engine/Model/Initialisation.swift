@@ -1,10 +1,10 @@
-/// How parameters start.
+/// Initialises parameters.
 package enum Initialisation {
-  /// Draws every parameter of a model, the same for the same seed, whatever the depth: each parameter has a
-  /// random stream of its own, named after it.
+  /// Draws every parameter of a model. Each parameter has a separate random stream with its name, so the values depend
+  /// only on the seed, not on the depth.
   ///
-  /// Of which distribution is the encoder's and the objective's to say. Of transformers, Xavier's uniform distribution (as in MoCo v3) made the untrained encoder better
-  /// and the trained one not clearly so.
+  /// The encoder and the objective define the distributions. For transformers, Xavier's uniform distribution (as in
+  /// MoCo v3) gave a better untrained encoder, but no clear improvement after training.
   package static func random(_ model: Model, into parameters: borrowing Storage, seed: UInt64) {
     for entry in model.layout.entries {
       var random = RandomNumbers(seed, "parameter \(entry.name)")
@@ -16,8 +16,8 @@ package enum Initialisation {
     }
   }
 
-  /// Starts a new stage from the one below: every part that both have is copied, and new blocks start as
-  /// `method` says. `layersPerStage` is how far below its model a transferred block stands.
+  /// Initialises a new stage from the previous one: copies every part that both have, and initialises new blocks with
+  /// `method`. A transferred block is copied from the block `layersPerStage` below it.
   package static func grow(
     _ model: Model, into parameters: borrowing Storage, from below: Model,
     _ belowParameters: borrowing Storage, _ method: LayerInitialisation, layersPerStage: Int, seed: UInt64
@@ -41,7 +41,7 @@ package enum Initialisation {
     return below.part("blocks.\(index - layersPerStage)")
   }
 
-  /// What a parameter's numbers are drawn from.
+  /// The distribution from which a parameter's values are drawn.
   package enum Distribution: Sendable {
     case constant(Float)
     case normal(deviation: Float)

@@ -1,25 +1,25 @@
-/// An encoder of so many blocks with the heads that train it, and the layout of all their parameters.
+/// An encoder with a number of blocks, the heads of its objective, and the layout of all parameters.
 ///
-/// The order is stem, blocks, readout, the objective's heads.
+/// The order is stem, blocks, readout, heads.
 package struct Model: Sendable {
-  /// A range of the layout that travels and is stored as one: what the papers call a layer.
+  /// A range of the layout that is transmitted and stored as a unit; the papers call it a layer.
   package struct Part: Sendable, Hashable {
-    /// As the encoder's family has it: `stem`, `blocks.0` …, `norm`; then the objective's heads,
-    /// `projector` and `predictor`, or `head`.
+    /// The name from the encoder's family: `stem`, `blocks.0` …, `norm`; then the objective's heads, `projector` and
+    /// `predictor`, or `head`.
     package let name: String
     package let range: Range<Int>
   }
 
   package let layout: Layout
   package let encoder: any Encoder
-  /// What it is trained for, with its heads.
+  /// The training objective with its heads.
   package let objective: any Objective
-  /// In layout order, without gaps.
+  /// The parts in layout order, without gaps.
   package let parts: [Part]
-  /// The encoder's parameters, heads left out: what an exported checkpoint holds.
+  /// The range of the encoder's parameters without heads, which is the content of an exported checkpoint.
   package let encoderRange: Range<Int>
 
-  /// The encoder of the given blocks, by their indices in the finished one.
+  /// Creates a model with the given blocks, by their indices in the finished encoder.
   package init(
     _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, blocks: [Int]
   ) {
@@ -34,23 +34,23 @@ package struct Model: Sendable {
     parts = Self.parts(of: layout)
   }
 
-  /// The first `depth` blocks.
+  /// Creates a model with the first `depth` blocks.
   package init(
     _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, depth: Int
   ) {
     self.init(configuration, objective: objective, blocks: Array(0..<depth))
   }
 
-  /// How many blocks there are.
+  /// The number of blocks.
   package var depth: Int { encoder.blocks.count }
 
-  /// The part of a name, or nil where the model has none such.
+  /// Returns the part with a name, or nil if the model has none.
   package func part(_ name: String) -> Part? { parts.first { $0.name == name } }
 
-  /// The part that is the block at a position.
+  /// Returns the part of the block at a position.
   package func blockPart(_ position: Int) -> Part { parts[1 + position] }
 
-  /// Where readout and heads begin.
+  /// The start of readout and heads.
   package var headStart: Int { blockPart(depth - 1).range.upperBound }
 
   private static func parts(of layout: Layout) -> [Part] {
@@ -67,10 +67,12 @@ package struct Model: Sendable {
   }
 }
 
-/// Floating-point operations of optimiser steps; products alone, since all else is a few per cent.
+/// Counts floating-point operations of optimiser steps. It counts only matrix products; the rest is a few per cent.
 package enum OperationCount {
-  /// One optimiser step on `batch` images in all views: frozen blocks forward, trained ones forward and twice that
-  /// backward, frozen ones above them forward and once that backward, every other branch forward; of the last block what is computed.
+  /// Returns the operations of one optimiser step on `batch` images in all views. Frozen prefix blocks cost one forward
+  /// pass; trained blocks a forward pass and a backward pass of twice its cost; frozen blocks above them a forward pass
+  /// and a backward pass of the same cost; every further branch a forward pass. The last block counts as far as it is
+  /// computed.
   package static func step(
     _ stage: Stage, batch: Int, branches: Int, features: Bool = false, lastBlock: LastBlock = .readout
   ) -> Int {
@@ -85,7 +87,7 @@ package enum OperationCount {
       return sum + (stage.trainedBlocks.contains(block) ? passes : passes - 1) * forward
     }
     var image = frozen + above + passes * operations.readout
-    // The images have no gradient, so the stem's backward pass is its weights' alone.
+    // Images have no gradient, so the stem's backward pass only computes weight gradients.
     image += stage.trainsStem ? (passes - 1) * operations.stem : features ? 0 : operations.stem
     image += stage.model.objective.operations(passes: passes)
     return stage.model.objective.views * batch * image

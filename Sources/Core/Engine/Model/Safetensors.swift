@@ -1,9 +1,9 @@
 import Foundation
 import Support
 
-/// The safetensors format, as far as float32 tensors go: 8 bytes of header length, a JSON header, the data
-/// (github.com/huggingface/safetensors, format description). Little-endian, like the machines this runs on.
-/// The header may hold texts beside the tensors, the metadata.
+/// The safetensors format, restricted to float32 tensors: 8 bytes of header length, a JSON header, the data
+/// (github.com/huggingface/safetensors, format description). It is little-endian, like the supported machines. The
+/// header may also contain text metadata.
 package struct Safetensors: Sendable {
   package struct Tensor: Sendable, Hashable {
     package let shape: [Int]
@@ -15,32 +15,32 @@ package struct Safetensors: Sendable {
     }
   }
 
-  /// What is wrong with a file, in one line.
+  /// A fault of a file, in one line.
   package struct FormatError: Error, CustomStringConvertible {
     package let description: String
   }
 
   package private(set) var names: [String] = []
   package private(set) var tensors: [String: Tensor] = [:]
-  /// Texts by name.
+  /// Metadata by key.
   package var metadata: [String: String] = [:]
 
-  /// Bytes that a header has at most, by the format's own library.
+  /// The maximum length of a header in bytes, as in the format's reference library.
   private static let longestHeader = 100_000_000
 
-  /// Where the header holds them.
+  /// The header's key of the metadata.
   private static let metadataKey = "__metadata__"
 
   package init() {}
 
-  /// Adds a tensor, which keeps its place in the file.
+  /// Adds a tensor; tensors are stored in the order of addition.
   package mutating func add(_ name: String, _ tensor: Tensor) {
     precondition(name != Self.metadataKey, "a tensor named \(name)")
     precondition(tensors.updateValue(tensor, forKey: name) == nil, "\(name) twice")
     names.append(name)
   }
 
-  /// A value of the header.
+  /// An entry of the header.
   private enum Entry: Encodable {
     case tensor(shape: [Int], offsets: [Int])
     case texts([String: String])
@@ -62,8 +62,8 @@ package struct Safetensors: Sendable {
     }
   }
 
-  /// Reads a file's bytes, of its tensors those whose names are wanted. Throws ``FormatError`` where they are not
-  /// float32 safetensors.
+  /// Parses a file, and reads the tensors whose names are wanted. Throws ``FormatError`` if the data is not a valid
+  /// file of float32 tensors.
   package init(parsing data: Data, where isWanted: (String) -> Bool = { _ in true }) throws {
     guard data.count >= 8 else {
       throw FormatError(description: "\(data.count) bytes are no safetensors file")
@@ -71,7 +71,7 @@ package struct Safetensors: Sendable {
     let data = Data(data)
     let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
     guard length <= UInt64(data.count - 8) else {
-      // What is no header's length is text, or some other format.
+      // An implausible header length indicates text or another format.
       throw FormatError(
         description: length > Self.longestHeader
           ? "it is no safetensors file"
@@ -118,8 +118,8 @@ package struct Safetensors: Sendable {
     try Self.check(ranges, fill: size)
   }
 
-  /// Every byte of the data is one tensor's, as the format asks: what is too much or twice there belongs to another
-  /// file, or to a file that was written wrongly.
+  /// Checks that every byte of the data belongs to exactly one tensor, as the format requires. Gaps and overlaps
+  /// indicate a file from another source or a write error.
   private static func check(_ ranges: [(name: String, bytes: Range<Int>)], fill size: Int) throws {
     var (end, last) = (0, "")
     for (name, bytes) in ranges.sorted(by: {
@@ -138,7 +138,7 @@ package struct Safetensors: Sendable {
     }
   }
 
-  /// The elements of a shape, or nil where that is more than memory can hold.
+  /// Returns the number of elements of a shape, or nil if it exceeds memory.
   private static func count(_ shape: [Int]) -> Int? {
     var count = 1
     for side in shape {
@@ -149,7 +149,7 @@ package struct Safetensors: Sendable {
     return count
   }
 
-  /// The file's bytes; tensors stand in the order in which they were added.
+  /// Returns the bytes of the file, with tensors in the order of addition.
   package func encoded() throws -> Data {
     var entries: [String: Entry] = metadata.isEmpty ? [:] : [Self.metadataKey: .texts(metadata)]
     var offset = 0
@@ -160,7 +160,7 @@ package struct Safetensors: Sendable {
       offset = end
     }
     var header = try JSON.stored(entries)
-    // The data starts on a multiple of 8 bytes, as the format asks.
+    // The format requires data to start at a multiple of 8 bytes.
     header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
     var data = Data(capacity: 8 + header.count + offset)
     withUnsafeBytes(of: UInt64(header.count).littleEndian) { data.append(contentsOf: $0) }

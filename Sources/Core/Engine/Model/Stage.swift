@@ -1,37 +1,37 @@
-/// A stage of growth: which blocks exist, and which parts are trained and exchanged. The others are frozen.
+/// A stage of growth: the blocks that exist, and the parts that are trained and exchanged. Other parts are frozen.
 package struct Stage: Sendable {
-  /// Which parts train, in which lap through the layers.
+  /// The blocks and trained parts of a stage, and its lap through the layers.
   package struct Content: Sendable, Hashable, Codable {
-    /// The finished encoder's blocks that exist, rising.
+    /// The indices of the existing blocks in the finished encoder, ascending.
     package var blocks: [Int]
-    /// Names of the parts that train, of ``Model/parts``; readout and heads always do.
+    /// The names of the trained parts among ``Model/parts``; readout and heads are always trained.
     package var trained: Set<String>
-    /// How often the layers have been gone through before, and once more: 1 at first.
+    /// The number of the pass through the layers, starting at 1.
     package var lap: Int
 
     package init(blocks: [Int], trained: Set<String>, lap: Int = 1) {
       (self.blocks, self.trained, self.lap) = (blocks, trained, lap)
     }
 
-    /// Some of the blocks train, and the stem if it is said so.
+    /// Creates a content in which the blocks `training` train, and the stem if `stem` is true.
     package init(blocks: [Int], training: some Sequence<Int>, stem: Bool, lap: Int = 1) {
       self.init(blocks: blocks, trained: Set(training.map(Self.part) + (stem ? ["stem"] : [])), lap: lap)
     }
 
-    /// The part of a block.
+    /// Returns the name of a block's part.
     static func part(_ block: Int) -> String { "blocks.\(block)" }
   }
 
-  /// Counted from 1.
+  /// The index of the stage, starting at 1.
   package let index: Int
   package let content: Content
   package let model: Model
-  /// The parts that train and travel, in layout order.
+  /// The parts that are trained and exchanged, in layout order.
   package let parts: [Model.Part]
-  /// What they cover of the parameter layout.
+  /// The ranges of the trained parts in the parameter layout.
   package let ranges: [Range<Int>]
 
-  /// A stage of this content.
+  /// Creates a stage with this content.
   package init(
     index: Int, _ content: Content, _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration
   ) {
@@ -59,9 +59,9 @@ package struct Stage: Sendable {
     (self.parts, self.ranges) = (parts, ranges)
   }
 
-  /// Stage `index` of a strategy; end-to-end training has a single stage.
+  /// Creates stage `index` of a strategy; end-to-end training has a single stage.
   ///
-  /// With depth dropout `keeping` says which of the stage's blocks are there, by their indices.
+  /// With depth dropout, `keeping` contains the indices of the stage's blocks that exist.
   package init(
     _ strategy: Strategy, index: Int, layersPerStage: Int = 1, _ configuration: EncoderConfiguration,
     objective: ObjectiveConfiguration, keeping kept: [Int]? = nil
@@ -78,51 +78,51 @@ package struct Stage: Sendable {
         stem: !isLayerWise || index == 1), configuration, objective: objective)
   }
 
-  /// The same model with every layer training, as the server's calibration has it.
+  /// The same model with all layers trained, as in the server's calibration.
   package var trainingEverything: Stage {
     Stage(
       index: index, Content(blocks: content.blocks, training: content.blocks, stem: true, lap: content.lap),
       model)
   }
 
-  // MARK: - What trains
+  // MARK: - Trained parts
 
   package var trainsStem: Bool { content.trained.contains("stem") }
 
-  /// Positions among the model's blocks of those that train.
+  /// The positions of the trained blocks among the model's blocks.
   package var trainedBlocks: [Int] {
     content.blocks.indices.filter { content.trained.contains(Content.part(content.blocks[$0])) }
   }
 
-  /// Blocks below all that trains, whose outputs do not change during the stage; where only readout and heads train, all
-  /// but the last.
+  /// The number of blocks below all trained parts, whose outputs are constant during the stage. If only readout and
+  /// heads train, all blocks except the last.
   package var prefixDepth: Int { trainsStem ? 0 : trainedBlocks.first ?? model.depth - 1 }
 
-  /// The parts of stem and prefix, where there is one; they come first in the layout.
+  /// The parts of the frozen stem and prefix, which come first in the layout; empty if the stem trains.
   package var prefixParts: ArraySlice<Model.Part> { model.parts.prefix(trainsStem ? 0 : 1 + prefixDepth) }
 
-  /// How many numbers train and travel.
+  /// The number of trained and exchanged values.
   package var count: Int { ranges.reduce(0) { $0 + $1.count } }
 
-  /// The trained parameters that every image adds a gradient to by itself: stem and blocks.
+  /// The trained parameters to which each image adds a gradient independently: stem and blocks.
   package var blockRanges: [Range<Int>] {
     ranges.map { $0.clamped(to: 0..<model.headStart) }.filter { !$0.isEmpty }
   }
 
-  /// The trained parameters whose gradient needs the whole batch: readout and heads.
+  /// The trained parameters whose gradients depend on the whole batch: readout and heads.
   package var headRange: Range<Int> { model.headStart..<model.layout.count }
 
-  /// What the optimiser moves: what trains, without what no gradient moves.
+  /// The ranges that the optimiser updates: trained parameters without buffers.
   package var optimised: [Range<Int>] { ranges.flatMap { model.layout.optimised($0) } }
 
-  /// The slots of what trains, in layout order.
+  /// The entries of the trained parameters, in layout order.
   package var entries: [Layout.Entry] {
     model.layout.entries.filter { entry in ranges.contains { $0.contains(entry.slot.offset) } }
   }
 
-  /// The numbers of what trains, one part after the other, as an update has them.
+  /// Returns the trained values in layout order, as in an update.
   package func trainedValues(of parameters: borrowing Storage) -> [Float] {
-    // Without a copy on the way: coding an update takes memory, too.
+    // Avoids an intermediate copy, because encoding an update also needs memory.
     [Float](unsafeUninitializedCapacity: count) { buffer, initialised in
       for range in ranges {
         let part = UnsafeMutableBufferPointer(rebasing: buffer[initialised..<initialised + range.count])
@@ -134,20 +134,20 @@ package struct Stage: Sendable {
   }
 }
 
-/// Which layers exist, train and travel at a stage (docs/method.md).
+/// Determines the layers that exist, train and are exchanged at a stage (docs/method.md).
 package enum Strategy: String, Sendable, Codable, CaseIterable {
   /// LW-FedSSL: L_1 … L_s exist, L_s trains.
   case layerWise = "layer-wise"
   /// Prog-FedSSL: L_1 … L_s exist and train.
   case progressive
-  /// FedSSL: everything exists and trains, in a single stage.
+  /// FedSSL: all layers exist and train, in a single stage.
   case endToEnd = "end-to-end"
 }
 
-/// How a new layer starts.
+/// The initialisation of a new layer.
 package enum LayerInitialisation: String, Sendable, Codable, CaseIterable {
-  /// As a copy of the layer that far below as a stage is deep: L_{s-1} with one layer a stage.
+  /// Copies the layer that is one stage below: L_{s-1} with one layer per stage.
   case transfer
-  /// At random.
+  /// Random initialisation.
   case random
 }

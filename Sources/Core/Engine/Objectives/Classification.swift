@@ -1,8 +1,8 @@
-/// The loss of a classifier: -log softmax(y)[label], the mean over the rows.
+/// The cross-entropy loss of a classifier: -log softmax(y)[label], averaged over the rows.
 ///
 /// B images, C classes.
 package enum CrossEntropy {
-  /// Returns the loss of logits; they become its gradient, (softmax(y) - one-hot) / B, in place.   y [B, C]
+  /// Returns the loss of logits and replaces them with the gradient, (softmax(y) - one-hot) / B, in place.   y [B, C]
   package static func loss(_ y: Matrix, label: (Int) -> Int) -> Float {
     var total: Double = 0
     let scale = 1 / Float(y.rows)
@@ -17,7 +17,7 @@ package enum CrossEntropy {
   }
 }
 
-/// A linear layer on the representations tells the images' classes, by cross-entropy.
+/// Classification of images with a linear layer on the representations, trained with cross-entropy.
 package struct ClassificationObjective: Objective {
   package let views = 1
   package let needsLabels = true
@@ -33,7 +33,7 @@ package struct ClassificationObjective: Objective {
     head = Linear("head", inputs: width, outputs: classes, in: &layout)
   }
 
-  /// As timm draws its linear layers.
+  /// The distributions of timm's linear layers.
   package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
     entry.shape.count == 1 ? .constant(0) : .normal(deviation: 0.02)
   }
@@ -53,7 +53,7 @@ package struct ClassificationObjective: Objective {
   private struct Step: ObjectiveStep {
     let head: Linear
     let representing: Representing
-    /// They become their gradients [B, C].
+    /// The logits, which are replaced with their gradients [B, C].
     let logits: Slot
 
     func run(

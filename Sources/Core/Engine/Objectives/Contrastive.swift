@@ -1,7 +1,7 @@
 /// SimCLR's loss (arXiv 2002.05709, equation 1): NT-Xent over the 2B projections of two views.
 ///
-/// B images, P = width of a projection. Cross-entropy of the cosine similarities over the temperature, the
-/// similarity with itself left out, the other view as the positive; the mean over all 2B.
+/// B images, P = width of a projection. The cross-entropy of the cosine similarities divided by the temperature,
+/// without the similarity of a projection with itself and with the other view as the positive; the mean over all 2B.
 package struct NTXent: Sendable {
   private let unit, gradient, lengths, similarities: Slot
 
@@ -31,7 +31,7 @@ package struct NTXent: Sendable {
       let similarity = row[positive]
       row[r] = -.infinity
       total += Double(Softmax.row(row, count: z.rows) - similarity)
-      // The row becomes the gradient of its similarities; e^-87 is what the mask leaves on the diagonal.
+      // The row becomes the gradient of its similarities; the mask leaves e^-87 on the diagonal.
       row[r] = 0
       row[positive] -= 1
     }
@@ -44,7 +44,7 @@ package struct NTXent: Sendable {
   }
 }
 
-/// SimCLR: every projection against all others of the batch.
+/// SimCLR: compares every projection with all others of the batch.
 package struct ContrastiveObjective: ProjectionObjective {
   package let branches: [Branch] = []
   package let projector: ProjectionHead

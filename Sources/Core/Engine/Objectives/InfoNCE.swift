@@ -1,8 +1,8 @@
-/// The contrastive loss of MoCo v3 (arXiv 2104.02057, equation 1): each query's key is its positive, the
-/// other keys of the batch its negatives.
+/// The contrastive loss of MoCo v3 (arXiv 2104.02057, equation 1): the positive of a query is its key, the negatives
+/// are the other keys of the batch.
 ///
-/// B images, P = width of a projection. Cross-entropy of q̂·k̂ᵀ / τ with the diagonal as positives, the mean
-/// over the batch; the keys get no gradient.
+/// B images, P = width of a projection. The cross-entropy of q̂·k̂ᵀ / τ with the diagonal as positives, averaged over
+/// the batch; the keys have no gradient.
 package struct InfoNCE: Sendable {
   private let pairs: UnitPairs
   private let similarities: Slot
@@ -32,7 +32,7 @@ package struct InfoNCE: Sendable {
   }
 }
 
-/// Queries and keys scaled to length 1, as losses of cosines compare them, and the way back to the queries.
+/// Queries and keys normalised to length 1 for losses of cosines, and the backward pass to the queries.
 ///
 /// B images, P = width of a projection.
 struct UnitPairs: Sendable {
@@ -46,7 +46,8 @@ struct UnitPairs: Sendable {
     keyLengths = layout.add("key lengths", batch)
   }
 
-  /// Returns both at length 1, and the place for the gradient of the queries at length 1.   q, k, all three [B, P]
+  /// Returns queries and keys of length 1, and the memory for the gradient of the unit queries.   q, k, all three [B,
+  /// P]
   func forward(_ q: Matrix, _ k: Matrix, _ work: borrowing Storage) -> (
     queries: Matrix, keys: Matrix, gradient: Matrix
   ) {

@@ -1,58 +1,59 @@
-/// What a stage is trained for: everything behind the encoder. Its heads' parameters stand behind the encoder's in the
+/// The training objective of a stage: everything after the encoder. Its heads' parameters follow the encoder's in the
 /// layout of a ``Model``.
 ///
-/// A new objective conforms to this and joins ``ObjectiveConfiguration``; trainer, plans and what travels stay as they
-/// are. B images a step, V views of each, F = the encoder's pooled width.
+/// A new objective conforms to this protocol and is added to ``ObjectiveConfiguration``; the trainer, plans and the
+/// protocol remain unchanged. B images per step, V views of each, F = the encoder's pooled width.
 package protocol Objective: Sendable {
-  /// V, the views of each image that a step takes: 1 or 2.
+  /// The number of views V of each image in a step: 1 or 2.
   var views: Int { get }
-  /// Whether a step needs the images' classes.
+  /// Whether a step needs labels.
   var needsLabels: Bool { get }
-  /// Copies of what trains that its loss compares with.
+  /// The copies of the trained parameters that its loss uses.
   var branches: [Branch] { get }
 
-  /// How a parameter of its heads starts.
+  /// Returns the initial distribution of a parameter of its heads.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
-  /// Floating-point operations of the heads for a view of an image: once for each pass of the encoder (forward, twice
-  /// backward, and each branch), or less where a head is not in all of them.
+  /// Returns the floating-point operations of the heads for a view of an image. They run once per pass of the encoder
+  /// (forward, twice backward, and each branch), or less if a head is not part of all branches.
   func operations(passes: Int) -> Int
-  /// Adds the memory of a batch behind `encoder` to a layout. Returns what takes a batch through it; `penalties` act on
-  /// what it compares.
+  /// Adds the memory of a batch after `encoder` to a layout. Returns the step of a batch; `penalties` act on the
+  /// representations that it compares.
   func makeStep(
     _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
     in layout: inout Layout
   ) -> any ObjectiveStep
 }
 
-/// A batch's way through an objective, forward and back.
+/// The forward and backward pass of a batch through an objective.
 package protocol ObjectiveStep: Sendable {
-  /// Returns the loss's terms, writes the gradient of the pooled features and adds those of the heads. `work` is a
-  /// storage of the layout that the step was made with.
+  /// Returns the terms of the loss, writes the gradient of the pooled features and adds the gradients of the heads.
+  /// `work` is a storage of the layout with which the step was created.
   func run(
     _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
   ) -> LossTerms
 
-  /// What the last batch tells about collapse; nil where the objective cannot collapse, or where a number is not finite.
+  /// Returns the collapse monitors of the last batch; nil if the objective cannot collapse, or if a value is not
+  /// finite.
   func monitors(_ work: borrowing Storage) -> CollapseMonitors?
 }
 
-/// A copy of what trains, beside the one that is trained.
+/// A second copy of the trained parameters.
 package enum Branch: Sendable, Hashable, CaseIterable {
-  /// The global model as received.
+  /// The received global model.
   case reference
-  /// A moving average of what trains (MoCo, BYOL).
+  /// A moving average of the trained parameters (MoCo, BYOL).
   case target
 }
 
-/// What the encoder leaves of a batch, and where its gradients go.
+/// The encoder's output for a batch, and the memory for its gradients.
 package struct PooledBatch {
-  /// Row v·B + i is view v of image i [V·B, F].
+  /// The pooled features [V·B, F]; row v·B + i is view v of image i.
   let pooled: Matrix
-  /// Their gradients [V·B, F], to be written.
+  /// The gradients of the pooled features [V·B, F], written by the objective.
   let gradients: Matrix
-  /// The same images through the other branches, with the parameters of each.
+  /// The output of the other branches for the same images, with the parameters of each.
   let branches: [PooledBranch]
-  /// Where the gradients of readout and heads are added, one for each view: two workers do not share one.
+  /// The gradients of readout and heads, separate for each view, so that workers do not share them.
   let headGradients: [StorageBox]
   /// The images, for their classes.
   let images: Minibatch
@@ -65,15 +66,15 @@ package struct PooledBatch {
   }
 }
 
-/// What the encoder leaves of a batch in a branch beside the online one.
+/// The encoder's output for a batch in the reference or target branch.
 package struct PooledBranch {
   package let branch: Branch
   package let parameters: StorageBox
-  /// [V·B, F].
+  /// The pooled features [V·B, F].
   package let pooled: Matrix
 }
 
-/// A step's loss: the objective's own term, and one of each regulariser.
+/// The loss of a step: the term of the objective, and one of each regulariser.
 package struct LossTerms: Sendable, Hashable {
   package struct Term: Sendable, Hashable {
     package let name: String
@@ -81,7 +82,7 @@ package struct LossTerms: Sendable, Hashable {
   }
 
   package private(set) var terms: [Term]
-  /// Their sum.
+  /// The sum of the terms.
   package private(set) var total: Float
 
   package init(_ name: String, _ value: Float) {
@@ -97,14 +98,14 @@ package struct LossTerms: Sendable, Hashable {
   }
 }
 
-/// Objectives by name, with what they are made from.
+/// The configuration of an objective.
 package enum ObjectiveConfiguration: Sendable, Hashable {
-  /// Two views of an image are held against each other.
+  /// A self-supervised loss that compares two views of an image.
   case selfSupervised(SelfSupervision, HeadConfiguration)
-  /// A linear layer on the representations tells classes.
+  /// Classification with a linear layer on the representations.
   case classification(classes: Int)
 
-  /// Adds the parameters of the heads behind an encoder's representations of `width` to a layout.
+  /// Creates the objective and adds the parameters of its heads, for representations of `width`, to a layout.
   func makeObjective(width: Int, in layout: inout Layout) -> any Objective {
     switch self {
     case .selfSupervised(.simclr, let heads): ContrastiveObjective(heads, width: width, in: &layout)
@@ -120,6 +121,6 @@ package enum SelfSupervision: String, Sendable, Codable, CaseIterable {
   case simclr
   /// InfoNCE between predictions and a target branch's projections (arXiv 2104.02057).
   case mocov3
-  /// Cosine distance between the same (arXiv 2006.07733).
+  /// Cosine distance between predictions and a target branch's projections (arXiv 2006.07733).
   case byol
 }

@@ -1,5 +1,4 @@
-/// BYOL's loss (arXiv 2006.07733, equation 2): 2 - 2 cos(q, k), the mean over the batch; the keys get no
-/// gradient.
+/// BYOL's loss (arXiv 2006.07733, equation 2): 2 - 2 cos(q, k), averaged over the batch; the keys have no gradient.
 ///
 /// B images, P = width of a projection.
 package struct CosineDistance: Sendable {
@@ -24,7 +23,7 @@ package struct CosineDistance: Sendable {
   }
 }
 
-/// MoCo v3 and BYOL: the prediction from one view against the target branch's projection of the other.
+/// MoCo v3 and BYOL: compare the prediction from one view with the target branch's projection of the other.
 package struct PredictiveObjective: ProjectionObjective {
   package let branches = [Branch.target]
   package let projector, predictor: ProjectionHead
@@ -38,7 +37,7 @@ package struct PredictiveObjective: ProjectionObjective {
 
   package var projectionHeads: [ProjectionHead] { [projector, predictor] }
 
-  /// The predictor is in no other branch.
+  /// The predictor only belongs to the online branch.
   package func operations(passes: Int) -> Int { passes * projector.operations + 3 * predictor.operations }
 
   package func makeStep(
@@ -63,9 +62,9 @@ package struct PredictiveObjective: ProjectionObjective {
   private struct Step: ObjectiveStep {
     let predictor: ProjectionHead
     let projections: Projections
-    /// The predictor's, one a view.
+    /// The predictor's traces, one per view.
     let traces: [ProjectionHead.TracePlan]
-    /// k, the target branch's projections, and gradients of predictions and of what they are made from [2B, P].
+    /// The target branch's projections k, and the gradients of predictions and of the predictor's inputs [2B, P].
     let keys, gradients, inputGradients: Slot
     let distance: Distance
     let penalties: ProjectionPenalties
@@ -90,7 +89,7 @@ package struct PredictiveObjective: ProjectionObjective {
       return terms
     }
 
-    /// l(q1, k2) + l(q2, k1) with q = P(z); adds the gradient to dz.
+    /// Returns l(q1, k2) + l(q2, k1) with q = P(z); adds the gradient to dz.
     private func predict(
       _ batch: PooledBatch, _ z: Matrix, adding dz: Matrix, _ parameters: borrowing Storage,
       _ work: borrowing Storage, _ workers: Workers

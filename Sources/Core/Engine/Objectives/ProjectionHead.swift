@@ -1,5 +1,5 @@
-/// A head of a self-supervised loss: Linear, BatchNorm, ReLU for each hidden layer; Linear and BatchNorm
-/// without affine part for the last (arXiv 2104.02057).
+/// A head of a self-supervised loss: Linear, BatchNorm and ReLU for each hidden layer; Linear and BatchNorm without
+/// affine part for the last (arXiv 2104.02057).
 ///
 /// B images of one view; widths are input, hidden …, output.
 package struct ProjectionHead: Sendable {
@@ -22,10 +22,10 @@ package struct ProjectionHead: Sendable {
     (self.widths, self.linears, self.norms) = (widths, linears, norms)
   }
 
-  /// Width of what comes out.
+  /// The width of the output.
   package var output: Int { widths[widths.count - 1] }
 
-  /// The projector behind representations of `width`: width-hidden-hidden-output.
+  /// Creates the projector for representations of `width`: width-hidden-hidden-output.
   package static func projector(
     _ heads: HeadConfiguration, width: Int, in layout: inout Layout
   ) -> ProjectionHead {
@@ -34,24 +34,24 @@ package struct ProjectionHead: Sendable {
       "projector", widths: [width, heads.hidden, heads.hidden, heads.output], bias: heads.bias, in: &layout)
   }
 
-  /// The predictor of MoCo v3 and BYOL behind the projector: output-hidden-output.
+  /// Creates the predictor of MoCo v3 and BYOL after the projector: output-hidden-output.
   package static func predictor(_ heads: HeadConfiguration, in layout: inout Layout) -> ProjectionHead {
     layout.part = "predictor"
     return ProjectionHead(
       "predictor", widths: [heads.output, heads.hidden, heads.output], bias: heads.bias, in: &layout)
   }
 
-  /// As nn.Linear starts: biases 0, normalisations 1 and 0.
+  /// The distributions of nn.Linear; biases are 0, normalisations 1 and 0.
   static func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
     if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
     return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
   }
 
-  /// Floating-point operations of an image forward: products alone.
+  /// The floating-point operations of an image's forward pass; only matrix products count.
   package var operations: Int { zip(widths, widths.dropFirst()).reduce(0) { $0 + 2 * $1.0 * $1.1 } }
 
-  /// What the backward pass needs, layer by layer: layer i's output after ReLU and, for all but the last,
-  /// room for that output's gradient, each [B, widths[i + 1]].
+  /// The values kept for the backward pass: the output of layer i after ReLU and, except for the last, memory for its
+  /// gradient, each [B, widths[i + 1]].
   package struct Trace {
     let norms: [BatchNorm.Trace]
     let outputs: [Matrix]
@@ -93,7 +93,7 @@ package struct ProjectionHead: Sendable {
     }
   }
 
-  /// The output is `trace.output`.                                       x [B, input]
+  /// Writes the output to `trace.output`.                                x [B, input]
   package func forward(_ x: Matrix, _ trace: Trace, _ parameters: borrowing Storage) {
     var input = x
     for index in linears.indices {
@@ -105,7 +105,7 @@ package struct ProjectionHead: Sendable {
     }
   }
 
-  /// dx [B, input] from dy [B, output], which is overwritten; x is the input of the forward pass.
+  /// Computes dx [B, input] from dy [B, output], which is overwritten; x is the input of the forward pass.
   package func backward(
     _ dy: Matrix, input x: Matrix, into dx: Matrix, _ trace: Trace, _ parameters: borrowing Storage,
     _ gradients: borrowing Storage
@@ -122,7 +122,7 @@ package struct ProjectionHead: Sendable {
   }
 }
 
-/// The heads that a self-supervised loss needs and that are thrown away after training.
+/// The heads of a self-supervised loss, which are discarded after training.
 ///
 /// The projector is D-hidden-hidden-output; the predictor (MoCo v3, BYOL) output-hidden-output.
 package struct HeadConfiguration: Sendable, Hashable, Codable {

@@ -1,10 +1,10 @@
-/// A batch from pooled features to representations, and back: the encoder's readout.
+/// The encoder's readout for a batch, from pooled features to representations, with its backward pass.
 ///
 /// R rows, F = pooled width, D = width of a representation.
 struct Representing: Sendable {
   private let readout: Readout
   private let trace: Readout.TracePlan
-  /// Representations and their gradients [R, D].
+  /// The representations and their gradients [R, D].
   let representations, gradients: Slot
 
   init(_ encoder: any Encoder, rows: Int, in layout: inout Layout) {
@@ -15,7 +15,7 @@ struct Representing: Sendable {
     gradients = layout.add("representation gradients", rows, width)
   }
 
-  /// Representations of `rows` of `pooled` [R, F].
+  /// Computes the representations of `rows` of `pooled` [R, F].
   func forward(
     _ pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage, _ work: borrowing Storage
   ) {
@@ -23,7 +23,7 @@ struct Representing: Sendable {
       pooled.rows(rows), into: work[representations].rows(rows), trace, rows: rows, work, parameters)
   }
 
-  /// The gradient of `rows` of the pooled features, from that of their representations.
+  /// Computes the gradient of `rows` of the pooled features from that of their representations.
   func backward(
     into gradients: Matrix, pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage,
     _ work: borrowing Storage, adding headGradients: borrowing Storage
@@ -36,7 +36,7 @@ struct Representing: Sendable {
 
 /// An objective that compares projections of two views.
 package protocol ProjectionObjective: Objective {
-  /// Its projector, and its predictor where it has one.
+  /// The projector, and the predictor if there is one.
   var projectionHeads: [ProjectionHead] { get }
 }
 
@@ -49,16 +49,16 @@ extension ProjectionObjective {
   }
 }
 
-/// Two views of a batch through readout and projector, and back: z = H(readout(pooled)). Each view is a worker's, since
-/// batch statistics are of one view at a time.
+/// The forward and backward pass of two views of a batch through readout and projector: z = H(readout(pooled)). One
+/// worker processes a view, because batch statistics cover one view.
 ///
 /// B images, P = width of a projection; row v·B + i is view v of image i.
 struct Projections: Sendable {
   private let projector: ProjectionHead
   private let representing: Representing
-  /// One a view.
+  /// The projector's traces, one per view.
   private let traces: [ProjectionHead.TracePlan]
-  /// z and its gradient [2B, P].
+  /// The projections z and their gradients [2B, P].
   let output, gradients: Slot
   let batch: Int
 
@@ -75,8 +75,8 @@ struct Projections: Sendable {
 
   func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
 
-  /// Fills `z`, which is ``output`` or that of another branch. What the way back needs is of the last call: so the other
-  /// branches go first.
+  /// Computes `z`, which is ``output`` or that of another branch. The backward pass uses the traces of the last call,
+  /// so other branches must run first.
   func forward(
     _ pooled: Matrix, into z: Matrix, _ parameters: borrowing Storage, _ work: borrowing Storage,
     _ workers: Workers
@@ -89,7 +89,7 @@ struct Projections: Sendable {
     }
   }
 
-  /// From ``gradients`` to those of the batch's pooled features.
+  /// Computes the gradients of the batch's pooled features from ``gradients``.
   func backward(
     _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
   ) {
@@ -110,10 +110,10 @@ struct Projections: Sendable {
   }
 }
 
-/// The penalties on a batch's projections, with the reference branch's projections where one compares with them.
+/// The penalties on a batch's projections, with the reference branch's projections if a penalty uses them.
 struct ProjectionPenalties: Sendable {
   private let steps: [(name: String, step: any RepresentationPenaltyStep)]
-  /// g, the reference branch's projections [2B, P].
+  /// The projections g of the reference branch [2B, P].
   private let reference: Slot?
 
   init(
@@ -129,7 +129,7 @@ struct ProjectionPenalties: Sendable {
     self.steps = steps
   }
 
-  /// Takes the batch through the reference branch, before the online one.
+  /// Computes the reference branch's projections; must run before the online branch.
   func prepare(
     _ projections: Projections, _ batch: PooledBatch, _ work: borrowing Storage, _ workers: Workers
   ) {
@@ -138,7 +138,7 @@ struct ProjectionPenalties: Sendable {
     projections.forward(branch.pooled, into: work[reference], branch.parameters.storage, work, workers)
   }
 
-  /// Adds their terms, and their gradients to dz.                                                     z, dz [2B, P]
+  /// Adds the penalties to the loss, and their gradients to dz.                                       z, dz [2B, P]
   func add(to loss: inout LossTerms, _ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) {
     for (name, step) in steps {
       loss.add(name, step.loss(z, reference: reference.map { work[$0] } ?? z, adding: dz, work))

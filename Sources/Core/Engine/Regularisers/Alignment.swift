@@ -1,5 +1,5 @@
-/// α (l(z1, g1) + l(z2, g2)): the representations' alignment with the global model's, l being InfoNCE and g the
-/// projections through the global model as received (LW-FedSSL, arXiv 2401.11647v3, representation alignment).
+/// α (l(z1, g1) + l(z2, g2)): the alignment of representations with the global model, where l is InfoNCE and g are the
+/// projections of the received global model (LW-FedSSL, arXiv 2401.11647v3, representation alignment).
 package struct Alignment: RepresentationPenalty {
   package let name = "alignment"
   package let usesReference = true

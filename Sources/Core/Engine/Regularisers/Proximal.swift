@@ -1,4 +1,4 @@
-/// ρ / 2 ‖w - w_global‖², w_global being the weights as received (FedProx, arXiv 1812.06127, equation 2).
+/// ρ / 2 ‖w - w_global‖², where w_global are the received weights (FedProx, arXiv 1812.06127, equation 2).
 package struct Proximal: WeightPenalty {
   package let name = "proximal"
   /// ρ.

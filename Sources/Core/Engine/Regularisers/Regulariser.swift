@@ -1,32 +1,31 @@
-/// A term of the loss beside the objective's, at one of three places: on the weights (``WeightPenalty``), on the
-/// representations that the objective compares (``RepresentationPenalty``), or on the outputs of residual branches
-/// (``BranchPenalty``).
+/// A regulariser on the weights. Regularisers add a term to the objective's loss; ``RepresentationPenalty`` acts on the
+/// representations that the objective compares.
 ///
-/// A new one conforms to one of these, and joins ``TrainingOptions``.
+/// A new regulariser conforms to one of these protocols and is added to ``TrainingOptions``.
 package protocol WeightPenalty: Sendable {
-  /// Of its term, in the field's words.
+  /// The name of its term in the loss.
   var name: String { get }
 
-  /// Returns the penalty of parameters and adds its gradient, at every range of `ranges`; `reference` has them as they
-  /// were received.
+  /// Returns the penalty on the parameters in `ranges` and adds its gradient; `reference` contains the received
+  /// parameters.
   func loss(
     _ parameters: borrowing Storage, reference: borrowing Storage, ranges: [Range<Int>],
     adding gradients: borrowing Storage
   ) -> Float
 }
 
-/// A penalty on what an objective compares: the projections of a self-supervised loss.
+/// A regulariser on the representations that an objective compares: the projections of a self-supervised loss.
 package protocol RepresentationPenalty: Sendable {
-  /// Of its term, in the field's words.
+  /// The name of its term in the loss.
   var name: String { get }
-  /// Whether it compares with what the global model as received makes of the same images.
+  /// Whether it uses the projections of the received global model for the same images.
   var usesReference: Bool { get }
 
-  /// Adds its work space for batches of `batch` images in so many views to a layout.
+  /// Adds its work space for batches of `batch` images in `views` views to a layout.
   func makeStep(batch: Int, views: Int, width: Int, in layout: inout Layout) -> any RepresentationPenaltyStep
 }
 
-/// A penalty with its memory.
+/// A regulariser with its memory.
 package protocol RepresentationPenaltyStep: Sendable {
   /// Returns the penalty and adds its gradient to dz.    z, dz, reference [views · batch, width]
   func loss(

@@ -1,20 +1,20 @@
 import Foundation
 
-/// AdamW (arXiv 1711.05101, algorithm 2, with the decay scaled by the rate as PyTorch has it):
+/// AdamW (arXiv 1711.05101, algorithm 2, with the decay scaled by the learning rate as in PyTorch):
 ///
 /// w -= η λ w;  m = β1 m + (1 - β1) g;  v = β2 v + (1 - β2) g²;
 /// w -= η (m / (1 - β1^t)) / (√(v / (1 - β2^t)) + ε)
 package struct AdamW: ~Copyable {
   private let first: Storage
   private let second: Storage
-  /// What it moves.
+  /// The ranges of parameters that it updates.
   private let ranges: [Range<Int>]
   private var steps = 0
   package let weightDecay: Float
   package let (beta1, beta2, epsilon): (Float, Float, Float)
 
-  /// Moments, all zero, for the parameters of `ranges`, of which only those of `moving` are moved: not a running
-  /// statistic.
+  /// Creates zero moments for the parameters of `ranges`. Only those of `moving` are updated, which excludes running
+  /// statistics.
   package init(
     _ ranges: [Range<Int>], moving: [Range<Int>]? = nil, weightDecay: Float, beta1: Float = 0.9,
     beta2: Float = 0.999, epsilon: Float = 1e-8
@@ -26,7 +26,7 @@ package struct AdamW: ~Copyable {
     (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
   }
 
-  /// One step on the optimiser's parameters, shared out among the workers.
+  /// Updates the optimiser's parameters, distributed among the workers.
   package mutating func step(
     _ parameters: borrowing Storage, _ gradients: borrowing Storage, learningRate: Float, _ workers: Workers
   ) {
@@ -46,7 +46,7 @@ package struct AdamW: ~Copyable {
     let decay = 1 - learningRate * weightDecay
     let root = 1 / correction2.squareRoot()
     let (beta1, beta2, epsilon) = (beta1, beta2, epsilon)
-    // Parts of a fixed size, so that the work is the same for any number of workers.
+    // The parts have a fixed size, so that the result does not depend on the number of workers.
     let part = 1 << 16
     workers.run((range.count + part - 1) / part) { task, _ in
       let start = task * part

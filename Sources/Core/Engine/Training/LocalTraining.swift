@@ -1,19 +1,19 @@
-/// What a local training did.
+/// The result of a local training.
 package struct TrainingSummary: Sendable, Hashable {
   package var steps: Int
   /// The mean loss over all steps.
   package var loss: Float
-  /// The mean loss over the steps of the last epoch, or of as much of it as was done.
+  /// The mean loss over the completed steps of the last epoch.
   package var lastLoss: Float
   /// Whether it was stopped before its last step.
   package var wasStopped: Bool
 }
 
 extension Trainer {
-  /// Trains for the options' epochs on the images of a source, in an order drawn from `seed` and the name of a random
-  /// stream each epoch; an epoch's last incomplete batch is dropped.
+  /// Trains for the options' epochs on the images of a source, in an order drawn each epoch from `seed` and the name of
+  /// a random stream. The last incomplete batch of an epoch is dropped.
   ///
-  /// `progress(step, of, loss)` is called after every step and returns whether to go on.
+  /// `progress(step, of, loss)` is called after every step and returns whether to continue.
   package func train(
     _ source: some RowSource, seed: UInt64, stream: String = "order",
     progress: (Int, Int, Float) -> Bool = { _, _, _ in true }

@@ -1,15 +1,16 @@
-/// What a trainer will take, known before a byte of it exists.
+/// The memory of a trainer, computed before it is allocated.
 package struct MemoryPlan: Sendable {
-  /// What for, and how many bytes.
+  /// The name and the bytes of each part.
   package let entries: [(name: String, bytes: Int)]
 
-  /// The memory of a stage's trainer with so many workers.
+  /// Computes the memory of a stage's trainer with a number of workers.
   package init(
     _ stage: Stage, _ options: TrainingOptions, workers: Int, lastBlock: LastBlock = .readout
   ) {
     let (float, trained) = (MemoryLayout<Float>.stride, stage.count)
     let objective = stage.model.objective
-    // The first shard has everything that trains, the others blocks only; each further view has its heads' gradients.
+    // The first shard contains all trained parameters, the others only blocks; each further view has gradients of the
+    // heads.
     let gradients =
       trained + (Trainer.shardCount - 1) * stage.blockRanges.reduce(0) { $0 + $1.count }
       + (objective.views - 1) * stage.headRange.count
@@ -26,14 +27,14 @@ package struct MemoryPlan: Sendable {
         PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
   }
 
-  /// What OpenBLAS touches of a thread's buffer to pack the factors of products of the engine's sizes.
+  /// The part of a thread's OpenBLAS buffer that packing the factors of the engine's products uses.
   private static let productBytes = 1 << 20
 
   package var bytes: Int { entries.reduce(0) { $0 + $1.bytes } }
 
-  /// A stage does not fit into the memory that it may have, however it is cut.
+  /// A stage does not fit into the permitted memory with any options.
   package struct TooSmall: Error, Sendable, CustomStringConvertible {
-    /// The least that would do.
+    /// The least memory that is sufficient.
     package let needed: Int
     package let allowed: Int
 
@@ -42,9 +43,9 @@ package struct MemoryPlan: Sendable {
     }
   }
 
-  /// The options with which a stage fits into `allowed` bytes: the first that do, from the fastest on.
-  /// Smaller chunks cost little and change the rounding alone; slices cost a second pass through the encoder
-  /// and change nothing. Throws ``TooSmall``.
+  /// Returns the fastest options with which a stage fits into `allowed` bytes. Smaller chunks cost little and only
+  /// change the rounding; slices cost a second forward pass of the encoder and do not change the result. Throws
+  /// ``TooSmall``.
   package static func fit(
     _ stage: Stage, _ options: TrainingOptions, workers: Int, allowed: Int
   ) throws(TooSmall) -> TrainingOptions {
@@ -57,8 +58,8 @@ package struct MemoryPlan: Sendable {
     throw TooSmall(needed: least, allowed: allowed)
   }
 
-  /// Whole batches in smaller and smaller chunks; then slices, at first as large as they can be, and at last
-  /// of a single chunk, where one worker alone has something to do.
+  /// Returns the options to try: whole batches in smaller and smaller chunks; then slices, from the largest to a single
+  /// chunk, which only one worker can process.
   private static func candidates(_ options: TrainingOptions) -> [TrainingOptions] {
     let chunks = sequence(first: options.chunk) { $0 > 1 ? $0 / 2 : nil }
     var candidates = chunks.prefix(3).map { options.with(chunk: $0, slice: nil) }

@@ -1,16 +1,15 @@
-/// Takes images through blocks that are frozen, and hands out their features: what a cache of views is filled
-/// with, and advanced by when a stage ends.
+/// Computes the features of images after frozen blocks, to fill a cache of views, or to advance it when a stage ends.
 package final class PrefixRunner {
-  /// Where the images stand that go in.
+  /// The type of the input.
   package enum Start: Sendable, Hashable {
-    /// As images [C, H, W], normalised.
+    /// Images [C, H, W], normalised.
     case images
-    /// As features behind so many blocks.
+    /// Features after `depth` blocks.
     case features(depth: Int)
   }
 
   private let model: Model
-  /// The model's parameters; fill those of the stem and the frozen blocks.
+  /// The model's parameters; the caller sets those of the stem and the frozen blocks.
   package let parameters: Storage
   private let runners: [any EncoderRunner]
   private let workers: Workers
@@ -23,8 +22,8 @@ package final class PrefixRunner {
     (self.workers, self.chunk) = (workers, chunk)
   }
 
-  /// Takes `count` images to behind block `depth`. `read(image, worker, place)` gives each as `start` says;
-  /// `write(image, features)` takes what comes out. Both are called on several threads at once.
+  /// Computes the features of `count` images after block `depth`. `read(image, worker, place)` writes each input of the
+  /// type `start`; `write(image, features)` receives the output. Both are called concurrently on several threads.
   package func run(
     _ count: Int, from start: Start, to depth: Int,
     read: (Int, Int, UnsafeMutablePointer<Float>) -> Void, write: (Int, UnsafePointer<Float>) -> Void

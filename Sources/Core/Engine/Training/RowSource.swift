@@ -1,18 +1,18 @@
-/// What a trainer takes in mini-batches: augmented views of images, or what a frozen prefix leaves of them, as rows of
-/// floats.
+/// A source of training data in mini-batches: augmented views of images, or the frozen prefix's outputs for them, as
+/// rows of floats.
 ///
-/// A row is a function of its arguments alone, whatever thread asks and in whatever order, so that a run can be
-/// repeated. Several threads ask at once.
+/// A row depends only on the arguments, not on the thread or the order of calls, so that runs are reproducible. Several
+/// threads call it concurrently.
 package protocol RowSource {
-  /// Images, each of which has as many views as an objective takes.
+  /// The number of images, each of which has as many views as the objective uses.
   var count: Int { get }
-  /// Whether ``write(view:image:epoch:worker:into:)`` gives the frozen prefix's outputs, features, instead of images.
+  /// Whether ``write(view:image:epoch:worker:into:)`` writes features, the frozen prefix's outputs, instead of images.
   var givesFeatures: Bool { get }
-  /// The images' classes, where they are known; each is 0 or more.
+  /// The labels of the images, at least 0; nil if they are unknown.
   var labels: [Int]? { get }
 
-  /// Writes a view of an image as [C, H, W] floats, normalised, or as features; `epoch` tells one draw of the
-  /// augmentation from the next, and `worker` whose scratch may be used.
+  /// Writes a view of an image as [C, H, W] floats, normalised, or as features. `epoch` selects the draw of the
+  /// augmentation, and `worker` the scratch.
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>)
 }
 
@@ -21,12 +21,12 @@ extension RowSource {
   package var labels: [Int]? { nil }
 }
 
-/// A source's rows with labels from elsewhere.
+/// The rows of a source with labels from elsewhere.
 package struct LabelledRows: RowSource {
   private let source: any RowSource
   package let labels: [Int]?
 
-  /// One label for each image.
+  /// Creates rows with one label for each image.
   package init(_ source: any RowSource, labels: [Int]) {
     precondition(source.count == labels.count, "\(source.count) images, \(labels.count) labels")
     (self.source, self.labels) = (source, labels)
@@ -49,13 +49,13 @@ package struct Minibatch {
   private let images: ArraySlice<Int>
   private let epoch: Int
 
-  /// Images of a source, by their indices, in an epoch.
+  /// Creates a batch of images of a source, by their indices, in an epoch.
   package init(_ source: any RowSource, images: ArraySlice<Int>, epoch: Int) {
     (self.source, self.images, self.epoch) = (source, images, epoch)
     labels = source.labels
   }
 
-  /// A source's first images.
+  /// Creates a batch of a source's first images.
   package init(_ source: any RowSource, first count: Int, epoch: Int = 0) {
     self.init(source, images: Array(0..<count)[...], epoch: epoch)
   }
@@ -69,7 +69,7 @@ package struct Minibatch {
       view: view, image: images[images.startIndex + image], epoch: epoch, worker: worker, into: place)
   }
 
-  /// The class of image 0 ..< ``count``.
+  /// Returns the label of image 0 ..< ``count``.
   func label(_ image: Int) -> Int {
     guard let labels else { preconditionFailure("images without labels") }
     return labels[images[images.startIndex + image]]

@@ -1,23 +1,24 @@
-/// Trains one stage of an encoder: the method itself.
+/// Trains one stage of an encoder: the implementation of the method.
 ///
-/// B images a step in V views, V·B rows: row v·B + i is view v of image i. F = pooled width.
+/// B images per step in V views, V·B rows: row v·B + i is view v of image i. F = pooled width.
 ///
-/// A chunk of rows goes through the frozen prefix once; from its output the online branch parts, and with it the
-/// reference branch (the global model as received) and the target branch (a moving average), where there are such.
-/// Behind the encoder the whole batch is the objective's. The result does not depend on the number of workers, to the
-/// bit: gradients are summed in a fixed number of shards, each over its own chunks in order.
+/// A chunk of rows passes the frozen prefix once. Its output is the input of the online branch and, if they exist, of
+/// the reference branch (the received global model) and the target branch (a moving average). The objective processes
+/// the encoder's output for the whole batch. The result is bit-identical for any number of workers: gradients are
+/// summed in a fixed number of shards, each over its own chunks in order.
 package final class Trainer {
   package let stage: Stage
   package let options: TrainingOptions
-  /// The whole model's parameters; a trainer changes those of the stage's parts only.
+  /// The parameters of the whole model; a trainer only changes those of the stage's parts.
   package let parameters: Storage
-  /// What trains, as it was received.
+  /// The trained parameters as received.
   let reference: StorageBox
-  /// The target branch's copy of what trains, where the objective has one.
+  /// The target branch's copy of the trained parameters, if the objective has one.
   private let target: StorageBox?
-  /// Gradients. The first shard has everything that trains, and ends up with the sum; the others have blocks only.
+  /// The gradient shards. The first contains all trained parameters and receives the sum; the others contain only
+  /// blocks.
   private let shards: [StorageBox]
-  /// Gradients of readout and heads, one for each view; the first view's are in the first shard.
+  /// The gradients of readout and heads, one per view; those of the first view are in the first shard.
   private let headGradients: [StorageBox]
   private var optimiser: AdamW
   private let encoderPass: any EncoderPass
@@ -28,7 +29,7 @@ package final class Trainer {
 
   static let shardCount = 4
 
-  /// Allocates everything that training needs; fill `parameters` and call ``begin()``.
+  /// Allocates all memory for training; the caller then sets `parameters` and calls ``begin()``.
   package init(
     _ stage: Stage, _ options: TrainingOptions, workers: Workers, lastBlock: LastBlock = .readout
   ) {
@@ -50,13 +51,13 @@ package final class Trainer {
     weightPenalties = options.weightPenalties
   }
 
-  /// Takes the parameters as they are now as the global model as received; the target branch starts there.
+  /// Takes the current parameters as the received global model, and initialises the target branch with them.
   package func begin() {
     reference.storage.copy(from: parameters)
     target?.storage.copy(from: parameters)
   }
 
-  /// One optimiser step. Returns the loss before it.
+  /// Performs one optimiser step. Returns the loss before it.
   package func step(learningRate: Float, _ images: Minibatch) -> LossTerms {
     precondition(images.count == options.batch, "\(images.count) images for a batch of \(options.batch)")
     for gradients in shards + headGradients.dropFirst() { gradients.storage.clear() }
@@ -100,20 +101,20 @@ package final class Trainer {
     }
   }
 
-  /// The gradients of the last step; frozen parameters have none, and asking for them traps.
+  /// Returns the gradient of the last step; traps for frozen parameters, which have none.
   package func gradient(_ slot: Slot) -> Matrix { shards[0].storage[slot] }
 
-  /// What the last step's batch tells about collapse; nil where the objective cannot collapse, or where the batch holds a
-  /// number that is not finite.
+  /// The collapse monitors of the last step's batch; nil if the objective cannot collapse, or if the batch contains a
+  /// non-finite value.
   package var monitors: CollapseMonitors? { memory.objective.monitors(work) }
 }
 
-/// The memory of a batch behind the encoder: what its last block leaves, and what the objective needs.
+/// The memory of a batch after the encoder: the pooled features, and the memory of the objective.
 struct BatchMemory: Sendable {
   private(set) var layout = Layout(alignment: 16)
-  /// Pooled features and their gradients [V·B, F].
+  /// The pooled features and their gradients [V·B, F].
   let pooled, gradients: Slot
-  /// Those of the branches beside the online one.
+  /// The pooled features of the reference and target branches.
   let branches: [(branch: Branch, pooled: Slot)]
   let objective: any ObjectiveStep
 
@@ -133,11 +134,11 @@ struct BatchMemory: Sendable {
 }
 
 extension PassSettings {
-  /// A stage's images in the views of its objective.
+  /// Creates the settings for a stage's images in the views of its objective.
   init(_ stage: Stage, _ options: TrainingOptions, lastBlock: LastBlock) {
     let views = stage.model.objective.views
     let rows = views * options.batch
-    // Whole chunks, at most the batch's.
+    // A whole number of chunks, at most the batch.
     let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
     self.init(
       prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
@@ -146,26 +147,27 @@ extension PassSettings {
   }
 }
 
-/// When weights are no model any more, but what a training left behind that diverged.
+/// Detects weights of a training that diverged.
 ///
-/// A weight may grow ten-thousandfold in a round, counted from the largest one before it, and from 1 where all of them
-/// are smaller. AdamW moves a weight by about the learning rate a step, so that no training that learns comes near it.
-/// And with ordinary weights times 10,000 a forward pass stays in float32: between two normalisations stand
-/// three factors, a gain and two matrices, whose square is 10^24 times the usual, and float32 has 10^38. So whatever passes,
+/// In a round, a weight may grow to 10,000 times the largest weight before it, or to 10,000 if all were below 1. AdamW
+/// changes a weight by about the learning rate per step, so regular training stays far below this limit. Below it, a
+/// forward pass stays within float32: three factors lie between two normalisations, a gain and two matrices, and the
+/// square of their product grows by at most 10^24, while float32 reaches 10^38. So the next round can train from any
+/// accepted weights.
 /// the next round can train from it.
 package enum Divergence {
-  /// How many times the largest weight before, or 1, a weight may be.
+  /// The maximum ratio of a weight to the largest weight before, or to 1.
   package static let mostGrowth: Float = 10_000
 
-  /// Whether weights whose largest magnitude is `largest` are past it, after weights whose largest is `before`. What is
-  /// no finite number always is.
+  /// Returns whether weights with the largest magnitude `largest` have diverged from weights with the largest magnitude
+  /// `before`. Non-finite values always count as diverged.
   package static func isReached(_ largest: Float, after before: Float) -> Bool {
     !(largest.isFinite && largest <= mostGrowth * max(before, 1))
   }
 }
 
 extension Trainer {
-  /// Whether what trains has diverged since ``begin()``.
+  /// Whether the trained parameters have diverged since ``begin()``.
   package var hasDiverged: Bool {
     Divergence.isReached(
       stage.ranges.reduce(0) { Elementwise.larger($0, Elementwise.largestMagnitude(parameters[$1])) },

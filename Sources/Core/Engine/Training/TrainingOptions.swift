@@ -1,27 +1,27 @@
 import Foundation
 
-/// The settings of one local training, or of one calibration.
+/// The settings of a local training or a calibration.
 package struct TrainingOptions: Sendable, Hashable {
-  /// μ, how much of the target branch a step keeps, where the loss has one.
+  /// The momentum μ: the share of the target branch that a step keeps.
   package var momentum: Float
-  /// τ of every contrastive loss.
+  /// The temperature τ of contrastive losses.
   package var temperature: Float
-  /// α, the weight of representation alignment with the global model; 0 turns it off.
+  /// The weight α of representation alignment with the global model; 0 disables it.
   package var alignment: Float
-  /// ρ, the weight of the proximal term (FedProx, arXiv 1812.06127); 0 turns it off.
+  /// The weight ρ of the proximal term (FedProx, arXiv 1812.06127); 0 disables it.
   package var proximal: Float
-  /// τ of the kinetic term on residual branches (TRGL, arXiv 2210.00949); 0 turns it off.
+  /// The parameter τ of the kinetic term on residual branches (TRGL, arXiv 2210.00949); 0 disables it.
   package var kinetic: Float
-  /// B, images a step.
+  /// The batch size B, images per step.
   package var batch: Int
   package var epochs: Int
   package var weightDecay: Float
   package var schedule: LearningRateSchedule
-  /// Images that a worker takes through the encoder at a time: enough for good matrix products, few enough
-  /// that their tokens stay in the second-level cache.
+  /// The number of images that a worker processes at a time: enough for efficient matrix products, but few enough that
+  /// their tokens fit into the second-level cache.
   package var chunk: Int
-  /// Rows of the batch, in all views, whose traces are kept at a time; nil for all. With fewer, a step computes the encoder
-  /// twice: once for the loss, and again slice by slice for the gradients, which are the same to the bit.
+  /// The number of rows, over all views, whose traces are kept at a time; nil for all. With fewer, a step computes the
+  /// encoder twice: once for the loss, and again slice by slice for the gradients, which are bit-identical.
   package var slice: Int?
 
   package init(
@@ -44,7 +44,7 @@ package struct TrainingOptions: Sendable, Hashable {
   /// The regularisers on the weights.
   var weightPenalties: [any WeightPenalty] { proximal == 0 ? [] : [Proximal(weight: proximal)] }
 
-  /// The regularisers on what the objective compares.
+  /// The regularisers on the representations that the objective compares.
   var representationPenalties: [any RepresentationPenalty] {
     alignment == 0 ? [] : [Alignment(weight: alignment, temperature: temperature)]
   }
@@ -52,13 +52,13 @@ package struct TrainingOptions: Sendable, Hashable {
   /// The regularisers on the outputs of residual branches.
   var branchPenalties: [any BranchPenalty] { kinetic == 0 ? [] : [Kinetic(tau: kinetic)] }
 
-  /// The branches beside the online one: of an objective, and of what regularises it.
+  /// Returns the branches other than the online one, which the objective and the regularisers use.
   package func branches(of objective: any Objective) -> [Branch] {
     (representationPenalties.contains { $0.usesReference } ? [.reference] : []) + objective.branches
   }
 }
 
-/// The learning rate over the part of a stage that one local training covers.
+/// The learning rate over the part of a stage that a local training covers.
 package struct LearningRateSchedule: Sendable, Hashable {
   package enum Kind: String, Sendable, Codable, CaseIterable {
     case constant
@@ -69,9 +69,9 @@ package struct LearningRateSchedule: Sendable, Hashable {
   package var kind: Kind
   /// The full rate, already multiplied by batch / 256.
   package var rate: Float
-  /// Where in the stage this training starts and ends, 0 … 1.
+  /// The start and end of this training within the stage, 0 … 1.
   package var (from, to): (Float, Float)
-  /// The share of the training's steps over which the rate first rises along a line.
+  /// The share of the training's steps in a linear warm-up.
   package var warmUp: Double
 
   package init(
@@ -80,7 +80,7 @@ package struct LearningRateSchedule: Sendable, Hashable {
     (self.kind, self.rate, self.from, self.to, self.warmUp) = (kind, rate, from, to, warmUp)
   }
 
-  /// The rate of step `step` of `steps`, counted from 0.
+  /// Returns the rate of step `step` of `steps`, counted from 0.
   package func rate(step: Int, of steps: Int) -> Float {
     let rising = Int((Double(steps) * warmUp).rounded(.up))
     if step < rising { return rate * Float(step + 1) / Float(rising) }

@@ -1,10 +1,10 @@
 import Foundation
 import Synchronization
 
-/// Training takes minutes and never waits, so it gets a thread of its own: the threads that carry
-/// heartbeats stay free.
+/// Runs training on a separate thread. Training takes minutes without suspending, and must not block the threads that
+/// send heartbeats.
 package enum TrainingThread {
-  /// Runs `body` on a new thread and returns what it returns.
+  /// Runs `body` on a new thread and returns its result.
   package static func run<Result: Sendable>(
     _ name: String, _ body: @escaping @Sendable () throws -> Result
   ) async throws -> Result {
@@ -15,8 +15,8 @@ package enum TrainingThread {
       thread.start()
     }
   }
-  /// The same for a process that ends when its work is called off: where the task is cancelled this throws a
-  /// `CancellationError` at once, and the thread is left to itself.
+  /// Runs `body` on a new thread, for a process that exits when its work is cancelled: if the task is cancelled, this
+  /// throws `CancellationError` immediately and abandons the thread.
   package static func abandonable<Result: Sendable>(
     _ name: String, _ body: @escaping @Sendable () throws -> Result
   ) async throws -> Result {
@@ -34,12 +34,12 @@ package enum TrainingThread {
     }
   }
 
-  /// Whoever waits for a thread, and hears one ending of two: the thread's or the cancellation.
+  /// Resumes a continuation once, with the result of the thread or with cancellation.
   private final class Waiter<Result: Sendable>: Sendable {
     private let state = Mutex<(continuation: CheckedContinuation<Result, any Error>?, isOver: Bool)>(
       (nil, false))
 
-    /// Returns false, and answers at once, where it is over before it begins.
+    /// Stores the continuation. If the wait has already ended, resumes it with an error and returns false.
     func wait(_ continuation: CheckedContinuation<Result, any Error>) -> Bool {
       let isOver = state.withLock { state in
         if !state.isOver { state.continuation = continuation }

@@ -1,13 +1,13 @@
-/// How a client gets a version of a layer with fewer bytes than the layer has: by coded differences (deltas), each
-/// to the version before it.
+/// The encoded differences (deltas) from which a client reconstructs a version of a layer with fewer bytes than the
+/// layer has. Each is relative to the previous version.
 package struct DeltaChain: Sendable, Hashable, Codable {
-  /// A coded difference, which is fetched by its digest like a layer.
+  /// An encoded difference, which is fetched by its digest like a layer.
   package struct Step: Sendable, Hashable, Codable {
-    /// The version that it is a difference to; nil: zeros, so that it holds the whole layer.
+    /// The version that it is relative to; nil stands for zeros, so that it contains the whole layer.
     package var from: Digest?
-    /// Of the coded bytes.
+    /// The digest of the encoded bytes.
     package var digest: Digest
-    /// Length of the coded bytes.
+    /// The number of encoded bytes.
     package var bytes: Int
     package var codec: UpdateCodec
 
@@ -16,19 +16,19 @@ package struct DeltaChain: Sendable, Hashable, Codable {
     }
   }
 
-  /// The version that it leads to.
+  /// The resulting version.
   package var to: Digest
-  /// Each leads to the version that the next one is a difference to, and the last to ``to``.
+  /// The steps in order: each results in the version that the next one is relative to, and the last in ``to``.
   package var steps: [Step]
-  /// The full delta, a difference to zeros, for a client that holds none of these versions; nil where the layer itself
-  /// is no longer.
+  /// The full delta, relative to zeros, for clients that hold none of these versions; nil if the layer itself is not
+  /// longer.
   package var fullDelta: Step?
 
   package init(to: Digest, steps: [Step], fullDelta: Step? = nil) {
     (self.to, self.steps, self.fullDelta) = (to, steps, fullDelta)
   }
 
-  /// What is left to take for who holds some of the versions; nil where the layer itself is to be fetched.
+  /// Returns the steps that a client with some of the versions needs; nil if it must fetch the layer itself.
   package func path(holds: (Digest) -> Bool) -> [Step]? {
     if let first = steps.lastIndex(where: { $0.from.map(holds) ?? false }) { return Array(steps[first...]) }
     return fullDelta.map { [$0] }
@@ -36,13 +36,13 @@ package struct DeltaChain: Sendable, Hashable, Codable {
 }
 
 extension Assignment {
-  /// The delta chain to a version, where there is one that is shorter than the layer.
+  /// Returns the delta chain to a version, if there is one that is shorter than the layer.
   package func deltaChain(to version: PartVersion) -> DeltaChain? {
     deltaChains?.first { $0.to == version.digest }
   }
 
-  /// What is to be fetched before the training can begin, each thing once: coded differences where they help, and else the
-  /// layers themselves.
+  /// Returns the versions to fetch before the training, without duplicates: deltas if they save bytes, otherwise
+  /// layers.
   package func lacking(_ holds: (PartVersion) -> Bool) -> [PartVersion] {
     var seen = Set<Digest>()
     return parts.flatMap { part -> [PartVersion] in

@@ -2,9 +2,9 @@ import Engine
 import Foundation
 import Support
 
-/// What clients and server say to each other (docs/protocol.md). Bulk bytes travel beside the head.
+/// The messages between clients and server (docs/protocol.md). Bulk data follows the head.
 package enum Message: Sendable, Hashable {
-  // From a client.
+  // Sent by clients.
   case hello(Hello)
   case fetch(Fetch)
   case offer(UpdateOffer)
@@ -12,7 +12,7 @@ package enum Message: Sendable, Hashable {
   case decline(Decline)
   case enrol(EnrolmentRequest)
 
-  // From the server.
+  // Sent by the server.
   case welcome(Welcome)
   case assignment(Assignment)
   case layer(LayerData, Data)
@@ -21,27 +21,27 @@ package enum Message: Sendable, Hashable {
   case release(Release)
   case certificate(IssuedCertificate)
 
-  // From either.
+  // Sent by both.
   case heartbeat(Heartbeat)
   case goodbye(Goodbye)
 }
 
-/// A client's first words.
+/// The first message of a client.
 package struct Hello: Sendable, Hashable, Codable {
-  /// The protocol's version; this is 1.
+  /// The version of the protocol; currently 1.
   package var `protocol`: Int
-  /// Unique in the federation, 1 … 64 letters, digits, `.`, `_` and `-`.
+  /// The name, unique in the federation: 1 … 64 letters, digits, `.`, `_` and `-`.
   @ForeignText package var name: String
-  /// For the log, at most 64 characters.
+  /// The software, for the log; at most 64 characters.
   @ForeignText package var software: String
-  /// What the client can code its updates with (``UpdateCodec``); nil: plain alone. Names that are not known are
-  /// passed over.
+  /// The names of the codecs that the client supports for updates (``UpdateCodec``); nil means only plain. Unknown
+  /// names are ignored.
   package var codecs: [String]?
-  /// Digests of layers that the client holds, the latest first, ``mostLayers`` at most.
+  /// The digests of layers that the client holds, the latest first, at most ``mostLayers``.
   package var layers: [Digest]?
 
   package static let currentProtocol = 1
-  /// With as many a hello is well below the longest that an unauthenticated peer may send.
+  /// The maximum number of layers, with which a hello is well below the frame limit of unauthenticated peers.
   package static let mostLayers = 40
 
   package init(name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil) {
@@ -51,7 +51,7 @@ package struct Hello: Sendable, Hashable, Codable {
     (self.name, self.software) = (name, software)
   }
 
-  /// Whether a name may be used: it stands in paths, logs and tables.
+  /// Whether a name is valid; names are used in paths, logs and tables.
   package static func isValid(name: String) -> Bool {
     !name.isEmpty && name.utf8.count <= 64 && name != "." && name != ".."
       && name.utf8.allSatisfy {
@@ -67,11 +67,11 @@ package struct Hello: Sendable, Hashable, Codable {
 
 /// The server's answer to a hello.
 package struct Welcome: Sendable, Hashable, Codable {
-  /// The whole plan: what to train and how.
+  /// The whole plan.
   package var plan: Plan
-  /// How often either side speaks at least; three times that without a sign of life ends the connection.
+  /// The interval of heartbeats of both sides; a connection ends after three intervals without a sign of life.
   package var heartbeatSeconds: Double
-  /// Bytes of a layer or an update in one frame at most.
+  /// The maximum bytes of a layer or an update per frame.
   package var chunkBytes: Int
 
   package init(plan: Plan, heartbeatSeconds: Double, chunkBytes: Int) {
@@ -79,23 +79,22 @@ package struct Welcome: Sendable, Hashable, Codable {
   }
 }
 
-/// A client's work in a round.
+/// The work of a client in a round.
 package struct Assignment: Sendable, Hashable, Codable {
   package var key: RoundKey
-  /// Every random choice of the client's training follows from it; below 2^53, so that any JSON reader
-  /// keeps it exact.
+  /// The seed of all random choices of the client's training; below 2^53, so that every JSON parser reads it exactly.
   package var seed: UInt64
   /// The part of the stage's learning rate schedule that this training covers.
   package var schedule: SchedulePlace
-  /// The model of the stage, part by part, in layout order.
+  /// The versions of the parts of the stage's model, in layout order.
   package var parts: [PartVersion]
-  /// The names of the parts that train; an update is their weights, one after the other in this order.
+  /// The names of the trained parts; an update contains their weights in this order.
   package var trained: [String]
-  /// Digests of parts of the stage's model that this client does without this time: worth keeping.
+  /// The digests of parts of the stage's model that this client does not use in this round, but should keep.
   package var others: [Digest]
-  /// How the update is to be coded; nil: plain.
+  /// The codec of the update; nil means plain.
   package var codec: UpdateCodec?
-  /// Delta chains to some of the parts, shorter than these: differences to versions that a client may hold.
+  /// Delta chains to some of the parts, which are shorter than the parts, from versions that a client may hold.
   package var deltaChains: [DeltaChain]?
 
   package init(
@@ -109,7 +108,7 @@ package struct Assignment: Sendable, Hashable, Codable {
   }
 }
 
-/// Asks for the weights of a version, from an offset on.
+/// Requests the weights of a version from an offset.
 package struct Fetch: Sendable, Hashable, Codable {
   package var digest: Digest
   package var offset: Int
@@ -121,7 +120,7 @@ package struct Fetch: Sendable, Hashable, Codable {
 package struct LayerData: Sendable, Hashable, Codable {
   package var digest: Digest
   package var offset: Int
-  /// The length of the whole.
+  /// The total number of bytes of the version.
   package var total: Int
 
   package init(digest: Digest, offset: Int, total: Int) {
@@ -129,24 +128,24 @@ package struct LayerData: Sendable, Hashable, Codable {
   }
 }
 
-/// Says that an update is ready; its bytes are sent when the server asks for them.
+/// Offers an update; its bytes are sent when the server requests them.
 package struct UpdateOffer: Sendable, Hashable, Codable {
   package var key: RoundKey
-  /// The snapshot that was trained from: ``Snapshot/base(of:)`` of the assignment's parts.
+  /// The snapshot on which the training was based: ``Snapshot/base(of:)`` of the assignment's parts.
   package var base: Digest
-  /// Of the update's bytes.
+  /// The digest of the update's bytes.
   package var digest: Digest
   package var bytes: Int
-  /// Images that the client trained on.
+  /// The number of images used for training.
   package var samples: Int
   package var steps: Int
-  /// Mean over the steps.
+  /// The mean over the steps.
   package var loss: Float
-  /// What the training took.
+  /// The duration of the training.
   package var seconds: Double
-  /// Those of ``Metric/ofClients`` that the client has measured, by name.
+  /// The metrics that the client measured, of ``Metric/ofClients``, by name.
   package var metrics: [String: Float]
-  /// What the bytes are coded with; nil: plain.
+  /// The codec of the bytes; nil means plain.
   package var codec: UpdateCodec?
 
   package init(
@@ -166,13 +165,13 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
   }
 }
 
-/// A new device asks for its certificate, with a one-time code; it has nothing else to say.
+/// The request of a new device for its certificate, with a one-time code. It is the only message of the connection.
 package struct EnrolmentRequest: Sendable, Hashable, Codable {
-  /// The name that the code was made for.
+  /// The name in the code.
   @ForeignText package var name: String
   /// The code's secret, 16 characters.
   package var secret: String
-  /// A PKCS #10 request in PEM: the key itself never leaves the device.
+  /// A PKCS #10 request in PEM; the key never leaves the device.
   package var request: String
 
   package init(name: String, secret: String, request: String) {
@@ -182,18 +181,18 @@ package struct EnrolmentRequest: Sendable, Hashable, Codable {
 
 /// The answer to an ``EnrolmentRequest``.
 package struct IssuedCertificate: Sendable, Hashable, Codable {
-  /// In PEM.
+  /// The certificate in PEM.
   package var certificate: String
 
   package init(certificate: String) { self.certificate = certificate }
 }
 
-/// Says that a client will not train in a round: its device has something else to do.
+/// Declines a round, because the device is not available for training.
 package struct Decline: Sendable, Hashable, Codable {
   package var key: RoundKey
-  /// For the log, at most 200 characters.
+  /// The reason, for the log; at most 200 characters.
   @ForeignText package var reason: String
-  /// For how long the client would decline other rounds too, as far as it knows; nil where this is about one alone.
+  /// The time for which the client expects to decline further rounds; nil if only this round is declined.
   package var seconds: Int?
 
   package init(key: RoundKey, reason: String, seconds: Int? = nil) {
@@ -201,7 +200,7 @@ package struct Decline: Sendable, Hashable, Codable {
   }
 }
 
-/// Asks for the bytes of an offered update, from an offset on.
+/// Requests the bytes of an offered update from an offset.
 package struct UpdateRequest: Sendable, Hashable, Codable {
   package var key: RoundKey
   package var digest: Digest
@@ -220,27 +219,27 @@ package struct UpdateData: Sendable, Hashable, Codable {
   package init(digest: Digest, offset: Int) { (self.digest, self.offset) = (digest, offset) }
 }
 
-/// The server's verdict on an update; it is stored before this is sent.
+/// The server's decision on an update, which is stored before this is sent.
 package struct Acknowledgement: Sendable, Hashable, Codable {
   package var key: RoundKey
-  /// Nil: the update is admitted.
+  /// The reason of the rejection; nil if the update is admitted.
   package var rejection: Rejection?
 
   package init(key: RoundKey, rejection: Rejection? = nil) { (self.key, self.rejection) = (key, rejection) }
 }
 
-/// Tells a client that its work for a round is not needed any more.
+/// Informs a client that its work for a round is no longer needed.
 package struct Release: Sendable, Hashable, Codable {
   package var key: RoundKey
 
   package init(key: RoundKey) { self.key = key }
 }
 
-/// A sign of life; a client that trains says how far it is.
+/// A sign of life, with the progress of a client that trains.
 package struct Heartbeat: Sendable, Hashable, Codable {
   package var step: Int?
   package var steps: Int?
-  /// Bytes of memory that a client's process has resident, for whoever watches; nil where it does not tell.
+  /// The resident memory of the client's process in bytes, for monitoring; nil if it is not reported.
   package var memory: Int?
 
   package init(step: Int? = nil, steps: Int? = nil, memory: Int? = nil) {
@@ -248,18 +247,18 @@ package struct Heartbeat: Sendable, Hashable, Codable {
   }
 }
 
-/// The last words of a connection.
+/// The last message of a connection.
 package struct Goodbye: Sendable, Hashable, Codable {
   package enum Reason: String, Sendable, Hashable, Codable {
-    /// The job is done.
+    /// The job is finished.
     case finished
-    /// The speaker stops; try again later.
+    /// The sender stops; the peer may reconnect later.
     case stopping
-    /// The peer's bytes or messages make no sense.
+    /// The peer sent invalid bytes or messages.
     case protocolError
-    /// The server does not take this client.
+    /// The server rejects this client.
     case rejected
-    /// The server gave the job up.
+    /// The server abandoned the job.
     case failed
   }
 

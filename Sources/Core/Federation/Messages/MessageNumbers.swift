@@ -1,33 +1,34 @@
 import Engine
 
-/// A number of a message that cannot be meant.
+/// A number in a message that is out of bounds.
 package struct BadNumber: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Which, such as `offer.metrics.alignment`.
+  /// The name of the field, such as `offer.metrics.alignment`.
   package let field: String
   /// ``Rejection/notFinite`` or ``Rejection/overLimit``.
   package let rejection: Rejection
   package let description: String
 }
 
-/// The bounds of the numbers in messages. A number within them may still be a wrong one, as its reader sees.
+/// The bounds of numbers in messages. Receivers may apply stricter checks.
 package enum NumberBounds {
-  /// Whole numbers: what any reader of JSON keeps exactly.
+  /// Whole numbers that every JSON parser reads exactly.
   package static let whole = 0...(1 << 53 - 1)
-  /// Images that an update may claim: more would drown every other client.
+  /// The samples of an update; more would outweigh all other clients.
   package static let samples = 1...PlanLimits.samples
-  /// Losses and monitors. Those of every method are in the tens; a plan's terms and weights allow thousands.
+  /// Losses and monitors. Typical values are below 100; a plan's terms and weights allow thousands.
   package static let figure = -1e6...1e6
   /// Places in a schedule.
   package static let share = 0...1.0
-  /// Times: a year.
+  /// Durations in seconds, up to a year.
   package static let seconds = 0...365 * 86_400.0
-  /// Bytes of layers and updates, and offsets in them: far above any model, and a million of them are still a number.
+  /// Bytes of layers and updates, and offsets in them: far above any model, and sums of a million of them do not
+  /// overflow.
   package static let bytes = 0...1 << 40
 }
 
 extension Message {
-  /// What is wrong with the numbers of a message; nil where nothing is. Whoever receives it looks before anything
-  /// is done with it: all that is read later of a peer's numbers is within these bounds.
+  /// The first number of the message that is out of bounds; nil if there is none. Receivers check it before they use a
+  /// message, so that all numbers of a peer are within these bounds.
   package var badNumber: BadNumber? {
     var check = NumberCheck(name)
     switch self {
@@ -70,11 +71,11 @@ extension Message {
 }
 
 extension UpdateOffer {
-  /// What is wrong with its numbers; nil where nothing is.
+  /// The first number that is out of bounds; nil if there is none.
   package var badNumber: BadNumber? { Message.offer(self).badNumber }
 }
 
-/// Looks at one number of a message after the other; the first that is bad stays.
+/// Checks the numbers of a message and keeps the first that is out of bounds.
 private struct NumberCheck {
   private let message: String
   private(set) var found: BadNumber?
@@ -102,7 +103,7 @@ private struct NumberCheck {
 
   mutating func whole(_ field: String, _ value: Int?, _ bounds: ClosedRange<Int> = NumberBounds.whole) {
     guard let value, !bounds.contains(value) else { return }
-    // What is read as the largest may have been anything.
+    // The largest number stands for any invalid number.
     let reason = value == .max ? "is no whole number of" : "is \(value), and must be"
     reject(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
   }
@@ -120,7 +121,7 @@ private struct NumberCheck {
   }
 }
 
-// MARK: - Reading
+// MARK: - Decoding
 
 extension UpdateOffer {
   private enum Field: String, CodingKey {
@@ -134,8 +135,8 @@ extension UpdateOffer {
     init?(intValue: Int) { nil }
   }
 
-  /// A number that is too large for its type is read as the largest there is, so that it is rejected by its name, like
-  /// any other that is out of bounds. Metrics that this version does not know are left out.
+  /// Decodes numbers too large for their type as the largest value, so that they are rejected by name like others that
+  /// are out of bounds. Unknown metrics are ignored.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
     var metrics: [String: Float] = [:]
@@ -177,7 +178,7 @@ extension Heartbeat {
     case step, steps, memory
   }
 
-  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  /// Decodes numbers too large for their type as the largest value, so that they are named in the rejection.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
     self.init(
@@ -191,7 +192,7 @@ extension Decline {
     case key, reason, seconds
   }
 
-  /// A number that is too large for its type is read as the largest there is, so that it is named.
+  /// Decodes numbers too large for their type as the largest value, so that they are named in the rejection.
   package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Field.self)
     self.init(
@@ -201,12 +202,12 @@ extension Decline {
 }
 
 extension KeyedDecodingContainer {
-  /// A number, infinite where no Double is as large.
+  /// Decodes a number; infinity if it is too large for Double.
   fileprivate func real(_ key: Key) throws -> Double {
     try number(key, orElse: .infinity)
   }
 
-  /// A whole number, the largest where no Int is as large, or where it is none.
+  /// Decodes a whole number; the largest value if it is too large for Int or not whole.
   fileprivate func whole(_ key: Key) throws -> Int { try number(key, orElse: .max) }
 
   fileprivate func wholeIfPresent(_ key: Key) throws -> Int? {
@@ -214,7 +215,7 @@ extension KeyedDecodingContainer {
     return try whole(key)
   }
 
-  /// The decoder throws errors of its own for numbers that no type holds, and those that are known for anything else.
+  /// The decoder throws undocumented errors for numbers that fit no type, and DecodingError for other failures.
   private func number<Number: Decodable>(_ key: Key, orElse other: Number) throws -> Number {
     do {
       return try decode(Number.self, forKey: key)

@@ -2,26 +2,27 @@ import Engine
 import Support
 
 extension Plan {
-  /// What a client does in a round.
+  /// The settings of a client's training in a round.
   package struct LocalTraining: Sendable, Hashable, Codable {
-    /// Passes over the client's images. Default 3, the paper's.
+    /// The number of passes over the client's images. Default 3, as in the paper.
     package var epochs: Int
-    /// Images a step. Default 256: the rate is quoted for it, and a small device still holds it.
+    /// The number of images per step. Default 256: the learning rate is defined for it, and it fits on small devices.
     package var batch: Int
-    /// Base learning rate, for a batch of 256. Default 1.5e-4, the paper's.
+    /// The base learning rate for a batch of 256. Default 1.5e-4, as in the paper.
     package var learningRate: Float
-    /// AdamW's decoupled weight decay. Default 1e-5, the paper's.
+    /// AdamW's decoupled weight decay. Default 1e-5, as in the paper.
     package var weightDecay: Float
-    /// How the rate moves inside a stage. Default constant, the paper's.
+    /// The schedule of the learning rate within a stage. Default constant, as in the paper.
     package var schedule: LearningRateSchedule.Kind
-    /// rho of FedProx: weight of the pull towards the round's global weights. Default 0, off, the paper's.
+    /// The weight rho of FedProx, which penalises the distance from the round's global weights. Default 0 (off), as in
+    /// the paper.
     package var proximal: Float
 
-    /// Fixed views of each image, of which an epoch takes two; the frozen prefix's outputs for them are kept
-    /// in a file. Even; 0 draws fresh views every epoch. Default 0, the paper's.
+    /// The number of fixed views of each image, even; an epoch uses two of them, and the frozen prefix's outputs for
+    /// them are kept in a file. 0 draws new views every epoch. Default 0, as in the paper.
     package var views: Int
-    /// What a client's process may have resident. Default nil, unlimited: a device's operator knows better, and
-    /// can say so to the client.
+    /// The maximum resident memory of a client's process. Default nil, unlimited: the operator of a device can set a
+    /// limit at the client.
     package var memory: ByteCount?
 
     package init(
@@ -39,19 +40,20 @@ extension Plan {
       self.memory = memory
     }
 
-    /// The learning rate of a step: base x batch / 256, so that a plan survives a change of batch.
+    /// The learning rate of a step: base x batch / 256, so that it does not have to change with the batch size.
     package var scaledRate: Float { learningRate * Float(batch) / 256 }
   }
 }
 
 extension Plan {
-  /// Training of the whole sub-model on the server's own images, after aggregation.
+  /// Training of the whole current model on the server's images, after aggregation.
   package struct Calibration: Sendable, Hashable, Codable {
-    /// The server's images: a data SPEC such as "shapes:512". No default: they are the server's to name.
+    /// The server's images: a data SPEC such as "shapes:512". No default.
     package var data: String
-    /// Epochs over those images. Default 1: every round repeats it, and more would forget the clients.
+    /// The number of epochs over those images. Default 1: every round repeats it, and more would override the clients'
+    /// training.
     package var epochs: Int
-    /// When it happens. Default every round, the paper's.
+    /// The interval of calibration. Default every round, as in the paper.
     package var every: Interval
 
     package init(data: String, epochs: Int = 1, every: Interval = .round) {
@@ -60,7 +62,7 @@ extension Plan {
       self.every = every
     }
 
-    /// Whether it follows this round of a stage; both count from 1.
+    /// Returns whether calibration follows this round of a stage; rounds start at 1.
     package func isDue(round: Int, of rounds: Int) -> Bool {
       switch every {
       case .round: true
@@ -72,7 +74,7 @@ extension Plan {
 }
 
 extension Plan.Calibration {
-  /// How often calibration happens.
+  /// The interval of calibration.
   package enum Interval: Sendable, Hashable, Codable, CustomStringConvertible {
     /// After every round.
     case round
@@ -81,7 +83,7 @@ extension Plan.Calibration {
     /// After the last round of a stage.
     case stage
 
-    /// As in the plan's file: `round`, a number or `stage`.
+    /// The form in the plan's file: `round`, a number or `stage`.
     package var description: String {
       switch self {
       case .round: "round"
@@ -90,7 +92,7 @@ extension Plan.Calibration {
       }
     }
 
-    /// Nil for a text that says none of the three.
+    /// Parses one of the three forms; nil for other text.
     package init?(_ text: String) {
       switch text {
       case "round": self = .round

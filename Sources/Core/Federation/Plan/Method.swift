@@ -1,39 +1,40 @@
 import Engine
 
 extension Plan {
-  /// How the encoder grows, and by which loss (docs/method.md).
+  /// The growth of the encoder, and the loss (docs/method.md).
   package struct Method: Sendable, Hashable, Codable {
-    /// Which layers exist, train and travel. Default layer-wise, the method that this project is for.
+    /// The layers that exist, train and are exchanged. Default layer-wise, the main method of this project.
     package var strategy: Strategy
-    /// Blocks that a stage adds. Default 1, the paper's.
+    /// The number of blocks that a stage adds. Default 1, as in the paper.
     package var layersPerStage: Int
-    /// How often the layers are gone through, each time from the first on. Default 1, the paper's.
+    /// The number of passes through the layers, each starting at the first. Default 1, as in the paper.
     package var laps: Int
-    /// Rounds of each stage, at most where the curriculum is open. Default 15, the paper's.
+    /// The number of rounds of each stage; the maximum if the curriculum is open. Default 15, as in the paper.
     package var roundsPerStage: Rounds
-    /// What ends a stage. Default fixed, the paper's.
+    /// The curriculum, which ends a stage. Default fixed, as in the paper.
     package var curriculum: CurriculumKind
-    /// Rounds whose mean loss a plateau compares with that of as many before. Default 3: one round's loss is a matter of
-    /// who took part in it.
+    /// The number of rounds whose mean loss a plateau compares with that of the same number before. Default 3, because
+    /// the loss of a single round depends on its clients.
     package var plateauWindow: Int
-    /// The share by which the mean loss must fall for a stage to go on. Default 0.01.
+    /// The share by which the mean loss must fall for a stage to continue. Default 0.01.
     package var plateauImprovement: Float
-    /// Rounds that a stage of a plateau has at least. Default 1: the two windows are a least of their own.
+    /// The minimum number of rounds of a stage with a plateau. Default 1: the two windows already require more.
     package var leastRounds: Int
-    /// How a new layer starts. Default transfer: it starts from features instead of noise.
+    /// The initialisation of new layers. Default transfer, which starts from trained features instead of noise.
     package var initialisation: LayerInitialisation
-    /// The self-supervised loss. Default simclr: it needs neither a target branch nor a predictor.
+    /// The self-supervised loss. Default simclr, which needs neither a target branch nor a predictor.
     package var ssl: SelfSupervision
-    /// mu, how much of the target branch a step keeps (mocov3 and byol). Default 0.99, the paper's.
+    /// The momentum mu of the target branch (mocov3 and byol). Default 0.99, as in the paper.
     package var momentum: Float
-    /// Blocks that run at a client at most, the trained ones among them (depth dropout); 0: all. Default 0.
+    /// The maximum number of blocks that run at a client, including the trained ones (depth dropout); 0 means all.
+    /// Default 0.
     package var activeBlocks: Int
-    /// Divides the similarities in the loss. Default 0.05, the paper's.
+    /// The temperature, by which the loss divides similarities. Default 0.05, as in the paper.
     package var temperature: Float
-    /// Weight of the representation alignment in the loss; 0 turns it off. Default 0.01: a nudge towards
-    /// the global model that does not drown the self-supervised loss.
+    /// The weight of representation alignment in the loss; 0 disables it. Default 0.01, which is small compared with
+    /// the self-supervised loss.
     package var alignment: Float
-    /// Training on the server's own images after aggregation. Default none: it needs such images.
+    /// Training on the server's images after aggregation. Default none, because it requires such images.
     package var calibration: Calibration?
 
     package init(
@@ -78,7 +79,7 @@ extension Plan.Method {
       }
     }
 
-    /// A number or a list, as in the plan's file.
+    /// Encodes a number or a list, as in the plan's file.
     package func encode(to encoder: any Swift.Encoder) throws {
       var value = encoder.singleValueContainer()
       switch self {

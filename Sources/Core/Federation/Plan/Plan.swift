@@ -1,31 +1,31 @@
 import Datasets
 import Engine
 
-/// A whole training job, as one YAML file says it (docs/plans.md).
+/// A training job, defined in one YAML file (docs/plans.md).
 ///
-/// The structs mirror the file name by name. `Plan(yaml:file:)` reads and checks one; a plan that arrived
-/// another way is checked by reading its own `yaml()` again.
+/// The structs have the names of the file. `Plan(yaml:file:)` parses and checks a plan; to check a plan from another
+/// source, parse the output of `yaml()`.
 package struct Plan: Sendable, Hashable, Codable {
-  /// What the job is called in reports and in the store. Default "strata": a name is a convenience.
+  /// The name of the job in reports and in the database. Default "strata".
   package var name: String
-  /// Every random number of the job follows from this one. Default 1: runs repeat unless told otherwise.
+  /// The seed of all random numbers of the job. Default 1, so that runs are repeatable by default.
   package var seed: UInt64
-  /// The encoder to grow. No default: it is what the job is about.
+  /// The encoder to train. No default.
   package var encoder: EncoderConfiguration
-  /// A safetensors file whose parts are what the encoder's start from, relative to the plan's file. Only the server
-  /// reads it. Default nil: everything starts as `method.initialisation` says.
+  /// A safetensors file with initial values for the encoder's parts, relative to the plan's file. Only the server reads
+  /// it. Default nil: all parts start as in `method.initialisation`.
   package var initial: String?
-  /// The heads that training needs and throws away.
+  /// The heads for training, which are discarded afterwards.
   package var heads: HeadConfiguration
-  /// How the encoder grows, and by which loss.
+  /// The growth of the encoder, and the loss.
   package var method: Method
-  /// What a client does in a round.
+  /// The settings of a client's training in a round.
   package var local: LocalTraining
-  /// Who takes part in a round, and when it is over.
+  /// The participants of a round, and its end.
   package var round: RoundRules
-  /// How numbers travel.
+  /// The encoding of updates and layers.
   package var traffic: TrafficRules
-  /// How the two views of an image come about.
+  /// The augmentation that creates the two views of an image.
   package var augmentation: AugmentationSettings
 
   package init(
@@ -48,8 +48,8 @@ package struct Plan: Sendable, Hashable, Codable {
 }
 
 extension Plan {
-  /// The fields in which this plan is not another, in the order of the file, each as `round.quorum: 2 there, 3 here`.
-  /// The other one is there.
+  /// Returns the fields in which this plan differs from another, in the order of the file, each as `round.quorum: 2
+  /// there, 3 here`, where "there" is the other plan.
   package func differences(from other: Plan) -> [String] {
     PlanField.all.compactMap { field in
       let (here, there) = (value(of: field), other.value(of: field))
@@ -57,7 +57,7 @@ extension Plan {
     }
   }
 
-  /// A field as the file has it, short enough for a message.
+  /// Returns a field as in the file, truncated for a message.
   private func value(of field: PlanField) -> String {
     guard field.section != PlanField.optionalSection || method.calibration != nil,
       field.belongs(to: self)
@@ -68,17 +68,17 @@ extension Plan {
 }
 
 extension Plan {
-  /// Stages of a lap of the layer-wise plan: depth over layers a stage.
+  /// The number of stages in a lap of the layer-wise plan: depth divided by layers per stage.
   package var steps: Int { encoder.depth / method.layersPerStage }
 
-  /// Stages of this plan: 1 for end-to-end, otherwise ``steps`` in each lap.
+  /// The number of stages of this plan: 1 for end-to-end, otherwise ``steps`` in each lap.
   package var stages: Int { method.strategy == .endToEnd ? 1 : steps * method.laps }
 
-  /// Rounds of a stage, counted from 1; where its curriculum is open, at most.
+  /// Returns the number of rounds of a stage, which starts at 1; the maximum if the curriculum is open.
   ///
-  /// In a further lap a stage has the rounds that it has in the first.
-  /// The single stage of end-to-end has as many rounds as the layer-wise plan has altogether, so that a
-  /// plan of which only the strategy changes compares strategies over equal rounds.
+  /// In further laps a stage has the same number of rounds as in the first. The single stage of end-to-end training has
+  /// the total number of rounds of the layer-wise plan, so that plans which differ only in the strategy compare
+  /// strategies over equal rounds.
   package func mostRounds(stage: Int) -> Int {
     precondition((1...stages).contains(stage), "stage \(stage) of \(stages)")
     switch (method.roundsPerStage, method.strategy) {
@@ -89,6 +89,6 @@ extension Plan {
     }
   }
 
-  /// Rounds of the whole job; where its curriculum is open, at most.
+  /// The number of rounds of the whole job; the maximum if the curriculum is open.
   package var mostRounds: Int { (1...stages).reduce(0) { $0 + mostRounds(stage: $1) } }
 }

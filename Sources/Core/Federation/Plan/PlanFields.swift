@@ -1,29 +1,29 @@
 import Engine
 import Yams
 
-/// One field of a plan's file. The table of them (``PlanField/all``) drives the reading, the writing and
-/// the check of docs/plans.md.
+/// A field of a plan's file. The table of fields (``PlanField/all``) drives reading, writing and the check of
+/// docs/plans.md.
 package struct PlanField: Sendable {
-  /// What holds when the file leaves the field out.
+  /// The value of a field that the file omits.
   enum Default: Sendable {
-    /// Nothing: it must be there.
+    /// The field is required.
     case required
-    /// It must be there, but for a ResNet, which has this value.
+    /// The field is required except for a ResNet, for which it has this value.
     case requiredUnlessResNet(@Sendable (inout Plan) -> Void)
-    /// What the plan's structs say.
+    /// The default of the plan's structs.
     case standard
-    /// What follows from fields further up, in words and as a change of the plan.
+    /// A value derived from earlier fields, as a description and a change of the plan.
     case derived(String, @Sendable (inout Plan) -> Void)
   }
 
-  /// As in `encoder.width`.
+  /// The path, such as `encoder.width`.
   package let path: String
-  /// What may stand there.
+  /// A description of the accepted values.
   package let type: String
-  /// What its numbers count; empty for what has no unit.
+  /// The unit; empty if there is none.
   package let unit: String
   package let meaning: String
-  /// The family of encoders that has it; nil for all.
+  /// The encoder family to which the field applies; nil for all.
   let family: EncoderConfiguration.Family?
   let fallback: Default
   let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
@@ -44,15 +44,15 @@ package struct PlanField: Sendable {
     self.write = { value.write($0[keyPath: place]) }
   }
 
-  /// Whether a plan has it.
+  /// Returns whether the field applies to a plan.
   package func belongs(to plan: Plan) -> Bool { family.map { $0 == plan.encoder.family } ?? true }
 
-  /// `encoder` of `encoder.width`; empty for a field at the top.
+  /// The section, such as `encoder` of `encoder.width`; empty for a top-level field.
   var section: String { path.split(separator: ".").dropLast().joined(separator: ".") }
-  /// `width` of `encoder.width`.
+  /// The key in the section, such as `width` of `encoder.width`.
   var key: String { path.split(separator: ".").last.map(String.init) ?? path }
 
-  /// The default, as docs/plans.md shows it.
+  /// The default as shown in docs/plans.md.
   package var standard: String {
     switch fallback {
     case .required: family.map { "required for \($0.rawValue)" } ?? "required"
@@ -62,18 +62,18 @@ package struct PlanField: Sendable {
     }
   }
 
-  /// The section that may be left out altogether, and then means: none.
+  /// The optional section; without it there is no calibration.
   static let optionalSection = "method.calibration"
 }
 
 extension Plan {
-  /// Where reading starts: all defaults, and the paper's encoder in place of what must be given.
+  /// The initial value for reading: all defaults, and the paper's encoder for required fields.
   static let unset = Plan(
     encoder: EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3))
 }
 
 extension Plan.Method {
-  /// The calibration's fields; setting one of them is what makes a calibration.
+  /// The calibration's fields; setting one of them creates the calibration.
   var calibrationFields: Plan.Calibration {
     get { calibration ?? Plan.Calibration(data: "") }
     set { calibration = newValue }

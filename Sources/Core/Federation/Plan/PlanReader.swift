@@ -3,9 +3,9 @@ import Support
 import Yams
 
 extension Plan {
-  /// Reads a plan's YAML. `file` is only what the problems call it.
+  /// Parses a plan's YAML. `file` is its name in messages.
   ///
-  /// Rejects what it does not know and what cannot be, with every problem and its line.
+  /// Rejects unknown fields and invalid values, and reports all problems with their lines.
   package init(yaml text: String, file: String) throws(PlanError) {
     let root = try PlanDocument.root(of: text, file: file)
     var reader = PlanReader()
@@ -16,13 +16,13 @@ extension Plan {
   }
 }
 
-/// Sorts the nodes of a file under the paths of the table, then reads them in the table's order.
+/// Collects the nodes of a file by path, then reads them in the order of the table.
 private struct PlanReader {
   private(set) var problems: [PlanError.Problem] = []
   private var nodes: [String: Node] = [:]
-  /// Where each field and section stands.
+  /// The lines of fields and sections.
   private var lines: [String: Int] = [:]
-  /// Fields and sections that have had their problem.
+  /// Fields and sections for which a problem has been reported.
   private var rejected: Set<String> = []
 
   private static let sections = Set(PlanField.all.map(\.section))
@@ -40,7 +40,7 @@ private struct PlanReader {
       }
       let path = section.isEmpty ? name.string : "\(section).\(name.string)"
       if name.string.contains(".") {
-        // Otherwise `method.ssl: simclr` at the top would pass for the field of that path.
+        // Otherwise a top-level `method.ssl: simclr` would be accepted as the field of that path.
         rejectUnknown(name.string, section: section, line)
       } else if PlanField.all.contains(where: { $0.path == path }) {
         nodes[path] = value
@@ -53,7 +53,7 @@ private struct PlanReader {
     }
   }
 
-  /// The plan, worth something only while there are no problems.
+  /// Returns the plan, which is valid only if there are no problems.
   mutating func plan() -> Plan {
     var plan = Plan.unset
     for field in PlanField.all {
@@ -76,14 +76,14 @@ private struct PlanReader {
     }
     for rule in PlanRule.all where rejected.isDisjoint(with: [rule.field] + rule.others) {
       guard let reason = rule.rejection(plan) else { continue }
-      // A field that was left out has no line; then that of a field it disagrees with helps more.
+      // An omitted field has no line, so the line of a conflicting field is reported.
       let stated = ([rule.field] + rule.others).first { lines[$0] != nil }
       reject(rule.field, line(of: stated ?? rule.field), reason)
     }
     return plan
   }
 
-  /// A field that the file leaves out.
+  /// Sets a field that the file omits, or reports it as missing.
   private mutating func fill(_ field: PlanField, of plan: inout Plan) {
     switch field.fallback {
     case .standard: break
@@ -96,7 +96,7 @@ private struct PlanReader {
     }
   }
 
-  /// The line of a field, or of the nearest section around it that the file has.
+  /// Returns the line of a field, or of the innermost section around it that the file contains.
   private func line(of path: String) -> Int {
     var path = path
     while lines[path] == nil, let dot = path.lastIndex(of: ".") { path = String(path[..<dot]) }
@@ -110,7 +110,7 @@ private struct PlanReader {
       reason += "; sections are mappings, not dots"
     } else if let suggestion = NearestKey.suggestion(for: key, section: section) {
       reason += "; did you mean \(suggestion)?"
-      // What was meant is not missing as well.
+      // The suggested field is not reported as missing in addition.
       rejected.insert(suggestion)
     }
     problems.append(
@@ -123,7 +123,7 @@ private struct PlanReader {
   }
 }
 
-/// The YAML of a plan's file as a tree, or the one problem that keeps it from being one.
+/// Parses the YAML of a plan's file as a tree, or throws a single problem.
 enum PlanDocument {
   static func root(of text: String, file: String) throws(PlanError) -> Node {
     guard text.utf8.count <= PlanLimits.file else {
@@ -131,8 +131,8 @@ enum PlanDocument {
     }
     let root: Node?
     do {
-      // What kind of value a scalar is follows from its field. Yams' own rules for that are regular expressions, which
-      // take megabytes of ICU's tables into a process.
+      // The field determines the type of a scalar. Yams' rules for detecting types are regular expressions, which load
+      // megabytes of ICU's tables into the process.
       root = try Yams.compose(yaml: text, .basic)
     } catch {
       throw PlanError(file: file, problems: problems(error, in: text))
@@ -169,8 +169,8 @@ enum PlanDocument {
     }
   }
 
-  /// The whole path of a field or section that stands at a mark: of those of its name the one whose section was named
-  /// last before it. There is no tree to look into where a key is there twice.
+  /// Returns the full path of a field or section at a mark: of those with its name, the one whose section precedes it
+  /// most closely. The parser produces no tree for duplicate keys.
   private static func path(of key: String, at mark: Mark, in text: String) -> String {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     guard mark.column > 1, lines.indices.contains(mark.line - 1) else { return key }
@@ -186,19 +186,19 @@ enum PlanDocument {
   }
 }
 
-/// Everything that is wrong with a plan's file, so that one attempt is enough to mend it.
+/// All problems of a plan's file, so that they can be corrected at once.
 package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// One thing that is wrong.
+  /// A single problem.
   package struct Problem: Sendable, Hashable {
-    /// Counted from 1.
+    /// The line, starting at 1.
     package let line: Int
-    /// As in `encoder.width`; empty where the file as a whole is meant.
+    /// The path of the field, such as `encoder.width`; empty for the file as a whole.
     package let field: String
     package let reason: String
   }
 
   package let file: String
-  /// By line.
+  /// The problems, ordered by line.
   package let problems: [Problem]
 
   init(file: String, problems: [Problem]) {
@@ -206,7 +206,7 @@ package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
     self.problems = problems.sorted { ($0.line, $0.field, $0.reason) < ($1.line, $1.field, $1.reason) }
   }
 
-  /// `file:line: field: reason`, each problem on a line of its own.
+  /// The problems as `file:line: field: reason`, one per line.
   package var description: String {
     problems.map { problem in
       let field = problem.field.isEmpty ? "" : "\(problem.field): "
@@ -215,7 +215,7 @@ package struct PlanError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Why a value is not taken, before it is known where it stands.
+/// The reason why a value is rejected, without its position.
 package struct PlanRejection: Error, Sendable, Hashable {
   package let reason: String
 
@@ -223,16 +223,16 @@ package struct PlanRejection: Error, Sendable, Hashable {
     self.reason = reason
   }
 
-  /// A text of the file as a message may show it: on one line, and not endless.
+  /// Returns a text of the file for a message: on one line and truncated.
   package static func shown(_ text: String) -> String {
     "'\(ForeignText(text, limit: 61))'"
   }
 }
 
-/// Which field someone meant who wrote one that does not exist.
+/// Suggestions for unknown fields.
 enum NearestKey {
-  /// The whole path of the likeliest field or section: of the same section if one is spelled alike,
-  /// otherwise one of that very name elsewhere, the less deep the likelier. Nil if nothing is near.
+  /// Returns the full path of the most likely field or section: one of the same section with a similar name, otherwise
+  /// one with the same name elsewhere, preferring shorter paths. Nil if none is similar.
   static func suggestion(for key: String, section: String) -> String? {
     let key = Spelling.shortened(key)
     let paths = PlanField.all.map(\.path) + PlanField.all.map(\.section).filter { !$0.isEmpty }
@@ -255,7 +255,7 @@ enum NearestKey {
 }
 
 extension Plan {
-  /// The complete plan as YAML: every field that it has, also those at their defaults. It reads back equal.
+  /// Returns the complete plan as YAML, including fields with defaults. Parsing it returns an equal plan.
   package func yaml() -> String {
     var text = ""
     var open = ""
@@ -264,7 +264,7 @@ extension Plan {
       guard field.belongs(to: self) else { continue }
       let parts = field.section.split(separator: ".")
       if field.section != open {
-        // Sections follow each other in the table's order, so only the last part can be new.
+        // Sections follow the order of the table, so only the last component can be new.
         if let part = parts.last { text += indent(parts.count - 1) + "\(part):\n" }
         open = field.section
       }

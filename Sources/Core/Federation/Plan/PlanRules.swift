@@ -1,14 +1,14 @@
 import Datasets
 import Support
 
-/// What must hold between fields. A rule is asked only when each of its fields has a value of its own
-/// that is in order, so that one slip is reported once.
+/// A constraint between fields. A rule is checked only if each of its fields has a valid value, so that one mistake is
+/// reported once.
 struct PlanRule: Sendable {
-  /// The field that the problem is reported for.
+  /// The field for which the problem is reported.
   let field: String
-  /// Those it is compared with.
+  /// The fields with which it is compared.
   let others: [String]
-  /// Nil when all is well, otherwise what is wrong.
+  /// Returns the problem, or nil if the constraint holds.
   let rejection: @Sendable (Plan) -> String?
 
   init(_ field: String, _ others: String..., rejection: @escaping @Sendable (Plan) -> String?) {
@@ -90,7 +90,7 @@ extension PlanRule {
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
-      // Four matrices of attention and two of the MLP; what else a block has is little beside them.
+      // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       var ratio = 4
       if case .vit(let c) = plan.encoder { ratio = c.mlpRatio }
@@ -146,71 +146,71 @@ extension PlanRule {
   }
 }
 
-/// The largest values that a plan may hold. Beyond them lies a slip of the keyboard or a model that no
-/// client of this kind of federation could train; a rejection says so before anything is allocated.
+/// The limits of values in a plan. Values above them are mistakes or models that clients cannot train; they are
+/// rejected before memory is allocated.
 package enum PlanLimits {
-  /// Characters of a plan's file: a hundred times a complete plan.
+  /// The characters of a plan's file: a hundred times a complete plan.
   package static let file = 262_144
-  /// Characters of a name: it stands in tables and in a database's index.
+  /// The characters of a name, which is used in tables and in a database index.
   package static let name = 100
-  /// Characters of a data SPEC: a path of Linux is at most that long.
+  /// The characters of a data SPEC: the maximum length of a path on Linux.
   package static let text = 4096
-  /// Pixels along a side: self-supervision gains nothing above, and memory grows with the square.
+  /// The pixels along a side: self-supervision does not benefit from more, and memory grows with the square.
   package static let image = 1024
-  /// Fixed views of an image: their cache is as many times the images' tokens.
+  /// The fixed views of an image: the cache grows in proportion.
   package static let views = 256
-  /// Colour planes: the augmentation of colour is that of red, green and blue.
+  /// The colour channels: colour augmentation is defined for red, green and blue.
   package static let channels = 3
-  /// Patches of an image: attention keeps a matrix of tokens x tokens a head, 64 MB at this size.
+  /// The patches of an image: attention keeps a matrix of tokens x tokens per head, 64 MB at this size.
   package static let patches = 4096
-  /// D: above the widest published vision transformers (ViT-22B: 6144).
+  /// The width D: above the widest published vision transformer (ViT-22B: 6144).
   package static let width = 8192
-  /// Blocks: twice the deepest vision transformers that were trained from scratch.
+  /// The number of blocks: twice the deepest vision transformers trained from scratch.
   package static let depth = 256
-  /// Attention heads: a head narrower than 32 at the greatest width learns little.
+  /// The number of attention heads: heads narrower than 32 at the maximum width learn little.
   package static let heads = 256
-  /// Hidden width over D: the usual ratio is 4.
+  /// The ratio of hidden width to D: usually 4.
   package static let mlpRatio = 16
-  /// Parameters of an encoder: at 4 GiB of float32 a layer-wise round still fits a server's memory.
+  /// The parameters of an encoder: with 4 GiB of float32, a layer-wise round still fits into a server's memory.
   package static let parameters = 1 << 30
-  /// Width of a head's hidden layer and output: BYOL's widest is 4096.
+  /// The width of a head's hidden layer and output: at most 4096 in BYOL.
   package static let head = 16384
-  /// Rounds of a stage: at a minute each, two months.
+  /// The rounds of a stage: two months at a minute each.
   package static let rounds = 100_000
-  /// Laps through the layers: more is end-to-end training by other means.
+  /// The laps through the layers: more are equivalent to end-to-end training.
   package static let laps = 100
-  /// Rounds whose mean loss is one number.
+  /// The rounds over which a loss is averaged.
   package static let window = 1000
-  /// Epochs of a round or of a calibration: more is not federated any more.
+  /// The epochs of a round or a calibration: more would not be federated training.
   package static let epochs = 10_000
-  /// Images a step: similarities are a matrix of 2B x 2B.
+  /// The images per step: similarities are a matrix of 2B x 2B.
   package static let batch = 65536
-  /// Base learning rate: AdamW moves a weight by about that much a step.
+  /// The base learning rate: AdamW changes a weight by about this value per step.
   package static let learningRate: Float = 10
-  /// Weight of a term of the loss (alignment, proximal): beyond it the loss itself is rounded away.
+  /// The weight of a term of the loss (alignment, proximal): above it, rounding would eliminate the main loss.
   package static let weight: Float = 1000
-  /// Temperature: similarities are at most 1, so a greater one makes all of them alike.
+  /// The temperature: similarities are at most 1, so a higher temperature makes all of them equal.
   package static let temperature: Float = 100
-  /// Strength of brightness, contrast and saturation: beyond 1 the lower end stays at nothing.
+  /// The strength of brightness, contrast and saturation: above 1 only the upper end of the range grows.
   package static let jitter: Float = 2
-  /// Width over height of a crop: a thinner strip shows no object.
+  /// The width of a crop divided by its height: a narrower strip shows no object.
   package static let ratio: Float = 10
-  /// Standard deviation of a blur, in pixels: wider than that nothing of a small image is left.
+  /// The standard deviation of a blur in pixels: a larger one removes all content of small images.
   package static let sigma: Float = 32
-  /// Side of a blur's kernel, in pixels: what the largest image can reflect.
+  /// The side of a blur kernel in pixels: limited by reflection of the largest image.
   package static let kernel = AugmentationSettings.largestKernel(forSize: image)
-  /// Mean and deviation of a channel whose values are 0 … 1, with room for other scales.
+  /// The mean and standard deviation of a channel with values in 0 … 1, with a margin for other scales.
   package static let channel: Float = 1000
-  /// Clients asked in one round: each is an open connection of one coordinator.
+  /// The clients assigned in one round: each is an open connection of the coordinator.
   package static let cohort = 10_000
-  /// Clients that join.
+  /// The minimum number of clients.
   package static let minimumClients = 100_000
-  /// Tries of a round: beyond it a fault only fills the log.
+  /// The attempts at a round: with more, a permanent fault only fills the log.
   package static let attempts = 1000
-  /// Images that a client may claim: more than a federation has.
+  /// The samples that a client may claim: more than a federation has.
   package static let samples = 100_000_000
-  /// Waiting for clients: a year.
+  /// The timeout for clients: a year.
   package static let timeout = TimeSpan.hours(365 * 24)
-  /// Length of a round: a week.
+  /// The duration of a round: a week.
   package static let deadline = TimeSpan.hours(7 * 24)
 }

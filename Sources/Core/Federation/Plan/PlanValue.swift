@@ -3,16 +3,16 @@ import Engine
 import Support
 import Yams
 
-/// How a value of one type stands in a plan's file: what it is called, how it is read and written.
+/// The representation of a type in a plan's file: its description, reading and writing.
 struct PlanValue<Value: Sendable>: Sendable {
-  /// As docs/plans.md calls it.
+  /// The description in docs/plans.md.
   let type: String
   let read: @Sendable (Node) throws(PlanRejection) -> Value
   let write: @Sendable (Value) -> String
 }
 
 extension PlanValue {
-  /// A value read from the text of a scalar; nil means that the text is something else.
+  /// Creates a value read from the text of a scalar; `read` returns nil for invalid text.
   static func scalar(
     _ type: String, quoted: Bool = false, write: @escaping @Sendable (Value) -> String = { "\($0)" },
     read: @escaping @Sendable (String) throws(PlanRejection) -> Value?
@@ -63,7 +63,7 @@ extension PlanValue where Value == String {
 }
 
 extension PlanValue where Value == String {
-  /// A data SPEC, which is understood but not opened: that is for whoever has the images.
+  /// A data SPEC, which is parsed but not opened, because another host may have the data.
   static var dataSpec: Self {
     let text = text(upTo: PlanLimits.text)
     return PlanValue(
@@ -85,7 +85,7 @@ extension PlanValue where Value == String {
 }
 
 extension PlanValue where Value == String? {
-  /// A file's path, or the word for nil.
+  /// The path of a file, or the word for nil.
   static var file: Self {
     let path = PlanValue<String>.text(upTo: PlanLimits.text)
     return PlanValue(
@@ -108,7 +108,7 @@ extension PlanValue where Value == TimeSpan {
 }
 
 extension PlanValue where Value: CaseIterable & RawRepresentable<String> {
-  /// One of the words that this version knows.
+  /// One of the words of a type.
   static var choice: Self {
     let words = Value.allCases.map(\.rawValue)
     let known = words.joined(separator: ", ")
@@ -171,7 +171,7 @@ extension PlanValue where Value == Plan.Calibration.Interval {
 }
 
 extension Node {
-  /// What a message calls this kind of node.
+  /// The description of a node's type in messages.
   var kind: String {
     switch self {
     case .scalar(let scalar): scalar.isNull ? "empty" : PlanRejection.shown(scalar.string)
@@ -181,7 +181,7 @@ extension Node {
     }
   }
 
-  /// The text of a scalar. Numbers and the like must not stand in quotes: there they are text.
+  /// Returns the text of a scalar. Numbers and similar types must not be quoted, because quoted scalars are text.
   func text(for type: String, quoted: Bool) throws(PlanRejection) -> String {
     guard case .scalar(let scalar) = self, !scalar.isNull else {
       throw PlanRejection("is \(kind); must be: \(type)")
@@ -194,18 +194,18 @@ extension Node {
 }
 
 extension Node.Scalar {
-  /// YAML's ways of saying nothing.
+  /// Whether the scalar is one of YAML's null values.
   var isNull: Bool { style == .plain && ["", "~", "null", "Null", "NULL"].contains(string) }
 }
 
 extension String {
-  /// In double quotes, with the escapes that YAML shares with JSON.
+  /// The text in double quotes, with the escapes that YAML shares with JSON.
   var yamlQuoted: String {
     var text = "\""
     for scalar in unicodeScalars {
       switch scalar {
       case "\"", "\\": text += "\\\(scalar)"
-      // Beyond controls, YAML counts these three among line ends and marks.
+      // Besides control characters, YAML treats these three as line ends and marks.
       case _ where scalar.properties.generalCategory == .control, "\u{2028}", "\u{2029}", "\u{FEFF}":
         let digits = String(scalar.value, radix: 16)
         text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
@@ -217,17 +217,17 @@ extension String {
 }
 
 extension Float {
-  /// The shortest decimal that reads back the same, without ".0".
+  /// The shortest decimal that parses to the same value, without ".0".
   var yaml: String {
     self == rounded() && magnitude < 1e6 ? "\(Int(self))" : "\(self)"
   }
 }
 
-/// The real numbers that a field takes.
+/// The range of real numbers of a field.
 struct PlanBounds: Sendable, CustomStringConvertible {
   let lower: Float
   let upper: Float
-  /// Whether `lower` itself is left out, as for what is divided by.
+  /// Whether the range excludes `lower`, for example for divisors.
   var isOpen = false
 
   static func from(_ lower: Float, to upper: Float) -> Self { PlanBounds(lower: lower, upper: upper) }
@@ -247,7 +247,7 @@ struct PlanBounds: Sendable, CustomStringConvertible {
 extension PlanValue where Value == Float {
   static func number(_ bounds: PlanBounds) -> Self {
     scalar("number \(bounds)", write: \.yaml) { text throws(PlanRejection) in
-      // Only decimal notation: Swift's own reading would also take "nan" and hexadecimal.
+      // Only decimal notation: Swift's parser also accepts "nan" and hexadecimal numbers.
       guard text.allSatisfy({ "+-.eE0123456789".contains($0) }), let value = Float(text) else { return nil }
       return bounds.contains(value) ? value : nil
     }
@@ -255,14 +255,14 @@ extension PlanValue where Value == Float {
 }
 
 extension PlanValue where Value == [Float] {
-  /// A list; `what` says what its entries stand for.
+  /// A list of numbers; `what` describes its entries.
   static func numbers(_ count: ClosedRange<Int>, _ what: String, _ bounds: PlanBounds) -> Self {
     list(count, of: .number(bounds), "list of numbers \(bounds), \(what)")
   }
 }
 
 extension PlanValue where Value == ClosedRange<Float> {
-  /// A list of the smallest and the greatest value.
+  /// A list of the minimum and the maximum.
   static func range(_ bounds: PlanBounds) -> Self {
     let type = "list [least, greatest] of numbers \(bounds)"
     let ends = PlanValue<[Float]>.list(2...2, of: .number(bounds), type)
@@ -280,7 +280,7 @@ extension PlanValue where Value == ClosedRange<Float> {
 }
 
 extension PlanValue where Value == Plan.Method.Rounds {
-  /// A number or a list. How long the list must be is a question of the whole plan.
+  /// A number or a list. A rule of the whole plan checks the length of the list.
   static func rounds(upTo limit: Int) -> Self {
     let each = PlanValue<Int>.integer(1...limit)
     let type = "\(each.type), or a list of them, one a stage"
@@ -301,7 +301,7 @@ extension PlanValue where Value == Plan.Method.Rounds {
 }
 
 extension PlanValue {
-  /// A list whose entries are `element`s.
+  /// A list of values of type `element`.
   static func list<Element>(
     _ count: ClosedRange<Int>, of element: PlanValue<Element>, _ type: String
   ) -> Self where Value == [Element] {

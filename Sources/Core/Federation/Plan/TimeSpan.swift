@@ -1,6 +1,6 @@
-/// A length of time in whole milliseconds, written with its unit: `250ms`, `600s`, `10m`, `1h`.
+/// A duration in whole milliseconds, written with its unit: `250ms`, `600s`, `10m`, `1h`.
 package struct TimeSpan: Sendable, Hashable, Comparable {
-  /// Never negative.
+  /// The number of milliseconds; never negative.
   package let milliseconds: Int
 
   package init(milliseconds: Int) {
@@ -12,15 +12,15 @@ package struct TimeSpan: Sendable, Hashable, Comparable {
   package static func minutes(_ count: Int) -> TimeSpan { seconds(count * 60) }
   package static func hours(_ count: Int) -> TimeSpan { minutes(count * 60) }
 
-  /// The same as the standard library's type.
+  /// The value as the standard library's type.
   package var duration: Duration { .milliseconds(milliseconds) }
 
   package static func < (one: TimeSpan, other: TimeSpan) -> Bool { one.milliseconds < other.milliseconds }
 
-  /// Milliseconds of each unit, the largest first.
+  /// The milliseconds of each unit, the largest first.
   private static let units = [("h", 3_600_000), ("m", 60000), ("s", 1000), ("ms", 1)]
 
-  /// Reads a whole number and its unit. A bare number is rejected: nothing says what it counts.
+  /// Parses a whole number and its unit. A number without a unit is rejected as ambiguous.
   package init(_ text: String) throws(PlanRejection) {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let suffix = text.dropFirst(digits.count)
@@ -40,7 +40,7 @@ package struct TimeSpan: Sendable, Hashable, Comparable {
 }
 
 extension TimeSpan: CustomStringConvertible {
-  /// In the largest unit that leaves a whole number: `10m`, not `600s`.
+  /// The value in the largest unit that divides it: `10m`, not `600s`.
   package var description: String {
     guard milliseconds > 0, let unit = Self.units.first(where: { milliseconds % $0.1 == 0 }) else {
       return "0s"
@@ -59,7 +59,7 @@ extension TimeSpan: Codable {
     }
   }
 
-  /// As text, as in the plan's file.
+  /// Encodes as text, as in the plan's file.
   package func encode(to encoder: any Swift.Encoder) throws {
     var value = encoder.singleValueContainer()
     try value.encode(description)

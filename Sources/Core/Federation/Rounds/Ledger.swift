@@ -1,31 +1,31 @@
 import Engine
 
-/// The updates that a round has admitted.
+/// The admitted updates of a round.
 package struct Ledger: Sendable, Hashable {
-  /// By client.
+  /// The admitted updates by client.
   package private(set) var admitted: [String: UpdateOffer] = [:]
   private let maxSamples: Int?
 
-  /// - Parameter maxSamples: what a claim of samples counts for at most; nil: ten times the lower median of them.
+  /// - Parameter maxSamples: The maximum weight of a client; nil means ten times the lower median of the claims.
   package init(maxSamples: Int? = nil) { self.maxSamples = maxSamples }
 
-  /// How many times the lower median a claim counts for at most: it must not buy a majority.
+  /// The maximum weight as a multiple of the lower median, so that a claim cannot gain a majority.
   private static let mostMedians = 10
 
-  /// The most samples that any of the claims counts for.
+  /// The maximum number of samples that count for one client.
   package var mostCounted: Int {
     let claims = admitted.values.map(\.samples).sorted()
     guard !claims.isEmpty else { return 0 }
     return maxSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
   }
 
-  /// By client: the samples that its update counts for, which it claims, or a part of them.
+  /// The number of samples that count, by client: its claim, or the maximum.
   package var counted: [String: Int] {
     let most = mostCounted
     return admitted.mapValues { min($0.samples, most) }
   }
 
-  /// The clients whose claims count in part, by name.
+  /// The clients whose claims exceed the maximum, by name.
   package var cut: [String] {
     let most = mostCounted
     return admitted.filter { $0.value.samples > most }.keys.sorted()
@@ -36,16 +36,16 @@ package struct Ledger: Sendable, Hashable {
     admitted[client] = offer
   }
 
-  /// The order in which updates are aggregated, whatever the order of their arrival.
+  /// The order in which updates are aggregated, independent of their arrival.
   package var inClientOrder: [(client: String, offer: UpdateOffer)] {
     admitted.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// Images behind all admitted updates, as they count.
+  /// The total number of samples that count.
   package var samples: Int { counted.values.reduce(0, +) }
 
-  /// The clients' losses and the metrics that they report: of each the mean over the clients that have it, weighted by
-  /// their samples.
+  /// The mean loss, and the means of the metrics that clients report: each over the clients that report it, weighted by
+  /// samples.
   package var metrics: RoundMetrics {
     let most = mostCounted
     var metrics = RoundMetrics()
@@ -63,7 +63,7 @@ package struct Ledger: Sendable, Hashable {
     return metrics
   }
 
-  /// The clients' losses, weighted by their samples; nil without an update.
+  /// The mean of the clients' losses, weighted by samples; nil without an update.
   package var loss: Float? {
     let (samples, most) = (samples, mostCounted)
     guard samples > 0 else { return nil }
@@ -72,12 +72,12 @@ package struct Ledger: Sendable, Hashable {
   }
 }
 
-/// Clients that still train for a round that is over, whose updates the next round takes as well.
+/// Clients that still train for a closed round, whose updates the next round accepts.
 package struct Stragglers: Sendable {
-  /// The round that they train for.
+  /// The closed round.
   package let key: RoundKey
   package private(set) var clients: Set<String>
-  /// What the update of each must look like.
+  /// Returns the expected update of a client.
   let expected: @Sendable (String) -> Round.Expectation
 
   package init(
@@ -87,17 +87,17 @@ package struct Stragglers: Sendable {
     (self.key, self.clients, self.expected) = (key, Set(clients), expected)
   }
 
-  /// Its update is here, or will not come.
+  /// Removes a client whose update has arrived or will not arrive.
   mutating func remove(_ client: String) { clients.remove(client) }
 }
 
 extension Plan {
-  /// What becomes of an update that is not ready when its round is over.
+  /// The treatment of updates that are not ready when their round ends.
   package enum StragglerRule: String, Sendable, Codable, CaseIterable {
-    /// The client is told to stop; its update would be rejected.
+    /// The client is released; its update would be rejected.
     case reject
-    /// It may come until the next round of the stage is over, and is folded into that one: its difference from
-    /// the weights that it started from is added to those that are the global ones by then.
+    /// The client may send its update until the end of the stage's next round, which includes it: its difference from
+    /// the weights that it was based on is added to the current global weights.
     case fold
   }
 }

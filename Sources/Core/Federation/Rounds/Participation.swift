@@ -1,39 +1,39 @@
 import Foundation
 
-/// The client's side of the protocol, as a value: what it heard and did goes in, actions come out.
+/// The client's side of the protocol as a value: messages and events are its input, actions its output.
 package struct Participation: Sendable {
   package enum Phase: Sendable, Hashable {
-    /// Hello is said, the welcome not yet heard.
+    /// The hello is sent; the welcome has not arrived.
     case greeting
     /// Waiting for an assignment.
     case idle
-    /// Some parts of the assignment's model are not here yet; the first of them is on its way.
+    /// Some parts of the assignment's model are missing; the first of them is being fetched.
     case fetching(Assignment, missing: [PartVersion])
     case training(Assignment)
-    /// An update is ready, and the server knows.
+    /// An update is ready and has been offered to the server.
     case offering(UpdateOffer)
     case finished(Goodbye)
   }
 
-  /// What the client is to do.
+  /// An action for the client.
   package enum Action: Sendable, Hashable {
     case send(Message)
-    /// Ask for a version, from where what is kept of it ends.
+    /// Request a version, from the end of the stored data.
     case fetch(PartVersion)
-    /// The plan is known: make ready for it.
+    /// Prepare for the plan.
     case prepare(Welcome)
-    /// Keep a piece of a layer.
+    /// Store a piece of a layer.
     case store(LayerData, Data)
     case train(Assignment)
-    /// Put together those parts that came as differences, then ``assemble(_:missing:)``.
+    /// Reconstruct the parts received as deltas, then call ``assemble(_:missing:)``.
     case assemble(Assignment)
-    /// The training under way, or the update that came of it, is not needed any more.
+    /// Discard the current training, or its update, which is no longer needed.
     case drop(RoundKey)
-    /// Stop what is under way for a round. An update that is finished is kept: the round may be asked for again.
+    /// Stop the work for a round. A finished update is kept, because the round may be assigned again.
     case halt(RoundKey)
-    /// Send the update's bytes from an offset on.
+    /// Send the update's bytes from an offset.
     case upload(UpdateOffer, from: Int)
-    /// The server's verdict, for the log.
+    /// Log the server's decision.
     case note(Acknowledgement)
     case finish(Goodbye)
   }
@@ -43,17 +43,17 @@ package struct Participation: Sendable {
 
   package init() {}
 
-  /// The first action of a connection.
+  /// Returns the first action of a connection.
   package func greet(
     name: String, software: String, codecs: [UpdateCodec]? = nil, layers: [Digest]? = nil
   ) -> [Action] {
     [.send(.hello(Hello(name: name, software: software, codecs: codecs, layers: layers)))]
   }
 
-  /// The server said something. `holds` tells which versions are kept here, `declines` why this client will
-  /// not train in a round, or nil.
+  /// Handles a message from the server. `holds` returns whether a version is stored; `declines` returns the reason why
+  /// this client declines a round, or nil.
   ///
-  /// Throws ``UnexpectedMessage`` where the server could not say that now.
+  /// Throws ``UnexpectedMessage`` if the message is not valid in this phase.
   package mutating func hear(
     _ message: Message, holds: (PartVersion) -> Bool, declines: (RoundKey) -> DeclineReason? = { _ in nil }
   ) throws(UnexpectedMessage) -> [Action] {
@@ -63,7 +63,7 @@ package struct Participation: Sendable {
       return [.prepare(welcome)]
     case (.assignment(let assignment), .idle), (.assignment(let assignment), .fetching),
       (.assignment(let assignment), .training), (.assignment(let assignment), .offering):
-      // A new assignment means that the server has given up waiting for the old one.
+      // A new assignment means that the server no longer waits for the old one.
       let actions = dropped
       guard let reason = declines(assignment.key) else { return actions + take(assignment, holds: holds) }
       phase = .idle
@@ -71,7 +71,7 @@ package struct Participation: Sendable {
     case (.layer(let head, let bytes), .fetching(let assignment, let missing)):
       return try store(head, bytes, assignment, missing)
     case (.layer, .idle), (.layer, .training), (.layer, .offering):
-      return []  // The tail of a transfer for a round that is over.
+      return []  // The end of a transfer for a closed round.
     case (.request(let request), .offering(let offer)) where request.digest == offer.digest:
       guard request.offset >= 0, request.offset <= offer.bytes else {
         throw UnexpectedMessage("a request from offset \(request.offset) of \(offer.bytes)")
@@ -83,7 +83,7 @@ package struct Participation: Sendable {
       return [.note(verdict), .drop(offer.key)]
     case (.acknowledgement, .idle), (.acknowledgement, .fetching), (.acknowledgement, .training),
       (.acknowledgement, .offering):
-      return []  // The verdict on a round that a newer assignment has overtaken.
+      return []  // The decision on a round that a newer assignment has replaced.
     case (.release(let release), _) where release.key == key:
       let actions = dropped
       phase = .idle
@@ -97,21 +97,21 @@ package struct Participation: Sendable {
     }
   }
 
-  /// The last missing byte of a version arrived and its digest is right.
+  /// Handles a version that is complete and whose digest matches.
   package mutating func hold(_ version: PartVersion) -> [Action] {
     guard case .fetching(let assignment, let missing) = phase, let first = missing.first else { return [] }
     let rest = missing.filter { $0.digest != version.digest }
     guard first.digest == version.digest else {
-      // The first is still on its way; asking again would send it twice.
+      // The first one is being fetched; requesting it again would transfer it twice.
       phase = .fetching(assignment, missing: rest)
       return []
     }
     return proceed(assignment, missing: rest)
   }
 
-  /// A version arrived, but its bytes are not those of its digest: it is fetched again, a few times.
+  /// Handles a complete version whose digest does not match: requests it again, a limited number of times.
   ///
-  /// Throws ``UnexpectedMessage`` where the server keeps sending other bytes.
+  /// Throws ``UnexpectedMessage`` if the server repeatedly sends other bytes.
   package mutating func lose(_ lost: PartVersion) throws(UnexpectedMessage) -> [Action] {
     guard case .fetching(_, let missing) = phase, let version = missing.first, version.digest == lost.digest
     else { return [] }
@@ -122,18 +122,17 @@ package struct Participation: Sendable {
     return [.fetch(version)]
   }
 
-  /// Times that a connection may bring damaged layers: TCP's checksums and the frame's leave next to none.
+  /// The maximum number of damaged layers per connection; the checksums of TCP and of frames make them very rare.
   private static let mostLosses = 3
 
-  /// The training of a round is done.
+  /// Handles the end of the training of a round.
   package mutating func finish(_ offer: UpdateOffer) -> [Action] {
     guard case .training(let assignment) = phase, assignment.key == offer.key else { return [] }
     phase = .offering(offer)
     return [.send(.offer(offer))]
   }
 
-  /// This client gives up the work that is under way, at any point of it, and says why. Without work nothing
-  /// is done.
+  /// Abandons the current work in any phase, with a reason. No effect if there is no work.
   package mutating func withdraw(_ reason: DeclineReason) -> [Action] {
     guard let key else { return [] }
     phase = .idle
@@ -144,7 +143,7 @@ package struct Participation: Sendable {
     .send(.decline(Decline(key: key, reason: reason.reason, seconds: reason.seconds)))
   }
 
-  /// The round that work is under way for.
+  /// The round of the current work.
   package var key: RoundKey? {
     switch phase {
     case .fetching(let assignment, _), .training(let assignment): assignment.key
@@ -165,8 +164,8 @@ package struct Participation: Sendable {
     return assignment.deltaChains == nil ? assemble(assignment, missing: []) : [.assemble(assignment)]
   }
 
-  /// What came as differences was put together. Parts that are `missing` could not be, because something that was held
-  /// was damaged: they are fetched as they are.
+  /// Handles the reconstruction of parts received as deltas. Parts that are `missing`, because their stored base was
+  /// damaged, are fetched as layers.
   package mutating func assemble(_ assignment: Assignment, missing: [PartVersion]) -> [Action] {
     guard case .fetching(assignment, []) = phase else { return [] }
     guard missing.isEmpty else { return proceed(assignment, missing: missing) }
@@ -174,9 +173,9 @@ package struct Participation: Sendable {
     return [.train(assignment)]
   }
 
-  /// A layer that the training needs turned out to be damaged, and is not held any more.
+  /// Handles a damaged layer that the training needs and that is no longer stored.
   ///
-  /// Throws ``UnexpectedMessage`` where that keeps happening: then it is the disk.
+  /// Throws ``UnexpectedMessage`` if it happens repeatedly, which indicates a faulty disk.
   package mutating func miss(
     _ assignment: Assignment, holds: (PartVersion) -> Bool
   ) throws(UnexpectedMessage) -> [Action] {
@@ -199,7 +198,7 @@ package struct Participation: Sendable {
   }
 }
 
-/// The peer said something that it could not say then.
+/// A message that is not valid in the current phase.
 package struct UnexpectedMessage: Error, CustomStringConvertible {
   package let description: String
 
@@ -207,7 +206,7 @@ package struct UnexpectedMessage: Error, CustomStringConvertible {
 }
 
 extension Message {
-  /// What the message is called in docs/protocol.md.
+  /// The name of the message in docs/protocol.md.
   package var name: String {
     switch self {
     case .hello: "hello"

@@ -1,31 +1,31 @@
-/// Why an update is not admitted. A rejection is a value: it is stored, sent back, and harms nobody.
+/// The reason why an update is not admitted. A rejection is stored and sent to the client.
 package enum Rejection: String, Sendable, Hashable, Codable, CaseIterable, Error {
-  /// It belongs to another round, stage or attempt, or the round takes no more updates.
+  /// The update belongs to another round, stage or attempt, or the round accepts no more updates.
   case wrongRound
   /// The client is not in the round's cohort.
   case notAssigned
   /// The client's update of this round is already admitted, with other bytes.
   case duplicate
-  /// An update of the client was rejected in this round; the round goes on without it.
+  /// An update of the client was rejected in this round, which continues without it.
   case alreadyRejected
-  /// It was trained from another snapshot.
+  /// The update is based on another snapshot.
   case wrongBase
-  /// Its length is not that of what trains.
+  /// The length does not match the trained parameters.
   case wrongSize
-  /// Its bytes are not those of its digest.
+  /// The bytes do not match the digest.
   case wrongDigest
-  /// It is coded with a codec that the plan has not, or its bytes cannot be decoded.
+  /// The codec is not one of the plan's, or the bytes cannot be decoded.
   case undecodable
-  /// A weight, or a number of its offer, is not finite.
+  /// A weight, or a number of the offer, is not finite.
   case notFinite
-  /// A number of its offer is out of its bounds (``Message/badNumber``), such as its samples.
+  /// A number of the offer is out of bounds (``Message/badNumber``), such as the samples.
   case overLimit
-  /// A weight is absurdly large (``Divergence``).
+  /// A weight exceeds the divergence limit (``Divergence``).
   case diverged
-  /// It is farther from the round's weights than the plan allows.
+  /// The distance from the round's weights exceeds the plan's limit.
   case overNorm
 
-  /// Whether it is what a training that diverged leads to.
+  /// Whether the rejection results from a training that diverged.
   package var isDivergence: Bool { self == .notFinite || self == .diverged }
 
   /// A sentence for logs and people.
@@ -47,11 +47,11 @@ package enum Rejection: String, Sendable, Hashable, Codable, CaseIterable, Error
   }
 }
 
-/// Why a client will not train as it is asked to.
+/// The reason why a client declines a round.
 package struct DeclineReason: Sendable, Hashable {
-  /// For people, at most 200 characters.
+  /// A text for people, at most 200 characters.
   package let reason: String
-  /// For how long it will probably hold; nil where it is about this round alone.
+  /// The expected duration; nil if the reason applies only to this round.
   package let seconds: Int?
 
   package init(_ reason: String, seconds: Int? = nil) {

@@ -1,13 +1,14 @@
 import Engine
 
-/// What time does to a round.
+/// The transitions of a round over time.
 extension Round {
-  /// The time at which `advance(to:)` would change something by itself; nil if only a fact can.
+  /// The next time at which `advance(to:)` changes something; nil if only an event can.
   package var nextDeadline: Duration? {
     let times: [Duration?]
     switch phase {
     case .recruiting:
-      // After some time a quorum is enough; at last nobody is waited for any more. Meanwhile some come back.
+      // A quorum is sufficient after the wait, and the attempt ends after the timeout. Clients that are away return in
+      // between.
       times = [opens, waitEnds, begins + rules.timeout.duration] + present.map { away[$0] }
     case .training(let deadline):
       let ends = isShort ? shortSince.map { $0 + rules.timeout.duration } : deadline
@@ -20,7 +21,7 @@ extension Round {
     return times.compactMap(\.self).filter { $0 > latest }.min()
   }
 
-  /// Changes the phase as far as facts and time allow, and says what is to be done.
+  /// Advances the phase as events and time permit, and returns the resulting actions.
   package mutating func advance(to now: Duration) -> [Action] {
     latest = max(latest, now)
     var actions: [Action] = []
@@ -58,7 +59,7 @@ extension Round {
     let available = available(at: now)
     if available.count >= rules.quorum { quorumSince = quorumSince ?? now }
     let waitedEnough = waitEnds.map { $0 <= now } ?? false
-    // Who is here and will not train is not waited for where the others are a quorum.
+    // Connected clients that will not train are not waited for if the others are a quorum.
     guard now >= opens, waitedEnough || present.count >= clientsAwaited, available.count >= rules.quorum
     else {
       guard now >= begins + rules.timeout.duration else { return nil }
@@ -66,7 +67,7 @@ extension Round {
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
     let candidates = available.subtracting(ledger.admitted.keys)
-    // Who rests, or still works on something else, is asked only where the others are no quorum.
+    // Clients that rest, or still train for the previous round, are assigned only if the others are no quorum.
     let free = free(of: candidates)
     let drawn = Cohort.draw(
       rules.cohort + rules.overSelection, from: free.count >= rules.quorum ? free : candidates, seed: seed,
@@ -90,24 +91,25 @@ extension Round {
 
   // MARK: - Training
 
-  /// Updates that are here or may still come from those who were asked.
+  /// The number of updates that are admitted or may still arrive.
   private var expectedUpdates: Int {
     ledger.admitted.count + count { [.assigned, .gone].contains($0) }
   }
 
-  /// Whether those who declined are needed for a quorum. Then the deadline stands still: it is not they who are late.
+  /// Whether declined clients are needed for a quorum. The deadline is then suspended, because no assigned client is
+  /// late.
   var isShort: Bool {
     guard case .training = phase else { return false }
     return expectedUpdates < rules.quorum
   }
 
-  /// Whether nobody works on it because too few clients are here, or will train.
+  /// Whether no client trains because too few are connected or willing to train.
   package var isWaiting: Bool { phase == .recruiting || (isShort && training.isEmpty) }
 
-  /// Clients that train or have trained, without those who have declined or were rejected.
+  /// The number of clients that train or have trained, without those that declined or were rejected.
   package var participants: Int { count { [.assigned, .gone, .admitted].contains($0) } }
 
-  /// Places of the cohort whose clients have declined or were rejected, and for whom nobody else was asked.
+  /// The number of places in the cohort whose clients declined or were rejected, and are not replaced.
   private var vacancies: Int { places - participants }
 
   private mutating func goOnTraining(_ deadline: Duration, at now: Duration) -> Step? {
@@ -119,7 +121,8 @@ extension Round {
       (.closed(.abandoned(reason)), releases + [.abandon(reason)])
     }
     if admitted >= rules.quorum {
-      // Nobody who is connected still trains: waiting for those who are gone could take until the deadline.
+      // If no connected client trains, the round does not wait for disconnected ones, which could take until the
+      // deadline.
       let waits = !training.isEmpty || (count { $0 == .gone } > 0 && now < returnDeadline)
       let isFull = rules.overSelection > 0 && count { $0 == .admitted } >= rules.cohort
       guard isFull || !waits || now >= deadline else { return nil }
@@ -129,7 +132,7 @@ extension Round {
       if now >= deadline { return abandon(.deadlinePassed(admitted: admitted)) }
       return replace(deadline: deadline, at: now)
     }
-    // Whoever is asked without whom there is no quorum has the whole time.
+    // Clients assigned to restore a quorum have the full time.
     if let step = replace(deadline: now + rules.deadline.duration, at: now) { return step }
     let since = shortSince ?? now
     shortSince = since
@@ -146,14 +149,15 @@ extension Round {
     return nil
   }
 
-  /// When an attempt that is short stops waiting for those who declined and left, if the next one needs none of them.
+  /// The time at which an attempt without a quorum stops waiting for disconnected clients that declined, if the next
+  /// attempt does not need them.
   private var restarts: Duration? {
     guard isShort, count({ $0 == .rejected }) > 0 else { return nil }
     return shortSince.map { $0 + rules.deadline.duration }
   }
 
-  /// Whether an attempt that is short can still reach its quorum. All who declined count, wherever they are. After a
-  /// deadline only those count who are here, if a new attempt, which also asks those who were rejected, has its quorum.
+  /// Whether an attempt without a quorum can still reach one. All declined clients count, connected or not. After a
+  /// deadline, only connected ones count if a new attempt, which also includes rejected clients, would have a quorum.
   private func isInReach(at now: Duration) -> Bool {
     let declined = members.filter { [.declined, .returned].contains($0.value) }.keys
     guard expectedUpdates + declined.count >= rules.quorum else { return false }
@@ -162,7 +166,8 @@ extension Round {
       || expectedUpdates + declined.count(where: available.contains) >= rules.quorum
   }
 
-  /// Asks others in place of members of whom nothing will come; for want of them, those again who declined.
+  /// Assigns other clients in place of members that declined or were rejected; if there are none, assigns declined
+  /// clients again.
   private mutating func replace(deadline: Duration, at now: Duration) -> Step? {
     let vacancies = vacancies
     guard vacancies > 0 else { return nil }
@@ -185,10 +190,10 @@ extension Round {
   private func count(_ isIncluded: (Member) -> Bool) -> Int { members.values.count(where: isIncluded) }
 }
 
-/// Who is asked to train in a round.
+/// The selection of clients for a round.
 package enum Cohort {
-  /// Draws `size` of the names, each with equal chance; the same seed and round draw the same of the same
-  /// names, in whatever order they came. In name order.
+  /// Draws `size` of the names with equal probability, in name order. The result depends only on the seed, the round
+  /// and the set of names.
   package static func draw(_ size: Int, from names: some Collection<String>, seed: UInt64, _ key: RoundKey)
     -> [String]
   {

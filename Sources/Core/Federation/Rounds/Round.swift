@@ -1,16 +1,16 @@
-/// One round of a job, as a value: facts and time go in, actions come out. It reads no clock, does no I/O
-/// and draws nothing but the cohort, which follows from the seed.
+/// A round of a job as a value: events and time are its input, actions its output. It reads no clock and performs no
+/// I/O; its only random choice is the cohort, which follows from the seed.
 ///
-/// `advance(to:)` is the only place where the phase changes.
+/// Only `advance(to:)` changes the phase.
 package struct Round: Sendable {
   package enum Phase: Sendable, Hashable {
     /// Waiting for enough clients.
     case recruiting
-    /// The cohort trains until all have answered, or until the deadline.
+    /// The cohort trains until all have answered or the deadline passes.
     case training(deadline: Duration)
-    /// The admitted updates are averaged.
+    /// The admitted updates are being aggregated.
     case aggregating
-    /// The server trains the whole on its own images.
+    /// The server trains the whole model on its images.
     case calibrating
     case closed(Outcome)
   }
@@ -23,25 +23,25 @@ package struct Round: Sendable {
   package enum Abandonment: Sendable, Hashable {
     /// The deadline passed with fewer updates than the quorum.
     case deadlinePassed(admitted: Int)
-    /// Too few clients came for as long as the plan waits.
+    /// Too few clients were available until the timeout.
     case tooFewClients(present: Int)
-    /// So many updates were rejected that the quorum is out of reach, even if all who declined came back; or those who
-    /// are needed did not come back for a deadline, while a new attempt has its quorum without them.
+    /// Too many updates were rejected for a quorum, even if all declined clients returned; or the needed clients did
+    /// not return within a deadline, while a new attempt has a quorum without them.
     case quorumOutOfReach(admitted: Int)
-    /// The quorum is out of reach, and most of those who answered have sent what a training that diverged leads to.
+    /// A quorum cannot be reached, and most updates received are those of trainings that diverged.
     case updatesDiverged(Int, of: Int)
-    /// What was made of the updates, or of the calibration, is no model: its numbers are not finite, or absurdly large.
+    /// The result of aggregation or calibration is not finite, or exceeds the divergence limit.
     case modelDiverged
   }
 
-  /// What the coordinator is to do.
+  /// An action for the coordinator.
   package enum Action: Sendable, Hashable {
     case assign(client: String, deadline: Duration)
-    /// Tell a straggler to stop.
+    /// Release a straggler.
     case release(client: String)
-    /// Tell one that still trains for the round before to stop.
+    /// Release a client that still trains for the previous round.
     case releaseLate(client: String, RoundKey)
-    /// Average the updates of the ledger, in client order.
+    /// Aggregate the updates of the ledger, in client order.
     case aggregate
     case calibrate
     /// Make the result the global model.
@@ -49,16 +49,16 @@ package struct Round: Sendable {
     case abandon(Abandonment)
   }
 
-  /// Where a member of the cohort stands.
+  /// The state of a member of the cohort.
   enum Member: Sendable {
     case assigned
-    /// The connection is lost; it may come back.
+    /// The connection is lost; the client may return.
     case gone
     case admitted
     case rejected
-    /// It will not train for now. Where the others are no quorum it is asked again.
+    /// The client does not train for now. It is asked again if the others are no quorum.
     case declined
-    /// It declined, and has connected again since.
+    /// The client declined, and has connected again since.
     case returned
   }
 
@@ -71,41 +71,41 @@ package struct Round: Sendable {
   private let expected: @Sendable (String) -> Expectation
   private let needed: Int
   private let wait: Duration
-  /// When it begins, and from when on clients may be asked.
+  /// The start of the round, and the time from which clients may be assigned.
   let (begins, opens): (Duration, Duration)
   var present: Set<String>
-  /// Clients that said until when they will not train; they may be connected.
+  /// The times until which clients will not train; they may be connected.
   var away: [String: Duration]
   let resting: Set<String>
-  /// Who may still bring what it has trained for the round before.
+  /// The clients that may still send updates of the previous round.
   package internal(set) var late: Stragglers?
-  /// Whether stragglers may bring their updates to the next round.
+  /// Whether the next round accepts updates of stragglers.
   let waitsForStragglers: Bool
   var members: [String: Member] = [:]
-  /// Clients of the cohort as it was drawn: so many are to train, whoever they are.
+  /// The size of the cohort as drawn, which stays the same if members are replaced.
   var places = 0
-  /// Clients that were not here when a cohort was last drawn: nobody waits for so many.
+  /// The number of clients missing when a cohort was last drawn, which are not waited for.
   package internal(set) var missing: Int
-  /// Since when there is a quorum to begin with.
+  /// The time since which there is a quorum to begin.
   var quorumSince: Duration?
-  /// Since when so many have declined that the others are no quorum.
+  /// The time since which too many clients have declined for a quorum.
   var shortSince: Duration?
-  /// When those who declined are asked again, and how often that was done.
+  /// The time at which declined clients are asked again, and the number of times they were.
   var (nextAsking, askings): (Duration?, Int) = (nil, 0)
-  /// Until when members that are gone are waited for, after the server itself was away.
+  /// The time until which disconnected members are waited for after a restart of the server.
   var returnDeadline = Duration.zero
-  /// Members whose updates were rejected because their trainings diverged.
+  /// The members whose updates were rejected because their trainings diverged.
   var diverged: Set<String> = []
   var modelHasDiverged = false
   var isAggregated = false
   var isCalibrated = false
-  /// The latest time that the round was advanced to.
+  /// The latest time passed to the round.
   var latest: Duration
 
-  /// What a client's update of a round must look like.
+  /// The expected properties of a client's update.
   package struct Expectation: Sendable, Hashable {
     package let base: Digest
-    /// How many bytes it may have, by the codecs that it may be coded with.
+    /// The permitted numbers of bytes for each permitted codec.
     package let sizes: [UpdateCodec: ClosedRange<Int>]
 
     package init(base: Digest, sizes: [UpdateCodec: ClosedRange<Int>]) {
@@ -117,17 +117,17 @@ package struct Round: Sendable {
   }
 
   /// - Parameters:
-  ///   - needed: clients that it waits for, where the plan's cohort is not more; then a quorum is enough.
-  ///   - missing: how many of them were missing last time, and are not waited for.
-  ///   - wait: how long it waits for them once there is a quorum; nil: as long as the plan says.
-  ///   - expected: what the update of a client must look like.
-  ///   - present: clients that are connected as it begins.
-  ///   - away: clients that will not train, and until when; they are not drawn before.
-  ///   - resting: clients that are not drawn while the others make a quorum.
-  ///   - late: who still trains for the round before.
-  ///   - waitsForStragglers: whether whoever trains when it is over may go on, for the next round.
-  ///   - now: the time at which it begins.
-  ///   - opens: the time before which no client is asked; nil: at once.
+  ///   - needed: The number of clients to wait for, if larger than the plan's cohort; later a quorum is sufficient.
+  ///   - missing: The number of clients that were missing in the previous round and are not waited for.
+  ///   - wait: The time to wait for them once there is a quorum; nil means the plan's.
+  ///   - expected: Returns the expected properties of a client's update.
+  ///   - present: The clients that are connected at the start.
+  ///   - away: The times until which clients will not train; they are not drawn earlier.
+  ///   - resting: The clients that are drawn only if the others are no quorum.
+  ///   - late: The clients that still train for the previous round.
+  ///   - waitsForStragglers: Whether clients that train when the round ends may continue, for the next round.
+  ///   - now: The start of the round.
+  ///   - opens: The time before which no client is assigned; nil means immediately.
   package init(
     _ key: RoundKey, rules: Plan.RoundRules, needed: Int, missing: Int = 0, wait: Duration? = nil,
     calibrates: Bool, expecting expected: @escaping @Sendable (_ client: String) -> Expectation,
@@ -146,13 +146,13 @@ package struct Round: Sendable {
   /// The members of the cohort, in name order; empty before it is drawn.
   package var cohort: [String] { members.keys.sorted() }
 
-  /// Who still trains for this round now that it is over, and may bring its update to the next one.
+  /// The clients that still train after the round has been committed, and may send their updates to the next one.
   package var stragglers: Stragglers? {
     guard waitsForStragglers, case .closed(.committed) = phase else { return nil }
     return Stragglers(key, training, expecting: expected)
   }
 
-  /// Whether a client is a member of the cohort whose update may still come, connected or not.
+  /// Whether a client is a member of the cohort whose update may still arrive, connected or not.
   package func isOutstanding(_ client: String) -> Bool {
     switch members[client] {
     case .assigned?, .gone?: true
@@ -164,29 +164,29 @@ package struct Round: Sendable {
     cohort.filter { if case .assigned? = members[$0] { true } else { false } }
   }
 
-  /// Clients that it waits for before it begins, as long as it is not late; then, and where a round under way waits for
-  /// others in place of those who declined, the quorum.
+  /// The number of clients that a recruiting round waits for during its wait. Afterwards, and during training, the
+  /// quorum.
   package var clientsNeeded: Int {
     guard case .recruiting = phase, !(waitEnds.map { $0 <= latest } ?? false) else { return rules.quorum }
     return clientsAwaited
   }
 
-  /// All that it waits for, but for those who were missing last time.
+  /// The number of clients to wait for, without those missing in the previous round.
   var clientsAwaited: Int { max(rules.quorum, max(needed, rules.cohort) - missing) }
 
-  /// From when on a quorum is enough to begin.
+  /// The time from which a quorum is sufficient to begin.
   var waitEnds: Duration? { quorumSince.map { $0 + wait } }
 
-  /// Clients that are connected, and would train as far as is known.
+  /// The number of clients that are connected and, as far as known, willing to train.
   package var available: Int { available(at: latest).count }
 
   func available(at now: Duration) -> Set<String> {
     present.filter { away[$0].map { $0 <= now } ?? true }
   }
 
-  /// Goes on with a round that a stopped server had begun: its cohort, what it had admitted (late updates of
-  /// others too), whom it had rejected, and who had declined. A round without a cohort had not drawn it yet. The
-  /// others have some time to come back, and then as long as if it had just begun.
+  /// Resumes a round of a stopped server: its cohort, the admitted updates (including late ones), and the rejected and
+  /// declined clients. An empty cohort means that none was drawn. The other members have some time to return, and the
+  /// deadline restarts.
   package mutating func resume(
     cohort: [String], admitted: [(client: String, offer: UpdateOffer)], rejected: [String],
     declined: [String] = [], at now: Duration
@@ -206,12 +206,12 @@ package struct Round: Sendable {
     phase = .training(deadline: now + rules.deadline.duration)
   }
 
-  /// As long as clients wait at most between two tries to reach the server.
+  /// The longest interval between a client's attempts to reach the server.
   private static let timeToReturn = Duration.seconds(30)
 
-  // MARK: - Facts
+  // MARK: - Events
 
-  /// A client is connected; a member of the cohort that comes back gets its assignment again.
+  /// Handles the connection of a client; a returning member of the cohort gets its assignment again.
   package mutating func join(_ client: String, at now: Duration = .zero) -> [Action] {
     latest = max(latest, now)
     present.insert(client)
@@ -221,22 +221,22 @@ package struct Round: Sendable {
     guard case .gone = member else { return [] }
     members[client] = .assigned
     if isShort {
-      // The deadline stood still; it begins anew with whoever trains.
+      // The deadline was suspended; it restarts.
       deadline = latest + rules.deadline.duration
       phase = .training(deadline: deadline)
     }
     return [.assign(client: client, deadline: deadline)]
   }
 
-  /// A client's connection is lost.
+  /// Handles the loss of a client's connection.
   package mutating func leave(_ client: String) {
     present.remove(client)
     late?.remove(client)
     if case .assigned? = members[client] { members[client] = .gone }
   }
 
-  /// Whether an offered update may be sent: everything that can be known without its bytes. Nil also for
-  /// the very update that is admitted already (``hasAdmitted(_:from:)``), which is not admitted twice.
+  /// Returns the reason why an offered update is rejected, as far as it is known without its bytes. Nil also for an
+  /// identical update that is already admitted (``hasAdmitted(_:from:)``) and is not admitted again.
   package func rejection(of offer: UpdateOffer, from client: String) -> Rejection? {
     let expected: Expectation
     if isLate(offer, from: client), let late {
@@ -254,7 +254,7 @@ package struct Round: Sendable {
     return offer.badNumber?.rejection
   }
 
-  /// Whether an offered update is of the round before, and may still come.
+  /// Whether an offered update belongs to the previous round and is still accepted.
   package func isLate(_ offer: UpdateOffer, from client: String) -> Bool {
     guard let late, offer.key == late.key, late.clients.contains(client) else { return false }
     switch phase {
@@ -263,7 +263,7 @@ package struct Round: Sendable {
     }
   }
 
-  /// Whether an offered update came while its round was being closed, for the next one to take.
+  /// Whether an offered update arrived while its round was being closed, so that the next one can take it.
   package func comesBetween(_ offer: UpdateOffer, from client: String) -> Bool {
     guard waitsForStragglers, offer.key == key, case .assigned? = members[client] else { return false }
     return phase == .aggregating || phase == .calibrating
@@ -271,44 +271,44 @@ package struct Round: Sendable {
 
   private var takesUpdates: Bool { if case .training = phase { true } else { false } }
 
-  /// Whether the client's very update is already admitted: its acknowledgement was lost, and is repeated.
+  /// Whether an identical update is already admitted; the lost acknowledgement must be repeated.
   package func hasAdmitted(_ offer: UpdateOffer, from client: String) -> Bool {
     offer.key == key && ledger.admitted[client]?.digest == offer.digest
   }
 
-  /// An update was checked and stored.
+  /// Adds an update that was checked and stored.
   package mutating func admit(_ offer: UpdateOffer, from client: String) {
     precondition(rejection(of: offer, from: client) == nil, "\(client)'s update was not to be admitted")
     ledger.admit(offer, from: client)
     members[client] = .admitted
   }
 
-  /// An update of the round before was checked, rebased on this round's weights, and stored.
+  /// Adds an update of the previous round that was checked, rebased on this round's weights, and stored.
   package mutating func admitLate(_ rebased: UpdateOffer, from client: String, at now: Duration = .zero) {
     latest = max(latest, now)
     let wasShort = isShort
     ledger.admit(rebased, from: client)
     late?.remove(client)
-    // The deadline stood still; it begins anew with whoever trains.
+    // The deadline was suspended; it restarts.
     if wasShort && !isShort { phase = .training(deadline: latest + rules.deadline.duration) }
   }
 
-  /// A straggler's update is not usable, or will not come.
+  /// Removes a straggler whose update is unusable or will not arrive.
   package mutating func dropLate(_ client: String) { late?.remove(client) }
 
-  /// A member's update is not usable, for it `diverged` or for another reason; the round goes on without it.
+  /// Rejects a member's update; the round continues without it. `isDiverged` marks a training that diverged.
   package mutating func reject(_ client: String, diverged isDiverged: Bool = false) {
     guard case .assigned? = members[client] else { return }
     members[client] = .rejected
     if isDiverged { diverged.insert(client) }
   }
 
-  /// A member will not train for now: another takes its place, or it is asked again, until then if it said when.
-  /// Returns whether it was asked to train.
+  /// Handles a member that declines until a time, if it gave one. Another client replaces it, or it is asked again
+  /// later. Returns whether the client was assigned.
   package mutating func decline(_ client: String, until: Duration? = nil) -> Bool {
     guard case .assigned? = members[client] else { return false }
     members[client] = .declined
-    // Nobody is asked again the moment after: it may be about to leave.
+    // A declined client is not asked again immediately, because it may be about to disconnect.
     (away[client], nextAsking) = (until, nil)
     return true
   }
@@ -323,14 +323,14 @@ package struct Round: Sendable {
     isCalibrated = true
   }
 
-  /// What was made of the updates, or of the calibration, is no model.
+  /// Marks the result of aggregation or calibration as diverged.
   package mutating func diverge() {
     precondition(phase == .aggregating || phase == .calibrating, "a model in phase \(phase)")
     modelHasDiverged = true
   }
 }
 
-/// Which round of a job: stage, round of the stage, and which attempt at it; all count from 1.
+/// Identifies an attempt at a round of a job by stage, round of the stage, and attempt, all starting at 1.
 package struct RoundKey: Sendable, Hashable, Codable, Comparable, CustomStringConvertible {
   package let stage: Int
   package let round: Int
@@ -340,7 +340,7 @@ package struct RoundKey: Sendable, Hashable, Codable, Comparable, CustomStringCo
     (self.stage, self.round, self.attempt) = (stage, round, attempt)
   }
 
-  /// The same round, tried once more.
+  /// The next attempt at the same round.
   package var nextAttempt: RoundKey { RoundKey(stage: stage, round: round, attempt: attempt + 1) }
 
   package var description: String {

@@ -1,9 +1,9 @@
 import CDeflate
 import Foundation
 
-/// zlib's format, in and out, and its checksum.
+/// Compression in zlib's format, and its checksum.
 enum Compression {
-  /// Compressed at a level of 1 (fast) to 12.
+  /// Compresses at a level of 1 (fast) to 12.
   static func deflate(_ bytes: [UInt8], level: Int32) -> Data {
     guard let compressor = libdeflate_alloc_compressor(level) else {
       preconditionFailure("no memory for a compressor of level \(level)")
@@ -17,8 +17,8 @@ enum Compression {
     return data.prefix(count)
   }
 
-  /// Exactly `count` bytes; nil where the stream is damaged, or holds more or fewer. No more than that is ever
-  /// allocated, whatever the stream claims.
+  /// Decompresses exactly `count` bytes; nil if the stream is damaged or has another length. Allocates no more than
+  /// `count` bytes, whatever the stream claims.
   static func inflate(_ data: Data, count: Int) -> [UInt8]? {
     guard let decompressor = libdeflate_alloc_decompressor() else {
       preconditionFailure("no memory for a decompressor")
@@ -37,12 +37,12 @@ enum Compression {
     return isWhole ? bytes : nil
   }
 
-  /// The CRC-32 of some bytes behind others of which it was `before`; 0 where there are none.
+  /// Returns the CRC-32 of `bytes`, continued from the CRC-32 `before` of preceding bytes; 0 if there are none.
   static func checksum(_ bytes: Data, after before: UInt32 = 0) -> UInt32 {
     bytes.withUnsafeBytes { libdeflate_crc32(before, $0.baseAddress, $0.count) }
   }
 
-  /// Numbers of `width` bytes as one plane for each byte: the high bytes, which are alike, come together.
+  /// Splits numbers of `width` bytes into one plane per byte, which groups the similar high bytes.
   static func shuffle(_ bytes: UnsafeRawBufferPointer, width: Int) -> [UInt8] {
     let count = bytes.count / width
     return [UInt8](unsafeUninitializedCapacity: bytes.count) { to, initialised in
@@ -53,7 +53,7 @@ enum Compression {
     }
   }
 
-  /// The numbers again.
+  /// Restores the numbers from planes.
   static func unshuffle(_ planes: ArraySlice<UInt8>, width: Int, into to: UnsafeMutableRawBufferPointer) {
     let count = planes.count / width
     planes.withUnsafeBufferPointer { from in

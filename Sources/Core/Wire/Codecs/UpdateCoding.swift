@@ -2,28 +2,28 @@ import Engine
 import Federation
 import Foundation
 
-/// Codes weights against earlier ones, and back: an update against what it was trained from, a layer against its
-/// version before. What is decoded is the same on every machine, to the bit.
+/// Encodes weights relative to earlier ones, and decodes them: an update relative to its base, or a layer relative to
+/// its previous version. The decoded values are bit-identical on every machine.
 ///
-/// Coded bytes are a zlib stream over the numbers of the difference, each kind of number as one plane a byte:
+/// The encoding is a zlib stream over the numbers of the difference, with one plane per byte of each type of number:
 ///
 /// | codec | before zlib |
 /// |---|---|
 /// | float32 | update XOR base, bit by bit |
 /// | bfloat16 | the upper halves of update - base, rounded to the nearest |
-/// | int8, int4 | a float32 scale for each row; then levels, of int4 two a byte, the lower half first |
-/// | top-k | for each kept value the number of values that were left out before it (32 bits); then the values as bfloat16 |
+/// | int8, int4 | a float32 scale for each row; then levels; int4 has two per byte, the lower half first |
+/// | top-k | for each kept value the number of values omitted before it (32 bits); then the values as bfloat16 |
 ///
-/// plain is the update's own float32, without zlib.
+/// plain is the update's float32 values without zlib.
 package struct UpdateCoding: Sendable {
   package let codec: UpdateCodec
-  /// Lengths of the rows, one after the other.
+  /// The lengths of the rows in order.
   let rows: [Int]
   let count: Int
-  /// Values that top-k keeps.
+  /// The number of values that top-k keeps.
   let kept: Int
 
-  /// For matrices of the shapes `entries`, in their order; `share` of the values is kept by top-k.
+  /// Creates a coding for matrices of the shapes `entries` in order; top-k keeps `share` of the values.
   package init(_ codec: UpdateCodec, _ entries: [(rows: Int, columns: Int)], share: Double) {
     self.codec = codec
     rows = entries.flatMap { Array(repeating: $0.columns, count: $0.rows) }
@@ -31,18 +31,18 @@ package struct UpdateCoding: Sendable {
     kept = min(max(Int((share * Double(count)).rounded(.up)), 1), count)
   }
 
-  /// For a part of a model, of which nothing is left out.
+  /// Creates a coding for a part of a model, without omitted values.
   package init(_ codec: UpdateCodec, _ part: Model.Part, of model: Model) {
     let entries = model.layout.entries.filter { part.range.contains($0.slot.offset) }
     self.init(codec, entries.map(Self.rows), share: 1)
   }
 
-  /// For what a stage trains.
+  /// Creates a coding for the trained parameters of a stage.
   package init(_ codec: UpdateCodec, _ stage: Stage, share: Double) {
     self.init(codec, stage.entries.map(Self.rows), share: share)
   }
 
-  /// A parameter as rows: [first dimension, product of the others]; a vector is one row.
+  /// Returns the shape of a parameter as rows: [first dimension, product of the others]; a vector is one row.
   private static func rows(_ entry: Layout.Entry) -> (rows: Int, columns: Int) {
     guard entry.shape.count > 1, let first = entry.shape.first, first > 0 else {
       return (1, entry.slot.count)
@@ -50,15 +50,15 @@ package struct UpdateCoding: Sendable {
     return (first, entry.slot.count / first)
   }
 
-  /// What every client of this software can code beside plain.
+  /// The codecs that every client supports in addition to plain.
   package static let all = UpdateCodec.allCases.filter { $0 != .plain }
 
-  /// What cannot be decoded, and why.
+  /// The reason why bytes cannot be decoded.
   package struct Failure: Error, Sendable, CustomStringConvertible {
     package let description: String
   }
 
-  /// Bytes before zlib, which makes them a few percent to a third less.
+  /// The number of bytes before zlib, which reduces it by a few percent to a third.
   package var rawBytes: Int {
     switch codec {
     case .plain, .float32: 4 * count
@@ -69,16 +69,16 @@ package struct UpdateCoding: Sendable {
     }
   }
 
-  /// The most bytes that coded ones can have: zlib adds little to what it cannot compress.
+  /// The maximum number of encoded bytes; zlib adds little to incompressible data.
   package var mostBytes: Int { codec == .plain ? rawBytes : rawBytes + rawBytes / 1000 + 64 }
 
-  /// Codes an update [count] against its base [count], which plain does without; the seed decides how values are rounded.
+  /// Encodes an update [count] relative to its base [count], which plain ignores; the seed determines the rounding.
   package func encode(_ update: [Float], base: [Float], seed: UInt64) -> Data {
     guard codec != .plain else { return update.withUnsafeBytes { Data($0) } }
     return compress(numbers(update, base: base, seed: seed))
   }
 
-  /// What is compressed: the numbers of the difference, by planes.              update [count], base [count]
+  /// Returns the data before compression: the numbers of the difference, by planes.  update [count], base [count]
   package func numbers(_ update: [Float], base: [Float], seed: UInt64) -> [UInt8] {
     precondition(update.count == count && base.count == count, "\(update.count) of \(count) values")
     switch codec {
@@ -91,8 +91,7 @@ package struct UpdateCoding: Sendable {
     }
   }
 
-  /// The update [count] that a client has coded. Throws ``Failure`` for bytes that are none, and never
-  /// allocates more than the update needs.
+  /// Decodes an update [count]. Throws ``Failure`` for invalid bytes, and never allocates more than the update needs.
   package func decode(_ bytes: Data, base: [Float]) throws(Failure) -> [Float] {
     precondition(base.count == count || codec == .plain, "\(base.count) of \(count) values")
     if codec == .plain {
@@ -108,7 +107,7 @@ package struct UpdateCoding: Sendable {
     return try update(of: raw, base: base)
   }
 
-  /// The update [count] of what was compressed. Throws ``Failure`` where that is none.
+  /// Decodes an update [count] from decompressed data. Throws ``Failure`` for invalid data.
   package func update(of raw: [UInt8], base: [Float]) throws(Failure) -> [Float] {
     precondition(raw.count == rawBytes && base.count == count, "\(raw.count) bytes of \(rawBytes)")
     if codec == .float32 {
@@ -135,23 +134,23 @@ package struct UpdateCoding: Sendable {
     }
   }
 
-  /// What is left of a difference after zlib's fastest pass; a thorough one saves hardly more of such numbers.
+  /// Compresses at zlib's fastest level; higher levels save hardly more for such data.
   private func compress(_ raw: [UInt8]) -> Data { Compression.deflate(raw, level: 1) }
 }
 
 extension Plan {
-  /// How the updates of a stage are coded with a codec, where a client's model has the blocks `kept`.
+  /// Returns the coding of a stage's updates with a codec, for a client whose model has the blocks `kept`.
   package func coding(_ codec: UpdateCodec, _ stage: Int, keeping kept: [Int]) -> UpdateCoding {
     UpdateCoding(codec, self.stage(stage, keeping: kept), share: Double(traffic.kept))
   }
 }
 
-/// Numbers of the difference as the upper halves of float32, and top-k, which keeps some of them.
+/// Differences as the upper halves of float32, and top-k, which keeps some of them.
 extension UpdateCoding {
-  /// The upper half of a value, rounded to the nearest, to the even one of two.
+  /// Returns the upper half of a value, rounded to the nearest, ties to even.
   private static func half(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
-    // Rounding up could make a number of what is none.
+    // Rounding up could turn a NaN into a number.
     guard value.isFinite else { return UInt16(truncatingIfNeeded: bits >> 16) | (value.isNaN ? 0x40 : 0) }
     return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
   }
@@ -164,7 +163,7 @@ extension UpdateCoding {
     numbers(planes, as: UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
   }
 
-  /// Numbers from their planes; this machine and the wire are both little-endian.
+  /// Restores numbers from planes; this machine and the protocol are little-endian.
   static func numbers<Number: FixedWidthInteger>(
     _ planes: ArraySlice<UInt8>, as type: Number.Type
   ) -> [Number] {
@@ -175,7 +174,7 @@ extension UpdateCoding {
     }
   }
 
-  /// The largest values in their places; of two alike the first.
+  /// Returns the largest values with their positions; of equal values the first are kept.
   func largest(_ values: [Float]) -> [UInt8] {
     let (least, alike) = leastKept(values)
     var ties = alike
@@ -193,8 +192,8 @@ extension UpdateCoding {
     return gaps.withUnsafeBytes { Compression.shuffle($0, width: 4) } + Self.halves(chosen)
   }
 
-  /// The bits of the smallest magnitude that is kept, and how many of those that are as small: found by counting the upper
-  /// halves of all bits, and then the lower ones of those that share the upper half.
+  /// Returns the bits of the smallest magnitude that is kept, and how many values of that magnitude are kept. It counts
+  /// the upper halves of all values, and then the lower halves of those with the selected upper half.
   private func leastKept(_ values: [Float]) -> (bits: UInt32, alike: Int) {
     var (prefix, mask, rank): (UInt32, UInt32, Int) = (0, 0, kept)
     for shift in [UInt32(16), 0] {
@@ -210,7 +209,7 @@ extension UpdateCoding {
     return (prefix, rank)
   }
 
-  /// The kept values in their places, and zeros. Throws ``Failure`` where there is no such place.
+  /// Returns the kept values at their positions, and zeros. Throws ``Failure`` if a position is out of range.
   func spread(_ raw: [UInt8]) throws(Failure) -> [Float] {
     let gaps = Self.numbers(raw[..<(4 * kept)], as: UInt32.self)
     var values = [Float](repeating: 0, count: count)
@@ -224,7 +223,7 @@ extension UpdateCoding {
   }
 }
 
-/// Numbers of the difference as levels, with one scale a row.
+/// Differences as quantised levels with one scale per row.
 extension UpdateCoding {
   private var bits: Int { codec == .int4 ? 4 : 8 }
 
@@ -266,7 +265,7 @@ extension UpdateCoding {
     }
   }
 
-  /// Two levels of -7 … 7 a byte.
+  /// Packs two levels of -7 … 7 into each byte.
   private static func pairs(_ levels: [Int8]) -> [UInt8] {
     stride(from: 0, to: levels.count, by: 2).map { index in
       let high = index + 1 < levels.count ? levels[index + 1] : 0

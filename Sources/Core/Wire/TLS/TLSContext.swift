@@ -2,17 +2,16 @@ import CSSL
 import Certificates
 import Foundation
 
-/// What one side's TLS connections have in common: TLS 1.3 alone, its own certificate, and the authority that
-/// it believes.
+/// The configuration of one side's TLS connections: TLS 1.3 only, its certificate, and the trusted authority.
 package final class TLSContext: @unchecked Sendable {
-  // Never changed after it is made; OpenSSL counts its users itself.
+  // Never changed after initialisation; OpenSSL counts references.
   let pointer: OpaquePointer
-  /// Whom a client wants to reach; nil at a server.
+  /// The host that a client connects to; nil for a server.
   let host: String?
-  /// What the authority of an unknown server must look like (``EnrolmentCode/pin``).
+  /// The pin of an unknown server's authority (``EnrolmentCode/pin``).
   let pin: String?
 
-  /// For a server. Clients show a certificate of the same authority, or none, and are then no more than
+  /// Creates a context for a server. Clients present a certificate of the same authority, or none, which makes them
   /// unauthenticated peers. Throws ``CertificateError``.
   package convenience init(server identity: Identity) throws(CertificateError) {
     try self.init(TLS_server_method(), host: nil, pin: nil)
@@ -20,14 +19,14 @@ package final class TLSContext: @unchecked Sendable {
     try believe(identity.authority, SSL_VERIFY_PEER)
   }
 
-  /// For a client that reaches a server under a name or address, which must be in the server's certificate.
-  /// Throws ``CertificateError``.
+  /// Creates a context for a client. The server's certificate must contain the name or address `host`. Throws
+  /// ``CertificateError``.
   package convenience init(client identity: Identity, host: String) throws(CertificateError) {
     try self.init(
       showing: identity.certificate, identity.key, believing: identity.authority, host: host)
   }
 
-  /// The same of parts that need not belong together. Throws ``CertificateError``.
+  /// Creates a context for a client from parts that need not match. Throws ``CertificateError``.
   package convenience init(
     showing certificate: Certificate, _ key: PrivateKey, believing authority: Certificate, host: String
   ) throws(CertificateError) {
@@ -36,23 +35,23 @@ package final class TLSContext: @unchecked Sendable {
     try believe(authority, SSL_VERIFY_PEER)
   }
 
-  /// For a device that has no certificate yet, and knows its server's authority by a pin alone. The name or address
-  /// that it reaches the server under must be in the server's certificate. Throws ``CertificateError``.
+  /// Creates a context for a device without a certificate, which authenticates the server's authority by a pin. The
+  /// server's certificate must contain the name or address `host`. Throws ``CertificateError``.
   package convenience init(pin: String, host: String) throws(CertificateError) {
     try self.init(TLS_client_method(), host: host, pin: pin)
-    // The pin is checked after the handshake, before a byte is sent.
+    // The pin is checked after the handshake, before data is sent.
     SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
   }
 
   private init(_ method: OpaquePointer?, host: String?, pin: String?) throws(CertificateError) {
     guard let context = SSL_CTX_new(method) else { throw CertificateError("TLS cannot be set up") }
     (pointer, self.host, self.pin) = (context, host, pin)
-    // A connection that its peer has closed is an error to handle, not a signal to die of.
+    // Writing to a connection that the peer has closed must return an error, not raise a signal.
     signal(SIGPIPE, SIG_IGN)
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_3_VERSION), nil)
     let modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
     SSL_CTX_ctrl(context, SSL_CTRL_MODE, Int(modes), nil)
-    // Connections last for days: what tickets would save is less than what they cost.
+    // Connections last for days, so session tickets would save less than they cost.
     SSL_CTX_set_num_tickets(context, 0)
     SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
   }
@@ -64,7 +63,7 @@ package final class TLSContext: @unchecked Sendable {
   ) throws(CertificateError) {
     guard SSL_CTX_use_certificate(pointer, certificate.pointer) == 1,
       SSL_CTX_use_PrivateKey(pointer, key.pointer) == 1,
-      // With the authority's own certificate, by which a new device knows it.
+      // The chain includes the authority's certificate, by which a new device identifies it.
       SSL_CTX_ctrl(pointer, SSL_CTRL_CHAIN_CERT, 1, UnsafeMutableRawPointer(authority.pointer)) == 1
     else { throw CertificateError("the certificate of \(certificate.name) cannot be used") }
   }
@@ -74,7 +73,7 @@ package final class TLSContext: @unchecked Sendable {
       throw CertificateError("the authority's certificate cannot be used")
     }
     SSL_CTX_set_verify(pointer, mode, TLSStream.note)
-    // The authority's certificate is not asked for who may call itself one.
+    // Limits the length of the certificate chain.
     SSL_CTX_set_verify_depth(pointer, 1)
   }
 }

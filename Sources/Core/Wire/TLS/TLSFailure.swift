@@ -4,13 +4,13 @@ import Federation
 import Foundation
 import Support
 
-/// Why TLS came to nothing, in words that say what to do.
+/// The reason of a TLS failure, with a remedy in the description.
 package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
-  /// The peer rejects the certificate that it was shown.
+  /// The peer rejects the certificate presented to it.
   case rejected(String)
-  /// The certificate that the peer has shown is not believed.
+  /// The certificate presented by the peer is not trusted.
   case distrusted(String)
-  /// Anything else, such as a peer that does not speak TLS.
+  /// Another failure, such as a peer that does not use TLS.
   case broken(String)
 
   package var description: String {
@@ -21,10 +21,10 @@ package enum TLSFailure: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-// MARK: - What the peer says of the certificate that it was shown
+// MARK: - Alerts from the peer about the presented certificate
 
 extension TLSFailure {
-  /// Alerts that are about a certificate (RFC 8446, 6.2).
+  /// The alerts about certificates (RFC 8446, 6.2).
   private enum Alert: Int32 {
     case badCertificate = 42
     case unsupportedCertificate, certificateRevoked, certificateExpired, certificateUnknown
@@ -32,9 +32,9 @@ extension TLSFailure {
     case certificateRequired = 116
   }
 
-  /// The failure of which an error of OpenSSL tells; nil where the peer has not rejected a certificate.
+  /// Returns the failure for an OpenSSL error; nil if the peer has not rejected a certificate.
   ///
-  /// - Parameter own: the certificate that was shown, where there is one.
+  /// - Parameter own: The certificate presented to the peer, if there is one.
   static func alert(_ error: UInt, own: Certificate?, isServer: Bool) -> TLSFailure? {
     guard let alert = Alert(rawValue: ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) else { return nil }
     let reason = isServer ? serversFault(alert, own) : clientsFault(alert)
@@ -67,15 +67,15 @@ extension TLSFailure {
   }
 }
 
-// MARK: - What is wrong with the certificate that the peer has shown
+// MARK: - Faults of the peer's certificate
 
-/// What OpenSSL holds against a certificate.
+/// A fault that OpenSSL found in a certificate.
 struct Distrust {
   /// X509_V_ERR_…
   let error: Int32
-  /// The certificate that is wrong: the peer's own, or its authority's.
+  /// The faulty certificate: the peer's, or its authority's.
   let certificate: Certificate
-  /// The peer's own.
+  /// The peer's certificate.
   let leaf: Certificate
 
   private static let otherAuthority: Set = [
@@ -84,7 +84,7 @@ struct Distrust {
     X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_CERT_SIGNATURE_FAILURE,
   ]
 
-  /// In words, for a client that wanted to reach `host`, or for a server.
+  /// Returns the failure for a client that connects to `host`, or for a server.
   func failure(host: String?, isServer: Bool) -> TLSFailure {
     .distrusted(isServer ? clientsFault : serversFault(host ?? ""))
   }
@@ -105,7 +105,7 @@ struct Distrust {
   }
 
   private var clientsFault: String {
-    // What an unauthenticated peer's certificate calls itself is not for a log, unless a client could have that name.
+    // The name of an unauthenticated peer's certificate is logged only if a client could have that name.
     let name = Hello.isValid(name: leaf.name) ? "the certificate of \(leaf.name)" : "its certificate"
     let clock = "or this machine's clock is wrong: it says \(Date().minute)"
     return switch error {
@@ -122,13 +122,13 @@ struct Distrust {
 
   private var words: String { String(cString: X509_verify_cert_error_string(Int(error))) }
 
-  /// What is said where a server's certificate has not the name that it is called by, with what gives it that name.
+  /// Returns a message for a server's certificate without the name `host`, with the command that adds the name.
   static func mismatch(_ leaf: Certificate, _ host: String) -> String {
     let options = (leaf.otherHosts + [host]).map { " --host \($0)" }.joined()
     let text =
       "the server's certificate is for \(leaf.hosts.joined(separator: ", ")), not for \(host): "
       + "fedserver certificate server \(leaf.name)\(options) --tls DIR"
-    // It may have any number of names.
+    // The certificate may have any number of names.
     return ForeignText(text, limit: 2000).description
   }
 }

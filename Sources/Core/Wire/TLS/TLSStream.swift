@@ -3,25 +3,25 @@ import Certificates
 import FlyingSocks
 import Foundation
 
-/// TLS on a socket that does not block. It is used by one actor alone.
+/// TLS on a non-blocking socket. A single actor uses it.
 final class TLSStream: ByteStream {
   private let session: OpaquePointer
   private let context: TLSContext
   private let isServer: Bool
-  /// What the handshake holds against the peer's certificate.
+  /// The fault that the handshake found in the peer's certificate.
   private var distrust: Distrust?
 
-  /// The socket stays its owner's.
+  /// The caller keeps ownership of the socket.
   init(_ context: TLSContext, _ socket: Socket, isServer: Bool) throws(StreamError) {
     guard let session = SSL_new(context.pointer), SSL_set_fd(session, socket.file.rawValue) == 1 else {
       throw .tls(.broken("no memory for a session"))
     }
     (self.session, self.context, self.isServer) = (session, context, isServer)
-    // For `note`, which is called from within this stream's own calls alone.
+    // For `note`, which is only called within calls of this stream.
     SSL_set_ex_data(session, 0, Unmanaged.passUnretained(self).toOpaque())
     if isServer { SSL_set_accept_state(session) } else { SSL_set_connect_state(session) }
     if let host = context.host, context.pin == nil {
-      // An address is compared with addresses, a name with names.
+      // Addresses are compared with addresses, names with names.
       let parameters = SSL_get0_param(session)
       if X509_VERIFY_PARAM_set1_ip_asc(parameters, host) != 1 { SSL_set1_host(session, host) }
     }
@@ -33,7 +33,7 @@ final class TLSStream: ByteStream {
     (Int(BIO_number_read(SSL_get_rbio(session))), Int(BIO_number_written(SSL_get_wbio(session))))
   }
 
-  /// Goes on with the handshake; returns when it is done, and the peer is who it should be.
+  /// Continues the handshake; returns when it is complete and the peer is authenticated.
   func shakeHands() throws(StreamError) {
     ERR_clear_error()
     let result = SSL_do_handshake(session)
@@ -41,15 +41,15 @@ final class TLSStream: ByteStream {
     if let pin = context.pin { try check(pin) }
   }
 
-  /// Who the peer is by its certificate, which the handshake has verified; nil where it has shown none.
+  /// The peer's identity from its verified certificate; nil if it has presented none.
   var peer: PeerIdentity? {
     guard let pointer = SSL_get1_peer_certificate(session) else { return nil }
     let certificate = Certificate(owning: pointer)
     return PeerIdentity(name: certificate.name, serial: certificate.serial, expires: certificate.expires)
   }
 
-  /// OpenSSL asks it for each certificate of a peer: keeps what is wrong, which is gone after a handshake that failed,
-  /// and changes nothing.
+  /// The verification callback, which OpenSSL calls for each certificate of a peer. It records the fault, which is not
+  /// available after a failed handshake, and does not change the result.
   static let note: @convention(c) (Int32, OpaquePointer?) -> Int32 = { verdict, store in
     guard verdict != 1, let store,
       let session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
@@ -63,10 +63,10 @@ final class TLSStream: ByteStream {
     return verdict
   }
 
-  /// The authority that the peer has shown, where a pin was checked.
+  /// The authority that the peer has presented, if a pin was checked.
   private(set) var pinned: Certificate?
 
-  /// An unknown server shows its authority, which must be the pinned one and have signed its certificate.
+  /// Checks that the server's certificate is signed by an authority that it presents and that matches the pin.
   private func check(_ pin: String) throws(StreamError) {
     guard let leaf = SSL_get1_peer_certificate(session).map(Certificate.init(owning:)) else {
       throw .tls(.distrusted("the server shows no certificate"))
@@ -78,7 +78,7 @@ final class TLSStream: ByteStream {
     guard let authority = shown.first(where: { EnrolmentCode.pin(of: $0) == pin }),
       leaf.isSigned(by: authority), leaf.isForServers
     else { throw .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")) }
-    // What would keep the device out afterwards shows while its code is still good.
+    // Faults that would reject the device later are reported while its code is still valid.
     for certificate in [leaf, authority] {
       let now = Date()
       guard certificate.begins > now || certificate.expires < now else { continue }
@@ -108,7 +108,7 @@ final class TLSStream: ByteStream {
     return Int(result)
   }
 
-  /// Why the peer has ended the connection, where it has said so; for when nothing can be written any more.
+  /// The reason that the peer has given for ending the connection, for use after a failed write.
   var farewell: TLSFailure? {
     ERR_clear_error()
     var byte: UInt8 = 0
@@ -129,16 +129,16 @@ final class TLSStream: ByteStream {
       guard code != 0, let reason = ERR_reason_error_string(code).map(String.init(cString:)) else {
         return .closed
       }
-      // A peer that is gone without a word, which TCP's end alone would say as well.
+      // A peer that disappeared without a TLS alert is treated like the end of the TCP connection.
       return reason == "unexpected eof while reading" ? .closed : .tls(.broken(reason))
     }
   }
 
-  /// The certificate that is shown to the peer.
+  /// The certificate presented to the peer.
   private var own: Certificate? { SSL_get_certificate(session).map(Certificate.init(sharing:)) }
 }
 
-/// Who a peer is, by its certificate.
+/// The identity of a peer, from its certificate.
 package struct PeerIdentity: Sendable, Hashable {
   package let name: String
   package let serial: String

@@ -1,12 +1,12 @@
-/// Batch normalisation of the channels of images (arXiv 1502.03167): y = x̂ ⊙ w + b, in training with the
-/// statistics of a view's images, else with running ones.
+/// Batch normalisation of the channels of images (arXiv 1502.03167): y = x̂ ⊙ w + b, with the statistics of a view's
+/// images in training and with running statistics otherwise.
 ///
 /// n images of C channels of A pixels; an image is a row [C·A].
 package struct ChannelNorm: Sendable {
   package let weight, bias, runningMean, runningVariance: Slot
   package let channels, area: Int
   package static let epsilon: Float = 1e-5
-  /// How much of a running statistic a batch replaces, as in PyTorch.
+  /// The share of a running statistic that a batch replaces, as in PyTorch.
   package static let pace: Float = 0.1
 
   /// Adds `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
@@ -18,12 +18,12 @@ package struct ChannelNorm: Sendable {
     (self.channels, self.area) = (channels, area)
   }
 
-  /// Statistics of one view [1, C] each: mean, variance and 1 / √(variance + ε).
+  /// The statistics of one view, [1, C] each: mean, variance and 1 / √(variance + ε).
   package struct Statistics {
     package let mean, variance, scale: Matrix
   }
 
-  /// The slots of the statistics of so many views.
+  /// The slots of the statistics of a number of views.
   package struct Plan: Sendable {
     private let mean, variance, scale: Slot
 
@@ -41,7 +41,7 @@ package struct ChannelNorm: Sendable {
     }
   }
 
-  /// The statistics of one channel over one view's images x [n, C·A].
+  /// Computes the statistics of one channel over one view's images x [n, C·A].
   package func measure(_ x: Matrix, channel: Int, into statistics: Statistics) {
     let count = Float(x.rows * area)
     var sum: Float = 0
@@ -68,7 +68,7 @@ package struct ChannelNorm: Sendable {
     }
   }
 
-  /// The same with the running statistics, as a frozen layer and a finished encoder have it.
+  /// Computes the same with the running statistics, for a frozen layer or a finished encoder.
   package func forward(_ x: Matrix, into y: Matrix, _ parameters: borrowing Storage) {
     for channel in 0..<channels {
       let deviation = (parameters[runningVariance][0, channel] + Self.epsilon).squareRoot()
@@ -119,8 +119,8 @@ package struct ChannelNorm: Sendable {
     }
   }
 
-  /// Takes a view's statistics of `count` numbers a channel into the running ones; the variance is the
-  /// unbiased one there.
+  /// Updates the running statistics with a view's statistics of `count` values per channel; the running variance is the
+  /// unbiased one.
   package func update(_ parameters: borrowing Storage, _ statistics: Statistics, count: Int) {
     let correction = Float(count) / Float(max(count - 1, 1))
     Elementwise.blend(statistics.mean, into: parameters[runningMean], keeping: 1 - Self.pace)

@@ -1,7 +1,7 @@
-/// A convolution without bias over square images, as im2col and a matrix product.
+/// A convolution without bias over square images, computed as im2col and a matrix product.
 ///
-/// C, O = channels in and out, k = side of the kernel, h = side of the input, H = side of the output,
-/// K = C·k·k; an image is a row [C·h·h] or [O·H·H].
+/// C, O = input and output channels, k = side of the kernel, h = side of the input, H = side of the output, K = C·k·k;
+/// an image is a row [C·h·h] or [O·H·H].
 package struct Convolution: Sendable {
   package let weight: Slot
   package let inputs, outputs, kernel, stride, side: Int
@@ -19,18 +19,18 @@ package struct Convolution: Sendable {
   package var outputSide: Int { (side + stride - 1) / stride }
   package var inputSize: Int { inputs * side * side }
   package var outputSize: Int { outputs * outputSide * outputSide }
-  /// K.
+  /// The size K of a patch.
   package var patchSize: Int { inputs * kernel * kernel }
-  /// One image forward.
+  /// The floating-point operations of one image's forward pass.
   package var operations: Int { 2 * patchSize * outputSize }
 
-  /// Images that share a product, so that it has enough columns where images are small.
+  /// The number of images per matrix product, which gives it enough columns if images are small.
   package var group: Int { max(1, 256 / (outputSide * outputSide)) }
 
-  /// Floats of work space that a group of images needs: its patches, and its outputs side by side.
+  /// The floats of work space of a group of images: its patches and concatenated outputs.
   package var scratchSize: Int { group * outputSide * outputSide * (patchSize + outputs) }
 
-  /// y [n, O·H·H] = W * x for a group of images x [n, C·h·h].
+  /// Computes y [n, O·H·H] = W * x for a group of images x [n, C·h·h].
   package func forward(
     _ x: Matrix, into y: Matrix, _ scratch: UnsafeMutablePointer<Float>, _ parameters: borrowing Storage
   ) {
@@ -46,7 +46,7 @@ package struct Convolution: Sendable {
     }
   }
 
-  /// dW += dy·patchesᵀ, and dx += Wᵀ * dy unless nothing below is trained, for a group of images.
+  /// dW += dy·patchesᵀ, and dx += Wᵀ * dy unless no lower layer is trained, for a group of images.
   ///
   /// x, dx [n, C·h·h], dy [n, O·H·H]
   package func backward(
@@ -67,7 +67,7 @@ package struct Convolution: Sendable {
     for image in 0..<x.rows { paste(patches, image, adding: dx.row(image)) }
   }
 
-  /// Patches [K, n·H·H] and outputs [O, n·H·H] of n images.
+  /// Returns the patches [K, n·H·H] and outputs [O, n·H·H] of n images.
   private func split(_ scratch: UnsafeMutablePointer<Float>, images: Int) -> (Matrix, Matrix) {
     let columns = images * outputSide * outputSide
     return (
@@ -76,8 +76,8 @@ package struct Convolution: Sendable {
     )
   }
 
-  /// Calls `body` with each row of patches of an image: where it starts, and the pixels' row and first column,
-  /// which may lie outside.
+  /// Calls `body` with each row of an image's patches: its address, channel, and the row and first column of its
+  /// pixels, which may lie outside the image.
   private func rows(
     of patches: Matrix, _ image: Int, _ body: (UnsafeMutablePointer<Float>, Int, Int, Int) -> Void
   ) {
@@ -96,7 +96,7 @@ package struct Convolution: Sendable {
     }
   }
 
-  /// The patches of image number `image` of a group.
+  /// Extracts the patches of image number `image` of a group.
   private func cut(_ x: UnsafePointer<Float>, _ image: Int, into patches: Matrix) {
     rows(of: patches, image) { to, channel, y, first in
       guard y >= 0 && y < side else { return to.update(repeating: 0, count: outputSide) }
@@ -108,7 +108,7 @@ package struct Convolution: Sendable {
     }
   }
 
-  /// The reverse of cutting: every number is added to the pixel that it came from.
+  /// Adds each value of the patches to its pixel; the reverse of extracting.
   private func paste(_ patches: Matrix, _ image: Int, adding x: UnsafeMutablePointer<Float>) {
     rows(of: patches, image) { from, channel, y, first in
       guard y >= 0 && y < side else { return }

@@ -1,9 +1,9 @@
-/// ResNet-18 for small images, in four layers of two residual blocks (arXiv 1512.03385; stem for small images
-/// as in SimCLR's appendix B.9: one 3 x 3 convolution and no pooling).
+/// ResNet-18 for small images, in four layers of two residual blocks (arXiv 1512.03385; stem for small images as in
+/// SimCLR's appendix B.9: one 3 x 3 convolution and no pooling).
 ///
-/// What the federation calls a block is a layer here. Layer l of channels width·2^l halves the image, but for
-/// the first. What is left of an image is the mean of its pixels [F]; while layers are missing, a temporary
-/// linear layer brings that to D = 8·width.
+/// A layer here is a block in the federation. Layer l has width·2^l channels and, except the first, halves the image's
+/// side. The pooled output is the mean over the pixels [F]. While layers are missing, a temporary linear layer maps it
+/// to D = 8·width.
 package struct ResNet: Encoder {
   package let shape: ResNetConfiguration
   package let blocks: [Int]
@@ -11,8 +11,8 @@ package struct ResNet: Encoder {
   package let layers: [[BasicBlock]]
   package let readout: Readout
 
-  /// Adds the parameters of the stem, of the layers and of the temporary linear layer, under torchvision's
-  /// names; the last one's is `adapter`.
+  /// Adds the parameters of the stem, of the layers and of the temporary linear layer, with torchvision's names; the
+  /// last one is `adapter`.
   package init(_ c: ResNetConfiguration, blocks: [Int], in layout: inout Layout) {
     precondition(blocks == Array(0..<blocks.count) && blocks.count <= 4, "layers \(blocks) of a ResNet")
     (shape, self.blocks) = (c, blocks)
@@ -37,7 +37,7 @@ package struct ResNet: Encoder {
     if channels == EncoderConfiguration.resnet(c).output {
       readout = .identity
     } else {
-      // A part of its own in each stage: it is not carried on.
+      // A separate part for each stage, because it is not transferred to the next one.
       layout.part = "adapter.\(blocks.count)"
       readout = .linear(
         Linear("adapter", inputs: channels, outputs: EncoderConfiguration.resnet(c).output, in: &layout))
@@ -51,7 +51,7 @@ package struct ResNet: Encoder {
     depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize
   }
 
-  /// Pixels of the last layer's output.
+  /// The number of pixels of the last layer's output.
   var lastArea: Int { layers[layers.count - 1][1].second.norm.area }
 
   package var operations: EncoderOperations {
@@ -63,8 +63,8 @@ package struct ResNet: Encoder {
     )
   }
 
-  /// As torchvision has it: convolutions from He's normal distribution over their outputs, normalisations 1
-  /// and 0; the temporary linear layer as nn.Linear.
+  /// torchvision's distributions: convolutions from He's normal distribution with their fan-out, normalisations 1 and
+  /// 0; the temporary linear layer as in nn.Linear.
   package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
     if entry.name.hasSuffix("running_var") { return .constant(1) }
     if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
@@ -91,20 +91,20 @@ package struct ResNet: Encoder {
 }
 
 extension ResNetPass {
-  /// What the trained part of a ResNet keeps of a batch for its way back, and buffers for the way.
+  /// The traces of a batch in the trained part of a ResNet, and buffers for its backward pass.
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
-    /// Images [rows, C·h·h], or what the frozen part makes of them.
+    /// The images [rows, C·h·h], or the output of the frozen prefix.
     let input: Slot
-    /// The stem, where it trains.
+    /// The stem, if it trains.
     let stem: (unit: Unit, output: Slot)?
-    /// One a residual block above the prefix, from the lowest.
+    /// The residual blocks above the prefix, from the lowest.
     let blocks: [Block]
-    /// Gradients of a block's output, input, copy and middle [rows, largest].
+    /// The gradients of a block's output, input, copy and middle [rows, largest].
     let gradients: [Slot]
     let penalties: BranchPenalties.Plan?
 
-    /// What a unit keeps: its convolution's output and its normalisation's statistics.
+    /// The trace of a unit: the output of its convolution and the statistics of its normalisation.
     struct Unit: Sendable {
       let output: Slot
       let statistics: ChannelNorm.Plan
@@ -118,7 +118,7 @@ extension ResNetPass {
     struct Block: Sendable {
       let first, second: Unit
       let shortcut: Unit?
-      /// Behind the first ReLU, and behind the second.
+      /// The outputs of the first and the second ReLU.
       let middle, output: Slot
       /// The second normalisation's output, before the addition, where a penalty asks for it.
       let branch: Slot?

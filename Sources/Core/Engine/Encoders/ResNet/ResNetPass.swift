@@ -1,5 +1,5 @@
-/// A ResNet's side of a step. Its normalisations need a whole view's images at a time, so a batch goes through
-/// one convolution after the other; the frozen part, with its running statistics, goes chunk by chunk.
+/// The part of a ResNet in a training step. Its normalisations need all images of a view, so the batch is processed one
+/// convolution at a time; the frozen prefix, with running statistics, is processed in chunks.
 final class ResNetPass {
   private let encoder: ResNet
   private let settings: PassSettings
@@ -20,7 +20,7 @@ final class ResNetPass {
     x.rows(view * settings.batch..<(view + 1) * settings.batch)
   }
 
-  /// Calls `body` with ranges of rows of the batch, shared out among the workers.
+  /// Calls `body` with ranges of rows of the batch, distributed among the workers.
   private func eachChunk(of size: Int, _ body: (Range<Int>, Int) -> Void) {
     workers.run((settings.rows + size - 1) / size) { task, worker in
       body(task * size..<min((task + 1) * size, settings.rows), worker)
@@ -50,17 +50,18 @@ extension ResNetPass: EncoderPass {
       runner.advance(rows.count, from: 0, to: depth, parameters)
       Elementwise.copy(runner.features(rows.count, behind: depth), to: input.rows(rows))
     }
-    // Branches leave no traces that anybody reads, so the online one's have the same place, afterwards.
+    // The traces of branches are not needed, so all branches use the memory of the online branch, which runs last.
     for branch in branches {
       advance(branch.parameters.storage, frozen: parameters, into: branch.pooled)
     }
     advance(parameters, frozen: parameters, into: pooled)
   }
 
-  /// The batch through everything above the prefix: what trains, with its parameters, and the rest.
+  /// Computes everything above the prefix for the batch, with the parameters `trained` for trained layers and `frozen`
+  /// for the others.
   ///
-  /// Frozen layers there normalise by the batch's own statistics, as those that train do, since what comes to them
-  /// changes with the training; their running statistics stay.
+  /// Frozen layers above the prefix also normalise with the batch's statistics, because their inputs change during
+  /// training; their running statistics do not change.
   private func advance(
     _ trained: borrowing Storage, frozen: borrowing Storage, into pooled: Matrix
   ) {
@@ -81,7 +82,7 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  /// The residual blocks above the prefix, and whether each trains.
+  /// The residual blocks above the prefix, and whether each is trained.
   private var blocks: [(block: BasicBlock, isTrained: Bool)] {
     (settings.prefix..<encoder.layers.count).flatMap { layer in
       encoder.layers[layer].map { ($0, settings.trainedBlocks.contains(layer)) }
@@ -111,7 +112,7 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  /// Convolution, statistics, normalisation; the convolution's output stays in the trace.
+  /// Computes convolution, statistics and normalisation; the convolution's output remains in the trace.
   private func run(
     _ unit: BasicBlock.Unit, _ trace: Plan.Unit, _ x: Matrix, into y: Matrix,
     _ parameters: borrowing Storage
@@ -132,9 +133,9 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  // MARK: - Back
+  // MARK: - Backward
 
-  /// One of the gradient buffers, as wide as needed.
+  /// Returns one of the gradient buffers, with `columns` columns.
   private func gradient(_ index: Int, columns: Int) -> Matrix {
     memory[plan.gradients[index]].columns(0..<columns)
   }
@@ -182,7 +183,7 @@ extension ResNetPass: EncoderPass {
     backpropagate(encoder.stem, stem.unit, d, memory[plan.input], adding: nil, parameters, shards)
   }
 
-  /// The gradient of a block's output, in buffer `from`, becomes that of its input, in buffer `to`.
+  /// Computes the gradient of a block's input, in buffer `to`, from that of its output, in buffer `from`.
   private func backpropagate(
     _ block: BasicBlock, _ trace: Plan.Block, _ x: Matrix, from: Int, to: Int, needsInput: Bool,
     _ parameters: borrowing Storage, _ shards: [StorageBox]
@@ -214,7 +215,7 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  /// Through normalisation and convolution; `dy` is overwritten.
+  /// Computes the backward pass of normalisation and convolution; `dy` is overwritten.
   private func backpropagate(
     _ unit: BasicBlock.Unit, _ trace: Plan.Unit, _ dy: Matrix, _ x: Matrix, adding dx: Matrix?,
     _ parameters: borrowing Storage, _ shards: [StorageBox]
@@ -257,7 +258,7 @@ extension ResNetPass: EncoderPass {
 /// A residual block of ResNet-18 (arXiv 1512.03385, figure 5, left):
 /// y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)).
 package struct BasicBlock: Sendable {
-  /// A convolution and the normalisation behind it.
+  /// A convolution and its normalisation.
   package struct Unit: Sendable {
     package let convolution: Convolution
     package let norm: ChannelNorm
@@ -274,10 +275,10 @@ package struct BasicBlock: Sendable {
   }
 
   package let first, second: Unit
-  /// Nil where the input is added as it is.
+  /// Nil if the input is added unchanged.
   package let shortcut: Unit?
 
-  /// Adds torchvision's `name.conv1`, `.bn1`, `.conv2`, `.bn2` and `.downsample`.
+  /// Adds `name.conv1`, `.bn1`, `.conv2`, `.bn2` and `.downsample`, as named in torchvision.
   package init(_ name: String, inputs: Int, outputs: Int, stride: Int, side: Int, in layout: inout Layout) {
     first = Unit(
       "\(name).conv1", "\(name).bn1", inputs: inputs, outputs: outputs, kernel: 3, stride: stride, side: side,

@@ -1,14 +1,14 @@
-/// One worker's work space: a chunk of images on its way through a ResNet with running statistics.
+/// The work space of one worker for the forward pass of a chunk through a ResNet with running statistics.
 final class ResNetRunner: EncoderRunner {
   private let encoder: ResNet
   private let plan: Plan
   private let storage: Storage
 
-  /// Its layout, so that the memory of a stage is known before it is allocated.
+  /// The layout, which gives the memory of a stage before it is allocated.
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
-    /// An image on its way in, and features, three times: input, output and what is between, each as large as
-    /// any [chunk, size].
+    /// An input image, and three feature buffers for input, output and intermediate results, each of the largest
+    /// [chunk, size].
     let images, features, middle, output, scratch: Slot
 
     init(_ encoder: ResNet, chunk: Int) {
@@ -28,7 +28,7 @@ final class ResNetRunner: EncoderRunner {
     storage = Storage(plan.layout)
   }
 
-  /// Work space of a convolution.
+  /// The work space of a convolution.
   var scratch: UnsafeMutablePointer<Float> { storage[plan.scratch].start }
 
   func begin(
@@ -79,7 +79,7 @@ final class ResNetRunner: EncoderRunner {
     encoder.readout.forward(pooled, into: rows, .none, rows: 0..<count, storage, parameters)
   }
 
-  /// The mean of each channel's pixels.                                   x [n, F·A], y [n, F]
+  /// Computes the mean over the pixels of each channel.                   x [n, F·A], y [n, F]
   static func pool(_ x: Matrix, area: Int, into y: Matrix) {
     for image in 0..<x.rows {
       for channel in 0..<y.columns {

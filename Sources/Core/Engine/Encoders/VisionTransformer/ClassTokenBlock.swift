@@ -1,5 +1,5 @@
-/// The last block of an encoder, of which only the class token's output matters: exact, at the price of the
-/// first normalisation and little more.
+/// The last block of an encoder, computed only for the class token. The result is exact; the cost is little more than
+/// that of the first normalisation.
 ///
 /// n images, T tokens, D = width, M = hidden width, R = n·T rows.
 package struct ClassTokenBlock: Sendable {
@@ -11,7 +11,7 @@ package struct ClassTokenBlock: Sendable {
     attention = ClassTokenAttention(block.attention)
   }
 
-  /// What the backward pass needs: the first normalisation of all tokens, everything else of one.
+  /// The values kept for the backward pass: the first normalisation of all tokens, everything else for one token.
   package struct Trace {
     let norm1: LayerNorm.Trace
     let attention: ClassTokenAttention.Trace
@@ -37,7 +37,7 @@ package struct ClassTokenBlock: Sendable {
       tokens = c.tokens
     }
 
-    /// The part of the trace that belongs to a range of its images.
+    /// Returns the part of the trace for a range of images.
     package func trace(_ storage: borrowing Storage, images: Range<Int>) -> Trace {
       Trace(
         norm1: norm1.trace(storage, rows: images.lowerBound * tokens..<images.upperBound * tokens),
@@ -46,7 +46,7 @@ package struct ClassTokenBlock: Sendable {
     }
   }
 
-  /// The block's output for the class tokens, from its input x, which stays.       x [R, D], tokens [n, D]
+  /// Computes the block's output for the class tokens; x is unchanged.             x [R, D], tokens [n, D]
   package func forward(
     _ x: Matrix, into tokens: Matrix, _ trace: Trace, _ scratch: EncoderBlock.Scratch,
     _ parameters: borrowing Storage
@@ -59,10 +59,10 @@ package struct ClassTokenBlock: Sendable {
     block.feedForward.forward(branch, adding: tokens, hidden: trace.hidden, scratch.feedForward, parameters)
   }
 
-  /// dx, the gradient of the input, from the gradient d of the class tokens' output, which is overwritten.
-  /// No dx: nothing below is trained.                                           d [n, D], dx [R, D]
+  /// Computes the gradient dx of the input from the gradient d of the class tokens, which is overwritten.
+  /// dx is nil if no lower layer is trained.                                     d [n, D], dx [R, D]
   ///
-  /// `gradient` is a trace of as many images, as work space.
+  /// `gradient` is a trace for the same number of images, used as work space.
   package func backward(
     _ d: Matrix, into dx: Matrix?, _ trace: Trace, gradient: Trace, _ scratch: EncoderBlock.Scratch,
     _ parameters: borrowing Storage, _ gradients: borrowing Storage
@@ -90,22 +90,22 @@ package struct ClassTokenBlock: Sendable {
   }
 }
 
-/// Multi-head self-attention of which only the class token's output is needed: exact, forward and backward,
-/// without forming keys and values.
+/// Multi-head self-attention for the class token's output only. Forward and backward passes are exact and do not
+/// compute keys and values.
 ///
 /// n images, T tokens, D = width, H heads of d = D / H; rows of y are images x tokens, the class token first.
 ///
-/// A score is q·k_t = q·(W_K y_t + b_K) = (W_Kᵀ q)·y_t + q·b_K. The last term is the same for every token, so
-/// softmax takes it out: it needs u = W_Kᵀ q alone, and the gradient of b_K is zero. A head's result is
-/// Σ a_t (W_V y_t + b_V) = W_V (Σ a_t y_t) + b_V, since the a_t sum to 1.
+/// A score is q·k_t = q·(W_K y_t + b_K) = (W_Kᵀ q)·y_t + q·b_K. The last term is equal for all tokens and cancels in
+/// softmax, so only u = W_Kᵀ q is needed, and the gradient of b_K is zero. A head's result is Σ a_t (W_V y_t + b_V) =
+/// W_V (Σ a_t y_t) + b_V, because the a_t sum to 1.
 package struct ClassTokenAttention: Sendable {
-  /// The attention whose parameters these are.
+  /// The attention with the parameters.
   package let attention: Attention
 
   package init(_ attention: Attention) { self.attention = attention }
 
-  /// What the backward pass needs: queries [n, D], u / √d [n·H, D], attention [n·H, T], Σ a_t y_t [n·H, D],
-  /// the heads' results side by side [n, D].
+  /// The values kept for the backward pass: queries [n, D], u / √d [n·H, D], attention [n·H, T], Σ a_t y_t [n·H, D],
+  /// concatenated results of the heads [n, D].
   package struct Trace {
     let queries, directions, attention, mixtures, context: Matrix
   }
@@ -159,9 +159,9 @@ package struct ClassTokenAttention: Sendable {
     attention.projection.forward(trace.context, adding: tokens, parameters)
   }
 
-  /// dy [n·T, D] from the class tokens' gradient d [n, D]; y is the input of the forward pass.
+  /// Computes dy [n·T, D] from the class tokens' gradient d [n, D]; y is the input of the forward pass.
   ///
-  /// `gradient` is a trace of as many images whose memory takes the gradients of what the trace holds.
+  /// `gradient` is a trace for the same number of images, whose memory receives the gradients of the trace's values.
   package func backward(
     _ d: Matrix, input y: Matrix, into dy: Matrix, _ trace: Trace, gradient: Trace,
     _ parameters: borrowing Storage, _ gradients: borrowing Storage
@@ -196,7 +196,7 @@ package struct ClassTokenAttention: Sendable {
     Products.product(gradient.queries, weights.query, into: classTokens(dy), keep: 1)
   }
 
-  /// One image: through the mixture, the softmax and the scores.
+  /// Computes the backward pass of one image through the mixture, the softmax and the scores.
   private func backward(_ image: Int, _ y: Matrix, into dy: Matrix, _ trace: Trace, _ gradient: Trace) {
     let rows = ofImage(image)
     let (y, dy) = (tokensOf(image, y), tokensOf(image, dy))
@@ -208,7 +208,7 @@ package struct ClassTokenAttention: Sendable {
     Products.product(da.transposed, trace.directions.rows(rows), into: dy, keep: 1)
   }
 
-  /// The three parts of timm's joined weight [3D, D] and bias [3D].
+  /// The three parts of timm's combined weight [3D, D] and bias [3D].
   private struct Weights {
     let query, key, value, queryBias, valueBias: Matrix
 
@@ -230,12 +230,12 @@ package struct ClassTokenAttention: Sendable {
     return head * size..<(head + 1) * size
   }
 
-  /// The rows of an image in a matrix of images x heads.
+  /// Returns the rows of an image in a matrix of images x heads.
   private func ofImage(_ image: Int) -> Range<Int> {
     image * attention.heads..<(image + 1) * attention.heads
   }
 
-  /// A head's row of every image in a matrix of images x heads.
+  /// Returns the rows of a head for all images in a matrix of images x heads.
   private func ofHead(_ head: Int, _ x: Matrix) -> Matrix {
     Matrix(
       x.row(head), rows: x.rows / attention.heads, columns: x.columns, stride: attention.heads * x.stride)
@@ -245,7 +245,7 @@ package struct ClassTokenAttention: Sendable {
     y.rows(image * attention.tokens..<(image + 1) * attention.tokens)
   }
 
-  /// The class token of every image.
+  /// Returns the class tokens of all images.
   private func classTokens(_ y: Matrix) -> Matrix {
     Matrix(y.start, rows: y.rows / attention.tokens, columns: y.columns, stride: attention.tokens * y.stride)
   }

@@ -7,7 +7,7 @@ package struct EncoderBlock: Sendable {
   package let norm2: LayerNorm
   package let feedForward: FeedForward
 
-  /// The numbers that a block is made from.
+  /// The dimensions of a block.
   package struct Shape: Sendable, Hashable {
     package let tokens: Int
     package let width: Int
@@ -19,7 +19,7 @@ package struct EncoderBlock: Sendable {
     }
   }
 
-  /// Adds timm's `name.norm1`, `name.attn`, `name.norm2` and `name.mlp`.
+  /// Adds `name.norm1`, `name.attn`, `name.norm2` and `name.mlp`, as named in timm.
   package init(_ name: String, _ c: Shape, in layout: inout Layout) {
     norm1 = LayerNorm("\(name).norm1", width: c.width, in: &layout)
     attention = Attention("\(name).attn", tokens: c.tokens, width: c.width, heads: c.heads, in: &layout)
@@ -27,12 +27,12 @@ package struct EncoderBlock: Sendable {
     feedForward = FeedForward("\(name).mlp", width: c.width, hidden: c.hidden, in: &layout)
   }
 
-  /// What the block keeps for its backward pass.
+  /// The values kept for the backward pass.
   package struct Trace {
     package let norm1: LayerNorm.Trace
     package let attention: Attention.Trace
     package let norm2: LayerNorm.Trace
-    /// fc1's output [R, M]; nil where no backward pass will ask for it.
+    /// fc1's output [R, M]; nil if there is no backward pass.
     package let hidden: Matrix?
     /// The outputs of attention and MLP before they are added, where a penalty asks for them [R, D] each.
     package let branches: (attention: Matrix, feedForward: Matrix)?
@@ -42,7 +42,7 @@ package struct EncoderBlock: Sendable {
     }
   }
 
-  /// The slots of a trace of `images` images. Every trained block has its own; all frozen blocks share one.
+  /// The slots of a trace of `images` images. Every trained block has one; all frozen blocks share one.
   package struct TracePlan: Sendable {
     private let norm1: LayerNorm.TracePlan
     private let attention: Attention.TracePlan
@@ -51,8 +51,8 @@ package struct EncoderBlock: Sendable {
     private let branches: (attention: Slot, feedForward: Slot)?
     private let tokens: Int
 
-    /// Without `keepsHidden` the block runs forward only: GELU's output overwrites fc1's. With `keepsBranches` the
-    /// outputs of the residual branches have places of their own.
+    /// Without `keepsHidden` the block only runs forward: GELU's output overwrites fc1's. With `keepsBranches` the
+    /// trace keeps the outputs of the residual branches.
     package init(
       images: Int, keepsHidden: Bool = true, keepsBranches: Bool = false, _ c: Shape, in layout: inout Layout
     ) {
@@ -70,7 +70,7 @@ package struct EncoderBlock: Sendable {
       tokens = c.tokens
     }
 
-    /// The part of the trace that belongs to a range of its images.
+    /// Returns the part of the trace for a range of images.
     package func trace(_ storage: borrowing Storage, images: Range<Int>) -> Trace {
       let rows = images.lowerBound * tokens..<images.upperBound * tokens
       return Trace(
@@ -80,11 +80,11 @@ package struct EncoderBlock: Sendable {
     }
   }
 
-  /// Work space of a chunk of images; nothing in it outlives a block.
+  /// The work space of a chunk of images; its content is not kept between blocks.
   package struct Scratch {
-    /// The output of a normalisation, the input of a branch [R, D].
+    /// The output of a normalisation, which is the input of a branch [R, D].
     package let branch: Matrix
-    /// The gradient of that [R, D].
+    /// The gradient of `branch` [R, D].
     package let gradient: Matrix
     /// The gradient of a branch's output, where a penalty adds to it [R, D].
     package let branchGradient: Matrix?
@@ -123,7 +123,7 @@ package struct EncoderBlock: Sendable {
     }
   }
 
-  /// x becomes the block's output, in place.                                   x [R, D]
+  /// Replaces x with the block's output, in place.                             x [R, D]
   package func forward(
     _ x: Matrix, _ trace: Trace, _ scratch: Scratch, _ parameters: borrowing Storage
   ) {
@@ -146,10 +146,11 @@ package struct EncoderBlock: Sendable {
     Elementwise.add(output, to: x)
   }
 
-  /// dx, the gradient of the output, becomes that of the input, in place.      dx [R, D]
+  /// Replaces the gradient of the output with that of the input, in place.     dx [R, D]
   ///
-  /// Without `throughInput` the gradient of the input is not finished: nothing below is trained. `penalise(r, dr)` adds
-  /// the gradients of penalties on a residual branch's output r to dr; it is called where the trace has such outputs.
+  /// Without `throughInput` the gradient of the input is incomplete, because no lower layer is trained.
+  /// `penalise(r, dr)` adds the gradients of penalties on a residual branch's output r to dr; it is called for the
+  /// outputs in the trace.
   package func backward(
     _ dx: Matrix, _ trace: Trace, _ scratch: Scratch, throughInput: Bool, _ parameters: borrowing Storage,
     _ gradients: borrowing Storage, penalise: (Matrix, Matrix) -> Void = { _, _ in }

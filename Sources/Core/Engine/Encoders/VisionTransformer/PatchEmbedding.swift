@@ -1,13 +1,13 @@
-/// The stem: patches through a linear layer, a class token in front, positions added.
+/// The stem: a linear layer on patches, a preceding class token, added positions.
 ///
-/// n images of P patches with N = channels x patch x patch numbers each, T = 1 + P tokens, D = width.
+/// n images of P patches with N = channels x patch x patch values each, T = 1 + P tokens, D = width.
 package struct PatchEmbedding: Sendable {
   package let projection: Linear
   package let classToken: Slot
   package let positions: Slot
   package let configuration: ViTConfiguration
 
-  /// Adds timm's `patch_embed.proj`, `cls_token` and `pos_embed`.
+  /// Adds `patch_embed.proj`, `cls_token` and `pos_embed`, as named in timm.
   package init(_ c: ViTConfiguration, in layout: inout Layout) {
     classToken = layout.add("cls_token", 1, c.width, shape: [1, 1, c.width])
     positions = layout.add("pos_embed", c.tokens, c.width, shape: [1, c.tokens, c.width])
@@ -17,7 +17,7 @@ package struct PatchEmbedding: Sendable {
     configuration = c
   }
 
-  /// The patches of one image, row by row, each in the order channel, row, column.
+  /// Extracts the patches of one image, row by row, each in the order channel, row, column.
   ///
   /// `image` is [C, H, W]; `patches` [P, N].
   package func cut(_ image: UnsafePointer<Float>, into patches: Matrix) {
@@ -50,7 +50,7 @@ package struct PatchEmbedding: Sendable {
     }
   }
 
-  /// Gradients of the class token, the positions and the projection; dx is not needed: images end here.
+  /// Adds the gradients of the class token, the positions and the projection; images have no gradient.
   package func backward(
     _ dy: Matrix, patches: Matrix, _ parameters: borrowing Storage, _ gradients: borrowing Storage
   ) {

@@ -1,7 +1,7 @@
 /// A vision transformer: stem, blocks, final normalisation (arXiv 2010.11929).
 ///
-/// An image's features are its tokens [T, D], what the last block leaves is its class token [D], and its
-/// representation that token after the final normalisation [D].
+/// The features of an image are its tokens [T, D], its pooled output is the class token [D] of the last block, and its
+/// representation is that token after the final normalisation [D].
 package struct VisionTransformer: Encoder {
   package let shape: ViTConfiguration
   package let blocks: [Int]
@@ -9,8 +9,8 @@ package struct VisionTransformer: Encoder {
   package let layers: [EncoderBlock]
   package let norm: LayerNorm
 
-  /// Adds the parameters of the stem, of the given blocks and of the final normalisation, in this order, under
-  /// timm's names.
+  /// Adds the parameters of the stem, of the given blocks and of the final normalisation, in this order, with timm's
+  /// names.
   package init(_ shape: ViTConfiguration, blocks: [Int], in layout: inout Layout) {
     self.shape = shape
     self.blocks = blocks
@@ -31,8 +31,8 @@ package struct VisionTransformer: Encoder {
   package var readout: Readout { .norm(norm) }
   package func featureSize(behind depth: Int) -> Int { shape.tokens * shape.width }
 
-  /// Of a block: queries, keys and values, scores, context, projection, MLP. Of the last one
-  /// (``ClassTokenAttention``): queries, directions, values and projection of one token, scores and mixtures
+  /// A block computes queries, keys and values, scores, context, projection, MLP. The last block
+  /// (``ClassTokenAttention``) computes queries, directions, values and projection of one token, scores and mixtures
   /// over all, the MLP of one.
   package var operations: EncoderOperations {
     let c = shape
@@ -43,8 +43,8 @@ package struct VisionTransformer: Encoder {
       lastBlock: 8 * d * d + 4 * t * d * c.heads + 4 * d * c.hidden, readout: 0)
   }
 
-  /// As timm's VisionTransformer has it: weights of linear layers and positions from a normal distribution,
-  /// the patch projection as nn.Conv2d, biases 0, normalisations 1 and 0.
+  /// The distributions of timm's VisionTransformer: weights of linear layers and positions from a normal distribution,
+  /// the patch projection as in nn.Conv2d, biases 0, normalisations 1 and 0.
   package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
     if entry.name == "cls_token" { return .normal(deviation: 1e-6) }
     if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
@@ -79,16 +79,16 @@ package struct VisionTransformer: Encoder {
 }
 
 extension VisionTransformerPass {
-  /// What the trained part of a transformer keeps of a batch for its way back.
+  /// The traces of a batch in the trained part of a transformer.
   ///
-  /// It covers a slice of the rows, which may be all of them.
+  /// They cover a slice of the rows, which may be all rows.
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
-    /// The stem's input, where the stem trains [rows · patches, patch size].
+    /// The stem's input [rows · patches, patch size], if the stem trains.
     let patches: Slot?
-    /// One a block above the prefix that runs in full, from the lowest.
+    /// The traces of the blocks above the prefix that are computed for all tokens, from the lowest.
     let blocks: [EncoderBlock.TracePlan]
-    /// The last block's, of which the class token's output alone is needed; nil where it runs in full.
+    /// The trace of the last block if it is computed only for the class token; nil otherwise.
     let last: ClassTokenBlock.TracePlan?
     let penalties: BranchPenalties.Plan?
 

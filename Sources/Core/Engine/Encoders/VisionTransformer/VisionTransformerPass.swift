@@ -1,8 +1,8 @@
-/// A vision transformer's side of a step, a chunk of images at a time: forward to the class tokens, and back
-/// from their gradients.
+/// The part of a vision transformer in a training step, one chunk of images at a time: forward to the class tokens, and
+/// backward from their gradients.
 ///
-/// A chunk goes through the frozen prefix once, and all branches part from its output. Rows whose traces do
-/// not fit are computed twice: once for their class tokens, and again slice by slice for the gradients.
+/// A chunk is computed once in the frozen prefix, whose output is the input of all branches. Rows whose traces do not
+/// fit into memory are computed twice: once for their class tokens, and again slice by slice for the gradients.
 final class VisionTransformerPass {
   private let encoder: VisionTransformer
   private let settings: PassSettings
@@ -10,7 +10,7 @@ final class VisionTransformerPass {
   private let memory: Storage
   private let runners: [VisionTransformerRunner]
   private let workers: Workers
-  /// The last block, where the class token's path is taken through it.
+  /// The last block, if it is computed only for the class token.
   private let lastBlock: ClassTokenBlock?
   private let noGradients = StorageBox([])
 
@@ -32,37 +32,37 @@ final class VisionTransformerPass {
     plan.penalties?.penalties(memory, rows: settings.rows * encoder.shape.tokens)
   }
 
-  /// The chunks whose traces are kept together.
+  /// The ranges of chunks whose traces are kept together.
   private var slices: [Range<Int>] {
     let size = max(settings.keptRows / settings.chunk, 1)
     guard settings.keptRows < settings.rows else { return [chunks] }
     return stride(from: 0, to: chunks.count, by: size).map { $0..<min($0 + size, chunks.count) }
   }
 
-  /// The rows of the batch that a chunk covers.
+  /// Returns the rows of the batch in a chunk.
   private func rows(of chunk: Int) -> Range<Int> {
     chunk * settings.chunk..<min((chunk + 1) * settings.chunk, settings.rows)
   }
 
-  /// The rows of a slice's traces that a chunk covers.
+  /// Returns the rows of a chunk in the traces of a slice.
   private func places(of chunk: Int, in slice: Range<Int>) -> Range<Int> {
     let (rows, first) = (rows(of: chunk), slice.lowerBound * settings.chunk)
     return rows.lowerBound - first..<rows.upperBound - first
   }
 
-  /// The blocks above the prefix that run in full.
+  /// The blocks above the prefix that are computed for all tokens.
   private var fullBlocks: Range<Int> {
     settings.prefix..<encoder.layers.count - (lastBlock == nil ? 0 : 1)
   }
 
-  /// The slice's patches of some rows, where the stem trains.
+  /// Returns the slice's patches of some rows, if the stem trains.
   private func patches(_ rows: Range<Int>) -> Matrix? {
     guard let slot = plan.patches else { return nil }
     let count = encoder.shape.patches
     return memory[slot].rows(rows.lowerBound * count..<rows.upperBound * count)
   }
 
-  /// The class token of every image, as a view.                           x [n·T, D] -> [n, D]
+  /// Returns the class tokens of all images, as a view.                   x [n·T, D] -> [n, D]
   private func classTokens(_ x: Matrix) -> Matrix {
     let tokens = encoder.shape.tokens
     return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
@@ -81,8 +81,8 @@ extension VisionTransformerPass: EncoderPass {
     }
   }
 
-  /// Takes a chunk to its class tokens; `slice` is where the trained blocks keep their traces, nil where they
-  /// keep none.
+  /// Computes the class tokens of a chunk. The trained blocks keep their traces in `slice`; if it is nil, they keep
+  /// none.
   private func encode(
     _ chunk: Int, _ worker: Int, keeping slice: Range<Int>?, _ parameters: borrowing Storage,
     _ images: Minibatch, into pooled: Matrix, _ branches: [PooledBranch]
@@ -116,8 +116,8 @@ extension VisionTransformerPass: EncoderPass {
     advance(x, into: pooled.rows(rows), runner, keeping: places, parameters, frozen: parameters)
   }
 
-  /// Takes a chunk's tokens x [n·T, D] through the blocks above the prefix, to their class tokens [n, D]: those that
-  /// train, with their parameters, and the others.
+  /// Computes the class tokens [n, D] from a chunk's tokens x [n·T, D] at the end of the prefix, with the parameters
+  /// `trained` for trained blocks and `frozen` for the others.
   private func advance(
     _ x: Matrix, into tokens: Matrix, _ runner: VisionTransformerRunner, keeping places: Range<Int>?,
     _ trained: borrowing Storage, frozen: borrowing Storage
@@ -145,7 +145,7 @@ extension VisionTransformerPass: EncoderPass {
     }
   }
 
-  // MARK: - Back
+  // MARK: - Backward
 
   func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,

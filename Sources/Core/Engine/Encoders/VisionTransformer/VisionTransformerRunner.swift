@@ -1,13 +1,12 @@
-/// One worker's work space: a chunk of images on its way through a vision transformer.
+/// The work space of one worker for a chunk of images in a vision transformer.
 ///
-/// All frozen blocks share the one trace that is here, since nobody reads it. n images, P patches of N numbers,
-/// T tokens, D = width.
+/// All frozen blocks share one trace, because it is never read. n images, P patches of N values, T tokens, D = width.
 final class VisionTransformerRunner {
   let encoder: VisionTransformer
   private let plan: Plan
   private let storage: Storage
 
-  /// Its layout, so that the memory of a stage is known before it is allocated.
+  /// The layout, which gives the memory of a stage before it is allocated.
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
     let chunk: Int
@@ -38,23 +37,23 @@ final class VisionTransformerRunner {
     storage = Storage(plan.layout)
   }
 
-  /// One image [C, H, W], as one row.
+  /// The values of an image [C, H, W], as one row.
   var image: Matrix { storage[plan.image] }
 
-  /// Patches of `images` images [images · patches, patch size].
+  /// Returns the patches of `images` images [images · patches, patch size].
   func patches(_ images: Int) -> Matrix {
     storage[plan.patches].rows(0..<images * plan.configuration.patches)
   }
 
-  /// Tokens of `images` images [images · T, D].
+  /// Returns the tokens of `images` images [images · T, D].
   func tokens(_ images: Int) -> Matrix { storage[plan.tokens].rows(0..<images * plan.configuration.tokens) }
 
-  /// Tokens of a branch beside the online one [images · T, D].
+  /// Returns the tokens of the reference or target branch [images · T, D].
   func branchTokens(_ images: Int) -> Matrix {
     storage[plan.branchTokens].rows(0..<images * plan.configuration.tokens)
   }
 
-  /// Gradients of tokens [images · T, D].
+  /// Returns the gradients of tokens [images · T, D].
   func gradient(_ images: Int) -> Matrix {
     storage[plan.gradient].rows(0..<images * plan.configuration.tokens)
   }
@@ -66,7 +65,7 @@ final class VisionTransformerRunner {
     return keepsBranches ? trace : trace.withoutBranches
   }
 
-  /// The last block's trace where nobody reads it, and work space for its backward pass.
+  /// Returns the last block's trace if it is not kept; also the work space of its backward pass.
   func lastTrace(_ images: Int) -> ClassTokenBlock.Trace { plan.last.trace(storage, images: 0..<images) }
 
   func scratch(_ images: Int) -> EncoderBlock.Scratch { plan.scratch.scratch(storage, images: images) }
@@ -81,7 +80,7 @@ extension VisionTransformerRunner: EncoderRunner {
     encoder.stem.forward(patches, into: tokens(count), parameters)
   }
 
-  /// The patches of a chunk of images [n·P, N], cut from what `image(index, pixels)` gives for each.
+  /// Extracts the patches of a chunk of images [n·P, N]; `image(index, pixels)` writes each image.
   func cut(_ count: Int, into patches: Matrix, _ image: (Int, UnsafeMutablePointer<Float>) -> Void) {
     let each = encoder.shape.patches
     for index in 0..<count {
