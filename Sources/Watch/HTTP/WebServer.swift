@@ -174,7 +174,7 @@ package enum WebLimits {
   /// How late a regular poll may be before its sender counts as gone; a page retries once.
   package static var lateness: Duration { .seconds(3) * WireLimits.slack }
   /// How long regular pollers can learn of the job's end before the server exits; ``hastyFarewell`` applies after a
-  /// signal, when somebody waits for the exit.
+  /// signal, when the server must exit soon.
   package static var farewell: Duration { .seconds(20) * WireLimits.slack }
   package static var hastyFarewell: Duration { .seconds(5) * WireLimits.slack }
 }
