@@ -94,7 +94,7 @@ package struct TrainingEstimate: Sendable {
 package struct NoiseImages: RowSource, Sendable {
   package let count = 8
   package let givesFeatures: Bool
-  /// Floats of an image.
+  /// The number of floats in an image.
   private let size: Int
   private let values: [Float]
 

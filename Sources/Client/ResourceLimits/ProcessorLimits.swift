@@ -2,7 +2,7 @@ import Foundation
 
 /// The processor time that a training may use, in percent of one core: `50%` is half a core, `200%` is two.
 package struct CPUQuota: Sendable, Hashable, CustomStringConvertible {
-  /// 1 … 25600: there are at most 256 threads.
+  /// The quota, 1 … 25600, since there are at most 256 threads.
   package let percent: Int
 
   /// Reads a whole number followed by `%`; nil for anything else.
