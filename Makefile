@@ -1,13 +1,13 @@
-# Two commands matter to a newcomer: `make demo` and `make test`.
+# A new user needs two commands: `make demo` and `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help setup build man demo bench check test interop deb trydeb tryslurm lint format clean
 
 SWIFT ?= swift
 PYTHON ?= python3
-# Everything is built in release: numeric code in debug is fifty times slower.
+# Always a release build: numeric code is fifty times slower in a debug build.
 RELEASE := -c release
-# Tests at once: all of a thousand would have more open files than Foundation's Process bears (select's 1024), and leave
-# those who wait for a socket without a thread for a minute.
+# The number of tests run at once. All thousand tests would open more files than Foundation's Process supports (select's
+# 1024), and block all threads for a minute while waiting for sockets.
 WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16
 SOURCES := Package.swift Sources Tests
 
@@ -24,7 +24,7 @@ man: build ## Write manual pages and completions into .build/man and .build/comp
 	$(SWIFT) build $(RELEASE) --product generate-manual
 	@bash deploy/make-man.sh .build/release .build
 
-# The report of an earlier demo goes first: it would pass for the new one if this one failed.
+# Removes the report of an earlier demo, which could be mistaken for this one's if this one fails.
 demo: build ## Run a small federation of four clients; its report goes to runs/demo
 	@rm -rf runs/demo
 	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:4000' \

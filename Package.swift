@@ -1,5 +1,5 @@
 // swift-tools-version:6.1
-// Imports go one way, and the targets make the compiler keep it:
+// The targets enforce the direction of imports:
 // Support -> Engine -> Datasets -> Federation -> Export; Federation, Certificates -> Wire -> Server, Client -> Watch,
 // Simulation -> the commands.
 import PackageDescription
@@ -9,9 +9,8 @@ let settings: [SwiftSetting] = [
   .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-// The engine's own loops want AVX2 and FMA, which every x86-64 machine since 2015 has; the commands
-// check for them before anything else. For an older CPU build with STRATA_BASELINE=1 in the environment.
-// arm64 has what is needed in its baseline.
+// The engine's loops need AVX2 and FMA, which x86-64 machines have since 2015; the commands check for them first. For
+// an older CPU, build with STRATA_BASELINE=1 in the environment. On arm64 the baseline is sufficient.
 #if arch(x86_64)
   let isBaseline = Context.environment["STRATA_BASELINE"] == "1"
   let vectorFlags: [SwiftSetting] = isBaseline ? [] : [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
@@ -71,23 +70,23 @@ let package = Package(
     .systemLibrary(
       name: "CSSL", path: "Sources/CSSL", pkgConfig: "openssl",
       providers: [.apt(["libssl-dev"])]),
-    // zlib's formats, several times faster than zlib where the whole is in memory: checksums and coded layers.
+    // zlib's formats for checksums and coded layers, several times faster than zlib if all data is in memory.
     .systemLibrary(
       name: "CDeflate", path: "Sources/CDeflate", pkgConfig: "libdeflate",
       providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"])]),
-    // Libjpeg and libpng report errors by longjmp, which must not cross Swift's frames: these few functions in C
-    // return them. They need libjpeg-dev and libpng-dev.
+    // libjpeg and libpng report errors by longjmp, which must not cross Swift frames: these C functions return them.
+    // They need libjpeg-dev and libpng-dev.
     .target(name: "CJPEG", path: "Sources/CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CPNG", path: "Sources/CPNG", linkerSettings: [.linkedLibrary("png")]),
-    // libjpeg-turbo's other API, by which tests write JPEGs.
+    // The other API of libjpeg-turbo, with which tests write JPEGs.
     .systemLibrary(
       name: "CTurboJPEG", path: "Tests/CTurboJPEG", pkgConfig: "libturbojpeg",
       providers: [.apt(["libturbojpeg0-dev"])]),
 
-    // What glibc has and its Swift overlay leaves out: the allocator's settings, an early start for the disk.
+    // Parts of glibc that its Swift overlay lacks, such as the allocator's settings and capabilities.
     .systemLibrary(name: "CGlibc", path: "Sources/CGlibc"),
 
     library("Support", in: "Sources/Core/Support", []),
@@ -110,7 +109,7 @@ let package = Package(
     library(
       "Commands", in: "Sources/Commands",
       ["Support", "Wire", "Datasets", "CGlibc", arguments, logging, signals]),
-    // What 'fedserver init' writes is deploy's own, by links.
+    // The files that 'fedserver init' writes, as links to deploy.
     command(
       "fedserver",
       ["Support", "Commands", "Server", "Watch", "Pages", "Certificates", "Datasets", "Export"],
@@ -121,11 +120,11 @@ let package = Package(
     command("fedclient", ["Support", "Commands", "Client", "Certificates"]),
     command("fedsim", ["Support", "Commands", "Server", "Simulation"]),
 
-    // How long tests wait.
+    // The time limits of tests.
     library("TestSupport", in: "Tests/TestSupport", ["Wire"]),
     tests("Support"),
     tests("Engine"),
-    // Files of every format that images are found in, made by the tests.
+    // Writes image files of all supported formats for tests.
     library("DataFiles", in: "Tests/DataFiles", ["Engine", "CTurboJPEG", "CPNG", "CZlib"]),
     tests("Datasets", ["DataFiles", "CTurboJPEG"]),
     tests("Federation"),

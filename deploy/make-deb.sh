@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the Debian packages strata-server, strata-client and strata-sim into a folder, .build/packages unless
-# one is given. Swift's runtime is linked in; what else they need is found by dpkg-shlibdeps.
-# The version is the software's own; REVISION=2 packs the same software a second time.
+# Builds the Debian packages strata-server, strata-client and strata-sim into a folder, by default .build/packages.
+# Swift's runtime is linked statically; dpkg-shlibdeps finds the other dependencies. The version is that of the
+# software; REVISION=2 packages the same software a second time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,13 +24,13 @@ check_tools() {
   [[ $revision =~ ^[0-9][0-9A-Za-z.+~]*$ ]] || fail "REVISION=$revision: it begins with a digit, and has no spaces"
 }
 
-# A folder of its own for the build, because every object and every link differs from the usual build.
+# Uses a separate build folder, because every object and every link differs from the usual build.
 build() {
   local flags=(
     -c release --scratch-path "$scratch" --static-swift-stdlib --disable-local-rpath
     -Xcc "-ffile-prefix-map=$PWD=." -Xlinker -z -Xlinker now)
-  # The programs, not what only tests need. The last is behind argument-parser's plugin, which would build everything a
-  # second time.
+  # Builds the programs without the targets for tests. generate-manual is built here, because argument-parser's plugin
+  # would build everything a second time.
   local product
   for product in fedserver fedclient fedsim generate-manual; do
     swift build "${flags[@]}" --product "$product"
@@ -44,7 +44,7 @@ check_is_static() {
     fail "$1 needs a library of Swift's toolchain"
 }
 
-# Who is named as the packages' maintainer, and when: the last commit's author and date.
+# The packages' maintainer and date: the author and date of the last commit.
 maintainer() {
   git log -1 --format='%an <%ae>' 2>/dev/null || echo 'Strata <root@localhost>'
 }
@@ -69,7 +69,7 @@ long() {
   esac
 }
 
-# What is linked in is under licences that want to be passed on.
+# The licences of linked software, which must be included.
 copyright() {
   local notices license package
   echo 'Strata is the work of its authors.'
@@ -102,13 +102,13 @@ put() { # FROM TO [MODE]
   install -D --mode="${3:-644}" "$1" "$2"
 }
 
-# FOLDER: README.md and docs, with what they link to, where their links expect each other; --help names them so, too.
+# FOLDER: copies README.md and docs with the files they link to, so that their links work; --help refers to them, too.
 put_documents() {
   local file
   for file in README.md docs/*.{md,png,svg} deploy/{slurm,kubernetes}/README.md; do put "$file" "$1/$file"; done
 }
 
-# PACKAGE COMMAND: what every package has.
+# PACKAGE COMMAND: adds the files of every package.
 put_common() {
   local root=$stage/debian/$1 doc=$stage/debian/$1/usr/share/doc/$1 share=$stage/debian/$1/usr/share
   put "$bin/$2" "$root/usr/bin/$2" 755
@@ -125,7 +125,7 @@ put_common() {
   changelog | gzip -9n >"$doc/changelog.Debian.gz"
 }
 
-# PACKAGE COMMAND HOW-TO-CONFIGURE SETTINGS: what a service has besides. SETTINGS goes when it is purged.
+# PACKAGE COMMAND HOW-TO-CONFIGURE SETTINGS: adds the files of a service. Purging deletes SETTINGS.
 put_service() {
   local root=$stage/debian/$1 script
   put "deploy/$2.service" "$root/usr/lib/systemd/system/$2.service"
@@ -140,7 +140,7 @@ put_service() {
 
 # PACKAGE COMMAND
 depends() {
-  # It wants a source package's folder around it.
+  # dpkg-shlibdeps requires the folder of a source package.
   (cd "$stage" && dpkg-shlibdeps -O "debian/$1/usr/bin/$2") | sed -n 's/^shlibs:Depends=//p'
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes a manual page and completions for bash, zsh and fish of each command:
-#   make-man.sh FOLDER-OF-COMMANDS OUT        OUT/man/*.1, OUT/completions/*
-# The folder holds argument-parser's generate-manual too. DATE=2026-11-24 is the pages' date, if not today.
+# Writes a manual page and completions for bash, zsh and fish for each command: make-man.sh FOLDER-OF-COMMANDS OUT
+# OUT/man/*.1, OUT/completions/* The folder must also hold argument-parser's generate-manual. DATE=2026-11-24 sets the
+# pages' date; the default is today.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 readonly here bin=$1 out=$2
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 page() { # COMMAND
   local others=("${commands[@]/$1/}")
   "$bin/$1" --experimental-dump-help | awk -f "$here/man/values.awk" >"$work/$1.json"
-  # It asks the command itself; this one answers with what was said above.
+  # generate-manual runs the command itself; this script answers with the JSON above.
   printf '#!/bin/sh\nexec cat "%s"\n' "$work/$1.json" >"$work/$1"
   chmod 755 "$work/$1"
   "$bin/generate-manual" "$work/$1" --date "${DATE:-$(date +%F)}" --output-directory "$work" 2>"$work/notes"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the system libraries that the build needs and that are missing, and checks for Swift.
-# Says nothing when there is nothing to do. Exits with 3 where it cannot help.
+# Installs the missing system libraries that the build needs, and checks for Swift.
+# Prints nothing if nothing is missing. Exits with 3 if it cannot help.
 set -euo pipefail
 
-# sqlite3 is what docs/operating.md backs a database up with, which a test tries.
-# After a slash stands another package that will do where it is there already.
+# docs/operating.md uses sqlite3 for a backup, which a test runs.
+# A slash separates alternatives: the second package is accepted if it is installed.
 readonly packages=(
   libopenblas-dev libsqlite3-dev zlib1g-dev libdeflate-dev libssl-dev libjpeg-dev libturbojpeg0-dev
   libpng-dev sqlite3 pkg-config/pkgconf)
@@ -18,7 +18,7 @@ fail() {
 is_installed() {
   local status
   status=$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$1" 2>/dev/null) || return 1
-  # The second letter is the state; a package that was removed is still known, as "rc".
+  # The second letter is the state; a removed package is still listed, as "rc".
   [[ ${status:1:1} == i ]]
 }
 
@@ -36,7 +36,7 @@ install_missing() {
     privileged=(sudo)
   fi
   echo "setup: installing ${missing[*]}"
-  # sudo forgets the environment, so the variable is set behind it.
+  # sudo resets the environment, so the variable is set after it.
   local get=("${privileged[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
   "${get[@]}" update >/dev/null || fail "apt-get update failed; ${missing[*]} missing"
   "${get[@]}" install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null ||

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries the packages of `make deb` in a Debian of their own, which debootstrap makes: installs them, runs a federation
-# with the command lines of the units, upgrades in its middle, removes and purges. Ends at the first thing that is
-# not as it should be. TRYDEB_ROOT is the folder for that Debian, .build/trydeb unless it is set.
+# Tests the packages of `make deb` in a separate Debian made by debootstrap: installs them, runs a federation with the
+# command lines of the units, upgrades during the run, removes and purges. Stops at the first failure. TRYDEB_ROOT is
+# the folder of that Debian; the default is .build/trydeb.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +12,7 @@ fail() {
 
 ((EUID == 0)) || fail 'needs root, to make a Debian of its own: make deb, then sudo make trydeb'
 command -v debootstrap >/dev/null || fail 'there is no debootstrap; apt-get install debootstrap'
-# Mounts and processes of its own, which are gone when it ends, however it ends.
+# Separate mounts and processes, which disappear when the script ends.
 if [[ ! -v TRYDEB_INSIDE ]]; then
   exec unshare --mount --pid --fork --kill-child env TRYDEB_INSIDE=1 bash deploy/try-deb.sh
 fi
@@ -40,17 +40,17 @@ readonly enter=(
   LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
 inside() { "${enter[@]}" "$@"; }
 
-# What hangs has failed, too. Without --foreground, a signal would be passed on twice, and the second could come
-# when the program listens no more.
+# A command that hangs has failed. Without --foreground, a signal would be sent twice, and the second could arrive when
+# the program no longer handles it.
 readonly limited=(timeout --foreground 300 "${enter[@]}")
 
-# What an upgrade brings about a changed settings file is the administrator's to say: keep it, here.
+# Keeps changed settings files in an upgrade, a decision of the administrator.
 get() {
   inside apt-get --yes --quiet --quiet --no-install-recommends -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confold "$@" >"$root/tmp/apt.log" 2>&1
 }
 
-# The newest package of a name.
+# Prints the newest package with a name.
 package() {
   local found
   found=$(find "$packages" -name "$1_*.deb" -printf '%T@ %p\n' 2>/dev/null | sort --numeric --reverse)
@@ -61,7 +61,7 @@ package() {
 
 make_root() {
   local suite
-  # The packages fit the Debian that they were built on.
+  # The packages fit the Debian release that they were built on.
   # shellcheck source=/dev/null
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
   if [[ ! -f $base/.whole ]]; then
@@ -78,7 +78,7 @@ make_root() {
   mount --bind /dev "$root/dev"
 }
 
-# The packages, and the same of a higher version with other settings in them, as /debs/old and /debs/new.
+# Copies the packages, and the same with a higher version and other settings, to /debs/old and /debs/new.
 bring_packages() {
   local name unpacked=$place/unpacked file version
   mkdir -p "$root/debs/old" "$root/debs/new"
@@ -96,7 +96,7 @@ bring_packages() {
   rm -rf "$unpacked"
 }
 
-# Every file, but those where dpkg, apt, ldconfig and debconf keep book.
+# Lists all files except the records of dpkg, apt, ldconfig and debconf.
 files() {
   (cd "$root" && find etc usr var/lib \
     -path var/lib/dpkg -prune -o -path var/lib/apt -prune -o -path etc/ld.so.cache -prune -o \
@@ -118,7 +118,7 @@ needs_no_toolchain() {
   said=$(inside ldd "/usr/bin/$1") && ! grep -E 'not found|swift|Foundation|dispatch' <<<"$said"
 }
 
-# What it says counts, too: of an unknown setting it only warns.
+# The output counts, too: systemd-analyze only warns of an unknown setting.
 verifies() {
   local said
   if ! said=$(inside systemd-analyze verify --man=no "$1.service" 2>&1) || [[ -n $said ]]; then
@@ -127,7 +127,7 @@ verifies() {
   fi
 }
 
-# Every file that a document of a package links to is there.
+# Checks that every file that a package's documents link to exists.
 links_lead() {
   local folder=$root/usr/share/doc/$1 file link
   for file in "$folder"/README.md "$folder"/docs/*.md; do
@@ -142,11 +142,11 @@ links_lead() {
 
 helps() { inside "$1" --help | grep --quiet "^USAGE: $1"; }
 
-# SERVICE STATE: the unit's own command line, with its settings and folder, in the background; its words go to a log.
+# SERVICE STATE: runs the unit's command line in the background, with its settings and folder; output goes to a log.
 start() {
   local line
   line=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/$1.service")
-  # Not by way of a function: the signal that stops it would stop the shell around the function.
+  # Not called through a function: the signal that stops it would stop the shell around the function.
   "${limited[@]}" FEDCLIENT_NAME=device-1 STATE_DIRECTORY="/var/lib/$2" sh -c "set -a; . /etc/default/$1; exec $line" \
     >"$root/tmp/$1.log" 2>&1 &
 }
@@ -165,10 +165,10 @@ waits_for() { # LOG TEXT
   return 1
 }
 
-# Starts server and clients, and leaves their ids in jobs.
+# Starts the server and the clients, and keeps their ids in jobs.
 start_all() {
   jobs=()
-  # Not left to those who write them: an earlier server's address would be read.
+  # Removed here and not by the programs that write them, or an earlier server's address would be read.
   rm -f "$root"/tmp/{fedserver,fedclient,device-2}.log
   start fedserver strata-server
   jobs+=($!)
@@ -191,7 +191,7 @@ state() {
 }
 is_same() { [[ -n $1 && $1 == "$2" ]]; }
 
-# What systemd does for StateDirectory= with DynamicUser=.
+# Does what systemd does for StateDirectory= with DynamicUser=.
 make_state_folders() {
   local name
   for name in strata-server strata-client; do
@@ -279,12 +279,12 @@ try_removing() {
 
 try_purging() {
   local name
-  # Of the third nothing was left to purge.
+  # The third package left nothing to purge.
   check 'the packages are purged' get purge strata-server strata-client
   for name in "${names[@]}"; do check "$name is not known any more" reject is "$name" rc; done
   check 'what they depended on is purged' get autoremove --purge
   files >"$place/after"
-  # Prints what is there and was not, and the other way round.
+  # Prints the files that were added and removed.
   check "$(wc -l <"$place/before") files and folders under /etc, /usr and /var/lib, as before" \
     diff "$place/before" "$place/after"
   check 'nothing there has strata, fedserver, fedclient or fedsim in its name' nothing_named
@@ -295,7 +295,7 @@ nothing_named() {
     grep -E 'strata|fedserver|fedclient|fedsim')
 }
 
-# Where systemd seems to run, and its systemctl writes down what it is asked.
+# Runs as if systemd were running, with a systemctl that records its arguments.
 try_with_systemd() {
   mkdir -p "$root/run/systemd/system"
   cat >"$root/tmp/systemctl" <<'EOF'

@@ -1,4 +1,4 @@
-// libjpeg reports errors by longjmp, which must not cross Swift's frames: here it crosses none.
+// libjpeg reports errors by longjmp, which must not cross Swift frames; here it crosses none.
 #include "CJPEG.h"
 
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-// A progressive file with more is made to take time (as TurboJPEG's TJFLAG_LIMITSCANS has it).
+// A progressive file with more scans is probably malicious (the limit is that of TurboJPEG's TJFLAG_LIMITSCANS).
 enum { MOST_SCANS = 500 };
 
 typedef struct {
@@ -17,15 +17,15 @@ typedef struct {
   struct jpeg_progress_mgr progress;
   jmp_buf end;
   char *message;
-  // The bytes are a header's: more of them may follow.
+  // The bytes are those of a header; more may follow.
   int is_header;
-  // All rows are there; what follows them cannot make them worse.
+  // All rows are decoded; later errors do not affect them.
   int is_whole;
-  // The bytes ended before the image's end was marked.
+  // The bytes ended before the end marker of the image.
   int has_no_end;
-  // What stood there instead is no marker.
+  // The bytes in place of the end marker are not a marker.
   int ends_in_padding;
-  // A bit for each component that a scan was for.
+  // A bit for each component with a scan.
   unsigned seen;
 } Decoder;
 
@@ -42,7 +42,7 @@ static void reject(Decoder *decoder, const char *reason) {
   longjmp(decoder->end, 1);
 }
 
-// Warnings tell of oddities, which leave all rows as they are, and of damage, where libjpeg invents what is missing.
+// Some warnings are harmless and leave all rows intact; others mean damage, where libjpeg invents missing data.
 static void note(j_common_ptr info, int level) {
   Decoder *decoder = (Decoder *)info;
   if (level >= 0) return;
@@ -52,10 +52,11 @@ static void note(j_common_ptr info, int level) {
   case JWRN_NOT_SEQUENTIAL:
     return;
   case JWRN_EXTRANEOUS_DATA: {
-    // Its second number is the marker behind it. Before a restart something was not decoded that should have been.
+    // The second parameter is the marker that follows. Before a restart marker, data was skipped that should be
+    // decoded.
     int marker = info->err->msg_parm.i[1];
     if (marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7) fail(info);
-    // libjpeg makes up the end that is missing.
+    // libjpeg inserts the missing end marker.
     decoder->ends_in_padding = decoder->has_no_end && marker == JPEG_EOI;
     return;
   }
@@ -78,7 +79,7 @@ static void watch(j_common_ptr info) {
   }
 }
 
-// Whoever calls this has set `end`.
+// The caller must have set `end`.
 static void begin(Decoder *decoder, const uint8_t *bytes, size_t count) {
   jpeg_create_decompress(&decoder->info);
   decoder->info.progress = &decoder->progress;
@@ -123,7 +124,7 @@ int cjpeg_read_header(const uint8_t *bytes, size_t count, CJPEGHeader *header, c
     snprintf(message, CJPEG_MESSAGE, "its %d channels are none of grey, colour and CMYK", info->num_components);
     longjmp(decoder.end, 1);
   }
-  // A baseline file, too, may come in several scans, and is then kept as a whole.
+  // A baseline file may have several scans, too, and is then kept as a whole.
   if (jpeg_has_multiple_scans(info)) {
     for (int i = 0; i < info->num_components; i++) {
       const jpeg_component_info *component = &info->comp_info[i];
@@ -136,7 +137,7 @@ int cjpeg_read_header(const uint8_t *bytes, size_t count, CJPEGHeader *header, c
   return 1;
 }
 
-// Of several scans all have been read: are there all that the rows are made of?
+// Checks that the scans, all of which have been read, contain all data of the rows.
 static void require_scans(Decoder *decoder) {
   const struct jpeg_decompress_struct *info = &decoder->info;
   if (decoder->seen != (1u << info->num_components) - 1) reject(decoder, "one of its scans is missing");
@@ -174,7 +175,7 @@ int cjpeg_decode(
   }
   decoder.is_whole = 1;
   jpeg_finish_decompress(info);
-  // Files whose end was never written are filled up, mostly with zeros, and those are pixels for a decoder.
+  // Incomplete files are often padded, mostly with zeros, which a decoder takes for pixels.
   if (decoder.ends_in_padding) {
     decoder.is_whole = 0;
     reject(&decoder, "its end is missing");

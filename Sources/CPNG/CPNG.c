@@ -1,5 +1,5 @@
-// libpng reports errors by longjmp, which must not cross Swift's frames: here it crosses none. Its simplified API for
-// reading has no such errors, and since Debian's 1.6.39-2+deb12u4 spoils interlaced images of 16 bits.
+// libpng reports errors by longjmp, which must not cross Swift frames; here it crosses none. Its simplified API for
+// reading has no such errors, but since Debian's 1.6.39-2+deb12u4 it corrupts interlaced images of 16 bits.
 #include "CPNG.h"
 
 #include <setjmp.h>
@@ -46,11 +46,11 @@ static int open_reader(Reader *reader, const uint8_t *bytes, size_t count, char 
   return 0;
 }
 
-// Whoever calls this has set where errors go.
+// The caller must have set the error handler.
 static CPNGHeader begin(Reader *reader) {
   png_structp png = reader->png;
   png_infop info = reader->info;
-  // What changes the colours is read, and nothing else.
+  // Reads only the chunks that change the colours.
   static const png_byte needed[] = "gAMA\0cHRM\0sRGB\0iCCP\0sBIT";
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, needed, (int)sizeof needed / 5);
@@ -89,7 +89,7 @@ int cpng_decode(
   }
   CPNGHeader header = begin(&reader);
   png_structp png = reader.png;
-  // Numbers are sRGB's, whatever their depth, unless the file has a gamma.
+  // Samples are sRGB at any depth, unless the file has a gamma.
   png_set_alpha_mode(png, PNG_ALPHA_PNG, PNG_DEFAULT_sRGB);
   png_set_expand(png);
   png_set_scale_16(png);

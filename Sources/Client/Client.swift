@@ -6,31 +6,31 @@ import Foundation
 import Support
 import Wire
 
-/// A client of a federation: joins a server and trains when it is asked to, until the job is done.
+/// A client of a federation. It joins a server and trains on request until the job is done.
 package struct Client: Sendable {
   package struct Configuration: Sendable {
     package var server: Endpoint
     package var name: String
-    /// The client's own folder: layers it keeps.
+    /// The client's folder, with the layers it keeps.
     package var state: URL
-    /// Threads of a training.
+    /// The number of threads of a training.
     package var threads: Int
-    /// Who this client is, in TLS; without it all travels as it is. Read again for each connection, so that a new
-    /// certificate is used as soon as it is there.
+    /// The client's TLS certificate; without one the connection is plain TCP. It is read for each connection, so that
+    /// a new certificate is used at once.
     package var certificate: ClientCertificate?
-    /// How long an unreachable server is tried again before the client gives up.
+    /// How long the client retries an unreachable server before it gives up.
     package var patience: Duration
-    /// What may be resident; nil leaves it to the plan.
+    /// The limit on resident memory; nil leaves it to the plan.
     package var memory: ByteCount?
-    /// Why this client will not train in a round; nil where it will.
+    /// Returns why the client declines a round, or nil if it takes part.
     package var declines: @Sendable (RoundKey) -> DeclineReason? = { _ in nil }
-    /// What it may take of its device.
+    /// The limits on the client's use of its device.
     package var limits = ResourceLimits()
-    /// After so long without a sign of life a server is left that has not said yet how often it speaks.
+    /// The silence after which the client closes the connection, until the server has named its heartbeat interval.
     package var silence = Duration.seconds(3 * WireLimits.heartbeatSeconds)
-    /// The pauses before a server that is away is tried again.
+    /// The pauses between attempts to connect.
     package var backoff = Backoff()
-    /// Whether other clients live in the same process: the limit is then for a training alone.
+    /// Whether the process runs other clients; the memory limit then applies to the training only.
     package var sharesProcess = false
 
     package init(
@@ -44,15 +44,15 @@ package struct Client: Sendable {
   package static let software = "strata/\(Software.version)"
 
   let configuration: Configuration
-  /// Where the client keeps what it needs again.
+  /// The client's folder.
   package var state: URL { configuration.state }
   let permits: TrainingPermits
   let observer: @Sendable (ClientEvent) -> Void
   private let images: @Sendable (Plan) throws -> ImageSet
 
   /// - Parameters:
-  ///   - permits: shared by the clients of a process, so that only so many train at once.
-  ///   - images: the client's images for a plan; called once a connection, when the plan is known.
+  ///   - permits: limits how many clients of the process train at once; shared by them.
+  ///   - images: returns the client's images for a plan; called once per connection, when the plan is known.
   package init(
     _ configuration: Configuration, permits: TrainingPermits = TrainingPermits(1),
     images: @escaping @Sendable (Plan) throws -> ImageSet,
@@ -62,8 +62,8 @@ package struct Client: Sendable {
     (self.images, self.observer) = (images, observer)
   }
 
-  /// Takes part until the server says that the job is done. A lost connection is tried again, at growing
-  /// intervals, for as long as the client's patience lasts. Throws ``ClientError``.
+  /// Takes part until the server ends the job. Retries a lost connection at growing intervals until
+  /// ``Configuration/patience`` has passed. Throws ``ClientError``.
   package func run() async throws {
     let clock = ContinuousClock()
     var lastContact = clock.now
@@ -78,7 +78,7 @@ package struct Client: Sendable {
         observer(.connected(configuration.server))
         let served = try await serve(connection)
         wasWelcomed = served.wasWelcomed
-        // A server that welcomed this client was there until now, however the connection ended.
+        // A welcome shows that the server was reachable until now, however the connection ended.
         if wasWelcomed {
           lastContact = clock.now
           backoff.reset()
@@ -99,7 +99,7 @@ package struct Client: Sendable {
         failure = .connection(reason)
       } catch let error as WireError {
         failure = ClientError(error)
-        // What this client shows will be rejected again.
+        // The server would reject this certificate again.
         if case .certificate = failure { throw failure }
         reason = error.description
       }
@@ -120,7 +120,7 @@ package struct Client: Sendable {
       let identity: Identity
       do { identity = try certificate.identity } catch { throw .state(error.description) }
       let now = Date()
-      // The server would say so, too, but in an alert that does not always arrive.
+      // The server reports this, too, but in a TLS alert that does not always arrive.
       guard identity.certificate.expires >= now else {
         let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
         throw .certificate(
@@ -146,7 +146,7 @@ package struct Client: Sendable {
     return await ClientSession(self, connection, cache).run()
   }
 
-  /// The images for a plan that came from the server, which is checked like any other.
+  /// Returns the plan that the server sent, checked like any other, and the images for it.
   func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet) {
     let plan: Plan
     do {
@@ -165,9 +165,8 @@ package struct Client: Sendable {
   }
 }
 
-/// The pauses of a client before it tries a server again: each twice as long as the one before, up to half a
-/// minute, and of each half is left to chance, so that those who lost a server together do not all come back
-/// at once.
+/// The pauses between attempts to connect. Each is twice as long as the last, up to 30 seconds. Half of each is
+/// random, so that clients that lost a server together do not all return at once.
 package struct Backoff: Sendable {
   private static let first = Duration.milliseconds(100)
   private static let longest = Duration.seconds(30)
@@ -175,17 +174,17 @@ package struct Backoff: Sendable {
   private var length = Self.first
   private let jitter: @Sendable () -> Double
 
-  /// - Parameter jitter: chance, 0 … 1, drawn once a pause; by itself it is the system's.
+  /// - Parameter jitter: a random number from 0 to 1, drawn once per pause; the system's generator by default.
   package init(jitter: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }) {
     self.jitter = jitter
   }
 
-  /// The next pause: from half of 100 ms, 200 ms, 400 ms and so on up to the whole of it.
+  /// Returns the next pause: 50 to 100 ms, then 100 to 200 ms, then 200 to 400 ms, and so on.
   package mutating func next() -> Duration {
     defer { length = min(length * 2, Self.longest) }
     return length / 2 + length / 2 * jitter()
   }
 
-  /// The server was reached: the next pause is a short one again.
+  /// Starts again with the shortest pause, after the server was reached.
   package mutating func reset() { length = Self.first }
 }

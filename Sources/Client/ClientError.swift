@@ -2,23 +2,23 @@ import Datasets
 import Federation
 import Wire
 
-/// Why a client ends; each case has an exit code of its own (README).
+/// The reason why a client ends. Each case has an exit code (README).
 package enum ClientError: Error, Sendable, CustomStringConvertible {
   /// The images cannot be used.
   case data(String)
-  /// The server cannot be reached, or stays away.
+  /// The server cannot be reached.
   case connection(String)
-  /// The server that answers is not believed: its certificate is not the right one.
+  /// The server's certificate cannot be verified.
   case distrusted(String)
-  /// The client's own certificate is not good any more.
+  /// The client's certificate is not valid any more.
   case certificate(String)
-  /// The server turned the client away, or gave the job up.
+  /// The server rejected the client, or ended the job.
   case turnedAway(String)
-  /// The server says what makes no sense.
+  /// The server sent something invalid.
   case server(String)
-  /// A stage does not fit into the memory that the client may have.
+  /// A stage does not fit into the client's memory limit.
   case memory(String)
-  /// The client's own folder cannot be used.
+  /// The client's folder cannot be used.
   case state(String)
 
   package var description: String {
@@ -35,7 +35,7 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
 }
 
 extension ClientError {
-  /// What it means that a connection failed.
+  /// The error of a client for a failure of its connection.
   init(_ error: WireError) {
     switch error {
     case .tls(.rejected(let reason)): self = .certificate(reason)
@@ -45,27 +45,27 @@ extension ClientError {
   }
 }
 
-/// What happens at a client, for progress bars and logs.
+/// An event at a client, for progress bars and logs.
 package enum ClientEvent: Sendable {
   case connected(Endpoint)
   case welcomed(plan: String)
   case assigned(RoundKey, missing: Int, bytes: Int)
-  /// A layer on the disk was damaged; it is fetched again.
+  /// A layer on disk is damaged; the client fetches it again.
   case damaged(Digest)
-  /// What the training will have resident; nothing of it is allocated yet.
+  /// The resident memory that the training will need; none of it is allocated yet.
   case planned(RoundKey, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)
   case trained(RoundKey, UpdateOffer)
-  /// The training came to numbers that are not finite, or absurdly large, at a step; its update is offered all the same,
-  /// and the server rejects it and knows why.
+  /// The training diverged at a step: its numbers are not finite, or far too large. The client offers the update
+  /// nevertheless; the server rejects it and records why.
   case diverged(RoundKey, step: Int, steps: Int)
-  /// The update that was trained before a crash or a lost connection is offered again.
+  /// The client offers again the update that it trained before a crash or a lost connection.
   case offersAgain(RoundKey)
   case judged(Acknowledgement)
   case dropped(RoundKey)
-  /// The client will not train in a round, or gives up what it had begun.
+  /// The client declines a round, or gives up one that it has begun.
   case declined(RoundKey, reason: String)
-  /// The training stands still; it goes on by itself.
+  /// The training is paused and resumes automatically.
   case paused(RoundKey, reason: String)
   case resumed(RoundKey)
   case disconnected(reason: String)

@@ -2,9 +2,9 @@ import Federation
 import Foundation
 import Wire
 
-/// How a connection keeps the device's resource limits.
+/// The resource limits of a connection.
 extension ClientSession {
-  /// Why this client will not train as it is asked to; nil where it will, and for any other message.
+  /// Returns why the client declines an assignment; nil if it accepts it, and for any other message.
   func declineReason(for message: Message) throws(ClientError) -> DeclineReason? {
     guard case .assignment(let assignment) = message else { return nil }
     if let reason = client.configuration.declines(assignment.key) { return reason }
@@ -15,8 +15,8 @@ extension ClientSession {
     return limits.declineReason(needed: try bytes(of: assignment), spent: meter?.spent(on: day) ?? 0)
   }
 
-  /// What a round will send through the connection, frames and all: layers and coded differences that are not here yet,
-  /// and the update.
+  /// Returns the bytes that a round will transfer, frames included: the layers and coded differences that are missing
+  /// here, and the update.
   private func bytes(of assignment: Assignment) throws(ClientError) -> Int {
     let missing = assignment.lacking(cache.holds).reduce(0) { sum, version in
       sum + Frame.bytes(ofPieces: chunk, of: version.bytes - cache.received(version))
@@ -24,8 +24,8 @@ extension ClientSession {
     return try missing + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
   }
 
-  /// Bytes of a round's update as it is coded: exactly, where it is trained already, and else what the codec makes of it
-  /// at the most, less what compression has saved the last time.
+  /// Returns the bytes of a round's coded update: the exact number if it is trained already, otherwise the codec's
+  /// maximum times the compression ratio of the last update.
   private func updateBytes(_ assignment: Assignment) throws(ClientError) -> Int {
     if let update = pendingUpdates.update(for: assignment) { return update.bytes.count }
     guard let work else { return 0 }
@@ -34,13 +34,13 @@ extension ClientSession {
     return Int((Double(coding.mostBytes) * (packed[coding.codec] ?? 1)).rounded(.up))
   }
 
-  /// Remembers how small an update became.
+  /// Records the compression ratio of an update.
   func note(_ update: LocalWork.Update) {
     guard let coding = work?.coding(update.offer.codec, update.offer.key) else { return }
     packed[coding.codec] = Double(update.bytes.count) / Double(max(coding.mostBytes, 1))
   }
 
-  /// Why a finished update is not sent: it became larger than was thought, and than what is left of the day.
+  /// Returns why a finished update is not sent: it is larger than expected, and exceeds the rest of the day's bytes.
   func declineReason(for update: LocalWork.Update) throws(ClientError) -> DeclineReason? {
     guard meter != nil else { return nil }
     let limits = client.configuration.limits
@@ -50,7 +50,7 @@ extension ClientSession {
     return limits.overspending(needed: needed, spent: meter?.spent(on: day) ?? 0)
   }
 
-  /// Looks every so often at the hours, the power and the bytes.
+  /// Checks the hours, the power supply and the bytes at regular intervals.
   func watch() {
     let limits = client.configuration.limits
     guard limits.needWatching else { return }
@@ -63,7 +63,7 @@ extension ClientSession {
         } catch let error as ClientError {
           return await fail(error)
         } catch {
-          return  // The receiving task sees the same end of the connection.
+          return  // The receiving task gets the same error.
         }
       }
     }
@@ -77,17 +77,17 @@ extension ClientSession {
 
   private func countBytes() throws(ClientError) {
     try meter?.note(connection.traffic, on: client.configuration.limits.day)
-    // Signs of life alone, a few hundred bytes a minute, are not worth a write each time.
+    // Heartbeats are a few hundred bytes per minute: too few to write the file each time.
     try meter?.save(from: 16 << 10)
   }
 
-  /// Writes what was counted at the connection's end.
+  /// Writes the byte counts to the file when the connection ends.
   func saveBytes() throws(ClientError) {
     try meter?.note(connection.traffic, on: client.configuration.limits.day)
     try meter?.save()
   }
 
-  /// Holds the training while the device runs on battery, and lets it go on afterwards.
+  /// Pauses the training while the device runs on battery, and resumes it afterwards.
   func pauseOnBattery() {
     guard let training else { return }
     let gate = training.progress.gate

@@ -5,7 +5,7 @@ import Foundation
 import Support
 import Wire
 
-/// One connection of a client: what the server says drives a ``Participation``, whose actions are done here.
+/// One connection of a client. The server's messages drive a ``Participation``; this actor performs its actions.
 actor ClientSession {
   let client: Client
   let connection: Connection
@@ -14,20 +14,20 @@ actor ClientSession {
   private(set) var work: LocalWork?
   private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
   private var update: LocalWork.Update?
-  /// Counts transfers of an update: one that is not the latest ends.
+  /// The number of the latest transfer of an update; an earlier transfer stops.
   private var uploads = 0
   let pendingUpdates: PendingUpdateStore
   private(set) var chunk = WireLimits.chunk
   private var heartbeat: Task<Void, Never>?
-  /// Ends the connection where the server is silent.
+  /// Closes the connection when the server is silent.
   private var silence: Task<Void, Never>?
-  /// Counts bytes where there is a cap on them.
+  /// Counts bytes if there is a cap on them.
   var meter: ByteMeter?
-  /// How much of its most bytes the last update of this connection had with each codec.
+  /// For each codec, the size of this connection's last update as a fraction of the codec's maximum.
   var packed: [UpdateCodec: Double] = [:]
   var watcher: Task<Void, Never>?
   private var ending: Result<Goodbye, any Error>?
-  /// Hears what the server says; cancelled, it ends, and the connection is there for last words.
+  /// Receives the server's messages. When it is cancelled, the connection stays open for the last messages.
   private var hearing: Task<Void, any Error>?
 
   init(_ client: Client, _ connection: Connection, _ cache: LayerCache) {
@@ -36,14 +36,14 @@ actor ClientSession {
     if client.configuration.limits.bytesADay != nil { meter = ByteMeter(client.configuration.state) }
   }
 
-  /// How a connection went.
+  /// How a connection ended.
   struct Served: Sendable {
-    /// The server's last words; ``WireError`` where it broke, ``ClientError`` where this client cannot go on.
+    /// The server's goodbye; ``WireError`` if the connection broke, ``ClientError`` if the client cannot continue.
     let ending: Result<Goodbye, any Error>
     let wasWelcomed: Bool
   }
 
-  /// Serves the connection to its end.
+  /// Runs the connection to its end.
   func run() async -> Served {
     endWhenSilent(for: client.configuration.silence)
     let hearing = Task { try await self.hear() }
@@ -53,7 +53,7 @@ actor ClientSession {
     } onCancel: {
       hearing.cancel()
     }
-    // A failure of the training ends the hearing, and is what the caller wants to know.
+    // A failure of the training cancels `hearing`; the caller wants the training's error.
     if ending == nil, case .failure(let error) = heard { ending = .failure(error) }
     await close()
     var result = ending ?? .failure(WireError.closed)
@@ -76,7 +76,7 @@ actor ClientSession {
     }
   }
 
-  /// Tells the observer what an assignment will cost.
+  /// Reports the cost of an assignment to the observer.
   private func note(_ message: Message) {
     guard case .assignment(let assignment) = message else { return }
     let missing = assignment.lacking(cache.holds)
@@ -95,13 +95,13 @@ actor ClientSession {
     }
     uploads += 1
     await connection.close()
-    // Until here a server that is gone could have held up the last words.
+    // Until here, `silence` keeps a dead server from delaying the last messages.
     silence?.cancel()
     do { try saveBytes() } catch { if ending == nil { ending = .failure(error) } }
   }
 
-  /// Says that this client goes, so that no round waits for it. Work under way is declined, and the server is given
-  /// time to hear that: what a connection still carries when it is closed may be lost.
+  /// Announces that the client leaves, so that no round waits for it. Declines any work under way and waits until the
+  /// server has received that: closing a connection can lose what it still carries.
   private func part(_ reason: String) async {
     let connection = connection
     let words = Task {
@@ -118,7 +118,7 @@ actor ClientSession {
     limit.cancel()
   }
 
-  /// How long last words may take. A service manager waits ten times as long before it kills.
+  /// The time limit for the last messages. A service manager waits ten times as long before it kills the process.
   private static let partingTime = Duration.seconds(5)
   private static let longestReason = 200
 
@@ -197,7 +197,7 @@ actor ClientSession {
     Task { [permits = client.permits] in
       do {
         let update = try await permits.withPermit { () -> LocalWork.Update? in
-          // A round that is over by now is not worth a trainer.
+          // If the round is over by now, no trainer is needed.
           guard !progress.isStopped else { return nil }
           return try await TrainingThread.run("training") {
             try work.run(assignment, progress, note: observer)
@@ -210,11 +210,11 @@ actor ClientSession {
         await self.fail(error)
       }
     }
-    // The server knows by it that all layers are here, long before the next sign of life is due.
+    // Tells the server that all layers are here, long before the next heartbeat is due.
     try await connection.send(.heartbeat(Heartbeat(step: 0, steps: 0)))
   }
 
-  /// A layer on the disk is not what it was: what is left of the others is good, and it alone is fetched.
+  /// Fetches a damaged layer again; the other layers on disk are kept.
   private func fetchAgain(_ assignment: Assignment, _ damage: DamagedLayer) async {
     guard training?.key == assignment.key else { return }
     training = nil
@@ -254,11 +254,11 @@ actor ClientSession {
     if training?.key == key { client.observer(.dropped(key)) }
     halt(key)
     pendingUpdates.clear(key)
-    // Nothing is kept then.
+    // Nothing is kept in this case.
     try? ErrorFeedback(client.configuration.state).settle(stage: key.stage, isAdmitted: false)
   }
 
-  /// Ends what is under way for a round; an update that is finished stays in the store of pending updates.
+  /// Stops the work for a round; a finished update stays in the store of pending updates.
   private func halt(_ key: RoundKey) {
     if let training, training.key == key {
       training.progress.stop()
@@ -268,10 +268,10 @@ actor ClientSession {
     uploads += 1
   }
 
-  /// Sends the update piece by piece, while the connection goes on listening. It ends between two pieces: after half
-  /// a one nothing else could be said.
+  /// Sends the update in pieces while the connection keeps receiving. It stops between two pieces only: after part of
+  /// a piece no other message could be sent.
   private func send(_ offer: UpdateOffer, from offset: Int) {
-    // Not the whole offer, whose loss may be no number, which is never equal to itself.
+    // Compares key and digest, not whole offers: a loss that is NaN never equals itself.
     guard let update, (update.offer.key, update.offer.digest) == (offer.key, offer.digest) else { return }
     uploads += 1
     Task { [connection, chunk, number = uploads] in
@@ -282,17 +282,16 @@ actor ClientSession {
         do {
           try await connection.send(.update(UpdateData(digest: offer.digest, offset: offset), piece))
         } catch {
-          return  // The receiving task sees the same end of the connection.
+          return  // The receiving task gets the same error.
         }
         offset = end
       }
     }
   }
 
-  // MARK: - Signs of life
+  // MARK: - Heartbeats
 
-  /// Says every so often that this client lives, and ends the connection to a server that shows no sign of life for
-  /// three times that.
+  /// Sends a heartbeat at each interval, and closes the connection if the server is silent for three intervals.
   private func beat(every interval: Duration) {
     endWhenSilent(for: WireLimits.silence(heartbeat: interval))
     heartbeat?.cancel()
@@ -308,7 +307,7 @@ actor ClientSession {
     }
   }
 
-  /// Watches beside whatever is sent or waited for: signs of life wait behind a piece that gets nowhere.
+  /// Runs independently of sending and receiving, because heartbeats queue behind a piece that is stuck.
   private func endWhenSilent(for limit: Duration) {
     silence?.cancel()
     silence = Task { [connection] in await connection.endWhenSilent(for: limit) }

@@ -2,16 +2,16 @@ import Certificates
 import Federation
 import Wire
 
-/// How a new device comes to its certificate: it makes a key, which never leaves it, and has the server sign for
-/// it, once, by a code. It believes no server but the one that the code was made at.
+/// The enrolment of a new device. The device creates a private key, which never leaves it, and has the server sign
+/// its certificate with a one-time code. It trusts only the server that issued the code.
 package struct Enrolment: Sendable {
   private let server: Endpoint
   private let code: EnrolmentCode
 
   package init(_ code: EnrolmentCode, at server: Endpoint) { (self.code, self.server) = (code, server) }
 
-  /// Fetches the certificate into a folder, in place of any that is there. Throws ``ClientError``; what this device
-  /// alone can know to be wrong shows before the code is used.
+  /// Fetches the certificate into a folder and replaces any that is there. Throws ``ClientError``. Errors that this
+  /// device can detect are thrown before the code is used.
   package func run(into folder: ClientCertificate) async throws(ClientError) -> Certificate {
     do {
       let key = try PrivateKey()
@@ -25,10 +25,10 @@ package struct Enrolment: Sendable {
       defer { silence.cancel() }
       let answer: Result<(Certificate, authority: Certificate), any Error>
       do { answer = .success(try await ask(for: key, on: connection)) } catch { answer = .failure(error) }
-      // It is waited for: the process may end next, and take OpenSSL away beneath it.
+      // Waits for the close: the process may exit next and unload OpenSSL while it is in use.
       await connection.close()
       let (certificate, authority) = try answer.get()
-      // Checks that the certificate is for this key, and the authority's.
+      // Checks that the certificate belongs to this key and is signed by the authority.
       let identity = try Identity(certificate: certificate, key: key, authority: authority)
       try folder.keep(key: key, certificate: identity.certificate, authority: authority)
       return certificate
@@ -41,7 +41,7 @@ package struct Enrolment: Sendable {
     }
   }
 
-  /// The certificate for a key, and that of the authority that has signed it.
+  /// Returns the certificate for a key, and the certificate of the authority that signed it.
   private func ask(
     for key: PrivateKey, on connection: Connection
   ) async throws -> (Certificate, authority: Certificate) {

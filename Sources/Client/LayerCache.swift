@@ -4,13 +4,13 @@ import Federation
 import Foundation
 import Wire
 
-/// The versions of layers that a client keeps on its disk, one file each, named by digest.
+/// The layer versions that a client keeps on disk, one file each, named by digest.
 ///
-/// A file that is being received ends in `.part` and becomes a version only when its digest is right.
+/// A partly received file ends in `.part`; it becomes a version when it is complete and its digest is correct.
 package struct LayerCache: Sendable {
   private let folder: URL
 
-  /// Opens the cache in a folder, which is created. Throws ``ClientError/state(_:)``.
+  /// Opens the cache in a folder, which it creates if necessary. Throws ``ClientError/state(_:)``.
   package init(_ folder: URL) throws(ClientError) {
     self.folder = folder
     do {
@@ -24,17 +24,17 @@ package struct LayerCache: Sendable {
 
   private func partFile(_ digest: Digest) -> URL { folder.appendingPathComponent("\(digest).part") }
 
-  /// Whether a version is here; its digest is checked when it is read.
+  /// Returns whether a version is here. Its digest is checked on reading.
   package func holds(_ version: PartVersion) -> Bool { size(file(version.digest)) == version.bytes }
 
-  /// Bytes of a version that were received before, which need not be sent again.
+  /// Returns the bytes of a version that were received before, which need not be sent again.
   package func received(_ version: PartVersion) -> Int {
     let size = size(partFile(version.digest)) ?? 0
     return size <= version.bytes ? size : 0
   }
 
-  /// Keeps a piece of a version. Returns whether it is whole now, and right; a whole one that is wrong is
-  /// thrown away, so that it can be fetched again.
+  /// Stores a piece of a version. Returns whether the version is complete and correct; deletes a complete version with
+  /// a wrong digest, so that it can be fetched again.
   package func store(_ head: LayerData, _ bytes: Data) throws(ClientError) -> Outcome {
     let part = partFile(head.digest)
     do {
@@ -73,7 +73,7 @@ package struct LayerCache: Sendable {
     case corrupt
   }
 
-  /// The bytes of a version. Where they are not those of its digest the file is removed, and ``DamagedLayer`` thrown.
+  /// Returns the bytes of a version. If they do not match its digest, removes the file and throws ``DamagedLayer``.
   package func read(_ version: PartVersion) throws(DamagedLayer) -> Data {
     let file = file(version.digest)
     guard let data = try? Data(contentsOf: file), Digest(of: data) == version.digest else {
@@ -83,7 +83,7 @@ package struct LayerCache: Sendable {
     return data
   }
 
-  /// Keeps a version that was made here. Returns whether the bytes are those of its digest.
+  /// Keeps a version that was computed here. Returns false if the bytes do not match its digest.
   package func keep(_ bytes: Data, as version: PartVersion) throws(ClientError) -> Bool {
     guard Digest(of: bytes) == version.digest else { return false }
     do {
@@ -94,7 +94,7 @@ package struct LayerCache: Sendable {
     return true
   }
 
-  /// The versions that are here, the latest first.
+  /// The digests of the versions in the cache, the latest first.
   package var versions: [Digest] {
     let keys: Set<URLResourceKey> = [.contentModificationDateKey]
     let files =
@@ -107,7 +107,7 @@ package struct LayerCache: Sendable {
     return dated.sorted { ($0.1, $1.0) > ($1.1, $0.0) }.map(\.0)
   }
 
-  /// Removes every version that is not in the list, whole or half received.
+  /// Removes every version that is not in the list, complete or partial.
   package func keepOnly(_ digests: [Digest]) {
     let kept = Set(digests.map(\.description))
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
@@ -121,22 +121,22 @@ package struct LayerCache: Sendable {
   }
 }
 
-/// A version's file was there, and its bytes are not what they were.
+/// The error for a version whose file no longer has the bytes of its digest.
 package struct DamagedLayer: Error, CustomStringConvertible {
   package let version: PartVersion
 
   package var description: String { "layer \(version.digest) is damaged" }
 }
 
-/// Puts together the layers of an assignment that came as differences.
+/// Decodes the layers of an assignment that arrived as differences.
 struct LayerAssembly {
   private let cache: LayerCache
   private let stage: Stage
 
   init(_ cache: LayerCache, _ stage: Stage) { (self.cache, self.stage) = (cache, stage) }
 
-  /// Keeps every part that can be made of what is here. Returns the others, which are to be fetched as they are. Throws
-  /// ``ClientError/state(_:)`` where nothing can be written.
+  /// Stores every part that can be decoded from the cache. Returns the remaining parts, which must be fetched in full.
+  /// Throws ``ClientError/state(_:)`` if a file cannot be written.
   func run(_ assignment: Assignment) throws(ClientError) -> [PartVersion] {
     var missing: [PartVersion] = []
     for (part, version) in zip(stage.model.parts, assignment.parts) where !cache.holds(version) {
@@ -146,7 +146,7 @@ struct LayerAssembly {
     return missing
   }
 
-  /// The bytes at the end of the delta chain to a version; nil where one of its steps cannot be taken.
+  /// Returns the bytes at the end of the delta chain to a version; nil if a step of it cannot be decoded.
   private func bytes(of version: PartVersion, _ part: Model.Part, _ assignment: Assignment) -> Data? {
     func held(_ digest: Digest) -> PartVersion {
       PartVersion(name: part.name, digest: digest, bytes: version.bytes)

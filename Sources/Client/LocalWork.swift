@@ -6,22 +6,22 @@ import Support
 import Synchronization
 import Wire
 
-/// A client's training in one round: from the layers in its cache to the bytes of its update.
+/// A client's training in one round, from the layers in its cache to the bytes of its update.
 struct LocalWork: Sendable {
   let plan: Plan
   let images: ImageSet
   let cache: LayerCache
   let configuration: Client.Configuration
 
-  /// The result of a training: what is offered, and the bytes behind it.
+  /// The result of a training: the offer and the bytes it describes.
   struct Update: Sendable {
     let offer: UpdateOffer
     let bytes: Data
   }
 
-  /// How far a training is, and whether it is still wanted.
+  /// The progress of a training, and whether it has been stopped.
   final class Progress: Sendable {
-    /// What pauses the training for the resource limits.
+    /// Pauses the training for the resource limits.
     let gate = PauseGate()
     private let state = Mutex((step: 0, steps: 0, isStopped: false))
 
@@ -33,7 +33,7 @@ struct LocalWork: Sendable {
       gate.release()
     }
 
-    /// Notes a step; returns whether to go on.
+    /// Records a step. Returns whether to continue.
     func note(_ step: Int, of steps: Int) -> Bool {
       state.withLock {
         ($0.step, $0.steps) = (step, steps)
@@ -42,11 +42,11 @@ struct LocalWork: Sendable {
     }
   }
 
-  /// Trains as assigned; nil if it was stopped. The caller gives it a thread.
+  /// Trains as assigned; returns nil if stopped. The caller provides the thread.
   func run(_ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void) throws -> Update? {
     progress.gate.wait()
     guard !progress.isStopped else { return nil }
-    // Threads that it starts have its niceness. Where it is refused, that was said at the start.
+    // New threads inherit the niceness. A failure here was reported at the start.
     if let niceness = configuration.limits.niceness { try? Niceness.raise(to: niceness) }
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
@@ -54,7 +54,7 @@ struct LocalWork: Sendable {
     let options = try options(stage, assignment)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
-    // Before the trainer exists: what fills a cache of views takes less than a trainer, and not beside it.
+    // Runs before the trainer exists: filling a cache of views takes less memory than a trainer, and not on top of it.
     let views = try source(stage, assignment, augmenter, chunk: options.chunk)
     let result = try train(stage, options, assignment, on: views, progress, note: note)
     guard let result else { return nil }
@@ -63,7 +63,7 @@ struct LocalWork: Sendable {
     if result.hasDiverged {
       note(.diverged(assignment.key, step: result.last.step, steps: result.last.steps))
     }
-    // Such numbers are shown as they are: what a codec makes of them, and leaves for the next update, is nothing.
+    // A diverged update is sent plain: no codec represents such numbers, and error feedback must not keep them.
     let codec = result.hasDiverged ? nil : assignment.codec
     let bytes = try encode(result.values, base: result.base, stage, assignment, codec ?? .plain)
     let offer = UpdateOffer(
@@ -74,19 +74,19 @@ struct LocalWork: Sendable {
     return Update(offer: offer, bytes: bytes)
   }
 
-  /// What is left of a trainer.
+  /// The results of a trainer.
   private struct Trained {
-    /// What trained, afterwards and, where the update is a difference, before.
+    /// The trained values after training and, if the update is a difference, before it.
     let values, base: [Float]
     let summary: TrainingSummary
     /// By name (``Metric``).
     let metrics: [String: Float]
     let last: (step: Int, steps: Int, loss: Float)
-    /// Whether its numbers are not finite, or absurdly large.
+    /// Whether the numbers are not finite, or far too large.
     let hasDiverged: Bool
   }
 
-  /// Trains; nil if it was stopped. The trainer is gone afterwards: coding an update takes memory, too.
+  /// Trains; returns nil if stopped. Frees the trainer on return, because coding an update takes memory, too.
   private func train(
     _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on views: any RowSource,
     _ progress: Progress, note: (ClientEvent) -> Void
@@ -97,7 +97,7 @@ struct LocalWork: Sendable {
     for (part, version) in zip(stage.model.parts, assignment.parts) {
       trainer.parameters[part.range].setBytes(try cache.read(version))
     }
-    // Before training, which may outlive the files.
+    // Copied before training, because the files may be gone afterwards.
     let base = assignment.codec == nil ? [] : stage.trainedValues(of: trainer.parameters)
     trainer.begin()
     var last: (step: Int, steps: Int, loss: Float) = (0, 0, 0)
@@ -106,7 +106,7 @@ struct LocalWork: Sendable {
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
       let goesOn = progress.note(step, of: steps)
       progress.gate.wait(for: pace?.pause(at: clock.now, used: configuration.limits.used()) ?? .zero)
-      // Nothing comes of what is no number any more.
+      // Further steps are useless once the loss is not finite.
       return goesOn && !progress.isStopped && loss.isFinite
     }
     guard !progress.isStopped else { return nil }
@@ -115,7 +115,7 @@ struct LocalWork: Sendable {
       metrics: trainer.metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
-  /// The update's bytes, coded.
+  /// Returns the coded bytes of the update.
   private func encode(
     _ values: [Float], base: [Float], _ stage: Stage, _ assignment: Assignment, _ codec: UpdateCodec
   ) throws -> Data {
@@ -131,13 +131,13 @@ struct LocalWork: Sendable {
     return bytes
   }
 
-  /// How the update of a round of the plan is coded.
+  /// Returns the coding of an update in a round of the plan.
   func coding(_ codec: UpdateCodec?, _ key: RoundKey) -> UpdateCoding {
     plan.coding(codec ?? .plain, key.stage, keeping: plan.keptBlocks(key, client: configuration.name))
   }
 
-  /// How many of the images could be read, by which the update counts. Throws ``ClientError/data(_:)`` where they are too
-  /// few to train on: that shows where their files are read, and not before.
+  /// Returns the number of images that could be read, which is the weight of the update. Throws
+  /// ``ClientError/data(_:)`` if they are too few to train on; broken files are found only when they are read.
   private func readable() throws(ClientError) -> Int {
     let readable = images.count - images.unreadable
     guard readable >= 2 else {
@@ -149,8 +149,8 @@ struct LocalWork: Sendable {
 
   private var threads: Int { configuration.threads }
 
-  /// The round's views: fresh ones each epoch, or some of a fixed number, behind the frozen prefix if there
-  /// is one.
+  /// Returns the round's views: new ones in each epoch, or some of a fixed number. If a prefix is frozen, they are its
+  /// outputs.
   private func source(
     _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter, chunk: Int
   ) throws -> any RowSource {
@@ -179,10 +179,10 @@ struct LocalWork: Sendable {
     return views(cache)
   }
 
-  /// The round's options, cut so that the training fits into the client's memory. Throws
-  /// ``ClientError/memory(_:)`` with what would be needed where it cannot.
+  /// Returns the round's options, reduced so that the training fits into the client's memory. Throws
+  /// ``ClientError/memory(_:)`` with the memory needed if that is impossible.
   private func options(_ stage: Stage, _ assignment: Assignment) throws(ClientError) -> TrainingOptions {
-    // Decoded images may still grow beside the trainer.
+    // The decoded images may still grow while the trainer exists.
     let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
     do {
       return try plan.trainingOptions(
@@ -193,7 +193,7 @@ struct LocalWork: Sendable {
     }
   }
 
-  /// The stage of an assignment. Throws ``ClientError/server(_:)`` where the assignment is not the plan's.
+  /// Returns the stage of an assignment. Throws ``ClientError/server(_:)`` if the plan does not contain it.
   func stage(of assignment: Assignment) throws(ClientError) -> Stage {
     let key = assignment.key
     guard (1...plan.stages).contains(key.stage), (1...plan.mostRounds(stage: key.stage)).contains(key.round)
@@ -211,7 +211,7 @@ struct LocalWork: Sendable {
   }
 }
 
-/// How many clients of a process may train at once: those that wait hold no trainer.
+/// Limits how many clients of a process train at once; a waiting client holds no trainer.
 package actor TrainingPermits {
   private var free: Int
   private var waiters: [CheckedContinuation<Void, Never>] = []
@@ -221,7 +221,7 @@ package actor TrainingPermits {
     free = count
   }
 
-  /// Runs `body` when a permit is free; first come, first served.
+  /// Runs `body` when a permit is free, in the order of the calls.
   package func withPermit<Result: Sendable>(
     _ body: @Sendable () async throws -> Result
   ) async rethrows -> Result {

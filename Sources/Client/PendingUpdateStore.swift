@@ -4,21 +4,21 @@ import Federation
 import Foundation
 import Support
 
-/// A finished update on the client's disk until the server's verdict is heard: after a crash or a lost
-/// connection it is offered again, and nothing is trained twice.
+/// Keeps a finished update on the client's disk until the server has judged it. After a crash or a lost connection
+/// the client offers it again and need not repeat the training.
 struct PendingUpdateStore: Sendable {
   private let folder: URL
 
   private var head: URL { folder.appendingPathComponent("update.json") }
   private var bytes: URL { folder.appendingPathComponent("update.bin") }
 
-  /// The store in a client's folder, which exists.
+  /// Uses the client's folder, which must exist.
   init(_ folder: URL) { self.folder = folder }
 
-  /// Keeps an update in place of any other. Throws ``ClientError/state(_:)``.
+  /// Stores an update in place of any other. Throws ``ClientError/state(_:)``.
   func keep(_ update: LocalWork.Update) throws(ClientError) {
     do {
-      // The head goes last: without it the bytes are nothing.
+      // The head is written last: bytes without a head are ignored.
       try? FileManager.default.removeItem(at: head)
       try update.bytes.write(to: bytes, options: .atomic)
       try JSON.stored(update.offer).write(to: head, options: .atomic)
@@ -27,7 +27,7 @@ struct PendingUpdateStore: Sendable {
     }
   }
 
-  /// The update that was made for an assignment; nil where there is none, or where it is damaged.
+  /// Returns the update for an assignment; nil if there is none or it is damaged.
   func update(for assignment: Assignment) -> LocalWork.Update? {
     guard let data = try? Data(contentsOf: head),
       let offer = try? JSON.read(UpdateOffer.self, from: data),
@@ -37,7 +37,7 @@ struct PendingUpdateStore: Sendable {
     return LocalWork.Update(offer: offer, bytes: bytes)
   }
 
-  /// Forgets the update of a round: it is judged, or nobody wants it any more.
+  /// Deletes the update of a round, after it was judged or the round was dropped.
   func clear(_ key: RoundKey) {
     guard let data = try? Data(contentsOf: head),
       let offer = try? JSON.read(UpdateOffer.self, from: data), offer.key == key

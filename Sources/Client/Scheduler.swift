@@ -1,11 +1,11 @@
 import Datasets
 
-/// Who may have started this process as one of several, from the innermost to the outermost (docs/schedulers.md).
+/// The schedulers that may have started this process as one of several, innermost first (docs/schedulers.md).
 enum Scheduler: CaseIterable, Sendable {
-  /// Whoever sets the project's own variables.
+  /// A user or script that sets the project's variables.
   case explicit
   case openMPI
-  /// MPICH and what goes by its interface, also Slurm with --mpi=pmi2.
+  /// MPICH and compatible implementations, also Slurm with --mpi=pmi2.
   case pmi
   /// A task of Slurm's srun.
   case slurmTask
@@ -14,10 +14,10 @@ enum Scheduler: CaseIterable, Sendable {
   /// A pod of a Kubernetes indexed Job.
   case kubernetes
 
-  /// How many clients there are, where the scheduler does not say so, or to be sure.
+  /// The variable with the number of clients, for schedulers that do not provide it, or as a check.
   static let clients = "STRATA_CLIENTS"
 
-  /// The variable without which the scheduler is not there.
+  /// The variable that shows that the scheduler started this process.
   var mark: String {
     switch self {
     case .explicit: "STRATA_CLIENT_INDEX"
@@ -29,24 +29,24 @@ enum Scheduler: CaseIterable, Sendable {
     }
   }
 
-  /// The variable that says how many there are.
+  /// The variable with the number of clients.
   var total: String {
     switch self {
     case .explicit, .kubernetes: Self.clients
     case .openMPI: "OMPI_COMM_WORLD_SIZE"
     case .pmi: "PMI_SIZE"
-    // SLURM_NTASKS may be the whole job's, in a shell that salloc opens as a step of its own.
+    // In a shell that salloc opens as a separate step, SLURM_NTASKS may be that of the whole job.
     case .slurmTask: "SLURM_STEP_NUM_TASKS"
     case .slurmArray: "SLURM_ARRAY_TASK_COUNT"
     }
   }
 
-  /// What the scheduler says; nil where it did not start this process.
+  /// Returns the share that the scheduler's variables define; nil if it did not start this process.
   func share(_ variables: SchedulerVariables) throws(SchedulerError) -> Share? {
     guard variables.has(mark) else { return nil }
     switch self {
     case .explicit, .openMPI, .pmi: return try variables.share(index: mark, count: total, besides: mark)
-    // A batch script has SLURM_PROCID=0 and the whole job's SLURM_NTASKS, but is no step.
+    // A batch script has SLURM_PROCID=0 and the SLURM_NTASKS of the whole job, but is not a step.
     case .slurmTask: return try variables.share(index: "SLURM_PROCID", count: total, besides: mark)
     case .slurmArray: return try Self.place(in: variables)
     case .kubernetes:
@@ -55,7 +55,7 @@ enum Scheduler: CaseIterable, Sendable {
     }
   }
 
-  /// The place of an array's job among them: ids may begin anywhere, and be apart.
+  /// Returns the position of an array task; task ids may start at any number and have gaps.
   private static func place(in variables: SchedulerVariables) throws(SchedulerError) -> Share {
     let (mark, total) = (slurmArray.mark, slurmArray.total)
     let id = try variables.number(mark, besides: total)
@@ -75,22 +75,22 @@ enum Scheduler: CaseIterable, Sendable {
   }
 }
 
-/// Which of how many clients this process is, as the scheduler that started it says in its environment
+/// The index of this process among the clients and their number, read from the environment that the scheduler set
 /// (docs/schedulers.md).
 package struct SchedulerShare: Sendable, Hashable {
   package let share: Share
-  /// The variable that tells the place, for a log.
+  /// The variable that provides the index, for a log.
   package let source: String
 
-  /// The innermost scheduler that started more than one process decides; where all started one, the innermost.
-  /// Throws ``SchedulerError`` with the variable that is missing, makes no sense, or contradicts another.
+  /// Uses the innermost scheduler that started more than one process; if there is none, the innermost one. Throws
+  /// ``SchedulerError`` with the variable that is missing, invalid or contradicts another.
   package init(environment: [String: String]) throws(SchedulerError) {
     let variables = SchedulerVariables(environment)
     var found: (scheduler: Scheduler, share: Share)?
     for scheduler in Scheduler.allCases {
       guard let share = try scheduler.share(variables) else { continue }
       if found == nil || share.count > 1 { found = (scheduler, share) }
-      // Who names the share means it, even the only one.
+      // An explicit share is final, even if it is the only one.
       if share.count > 1 || scheduler == .explicit { break }
     }
     guard let found else { throw Self.nobody(variables) }
@@ -112,14 +112,14 @@ package struct SchedulerShare: Sendable, Hashable {
   }
 }
 
-/// Why the environment does not say which of how many clients a process is, in one line.
+/// The reason, in one line, why the environment does not define the share of a process.
 package struct SchedulerError: Error, Sendable, Equatable, CustomStringConvertible {
   package let description: String
 
   init(_ description: String) { self.description = description }
 }
 
-/// What the schedulers say in the environment, as numbers.
+/// The schedulers' environment variables, as numbers.
 struct SchedulerVariables: Sendable {
   private let values: [String: String]
 
@@ -127,17 +127,17 @@ struct SchedulerVariables: Sendable {
 
   func has(_ name: String) -> Bool { values[name] != nil }
 
-  /// The whole number that a variable holds; nil where it is not set.
+  /// Returns the whole number in a variable; nil if it is not set.
   func number(_ name: String) throws(SchedulerError) -> Int? {
     guard let text = values[name] else { return nil }
-    // No environment has a reason for more, and sums of such numbers do not overflow.
+    // No environment needs more, and sums of such numbers cannot overflow.
     guard let number = Int(text), (0...Int(Int32.max)).contains(number) else {
       throw SchedulerError("\(name) is '\(Self.shown(text))': it is a whole number of 0 or more")
     }
     return number
   }
 
-  /// The number that another variable makes necessary; `hint` says what it should be.
+  /// Returns the number in a variable that is required if `other` is set; `hint` says what it should be.
   func number(_ name: String, besides other: String, hint: String = "") throws(SchedulerError) -> Int {
     guard let number = try number(name) else {
       throw SchedulerError("\(other) is set, but \(name) is not\(hint)")
@@ -145,7 +145,7 @@ struct SchedulerVariables: Sendable {
     return number
   }
 
-  /// How many clients a variable says that there are.
+  /// Returns the number of clients in a variable.
   func count(_ name: String, besides other: String, hint: String = "") throws(SchedulerError) -> Int {
     let count = try number(name, besides: other, hint: hint)
     guard Share.counts.contains(count) else {
@@ -155,7 +155,7 @@ struct SchedulerVariables: Sendable {
     return count
   }
 
-  /// The share that two variables tell; `mark` is the one that is known to be set.
+  /// Returns the share that two variables define; `mark` is the variable known to be set.
   func share(
     index: String, count: String, besides mark: String, hint: String = ""
   ) throws(SchedulerError) -> Share {
@@ -167,7 +167,7 @@ struct SchedulerVariables: Sendable {
     return Share(place, of: clients)
   }
 
-  /// A value on one line of bearable length, whatever is in it.
+  /// Returns a value shortened to 40 characters, with control characters replaced.
   private static func shown(_ text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(40).map { $0.value < 32 ? "?" : $0 }))
   }

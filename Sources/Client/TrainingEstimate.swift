@@ -3,21 +3,21 @@ import Engine
 import Federation
 import Support
 
-/// What a plan's stages take on this machine, by doing a few steps of each on the images that are there.
+/// The memory and time of a plan's stages on this machine, measured over a few steps of each on the given images.
 package struct TrainingEstimate: Sendable {
-  /// Figures of a stage. The names are those of `fedclient check --json`.
+  /// The figures of a stage. The names are those of `fedclient check --json`.
   package struct Stage: Sendable, Codable {
-    /// The stage, counted from 1, and its rounds.
+    /// The stage, counted from 1, and the number of its rounds.
     package let stage, rounds: Int
-    /// Images a step.
+    /// The number of images per step.
     package let batch: Int
-    /// Optimiser steps of a round.
+    /// The number of optimiser steps per round.
     package let steps: Int
-    /// What the process will have resident at most: what it has now, decoded images, and the trainer.
+    /// The maximum resident memory of the process: its current memory, the decoded images and the trainer.
     package let memoryBytes: Int
-    /// Of one round's training; without it where the stage does not fit into the memory that it may have.
+    /// The seconds of one round's training; nil if the stage does not fit into the memory limit.
     package let secondsPerRound: Double?
-    /// Why the stage cannot be trained.
+    /// The reason why the stage cannot be trained.
     package let problem: String?
   }
 
@@ -25,21 +25,21 @@ package struct TrainingEstimate: Sendable {
   private let images: ImageSet
   private let threads: Int
   private let limit: ByteCount?
-  /// Beside the trainer.
+  /// The resident memory without the trainer.
   private let resident: Int
 
-  /// Steps that are timed, after one that is not: it touches the memory.
+  /// The number of timed steps. The first step is not timed, because it touches the memory for the first time.
   private static let timedSteps = 2
 
-  /// For two images or more that fit the plan's encoder; `limit` is what the process may have resident, and else the
-  /// plan says.
+  /// Requires at least two images that fit the plan's encoder. `limit` is the limit on resident memory; if it is nil,
+  /// the plan's applies.
   package init(_ plan: Plan, _ images: ImageSet, threads: Int, limit: ByteCount?) {
     precondition(images.count >= 2, "\(images.count) images")
     (self.plan, self.images, self.threads, self.limit) = (plan, images, threads, limit)
     resident = ProcessMemory.resident + images.spareBytes
   }
 
-  /// Takes three steps' time on the calling thread.
+  /// Runs three steps on the calling thread.
   package func measure(stage index: Int) -> Stage {
     let key = RoundKey(stage: index, round: 1)
     let stage = plan.stage(index, keeping: plan.keptBlocks(key, client: "check"))
@@ -65,7 +65,8 @@ package struct TrainingEstimate: Sendable {
       memoryBytes: resident + memory, secondsPerRound: seconds.map { $0 * Double(steps) }, problem: problem)
   }
 
-  /// Seconds of a step on views of these images or, as behind fixed views, on what the frozen layers make of them.
+  /// Returns the seconds of a step on views of the images or, if the plan fixes the views, on outputs of the frozen
+  /// layers.
   private func time(_ stage: Engine.Stage, _ options: TrainingOptions) -> Double {
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
@@ -89,15 +90,15 @@ package struct TrainingEstimate: Sendable {
   }
 }
 
-/// A few images' worth of normal noise, which stands for any image.
+/// A few images of normal noise, which stand for any image.
 package struct NoiseImages: RowSource, Sendable {
   package let count = 8
   package let givesFeatures: Bool
-  /// Floats of an image.
+  /// The number of floats in an image.
   private let size: Int
   private let values: [Float]
 
-  /// `size` floats an image, or what a frozen prefix would leave of it.
+  /// Generates images of `size` floats, or the same number of features of a frozen prefix.
   package init(size: Int, givesFeatures: Bool = false) {
     (self.size, self.givesFeatures) = (size, givesFeatures)
     var random = RandomNumbers(3)
@@ -110,7 +111,7 @@ package struct NoiseImages: RowSource, Sendable {
     write(view + 2 * image, into: place)
   }
 
-  /// Writes the image that stands for image `index`.
+  /// Writes the noise for image `index`.
   package func write(_ index: Int, into place: UnsafeMutablePointer<Float>) {
     values.withUnsafeBufferPointer {
       if let start = $0.baseAddress { place.update(from: start + index % count * size, count: size) }

@@ -5,22 +5,22 @@ import Foundation
 import Support
 import Synchronization
 
-/// The outputs of the frozen prefix for a fixed number of views of every image, in a file, in half precision. The kernel
-/// keeps as much of it in its own memory as there is room for; mapped into the process's, it would count there.
+/// The outputs of the frozen prefix for a fixed number of views per image, stored in a file in half precision. The
+/// kernel caches the file in free memory; a mapped file would count as memory of the process.
 ///
-/// An entry is an image's features, entry image x views + view. The file says beside itself which
-/// layers its entries went through; it is advanced by newly frozen layers, and made anew where a layer that
-/// it went through has changed.
+/// Entry image x views + view holds the features of one view. A second file lists the layers that produced the
+/// entries. Newly frozen layers are applied to the entries; if one of the listed layers has changed, all entries
+/// are computed again.
 package final class ViewCache {
-  /// What the entries are.
+  /// A description of the entries.
   package struct Contents: Codable, Equatable {
     package var images: Int
     package var views: Int
-    /// Floats of an entry.
+    /// The number of floats in an entry.
     package var size: Int
-    /// The seed that the views were drawn from.
+    /// The seed of the views.
     package var seed: UInt64
-    /// The layers that they went through: stem and blocks, in order.
+    /// The layers that produced the entries: stem and blocks, in order.
     package var layers: [Digest]
 
     package init(images: Int, views: Int, size: Int, seed: UInt64, layers: [Digest]) {
@@ -32,18 +32,18 @@ package final class ViewCache {
   private let contents: Contents
   private let file: URL
   private let descriptor: Int32
-  /// Why an entry could not be read or written: whoever wants one, on a thread of its own, cannot be told.
+  /// The error of a failed read or write. The caller is on another thread and cannot receive it as a thrown error.
   private let failure = Mutex<ClientError?>(nil)
 
   private var note: URL { file.appendingPathExtension("json") }
 
-  /// Opens the file, of the right size. Throws ``ClientError/state(_:)`` where there is no room for it.
+  /// Opens the file at its full size. Throws ``ClientError/state(_:)`` if the disk has no space for it.
   package init(_ file: URL, _ contents: Contents) throws(ClientError) {
     (self.file, self.contents) = (file, contents)
     let bytes = max(contents.images * contents.views * contents.size * 2, 1)
     let descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw Self.failure(file, errno) }
-    // Room is claimed now: a full disk shows here and not in the midst of a training.
+    // Allocates the space now, so that a full disk fails here and not during a training.
     let status = posix_fallocate(descriptor, 0, bytes)
     guard status == 0 else {
       close(descriptor)
@@ -58,10 +58,10 @@ package final class ViewCache {
     .state("\(file.path): \(String(cString: strerror(code)))")
   }
 
-  /// Throws ``ClientError/state(_:)`` where an entry could not be read or written.
+  /// Throws ``ClientError/state(_:)`` if an entry could not be read or written.
   package func check() throws(ClientError) { if let error = failure.withLock({ $0 }) { throw error } }
 
-  /// Reads entry (image, view). What cannot be read is zeros, and ``check()`` throws from then on.
+  /// Reads entry (image, view). Fills it with zeros on failure, after which ``check()`` throws.
   package func read(_ image: Int, _ view: Int, into features: UnsafeMutablePointer<Float>) {
     read(image * contents.views + view, into: features)
   }
@@ -85,7 +85,7 @@ package final class ViewCache {
     withUnsafeTemporaryAllocation(byteCount: contents.size * 2, alignment: 64, body)
   }
 
-  /// Moves all bytes of an entry with calls of the system, `call(done, left, offset)`. Returns whether that went well.
+  /// Moves all bytes of an entry with system calls, `call(done, left, offset)`. Returns whether that succeeded.
   private func move(_ entry: Int, _ count: Int, _ call: (Int, Int, off_t) -> Int) -> Bool {
     var done = 0
     while done < count {
@@ -101,8 +101,8 @@ package final class ViewCache {
     return true
   }
 
-  /// Brings all entries behind the layers of `contents`, from as far as they are. `runner` has those layers'
-  /// parameters; `draw(image, view, worker, pixels)` gives a view as an image.
+  /// Advances all entries through the layers of `contents` that they have not passed yet. `runner` has the parameters
+  /// of those layers; `draw(image, view, worker, pixels)` writes a view as an image.
   package func update(_ runner: PrefixRunner, draw: (Int, Int, Int, UnsafeMutablePointer<Float>) -> Void)
     throws(ClientError)
   {
@@ -112,7 +112,7 @@ package final class ViewCache {
       if old.layers.count == contents.layers.count { return }
       start = .features(depth: old.layers.count - 1)
     }
-    // Until the entries are whole again they are nothing.
+    // Without the note, the entries are invalid until all are written.
     try? FileManager.default.removeItem(at: note)
     runner.run(contents.images * contents.views, from: start, to: depth) { entry, worker, place in
       if start == .images {
@@ -131,7 +131,7 @@ package final class ViewCache {
     }
   }
 
-  /// What the file holds by its own account; nil where nothing whole is in it.
+  /// The contents recorded for the file; nil if the entries are incomplete.
   private var recorded: Contents? {
     guard let data = try? Data(contentsOf: note) else { return nil }
     return try? JSON.read(from: data)
@@ -139,7 +139,7 @@ package final class ViewCache {
 }
 
 extension ViewCache.Contents {
-  /// Whether these entries become the other's by going through more layers, or are them already.
+  /// Returns whether these entries become the other's by passing more layers, or are equal to them.
   fileprivate func isEarlier(than other: Self) -> Bool {
     var same = other
     same.layers = layers
@@ -148,17 +148,17 @@ extension ViewCache.Contents {
   }
 }
 
-/// A fixed number of augmented views of every image, two of which an epoch takes: as images, or, where a
-/// prefix is frozen, as that prefix's cached outputs.
+/// A fixed number of augmented views per image, two of which an epoch uses: as images or, if a prefix is frozen, as
+/// that prefix's cached outputs.
 ///
-/// Even views are drawn as first views are, odd ones as second views.
+/// Even views use the augmentation of first views, odd ones that of second views.
 final class FixedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
   private let views: Int
-  /// Of the run, so that the views stay the same from round to round.
+  /// The seed of the run, so that the views stay the same in all rounds.
   private let seed: UInt64
-  /// Of the round: which views are paired.
+  /// The seed of the round, which selects the pairs of views.
   private let roundSeed: UInt64
   private let scratches: [AugmentationScratch]
   private let cache: ViewCache?
@@ -173,7 +173,7 @@ final class FixedViews: RowSource {
     scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
 
-  /// Throws ``ClientError/state(_:)`` where some of the views could not be read from their file.
+  /// Throws ``ClientError/state(_:)`` if a view could not be read from the file.
   func check() throws(ClientError) { try cache?.check() }
 
   var count: Int { images.count }
@@ -189,7 +189,7 @@ final class FixedViews: RowSource {
     }
   }
 
-  /// View `index` of an image as [C, H, W].
+  /// Writes view `index` of an image as [C, H, W].
   func draw(_ image: Int, _ index: Int, _ worker: Int, _ pixels: UnsafeMutablePointer<Float>) {
     var random = RandomNumbers(seed, "fixed view", image, index)
     augmenter.view(

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Support
 
-/// How a command ends when it cannot do its work: one line and a number (README, exit codes).
+/// The error of a command that cannot do its work: one line of text and an exit code (README).
 package struct CommandFailure: Error {
   package enum Code: Int32, CaseIterable, Sendable {
-    /// The work was done and failed.
+    /// The work ran and failed.
     case failed = 1
     case plan = 2
     case data = 3
@@ -16,16 +16,16 @@ package struct CommandFailure: Error {
     case processor = 9
     case memory = 10
     case diverged = 11
-    /// The same as argument-parser's own.
+    /// The code of the argument parser.
     case usage = 64
-    /// The same as sysexits' EX_OSERR.
+    /// EX_OSERR of sysexits.
     case system = 71
-    /// The codes that a shell has for a process that a signal ended.
+    /// The codes that a shell reports for a process ended by a signal.
     case hungUp = 129
     case interrupted = 130
     case terminated = 143
 
-    /// What `--help`, the manual and the README say of it.
+    /// The explanation in `--help`, the manual and the README.
     package var meaning: String {
       switch self {
       case .failed: "the work was done and failed: a golden case, or a seed's federation"
@@ -54,7 +54,7 @@ package struct CommandFailure: Error {
   package init(_ code: Code, _ message: String) { (self.code, self.message) = (code, message) }
 }
 
-/// Makes the process ready and runs a command's body; a failure becomes one line on standard error and an exit code.
+/// Prepares the process and runs a command's body. Reports a failure as one line on standard error and an exit code.
 package func reporting(_ command: String, _ body: () async throws -> Void) async throws {
   do {
     Allocator.returnLargeBlocks()

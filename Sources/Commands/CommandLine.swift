@@ -4,14 +4,14 @@ import Foundation
 import Support
 import Wire
 
-/// An option that a command does not have, where the parser complains of what is missing instead.
+/// An unknown option. The parser reports a missing argument instead if there is one.
 struct UnknownOption {
-  /// What is said of it, in the parser's own words.
+  /// The message, worded like the parser's.
   let message: String
-  /// How the command is called, as the parser shows it below an error.
+  /// The command's usage, as the parser shows it below an error.
   let usage: String
 
-  /// Nil where every option is one of the command's. `root` is the executable's.
+  /// Nil if the command has all options given. `root` is the executable's command.
   init?(among words: [String], of root: any ParsableCommand.Type) {
     var (command, names, rest) = (root, [root._commandName], words[...])
     while let word = rest.first,
@@ -22,7 +22,7 @@ struct UnknownOption {
     }
     let help = root.helpMessage(for: command, columns: 1000)
     let known = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.output) })
-    // What stands behind two dashes alone is no option.
+    // Words after `--` are not options.
     let options = rest.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != "=" } }
     guard let unknown = options.first(where: { !known.contains(String($0)) }) else { return nil }
     let name = Spelling.shortened(String(unknown))
@@ -35,18 +35,18 @@ struct UnknownOption {
 }
 
 extension UnknownOption {
-  /// Where a command's configuration says how it is called, the parser says that alone.
+  /// Removes the prefix `Usage: `, which the parser omits if the command's configuration defines the usage.
   private static func plain(_ usage: String) -> String {
     usage.hasPrefix("Usage: ") ? String(usage.dropFirst("Usage: ".count)) : usage
   }
 }
 
 extension AsyncParsableCommand {
-  /// Runs the command that this process was started for. Of a command line that lacks something and has an option that
-  /// does not exist, the latter is told: it is a slip of the pen for the former.
+  /// Runs the command of this process. If the command line lacks an argument and has an unknown option, reports the
+  /// latter, which is probably a misspelling of the former.
   ///
-  /// It is not asynchronous itself: the runtime would have opened files by then, under the numbers of streams that are
-  /// closed.
+  /// The function is not asynchronous: the runtime would open files before it runs, under the descriptors of closed
+  /// standard streams.
   package static func start() -> Never {
     StandardStreams.prepare()
     Task {
@@ -57,7 +57,7 @@ extension AsyncParsableCommand {
     dispatchMain()
   }
 
-  /// Returns the exit code.
+  /// Runs the command. Returns the exit code.
   private static func run() async -> Int32 {
     do {
       var command = try parseAsRoot()
@@ -79,7 +79,7 @@ extension AsyncParsableCommand {
     }
   }
 
-  /// Says what there is to say of the end: help and versions are results.
+  /// Reports the end of the command. Help and versions are results and go to standard output.
   private static func end(with error: any Error) -> Int32 {
     let (code, text) = (exitCode(for: error), fullMessage(for: error))
     guard !text.isEmpty else { return code.rawValue }
@@ -97,9 +97,9 @@ extension AsyncParsableCommand {
   }
 }
 
-/// The HOST:PORT that an option names. Throws `ValidationError` with the option and what would be right.
+/// Returns the HOST:PORT of an option. Throws `ValidationError` with the option and a valid form.
 ///
-/// - Parameter example: an address as the option may have it.
+/// - Parameter example: a valid address for the option.
 package func address(_ text: String, of option: String, example: String) throws -> Endpoint {
   do {
     return try Endpoint(parsing: text)
@@ -109,15 +109,15 @@ package func address(_ text: String, of option: String, example: String) throws 
   }
 }
 
-/// Words that several commands' help has.
+/// Text that the help of several commands shares.
 package enum CommandHelp {
-  /// What a data SPEC is.
+  /// The explanation of a data SPEC.
   package static let dataSpec = """
     A data SPEC is KIND:ARGUMENT, such as folder:DIR, cifar10:DIR or shapes:2000, and may end in ?skip=N&limit=N \
     (docs/data.md).
     """
 
-  /// A command's exit codes with their meaning, a line each; `make man` finds them below this heading.
+  /// Returns a command's exit codes with their meanings, one per line. `make man` finds them below this heading.
   package static func exitCodes(_ codes: CommandFailure.Code...) -> String {
     let known = CommandFailure.Code.allCases.filter(codes.contains).map { ($0.rawValue, $0.meaning) }
     return (["Exit codes:"] + ([(0, success)] + known).map(line)).joined(separator: "\n")
@@ -131,8 +131,8 @@ package enum CommandHelp {
 }
 
 extension CompletionKind {
-  /// A plan's file.
+  /// A plan file.
   package static var plan: CompletionKind { .file(extensions: ["yaml", "yml"]) }
-  /// A server's database, and none of the files that SQLite has beside it.
+  /// A server's database, without the other files of SQLite.
   package static var database: CompletionKind { .file(extensions: ["sqlite", "sqlite3", "db"]) }
 }

@@ -1,20 +1,20 @@
 import Datasets
 import Foundation
 
-/// A server's database and what stands beside it: SQLite's own files, and the folder of updates.
+/// The files of a server's database: the database, SQLite's other files and the folder of updates.
 struct DatabaseFamily {
   private static let endings = ["", "-wal", "-shm", "-journal", "-spool"]
 
   private let paths: [String]
 
   init(_ database: String) {
-    // What belongs to it is beside the file itself, not beside a link to it.
+    // These files are next to the database itself, not next to a link to it.
     let real = Self.real(database) ?? database
     paths = Self.endings.map { real + $0 }
   }
 
-  /// Whether a path in a folder is one of them, under whatever name, or will be once they are there, or is among the
-  /// updates.
+  /// Returns whether a path in a folder is one of these files, under any name and even if it does not exist yet, or is
+  /// in the folder of updates.
   func holds(_ path: String, in folder: String) -> Bool {
     if let file = FileIdentity(path), paths.contains(where: { FileIdentity($0) == file }) { return true }
     guard let place = Self.real(folder), let database = paths.first, let spool = paths.last else {
@@ -26,7 +26,7 @@ struct DatabaseFamily {
       || (place + "/").hasPrefix(spool + "/")
   }
 
-  /// A path without links; nil where there is nothing.
+  /// Returns a path without links; nil if it does not exist.
   private static func real(_ path: String) -> String? {
     guard let real = realpath(path, nil) else { return nil }
     defer { free(real) }

@@ -4,18 +4,17 @@ import Federation
 import Foundation
 import Support
 
-/// A file that a command writes: whoever reads it finds the old one or the whole new one, and only a regular file is
-/// ever replaced.
+/// A file that a command writes. Readers see the old file or the complete new one; only a regular file is ever
+/// replaced.
 package struct OutputFile: Sendable {
   private let path: String
   private let folder: String
-  /// Of the file that is replaced.
+  /// The mode of the file that is replaced.
   private let mode: mode_t?
 
-  /// Makes sure that something may be written there, before there is anything to write. Throws ``CommandFailure`` with
-  /// the path.
+  /// Checks that the file can be written, before its content is computed. Throws ``CommandFailure`` with the path.
   ///
-  /// - Parameter database: what the command reads; neither it nor what belongs to it is written over.
+  /// - Parameter database: the database that the command reads; none of its files is overwritten.
   package init(_ path: String, notIn database: String? = nil) throws(CommandFailure) {
     func reject(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
     self.path = path
@@ -40,12 +39,12 @@ package struct OutputFile: Sendable {
     guard !Self.isDatabase(path) else { throw reject("a database is there, and is not replaced") }
   }
 
-  /// Writes it. Throws ``CommandFailure`` with the path.
+  /// Writes the file. Throws ``CommandFailure`` with the path.
   package func write(_ bytes: Data) throws(CommandFailure) {
     try write { try bytes.write(to: URL(fileURLWithPath: $0)) }
   }
 
-  /// Puts it in its place as `make` writes it to the path that it is given. Throws ``CommandFailure`` with the path.
+  /// Writes the file with `make`, which gets a temporary path. Throws ``CommandFailure`` with the path.
   package func write(_ make: (_ path: String) throws -> Void) throws(CommandFailure) {
     let draft = "\(folder)/.strata-\(UUID().uuidString)"
     do {
@@ -63,13 +62,13 @@ package struct OutputFile: Sendable {
 
   private static var lastError: POSIXError { POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
 
-  /// The folder that a path's last part is in.
+  /// Returns the folder of a path's last component.
   static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// Whether a file begins as those of SQLite do.
+  /// Returns whether a file has the header of an SQLite database.
   private static func isDatabase(_ path: String) -> Bool {
     guard let file = FileHandle(forReadingAtPath: path) else { return false }
     defer { try? file.close() }
@@ -77,12 +76,12 @@ package struct OutputFile: Sendable {
   }
 }
 
-/// A value as `--json` prints it.
+/// Returns a value as printed by `--json`.
 package func json(_ value: some Encodable) throws -> String {
   escapedJSON(String(decoding: try JSON.shown(value), as: UTF8.self))
 }
 
-/// JSON as a terminal may get it: what an encoder leaves as it is although a terminal could obey it is escaped.
+/// Returns JSON that is safe to print on a terminal: escapes the control characters that the encoder does not.
 package func escapedJSON(_ text: String) -> String {
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {

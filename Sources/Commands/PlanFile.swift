@@ -1,7 +1,7 @@
 import Federation
 import Foundation
 
-/// Reads a plan's file. Throws ``CommandFailure`` with a line for each thing that is wrong with it.
+/// Reads a plan file. Throws ``CommandFailure`` with a line for each problem.
 package func readPlan(_ path: String) throws(CommandFailure) -> Plan {
   guard let data = FileManager.default.contents(atPath: path) else {
     throw CommandFailure(.plan, "\(path): there is no such file, or it cannot be read")
@@ -13,5 +13,5 @@ package func readPlan(_ path: String) throws(CommandFailure) -> Plan {
   }
 }
 
-/// The folder that a plan's file is in, which its `initial` is relative to.
+/// Returns the folder of a plan file; the plan's `initial` is relative to it.
 package func planFolder(_ path: String) -> URL { URL(fileURLWithPath: path).deletingLastPathComponent() }

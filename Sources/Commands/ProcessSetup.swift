@@ -1,8 +1,8 @@
 import Foundation
 
-/// How many files and connections a process may have open.
+/// The limit on open files and connections of a process.
 package enum Descriptors {
-  /// Raises the limit to what the system allows this process: each client is a descriptor.
+  /// Raises the limit to the maximum allowed: each client needs a descriptor.
   package static func raiseLimit() {
     var limit = rlimit()
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -13,7 +13,7 @@ package enum Descriptors {
 }
 
 extension Int32 {
-  /// Writes all of it to this descriptor, however long that takes. Returns the error's number where it fails.
+  /// Writes all bytes to this descriptor, however long that takes. Returns the error number on failure.
   func write(_ bytes: ArraySlice<UInt8>) -> Int32? {
     var rest = bytes
     while !rest.isEmpty {
@@ -21,7 +21,7 @@ extension Int32 {
       if count >= 0 {
         rest = rest.dropFirst(count)
       } else if errno == EAGAIN {
-        // Another process that has it, too, has asked for that.
+        // Another process that shares the descriptor has made it non-blocking.
         _ = isWritable(within: -1)
       } else if errno != EINTR {
         return errno
@@ -30,8 +30,8 @@ extension Int32 {
     return nil
   }
 
-  /// Whether this descriptor takes a piece, or fails at once; at most so many milliseconds are waited for that, and
-  /// without end where they are negative.
+  /// Waits until this descriptor is writable or has failed. Waits at most `milliseconds`, and without limit if they are
+  /// negative.
   func isWritable(within milliseconds: Int32) -> Bool {
     var request = pollfd(fd: self, events: Int16(POLLOUT), revents: 0)
     let count = poll(&request, 1, milliseconds)
@@ -43,18 +43,18 @@ extension Int32 {
   import CGlibc
 #endif
 
-/// How the C library's allocator treats large blocks.
+/// The handling of large blocks by the C library's allocator.
 enum Allocator {
-  /// Large blocks are given back to the kernel as soon as they are freed. Left alone, the allocator raises
-  /// its threshold with every large block that is freed and then keeps holes the size of layers: a
-  /// simulation of 100 clients had half as much memory again resident.
+  /// Makes the allocator return large blocks to the kernel when they are freed. By default it raises its threshold with
+  /// every large block that is freed and keeps free blocks as large as layers: a simulation of 100 clients used half
+  /// as much memory again.
   static func returnLargeBlocks() {
     #if canImport(Glibc)
       _ = mallopt(M_MMAP_THRESHOLD, 256 << 10)
-      // What frames are made of is below that, and comes again at once: with the usual 128 KiB each of them was
-      // given back and faulted in anew, a fifth of the time that a server spends on a round.
+      // Frames are allocated below this size and soon allocated again. With the default of 128 KiB they were returned
+      // and faulted in each time, which took a fifth of the server's time in a round.
       _ = mallopt(M_TRIM_THRESHOLD, 1 << 20)
-      // Each arena keeps holes of its own, and the usual number is eight for each core.
+      // Each arena keeps its free blocks, and the default is eight arenas per core.
       _ = mallopt(M_ARENA_MAX, 2)
     #endif
   }
@@ -64,24 +64,24 @@ enum Allocator {
   import CGlibc
 #endif
 
-/// The priority that a process was started with.
+/// The scheduling priority that a process was started with.
 package enum Priority {
-  /// Gives up the right to be less nice than that, which root has, for the calling thread and all that it starts. Where
-  /// it may, Dispatch gives each of its threads a niceness of its own, whatever `nice` has been told.
+  /// Gives up root's right to lower the niceness, for the calling thread and all that it starts. With that right,
+  /// Dispatch sets the niceness of each of its threads and overrides `nice`.
   package static func keepInherited() {
     #if canImport(Glibc)
       var header = __user_cap_header_struct(version: 0x2008_0522, pid: 0)
       var sets = [__user_cap_data_struct(), __user_cap_data_struct()]
-      // A kernel without capabilities has no such right to give up.
+      // A kernel without capabilities does not have this right.
       guard capget(&header, &sets) == 0 else { return }
-      // Permitted it stays: a thread that a library has begun before could not be made nicer by one that has less.
+      // The capability stays permitted: otherwise this thread could not renice one that a library started before.
       sets[0].effective &= ~(1 << UInt32(CAP_SYS_NICE))
       _ = capset(&header, &sets)
     #endif
   }
 }
 
-/// Whether this machine can run this build. The check is in a module that needs nothing special itself.
+/// Checks that this machine can run this build. This module itself needs no special instructions.
 enum Processor {
   #if STRATA_X86_64_V3
     private static let needed: Set<Substring> = ["avx2", "fma", "bmi2"]
@@ -89,7 +89,7 @@ enum Processor {
     private static let needed: Set<Substring> = []
   #endif
 
-  /// What the build needs and the first processor lacks; empty where the kernel does not tell.
+  /// The features that the build needs and the first processor lacks; empty if the kernel does not list any.
   static var missing: [String] {
     guard !needed.isEmpty, let info = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
       let line = info.split(separator: "\n").first(where: { $0.hasPrefix("flags") })

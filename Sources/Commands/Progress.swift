@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// How far something is, how fast it goes and how long it will take, in a line.
+/// A line with the progress, rate and remaining time of some work.
 package struct ProgressLine: Sendable {
-  /// In units of which there are `total`; a part of one counts as that.
+  /// The units done, possibly a fraction, and their total number.
   package let done, total: Double
-  /// What is counted, in the plural.
+  /// The name of a unit, in the plural.
   package let unit: String
-  /// Seconds since the beginning.
+  /// The seconds since the start.
   package let elapsed: Double
-  /// What is being done.
+  /// The description of the current work.
   package let text: String
 
   package init(done: Double, total: Double, unit: String, elapsed: Double, text: String) {
@@ -18,8 +18,8 @@ package struct ProgressLine: Sendable {
 
   private var share: Double { total > 0 ? min(max(done / total, 0), 1) : 1 }
 
-  /// For a terminal of so many columns. A narrow one has first no rate, then no time left; what is too long even so is
-  /// cut off at its end.
+  /// Returns the line for a terminal. A narrow terminal gets no rate, a narrower one no remaining time either; a line
+  /// that is still too long is truncated.
   package func bar(columns: Int) -> String {
     let bar = Terminal.bar(share, width: min(max(columns / 4, 4), 24))
     let lines = [2, 1, 0].map { "\(bar) \(line(pace.prefix($0)))" }
@@ -32,14 +32,14 @@ package struct ProgressLine: Sendable {
     ([String(format: "%3.0f %%", 100 * share)] + pace + [text]).joined(separator: "  ")
   }
 
-  /// Time left and rate; before anything is known, and when all is done, the time that has passed.
+  /// The remaining time and the rate; at the start and at the end, the elapsed time.
   private var pace: [String] {
     // The first hundredth is not typical.
     guard share > 0.01, share < 1, elapsed > 0.5 else { return [Terminal.clock(elapsed)] }
     return ["\(Terminal.clock(elapsed * (1 - share) / share)) left", rate]
   }
 
-  /// In the unit of time in which the number is above one.
+  /// The rate, per second, minute or hour, such that the number is at least one if possible.
   private var rate: String {
     let perSecond = done / elapsed
     let (number, time) =
@@ -49,14 +49,14 @@ package struct ProgressLine: Sendable {
   }
 }
 
-/// How far some work is that consists of equal pieces: a bar on a terminal, and a line now and then elsewhere.
+/// The progress of work in equal pieces: a bar on a terminal, and a line at intervals elsewhere.
 package final class WorkProgress: Sendable {
   private struct State {
     var done = 0
     var lastLine = ContinuousClock.now
   }
 
-  /// How often a line is written where there is no terminal.
+  /// The interval between lines without a terminal.
   private static let pause = Duration.seconds(15)
 
   private let terminal: Terminal
@@ -65,18 +65,18 @@ package final class WorkProgress: Sendable {
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
-  /// `unit` is what is counted, in the plural.
+  /// - Parameter unit: the name of a unit, in the plural.
   package init(of total: Int, _ unit: String, on terminal: Terminal) {
     (self.total, self.unit, self.terminal) = (total, unit, terminal)
   }
 
-  /// One more is done; it may be called on any thread.
+  /// Counts one more unit. May be called from any thread.
   package func advance(_ note: String = "") { show(note) { $0 += 1 } }
 
-  /// So many are done.
+  /// Sets the number of units done.
   package func set(_ done: Int, _ note: String = "") { show(note) { $0 = done } }
 
-  /// Takes the bar away.
+  /// Removes the bar.
   package func end() { terminal.clear() }
 
   private func show(_ note: String, _ change: (inout Int) -> Void) {

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Tells the service manager how a daemon is (sd_notify(3)): a datagram to the socket that it names. Without a
-/// service manager nothing happens.
+/// Reports the state of a daemon to the service manager (sd_notify(3)), as datagrams to the socket that it names.
+/// Without a service manager it does nothing.
 package struct ServiceManager: Sendable {
-  /// Where it listens; nil without a service manager.
+  /// The path of the socket; nil without a service manager.
   private let address: String?
-  /// How often it wants to hear that the daemon lives; nil where it does not.
+  /// The watchdog interval; nil if there is none.
   private let watchdog: Duration?
 
-  /// As the environment of this process says.
+  /// Reads the environment of this process.
   package init() { self.init(ProcessInfo.processInfo.environment, process: getpid()) }
 
   package init(_ environment: [String: String], process: pid_t) {
@@ -18,14 +18,14 @@ package struct ServiceManager: Sendable {
     watchdog = isMeant ? interval.flatMap { $0 > 0 ? .microseconds($0) : nil } : nil
   }
 
-  /// The daemon does its work now.
+  /// Reports that the daemon is ready.
   package func ready(_ status: String) { send("READY=1\nSTATUS=\(Self.line(status))") }
-  /// What it does, in a line.
+  /// Reports the daemon's status in a line.
   package func say(_ status: String) { send("STATUS=\(Self.line(status))") }
-  /// It was asked to stop, and does.
+  /// Reports that the daemon is stopping.
   package func stopping() { send("STOPPING=1") }
 
-  /// Runs `body`, and tells twice in each interval that the daemon lives for as long as `isAlive` answers.
+  /// Runs `body` and notifies the watchdog twice per interval, as long as `isAlive` returns.
   package func watched<Result: Sendable>(
     isAlive: @escaping @Sendable () async -> Void = {}, _ body: () async throws -> Result
   ) async rethrows -> Result {
@@ -58,7 +58,7 @@ package struct ServiceManager: Sendable {
     withUnsafeMutableBytes(of: &place.sun_path) { $0.copyBytes(from: path) }
     let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
     let bytes = Array(text.utf8)
-    // Nothing depends on it: a manager that is gone is not told.
+    // The result does not matter: the service manager may have ended.
     _ = withUnsafePointer(to: &place) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, length)

@@ -2,15 +2,15 @@ import Foundation
 import Synchronization
 import UnixSignals
 
-/// Runs `body`; at the first SIGINT, SIGTERM or SIGHUP `stop` is called, and `body` is expected to end soon. A second
-/// SIGINT ends the process at once, any other changes nothing. Where SIGHUP is ignored, as by nohup, it stays so.
+/// Runs `body`. The first SIGINT, SIGTERM or SIGHUP calls `stop`, after which `body` must end soon. A second SIGINT
+/// ends the process at once; other signals then have no effect. If SIGHUP is ignored, as under nohup, it stays ignored.
 package func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () async -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   try await stoppingOnSignal({ _, _ in await stop() }, body)
 }
 
-/// The same for a `body` that ends when its task is cancelled: at the signal `stop` is called, and then it is cancelled.
+/// Does the same for a `body` that ends when its task is cancelled: a signal calls `stop` and then cancels the task.
 package func cancellingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable () -> Void, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
@@ -21,9 +21,8 @@ package func cancellingOnSignal<Result: Sendable>(
     }, body)
 }
 
-/// Runs work that is worth nothing before its end: at the first of those signals its task is cancelled. Once it has
-/// ended, `undo` is called, the line `last` takes the place of what `terminal` shows, and the process ends with the
-/// signal's code.
+/// Runs work that has no result until it ends; one of the signals above cancels its task. After the task has ended,
+/// calls `undo`, replaces the output of `terminal` by the line `last` and exits with the signal's code.
 package func resultUnlessStopped<Result: Sendable>(
   _ command: String, on terminal: Terminal = Terminal(), last: String = "stopped",
   undo: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable () async throws -> Result
@@ -42,12 +41,12 @@ package func resultUnlessStopped<Result: Sendable>(
     undo()
     terminal.end("\(command): \(last)")
     StandardError.shared.drain()
-    // Threads that were left to themselves must not meet what an ordinary end takes away beneath them.
+    // Threads that still run must not use what an ordinary exit destroys.
     _exit(code.rawValue)
   }
 }
 
-/// The code of the signal that came, where one did.
+/// The code of the received signal; nil if there was none.
 private final class StopSignal: Sendable {
   let code = Mutex<CommandFailure.Code?>(nil)
 }
@@ -56,7 +55,7 @@ private func stoppingOnSignal<Result: Sendable>(
   _ stop: @escaping @Sendable (UnixSignal, _ cancel: @Sendable () -> Void) async -> Void,
   _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
-  // The trap is set before the body starts: a signal that comes early is not lost.
+  // The handler is installed before the body starts, so that no early signal is lost.
   let trapped: [UnixSignal] = [.sigint, .sigterm] + (isIgnored(SIGHUP) ? [] : [.sighup])
   let signals = await UnixSignalsSequence(trapping: trapped)
   let work = Task { try await body() }
@@ -64,7 +63,7 @@ private func stoppingOnSignal<Result: Sendable>(
     group.addTask {
       var isStopping = false
       for await signal in signals {
-        // Whoever asks once more at the keyboard does not want to wait; a service manager's repetition is none.
+        // A second interrupt from the keyboard ends the process; a repeated signal from a service manager does not.
         if isStopping && signal == .sigint { _exit(130) }
         if !isStopping { await stop(signal) { work.cancel() } }
         isStopping = true
@@ -75,7 +74,7 @@ private func stoppingOnSignal<Result: Sendable>(
     defer { group.cancelAll() }
     while let result = try await group.next() {
       guard let result else { continue }
-      // What is left to do with it, such as to print it, can be ended as anything can.
+      // Afterwards, signals have their default effect, for instance while the result is printed.
       for signal in trapped { Foundation.signal(signal.rawValue, SIG_DFL) }
       return result
     }

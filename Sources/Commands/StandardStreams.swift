@@ -3,15 +3,15 @@ import Logging
 import Support
 import Synchronization
 
-/// Where a command writes its result, and nothing else.
+/// The stream for a command's result, and only for that.
 package enum StandardOutput {
-  /// Writes a result, after all that was said on standard error. A reader that has gone away, as `head` does, has had
-  /// what it wanted. Throws ``CommandFailure`` where the result cannot be written, and `CancellationError` where the
-  /// task is cancelled while nobody reads it.
+  /// Writes a result after all pending output to standard error. Returns without error if the reader has closed the
+  /// stream, as `head` does. Throws ``CommandFailure`` if writing fails, and `CancellationError` if the task is
+  /// cancelled while the stream is not read.
   ///
   /// - Parameters:
-  ///   - text: control characters that foreign text has brought into it are escaped.
-  ///   - patience: how long it is waited for a reader; nil: as long as it takes.
+  ///   - text: the result; control characters from foreign text are escaped.
+  ///   - patience: how long to wait for a reader; nil for no limit.
   package static func write(
     _ text: String, terminator: String = "\n", patience: Duration? = nil
   ) throws {
@@ -34,41 +34,41 @@ package enum StandardOutput {
   }
 }
 
-/// What every process needs of its three standard streams before it does anything.
+/// The set-up of the three standard streams, which every process needs first.
 enum StandardStreams {
-  /// A reader that goes away, or a file that may not grow, ends no process: writing fails and says so. A stream that is
-  /// closed must not become the number of another file, into which log lines would go then.
+  /// Makes writing fail with an error, instead of ending the process, if a reader disappears or a file may not grow.
+  /// Reopens closed streams, so that no other file gets their descriptors and then receives log lines.
   static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] {
       guard fcntl(descriptor, F_GETFD) < 0, errno == EBADF else { continue }
-      // The lowest number that is free. For reading alone: what is written fails, as it would without it.
+      // Takes the lowest free descriptor. It is read-only, so that writing fails as it would on a closed stream.
       _ = open("/dev/null", O_RDONLY)
     }
   }
 }
 
-/// Where a process writes what it has to say about its work: log lines, progress, the reason why it ends.
+/// The stream for log lines, progress and the reason why the process ends.
 ///
-/// Nothing that works waits for whoever reads it. Text goes into a bounded buffer that a thread of its own writes out;
-/// where that cannot keep up, because a pipe is not read or a disk is full, lines are dropped and counted, and the count
-/// is written as soon as there is room again.
+/// Writing never blocks the caller. Text goes into a bounded buffer, which a separate thread writes out. If that thread
+/// cannot keep up, because a pipe is not read or a disk is full, lines are dropped and counted; the count is written as
+/// soon as the buffer has space.
 package final class StandardError: Sendable {
-  /// That of this process.
+  /// The standard error of this process.
   package static let shared = StandardError(STDERR_FILENO)
 
   private struct State {
     var queue: [UInt8] = []
     var queuedLines = 0
-    /// Lines that came after those in the queue and found no room.
+    /// The lines dropped since the last one in the queue, because it was full.
     var droppedLines = 0
     var isStarted = false
-    /// Whether something that was in the queue is being written.
+    /// Whether bytes from the queue are being written.
     var isWriting = false
-    /// Whether somebody waits for the end of it.
+    /// Whether `drain()` is waiting.
     var isDraining = false
-    /// Whether that was in vain, and nothing has been taken since.
+    /// Whether `drain()` has timed out and nothing was written since.
     var isStuck = false
 
     var isIdle: Bool { queue.isEmpty && droppedLines == 0 && !isWriting }
@@ -80,12 +80,12 @@ package final class StandardError: Sendable {
   private let work = DispatchSemaphore(value: 0)
   private let progress = DispatchSemaphore(value: 0)
 
-  /// - Parameter limit: bytes that wait at most, besides those that are being written.
+  /// - Parameter limit: the maximum number of queued bytes, without those being written.
   package init(_ descriptor: Int32, limit: Int = 1 << 20) {
     (self.descriptor, self.limit) = (descriptor, limit)
   }
 
-  /// Queues whole lines. Returns whether there was room for them.
+  /// Queues whole lines. Returns false if the queue is full.
   @discardableResult package func write(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
     let isQueued = state.withLock { state in
@@ -104,11 +104,10 @@ package final class StandardError: Sendable {
     return isQueued
   }
 
-  /// Whether all that was said is written: what is drawn again and again need not wait in a queue.
+  /// Whether everything is written; text that is redrawn often need not be queued.
   var isIdle: Bool { state.withLock { $0.isIdle } }
 
-  /// Waits until all is written, as long as it goes on: where nothing is taken for two seconds, or all of it not in
-  /// five, the rest is left.
+  /// Waits until everything is written. Gives up if nothing is written for two seconds, or after five seconds in all.
   package func drain() {
     let end = ContinuousClock.now + .seconds(5)
     state.withLock { $0.isDraining = true }
@@ -118,13 +117,13 @@ package final class StandardError: Sendable {
     state.withLock { $0.isDraining = false }
   }
 
-  // MARK: - The thread that writes
+  // MARK: - Writer thread
 
   private func start(_ state: inout State) {
     guard !state.isStarted else { return }
     state.isStarted = true
     Thread.detachNewThread { [self] in
-      // Signals are for those who handle them.
+      // Leaves signals to the threads that handle them.
       var all = sigset_t()
       sigfillset(&all)
       pthread_sigmask(SIG_BLOCK, &all, nil)
@@ -133,12 +132,12 @@ package final class StandardError: Sendable {
   }
 
   private func run() {
-    /// Lines that could not be written, before those in the queue.
+    /// The number of lines that could not be written, before those in the queue.
     var lost = 0
     while true {
       work.wait()
       let (bytes, lines) = state.withLock { state in
-        // What was dropped came after what is queued.
+        // The dropped lines follow the queued ones.
         let bytes = state.queue + (state.droppedLines > 0 ? Self.notice(state.droppedLines) : [])
         let lines = state.queuedLines + state.droppedLines
         (state.queue, state.queuedLines, state.droppedLines) = ([], 0, 0)
@@ -153,7 +152,7 @@ package final class StandardError: Sendable {
     }
   }
 
-  /// Writes in pieces that a pipe takes as a whole. Returns what could not be written.
+  /// Writes in pieces that a pipe accepts atomically. Returns the bytes that could not be written.
   private func put(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -165,7 +164,7 @@ package final class StandardError: Sendable {
     return rest
   }
 
-  /// Something was taken, or has failed.
+  /// Records that a write has succeeded or failed.
   private func goOn(_ change: (inout State) -> Void) {
     let isDraining = state.withLock { state in
       change(&state)
@@ -186,12 +185,12 @@ package final class StandardError: Sendable {
   }
 }
 
-/// The log of a command: lines on standard error, for a terminal or for journald.
+/// Returns a command's logger, which writes lines to standard error, for a terminal or journald.
 package func makeLogger(_ label: String) -> Logger {
   Logger(label: label) { StreamLogHandler(label: $0, stream: LogStream()) }
 }
 
-/// Puts each record on a line of its own, whatever is in it.
+/// Writes each record as one line, whatever it contains.
 private struct LogStream: TextOutputStream {
   mutating func write(_ record: String) {
     let text = record.hasSuffix("\n") ? record.dropLast() : record[...]

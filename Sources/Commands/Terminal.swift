@@ -2,13 +2,13 @@ import Foundation
 import Support
 import Synchronization
 
-/// Progress for people: lines that stay, and on a terminal a block below them that is redrawn.
+/// Progress for a person: permanent lines and, on a terminal, a block below them that is redrawn.
 ///
-/// It writes to standard error, so that standard output holds results alone. There are no colours, so that
-/// NO_COLOR changes nothing; a terminal that is TERM=dumb gets lines alone.
+/// It writes to standard error, so that standard output holds only results. It uses no colours, so NO_COLOR has no
+/// effect; a terminal with TERM=dumb gets lines only.
 package final class Terminal: Sendable {
   private struct State {
-    /// Characters of each line of the block.
+    /// The number of characters in each line of the block.
     var widths: [Int] = []
     var lastDraw = ContinuousClock.now - .seconds(1)
     var isOver = false
@@ -22,24 +22,24 @@ package final class Terminal: Sendable {
     isInteractive = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
   }
 
-  /// A line that stays.
+  /// Writes a permanent line.
   package func line(_ text: String) {
     state.withLock { state in
       if write(Self.erase(state.widths) + ForeignText.lines(text) + "\n") { state.widths = [] }
     }
   }
 
-  /// Redraws the block, at most ten times a second; without a terminal it does nothing. `block` gets the terminal's
-  /// columns as they are now; what is longer is cut off.
+  /// Redraws the block at most ten times a second; does nothing without a terminal. `block` gets the current number of
+  /// columns; longer lines are truncated.
   package func draw(_ block: (_ columns: Int) -> [String]) {
     guard isInteractive else { return }
     state.withLock { state in
       guard !state.isOver, ContinuousClock.now - state.lastDraw > .milliseconds(100) else { return }
-      // A terminal that stands still needs no block for later.
+      // While the terminal is blocked, no block is queued.
       guard StandardError.shared.isIdle else { return }
       state.lastDraw = .now
       let columns = Self.columns
-      // In the last column some terminals begin a new line by themselves.
+      // Some terminals begin a new line after the last column.
       let lines = block(columns).map { $0.prefix(columns - 1) }
       if write(Self.erase(state.widths) + lines.joined(separator: "\n") + "\n") {
         state.widths = lines.map(\.count)
@@ -47,26 +47,26 @@ package final class Terminal: Sendable {
     }
   }
 
-  /// The last line, in the block's place; nothing is drawn after it.
+  /// Replaces the block by a last line; nothing is drawn afterwards.
   package func end(_ text: String) {
     state.withLock { $0.isOver = true }
     line(text)
   }
 
-  /// Takes the block away.
+  /// Removes the block.
   package func clear() {
     state.withLock { state in
       if write(Self.erase(state.widths)) { state.widths = [] }
     }
   }
 
-  /// A bar of `width` characters, filled by a share of 0 … 1.
+  /// Returns a bar of `width` characters, of which a share of 0 … 1 is filled.
   package static func bar(_ share: Double, width: Int = 24) -> String {
     let filled = Int((min(max(share, 0), 1) * Double(width)).rounded())
     return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
   }
 
-  /// Seconds as 1:05 or 2:03:04.
+  /// Returns seconds in the form 1:05 or 2:03:04.
   package static func clock(_ seconds: Double) -> String {
     let whole = seconds.isFinite ? Int(min(max(seconds, 0), 1e9).rounded()) : 0
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
@@ -74,8 +74,7 @@ package final class Terminal: Sendable {
       ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
   }
 
-  /// How wide the terminal is that a descriptor leads to, which may change at any time; nil where it is none, or does
-  /// not tell.
+  /// Returns the current width of a descriptor's terminal; nil if it is not a terminal or reports no width.
   package static func columns(of descriptor: Int32) -> Int? {
     var size = winsize()
     return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : nil
@@ -83,7 +82,7 @@ package final class Terminal: Sendable {
 
   private static var columns: Int { columns(of: STDERR_FILENO) ?? 80 }
 
-  /// Lines of a terminal that became narrower since are broken, and take more rows than were drawn.
+  /// Returns the codes that erase the block. If the terminal has become narrower, its lines take more rows than drawn.
   private static func erase(_ widths: [Int]) -> String {
     guard !widths.isEmpty else { return "" }
     let columns = columns
@@ -91,6 +90,6 @@ package final class Terminal: Sendable {
     return String(repeating: "\u{1B}[1A\u{1B}[2K", count: rows) + "\r"
   }
 
-  /// Returns whether it will be written, if anything is.
+  /// Queues a text. Returns false if it is dropped.
   private func write(_ text: String) -> Bool { text.isEmpty || StandardError.shared.write(text) }
 }

@@ -1,16 +1,16 @@
 import Foundation
 
-/// A unit, and how its numbers are written side by side.
+/// A unit, and the notation for columns of its numbers.
 package enum FigureUnit: Sendable {
   case bytes
   case operations
   case seconds
-  /// 0 … 1, written as per cent.
+  /// A share of 0 … 1, written in per cent.
   case share
   /// A number without a unit.
   case plain
 
-  /// How numbers are written: divided by `divisor`, with so many digits behind the point.
+  /// A notation: numbers are divided by `divisor` and have `digits` decimal places.
   package struct Scale: Sendable, Hashable {
     package let divisor: Double
     package let name: String
@@ -19,11 +19,11 @@ package enum FigureUnit: Sendable {
     package func text(_ value: Double) -> String { Numeral.fixed(value / divisor, digits: digits) }
   }
 
-  /// The scale in which the smallest of some values still shows two digits.
+  /// Returns the scale in which the smallest of the values still has two digits.
   package func scale(for values: [Double]) -> Scale {
     let least = values.filter { $0 > 0 && $0.isFinite }.min() ?? 1
     let scale = scale(least)
-    // What no prefix brings near to 1 is told in powers of ten.
+    // Values outside the range of prefixes use powers of ten.
     guard least / scale.divisor >= 1e7 || self == .plain && least < 1e-3 else { return scale }
     let exponent = max(3 * Int(((log10(least) - log10(scale.divisor)) / 3).rounded(.down)), -300)
     return Scale(
@@ -47,12 +47,12 @@ package enum FigureUnit: Sendable {
   private static func digits(_ least: Double) -> Int { least < 10 ? 2 : least < 100 ? 1 : 0 }
 }
 
-/// Numbers as text, of a length that has a bound whatever they are.
+/// Formats numbers as text of bounded length.
 package enum Numeral {
-  /// From here on a number is written with a power of ten: no page or table is wide enough for its digits.
+  /// The limit from which a number is written with a power of ten, because its digits would be too wide.
   private static let greatest = 1e15
 
-  /// A number with so many digits behind the point.
+  /// Returns a number with `digits` decimal places.
   package static func fixed(_ value: Double, digits: Int) -> String {
     guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
     return String(format: abs(value) < greatest ? "%.\(digits)f" : "%.3g", value)

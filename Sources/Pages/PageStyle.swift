@@ -1,6 +1,6 @@
-/// How pages look: by day and by night, on a desk and on a phone.
+/// The style of all pages, in light and dark mode, for wide and narrow screens.
 package enum PageStyle {
-  /// The lines s0, s1 … are a plot's styles in order; colours are told apart by dashes too.
+  /// The classes s0, s1 … are a plot's line styles; they differ in colour and dashes.
   package static let css = """
     :root {
       color-scheme: light dark;
@@ -80,9 +80,9 @@ package enum PageStyle {
     """
 }
 
-/// Text in HTML and SVG.
+/// Escapes text for HTML and SVG.
 package enum Markup {
-  /// A text with every character that means something in markup written as a reference.
+  /// Returns a text with all special characters of markup replaced by references.
   package static func escape(_ text: String) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars {
@@ -93,7 +93,7 @@ package enum Markup {
       case "\"": escaped += "&quot;"
       case "'": escaped += "&#39;"
       case "\t", "\n": escaped.unicodeScalars.append(scalar)
-      // Other control characters, and these two, are not allowed in a document at all.
+      // A document must not contain other control characters, nor these two.
       case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}": escaped += "\u{FFFD}"
       default: escaped.unicodeScalars.append(scalar)
       }

@@ -1,13 +1,12 @@
 import Foundation
 
-/// A line chart over rounds as inline SVG. Colours and dashes come from the page's style, by classes; a series
-/// is told apart by both.
+/// A line chart over rounds as inline SVG. The page's style defines the colours and dashes of the series by class.
 package struct Plot: Sendable {
   package struct Series: Sendable {
     package let name: String
-    /// Which of the page's line styles, from 0.
+    /// The index of the line style, from 0.
     package let style: Int
-    /// By x; points that are not finite are left out.
+    /// The points by x; points that are not finite are omitted.
     package let points: [(x: Double, y: Double)]
 
     package init(_ name: String, style: Int, points: [(x: Double, y: Double)]) {
@@ -16,12 +15,12 @@ package struct Plot: Sendable {
     }
   }
 
-  /// How the points of a series become a line.
+  /// The drawing of a series.
   package enum Line: Sendable {
     case straight
-    /// Straight, with a mark at each point, for points that are few.
+    /// Straight, with a mark at each point, for few points.
     case marked
-    /// Each round as wide as it is: for what is constant within a round.
+    /// A step per round, for values that are constant within a round.
     case steps
   }
 
@@ -30,12 +29,12 @@ package struct Plot: Sendable {
   package var line: Line
   /// Whether the vertical axis starts at 0.
   package var startsAtZero: Bool
-  /// Rounds of the whole run, the extent of the horizontal axis.
+  /// The rounds of the whole run, the extent of the horizontal axis.
   package var rounds: Int
-  /// The last round of each stage, counted over all; the last one's is the run's end.
+  /// The last round of each stage, counted over all stages; the last element is the end of the run.
   package var stageEnds: [Int]
   package var series: [Series]
-  /// Whether each series' last value is written, beside the title or its name.
+  /// Whether the last value of each series is written next to the title or the name.
   package var showsLast = false
 
   package init(
@@ -46,7 +45,7 @@ package struct Plot: Sendable {
     (self.rounds, self.stageEnds, self.series) = (rounds, stageEnds, series)
   }
 
-  // A phone's width shows it nearly at its own size, so that its text can be read there.
+  // On a phone the chart is nearly at full size, so that its text can be read.
   private static let width = 420.0
   private static let frame = (left: 50.0, right: 410.0, top: 56.0, bottom: 240.0)
   private static let legendLine = 20.0
@@ -71,7 +70,7 @@ package struct Plot: Sendable {
     return (body + legend.markup + ["</svg>"]).joined(separator: "\n")
   }
 
-  // MARK: - Places
+  // MARK: - Coordinates
 
   private func x(_ round: Double) -> Double {
     let share = min(max((round - 0.5) / Double(max(rounds, 1)), 0), 1)
@@ -102,7 +101,7 @@ package struct Plot: Sendable {
     return markup
   }
 
-  /// A thin line at each stage's end, and the stages' numbers above.
+  /// Returns a thin line at the end of each stage, with the stages' numbers above.
   private func stages() -> [String] {
     guard stageEnds.count > 1 else { return [] }
     var markup: [String] = []
@@ -128,7 +127,7 @@ package struct Plot: Sendable {
     let points = places.map { "\(Self.number($0.0)),\(Self.number($0.1))" }.joined(separator: " ")
     var markup = "<g class=\"s\(series.style)\"><title>\(Markup.escape(series.name))</title>"
     markup += "<polyline points=\"\(points)\"/>"
-    // A single point has no line, and would not be seen without a mark.
+    // A single point has no line and needs a mark to be visible.
     if line == .marked || series.points.count == 1 {
       for (point, place) in zip(series.points, places) {
         let value = Markup.escape(
@@ -145,14 +144,14 @@ package struct Plot: Sendable {
     showsLast ? series.points.last.map { scale.text($0.y) } : nil
   }
 
-  /// The series' lines with their names, in as many rows as it takes. One alone is what the title says.
+  /// Returns the legend, in as many rows as necessary; empty for a single series, which the title describes.
   private func legendEntries(_ scale: FigureUnit.Scale) -> (markup: [String], height: Double) {
     guard series.count > 1 else { return ([], 0) }
     var markup: [String] = []
     var (left, row) = (4.0, 0.0)
     for series in series {
       let last = last(of: series, scale)
-      // A character of a page's font at 12 pixels is up to 6.6 wide.
+      // A character of the page's font at 12 pixels is up to 6.6 pixels wide.
       let width = 25 + 6.6 * Double(series.name.count + (last.map { $0.count + 2 } ?? 0)) + 10
       if left + width > Self.width, left > 4 { (left, row) = (4, row + 1) }
       let place = Self.frame.bottom + 56 + row * Self.legendLine
@@ -174,7 +173,7 @@ package struct Plot: Sendable {
       + "y2=\"\(number(y2))\"/>"
   }
 
-  /// - Parameter beside: what stands behind it, in another weight.
+  /// - Parameter beside: text that follows in another weight.
   private static func text(
     _ text: String, _ x: Double, _ y: Double, _ style: String, beside: String? = nil
   ) -> String {
@@ -186,31 +185,31 @@ package struct Plot: Sendable {
   private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
 }
 
-/// An axis with ticks at round numbers, for any values that a number can have.
+/// An axis with ticks at round numbers, for any finite values.
 package struct PlotAxis: Sendable {
-  /// Rising, the first and the last at the axis's ends.
+  /// The ticks in ascending order; the first and the last are the ends of the axis.
   package var ticks: [Double] {
     multiples.map { min(max(Double($0) * step, -Self.greatest), Self.greatest) }
   }
 
-  /// The distance of two ticks, and the ticks as multiples of it: these stay small where values are huge.
+  /// The distance between ticks, and the ticks as multiples of it, which stay small for huge values.
   private let step: Double
   private let multiples: ClosedRange<Int>
 
   private static let greatest = Double.greatestFiniteMagnitude
-  /// Ranges that are smaller are none: steps of them have no power of ten.
+  /// The smallest range; a smaller one counts as empty, because the power of ten of its step would underflow.
   private static let leastRange = 1e-300
-  /// Digits behind the point beyond which a label is written with a power of ten.
+  /// The decimal places beyond which a label is written with a power of ten.
   private static let mostDigits = 8
 
-  /// An axis that covers some values with about so many ticks. What is not finite is left out.
+  /// Covers the values with about `count` ticks. Omits values that are not finite.
   package init(covering values: [Double], count: Int, startsAtZero: Bool) {
     let values = values.filter(\.isFinite)
     var low = values.min() ?? 0
     var high = values.max() ?? 1
     if startsAtZero { (low, high) = (min(low, 0), max(high, 0)) }
     let size = max(abs(high), abs(low))
-    // Values that are all the same stand in the middle of something. A range may be more than a number can be.
+    // Equal values are placed in the middle of a range. The halves avoid overflow of a huge range.
     if high / 2 - low / 2 <= max(size * 1e-9, Self.leastRange) / 2 {
       let margin = max(0.5, size * 1e-6)
       (low, high) =
@@ -222,7 +221,7 @@ package struct PlotAxis: Sendable {
     multiples = first...max(last, first + 1)
   }
 
-  /// Where a value stands, 0 … 1.
+  /// Returns the position of a value, 0 … 1.
   package func share(of value: Double) -> Double {
     min(max((value / step - Double(multiples.lowerBound)) / Double(multiples.count - 1), 0), 1)
   }
@@ -233,13 +232,13 @@ package struct PlotAxis: Sendable {
     return Numeral.fixed(tick == 0 ? 0 : tick, digits: digits)
   }
 
-  /// The least of 1, 2 and 5 times a power of ten that is not below `rough`, or hardly.
+  /// Returns the smallest of 1, 2 and 5 times a power of ten that is at least about `rough`.
   private static func step(_ rough: Double) -> Double {
     let power = pow(10, log10(rough).rounded(.down))
     return ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
   }
 
-  /// Rounds that are labelled: about eight, whole numbers, the first among them.
+  /// Returns the rounds to label: about eight whole numbers, including the first.
   package static func rounds(_ count: Int) -> [Int] {
     guard count > 10 else { return Array(1...max(count, 1)) }
     let step = max(1, Int(step(Double(count) / 8)))

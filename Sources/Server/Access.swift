@@ -4,17 +4,17 @@ import Foundation
 import Synchronization
 import Wire
 
-/// Who gets in: by the certificates of a folder, which are read again when they change; or everybody.
+/// Access control by the certificates of a folder, which are read again when they change; or open access.
 package final class Access: Sendable {
   private struct State {
     var context: TLSContext?
     var stamp: [String] = []
-    /// Serial numbers of all that were ever seen revoked: none comes back to life.
+    /// The serial numbers of all certificates ever seen revoked; a revocation cannot be undone.
     var revoked: Set<String> = []
-    /// Of the list as it was read last; nil where it could not be.
+    /// The stamp of the list when it was last read; nil if it could not be read.
     var revocationStamp: [String]?
     var store: Store?
-    /// When it was last said that the list cannot be read; nil while it can.
+    /// When the observer was last notified that the list cannot be read; nil while it can.
     var complained: ContinuousClock.Instant?
   }
 
@@ -22,11 +22,11 @@ package final class Access: Sendable {
   private let state = Mutex(State())
   let observer: @Sendable (ServerEvent) -> Void
 
-  /// Everybody may come: for connections that never leave the machine, or a network that is trusted.
+  /// Admits every client: for loopback connections, or a trusted network.
   package init() { (folder, observer) = (nil, { _ in }) }
 
-  /// Only who has a certificate of the folder's authority that is not revoked. Throws ``CertificateError`` where the
-  /// server's own cannot be used, or who is revoked is not known.
+  /// Admits clients with a valid certificate of the folder's authority. Throws ``CertificateError`` if the server's
+  /// certificate cannot be used, or the list of revoked certificates cannot be read.
   package init(
     _ folder: CertificateFolder, observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) throws(CertificateError) {
@@ -41,8 +41,8 @@ package final class Access: Sendable {
     }
   }
 
-  /// Keeps what is revoked in a server's database too, from now on, and believes what is there already: an older list
-  /// that is put back into the folder lets nobody in. Throws ``StoreError``, or ``CertificateError``.
+  /// Keeps a copy of the revocations in a server's database, and applies those already in it, so that restoring an
+  /// older list does not undo a revocation. Throws ``StoreError`` or ``CertificateError``.
   func keep(in store: Store) throws {
     guard let folder else { return }
     try state.withLock { state in
@@ -69,8 +69,8 @@ package final class Access: Sendable {
     state.revocationStamp = stamp
   }
 
-  /// What the next connection is made secret with; nil where it is not. New files are used from then on; while
-  /// they make no sense, the old ones are.
+  /// The TLS context of the next connection; nil without TLS. New files are used as soon as they are valid; until then
+  /// the old ones stay in use.
   var context: TLSContext? {
     guard let folder else { return nil }
     let stamp = folder.stamp
@@ -87,7 +87,7 @@ package final class Access: Sendable {
     }
   }
 
-  /// With what somebody is turned away who may not take a name; nil where it may. Throws ``StoreError``.
+  /// Returns the goodbye for a peer that may not use a name; nil if it may. Throws ``StoreError``.
   func rejection(of name: String, _ identity: PeerIdentity?) throws -> Goodbye? {
     guard folder != nil else { return nil }
     guard let identity else {
@@ -99,8 +99,8 @@ package final class Access: Sendable {
     return try rejection(of: identity)
   }
 
-  /// With what a client is turned away whose certificate was good when its connection began and is not any more, or of
-  /// which that cannot be told; nil where it is. Throws ``StoreError``.
+  /// Returns the goodbye for a client whose certificate has become invalid since its connection began, or can no longer
+  /// be checked; nil if it is valid. Throws ``StoreError``.
   func rejection(of identity: PeerIdentity) throws -> Goodbye? {
     guard folder != nil else { return nil }
     guard let revoked = try revoked else { return Goodbye(.stopping, Self.unknown) }
@@ -109,10 +109,10 @@ package final class Access: Sendable {
       ? Goodbye(.rejected, "the certificate ended on \(identity.expires.day); enrol again") : nil
   }
 
-  /// What a client hears that will be let in again once the operator has mended the list.
+  /// The message to clients while the list cannot be read; they are admitted again afterwards.
   private static let unknown = "the server cannot tell which certificates are revoked"
 
-  /// Serial numbers that are worth nothing; nil where they are not known. Throws ``StoreError``.
+  /// The serial numbers of revoked certificates; nil if they are unknown. Throws ``StoreError``.
   private var revoked: Set<String>? {
     get throws {
       guard let folder else { return [] }
@@ -133,7 +133,7 @@ package final class Access: Sendable {
     }
   }
 
-  /// Once a minute, however many ask.
+  /// Notifies the observer, at most once a minute.
   private func complain(_ error: CertificateError, _ state: inout State) {
     let now = ContinuousClock.now
     guard state.complained.map({ now - $0 >= .seconds(60) }) ?? true else { return }
@@ -141,18 +141,18 @@ package final class Access: Sendable {
     observer(.revocationsUnknown(reason: error.description))
   }
 
-  /// Why a new device gets no certificate.
+  /// The reason why a new device gets no certificate.
   struct EnrolmentRejected: Error, CustomStringConvertible {
     let description: String
   }
 
-  /// Issues the certificate that a code was made for. Throws ``EnrolmentRejected``, or ``StoreError``.
+  /// Issues the certificate for an enrolment code. Throws ``EnrolmentRejected`` or ``StoreError``.
   func enrol(_ request: EnrolmentRequest) throws -> IssuedCertificate {
     do {
       guard let folder, try folder.canIssue else {
         throw EnrolmentRejected(description: "certificates are not issued here")
       }
-      // The code is for later, when somebody with its certificate would be let in.
+      // Keeps the code unused until clients can be admitted again.
       guard try revoked != nil else { throw EnrolmentRejected(description: Self.unknown) }
       guard Hello.isValid(name: request.name),
         let certificate = try folder.issue(

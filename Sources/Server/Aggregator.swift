@@ -4,18 +4,18 @@ import Federation
 import Foundation
 import Wire
 
-/// Makes one model of a round's admitted updates, part by part, by the plan's rule. It reads them back from
-/// the disk, and never has more of them in memory than it needs. Every weight takes them in client order, so the
-/// number of threads changes no bit.
+/// Aggregates a round's admitted updates into one model, part by part, by the plan's rule. It reads the updates from
+/// disk and keeps only the pieces in use in memory. Every weight adds the clients in the same order, so the result does
+/// not depend on the number of threads.
 package struct Aggregator: Sendable {
   package let plan: Plan
   package let snapshot: Snapshot
   let key: RoundKey
   package let ledger: Ledger
-  /// A client's update.
+  /// Opens a client's update.
   package let open: @Sendable (_ client: String) throws(StoreError) -> UpdateFile
 
-  /// - Parameter open: gives the bytes of a client's update in the ledger.
+  /// - Parameter open: opens the update of a client in the ledger.
   package init(
     plan: Plan, snapshot: Snapshot, key: RoundKey, ledger: Ledger,
     open: @escaping @Sendable (_ client: String) throws(StoreError) -> UpdateFile
@@ -23,26 +23,26 @@ package struct Aggregator: Sendable {
     (self.plan, self.snapshot, self.key, self.ledger, self.open) = (plan, snapshot, key, ledger, open)
   }
 
-  /// Columns of a part that are looked at together: 128 KiB a client.
+  /// The number of columns of a part processed at a time: 128 KiB per client.
   private static let columns = 32 << 10
 
-  /// Coded updates that are decoded side by side, each of which is in memory as a whole then.
+  /// The number of coded updates decoded at a time; each is in memory as a whole.
   private static let mostDecoded = 4
 
-  /// A client's update: which parts it holds, and where in its bytes.
+  /// A client's update, with the positions of its parts.
   private struct Update {
     let client: String
-    /// As many as its claim counts for.
+    /// The number of samples, limited to the maximum that counts.
     let samples: Int
     let coding: UpdateCoding
-    /// Blocks of the model that it was trained on.
+    /// The blocks of the model that it was trained on.
     let kept: [Int]
-    /// Offsets in floats by part.
+    /// The offset of each part in floats.
     let offsets: [String: Int]
   }
 
-  /// The snapshot with the parts replaced that at least one client trained. Throws ``StoreError`` where an update
-  /// cannot be read, and what ``UpdateCoding`` throws where it cannot be decoded.
+  /// Returns the snapshot with all parts replaced that at least one client trained. Throws ``StoreError`` if an update
+  /// cannot be read, and the errors of ``UpdateCoding`` if it cannot be decoded.
   package func run(threads: Int) throws -> Snapshot {
     let (updates, workers) = (updates, Workers(threads))
     var parts: [String: Data] = [:]
@@ -77,9 +77,9 @@ package struct Aggregator: Sendable {
 
   private func samples(of updates: [Update]) -> Int { updates.reduce(0) { $0 + $1.samples } }
 
-  // MARK: - Rules
+  // MARK: - Aggregation rules
 
-  /// Means of plain updates, of which no more than some columns are read at a time.
+  /// Returns the means of plain updates, of which it reads a limited number of columns at a time.
   private func means(_ updates: [Update], _ workers: Workers) throws -> [String: Data] {
     try byColumns(updates, workers) { part, columns, holders in
       var mean = WeightedMean(count: columns.count, samples: samples(of: holders))
@@ -93,7 +93,7 @@ package struct Aggregator: Sendable {
     }
   }
 
-  /// Means where some updates are coded, each of which is decoded once, as a whole.
+  /// Returns the means if some updates are coded; decodes each once, as a whole.
   private func decodedMeans(_ updates: [Update], _ workers: Workers) throws -> [String: Data] {
     var sums: [String: WeightedMean] = [:]
     for part in parts {
@@ -116,7 +116,7 @@ package struct Aggregator: Sendable {
     return sums.mapValues { $0.finish() }
   }
 
-  /// A rule over all clients' values of a weight.
+  /// Applies a rule to all clients' values of each weight.
   private func robust(
     _ updates: [Update], _ workers: Workers, _ rule: @escaping ([[Float]]) -> [Float]
   ) throws -> [String: Data] {
@@ -128,7 +128,7 @@ package struct Aggregator: Sendable {
     }
   }
 
-  /// Makes every part of some columns at a time, with those of the updates that hold it.
+  /// Computes every part, some columns at a time, from the updates that contain it.
   private func byColumns(
     _ updates: [Update], _ workers: Workers,
     _ rule: (_ part: Model.Part, _ columns: Range<Int>, _ holders: [Update]) throws -> Data
@@ -159,7 +159,7 @@ package struct Aggregator: Sendable {
       try open(update.client).bytes(), base: snapshot.trainedWeights(keeping: update.kept))
   }
 
-  /// Some values of an update. Of a plain one they alone are read; any other is decoded as a whole.
+  /// Returns some values of an update. Reads only these from a plain update; decodes any other as a whole.
   private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
     guard update.coding.codec == .plain else { return Array(try decode(update)[first..<first + count]) }
     var values: [Float] = []
@@ -169,8 +169,8 @@ package struct Aggregator: Sendable {
   }
 }
 
-/// Trains the whole sub-model on the server's own images after aggregation (LW-FedSSL, arXiv 2401.11647v3,
-/// server-side calibration).
+/// Trains the whole sub-model on the server's images after aggregation (LW-FedSSL, arXiv 2401.11647v3, server-side
+/// calibration).
 struct Calibrator: Sendable {
   let plan: Plan
   let calibration: Plan.Calibration
@@ -181,7 +181,7 @@ struct Calibrator: Sendable {
   init?(_ plan: Plan, threads: Int) throws(ServerError) {
     guard let calibration = plan.method.calibration else { return nil }
     do {
-      // Nobody is there to hear of a broken file, and these images are the job's own.
+      // Strict, because these images belong to the job and no user sees a report of broken files.
       images = try DataSpec(parsing: calibration.data).load(
         role: .train, for: ImageFit(plan.encoder), strict: true)
     } catch {
@@ -191,7 +191,7 @@ struct Calibrator: Sendable {
     (self.plan, self.calibration, self.threads) = (plan, calibration, threads)
   }
 
-  /// The snapshot after calibration, and the mean loss on the way; `progress` gets step and steps.
+  /// Returns the calibrated snapshot and the mean loss; `progress` gets step and steps.
   func calibrate(
     _ snapshot: Snapshot, _ key: RoundKey, progress: @escaping @Sendable (Int, Int) -> Void
   ) async throws -> (Snapshot, loss: Float) {
@@ -205,7 +205,7 @@ struct Calibrator: Sendable {
       let views = AugmentedViews(images, augmenter, seed: seed, workers: threads)
       let summary = trainer.train(views, seed: seed) { step, steps, loss in
         progress(step, steps)
-        // Nothing comes of what is no number any more.
+        // Further steps are useless once the loss is not finite.
         return loss.isFinite
       }
       return (Snapshot(snapshot.stage, trainer.parameters), summary.loss)

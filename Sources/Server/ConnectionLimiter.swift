@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Connections that have not said who they are: only so many at once from one address, and in all, so that
-/// unauthenticated peers cannot fill the server. Where all places are taken the one who has been silent longest goes:
-/// a client needs its place for a moment only, and finds one however many others wait.
+/// Limits unauthenticated connections, per address and in total, so that they cannot exhaust the server. If the total
+/// is reached, a new connection replaces the one that has been silent longest: a client needs its place only for a
+/// moment, and gets one however many others wait.
 package final class ConnectionLimiter: Sendable {
-  /// How many unauthenticated peers a server accepts.
+  /// The maximum numbers of unauthenticated connections.
   package struct Limits: Sendable, Hashable {
     package var perAddress = 128
     package var total = 1024
@@ -16,7 +16,7 @@ package final class ConnectionLimiter: Sendable {
     var peers: [UInt64: (address: String, place: WeakPlace)] = [:]
     var byAddress: [String: Int] = [:]
     var arrivals: UInt64 = 0
-    /// When an address was last named in the log.
+    /// When each address was last logged.
     var told: [String: ContinuousClock.Instant] = [:]
   }
 
@@ -29,7 +29,7 @@ package final class ConnectionLimiter: Sendable {
 
   package init(_ limits: Limits) { self.limits = limits }
 
-  /// A place among the unauthenticated connections, held until its connection is known or gone.
+  /// The place of an unauthenticated connection, held until the connection is authenticated or closed.
   package final class Place: Sendable {
     private let number: UInt64
     private let limiter: ConnectionLimiter
@@ -47,19 +47,19 @@ package final class ConnectionLimiter: Sendable {
       end.finish()
     }
 
-    /// Gives the place back; a second time does nothing.
+    /// Releases the place; a second call has no effect.
     package func leave() { limiter.leave(number) }
 
-    /// Its connection has ended, and holds nothing any more.
+    /// Releases the place and signals that the connection has ended and holds no resources.
     package func finish() {
       leave()
       end.finish()
     }
 
-    /// Returns when its connection has ended.
+    /// Waits until the connection has ended.
     package func ended() async { for await _ in ending {} }
 
-    /// Whether somebody else was given the place.
+    /// Whether the place was given to another connection.
     package var isLost: Bool { evicted.withLock { $0 } }
 
     fileprivate func lose() {
@@ -68,15 +68,15 @@ package final class ConnectionLimiter: Sendable {
     }
   }
 
-  /// What becomes of a new connection.
+  /// The result for a new connection.
   package enum Answer {
-    /// `evicted` has lost its place to the new connection.
+    /// The connection is accepted; `evicted` has lost its place to it.
     case welcome(Place, evicted: Place?)
-    /// It is turned away; `reason` is for the log, once a minute and address.
+    /// The connection is rejected; `reason` is for the log, once a minute per address.
     case full(reason: String?)
   }
 
-  /// A connection comes from an address; `hangUp` ends it where its place is given to another.
+  /// Registers a connection from an address; `hangUp` closes it if its place is given to another.
   package func enter(_ address: String, hangUp: @escaping @Sendable () -> Void) -> Answer {
     let answer = state.withLock { state -> Answer in
       let here = state.byAddress[address] ?? 0

@@ -2,38 +2,38 @@ import Federation
 import Foundation
 import Wire
 
-/// The server's side of one connection, as a value: a client's message goes in, what is to be done comes out.
+/// The server's side of one connection, as a value: it takes a client's messages and returns the actions to perform.
 package struct Conversation: Sendable {
   package enum Action: Sendable {
     case join(Hello)
-    /// A new device wants its certificate, and says nothing else.
+    /// A new device requests its certificate; it sends nothing else.
     case enrol(EnrolmentRequest)
     case heartbeat(Heartbeat)
-    /// Send a version's weights from an offset on.
+    /// Send the weights of a version from an offset on.
     case serve(Fetch)
     case decline(Decline)
-    /// An update is offered; ``begin(_:at:)`` where its bytes are wanted.
+    /// Consider an offered update; call ``begin(_:at:)`` if its bytes are wanted.
     case consider(UpdateOffer)
-    /// Keep a piece of an update at its place.
+    /// Write a piece of an update at its offset.
     case write(Data, at: Int, UpdateOffer)
-    /// All bytes of an update are there. `wasResumed`: some of them came on an earlier connection.
+    /// All bytes of an update have arrived. `wasResumed`: some of them on an earlier connection.
     case finish(UpdateOffer, wasResumed: Bool)
   }
 
-  /// The client's name, once it is welcome.
+  /// The client's name, once it is admitted.
   package private(set) var client: String?
-  /// Whether it is a new device that has asked for its certificate.
+  /// Whether the peer is a new device that has requested its certificate.
   package private(set) var isEnrolling = false
   private var offer: UpdateOffer?
-  /// Where the transfer on this connection began, and how far it is.
+  /// The start of the transfer on this connection, and its current offset.
   private var (first, received) = (0, 0)
 
   package init() {}
 
-  /// The client is welcome.
+  /// Admits the client.
   package mutating func admit(_ client: String) { self.client = client }
 
-  /// The client said something. Throws ``UnexpectedMessage`` where it could not say that now.
+  /// Handles a message of the client. Throws ``UnexpectedMessage`` if it is not allowed in this state.
   package mutating func hear(_ message: Message) throws(UnexpectedMessage) -> [Action] {
     guard !isEnrolling else { throw UnexpectedMessage("\(message.name) after enrol") }
     guard client != nil else {
@@ -55,8 +55,8 @@ package struct Conversation: Sendable {
     }
   }
 
-  /// The bytes of an offered update are wanted, of which the first `offset` are there. Returns the request, and
-  /// what follows if nothing is missing.
+  /// Begins the transfer of an offered update, of which the first `offset` bytes are here. Returns the request, and the
+  /// actions that follow if no bytes are missing.
   package mutating func begin(_ offer: UpdateOffer, at offset: Int) -> (Message, [Action]) {
     (self.offer, first, received) = (offer, offset, offset)
     let request = UpdateRequest(key: offer.key, digest: offer.digest, offset: offset)
@@ -64,7 +64,7 @@ package struct Conversation: Sendable {
   }
 
   private mutating func take(_ head: UpdateData, _ bytes: Data) throws(UnexpectedMessage) -> [Action] {
-    // The tail of an update that was not asked for, or not any more.
+    // The rest of an update that was not requested, or no longer is.
     guard let offer, offer.digest == head.digest else { return [] }
     guard head.offset == received, bytes.count <= offer.bytes - head.offset else {
       throw UnexpectedMessage("\(bytes.count) bytes at \(head.offset) of an update of \(offer.bytes)")

@@ -5,41 +5,41 @@ import Foundation
 import Support
 import Wire
 
-/// The server's one actor: it gives its ``JobEngine`` what happens on sockets and on the clock, and does what the
-/// job engine returns. What takes long (averaging, calibration) goes on beside it.
+/// The server's only actor. It passes events of sockets and clock to its ``JobEngine`` and performs the effects that
+/// the job engine returns. Aggregation and calibration run outside the actor.
 package actor Coordinator {
   nonisolated let runtime: any ServerRuntime
   nonisolated let updates: UpdateSpool
   private let engine: JobEngine
   private let calibration: Calibration?
   private let store: Store
-  /// Of aggregation and calibration.
+  /// The number of threads for aggregation and calibration.
   private let threads: Int
   private let observer: @Sendable (ServerEvent) -> Void
   private let start: Duration
   private var sessions: [String: Session] = [:]
   private var accounted: [String: (up: Int, down: Int)] = [:]
-  /// What was fetched since the last aggregation began.
+  /// The layers fetched since the last aggregation began.
   private var layers: [Digest: OutgoingLayer] = [:]
   private var offenders = Offenders()
   private var arrivals = Arrivals()
-  /// The last sign of life of each.
+  /// The last heartbeat of each client.
   private var beats: [String: Heartbeat] = [:]
-  /// What those do who were asked to train.
+  /// The work of the clients that were asked to train.
   private var works: [String: ClientWork] = [:]
   private var timer: Task<Void, Never>?
   private var ending: Result<Void, any Error>?
   private var waiter: CheckedContinuation<Void, any Error>?
-  /// What the store says that this server does.
+  /// The status in the store.
   private var status: ServerStatus?
   private var statusTime = Duration.zero
 
-  /// How often a client speaks at least; three times that without a sign of life, and its connection is ended.
+  /// The maximum interval between a client's messages. A connection silent for three intervals is closed.
   nonisolated let heartbeat: Duration
-  /// Silence after which a connection may be taken over by another of its name: one heartbeat was missed.
+  /// The silence after which another connection may take over the client's name: one heartbeat was missed.
   private var halfOpenSilence: Duration { heartbeat * 1.5 }
 
-  /// Between two notes that differ in how far clients are, and in nothing else.
+  /// The minimum time between status records that differ only in the clients' progress.
   private static let progressPause = Duration.seconds(5)
 
   /// Trains an aggregated model on the server's images. `progress` gets step and steps.
@@ -50,9 +50,9 @@ package actor Coordinator {
   /// Opens the plan's job in the store.
   ///
   /// - Parameters:
-  ///   - folder: where the plan's file is.
-  ///   - runtime: clock, tasks and threads.
-  ///   - calibration: nil: with the plan's images, where it names some.
+  ///   - folder: the folder of the plan's file.
+  ///   - runtime: the clock, tasks and threads.
+  ///   - calibration: the calibration; nil to calibrate with the plan's images, if it has any.
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), threads: Int,
     runtime: any ServerRuntime = SystemRuntime(), calibration: Calibration? = nil,
@@ -67,10 +67,10 @@ package actor Coordinator {
     (self.runtime, start, updates) = (runtime, runtime.now, store.updates)
   }
 
-  /// The encoder as it is after the last committed round.
+  /// The encoder after the last committed round.
   package var current: Snapshot { engine.snapshot }
 
-  /// The clients whose connections are there, by name.
+  /// Returns the connected clients, sorted by name.
   func connected() -> [ConnectedClient] {
     sessions.sorted { $0.key.precedesNaturally($1.key) }.map { name, session in
       let counted = accounted[name] ?? (0, 0)
@@ -86,23 +86,23 @@ package actor Coordinator {
   /// Returns at once unless the actor is stuck.
   func answer() {}
 
-  /// Runs the job to its end. Throws ``ServerError`` or ``StoreError`` where it cannot be finished.
+  /// Runs the job to its end. Throws ``ServerError`` or ``StoreError`` if it cannot be finished.
   package func run() async throws {
     perform(engine.advance(at: now))
     if let ending { return try ending.get() }
     try await withCheckedThrowingContinuation { waiter = $0 }
   }
 
-  /// Ends the job's run here: clients are told that the server stops; the round goes on at the next start.
+  /// Stops the job on this server and notifies the clients; the round continues at the next start.
   package func stop() { perform(engine.stop()) }
 
-  /// Ends the job's run here because something failed beside it.
+  /// Stops the job on this server because of a failure outside the actor.
   func stop(because error: any Error) { perform(engine.stop(because: error)) }
 
   private var now: Duration { runtime.now - start }
 
-  /// Every message of a client passes here. Throws ``ConnectionReplaced`` where its connection is not the client's any
-  /// more: another has taken its name, and what still comes is of nobody who is here.
+  /// Checks that a session is the current one of its client; every message of a client passes here. Throws
+  /// ``ConnectionReplaced`` if another connection has taken the name.
   private func require(_ session: Session, isOf client: String) throws(ConnectionReplaced) {
     guard sessions[client] === session else { throw ConnectionReplaced() }
   }
@@ -111,7 +111,7 @@ package actor Coordinator {
 // MARK: - Clients
 
 extension Coordinator {
-  /// A client said hello. Returns the goodbye that turns it away; nil where it is welcome, and told so.
+  /// Handles a hello. Returns the goodbye if the client is rejected; nil if it is admitted, after sending the welcome.
   func join(_ hello: Hello, _ session: Session) -> Goodbye? {
     guard hello.protocol == Hello.currentProtocol else {
       return Goodbye(.rejected, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
@@ -124,10 +124,10 @@ extension Coordinator {
     }
     if let other = sessions[hello.name] {
       guard other.silence > halfOpenSilence else {
-        // It may be the same device, whose old connection has not been missed yet.
+        // This may be the same device, whose old connection has not timed out yet.
         return Goodbye(.stopping, "the name \(hello.name) is connected already")
       }
-      // The device was cut off without a word and is back before its old connection has timed out.
+      // The device was disconnected abruptly and has returned before its old connection timed out.
       other.dismiss(Goodbye(.rejected, "another connection has taken the name \(hello.name)"))
       leave(hello.name, other, reason: "it came back on another connection")
     }
@@ -152,7 +152,7 @@ extension Coordinator {
     return nil
   }
 
-  /// A client's connection ended.
+  /// Handles the end of a client's connection.
   func leave(_ client: String, _ session: Session, reason: String) {
     guard sessions[client] === session else { return }
     account([client: session])
@@ -164,7 +164,7 @@ extension Coordinator {
     perform(engine.leave(client, at: now))
   }
 
-  /// A client is turned away for a while: it said too much that led to nothing.
+  /// Rejects a client for some time because it sent too many messages in vain.
   func rest(_ client: String, _ session: Session) {
     guard sessions[client] === session else { return }
     offenders.add(client, at: now)
@@ -182,7 +182,7 @@ extension Coordinator {
 
   func noteEnrolled(_ client: String, _ peer: String) { observer(.enrolled(client: client, peer: peer)) }
 
-  /// Says so where a client's certificate will end soon.
+  /// Notifies the observer if a client's certificate expires soon.
   func note(_ identity: PeerIdentity) {
     let days = Int(identity.expires.timeIntervalSinceNow / 86_400)
     if days < Certificate.warningDays { observer(.expires(client: identity.name, days: days)) }
@@ -190,7 +190,7 @@ extension Coordinator {
 
   func noteTurnedAway(_ peer: String, reason: String) { observer(.turnedAway(peer: peer, reason: reason)) }
 
-  /// Returns whether the client was asked to do what it declines.
+  /// Handles a decline. Returns whether the client had been asked for what it declines.
   func take(
     _ decline: Decline, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> Bool {
@@ -201,15 +201,15 @@ extension Coordinator {
     return !effects.isEmpty
   }
 
-  /// A version of a layer of the round's model, or a delta to it; nil if there is none such.
+  /// Returns a layer version of the round's model, or a delta to it; nil if there is none.
   func layer(_ digest: Digest) -> OutgoingLayer? {
     if let layer = layers[digest] { return layer }
     layers[digest] = engine.weights(digest).map { OutgoingLayer(digest, $0) }
     return layers[digest]
   }
 
-  /// Judges an offered update by what is known without its bytes. Returns whether they are wanted; if not,
-  /// the verdict is on its way.
+  /// Judges an offered update without its bytes. Returns whether the bytes are wanted; if not, the verdict has been
+  /// queued.
   func consider(
     _ offer: UpdateOffer, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> Bool {
@@ -224,7 +224,7 @@ extension Coordinator {
     return false
   }
 
-  /// What an update's bytes must be; nil where its round is over.
+  /// Returns the check for an update's bytes; nil if its round is over.
   func check(
     _ offer: UpdateOffer, from client: String, _ session: Session
   ) throws(ConnectionReplaced) -> UpdateCheck? {
@@ -232,8 +232,8 @@ extension Coordinator {
     return engine.check(offer, from: client)
   }
 
-  /// All bytes of an offered update are here, and `fault` is what is wrong with them. The verdict is sent
-  /// once it is stored.
+  /// Handles an update whose bytes have all arrived; `fault` is the result of checking them. The verdict is sent after
+  /// it has been stored.
   func receive(
     _ offer: UpdateOffer, fault: Rejection?, from client: String, _ session: Session
   ) throws(ConnectionReplaced) {
@@ -241,7 +241,7 @@ extension Coordinator {
     perform(engine.judge(offer, isHere: true, fault: fault, from: client, at: now))
   }
 
-  /// Adds to the store what clients' connections have carried since the last time.
+  /// Adds the traffic of clients' connections since the last call to the store.
   private func account(_ sessions: [String: Session]) {
     var carried: [String: (up: Int, down: Int)] = [:]
     for (client, session) in sessions {
@@ -260,7 +260,7 @@ extension Coordinator {
   }
 }
 
-// MARK: - What the job engine returns
+// MARK: - Effects of the job engine
 
 extension Coordinator {
   private func perform(_ effects: [JobEngine.Effect]) {
@@ -271,7 +271,7 @@ extension Coordinator {
         sessions[client]?.post(message)
       case .note(let event): note(event)
       case .aggregate(let aggregator):
-        // The model before goes with it, to make room for the copy that SQLite makes of each layer.
+        // Releases the layers of the previous model, so that SQLite has memory for its copy of each layer.
         layers = [:]
         let aggregator = Handover(aggregator)
         beside { [threads, runtime] in
@@ -287,12 +287,12 @@ extension Coordinator {
     setTimer()
     noteStatus()
     guard let ending else { return }
-    // Not before the store says so: the process may be gone a moment later.
+    // The store must have the status first: the process may exit at once.
     waiter?.resume(with: ending)
     waiter = nil
   }
 
-  /// What a client does follows from what it is told.
+  /// Updates a client's work after a message to it.
   private func follow(_ message: Message, _ client: String) {
     switch message {
     case .assignment(let assignment) where sessions[client] != nil:
@@ -303,7 +303,7 @@ extension Coordinator {
     }
   }
 
-  /// Keeps what the store says of this server true. Where that fails the store fails, and the server ends.
+  /// Keeps the status in the store current. If that fails, the server stops.
   private func noteStatus() {
     var next = engine.status(
       since: status?.since ?? runtime.date, works: works, at: now, runtime.date)
@@ -318,18 +318,18 @@ extension Coordinator {
       (next.phase, next.stage, next.round, next.attempt)
       != (status?.phase, status?.stage ?? 0, status?.round ?? 0, status?.attempt ?? 0)
     if isNew { next.since = runtime.date }
-    // The clock alone, which moves the end of a phase by less than a second, is nothing to write.
+    // A change of the deadline by less than a second is not worth a write.
     if !isNew, let until = next.until, let old = status?.until, abs(until.timeIntervalSince(old)) < 1 {
       next.until = old
     }
     guard next != status else { return }
-    // A thousand clients that say how far they are would keep the disk busy.
+    // The progress of a thousand clients would keep the disk busy.
     guard next.withoutProgress != status?.withoutProgress || now >= statusTime + Self.progressPause else {
       return
     }
     (status, statusTime) = (next, now)
     do { try store.note(next) } catch {
-      // Its last words are said elsewhere.
+      // The reason for the end is recorded elsewhere.
       if ending == nil { perform(engine.stop(because: error)) }
     }
   }
@@ -349,7 +349,7 @@ extension Coordinator {
     }
   }
 
-  /// Runs work beside the actor, and then what follows from it; its failure ends the job.
+  /// Runs work outside the actor and then performs its effects; a failure ends the job.
   private func beside(
     _ work: @escaping @Sendable () async throws -> @Sendable (JobEngine, Duration) -> [JobEngine.Effect]
   ) {
@@ -364,7 +364,7 @@ extension Coordinator {
 
   private func advance() { perform(engine.advance(at: now)) }
 
-  /// Wakes the job engine when time alone would change something.
+  /// Wakes the job engine at its next deadline.
   private func setTimer() {
     timer?.cancel()
     guard let deadline = engine.nextDeadline else { return }
@@ -378,7 +378,7 @@ extension Coordinator {
   private func end(_ result: Result<Void, any Error>, _ goodbye: Goodbye) {
     guard ending == nil else { return }
     ending = result
-    // In an order that does not change from one run to the next, as all that follows from it.
+    // In a fixed order, so that simulated runs are reproducible.
     for (_, session) in sessions.sorted(by: { $0.key < $1.key }) { session.post(.goodbye(goodbye)) }
   }
 }

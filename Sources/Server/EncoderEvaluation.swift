@@ -3,32 +3,32 @@ import Engine
 import Federation
 import Foundation
 
-/// What an encoder is worth on labelled images: linear probe, nearest neighbours and, where asked for,
-/// fine-tuning. The same images, settings and encoder give the same figures, whatever the number of threads.
+/// The evaluation of an encoder on labelled images by linear probe, nearest neighbours and optionally fine-tuning. The
+/// result depends on images, settings and encoder, but not on the number of threads.
 package struct EncoderEvaluation: Sendable {
-  /// Shares of the test images whose class is predicted, 0 … 1.
+  /// The accuracies on the test images, 0 … 1.
   package struct Accuracies: Sendable, Hashable, Codable {
     package let linearProbe: Double
     package let nearestNeighbours: Double
-    /// Nil where the encoder was not fine-tuned.
+    /// The accuracy after fine-tuning; nil without.
     package let fineTuned: Double?
   }
 
-  /// An encoder's outputs are not finite, so that nothing can be fitted to them.
+  /// The error for an encoder whose outputs are not finite.
   package struct NotFinite: Error, Sendable, CustomStringConvertible {
     package var description: String { "the encoder's outputs are not finite numbers: its training diverged" }
   }
 
-  /// What classifiers are fitted to.
+  /// The images that classifiers are fitted to.
   package let train: ImageSet
   package let test: ImageSet
-  /// Epochs of fine-tuning; 0, none.
+  /// The epochs of fine-tuning; 0 for none.
   package let fineTuningEpochs: Int
   package let seed: UInt64
   package let threads: Int
 
-  /// Throws a ``DatasetError`` where images have no labels, or none can be read. Those that cannot are left out: each is
-  /// tried.
+  /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if images have no labels or none
+  /// can be read.
   package init(
     train: ImageSet, test: ImageSet, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int
   ) throws(DatasetError) {
@@ -39,7 +39,7 @@ package struct EncoderEvaluation: Sendable {
     (self.fineTuningEpochs, self.seed, self.threads) = (fineTuningEpochs, seed, threads)
   }
 
-  /// Throws a ``DatasetError`` where these cannot evaluate anything, as far as can be told without reading them.
+  /// Throws a ``DatasetError`` if the images are not suitable for an evaluation, without reading them.
   package static func requireLabels(_ train: ImageSet, _ test: ImageSet) throws(DatasetError) {
     if let images = [train, test].first(where: { $0.labels == nil }) {
       throw .unlabelled(for: "an evaluation", problem: images.labelProblem)
@@ -51,8 +51,8 @@ package struct EncoderEvaluation: Sendable {
   private var trainLabels: [Int] { train.labels ?? [] }
   private var testLabels: [Int] { test.labels ?? [] }
 
-  /// Takes minutes, on the calling thread; `progress(step, of)` is called after every step of fine-tuning, and
-  /// `image()` for every image that the encoder represents, on any thread. The images must be of the encoder's size.
+  /// Evaluates an encoder, which takes minutes on the calling thread. Calls `progress(step, of)` after every step of
+  /// fine-tuning, and `image()` for every image encoded, on any thread. The images must have the encoder's size.
   ///
   /// Throws ``NotFinite``.
   package func accuracies(
@@ -70,7 +70,7 @@ package struct EncoderEvaluation: Sendable {
       linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned)
   }
 
-  /// The linear probe alone. Throws ``NotFinite``.
+  /// Returns the accuracy of the linear probe. Throws ``NotFinite``.
   package func linearProbe(of checkpoint: EncoderCheckpoint) throws(NotFinite) -> Double {
     let workers = Workers(threads)
     return probe(
@@ -84,7 +84,7 @@ package struct EncoderEvaluation: Sendable {
       .accuracy(matrix(tested, checkpoint), labels: testLabels)
   }
 
-  /// The encoder's outputs, an image a row.
+  /// Returns the encoder's outputs, one image per row.
   private func matrix(_ storage: borrowing Storage, _ checkpoint: EncoderCheckpoint) -> Matrix {
     let width = checkpoint.configuration.output
     return storage.all.reshaped(storage.all.count / width, width)
@@ -125,15 +125,15 @@ package struct EncoderEvaluation: Sendable {
 }
 
 extension EncoderCheckpoint {
-  /// Normalises images as the encoder knows them.
+  /// Normalises images as the encoder was trained.
   fileprivate var augmenter: Augmenter {
     Augmenter(
       .withLabels(mean: mean, deviation: deviation), for: configuration)
   }
 }
 
-/// Takes the linear probe of committed rounds beside a server at work, and stores it with them. No round waits for a
-/// probe: where one takes longer than a round, the next is of the latest round.
+/// Computes the linear probe of committed rounds while the server runs, and stores it. Rounds do not wait for it: if a
+/// probe takes longer than a round, the next one is of the latest round.
 package actor Prober {
   private let plan: Plan
   private let store: Store
@@ -144,9 +144,10 @@ package actor Prober {
   private var probing: Task<Void, Never>?
 
   /// - Parameters:
-  ///   - evaluation: images of the encoder's size.
-  ///   - interval: every so many rounds, counted over all stages, at least 1; the last one of a job always.
-  ///   - observer: hears ``ServerEvent/probed(_:accuracy:)`` and ``ServerEvent/unprobed(reason:)``.
+  ///   - evaluation: the evaluation, with images of the encoder's size.
+  ///   - interval: the number of rounds between probes, counted over all stages, at least 1. The last round of a job is
+  ///     always probed.
+  ///   - observer: gets ``ServerEvent/probed(_:accuracy:)`` and ``ServerEvent/unprobed(reason:)``.
   package init(
     _ plan: Plan, _ store: Store, _ evaluation: EncoderEvaluation, every interval: Int,
     observer: @escaping @Sendable (ServerEvent) -> Void = { _ in }
@@ -156,10 +157,10 @@ package actor Prober {
     (self.interval, self.observer) = (interval, observer)
   }
 
-  /// A round was committed.
+  /// Starts a probe if one is due after a committed round.
   package nonisolated func note() { Task { await self.begin() } }
 
-  /// Returns when the last committed round has its probe.
+  /// Waits until the last committed round has its probe.
   package func finish() async {
     await probing?.value
     await probe(evenIfNotDue: true)

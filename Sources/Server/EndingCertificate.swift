@@ -1,14 +1,14 @@
 import Certificates
 import Foundation
 
-/// A certificate of the server's own that ends soon or has ended: then no device connects any more.
+/// A certificate of the server or its authority that expires soon or has expired. After that no device can connect.
 package struct EndingCertificate: Sendable, CustomStringConvertible {
-  /// The server's, or the authority's.
+  /// The role: server or authority.
   package let role: Certificate.Role
   package let expires: Date
-  /// Whole days until then; negative where it has ended.
+  /// The whole days until it expires; negative if it has expired.
   package let days: Int
-  /// What to do about it.
+  /// How to replace it.
   private let remedy: String
 
   package var description: String {
@@ -21,7 +21,7 @@ package struct EndingCertificate: Sendable, CustomStringConvertible {
     return "\(what) \(days) days, on \(expires.day); \(remedy)"
   }
 
-  /// Nil where it is valid for long.
+  /// Nil if it does not expire soon.
   fileprivate init?(_ role: Certificate.Role, _ certificate: Certificate, remedy: String, now: Date) {
     let days = Int((certificate.expires.timeIntervalSince(now) / 86_400).rounded(.down))
     guard days < Certificate.warningDays else { return nil }
@@ -31,9 +31,9 @@ package struct EndingCertificate: Sendable, CustomStringConvertible {
 }
 
 extension Access {
-  /// Those of the server's own certificates that end soon or have ended.
+  /// Returns the certificates of the server and its authority that expire soon or have expired.
   func endings(now: Date = Date()) -> [EndingCertificate] {
-    // What cannot be read is a failure of its own, at the next connection.
+    // An unreadable certificate is reported at the next connection.
     guard let folder, let identity = try? folder.server else { return [] }
     let server = EndingCertificate(
       .server, identity.certificate, remedy: folder.renewal(of: identity), now: now)
@@ -45,7 +45,7 @@ extension Access {
     return [authority, server].compactMap { $0 }
   }
 
-  /// Tells of them, now and every day, until its task is cancelled.
+  /// Reports such certificates now and every day, until its task is cancelled.
   package func watchEndings() async {
     repeat {
       for ending in endings() { observer(.ending(ending)) }
@@ -55,7 +55,7 @@ extension Access {
 }
 
 extension CertificateFolder {
-  /// The command that makes the server's certificate anew, for all that it is reached by.
+  /// Returns the command that renews the server's certificate with all its hosts.
   fileprivate func renewal(of identity: Identity) -> String {
     let name = identity.certificate.name
     let hosts = identity.certificate.otherHosts.map { " --host \($0)" }.joined()

@@ -3,9 +3,9 @@ import Federation
 import Foundation
 import Wire
 
-/// What clients do.
+/// The events of clients.
 extension JobEngine {
-  /// A client said hello, and its name is free. The welcome is the first effect for it.
+  /// Admits a client whose name is free. The welcome is its first effect.
   package func join(_ hello: Hello, at now: Duration) -> [Effect] {
     returning {
       try store.join(hello, at: date())
@@ -13,7 +13,7 @@ extension JobEngine {
       away[hello.name] = nil
       let isCoding = hello.codecs?.contains(plan.traffic.codec.rawValue) ?? false
       codecs[hello.name] = isCoding ? plan.traffic.codec : nil
-      // A client that knows no codec gets no delta chains.
+      // A client without codecs gets no delta chains.
       holdings[hello.name] = hello.codecs == nil ? nil : Set((hello.layers ?? []).prefix(Hello.mostLayers))
       send(
         .welcome(
@@ -26,7 +26,7 @@ extension JobEngine {
     }
   }
 
-  /// A client's connection ended.
+  /// Handles the end of a client's connection.
   package func leave(_ client: String, at now: Duration) -> [Effect] {
     returning {
       present.remove(client)
@@ -36,7 +36,7 @@ extension JobEngine {
     }
   }
 
-  /// A client will not train in a round: another is asked in its place, and no attempt fails for it.
+  /// Handles a decline: another client is asked instead, and the attempt does not fail.
   package func take(_ decline: Decline, from client: String, at now: Duration) -> [Effect] {
     returning {
       let until = decline.seconds.map { now + .seconds(min(max($0, 1), Self.longestAbsence)) }
@@ -52,25 +52,24 @@ extension JobEngine {
     }
   }
 
-  /// Seconds after which a client is asked again, whatever it said: its day is over, or its clock was wrong.
+  /// The maximum seconds until a client that declined is asked again, in case its clock was wrong.
   private static let longestAbsence = 86_400
 
-  /// Whether an offered update's bytes are wanted, by what is known without them. Where they are, nothing is
-  /// done: the caller knows what it has of them already, and asks for the rest.
+  /// Returns whether an offered update's bytes are wanted, judged without them. Changes nothing: the caller knows which
+  /// bytes it has and requests the rest.
   package func wants(_ offer: UpdateOffer, from client: String) -> Bool {
     !round.hasAdmitted(offer, from: client) && round.rejection(of: offer, from: client) == nil
   }
 
-  /// What an update's bytes must be, once they have come; nil where its round is over, and with it all that was
-  /// known.
+  /// Returns the check for an update's bytes; nil if its round is over and the data for the check is gone.
   package func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
     if offer.key == round.key { return UpdateCheck(plan, offer, from: client, base: snapshot) }
     guard let previous, offer.key == round.late?.key else { return nil }
     return UpdateCheck(plan, offer, from: client, base: previous)
   }
 
-  /// The verdict on an offered update: all its bytes are here, of which `fault` is what is wrong; or it is not
-  /// wanted. The verdict is stored before it is sent.
+  /// Decides on an offered update that is unwanted, or whose bytes have all arrived with the result `fault`. Stores the
+  /// verdict before sending it.
   package func judge(
     _ offer: UpdateOffer, isHere: Bool, fault: Rejection?, from client: String, at now: Duration
   ) -> [Effect] {
@@ -87,7 +86,7 @@ extension JobEngine {
     if let rejection = round.rejection(of: offer, from: client) ?? fault {
       return try reject(offer, from: client, rejection, at: now)
     }
-    // A deferred update may have been replaced since.
+    // A deferred update may have been replaced meanwhile.
     guard isHere, store.updates.holds(offer, from: client) else { return }
     if round.comesBetween(offer, from: client) {
       deferred.removeAll { $0.client == client }
@@ -121,7 +120,7 @@ extension JobEngine {
     _ offer: UpdateOffer, from client: String, _ rejection: Rejection, at now: Duration
   ) throws {
     rejections[client, default: 0] += 1
-    // What a client's place is lost for is known after a restart, too.
+    // A rejection that costs a client its place must be known after a restart.
     let isDecisive = offer.key == round.key ? round.isOutstanding(client) : round.isLate(offer, from: client)
     if isDecisive || rejections[client, default: 0] <= Self.mostRecorded {
       try store.reject(offer, from: client, to: roundRecord, rejection, at: date())
@@ -140,25 +139,24 @@ extension JobEngine {
     proceed(at: now)
   }
 
-  /// The verdict goes before anything that follows from it, such as the next assignment.
+  /// Sends the verdict before its consequences, such as the next assignment.
   private func acknowledge(_ offer: UpdateOffer, _ client: String, _ rejection: Rejection?) {
     send(.acknowledgement(Acknowledgement(key: offer.key, rejection: rejection)), to: client)
   }
 }
 
-/// Whose updates were rejected, and what follows.
+/// The rejected clients, and the consequences.
 extension JobEngine {
-  /// Rejections in a row after which a client rests, and for how many committed rounds.
+  /// The rejections in a row after which a client rests, and the committed rounds for which it does.
   static let mostConsecutiveRejections = 3
   static let restRounds = 5
-  /// Rejected offers of a client that an attempt at a round has in the store and the log, apart from the one by which it
-  /// loses its place in the round, and from that of its late update; more are only answered.
+  /// The rejections of a client that an attempt at a round stores and logs, apart from the one that costs its place in
+  /// the round and that of its late update. Further ones are only answered.
   package static let mostRecorded = 8
-  /// Clients that are remembered for what they did while they are away. Where no certificate proves a name, names are
-  /// whatever a peer says.
+  /// The number of absent clients whose history is kept. Without certificates, peers can choose any names.
   private static let mostRemembered = 4096
 
-  /// An update of a client was rejected.
+  /// Counts a rejected update of a client.
   func countRejection(_ client: String) {
     consecutiveRejections[client, default: 0] += 1
     guard consecutiveRejections[client] == Self.mostConsecutiveRejections else { return }
@@ -167,7 +165,7 @@ extension JobEngine {
     note(.rests(client: client, rounds: Self.restRounds))
   }
 
-  /// A client is gone: what is known of its connection goes, and what it did is forgotten where too many are remembered.
+  /// Removes the connection data of a client that has left, and the history of absent clients if it grows too large.
   func forget(_ client: String) {
     (codecs[client], holdings[client]) = (nil, nil)
     let isKept = { [present] (name: String) in present.contains(name) }
@@ -179,6 +177,6 @@ extension JobEngine {
     if rejections.count > Self.mostRemembered { rejections = rejections.filter { isKept($0.key) } }
   }
 
-  /// A round was committed: those who rest do so for one less.
+  /// Reduces the remaining rounds of resting clients after a committed round.
   func restsPass() { rests = rests.mapValues { $0 - 1 }.filter { $0.value > 0 } }
 }

@@ -3,9 +3,9 @@ import Federation
 import Foundation
 import Support
 
-/// How rounds begin and end.
+/// The beginning and the end of rounds.
 extension JobEngine {
-  /// One model was made of the admitted updates.
+  /// Handles the aggregated model.
   package func finishAggregation(_ result: Snapshot, at now: Duration) -> [Effect] {
     returning {
       guard !hasEnded else { return }
@@ -15,7 +15,7 @@ extension JobEngine {
     }
   }
 
-  /// The model was trained on the server's images.
+  /// Handles the calibrated model.
   package func finishCalibration(_ result: Snapshot, loss: Float, at now: Duration) -> [Effect] {
     returning {
       guard !hasEnded else { return }
@@ -26,7 +26,7 @@ extension JobEngine {
     }
   }
 
-  /// Advances the round, and does what follows.
+  /// Advances the round and performs its actions.
   func proceed(at now: Duration) {
     guard !hasEnded else { return }
     do { try perform(round.advance(to: now), at: now) } catch { return fail(error) }
@@ -37,7 +37,7 @@ extension JobEngine {
   }
 
   func perform(_ actions: [Round.Action], at now: Duration) throws {
-    // A cohort is stored before any member of it is told, and so is whoever takes a member's place.
+    // A cohort, and any replacement in it, is stored before an assignment is sent.
     let asked = actions.compactMap { if case .assign(let client, _) = $0 { client } else { nil } }
     if !asked.isEmpty {
       roundTimes.asked = roundTimes.asked ?? now
@@ -66,7 +66,7 @@ extension JobEngine {
 
   private func assign(_ client: String) {
     let kept = plan.keptBlocks(round.key, client: client)
-    // It is asked again: what it said before is over.
+    // The client is asked again, so its earlier decline does not count any more.
     away[client] = nil
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
@@ -77,14 +77,14 @@ extension JobEngine {
     note(.assigned(round.key, client: client))
   }
 
-  /// The delta chains for a client to parts of the model, which it will hold after that.
+  /// Returns the delta chains to parts for a client, and records that it will have the parts.
   private func deltaChains(to parts: [PartVersion], for client: String) -> [DeltaChain] {
     guard let held = holdings[client] else { return [] }
     holdings[client] = held.union(parts.map(\.digest))
     return library.deltaChains(to: parts, of: snapshot, holding: held)
   }
 
-  /// Digests of what a client's model leaves out this time.
+  /// Returns the digests of the model's parts that a client's assignment omits.
   private func others(than kept: [Int]) -> [Digest] {
     let there = Set(snapshot.manifest(keeping: kept).map(\.digest))
     return snapshot.manifest.map(\.digest).filter { !there.contains($0) }
@@ -101,17 +101,17 @@ extension JobEngine {
       after: round.key,
       history: try store.history(of: stageRecord) + [roundRecord.metrics])
     roundRecord.decision = decision
-    // Between two stages the layers that train are others: nothing can be folded there.
+    // Stages train different layers, so no update can be folded into the next stage.
     let late = decision == .continueStage ? round.stragglers : nil
     previous = late == nil ? nil : snapshot
     let (published, changes) = library.publish(draft, after: snapshot, round.key)
-    // Where the store fails, nobody asks for a model any more.
+    // If the store fails, the snapshot is not used any more.
     snapshot = published
     let cut = round.ledger.cut
     if !cut.isEmpty { note(.cut(round.key, clients: cut, to: round.ledger.mostCounted)) }
     try store.commit(
       roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
-    // What no delta chain begins at any more is not worth remembering of anybody.
+    // Removes versions at which no delta chain begins any more.
     let known = library.known.union(snapshot.manifest.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }
     failures = 0
@@ -127,7 +127,7 @@ extension JobEngine {
       return end(.success(()), Goodbye(.finished))
     }
     if decision == .beginStage { snapshot = plan.grow(snapshot, from: initial) }
-    // The last stage has begun: nothing starts from the file any more.
+    // After the last stage has begun, the initial file is not needed any more.
     if next.stage == plan.stages { initial = nil }
     try begin(next, late: late, at: now)
   }
@@ -171,7 +171,7 @@ extension Round.Abandonment {
     }
   }
 
-  /// A sentence for logs and people.
+  /// Returns the reason as a sentence.
   func reason(quorum: Int) -> String {
     switch self {
     case .deadlinePassed(let admitted): "the deadline passed with \(admitted) of \(quorum) updates"

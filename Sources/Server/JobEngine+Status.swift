@@ -2,19 +2,19 @@ import Federation
 import Foundation
 
 extension JobEngine {
-  /// What is going on at the time `now`, which is the wall clock's `date`.
+  /// Returns the status at the time `now`, which corresponds to `date`.
   package func status(since: Date, at now: Duration, _ date: Date) -> ServerStatus {
     status(since: since, works: [:], at: now, date)
   }
 
-  /// The same, with what the clients do.
+  /// Returns the status with the clients' activities.
   func status(
     since: Date, works: [String: ClientWork], at now: Duration, _ date: Date
   ) -> ServerStatus {
     let (phase, deadline): (ServerStatus.Phase, Duration?) =
       switch round.phase {
       case .recruiting: (.recruiting, round.nextDeadline)
-      // Nobody works on it until others are here in place of those who declined.
+      // Work stops until clients arrive in place of those that declined.
       case .training where round.isWaiting: (.recruiting, round.nextDeadline)
       case .training(let deadline): (.training, deadline)
       case .aggregating: (.aggregating, nil)
@@ -43,8 +43,8 @@ extension JobEngine {
       trainingEnd: Self.trainingEnd(of: awaited.filter(present.contains), works).map(wall))
   }
 
-  /// Members of the cohort whose updates may still come; before there is one, those of the last one that are not
-  /// here. In natural order.
+  /// The members of the cohort whose updates are outstanding or, while recruiting, the absent members of the last
+  /// cohort; in natural order.
   private var awaited: [String] {
     switch round.phase {
     case .recruiting: lastCohort.filter { !present.contains($0) }
@@ -53,12 +53,12 @@ extension JobEngine {
     }
   }
 
-  /// When the slowest of some clients will have trained, at its pace; nil where that of one is not known.
+  /// Returns when the slowest client will have finished training; nil if one of the times is unknown.
   private static func trainingEnd(of clients: [String], _ works: [String: ClientWork]) -> Duration? {
     var latest: Duration?
     for client in clients {
       guard let work = works[client] else { return nil }
-      // What is left of one that sends is not its training.
+      // A client that sends has finished its training.
       if work.activity == .sending { continue }
       guard let end = work.trainingEnd else { return nil }
       latest = max(latest ?? end, end)
@@ -66,12 +66,12 @@ extension JobEngine {
     return latest
   }
 
-  /// Clients that are here and are not asked to train, by name.
+  /// Returns the connected clients that are not asked to train, by name.
   private func notAsked(at now: Duration, _ date: Date) -> [ServerStatus.Silence]? {
     let resting = rests.filter { present.contains($0.key) }.map {
       ServerStatus.Silence(client: $0.key, reason: "its updates were rejected too often", rounds: $0.value)
     }
-    // Whole seconds, which stay the same from one look to the next.
+    // Rounded to seconds, so that repeated calls give the same value.
     let start = date.timeIntervalSince1970 - now.seconds
     let absent = away.filter { present.contains($0.key) && $0.value.until > now }.map {
       ServerStatus.Silence(

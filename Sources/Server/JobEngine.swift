@@ -2,72 +2,71 @@ import Federation
 import Foundation
 import Wire
 
-/// Runs a job from its first round to its last, as a machine without threads: what happens and the time go
-/// in, what follows comes out. It reads no clock and knows no sockets; live it is the coordinator's, and a
-/// simulation runs the same.
+/// Runs a job from its first round to its last, as a state machine without threads. It takes events with their times
+/// and returns effects. It reads no clock and uses no sockets; the coordinator and the simulation run the same code.
 ///
-/// What must survive is stored before an effect that tells of it is returned. A committed round survives a power cut
-/// too; an admitted update does a second later, and is asked for again where it did not.
+/// It stores its state before it returns an effect that reveals it. A committed round survives a power failure at once;
+/// an admitted update survives it a second later, and is requested again if it is lost.
 package final class JobEngine {
-  /// What is to be done, in this order.
+  /// An effect; effects must be performed in order.
   package enum Effect: Sendable {
     case send(Message, to: String)
-    /// Make one model of the admitted updates, then call ``finishAggregation(_:at:)``.
+    /// Aggregate the admitted updates, then call ``finishAggregation(_:at:)``.
     case aggregate(Aggregator)
     /// Train the model on the server's images, then call ``finishCalibration(_:loss:at:)``.
     case calibrate(Snapshot, RoundKey)
     case note(ServerEvent)
-    /// The job has ended here: done, given up, or stopped. Say goodbye to every client.
+    /// The job has finished, failed or stopped. Send the goodbye to every client.
     case end(Result<Void, any Error>, Goodbye)
   }
 
   let plan: Plan
   let store: Store
-  /// Dates of the store's records; a simulation has its own.
+  /// Returns the date for the store's records; a simulation provides its own.
   let date: () -> Date
   let job: JobRecord
-  /// What parts of later stages start from; nil where the plan names no file, or no stage is left to begin.
+  /// The initial weights of parts in later stages; nil if the plan has no file, or the last stage has begun.
   var initial: InitialWeights?
-  /// The model after the last committed round, grown for the stage under way.
+  /// The model after the last committed round, grown for the current stage.
   package internal(set) var snapshot: Snapshot
-  /// How often clients are told to speak.
+  /// The interval at which clients must send heartbeats.
   var heartbeat = Duration.seconds(WireLimits.heartbeatSeconds)
-  /// The result of the round in the making.
+  /// The result of the current round before it is committed.
   var draft: Snapshot
-  /// The model of the round before, as long as its late updates may come.
+  /// The model of the previous round, as long as its late updates may arrive.
   var previous: Snapshot?
-  /// Updates that came while their round was being closed; the next one takes them.
+  /// The updates that arrived while their round was being closed, for the next round.
   var deferred: [(offer: UpdateOffer, client: String)] = []
   var calibrationLoss: Float?
   package internal(set) var round: Round
   var stageRecord: StageRecord
   var roundRecord: RoundRecord
-  /// When the round began here, and when its first client was asked: dates may jump.
+  /// When the round began on this server, and when its first client was asked; unlike dates, these never jump.
   var roundTimes: (begun: Duration, asked: Duration?)
   var present: Set<String> = []
-  /// Who was asked to train last, in natural order.
+  /// The clients asked to train last, in natural order.
   var lastCohort: [String] = []
-  /// How each client codes its updates; who is not among them, plain.
+  /// The codec of each client's updates; plain for all others.
   var codecs: [String: UpdateCodec] = [:]
   /// The delta chains to the layers of the model.
   var library: LayerLibrary
-  /// Versions of layers that clients hold, as far as it is known.
+  /// The layer versions that clients are known to hold.
   var holdings: [String: Set<Digest>] = [:]
-  /// Attempts at the present round that failed since this server started.
+  /// The failed attempts at the current round since this server started.
   var failures = 0
-  /// Rejections in a row by client, and for how many rounds who was rejected too often is not asked.
+  /// The consecutive rejections by client, and the remaining rounds of resting clients.
   var consecutiveRejections: [String: Int] = [:]
   var rests: [String: Int] = [:]
-  /// Rejected offers of the round by client: the first are recorded, all are counted.
+  /// The rejected offers in the round by client; the first are stored, all are counted.
   var rejections: [String: Int] = [:]
-  /// Clients that declined, why, and until when they will not train.
+  /// The clients that declined, with the reason and the end of their absence.
   var away: [String: (reason: String, until: Duration)] = [:]
-  /// Effects that have not been returned yet.
+  /// The effects that have not been returned yet.
   var effects: [Effect] = []
   package internal(set) var hasEnded = false
 
-  /// Opens the plan's job in the store: at its beginning, in the round that was under way, or after the last
-  /// that was committed. `folder` is where the plan's file is. Throws ``StoreError`` or ``ServerError``.
+  /// Opens the plan's job in the store: at its beginning, in its unfinished round, or after its last committed round.
+  /// `folder` is the folder of the plan's file. Throws ``StoreError`` or ``ServerError``.
   package init(
     _ plan: Plan, store: Store, folder: URL = .currentDirectory(), at now: Duration,
     date: @escaping () -> Date = Date.init
@@ -84,7 +83,7 @@ package final class JobEngine {
       opening.key.stage, depth: opening.snapshot.stage.model.depth, of: job, at: date())
     if let last = opening.after { effects.append(.note(.resumed(after: last))) }
     if opening.isFinished {
-      // Nothing is left to do; the round is never begun.
+      // Nothing is left to do; the round never begins.
       roundRecord = RoundRecord(
         stageId: stageRecord.id ?? 0, number: opening.key.round, attempt: 1, startedAt: date())
       round = Self.makeRound(
@@ -93,7 +92,7 @@ package final class JobEngine {
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
     }
-    // A minimum beyond the cohort is waited for at the beginning of the job, and only then for long.
+    // A minimum beyond the cohort applies only at the beginning of the job.
     let wait =
       opening.after == nil && plan.round.minimumClients > plan.round.cohort
       ? plan.round.deadline.duration : nil
@@ -119,28 +118,26 @@ package final class JobEngine {
     }
   }
 
-  /// The time at which ``advance(at:)`` would change something by itself; nil if only a fact can.
+  /// The time at which ``advance(at:)`` has an effect without another event; nil if there is none.
   package var nextDeadline: Duration? { hasEnded ? nil : round.nextDeadline }
 
-  /// The weights of a version of the round's model; nil if it has none such.
-  ///
-  /// Or the bytes of a delta to it.
+  /// Returns the weights of a version of the round's model, or the bytes of a delta to it; nil if there is none.
   package func weights(_ digest: Digest) -> Data? { snapshot.data(digest) ?? library.data(digest) }
 
-  /// Lets time pass; the first call begins the work.
+  /// Advances the time; the first call starts the work.
   package func advance(at now: Duration) -> [Effect] { returning { proceed(at: now) } }
 
-  /// Ends the job's run here; the round goes on at the next start.
+  /// Stops the job on this server; the round continues at the next start.
   package func stop() -> [Effect] {
     returning { end(.failure(CancellationError()), Goodbye(.stopping, "the server stops")) }
   }
 
-  /// Ends the job's run here because something failed beside it.
+  /// Stops the job on this server because of a failure outside the job engine.
   package func stop(because error: any Error) -> [Effect] { returning { fail(error) } }
 
-  // MARK: - Inside
+  // MARK: - Implementation
 
-  /// What has gathered after `body`. Where the store fails, the job ends rather than answer.
+  /// Returns the effects of `body`. If the store fails, the job ends without an answer.
   func returning(_ body: () throws -> Void) -> [Effect] {
     do { try body() } catch { fail(error) }
     defer { effects = [] }
@@ -150,8 +147,8 @@ package final class JobEngine {
   func send(_ message: Message, to client: String) { effects.append(.send(message, to: client)) }
   func note(_ event: ServerEvent) { effects.append(.note(event)) }
 
-  /// What is wrong with the server's disk or network is for its operator to mend; clients come back, and are told no more
-  /// of it.
+  /// Ends the job with an error. Clients get no details of a failure of the server's disk or network, which only its
+  /// operator can repair, and try again later.
   func fail(_ error: any Error) {
     let goodbye =
       switch error {
@@ -173,7 +170,7 @@ package final class JobEngine {
     wait: Duration? = nil, present: Set<String>, away: [String: Duration] = [:], resting: Set<String> = [],
     late: Stragglers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
-    // Between two stages the layers that train are others: nothing can be folded there.
+    // Stages train different layers, so no update can be folded into the next stage.
     let isLast = key.round == plan.mostRounds(stage: key.stage)
     let model = snapshot.outline
     return Round(

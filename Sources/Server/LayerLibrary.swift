@@ -4,10 +4,10 @@ import Foundation
 import Synchronization
 import Wire
 
-/// The delta chains to the present version of each layer, for clients that hold an earlier one. The same coded bytes go
-/// to all who hold the same version.
+/// The delta chains to the current version of each layer, for clients with an earlier version. All clients with the
+/// same version get the same coded bytes.
 package struct LayerLibrary {
-  /// A difference between two versions of a part, as it travels and is stored.
+  /// A difference between two versions of a part, as sent and stored.
   package struct Step: Sendable {
     package let part: String
     package let to: Digest
@@ -15,19 +15,19 @@ package struct LayerLibrary {
     package let bytes: Data
   }
 
-  /// What a round adds, and how many steps of each part stay.
+  /// The steps that a round adds, and the number of steps to keep of each part.
   package struct Changes: Sendable {
     package var steps: [Step] = []
     package var kept: [String: Int] = [:]
   }
 
   private let plan: Plan
-  /// By part; each step leads to the version that the next one is a difference to.
+  /// The chains by part; the version that a step leads to is the base of the next step.
   package private(set) var chains: [String: [Step]]
-  /// Full deltas that an assignment has named, by version.
+  /// The full deltas named in assignments, by version.
   private var fullDeltas: [Digest: Step] = [:]
 
-  /// - Parameter steps: of an earlier server, in their order; those that lead nowhere today are left out.
+  /// - Parameter steps: the stored steps in order; those that do not lead to the snapshot are omitted.
   package init(_ plan: Plan, steps: [Step], to snapshot: Snapshot) {
     self.plan = plan
     chains = Dictionary(grouping: steps, by: \.part)
@@ -36,8 +36,8 @@ package struct LayerLibrary {
     }
   }
 
-  /// Codes what a round has changed. Returns the new global model, which is what every client decodes, and the steps to
-  /// it: where the codec is not exact it differs a little from `draft`.
+  /// Codes the changes of a round. Returns the new global model as every client decodes it, and the steps to it. If the
+  /// codec is not exact, the model differs slightly from `draft`.
   package mutating func publish(_ draft: Snapshot, after old: Snapshot, _ key: RoundKey) -> (
     Snapshot, Changes
   ) {
@@ -67,7 +67,7 @@ package struct LayerLibrary {
     return (published, Changes(steps: steps, kept: chains.mapValues(\.count)))
   }
 
-  /// Lets go of what nobody would fetch: the layer itself is shorter.
+  /// Removes chains that no client would fetch because the layer itself is shorter.
   private mutating func prune(_ snapshot: Snapshot) {
     let most = max(Self.mostSteps / snapshot.manifest.count, 1)
     for version in snapshot.manifest {
@@ -80,11 +80,11 @@ package struct LayerLibrary {
     fullDeltas = [:]
   }
 
-  /// Steps that an assignment names at most: with more of them it would be as long as a layer.
+  /// The maximum number of steps in an assignment, which would otherwise be as long as a layer.
   private static let mostSteps = 400
 
-  /// The delta chains to parts of the present model for a client that is known to hold some versions. A client that
-  /// holds none of a part's gets the full delta, where that is shorter.
+  /// Returns the delta chains to parts of the current model for a client that holds some versions. A client that holds
+  /// no suitable version of a part gets the full delta if that is shorter.
   package mutating func deltaChains(to parts: [PartVersion], of snapshot: Snapshot, holding held: Set<Digest>)
     -> [DeltaChain]
   {
@@ -111,38 +111,38 @@ package struct LayerLibrary {
     return fullDeltas[version.digest].map(\.delta).flatMap { $0.bytes < version.bytes ? $0 : nil }
   }
 
-  /// Coded bytes by their digest; nil where they are not known, or not any more.
+  /// Returns the coded bytes with a digest; nil if they are unknown or removed.
   package func data(_ digest: Digest) -> Data? {
     for chain in chains.values { for step in chain where step.delta.digest == digest { return step.bytes } }
     return fullDeltas.values.first { $0.delta.digest == digest }?.bytes
   }
 
-  /// Versions that some delta chain begins at or leads to.
+  /// The versions at the beginning or end of a delta chain's steps.
   var known: Set<Digest> {
     Set(chains.values.joined().flatMap { [$0.delta.from, $0.to].compactMap(\.self) })
   }
 }
 
-/// A layer, or a delta to one, that clients fetch: its pieces as they travel are made by the first who is sent them,
-/// and are the same for all who come after.
+/// A layer, or a delta to one, that clients fetch. Each piece is encoded once, for the first client, and shared with
+/// all others.
 package final class OutgoingLayer: Sendable {
   private let digest: Digest
-  /// What is fetched.
+  /// The bytes of the layer or delta.
   package let bytes: Data
-  /// By their number.
+  /// The frames by piece number.
   private let frames: Mutex<[Int: OutgoingFrame]> = Mutex([:])
 
   package init(_ digest: Digest, _ bytes: Data) { (self.digest, self.bytes) = (digest, bytes) }
 
-  /// Where the pieces from an offset on begin, `offset` first. What is asked for anew does not begin between the pieces
-  /// that others get.
+  /// Returns the offsets of the pieces from an offset on, `offset` first. The later ones are multiples of the chunk
+  /// size, so that clients share pieces.
   package func offsets(from offset: Int) -> [Int] {
     let ends = stride(
       from: offset / WireLimits.chunk * WireLimits.chunk, to: bytes.count, by: WireLimits.chunk)
     return [offset] + ends.filter { $0 > offset }
   }
 
-  /// The piece at an offset, to the next of the places where pieces begin. Throws ``WireError``.
+  /// Returns the frame of the piece that starts at an offset. Throws ``WireError``.
   package func frame(at offset: Int) throws(WireError) -> OutgoingFrame {
     let (number, isWhole) = (offset / WireLimits.chunk, offset % WireLimits.chunk == 0)
     if isWhole, let frame = frames.withLock({ $0[number] }) { return frame }
@@ -151,7 +151,7 @@ package final class OutgoingLayer: Sendable {
     return frame
   }
 
-  /// The same before it travels.
+  /// Returns the message with this piece.
   package func message(at offset: Int) -> Message {
     let end = min((offset / WireLimits.chunk + 1) * WireLimits.chunk, bytes.count)
     let piece = bytes[(bytes.startIndex + offset)..<(bytes.startIndex + max(offset, end))]

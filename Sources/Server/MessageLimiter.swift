@@ -3,28 +3,28 @@ import Federation
 import Support
 import Wire
 
-/// How often a client may say what costs the server something. One that speaks more often is read more slowly, and one
-/// that goes on with what leads to nothing is turned away.
+/// Limits the rate of a client's messages. A client that exceeds it is read more slowly; one that keeps sending
+/// messages in vain is rejected.
 package struct MessageLimiter {
-  // A client says where it is a few times a second at most.
+  // A client sends its progress a few times per second at most.
   private var heartbeats = TokenBucket(burst: 100, perSecond: 10)
-  // As many as may wait, and more a second than a link carries.
+  // As many as may wait, and more per second than a link carries.
   private var fetches = TokenBucket(burst: 2048, perSecond: 1000)
-  // An offer or a decline a round: a hundred rounds a second are more than there can be.
+  // One offer or decline per round: a hundred rounds per second are more than possible.
   private var others = TokenBucket(burst: 64, perSecond: 100)
   private var vain = TokenBucket(burst: mostInVain, perSecond: 1 / vainInterval.seconds)
 
-  /// Messages in vain before a client is turned away, where they come faster than one in ``vainInterval``: an honest
-  /// client has one or two in a round that it was late for.
+  /// The number of messages in vain before a client is rejected, if they arrive faster than one per ``vainInterval``.
+  /// An honest client sends one or two in a round that it was late for.
   package static let mostInVain = 32
   package static let vainInterval = Duration.seconds(10)
 
-  /// How long to wait before a message is acted on, and the next is read.
+  /// Returns how long to wait before a message is handled and the next is read.
   mutating func pause(before message: Message, at now: Duration) -> Duration {
     switch message {
     case .heartbeat: Self.pause(&heartbeats, at: now)
     case .fetch: Self.pause(&fetches, at: now)
-    // Bounded by what was asked for.
+    // Limited by the request.
     case .update: .zero
     default: Self.pause(&others, at: now)
     }
@@ -36,26 +36,26 @@ package struct MessageLimiter {
     return pause
   }
 
-  /// A message led to nothing: what it offered was not wanted, what it declined was not asked. Throws
-  /// ``TooManyInVain`` where there were too many.
+  /// Counts a message in vain: an unwanted offer, or a decline without an assignment. Throws ``TooManyInVain`` if there
+  /// are too many.
   mutating func noteVain(at now: Duration) throws(TooManyInVain) {
     guard vain.take(at: now) else { throw TooManyInVain() }
   }
 }
 
-/// A client goes on saying what leads to nothing.
+/// The error of a client that keeps sending messages in vain.
 struct TooManyInVain: Error, CustomStringConvertible {
   var description: String {
     "more than \(MessageLimiter.mostInVain) offers, declines and fetches led to nothing"
   }
 }
 
-/// Clients that were turned away because they went on with what leads to nothing, and for how long: longer each time.
+/// The clients rejected because of messages in vain, and how long; longer each time.
 struct Offenders {
   private var rests: [String: (until: Duration, length: Duration)] = [:]
 
   private static let (shortest, longest) = (Duration.seconds(60), Duration.seconds(3600))
-  /// Names that are remembered; where none is proved, they are the offender's choice.
+  /// The maximum number of names; without certificates, clients can choose any names.
   private static let mostNames = 1024
 
   mutating func add(_ client: String, at now: Duration) {
@@ -66,22 +66,22 @@ struct Offenders {
     }
   }
 
-  /// Seconds for which a client is still turned away; nil where it may come.
+  /// Returns the seconds for which a client is still rejected; nil if it may connect.
   mutating func rest(of client: String, at now: Duration) -> Int? {
     guard let rest = rests[client] else { return nil }
-    // After as long again without an offence it is forgotten.
+    // Removes the entry after the same time without another offence.
     if now > rest.until + rest.length { rests[client] = nil }
     return now < rest.until ? Int((rest.until - now).seconds.rounded(.up)) : nil
   }
 }
 
-/// How often clients come back: each arrival costs lines in the log and a write to the database.
+/// Limits how often clients reconnect, since each arrival takes log lines and a write to the database.
 struct Arrivals {
   private var buckets: [String: TokenBucket] = [:]
 
   private static let mostNames = 4096
 
-  /// Returns whether a client may come now.
+  /// Returns whether a client may connect now.
   mutating func take(_ client: String, at now: Duration, connected: [String: Session]) -> Bool {
     if buckets.count > Self.mostNames { buckets = buckets.filter { connected[$0.key] != nil } }
     return buckets[client, default: TokenBucket(burst: 60, perSecond: 1)].take(at: now)

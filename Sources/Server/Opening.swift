@@ -2,17 +2,17 @@ import Engine
 import Federation
 import Foundation
 
-/// Where a job stands when a server starts: the model and the round to begin.
+/// The state of a job when a server starts: the model and the round to begin.
 struct Opening {
   let snapshot: Snapshot
   let key: RoundKey
-  /// The last committed round, where there is one.
+  /// The last committed round; nil if there is none.
   let after: RoundKey?
   let isFinished: Bool
-  /// What parts of later stages start from.
+  /// The initial weights of parts in later stages.
   let initial: InitialWeights?
 
-  /// `folder` is where the plan's file is.
+  /// - Parameter folder: the folder of the plan's file.
   init(_ plan: Plan, _ store: Store, _ job: JobRecord, folder: URL) throws {
     let last = try store.lastCommitted(of: job)
     initial = try plan.initialWeights(in: folder, after: last?.stage.number ?? 0, store, job)
@@ -26,7 +26,7 @@ struct Opening {
       throw ServerError.inconsistentStore("the layers of \(done) are not those of the plan")
     }
     after = done
-    // An older version left it to the number of rounds.
+    // An older version has not stored the decision and used only the number of rounds.
     let history = try store.history(of: last.stage)
     let decision =
       last.round.decision ?? plan.curriculum.next(after: done, history: history)
@@ -40,10 +40,10 @@ struct Opening {
 }
 
 extension Plan {
-  /// What stages still to begin start from; nil where the plan names no file, or none of them is left after
-  /// `stage`, the last one of which a round is committed. `folder` is the plan's own.
+  /// Returns the initial weights of the stages after `stage`, the last one with a committed round; nil if the plan has
+  /// no file, or no stage is left. `folder` is the folder of the plan's file.
   ///
-  /// Throws ``ServerError/initial(_:)`` where the file cannot be used, or is another than the job began with, and
+  /// Throws ``ServerError/initial(_:)`` if the file cannot be used or is not the one that the job began with, and
   /// ``StoreError``.
   func initialWeights(
     in folder: URL, after stage: Int, _ store: Store, _ job: JobRecord
@@ -60,15 +60,15 @@ extension Plan {
     return weights
   }
 
-  /// Opens the files that the plan names, as a job that begins needs them, so that what is wrong with them shows before
-  /// there is a database. `folder` is the plan's own. Throws ``ServerError``.
+  /// Opens the files that the plan names, so that errors in them show before a database is created. `folder` is the
+  /// folder of the plan's file. Throws ``ServerError``.
   package func checkFiles(in folder: URL) throws(ServerError) {
     _ = try openInitial(in: folder, before: 1)
     _ = try Calibrator(self, threads: 1)
   }
 
-  /// The plan's initial weights and the path of their file; nil where the plan names none. `stage` is the next one to
-  /// begin.
+  /// Returns the plan's initial weights and the path of their file; nil if the plan has none. `stage` is the next one
+  /// to begin.
   private func openInitial(
     in folder: URL, before stage: Int
   ) throws(ServerError) -> (weights: InitialWeights, file: String)? {

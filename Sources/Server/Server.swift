@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A coordinator that can be reached: listens, and serves each connection in a task of its own.
+/// A coordinator on the network. It listens, and serves each connection in a separate task.
 package struct Server: Sendable {
   package let endpoint: Endpoint
   private let listener: Listener
@@ -13,8 +13,8 @@ package struct Server: Sendable {
   private let lock: DatabaseLock
   private let observer: @Sendable (ServerEvent) -> Void
 
-  /// Opens the port and the store's job, so that what is wrong shows before anything runs. `folder` is where the
-  /// plan's file is; each side speaks every `heartbeat` at least.
+  /// Opens the port and the store's job, so that errors show before anything runs. `folder` is the folder of the plan's
+  /// file; both sides send at least one message per `heartbeat`.
   ///
   /// Throws ``WireError``, ``StoreError`` or ``ServerError``.
   package init(
@@ -29,7 +29,7 @@ package struct Server: Sendable {
       access: access, unauthenticated: unauthenticated, heartbeat: heartbeat, observer: observer)
   }
 
-  /// Opens the store's job, to be served at a port that is open; where that fails the port is closed.
+  /// Opens the store's job, to be served on a port that is already open. Closes the port on failure.
   ///
   /// Throws ``StoreError`` or ``ServerError``.
   package init(
@@ -59,24 +59,24 @@ package struct Server: Sendable {
     async let serving: Void = serve()
     let ending: Result<Void, any Error>
     do { ending = .success(try await coordinator.run()) } catch { ending = .failure(error) }
-    // Where the database could not be told, since it is what failed.
+    // The database has failed and cannot record the reason.
     if case .failure(let error as StoreError) = ending { lock.leave("\(error)") }
     listener.shutDown()
-    // Every session still says goodbye; none is cut off.
+    // Waits until every session has sent its goodbye.
     await serving
-    // The number of the socket may be another's from now on, so nobody names it any more.
+    // No task uses the socket any more, whose descriptor another file may get from now on.
     listener.close()
     try ending.get()
     return await coordinator.current
   }
 
-  /// Ends the run; the round goes on when a server is started on the same store.
+  /// Stops the run; the round continues when a server is started with the same store.
   package func stop() async { await coordinator.stop() }
 
-  /// Returns once the coordinator has answered: it is not stuck.
+  /// Returns when the coordinator has answered, which shows that it is not stuck.
   package func answer() async { await coordinator.answer() }
 
-  /// The clients whose connections are there, by name.
+  /// Returns the connected clients, by name.
   package func connected() async -> [ConnectedClient] { await coordinator.connected() }
 
   private func serve() async {
@@ -88,19 +88,19 @@ package struct Server: Sendable {
           switch connectionLimiter.enter(connection.host, hangUp: { Task { await connection.shutDown() } }) {
           case .welcome(let place, let evicted):
             group.addTask { await Session(connection, coordinator, access, place).run() }
-            // However fast unauthenticated peers come, no more of them are held than there are places.
+            // Limits the unauthenticated connections to the number of places, however fast they arrive.
             await evicted?.ended()
           case .full(let reason):
             if let reason { observer(.turnedAway(peer: connection.peer, reason: reason)) }
             await connection.close()
           }
         } catch WireError.closed {
-          // Where the job has not ended, nobody would ever come again, and nobody would know.
+          // The job has not ended, but no client can connect any more.
           await coordinator.stop(
             because: WireError.address("\(endpoint)", reason: "nothing can connect there any more"))
           break
         } catch {
-          // Too many descriptors are open: those that are served go on, and the next may wait.
+          // Too many descriptors are open. Connected clients continue, and new ones must wait.
           observer(.turnedAway(peer: "\(endpoint)", reason: "\(error)"))
           try? await Task.sleep(for: .seconds(1))
         }
@@ -109,14 +109,14 @@ package struct Server: Sendable {
   }
 }
 
-/// Something large for a task that is to let go of it as soon as it is used: what a closure captures lives as long as
-/// the closure does.
+/// Hands over a large value to a task that releases it as soon as it is used. A value captured by a closure would live
+/// as long as the closure.
 final class Handover<Value: Sendable>: Sendable {
   private let value: Mutex<Value?>
 
   init(_ value: Value) { self.value = Mutex(value) }
 
-  /// The value, which is not kept here any more. Once.
+  /// Returns the value and releases it here. May be called once.
   func take() -> Value {
     value.withLock { value in
       guard let taken = value.take() else { preconditionFailure("taken twice") }

@@ -4,50 +4,50 @@ import Federation
 import Foundation
 import Wire
 
-/// What happens at a server, for progress bars and logs.
+/// An event at a server, for progress bars and logs.
 package enum ServerEvent: Sendable {
   case listening(Endpoint)
-  /// A database with committed rounds was found; training goes on after this one.
+  /// The database has committed rounds; training continues after this one.
   case resumed(after: RoundKey)
-  /// A round that was under way when the server stopped goes on, with what it had admitted.
+  /// An unfinished round continues after a restart, with its admitted updates.
   case continued(RoundKey, admitted: Int)
-  /// An admitted update did not survive a power cut; its client is asked again.
+  /// An admitted update was lost in a power failure; its client is asked again.
   case lost(client: String)
   case joined(client: String, peer: String)
   case left(client: String, reason: String)
-  /// An update of the round before was admitted to this one.
+  /// An update of the previous round was admitted to this one.
   case folded(RoundKey, client: String, UpdateOffer)
-  /// The certificates were read again; where they cannot be used, the reason, and the old ones stay.
+  /// The certificates were read again. If they cannot be used, `reason` says why and the old ones stay in use.
   case reloaded(reason: String?)
-  /// Which certificates are revoked cannot be told, and nobody gets in; nil once it can again.
+  /// The revoked certificates are unknown, and no client is admitted; nil when they are known again.
   case revocationsUnknown(reason: String?)
-  /// The folder's list lacks revoked certificates that the database knows; they stay revoked.
+  /// The folder's list lacks revoked certificates that are in the database; they stay revoked.
   case revocationsMissing([CertificateFolder.Revocation], folder: String, database: String)
   /// A new device has fetched its certificate.
   case enrolled(client: String, peer: String)
-  /// A client's certificate will not be valid for long.
+  /// A client's certificate expires soon.
   case expires(client: String, days: Int)
-  /// A certificate of the server's own will not be valid for long, or is not any more.
+  /// A certificate of the server or its authority expires soon or has expired.
   case ending(EndingCertificate)
-  /// A connection that was never a client's, or that broke the protocol.
+  /// A connection was closed before its peer became a client, or because it violated the protocol.
   case turnedAway(peer: String, reason: String)
   case recruiting(RoundKey, present: Int, needed: Int)
   case assigned(RoundKey, client: String)
   case progress(client: String, step: Int, steps: Int)
   case admitted(RoundKey, client: String, UpdateOffer)
   case rejected(RoundKey, client: String, Rejection)
-  /// A client was rejected so often in a row that it is not asked for some rounds.
+  /// A client was rejected several times in a row and is not asked for some rounds.
   case rests(client: String, rounds: Int)
-  /// Some claimed more samples than count, by the plan.
+  /// Some clients claimed more samples than the plan allows.
   case cut(RoundKey, clients: [String], to: Int)
   case declined(RoundKey, client: String, reason: String)
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)
   case abandoned(RoundKey, reason: String)
   case finished
-  /// The linear probe of a round: the share of test images whose class it predicts, 0 … 1.
+  /// The linear probe of a round: its accuracy on the test images, 0 … 1.
   case probed(RoundKey, accuracy: Double)
-  /// A probe came to nothing; the rounds go on.
+  /// A probe failed; the rounds continue.
   case unprobed(reason: String)
 }
 
@@ -56,26 +56,26 @@ package struct RoundSummary: Sendable, Hashable, Codable, Measured {
   package let stage: Int
   package let round: Int
   package let seconds: Double
-  /// Clients whose updates were admitted.
+  /// The number of clients whose updates were admitted.
   package let clients: Int
   package let samples: Int
   package var metrics: RoundMetrics
 
-  /// The clients' mean losses, weighted by their samples.
+  /// The mean of the clients' losses, weighted by their samples; not a number without clients.
   package var loss: Double { metrics[.loss] ?? .nan }
 }
 
-/// Why a server ends before its job does.
+/// The reason why a server ends before its job is finished.
 package enum ServerError: Error, Sendable, CustomStringConvertible {
-  /// A round was tried as often as the plan allows.
+  /// The last permitted attempt at a round failed.
   case gaveUp(RoundKey, reason: String)
-  /// The same, because what came of the training was no model, at last too.
+  /// The last permitted attempt failed because the training diverged.
   case diverged(RoundKey, reason: String)
-  /// The calibration's images cannot be used.
+  /// The calibration images cannot be used.
   case calibrationData(String)
-  /// The file that the plan's encoder starts from cannot be used.
+  /// The file with the encoder's initial weights cannot be used.
   case initial(String)
-  /// What the database holds does not fit the plan's model.
+  /// The content of the database does not fit the plan's model.
   case inconsistentStore(String)
 
   package var description: String {

@@ -1,22 +1,22 @@
 import Engine
 import Foundation
 
-/// What a server's coordinator and sessions run on: a clock, tasks, and threads that may block. Live it is the system's
-/// (``SystemRuntime``); the fault simulation has one of its own, so that it runs the same code under virtual time.
+/// The clock, tasks and blocking threads of a server's coordinator and sessions. ``SystemRuntime`` uses those of the
+/// system; the fault simulation implements them under virtual time and runs the same code.
 package protocol ServerRuntime: Sendable {
-  /// The time since some moment; it never goes back.
+  /// The time since a fixed moment; it never decreases.
   var now: Duration { get }
   /// The date, for records.
   var date: Date { get }
-  /// Returns at a time. Throws `CancellationError` where the task is cancelled before.
+  /// Sleeps until a time. Throws `CancellationError` if the task is cancelled before.
   func sleep(until time: Duration) async throws
-  /// Starts a task that nothing waits for.
+  /// Starts a detached task.
   @discardableResult func start(_ work: @escaping @Sendable () async -> Void) -> Task<Void, Never>
-  /// Computes on a thread of its own, which has the name `name`.
+  /// Runs a computation on a new thread with the name `name`.
   func compute<Result: Sendable>(
     _ name: String, _ body: @escaping @Sendable () throws -> Result
   ) async throws -> Result
-  /// Does what waits for the disk on one of a few threads that may wait.
+  /// Runs an access to the disk on one of a few threads that may block.
   func access<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
 }
 

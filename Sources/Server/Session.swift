@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import Wire
 
-/// One connection at the server: reads what the client says, writes what is queued for it.
+/// A connection at the server. It reads the client's messages and writes the queued ones.
 package final class Session: Sendable {
   private let connection: any MessageConnection
   private let coordinator: Coordinator
@@ -17,31 +17,31 @@ package final class Session: Sendable {
 
   private struct State {
     var isKnown = false
-    /// Messages and layers that wait to be written, and how many are being written.
+    /// The numbers of queued messages and layers, and of those being written.
     var messages = 0
     var layers = 0
     var writing = 0
     var isAnswering = false
-    /// Nothing that still comes here is acted on.
+    /// Whether further messages are ignored.
     var isDismissed = false
-    /// Why this side ends the connection.
+    /// The reason why this side closes the connection.
     var reason: String?
   }
 
-  /// What waits to be written. A layer is cut into pieces only as it is written.
+  /// An entry of the write queue. A layer is split into pieces when it is written.
   private enum Outgoing: Sendable {
     case message(Message)
     case layer(OutgoingLayer, from: Int)
   }
 
-  /// Layers that a client may ask for ahead of reading them: far more than a model has parts.
+  /// The maximum number of queued layers, far more than a model has parts.
   package static let mostWaitingLayers = 1024
-  /// Messages that wait for a client at most: it is sent a few in a round.
+  /// The maximum number of queued messages; a round needs a few.
   package static let mostWaitingMessages = 256
-  /// How long a client has to close the connection after a goodbye.
+  /// How long a client may take to close the connection after a goodbye.
   private static let farewell = Duration.seconds(5)
 
-  /// - Parameter place: the connection's at the limiter, which it gives back as soon as it is known.
+  /// - Parameter place: the connection's place at the limiter, released as soon as the client is authenticated.
   package init(
     _ connection: any MessageConnection, _ coordinator: Coordinator, _ access: Access,
     _ place: ConnectionLimiter.Place
@@ -54,7 +54,7 @@ package final class Session: Sendable {
   var peer: String { connection.peer }
   var traffic: Traffic { connection.traffic }
 
-  /// Queues a message; a goodbye is the last. A client that does not read what it is sent is hung up on.
+  /// Queues a message; a goodbye is the last. Closes the connection if the client does not read its messages.
   func post(_ message: Message) {
     let waiting = state.withLock { state in
       state.messages += 1
@@ -66,11 +66,11 @@ package final class Session: Sendable {
     queue.yield(.message(message))
   }
 
-  /// How long nothing was heard.
+  /// The time since the last message was received.
   var silence: Duration { connection.silence }
 
-  /// From now on nothing that comes here is acted on: another connection has taken the client's name, or the client has
-  /// gone too far. It hears why after all that is queued for it.
+  /// Ignores all further messages, because another connection has taken the client's name or the client has exceeded a
+  /// limit. Queues a goodbye with the reason.
   func dismiss(_ goodbye: Goodbye) {
     state.withLock { ($0.isDismissed, $0.reason) = (true, goodbye.detail) }
     post(.goodbye(goodbye))
@@ -109,7 +109,7 @@ package final class Session: Sendable {
       let identity = await connection.identity
       while true {
         let message = try await connection.receive()
-        // Its goodbye is on its way.
+        // The goodbye is already queued.
         if state.withLock({ $0.isDismissed }) { continue }
         if case .goodbye(let goodbye) = message {
           reason = "\(goodbye.reason.rawValue) \(goodbye.detail)"
@@ -132,7 +132,7 @@ package final class Session: Sendable {
           dismiss(Goodbye(.rejected, error.description))
           await coordinator.leave(client, self, reason: error.description)
         } catch is ConnectionReplaced {
-          // Its goodbye is on its way.
+          // The goodbye is already queued.
           continue
         }
       }
@@ -181,7 +181,7 @@ package final class Session: Sendable {
     }
   }
 
-  /// Answers a new device. A code travels in the open nowhere.
+  /// Answers the enrolment of a new device. Codes are accepted over TLS only.
   private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
       return post(.goodbye(Goodbye(.rejected, "certificates are not issued here")))
@@ -221,7 +221,7 @@ package final class Session: Sendable {
       try arrival.take(bytes, at: offset)
     case .finish(let offer, let wasResumed):
       let fault = try await fault(of: offer, arrival.finish(offer), from: client)
-      // What an earlier connection left may be damaged, by a power cut: then all of it is asked for.
+      // A power failure may have damaged the part received earlier; then all bytes are requested again.
       if fault == .wrongDigest && wasResumed {
         updates.discard(offer, from: client)
         return try await request(offer, from: client, &conversation, arrival, &limiter)
@@ -231,8 +231,8 @@ package final class Session: Sendable {
     }
   }
 
-  /// Not behind the layers in the queue: the client counts on an answer. Beside the reading, which a client that takes
-  /// nothing would stop; one answer at a time says that the server lives.
+  /// Answers a heartbeat directly, not behind the queued layers, because the client depends on it. Does not block
+  /// reading if the client does not read; one pending answer is enough.
   private func answerHeartbeat() {
     let isAnswering = state.withLock { state in
       defer { state.isAnswering = true }
@@ -245,13 +245,13 @@ package final class Session: Sendable {
     }
   }
 
-  /// What is wrong with an update that has come; nil where nothing is.
+  /// Returns the fault of an update that has arrived; nil if there is none.
   private func fault(
     of offer: UpdateOffer, _ receipt: UpdateReceipt?, from client: String
   ) async throws -> Rejection? {
     guard let check = try await coordinator.check(offer, from: client, self) else { return .wrongRound }
     return try await runtime.access { [updates] in
-      // A connection that has taken the client's name may have taken its file too.
+      // Another connection with the client's name may have taken the file, too.
       guard updates.holds(offer, from: client) else { return .wrongDigest }
       return try check.rejection(of: updates.arrived(offer, from: client), receipt)
     }
@@ -267,8 +267,8 @@ package final class Session: Sendable {
     for action in actions { try await perform(action, client, &conversation, arrival, &limiter) }
   }
 
-  /// Returns whether there is what was asked for. Where there is not, the round has moved on meanwhile: the next
-  /// assignment names what to fetch.
+  /// Answers a fetch. Returns false if the layer does not exist any more, because the round has advanced meanwhile; the
+  /// next assignment names the layers to fetch.
   private func answer(_ fetch: Fetch) async throws -> Bool {
     guard let layer = await coordinator.layer(fetch.digest) else { return false }
     guard fetch.offset >= 0, fetch.offset <= layer.bytes.count else {
@@ -293,7 +293,7 @@ package final class Session: Sendable {
           state.withLock { $0.messages -= 1 }
           try await writing { try await connection.send(message) }
           guard case .goodbye = message else { continue }
-          // The client closes when it has read this; one that does not is not waited for.
+          // Gives the client time to read the goodbye and close the connection.
           try? await runtime.sleep(until: runtime.now + Self.farewell)
           return await connection.shutDown()
         case .layer(let layer, let first):
@@ -314,10 +314,10 @@ package final class Session: Sendable {
     try await body()
   }
 
-  // MARK: - Watching
+  // MARK: - Timeouts
 
-  /// Ends a connection whose peer says no hello in time, however slowly it speaks; that of a client that shows no sign of
-  /// life for three heartbeats; and that of one that takes nothing of what it is sent for as long.
+  /// Closes the connection of a peer that sends no hello in time, of a client that is silent for three heartbeats, and
+  /// of a client that does not accept sent bytes for as long.
   private func watch() async {
     let (start, limit) = (runtime.now, WireLimits.silence(heartbeat: coordinator.heartbeat))
     var silence: SilenceWatch?
@@ -333,7 +333,7 @@ package final class Session: Sendable {
         silence = watch
         if signs.acknowledged > taken || !isWriting { takenAt = now }
         taken = signs.acknowledged
-        // Twice as long: one that is silent as well is called that.
+        // Twice the limit, so that a client that is also silent is reported as silent.
         guard now < takenAt + limit * 2 else {
           return hangUp("it has taken nothing of what it was sent for \((limit * 2).seconds) s")
         }
@@ -350,24 +350,24 @@ package final class Session: Sendable {
   }
 }
 
-/// A connection whose client is connected by another one meanwhile: nothing that came on it is acted on.
+/// The error of a connection whose client has connected again; its messages are ignored.
 struct ConnectionReplaced: Error {}
 
-/// A client whose connection is there now.
+/// A connected client.
 package struct ConnectedClient: Sendable {
   package let name: String
-  /// Bytes of its connection that the store does not count yet, from the client and to it.
+  /// The bytes received from the client and sent to it that the store does not count yet.
   package let received: Int
   package let sent: Int
-  /// How long nothing was heard of it.
+  /// The time since its last message.
   package let silence: Duration
   package let activity: ClientActivity
-  /// How far its training was at its last sign of life; nil where it does not train.
+  /// The progress of its training in the last heartbeat; nil if it does not train.
   package let step: Int?
   package let steps: Int?
-  /// Bytes of the update that it sends, and how many of them are here; nil where it sends none.
+  /// The bytes of the update in transfer, and of the part that has arrived; nil if there is none.
   package let update: (bytes: Int, here: Int)?
-  /// Bytes of memory that its process had resident then; nil where it did not tell.
+  /// The resident memory of its process in bytes, as last reported; nil if it does not report it.
   package let memory: Int?
 
   package init(

@@ -3,14 +3,13 @@ import Federation
 import Foundation
 import Wire
 
-/// What the bytes of an offered update must be. It is looked at outside the job engine, by as many threads as there
-/// are.
+/// The check of an offered update's bytes. It runs outside the job engine, on any number of threads.
 package struct UpdateCheck: Sendable {
   let offer: UpdateOffer
   let coding: UpdateCoding
-  /// The model that was trained from.
+  /// The base model of the training.
   let snapshot: Snapshot
-  /// Blocks of it that the client has.
+  /// The blocks that the client has.
   let kept: [Int]
   let normLimit: Double
 
@@ -21,12 +20,12 @@ package struct UpdateCheck: Sendable {
     normLimit = Double(plan.round.normLimit)
   }
 
-  /// What is wrong with an update that has come; nil where nothing is. Throws ``StoreError`` where it cannot be read.
+  /// Returns the fault of an update that has arrived; nil if there is none. Throws ``StoreError`` if it cannot be read.
   package func rejection(in updates: UpdateSpool, from client: String) throws(StoreError) -> Rejection? {
     try rejection(of: updates.arrived(offer, from: client))
   }
 
-  /// - Parameter receipt: of these bytes, where they came all at once.
+  /// - Parameter receipt: the receipt of these bytes, if they arrived on one connection.
   func rejection(
     of file: borrowing UpdateFile, _ receipt: UpdateReceipt? = nil
   ) throws(StoreError) -> Rejection? {
@@ -49,14 +48,14 @@ package struct UpdateCheck: Sendable {
     return rejection(ofLargest: largest)
   }
 
-  /// What is wrong with weights of which this is the largest magnitude; nil where nothing is.
+  /// Returns the fault of weights with the given largest magnitude; nil if there is none.
   private func rejection(ofLargest largest: Float) -> Rejection? {
     guard largest.isFinite else { return .notFinite }
     let before = snapshot.largestMagnitude(of: snapshot.trained(keeping: kept))
     return Divergence.isReached(largest, after: before) ? .diverged : nil
   }
 
-  /// The values behind an update's bytes. Throws what is wrong with them, as far as their digest does not say.
+  /// Returns the values of an update. Throws their fault, apart from a wrong digest.
   func values(_ bytes: Data) throws(Rejection) -> [Float] {
     let base = snapshot.trainedWeights(keeping: kept)
     let values: [Float]
@@ -74,15 +73,14 @@ package struct UpdateCheck: Sendable {
   }
 }
 
-/// What was learned of an update's bytes while they came, so that they need not be read again.
+/// Facts about an update's bytes, collected on arrival so that they need not be read again.
 package struct UpdateReceipt: Sendable, Hashable {
   package let digest: Digest
-  /// The largest magnitude of its float32 values, not a number where one is none; nil where the pieces were not of whole
-  /// values.
+  /// The largest magnitude of its float32 values, NaN if one is NaN; nil if the pieces split values.
   package let largest: Float?
 }
 
-/// An update on its way into a file, as one connection takes it.
+/// An update that one connection receives into a file.
 package final class UpdateArrival {
   private var file: UpdateFile?
   private var hasher = Hasher256()
@@ -90,15 +88,15 @@ package final class UpdateArrival {
 
   package init() {}
 
-  /// Another update, or this one again, comes from the beginning or from somewhere in its midst.
+  /// Begins to receive an update, from its beginning or from an offset.
   package func begin(in file: consuming UpdateFile) {
     self.file = consume file
     _ = hasher.restart()
     (count, largest) = (0, 0)
   }
 
-  /// Takes a piece, which is in the file then. One that is not the next to those before it is of an update that began
-  /// earlier. Throws ``StoreError`` where it cannot be written.
+  /// Writes a piece to the file. A piece that does not follow the previous ones belongs to an update resumed from an
+  /// earlier connection. Throws ``StoreError`` if it cannot be written.
   package func take(_ bytes: Data, at offset: Int) throws(StoreError) {
     try file?.write(bytes, at: offset)
     guard offset == count else { return }
@@ -111,7 +109,7 @@ package final class UpdateArrival {
     }
   }
 
-  /// Nothing more comes. Returns what is known of the update; nil where some of its bytes came on another connection.
+  /// Ends the update. Returns its receipt; nil if some of its bytes arrived on another connection.
   package func finish(_ offer: UpdateOffer) -> UpdateReceipt? {
     file = nil
     guard count == offer.bytes else { return nil }
@@ -119,12 +117,12 @@ package final class UpdateArrival {
   }
 }
 
-/// A late update as if it had been trained from today's weights: what its client has changed stays changed.
+/// A late update as if it had been trained from the current weights: its changes are kept.
 struct LateUpdate {
-  /// The model that it was trained from, and the present one, of the same stage.
+  /// The base model of the update, and the current one, of the same stage.
   let old, new: Snapshot
 
-  /// The bytes and the offer to store for the round `key` in place of those that the client sent.
+  /// Returns the bytes and the offer to store for the round `key` in place of the client's.
   func rebased(_ offer: UpdateOffer, _ values: [Float], to key: RoundKey) -> (offer: UpdateOffer, bytes: Data)
   {
     let all = Array(0..<new.stage.model.depth)

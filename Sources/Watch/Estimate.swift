@@ -3,14 +3,13 @@ import Federation
 import Foundation
 import Server
 
-/// When the round under way and the job will be over, as far as that can be told: from how far the slowest client is
-/// and from what earlier rounds took. Nobody knows how long clients will be missing, so nothing is said while the
-/// server waits for them.
+/// The estimated end of the current round and of the job, from the progress of the slowest client and the duration of
+/// earlier rounds. There is no estimate while the server waits for clients, since that time cannot be predicted.
 package struct Estimate: Sendable, Hashable, Codable {
   package var roundEnd: Date?
   package var jobEnd: Date?
 
-  /// Earlier rounds of which the middle one counts.
+  /// The number of earlier rounds in a median.
   private static let memory = 5
 
   package init(_ status: ServerStatus, _ attempts: [RecordedJob.Attempt], _ plan: Plan, at now: Date) {
@@ -28,7 +27,7 @@ package struct Estimate: Sendable, Hashable, Codable {
   ) -> Date? {
     let last = status.until ?? .distantFuture
     if let end = status.trainingEnd { return min(max(end, now), last) }
-    // What the stage's rounds took so far. Where this one takes longer, it cannot be told how much.
+    // Uses the earlier rounds of this stage. If this round takes longer than they did, there is no estimate.
     guard let usual = median(committed.filter { $0.stage == status.stage }.map(\.record.seconds)),
       let record = attempts.last(where: { $0.stage == status.stage && $0.record.outcome == nil })?.record
     else { return nil }
@@ -36,7 +35,7 @@ package struct Estimate: Sendable, Hashable, Codable {
     return end > now ? min(end, last) : nil
   }
 
-  /// Seconds from the end of the round under way to that of the job; nil without an earlier round.
+  /// Returns the seconds from the end of the current round to that of the job; nil without an earlier round.
   private static func secondsAfter(
     _ status: ServerStatus, _ committed: [RecordedJob.Attempt], _ plan: Plan
   ) -> Double? {
@@ -47,19 +46,19 @@ package struct Estimate: Sendable, Hashable, Codable {
     let waits = median(committed.map(\.record.waited)) ?? 0
     return (status.stage...plan.stages).reduce(0) { sum, stage in
       let rounds = plan.mostRounds(stage: stage) - (stage == status.stage ? status.round : 0)
-      // A stage that has not begun takes as much longer as it computes more.
+      // The time of a stage that has not begun is scaled by its operation count.
       let own = median(committed.filter { $0.stage == stage }.map(\.record.seconds))
       let seconds = own ?? known * operations(plan, stage) / operations(plan, latest)
       return sum + Double(max(rounds, 0)) * (seconds + waits)
     }
   }
 
-  /// Of a training step of a stage, in some unit.
+  /// Returns the relative number of operations in a training step of a stage.
   private static func operations(_ plan: Plan, _ stage: Int) -> Double {
     Double(max(OperationCount.step(plan.stage(stage), batch: 1, branches: 0), 1))
   }
 
-  /// The middle one of the last few that make sense.
+  /// Returns the median of the last plausible values.
   private static func median(_ values: [Double?]) -> Double? {
     let last = values.compactMap { $0 }.filter { (0...1e9).contains($0) }.suffix(memory).sorted()
     return last.isEmpty ? nil : last[last.count / 2]

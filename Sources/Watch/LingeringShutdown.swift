@@ -1,19 +1,20 @@
 import Foundation
 import Synchronization
 
-/// Delays the end of the status page until those who poll it have heard how the job ended.
+/// Delays the end of the status page until its pollers have received how the job ended.
 ///
-/// An open page says who it is in a header. Anybody else is known by name and path, and counts from the second time.
+/// An open page identifies itself by a header. Other pollers are identified by user agent and path, and count from
+/// their second request.
 package final class LingeringShutdown: Sendable {
   package typealias Instant = ContinuousClock.Instant
 
   private struct Poller {
-    /// When it came, or had its answer.
+    /// The time of the last request or its response.
     var last: Instant
-    /// The time between two looks; nil where there was one only.
+    /// The interval between requests; nil after a single request.
     var pause: Duration?
 
-    /// Whether it will come again in so long, as far as can be told.
+    /// Returns whether the next request is expected within `patience`.
     func isExpected(at now: Instant, within patience: Duration) -> Bool {
       guard let pause else { return false }
       return last + pause + WebLimits.lateness > now && last + pause < now + patience
@@ -22,23 +23,23 @@ package final class LingeringShutdown: Sendable {
 
   private struct State {
     var pollers: [String: Poller] = [:]
-    /// Those who have not heard of the end; nil before it.
+    /// The pollers that have not received the end; nil before the end.
     var unaware: Set<String>?
   }
 
   private let state = Mutex(State())
   private let (departures, departure) = AsyncStream<Void>.makeStream()
 
-  /// The header by which an open page is told from another.
+  /// The header that identifies an open page.
   package static let header = "strata-page"
-  /// Who asks twice within so long does not come regularly.
+  /// Requests within this interval are not regular polling.
   private static let burst = Duration.milliseconds(500)
-  /// More are not remembered: nobody who makes up names takes the memory.
+  /// The maximum number of pollers, so that made-up names cannot exhaust the memory.
   private static let most = 256
 
   package init() {}
 
-  /// Somebody asks. Returns what is to be called when the answer is on its way.
+  /// Records a request. Returns a function to call when its response has been sent.
   package func comes(with request: WebRequest, at now: Instant = .now) -> @Sendable () -> Void {
     guard let name = Self.name(request) else { return {} }
     let isTold = state.withLock { state -> Bool in
@@ -55,8 +56,8 @@ package final class LingeringShutdown: Sendable {
     return { self.hasAnswer(name, isAware: isTold) }
   }
 
-  /// The job has ended: whoever comes from now on hears of it. Returns until when those are waited for who are
-  /// expected; that is `now` where nobody is.
+  /// Records the end of the job, which all later responses report. Returns the deadline for the expected pollers; `now`
+  /// if there are none.
   package func end(at now: Instant = .now, within patience: Duration) -> Instant {
     let isAlone = state.withLock { state in
       let expected = state.pollers.filter { $0.value.isExpected(at: now, within: patience) }
@@ -67,7 +68,7 @@ package final class LingeringShutdown: Sendable {
     return isAlone ? now : now + patience
   }
 
-  /// Returns when all who were expected have heard of the end, or nobody is waited for any more.
+  /// Waits until all expected pollers have received the end, until the deadline, or until ``hurry()``.
   package func leaves(by deadline: Instant) async {
     let limit = Task { [departure] in
       try? await Task.sleep(until: deadline, clock: .continuous)
@@ -77,7 +78,7 @@ package final class LingeringShutdown: Sendable {
     for await _ in departures {}
   }
 
-  /// Nobody is waited for, where the end has come.
+  /// Ends the waiting, if the job has ended.
   package func hurry() {
     if state.withLock({ $0.unaware != nil }) { departure.finish() }
   }
@@ -90,7 +91,7 @@ package final class LingeringShutdown: Sendable {
     if isLast { departure.finish() }
   }
 
-  /// Whether one more can be remembered. Those who have gone are forgotten for it.
+  /// Returns whether another poller can be recorded, after removing those that are gone.
   private static func hasRoom(_ state: inout State, at now: Instant) -> Bool {
     if state.pollers.count >= most {
       state.pollers = state.pollers.filter { $0.value.last + WebLimits.farewell > now }

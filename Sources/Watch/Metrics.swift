@@ -4,12 +4,12 @@ import Foundation
 import Server
 import Support
 
-/// An overview in Prometheus's text format, version 0.0.4. Units are base units, and what only grows ends in `_total`.
+/// An overview in Prometheus's text format, version 0.0.4. Units are base units; counters end in `_total`.
 package struct Metrics: Sendable {
-  /// One line of a metric: its labels, and its value.
+  /// One line of a metric: its labels and its value.
   private typealias Sample = (labels: [(String, String)], value: Double)
 
-  /// The whole, with a line end behind the last line.
+  /// The whole text, which ends with a line feed.
   package let text: String
 
   package init(_ overview: Overview, _ process: ProcessUse) {
@@ -19,7 +19,7 @@ package struct Metrics: Sendable {
     text = families.joined()
   }
 
-  // MARK: - Families
+  // MARK: - Metric families
 
   private static func job(_ overview: Overview) -> [String] {
     let status = overview.status
@@ -38,7 +38,7 @@ package struct Metrics: Sendable {
     ] + estimates(overview)
   }
 
-  /// Those that can be told.
+  /// Returns the available estimates.
   private static func estimates(_ overview: Overview) -> [String] {
     [
       ("round", "the round under way", overview.estimate.roundEnd),
@@ -69,7 +69,7 @@ package struct Metrics: Sendable {
     ]
   }
 
-  /// Figures of the last committed round; those that it has not are left out.
+  /// Returns the figures of the last committed round that are available.
   private static func lastRound(_ overview: Overview) -> [String] {
     guard let last = overview.rounds.last else { return [] }
     let figures: [(String, String, Double?)] = [
@@ -170,7 +170,7 @@ package struct Metrics: Sendable {
       } ?? [])
   }
 
-  // MARK: - The format
+  // MARK: - Text format
 
   private enum Kind: String { case gauge, counter, summary }
 
@@ -199,7 +199,7 @@ package struct Metrics: Sendable {
     return name + (list.isEmpty ? "" : "{\(list)}") + " \(number(value))\n"
   }
 
-  /// What must be escaped in a label's value.
+  /// Escapes the value of a label.
   private static func escape(_ text: String) -> String {
     text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
   }
@@ -210,8 +210,8 @@ package struct Metrics: Sendable {
   }
 }
 
-/// What those who watch a server are shown, made anew at most once a second however many of them ask, and so that it
-/// takes no more than a twentieth of the time.
+/// The overview shared by all pollers. It is computed at most once per second, and takes at most a twentieth of the
+/// time.
 package actor MetricsSnapshot {
   private let history: History
   private let plan: Plan
@@ -224,9 +224,9 @@ package actor MetricsSnapshot {
   private let patience: Duration
 
   /// - Parameters:
-  ///   - history: the server's own database.
-  ///   - patience: how long the coordinator has to answer.
-  ///   - connected: who is connected; one that is stuck is not waited for.
+  ///   - history: the server's database.
+  ///   - patience: how long to wait for the coordinator's answer.
+  ///   - connected: returns the connected clients; if it does not answer in time, the overview omits them.
   package init(
     _ history: History, _ plan: Plan, patience: Duration,
     connected: @escaping @Sendable () async -> [ConnectedClient]
@@ -234,12 +234,12 @@ package actor MetricsSnapshot {
     (self.history, self.plan, self.patience, self.connected) = (history, plan, patience, Question(connected))
   }
 
-  /// Whether the coordinator answers.
+  /// Returns whether the coordinator answers.
   package nonisolated func isAlive() async -> Bool {
     await connected.answer(within: patience) != nil
   }
 
-  /// The present state; nil as long as nothing is recorded. Throws ``StoreError``.
+  /// Returns the current state; nil if nothing is recorded yet. Throws ``StoreError``.
   package func overview() async throws -> Overview? {
     if let next, clock.now < next, let latest { return latest }
     let task = looking ?? Task { try await self.look() }
@@ -247,7 +247,7 @@ package actor MetricsSnapshot {
     return try await task.value
   }
 
-  /// What is asked for from now on is no older than this moment.
+  /// Makes later overviews at least as recent as this call.
   package func lookAnew() async {
     if let looking { _ = try? await looking.value }
     next = nil
@@ -256,7 +256,7 @@ package actor MetricsSnapshot {
   private func look() async throws -> Overview? {
     defer { looking = nil }
     let start = clock.now
-    // First what is stored, then what is not: the other way round bytes might be counted twice.
+    // Reads the database first: in the other order, bytes could be counted twice.
     let recorded = try history.job()
     let cost = clock.now - start
     let here = await connected.answer(within: patience)

@@ -3,11 +3,11 @@ import Federation
 import Foundation
 import Server
 
-/// What there is to see of a job at one moment: the one value behind the page, the API, the metrics and the report.
+/// The state of a job at one moment: the common source of the page, the API, the metrics and the report.
 ///
-/// It holds no secret: neither keys nor codes nor where they are, and no address of a client.
+/// It contains no secrets: no keys, codes or their paths, and no address of a client.
 package struct Overview: Sendable, Hashable, Codable {
-  /// The plan's name, strategy and loss, by their names in the plan.
+  /// The plan's name, strategy and loss, as named in the plan.
   package var name: String
   package var strategy: String
   package var ssl: String
@@ -15,33 +15,33 @@ package struct Overview: Sendable, Hashable, Codable {
   package var software: String
   package var startedAt: Date
   package var finishedAt: Date?
-  /// What the server does, as it notes it itself.
+  /// The state of the server, as it records it.
   package var status: ServerStatus
-  /// Whether the process that does it is there.
+  /// Whether the server's process runs.
   package var isRunning: Bool
-  /// Bytes that the server's process has resident, in whole MiB so that it says something new only where something
-  /// changed; nil where it does not run here.
+  /// The resident memory of the server's process in bytes, rounded to MiB so that it seldom changes; nil if the server
+  /// runs elsewhere.
   package var residentBytes: Int?
-  /// The encoder from below to above.
+  /// The encoder's layers, from the lowest to the highest.
   package var layers: [Layer]
-  /// Rounds of each stage by the plan.
+  /// The planned number of rounds of each stage.
   package var stageRounds: [Int]
-  /// The committed ones in order.
+  /// The committed rounds in order.
   package var rounds: [Round]
-  /// Attempts at rounds that came to nothing.
+  /// The number of abandoned attempts at rounds.
   package var abandoned: Int
-  /// They in order, as far as they say why.
+  /// The abandoned attempts in order, as far as their reasons are recorded.
   package var abandonments: [Abandonment]
   package var clients: [Client]
-  /// When the round under way and the job will be over, as far as that can be told.
+  /// The estimated end of the current round and of the job.
   package var estimate: Estimate
-  /// Updates that were admitted, and those that were rejected by reason.
+  /// The number of admitted updates, and of rejected updates by reason.
   package var updatesAdmitted: Int
   package var rejections: [String: Int]
 
-  /// Rounds of the whole job by the plan.
-  /// Whether stages to come may have fewer rounds than planned.
+  /// Whether later stages may have fewer rounds than planned.
   package var isOpen: Bool
+  /// The planned number of rounds of the whole job.
   package var plannedRounds: Int { stageRounds.reduce(0, +) }
 
   /// The metrics of which some round has a value, in the order in which they are shown.
@@ -52,15 +52,15 @@ package struct Overview: Sendable, Hashable, Codable {
     return Metric.all.filter { names.contains($0.name) }
   }
 
-  /// Bytes of all clients, as many as a number can count.
+  /// Returns the sum over all clients, or the largest number if it overflows.
   package func total(_ bytes: KeyPath<Client, Int>) -> Int {
     clients.reduce(0) { $0.addingSaturating($1[keyPath: bytes]) }
   }
 
-  /// Whether nothing goes on any more, in good order or not.
+  /// Whether the job has ended, successfully or not.
   package var isOver: Bool { status.hasEnded || !isRunning }
 
-  /// Why the server ended before its job did; nil where it did not, or for a reason that is in its log only.
+  /// The reason of a failure; nil if the server has not failed, or if only its log has the reason.
   package var failure: String? {
     if status.phase == .failed, let reason = status.reason { return reason }
     guard status.phase == .failed, let last = abandonments.last,
@@ -71,19 +71,19 @@ package struct Overview: Sendable, Hashable, Codable {
 }
 
 extension Overview {
-  /// A layer of the finished encoder.
+  /// A layer of the complete encoder.
   package struct Layer: Sendable, Hashable, Codable {
-    /// What can be the matter with a layer.
+    /// The state of a layer.
     package enum State: String, Sendable, Codable {
       case frozen, training
-      /// Its stage has not come.
+      /// Its stage has not begun.
       case toCome
     }
 
-    /// As in the encoder's file: `stem`, `blocks.0` …
+    /// The name as in the encoder's file: `stem`, `blocks.0` …
     package var name: String
     package var state: State
-    /// Committed rounds in which it trained, and those of the plan.
+    /// The committed rounds that trained the layer, and the planned number.
     package var done: Int
     package var rounds: Int
   }
@@ -92,27 +92,27 @@ extension Overview {
   package struct Round: Sendable, Hashable, Codable, Measured {
     package var stage: Int
     package var round: Int
-    /// Counted over all stages, from 1.
+    /// The number counted over all stages, from 1.
     package var number: Int
     package var attempt: Int
-    /// Clients whose updates it was made of, and their images.
+    /// The number of clients in the average, and of their images.
     package var clients: Int
     package var samples: Int
-    /// Clients that claimed more images than count, of which `samples` has what counts.
+    /// The number of clients that claimed more images than allowed; `samples` counts the allowed number.
     package var cut: Int
     package var seconds: Double?
-    /// Seconds before that, in which it waited for clients.
+    /// The seconds before the round in which the server waited for clients.
     package var waited: Double?
     package var metrics: RoundMetrics
     package var finishedAt: Date?
   }
 
-  /// An attempt at a round that came to nothing.
+  /// An abandoned attempt at a round.
   package struct Abandonment: Sendable, Hashable, Codable {
     package var stage: Int
     package var round: Int
     package var attempt: Int
-    /// In a few words, for people.
+    /// The reason, in a few words.
     package var reason: String
     package var finishedAt: Date?
   }
@@ -121,28 +121,28 @@ extension Overview {
   package struct Client: Sendable, Hashable, Codable {
     package var name: String
     package var software: String
-    /// Whether it is connected; nil where its server was not asked, as when a database is read.
+    /// Whether the client is connected; nil if the server was not asked, for instance when a database is read.
     package var connection: Bool?
-    /// To the second.
+    /// The last contact, to the second.
     package var lastContact: Date
-    /// What it does; nil where it is not connected, or its server was not asked.
+    /// The client's activity; nil if it is not connected or the server was not asked.
     package var activity: ClientActivity?
-    /// How far its training is; nil where it does not train.
+    /// The progress of its training; nil if it does not train.
     package var step: Int?
     package var steps: Int?
-    /// Bytes of the update that it sends, and how many of them are here; nil where it sends none.
+    /// The bytes of the update in transfer, and of the part that has arrived; nil if there is none.
     package var updateBytes: Int?
     package var updateReceivedBytes: Int?
-    /// Bytes that its process has resident, where it tells.
+    /// The resident memory of its process in bytes; nil if it does not report it.
     package var residentBytes: Int?
-    /// Images behind its latest update.
+    /// The number of images behind its latest update.
     package var samples: Int
-    /// From the client to the server, and back.
+    /// The bytes received from the client, and those sent to it.
     package var receivedBytes: Int
     package var sentBytes: Int
     package var admitted: Int
     package var rejected: Int
-    /// Updates that claimed more images than counted.
+    /// The number of its updates that claimed more images than allowed.
     package var cut: Int
 
     /// Whether it is known to be connected.
@@ -157,7 +157,7 @@ extension Overview {
 }
 
 extension Overview {
-  /// The clients that are shown one by one, by name in natural order: those that were heard last, where there are many.
+  /// The clients to show individually, by name in natural order: the most recent ones if there are too many.
   package var latestClients: [Client] {
     guard clients.count > WebLimits.clients else { return clients }
     let latest = clients.sorted {
@@ -168,7 +168,7 @@ extension Overview {
 }
 
 extension Int {
-  /// The sum, or the nearest number that there is.
+  /// Returns the sum, or the nearest number that can be represented.
   func addingSaturating(_ other: Int) -> Int {
     let (sum, overflows) = addingReportingOverflow(other)
     return overflows ? (other > 0 ? .max : .min) : sum
@@ -176,7 +176,7 @@ extension Int {
 }
 
 extension Overview {
-  /// Of what a database says of a job and, where its server is in this process, of who is connected.
+  /// Combines the recorded job with the connected clients, if its server runs in this process.
   package init(
     _ recorded: RecordedJob, _ plan: Plan, connected: [ConnectedClient]? = nil, residentBytes: Int? = nil,
     at now: Date
@@ -189,7 +189,7 @@ extension Overview {
     isRunning = recorded.status.isRunning
     self.residentBytes = residentBytes.map { ($0 >> 20) << 20 }
     let committed = recorded.attempts.filter { $0.record.outcome == "committed" }
-    // A stage that is over has the rounds that it had.
+    // A completed stage has the number of rounds that it took.
     let last = committed.map(\.stage).max() ?? 0
     stageRounds = (1...plan.stages).map { stage in
       let isOver = stage < last || (stage == last && recorded.status.phase == .finished)
@@ -211,7 +211,7 @@ extension Overview {
     rejections = recorded.status.rejections ?? [:]
   }
 
-  /// The plan of a recorded job. Throws ``StoreError`` where this version cannot read it.
+  /// Returns the plan of a recorded job. Throws ``StoreError`` if this version cannot read it.
   package static func plan(of recorded: RecordedJob) throws(StoreError) -> Plan {
     do {
       return try recorded.job.readPlan(named: "")
@@ -232,7 +232,7 @@ extension Overview {
     }
   }
 
-  /// JSON has no other numbers.
+  /// Returns nil for numbers that are not finite, which JSON cannot represent.
   private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
 
   /// - Parameter done: the stages of the committed rounds.
@@ -259,7 +259,7 @@ extension Overview {
 }
 
 extension Overview.Abandonment {
-  /// Nil where no reason was noted.
+  /// Nil if no reason is recorded.
   init?(_ attempt: RecordedJob.Attempt) {
     guard let reason = attempt.record.reason else { return nil }
     (stage, round, self.attempt) = (attempt.stage, attempt.record.number, attempt.record.attempt)
@@ -268,7 +268,7 @@ extension Overview.Abandonment {
 }
 
 extension Overview.Client {
-  /// - Parameter isKnown: whether the server was asked who is connected.
+  /// - Parameter isKnown: whether the server was asked for the connected clients.
   init(
     _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool, at now: Date
   ) {
@@ -285,7 +285,8 @@ extension Overview.Client {
     (admitted, rejected, cut) = (recorded.admitted, recorded.rejected, recorded.cut)
   }
 
-  /// Never less than it said before: between two readings bytes go from the connection's count to the store's.
+  /// Keeps the byte counts from decreasing: between two readings, bytes move from the connection's count to the
+  /// store's.
   package mutating func keepUp(with before: Self) {
     receivedBytes = max(receivedBytes, before.receivedBytes)
     sentBytes = max(sentBytes, before.sentBytes)

@@ -3,13 +3,13 @@ import Foundation
 import Server
 import Support
 
-/// What can be asked over HTTP, and nothing that changes anything.
+/// The resources served over HTTP; all of them are read-only.
 package struct Site: Sendable {
   private let snapshot: MetricsSnapshot
 
   package init(_ snapshot: MetricsSnapshot) { self.snapshot = snapshot }
 
-  /// The answer to a GET or a HEAD.
+  /// Returns the response to a GET or HEAD request.
   package func answer(_ request: WebRequest) async -> WebResponse {
     do {
       switch request.path {
@@ -27,7 +27,7 @@ package struct Site: Sendable {
       default: return try await api(request.path)
       }
     } catch {
-      // What is wrong with the database is in the server's log, and is nobody else's business.
+      // The server's log has the error of the database; the response must not disclose it.
       return WebResponse(.failed)
     }
   }
@@ -59,17 +59,17 @@ package struct Site: Sendable {
   }
 }
 
-/// Something to be asked of who may be stuck: one question at a time, however many wait for its answer.
+/// A question to a component that may not answer. Concurrent callers share one question.
 package actor Question<Answer: Sendable> {
   private let ask: @Sendable () async -> Answer
   private var waiters: [Int: CheckedContinuation<Answer?, Never>] = [:]
   private var count = 0
   private var isAsked = false
 
-  /// - Parameter ask: gets the answer, some time or never.
+  /// - Parameter ask: returns the answer; it may never return.
   package init(_ ask: @escaping @Sendable () async -> Answer) { self.ask = ask }
 
-  /// The answer; nil where there is none within so long.
+  /// Returns the answer; nil if there is none within `patience`.
   package func answer(within patience: Duration) async -> Answer? {
     count += 1
     let number = count

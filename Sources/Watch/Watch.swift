@@ -5,21 +5,21 @@ import Server
 import Support
 import Wire
 
-/// The eyes of those who look at a server while it runs: a page, an API, metrics, health. They change nothing, and
-/// what becomes of them changes nothing for the rounds.
+/// The monitoring of a running server: a page, an API, metrics and health. All are read-only, and their failures do not
+/// affect the rounds.
 package struct Watch: Sendable {
-  /// Where it listens, with the port that was chosen.
+  /// The address that it listens on, with the port that was chosen.
   package let endpoint: Endpoint
   private let web: WebServer
   private let snapshot: MetricsSnapshot
   private let shutdown = LingeringShutdown()
 
-  /// Listens. Throws ``WireError/address(_:reason:)``, or ``StoreError`` where the database cannot be read.
+  /// Starts listening. Throws ``WireError/address(_:reason:)``, or ``StoreError`` if the database cannot be read.
   ///
   /// - Parameters:
   ///   - database: the path of the server's database.
-  ///   - patience: how long the server has to say who is connected, before it counts as stuck.
-  ///   - connected: who is connected to the server.
+  ///   - patience: how long the server may take to list the connected clients before it counts as stuck.
+  ///   - connected: returns the clients connected to the server.
   package init(
     _ endpoint: Endpoint, _ plan: Plan, database: String, patience: Duration = .seconds(2),
     connected: @escaping @Sendable () async -> [ConnectedClient]
@@ -28,7 +28,7 @@ package struct Watch: Sendable {
       try await Listener(endpoint), plan, database: database, patience: patience, connected: connected)
   }
 
-  /// The same at a port that is open. Throws ``StoreError``.
+  /// Uses a port that is already open. Throws ``StoreError``.
   package init(
     _ listener: Listener, _ plan: Plan, database: String, patience: Duration = .seconds(2),
     connected: @escaping @Sendable () async -> [ConnectedClient]
@@ -43,8 +43,8 @@ package struct Watch: Sendable {
     endpoint = web.endpoint
   }
 
-  /// Answers while `body` runs, and then until those who look regularly have heard how it ended: some seconds at most,
-  /// fewer where it ended because it was cancelled, and none where nobody looks.
+  /// Serves while `body` runs, and then until regular pollers have received its outcome: for some seconds at most,
+  /// fewer if `body` was cancelled, and none without pollers.
   package func during<Result: Sendable>(_ body: @Sendable () async throws -> Result) async rethrows -> Result
   {
     async let _: Void = web.run()
@@ -59,7 +59,7 @@ package struct Watch: Sendable {
     }
   }
 
-  /// Waits for nobody any more, where `body` has ended already.
+  /// Ends the waiting for pollers, if `body` has ended.
   package func hurry() { shutdown.hurry() }
 
   private func sayFarewell(within patience: Duration) async {
@@ -68,20 +68,20 @@ package struct Watch: Sendable {
   }
 }
 
-/// What this process has used, for the metrics that Prometheus has for every process.
+/// The resources used by this process, for Prometheus's standard process metrics.
 package struct ProcessUse: Sendable {
-  /// Bytes that are resident.
+  /// The resident memory in bytes.
   package var residentBytes: Int
-  /// Processor time, in seconds, of all threads.
+  /// The processor time of all threads in seconds.
   package var seconds: Double
-  /// When it began; nil where the kernel does not tell.
+  /// The start time; nil if the kernel does not report it.
   package var startedAt: Date?
 
   package init(residentBytes: Int, seconds: Double, startedAt: Date? = nil) {
     (self.residentBytes, self.seconds, self.startedAt) = (residentBytes, seconds, startedAt)
   }
 
-  /// As the kernel says now.
+  /// The current values.
   package static var now: ProcessUse {
     ProcessUse(
       residentBytes: ProcessMemory.resident, seconds: ProcessTime.used.seconds, startedAt: ProcessTime.start)

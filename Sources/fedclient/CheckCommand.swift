@@ -89,7 +89,7 @@ struct CheckCommand: AsyncParsableCommand {
     let reading = WorkProgress(of: opened.count, "images", on: terminal)
     let data = DataReport(opened, Workers(threads)) { reading.advance() }
     reading.end()
-    // Where there are too few, a client does not begin, and so the report ends here.
+    // With too few images a client does not start, so the report ends here.
     guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
     if let place { try draw(images, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
@@ -104,7 +104,7 @@ struct CheckCommand: AsyncParsableCommand {
     return CheckReport(data: data, stages: stages, sheet: sheet)
   }
 
-  /// Without a plan the views are of the images' own size, and come about as a plan's defaults say.
+  /// Draws the contact sheet. Without a plan, the views have the images' size and a plan's default augmentation.
   private func draw(_ images: LocalImages, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
@@ -115,12 +115,12 @@ struct CheckCommand: AsyncParsableCommand {
   }
 }
 
-/// What `fedclient check` says.
+/// The report of `fedclient check`.
 struct CheckReport: Encodable {
   let data: DataReport
-  /// Of the plan; empty without one.
+  /// The plan's stages; empty without a plan.
   let stages: [TrainingEstimate.Stage]
-  /// Where the contact sheet is.
+  /// The path of the contact sheet.
   let sheet: String?
 
   var table: String {
@@ -149,7 +149,7 @@ struct CheckReport: Encodable {
     return lines.joined(separator: "\n")
   }
 
-  /// What is wrong with fewer than two images.
+  /// The error for fewer than two images.
   var tooFew: DatasetError {
     .tooFew(count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
   }
@@ -161,7 +161,7 @@ struct CheckReport: Encodable {
     return (["\(data.images)"] + [grey, cmyk].compactMap { $0 }).joined(separator: ", ")
   }
 
-  /// Broken files that are named before the rest is counted.
+  /// The maximum number of broken files listed by name.
   private static let named = 5
 
   private func line(_ name: String, _ value: String) -> String {

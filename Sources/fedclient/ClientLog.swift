@@ -27,7 +27,7 @@ struct ClientLog: Sendable {
     case .training(let key, let step, let steps, let loss):
       if step == steps { logger.debug("\(key): step \(step) of \(steps), loss \(loss)") }
     case .trained(let key, let offer):
-      // What it came to was said where it diverged.
+      // The divergence was already reported.
       guard offer.badNumber == nil else { break }
       let figures = String(format: "loss %.4f, %.1f s", offer.loss, offer.seconds)
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")

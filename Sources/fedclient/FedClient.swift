@@ -15,7 +15,7 @@ struct FedClient: AsyncParsableCommand {
     version: Software.version,
     subcommands: [RunCommand.self, EnrolCommand.self, CheckCommand.self])
 
-  /// How its commands can end.
+  /// The exit codes of its commands.
   private static let codes = CommandHelp.exitCodes(
     .plan, .data, .unreachable, .turnedAway,
     .store, .processor, .memory, .usage, .system, .hungUp, .interrupted, .terminated)
@@ -24,7 +24,7 @@ struct FedClient: AsyncParsableCommand {
 @main
 enum Main {
   static func main() {
-    // On the first thread, before there is another.
+    // Runs on the first thread, before any other exists.
     Priority.keepInherited()
     FedClient.start()
   }

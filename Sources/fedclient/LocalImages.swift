@@ -6,7 +6,7 @@ import Federation
 import Foundation
 import Synchronization
 
-/// The images of this device, as an encoder wants them.
+/// The images of this device, prepared for an encoder.
 final class LocalImages: Sendable {
   private let spec: DataSpec
   private let isStrict: Bool
@@ -14,7 +14,7 @@ final class LocalImages: Sendable {
   private let images: Mutex<ImageSet>
   private let news = BrokenFileNews()
 
-  /// Opens them before there is a plan: what is wrong with them shows before anything is sent.
+  /// Opens the images before there is a plan, so that errors show before anything is sent.
   init(_ spec: DataSpec, isStrict: Bool, share: LocalShare? = nil) throws(DatasetError) {
     (self.spec, self.isStrict, self.share) = (spec, isStrict, share)
     let all = try spec.load(role: .train, strict: isStrict)
@@ -22,14 +22,14 @@ final class LocalImages: Sendable {
     images = Mutex(all)
   }
 
-  /// Throws unless there are two that can be read, the fewest that make a batch: a client that has fewer is of no use to
-  /// its server. Reads no more of them than are needed to know.
+  /// Throws unless two images can be read, the minimum of a batch; a client with fewer is of no use to its server.
+  /// Reads no more images than necessary.
   func requireEnough() throws(DatasetError) { try opened.requireReadable(2) }
 
-  /// The images as they were found or, later, as an encoder took them last.
+  /// The images as opened or, later, as last loaded for an encoder.
   var opened: ImageSet { images.withLock { $0 } }
 
-  /// The images for an encoder. What was read for none is let go where it does not fit.
+  /// Returns the images for an encoder. Loads them again if those opened before do not fit it.
   func fitted(to fit: ImageFit) throws -> ImageSet {
     return try images.withLock { images in
       if !spec.serves(images, for: fit) {
@@ -39,7 +39,7 @@ final class LocalImages: Sendable {
     }
   }
 
-  /// The images that this client trains on under a plan.
+  /// Returns the images that this client trains on under a plan.
   func prepared(for plan: Plan) throws -> ImageSet {
     let all = try fitted(to: ImageFit(plan.encoder))
     guard let share else { return all }
@@ -48,35 +48,35 @@ final class LocalImages: Sendable {
     return own
   }
 
-  /// A line about files that are not called as images are; nil where there are none.
+  /// A line about files without the name of an image; nil if there are none.
   var passedOver: String? { opened.passedOver.summary }
 
-  /// A line about files that were found broken since this was asked before; nil where there are none.
+  /// A line about files found broken since the last call; nil if there are none.
   var newlyBroken: String? { news.line(opened.broken) }
 }
 
-/// The part of the images that is this client's.
+/// This client's share of the images.
 struct LocalShare: Sendable {
-  /// What clients are called before their index, as in a simulation.
+  /// The client name before the index, as in a simulation.
   static let stem = "client"
 
   let partition: Partition
   let share: Share
-  /// Where the share was named: an option, or a variable of the environment.
+  /// The option or environment variable that defined the share.
   let source: String
 
-  /// Throws ``DatasetError`` where the images cannot be shared out so, whatever the plan's seed.
+  /// Throws ``DatasetError`` if the images cannot be partitioned this way, whatever the plan's seed.
   func check(_ images: ImageSet) throws(DatasetError) {
     _ = try partition.split(images, clients: share.count, seed: 0)
   }
 
-  /// The share of a plan: the one that a simulation gives the client of this index.
+  /// Returns the client's share under a plan, the same that a simulation assigns to this index.
   func images(of images: ImageSet, _ plan: Plan) throws(DatasetError) -> ImageSet {
     try share.images(of: images, by: partition, seed: plan.seed)
   }
 }
 
-/// Which part of the images is this client's (docs/schedulers.md).
+/// The options for a share of the images (docs/schedulers.md).
 struct ShareOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -106,7 +106,7 @@ struct ShareOptions: ParsableArguments {
 
   private var isAutomatic: Bool { partition == "auto" || partition?.hasPrefix("auto:") == true }
 
-  /// The share that is asked for; nil where all images are. Throws ``CommandFailure``.
+  /// Returns the requested share; nil for all images. Throws ``CommandFailure``.
   func local(_ environment: [String: String]) throws(CommandFailure) -> LocalShare? {
     guard let text = partition else { return nil }
     let kind =

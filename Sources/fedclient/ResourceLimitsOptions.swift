@@ -5,7 +5,7 @@ import Engine
 import Federation
 import Support
 
-/// The limits of what the client takes of its device (docs/resource-limits.md).
+/// The options for the client's resource limits (docs/resource-limits.md).
 struct ResourceLimitsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -47,18 +47,18 @@ struct ResourceLimitsOptions: ParsableArguments {
     }
   }
 
-  /// Makes this process as nice as it is to be.
+  /// Raises the niceness of this process as requested.
   func beNice() {
     guard let nice else { return }
     do {
       try Niceness.raise(to: nice)
     } catch {
-      // A sandbox may forbid it; that is no reason not to take part.
+      // A sandbox may forbid this; the client takes part nevertheless.
       makeLogger("fedclient").warning("\(error)")
     }
   }
 
-  /// The limits of the client. Throws where ``validate()`` does.
+  /// Returns the client's limits. Throws if ``validate()`` does.
   func settings() throws -> ResourceLimits {
     var limits = ResourceLimits()
     limits.niceness = nice

@@ -97,13 +97,13 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedclient") {
-      // What a client keeps is nobody else's business.
+      // The client's files are private.
       umask(0o077)
       do {
         let (spec, patience) = (try DataSpec(parsing: data), try TimeSpan(patience))
         let place = try place
         limits.beNice()
-        // What is wrong with the images shows before anything is sent.
+        // Errors in the images show before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
         try images.requireEnough()
         let endpoint = try endpoint
@@ -129,7 +129,7 @@ struct RunCommand: AsyncParsableCommand {
         if let line = images.newlyBroken { log.warn(line) }
         if let line = images.passedOver { log.tell(line) }
         let manager = ServiceManager()
-        // Its server may be away for long: it is ready when it can begin to look for it.
+        // The server may be unreachable for long, so the client is ready as soon as it starts to connect.
         manager.ready("looking for \(server)")
         try await cancellingOnSignal({ manager.stopping() }) {
           try await manager.watched { try await client.run() }
@@ -142,7 +142,7 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
-  /// Throws ``CommandFailure``, also where the index makes the name too long, and `CertificateError`.
+  /// Throws ``CommandFailure``, also if the index makes the name too long, and `CertificateError`.
   private var place: ClientPlace {
     get throws {
       let share = try sharing.local(ProcessInfo.processInfo.environment)

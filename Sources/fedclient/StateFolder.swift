@@ -4,11 +4,11 @@ import Commands
 import Datasets
 import Foundation
 
-/// Where a client keeps what it must not forget.
+/// The folder of a client's persistent files.
 enum StateFolder {
   static func url(_ given: String?, name: String) -> URL {
     if let given { return URL(fileURLWithPath: given, isDirectory: true) }
-    // The shell's ~, where there is one: Foundation would ask the table of users.
+    // $HOME as for ~ in the shell, if it is set; Foundation would read the user database.
     let named = ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
     let home =
       named.map { URL(fileURLWithPath: $0, isDirectory: true) }
@@ -16,8 +16,8 @@ enum StateFolder {
     return home.appendingPathComponent(".local/state/strata/\(name)", isDirectory: true)
   }
 
-  /// Makes the folder where there is none, and takes it for this process alone: two clients would give each other's
-  /// layers and updates for their own. Throws ``CommandFailure``, also where nothing can be written there.
+  /// Creates the folder if necessary and locks it for this process: two clients in one folder would mix up their layers
+  /// and updates. Throws ``CommandFailure``, also if the folder is not writable.
   static func take(_ folder: URL) throws(CommandFailure) -> FileLock {
     do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
       throw CommandFailure(.store, "\(folder.path): \(error.systemWords)")
@@ -33,7 +33,7 @@ enum StateFolder {
       case .unusable(let path, let reason): throw CommandFailure(.store, "\(path): \(reason)")
       }
     }
-    // The lock's own file may be older than what forbids others.
+    // The lock file may exist although the folder is not writable.
     for path in [folder.path, "\(folder.path)/layers"]
     where access(path, W_OK | X_OK) != 0 && errno != ENOENT {
       throw CommandFailure(.store, "\(path): \(String(cString: strerror(errno)))")
@@ -42,17 +42,17 @@ enum StateFolder {
   }
 }
 
-/// Who this client is among those of its federation, and where its own things are.
+/// The name, share and folders of this client.
 struct ClientPlace: Sendable {
   let name: String
-  /// Its part of the images; nil where all are its own.
+  /// The client's share of the images; nil for all images.
   let share: LocalShare?
   let state: URL
-  /// Nil where it talks without TLS.
+  /// Nil without TLS.
   let certificate: ClientCertificate?
 
-  /// What clients share a command line for is in folders of folders: each has its own in them, under its name. Throws
-  /// `CertificateError` where it cannot be told whether there is a certificate.
+  /// If the clients of one command line have shares, each uses a subfolder with its name. Throws `CertificateError` if
+  /// it cannot be determined whether there is a certificate.
   init(
     name: String?, share: LocalShare?, state: String?, tls: String?, usesCertificate: Bool
   ) throws(CertificateError) {

@@ -135,14 +135,14 @@ struct CertificateOptions: ParsableArguments {
   var folder: CertificateFolder { CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)) }
 }
 
-/// Throws where a client could not have the name.
+/// Throws if a client cannot have the name.
 func checkName(_ name: String) throws {
   guard Hello.isValid(name: name) else {
     throw ValidationError("a name is 1 to 64 letters, digits, '.', '_' or '-'")
   }
 }
 
-/// Throws where a server could not be reached by one of the names or addresses.
+/// Throws if one of the hosts is not a valid name or address.
 func checkHosts(_ hosts: [String]) throws {
   for host in hosts {
     guard !host.isEmpty, host.utf8.count <= 253, !host.contains(where: { ", \n".contains($0) }) else {
@@ -151,17 +151,17 @@ func checkHosts(_ hosts: [String]) throws {
   }
 }
 
-/// What a server's certificate is for: the hosts, and this machine's names for itself.
+/// Returns the hosts of a server's certificate, including the loopback names of this machine.
 func withLoopback(_ hosts: [String]) -> [String] {
   hosts + Certificate.loopback.filter { !hosts.contains($0) }
 }
 
-/// Throws for a lifetime that is none.
+/// Throws if the lifetime is out of range.
 func checkDays(_ days: Int) throws {
   guard (1...7300).contains(days) else { throw ValidationError("--days is 1 to 7300") }
 }
 
-/// Until when a certificate is valid, in words.
+/// Returns the expiry of a certificate in words.
 func until(_ certificate: Certificate) -> String {
   "valid until \(certificate.expires.day)"
 }

@@ -7,9 +7,9 @@ import Server
 import Support
 import Watch
 
-/// What keeps a database from being used, in words: SQLite has one message for all of it.
+/// Errors of a database's path, in detail; SQLite reports all of them with one message.
 enum DatabasePlace {
-  /// Throws ``CommandFailure`` where a server cannot have its database at a path, whether there is one or not.
+  /// Throws ``CommandFailure`` if a server cannot use a database at the path, whether or not it exists.
   static func requireUsable(_ path: String) throws(CommandFailure) {
     let folder = folder(of: path)
     guard !isFolder(path) else { throw CommandFailure(.store, "\(path): it is a folder, and no database") }
@@ -19,7 +19,7 @@ enum DatabasePlace {
     guard access(path, F_OK) != 0 || access(path, R_OK | W_OK) == 0 else {
       throw CommandFailure(.store, "\(path): no permission to read and write it")
     }
-    // What belongs to it is beside it, even while it is only read.
+    // SQLite creates files next to the database, even for reading.
     guard access(folder, W_OK | X_OK) == 0 else { throw noPlace(for: path, in: folder) }
   }
 
@@ -37,7 +37,7 @@ enum DatabasePlace {
   }
 }
 
-/// What every command has that answers from a database: the file, and whether people or programs read the answer.
+/// The options of the commands that read a database: the file and the output format.
 struct DatabaseQuestion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -48,7 +48,7 @@ struct DatabaseQuestion: ParsableArguments {
   @Flag(help: "Print JSON.")
   var json = false
 
-  /// Prints the answer, as JSON or as `text` has it.
+  /// Prints the answer, as JSON or formatted by `text`.
   func answer<Answer: Encodable>(
     as text: (Answer) -> String, _ read: (_ database: String) throws -> Answer
   ) async throws {
@@ -59,14 +59,14 @@ struct DatabaseQuestion: ParsableArguments {
   }
 }
 
-/// Reads from a database. Throws ``CommandFailure`` where it is not to be read.
+/// Reads from a database. Throws ``CommandFailure`` if it cannot be read.
 func reading<Answer>(_ database: String, _ read: () throws -> Answer) throws -> Answer {
   do { return try read() } catch let error as StoreError {
     throw CommandFailure(.store, error.description)
   }
 }
 
-/// A database's job as it is at one moment. Throws ``CommandFailure`` where there is none, and `StoreError`.
+/// Returns the current state of a database's job. Throws ``CommandFailure`` if there is none, and `StoreError`.
 func readJob(_ database: String) throws -> (recorded: RecordedJob, overview: Overview) {
   guard let recorded = try History(database).job() else { throw CommandFailure.noServer(on: database) }
   do { return (recorded, Overview(recorded, try Overview.plan(of: recorded), at: Date())) } catch {
@@ -80,8 +80,8 @@ extension CommandFailure {
   }
 }
 
-/// Cells in columns, each as wide as its widest; what is a number stands at the right. What a cell holds may come from
-/// a database that somebody else has written.
+/// Returns a table with aligned columns, numbers on the right. Escapes the cells, since another program may have
+/// written the database.
 func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
   let rows = rows.map { $0.map { ForeignText($0).description } }
   let widths = heads.indices.map { column in
@@ -97,7 +97,7 @@ func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
   }.joined(separator: "\n")
 }
 
-/// A text in a table of a terminal: one line without anything that a terminal would obey, whoever has written it.
+/// Returns a cell as one line without characters that control a terminal.
 private func cell(_ text: String) -> String {
   let isShown = { (scalar: Unicode.Scalar) in
     ![.control, .format, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
@@ -105,12 +105,12 @@ private func cell(_ text: String) -> String {
   return String(String.UnicodeScalarView(text.unicodeScalars.map { isShown($0) ? $0 : "\u{FFFD}" }))
 }
 
-/// A number with so many digits, where there is one.
+/// Returns a number with `digits` decimal places, or a dash.
 func number(_ value: Double?, digits: Int) -> String {
   value.map { Numeral.fixed($0, digits: digits) } ?? "-"
 }
 
-/// Runs a command's body; what is wrong with a certificate or a database becomes one line and an exit code.
+/// Runs a command's body. Reports errors of certificates and databases as one line and an exit code.
 func reporting(_ body: () throws -> Void) async throws {
   try await Commands.reporting("fedserver") {
     do { try body() } catch let error as CertificateError {

@@ -21,7 +21,7 @@ struct ExportCommand: AsyncParsableCommand {
         fedserver export --database strata.sqlite --format onnx --out encoder.onnx
       """)
 
-  /// What can be written.
+  /// The output formats.
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case safetensors, onnx
   }
@@ -65,11 +65,11 @@ struct ExportCommand: AsyncParsableCommand {
     }
   }
 
-  /// What was written.
+  /// The result for `--json`.
   private struct Written: Encodable {
     let file, format: String
     let stage, round: Int
-    /// Blocks of the encoder, and numbers that it makes of an image.
+    /// The number of the encoder's blocks, and the size of its output.
     let depth, output: Int
   }
 

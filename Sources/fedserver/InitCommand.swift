@@ -41,7 +41,7 @@ struct InitCommand: AsyncParsableCommand {
     try checkHosts(host)
     for name in client { try checkName(name) }
     guard Set(client).count == client.count else { throw ValidationError("a --client is there twice") }
-    // It goes into a file that systemd reads, and into command lines.
+    // The value goes into a file that systemd reads, and into command lines.
     guard !data.contains(where: { $0.isNewline || "\"'\\$`".contains($0) }) else {
       throw ValidationError("--data has a quote, a backslash, a $ or a line's end")
     }
@@ -50,7 +50,7 @@ struct InitCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      // Keys and codes are nobody else's business.
+      // Keys and codes are private.
       umask(0o077)
       let hosts = host.isEmpty ? [ProcessInfo.processInfo.hostName] : host
       let first = FirstDeployment(hosts: hosts, clients: client, data: data)
@@ -61,21 +61,21 @@ struct InitCommand: AsyncParsableCommand {
   }
 }
 
-/// The files of a first deployment. Their texts are those of `deploy`, with what is known filled in.
+/// The files of a first deployment: the templates in `deploy`, with the known values filled in.
 struct FirstDeployment {
-  /// Names and addresses of the server; the first is what clients are told.
+  /// The names and addresses of the server; clients connect to the first.
   let hosts: [String]
   let clients: [String]
-  /// The images on a device, a data SPEC.
+  /// The data SPEC of the images on a device.
   let data: String
 
   private static let port: UInt16 = 7400
-  /// Where the services keep their state, as their units say.
+  /// The state folder of the services, as in their unit files.
   private static let state = "/var/lib/strata-server"
 
   private var address: String { "\(Endpoint(host: hosts[0], port: Self.port))" }
 
-  /// What to do next, with the literal commands.
+  /// The next steps, with literal commands.
   var steps: String {
     let name = clients.first ?? "NAME"
     let known = [
@@ -117,8 +117,8 @@ struct FirstDeployment {
       text, ["  cohort: ": "\(clients.count)", "  quorum: ": "\(Self.quorum(of: clients.count))"])
   }
 
-  /// A round does without a quarter of the devices, and without one of them wherever there is another: a plan is begun
-  /// by people who are not there when a device breaks.
+  /// Allows a quarter of the devices to be missing, and at least one of several, because a device may fail while no one
+  /// can repair it.
   private static func quorum(of clients: Int) -> Int { max(1, clients - max(1, clients / 4)) }
 
   private var serverSettings: String {
@@ -138,8 +138,8 @@ struct FirstDeployment {
 
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-  /// A text in which the line that begins with each key, commented out or not, is the key and its value. Every key
-  /// has to have its line: the texts are the package's own.
+  /// Returns a text in which each line that starts with a key, commented out or not, is replaced by the key and its
+  /// value. Every key must have a line, since the texts are the package's.
   private static func filled(_ text: String, _ values: [String: String]) -> String {
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     for (key, value) in values {
@@ -152,16 +152,16 @@ struct FirstDeployment {
   }
 }
 
-/// A folder that is there with all its files, or not at all.
+/// A folder that appears with all its files or not at all.
 ///
-/// A new one is filled beside its place and renamed. An empty one that is there stays the folder it is, somebody's
-/// working directory perhaps: it is filled from a hidden folder inside.
+/// A new folder is filled under a temporary name and renamed. An existing empty folder, possibly a working directory,
+/// is kept and filled from a hidden folder inside it.
 struct StagedFolder {
   private let folder: URL
   private let stage: URL
   private let isNew: Bool
 
-  /// Throws ``CommandFailure`` where something else is at `path`, or anything is inside.
+  /// Throws ``CommandFailure`` if `path` is not a folder, or is a folder that is not empty.
   init(_ path: String) throws(CommandFailure) {
     folder = URL(fileURLWithPath: path, isDirectory: true).standardizedFileURL
     var isFolder: ObjCBool = false
@@ -180,7 +180,7 @@ struct StagedFolder {
     stage = parent.appendingPathComponent(".\(folder.lastPathComponent).\(getpid())", isDirectory: true)
   }
 
-  /// Calls `body` with an empty folder, which afterwards is at its place; where it throws, nothing is left behind.
+  /// Calls `body` with an empty folder and then moves it into place. If `body` throws, removes all files.
   func fill(_ body: (URL) throws -> Void) throws {
     let parent = stage.deletingLastPathComponent().path
     guard FileManager.default.fileExists(atPath: parent) else {
@@ -196,7 +196,7 @@ struct StagedFolder {
     }
   }
 
-  /// What was moved before something failed goes back, to be removed with the rest.
+  /// Moves the files into place. On failure moves them back, so that they are removed with the others.
   private func moveEntries() throws {
     var moved: [String] = []
     do {

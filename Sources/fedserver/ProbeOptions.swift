@@ -4,7 +4,7 @@ import Datasets
 import Federation
 import Server
 
-/// Labelled images of the server's own, by which it tells what the encoder is worth while it grows.
+/// The options for labelled images with which the server evaluates the encoder during training.
 struct ProbeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -31,10 +31,10 @@ struct ProbeOptions: ParsableArguments {
     guard (1...1_000_000).contains(interval) else { throw ValidationError("--probe-every is 1 to 1000000") }
   }
 
-  /// Rounds from one probe to the next.
+  /// The number of rounds between probes.
   var interval: Int { probeEvery ?? 1 }
 
-  /// Loads the images; nil where no probe is wanted.
+  /// Loads the images; returns nil without a probe.
   func evaluation(_ plan: Plan, threads: Int) throws(CommandFailure) -> EncoderEvaluation? {
     guard let probeData, let probeTestData else { return nil }
     let train = try images("--probe-data", probeData, .train, plan)

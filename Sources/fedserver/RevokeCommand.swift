@@ -79,7 +79,7 @@ struct CertificateListCommand: AsyncParsableCommand {
 
   private struct Books: Encodable {
     let certificates: [CertificateFolder.Issued]
-    /// Revoked by the database's copy of the list alone.
+    /// Revocations that only the database's copy of the list contains.
     let missing: [CertificateFolder.Revocation]
     let codes: [CertificateFolder.OpenCode]
   }
@@ -118,7 +118,7 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 }
 
-/// The copy of the list of revoked certificates that a server keeps in its database.
+/// The option for a server's database, which has a copy of the list of revoked certificates.
 struct RevocationCopy: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -126,7 +126,8 @@ struct RevocationCopy: ParsableArguments {
     completion: .database)
   var database: String?
 
-  /// Those of a folder's authority; none where no database is named. Throws `StoreError` or `CertificateError`.
+  /// Returns the revocations of a folder's authority; none without a database. Throws `StoreError` or
+  /// `CertificateError`.
   func revocations(for folder: CertificateFolder) throws -> [CertificateFolder.Revocation] {
     let authority = try folder.authorityCertificate.serial
     return try database.map { try History($0).revocations(of: authority) } ?? []

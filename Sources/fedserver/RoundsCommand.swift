@@ -38,17 +38,17 @@ struct RoundsCommand: AsyncParsableCommand {
     }
   }
 
-  /// An attempt at a round, whatever became of it.
+  /// An attempt at a round.
   private struct Attempt: Encodable {
     let stage, round, attempt: Int
-    /// `committed` or `abandoned`; nil while it is under way.
+    /// `committed` or `abandoned`; nil while it runs.
     let outcome: String?
-    /// Why it was abandoned.
+    /// The reason why it was abandoned.
     let reason: String?
-    /// Clients whose updates were admitted.
+    /// The number of clients whose updates were admitted.
     let clients: Int
     let startedAt: Date
-    /// Seconds in which it waited for clients; nil while it does.
+    /// The seconds of waiting for clients; nil while it waits.
     let waited: Double?
     let finishedAt: Date?
 

@@ -73,7 +73,7 @@ struct RunCommand: AsyncParsableCommand {
     get throws { try address(listen, of: "--listen", example: "127.0.0.1:7400") }
   }
 
-  /// Where the page is.
+  /// The address of the status page.
   private var page: Endpoint? {
     get throws { try http.map { try address($0, of: "--http", example: "127.0.0.1:8080") } }
   }
@@ -82,7 +82,7 @@ struct RunCommand: AsyncParsableCommand {
     try await reporting("fedserver") {
       let (plan, folder) = (try readPlan(plan), planFolder(plan))
       let (log, manager) = (ServerLog(), ServiceManager())
-      // What the server keeps is nobody else's business.
+      // The server's files are private.
       umask(0o077)
       Descriptors.raiseLimit()
       do {
@@ -92,7 +92,7 @@ struct RunCommand: AsyncParsableCommand {
           throw CommandFailure(
             .usage, "\(endpoint) can be reached from other machines: give --tls DIR, or --insecure")
         }
-        // What cannot be leaves no database behind: all that is named is opened before one is made.
+        // Checks every path and address first, so that a failed start leaves no database behind.
         try DatabasePlace.requireUsable(database)
         let tell = { @Sendable (event: ServerEvent) in
           log.note(event)
@@ -126,7 +126,7 @@ struct RunCommand: AsyncParsableCommand {
           await server.stop()
         }
         let snapshot = try await stoppingOnSignal(stop) {
-          // Who reads this may stop the server: from here on that is done in good order.
+          // After this line the server can be stopped cleanly, which its reader may rely on.
           if let watch { log.watched(at: watch.endpoint) }
           return try await manager.watched(isAlive: server.answer) {
             try await Self.seen(by: watch) {
@@ -150,7 +150,7 @@ struct RunCommand: AsyncParsableCommand {
     return try Access(CertificateFolder(URL(fileURLWithPath: tls, isDirectory: true)), observer: observer)
   }
 
-  /// Runs `body` while whoever watches is answered, and hears how it ended.
+  /// Runs `body` while the status page is served, and reports the outcome on the page.
   private static func seen<Result: Sendable>(
     by watch: Watch?, _ body: @Sendable () async throws -> Result
   ) async throws -> Result {
@@ -158,7 +158,7 @@ struct RunCommand: AsyncParsableCommand {
     return try await watch.during(body)
   }
 
-  /// What the service manager shows.
+  /// Reports an event to the service manager.
   private static func tell(_ manager: ServiceManager, _ event: ServerEvent) {
     switch event {
     case .listening(let endpoint): manager.ready("listening on \(endpoint)")

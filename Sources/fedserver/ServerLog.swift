@@ -11,7 +11,7 @@ import Wire
 struct ServerLog: Sendable {
   private let logger = makeLogger("fedserver")
   private let waiting = LastLine()
-  /// Clients that a line names before it counts the others.
+  /// The maximum number of clients named in a line.
   private static let named = 10
   private let unauthenticated: LimitedLines
 
@@ -25,7 +25,7 @@ struct ServerLog: Sendable {
     logger.notice("stopped; the job goes on when the server is started again")
   }
 
-  /// Prints the job's result, which is no reason to fail: the database has it.
+  /// Prints the job's result. A failure is only logged, since the database has the result.
   func printing(_ result: String) {
     unauthenticated.end()
     do { try StandardOutput.write(result, patience: .seconds(2)) } catch {
@@ -33,7 +33,7 @@ struct ServerLog: Sendable {
     }
   }
 
-  /// Which addresses a name stands for, where it is not itself the only one.
+  /// Logs the addresses of a host name, unless it is the only address.
   func bound(_ listener: Listener) {
     let (endpoint, addresses) = (listener.endpoint, listener.addresses)
     guard addresses != [endpoint] else { return }
@@ -111,7 +111,7 @@ struct ServerLog: Sendable {
   }
 }
 
-/// A line of a kind that is worth a place in a log only where it is not the one before.
+/// Detects consecutive equal log lines.
 private final class LastLine: Sendable {
   private let line = Mutex("")
 
@@ -123,13 +123,13 @@ private final class LastLine: Sendable {
   }
 }
 
-/// Log lines that anybody can cause who reaches the port: ten at once and one a second after that, whoever they are
-/// about. Of the others their number is said, as soon as there is a line for it.
+/// Limits log lines that unauthenticated peers can cause to a burst of ten and one per second. Suppressed lines are
+/// counted, and their number is logged as soon as the limit permits.
 final class LimitedLines: Sendable {
   private struct State {
     var bucket = TokenBucket(burst: 10, perSecond: 1)
     var suppressed = 0
-    /// Says the number when it is time.
+    /// Logs the number of suppressed lines when it is due.
     var summary: Task<Void, Never>?
   }
 
@@ -142,7 +142,7 @@ final class LimitedLines: Sendable {
   /// Writes a line, or counts it.
   func line(_ text: String) {
     let isWritten = state.withLock { state in
-      // While some wait to be counted the next line is their number.
+      // While lines are suppressed, the next line is their number.
       guard state.summary == nil, state.bucket.take(at: now) else {
         state.suppressed += 1
         if state.summary == nil { state.summary = summary(after: state.bucket.wait(at: now)) }
@@ -153,7 +153,7 @@ final class LimitedLines: Sendable {
     if isWritten { write(text) }
   }
 
-  /// Says what has not been said yet.
+  /// Logs the number of the remaining suppressed lines.
   func end() { sum(isOver: true) }
 
   private var now: Duration { ContinuousClock.now - start }

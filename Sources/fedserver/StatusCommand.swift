@@ -26,7 +26,7 @@ struct StatusCommand: AsyncParsableCommand {
       guard let status = try history.status() else { throw CommandFailure.noServer(on: database) }
       let job = try history.job()
       let isGivenUp = status.phase == .failed && status.reason == nil
-      // Another version's plan may not be readable: then there is no estimate.
+      // A plan of another version may be unreadable; then there is no estimate.
       let estimate = job.flatMap { job in
         (try? Overview.plan(of: job)).map { Estimate(status, job.attempts, $0, at: Date()) }
       }
@@ -35,10 +35,10 @@ struct StatusCommand: AsyncParsableCommand {
     }
   }
 
-  /// The status, and whether what it says is still true.
+  /// The status, and whether it is still current.
   private struct Answer: Encodable {
     let status: ServerStatus
-    /// Why the last attempt was abandoned, where the job was given up.
+    /// The reason why the last attempt was abandoned, if the job failed.
     let abandoned: String?
     let estimate: Estimate?
 
@@ -62,7 +62,7 @@ struct StatusCommand: AsyncParsableCommand {
     lines.append("since \(status.since.formatted(time))")
     if status.isRunning {
       if let until = status.until {
-        // A round that waits for all begins with a quorum after that, and one that waits for a quorum is given up.
+        // After that, a round that waits for all clients starts with a quorum; one without a quorum is abandoned.
         let isWaiting = status.phase == .recruiting
         lines.append(
           (isWaiting ? "waits for so many until " : "at the latest until ") + until.formatted(time))
@@ -82,7 +82,7 @@ struct StatusCommand: AsyncParsableCommand {
     if status.phase == .failed { lines.append("start the server again to go on with this round") }
     let rejections = (status.rejections ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     if !rejections.isEmpty { lines.append("updates rejected so far: \(rejections.joined(separator: ", "))") }
-    // Names and reasons are as the database has them.
+    // Names and reasons in the database may contain any characters.
     return lines.map { ForeignText($0, limit: 2000).description }.joined(separator: "\n")
   }
 }

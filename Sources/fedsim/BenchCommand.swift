@@ -171,7 +171,7 @@ struct BenchRoundCommand: AsyncParsableCommand {
   }
 }
 
-/// The server of `bench round`; it is started by that and by nobody else.
+/// The server of `bench round`, which starts it as a separate process.
 struct BenchRoundServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "round-server", shouldDisplay: false)
 
@@ -237,7 +237,7 @@ struct BenchSuiteCommand: AsyncParsableCommand {
         fedsim bench suite
       """)
 
-  /// What is timed, and the options of `bench step` for it.
+  /// The names of the timed cases, with their options of `bench step`.
   private static let cases: [(name: String, options: [String])] = [
     ("frozen prefix, 128", ["--prefix-only"]),
     ("layer-wise 12, 128, full last block", ["--full-last-block"]),
@@ -263,7 +263,7 @@ struct BenchSuiteCommand: AsyncParsableCommand {
     }
   }
 
-  /// Times all cases, one after the other; `isShown`: each is a line of the table as it comes.
+  /// Times all cases in turn. If `isShown`, prints each as a line of a table.
   private static func run(isShown: Bool) async throws -> [String: StepBenchmark.Result] {
     if isShown {
       try StandardOutput.write(
@@ -295,7 +295,7 @@ struct BenchSuiteCommand: AsyncParsableCommand {
         endToEnd.stepSeconds.median / layerWise.stepSeconds.median))
   }
 
-  /// Runs `bench step` with the options in a process of its own, so that its memory is its own.
+  /// Runs `bench step` with the options in a separate process, to measure its memory alone.
   private static func measure(_ options: [String]) async throws -> StepBenchmark.Result {
     let process = OwnProcess(URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
     let outcome = try await process.run(["bench", "step", "--json"] + options, keepingOutput: true)

@@ -52,7 +52,7 @@ struct CheckCommand: AsyncParsableCommand {
         + "understood, at most \(outcome.mostPending) bytes kept")
   }
 
-  /// What all seeds came to.
+  /// The totals over all seeds.
   private struct Tally: Encodable {
     struct Failure: Encodable {
       let seed: UInt64
@@ -61,12 +61,12 @@ struct CheckCommand: AsyncParsableCommand {
 
     var seeds = 0
     var events = 0
-    /// Rounds that were committed, and late updates that were folded in.
+    /// The number of committed rounds, and of late updates that were folded in.
     var rounds = 0
     var late = 0
     var failures: [Failure] = []
 
-    /// Counts one in; returns its failure.
+    /// Adds an outcome. Returns its failure.
     mutating func add(_ outcome: Check.Outcome) -> Failure? {
       (seeds, events) = (seeds + 1, events + outcome.events)
       (rounds, late) = (rounds + outcome.rounds, late + outcome.late)

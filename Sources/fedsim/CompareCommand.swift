@@ -126,7 +126,7 @@ struct CompareCommand: AsyncParsableCommand {
   private func settings() throws -> StrategyComparison.Settings {
     let folder = planFolder(plan)
     var plan = try readPlan(plan)
-    // Every run has a plan's file of its own, in a folder of its own.
+    // Each run has a separate folder with its plan file, so that relative paths would not resolve.
     plan.initial = plan.initial.map { URL(fileURLWithPath: $0, relativeTo: folder).path }
     let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
     do {
@@ -146,7 +146,7 @@ struct CompareCommand: AsyncParsableCommand {
     }
   }
 
-  /// The exit code of a comparison is that of the first run that failed.
+  /// Throws the exit code of the first failed run.
   private static func fail(_ report: ComparisonReport) throws {
     guard let first = report.failures.first else { return }
     let count = report.failures.count
@@ -165,7 +165,7 @@ struct CompareCommand: AsyncParsableCommand {
   }
 }
 
-/// Lists on the command line of a comparison, with commas between their entries.
+/// Parses the comma-separated lists on the command line of a comparison.
 enum CompareList {
   @Sendable static func strategies(_ text: String) throws -> [Strategy] { try cases(text) }
   @Sendable static func losses(_ text: String) throws -> [SelfSupervision] { try cases(text) }
@@ -201,7 +201,7 @@ enum CompareList {
     }
   }
 
-  /// A command line as a shell would take it again.
+  /// Returns a command line with the quotes that a shell needs.
   static func command(_ arguments: [String]) -> String {
     let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=+@%")
     let words = arguments.dropFirst().map { word in
@@ -214,12 +214,12 @@ enum CompareList {
   }
 }
 
-/// What a comparison shows while it works: its lines, and on a terminal how many rounds of all its runs are over.
+/// The output of a comparison: lines, and on a terminal a bar with the rounds of all runs.
 final class CompareProgress: Sendable {
   private struct State {
-    /// Of the runs that are not known from an earlier time.
+    /// The progress over the runs that have no earlier result.
     var rounds: WorkProgress?
-    /// Rounds of the runs before this one, and of this one as planned and as committed.
+    /// The rounds of the runs before this one, and of this one as planned and as committed.
     var before = 0
     var planned = 0
     var committed = 0
@@ -229,7 +229,7 @@ final class CompareProgress: Sendable {
   let terminal = Terminal()
   private let state = Mutex(State())
 
-  /// The runs that there will be.
+  /// Sets the runs to be done.
   func begin(_ cells: [ComparisonCell]) {
     let total = cells.reduce(0) { $0 + ($1.record == nil ? $1.plan.mostRounds : 0) }
     guard total > 0 else { return }
@@ -253,10 +253,10 @@ final class CompareProgress: Sendable {
     state.withLock { $0.rounds?.set($0.before + $0.committed, $0.now) }
   }
 
-  /// Something of so many rounds, after what came before.
+  /// Begins a part with a number of rounds.
   private func begin(_ rounds: Int, _ name: String) {
     state.withLock { state in
-      // A run that failed is over as well.
+      // Counts the planned rounds of the last part, even if it failed.
       state.before += state.planned
       (state.planned, state.committed, state.now) = (rounds, 0, name)
     }

@@ -20,19 +20,19 @@ struct ConformanceCommand: AsyncParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
-  /// What became of a case.
+  /// The result of a case.
   private struct Row: Encodable {
     let name: String
     let passed: Bool
-    /// The largest error; nil where the case could not be run.
+    /// The largest error; nil if the case could not be run.
     let error: Double?
     let tolerance: Double
-    /// Where the error is, or why there is none.
+    /// The place of the largest error, or why there is none.
     let place: String
 
     init(_ outcome: Conformance.Outcome) {
       (name, passed, tolerance) = (outcome.name, outcome.passed, outcome.tolerance)
-      // JSON has no infinity.
+      // JSON cannot represent infinity.
       error = (try? outcome.error.get()).flatMap { $0.isFinite ? $0 : nil }
       if case .failure(let reason) = outcome.error {
         place = reason.description

@@ -129,7 +129,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   }
 }
 
-/// What `fedsim evaluate` says in the end.
+/// The report of `fedsim evaluate`.
 struct EvaluationReport: Encodable {
   private let linearProbe, nearestNeighbours: Double
   private let fineTuned: Double?

@@ -19,7 +19,7 @@ struct FedSim: AsyncParsableCommand {
       ConformanceCommand.self, MemoryCommand.self, BenchCommand.self,
     ])
 
-  /// How its commands can end.
+  /// The exit codes of its commands.
   private static let codes = CommandHelp.exitCodes(
     .failed, .plan, .data, .address, .turnedAway,
     .store, .gaveUp, .processor, .memory, .diverged, .usage, .system, .hungUp, .interrupted, .terminated)

@@ -163,7 +163,7 @@ struct RunCommand: AsyncParsableCommand {
   }
 }
 
-/// The folder of a run, with the files that a run leaves in it.
+/// The folder of a run and the files that a run writes to it.
 final class RunFolder: Sendable {
   private static let names =
     ["", "-wal", "-shm", "-spool"].map { "strata.sqlite" + $0 } + [
@@ -171,14 +171,14 @@ final class RunFolder: Sendable {
     ]
 
   let url: URL
-  /// As it was typed.
+  /// The path as typed.
   private let path: String
   private let overwrites: Bool
-  /// Whether this run has it, and has made it.
+  /// Whether this run uses the folder, and whether it has created it.
   private let state = Mutex((isTaken: false, isNew: false))
 
-  /// Throws ``CommandFailure`` where an earlier run's files are there: they are never mixed with this one's, nor lost
-  /// unasked.
+  /// Throws ``CommandFailure`` if the folder has files of an earlier run, which are neither mixed with this run's nor
+  /// deleted without `--overwrite`.
   init(_ path: String, overwrites: Bool) throws(CommandFailure) {
     (self.path, self.overwrites) = (path, overwrites)
     url = URL(fileURLWithPath: path, isDirectory: true)
@@ -189,7 +189,7 @@ final class RunFolder: Sendable {
 
   private var files: [String] { Self.names.map { url.appendingPathComponent($0).path } }
 
-  /// Makes it, without an earlier run's files. Throws ``CommandFailure``.
+  /// Creates the folder, and removes the files of an earlier run. Throws ``CommandFailure``.
   func take() throws(CommandFailure) {
     let isNew = !FileManager.default.fileExists(atPath: url.path)
     if overwrites {
@@ -205,18 +205,18 @@ final class RunFolder: Sendable {
     state.withLock { $0 = (true, isNew) }
   }
 
-  /// Takes away what this run has left in it, and the folder where this run has made it.
+  /// Removes the files of this run, and the folder if this run created it.
   func giveUp() {
     let (isTaken, isNew) = state.withLock { $0 }
     guard isTaken else { return }
     for file in files { try? FileManager.default.removeItem(atPath: file) }
-    // Only where nothing else is in it.
+    // Fails if other files are in the folder.
     if isNew { rmdir(url.path) }
   }
 }
 
-/// What a run shows while it works: a line for each committed round and, on a terminal, bars for the whole
-/// and for the trainings under way.
+/// The output of a run: a line per committed round and, on a terminal, bars for the whole run and for the current
+/// trainings.
 final class RunProgress: Sendable {
   private struct State {
     var committed = 0
@@ -296,7 +296,7 @@ final class RunProgress: Sendable {
     }
   }
 
-  /// A training under way. Where there is little room its bar is short, or left out, and not the count of its steps.
+  /// Returns the line of a training. If space is short, the bar is shortened or omitted, but not the step count.
   private static func line(_ name: String, _ step: Int, of steps: Int, columns: Int) -> String {
     let count = "step \(step) of \(steps)"
     let room = columns - 1 - "  \(name)  \(count)".count

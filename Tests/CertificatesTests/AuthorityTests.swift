@@ -19,7 +19,7 @@ import Testing
     #expect(throws: CertificateError.self) { try Authority(authority.certificate, other.key) }
   }
 
-  /// Whoever shows a certificate has had it made with any name.
+  /// A peer can obtain a certificate with any name.
   @Test func aNameIsOneHarmlessLine() throws {
     let key = try PrivateKey()
     let certificate = try authority.issue(
@@ -33,12 +33,12 @@ import Testing
   @Test func itEndsAfterItsDays() throws {
     let start = Date()
     let certificate = try authority.issue(.client, name: "a", key: try PrivateKey(), days: 3)
-    // It is of whole seconds.
+    // The expiry is in whole seconds.
     let issued = certificate.expires - 3 * 86_400
     #expect(issued > start - 1 && issued <= Date())
   }
 
-  /// A device that is taken must not be able to pass for the server.
+  /// A stolen device must not be able to impersonate the server.
   @Test func onlyAServersCertificateIsForServers() throws {
     let key = try PrivateKey()
     #expect(try authority.issue(.server, name: "s", hosts: ["s"], key: key, days: 1).isForServers)
@@ -63,7 +63,7 @@ import Testing
     let pem = try SigningRequest(name: "device-1", key: try PrivateKey()).pem
     let lines = pem.split(separator: "\n").map(String.init)
     var body = Array(try #require(Data(base64Encoded: lines.dropFirst().dropLast().joined())))
-    // Within the subject's name, which the signature covers.
+    // A byte of the subject's name, which the signature covers.
     let place = try #require(body.firstRange(of: Array("device-1".utf8))?.lowerBound)
     body[place] ^= 1
     let forged = """

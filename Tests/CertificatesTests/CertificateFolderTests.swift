@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// With another authority all that was issued is lost.
+  /// A new authority would invalidate all issued certificates.
   @Test func anAuthorityIsNeverReplaced() throws {
     try withFolder { folder, _ in
       let before = try folder.authorityCertificate.serial
@@ -49,14 +49,14 @@ import Testing
           == serials.prefix(2).map { CertificateFolder.Revocation(serial: $0, name: "a", date: now) })
       #expect(folder.revocationStamp != stamp)
       #expect(try folder.revoke("a").certificates == 0)
-      // A new certificate of the same name is good.
+      // A new certificate with the same name is valid.
       let new = try folder.createClient("a", days: 1, in: place)
       #expect(try !folder.revocations.map(\.serial).contains(new.serial))
       #expect(try folder.issued(revoked: folder.revocations).map(\.isRevoked) == [true, true, false, false])
     }
   }
 
-  /// Each of these would let everybody in if it were taken for an empty list.
+  /// Each of these would admit every client if it were taken for an empty list.
   @Test func aListOfTheRevokedThatCannotBeReadIsNoEmptyOne() throws {
     try withFolder { folder, url in
       let list = url.appendingPathComponent("tls/revoked")
@@ -82,7 +82,7 @@ import Testing
       }
       try FileManager.default.removeItem(at: list)
       #expect(failure()?.hasPrefix("\(path): there is no such file; ") == true)
-      // Root reads everything but a folder.
+      // Root can read everything except a folder.
       try FileManager.default.createDirectory(at: list, withIntermediateDirectories: false)
       #expect(failure()?.hasPrefix("\(path): Is a directory; ") == true)
     }
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  /// The next line is one of its own, and what was torn is not forgotten.
+  /// The next line is separate, and the incomplete one is kept.
   @Test func aLineThatAPowerCutHasTornTakesNoOtherWithIt() throws {
     try withFolder { folder, url in
       let place = ClientCertificate(url.appendingPathComponent("c"))
@@ -119,7 +119,7 @@ import Testing
     }
   }
 
-  /// As OpenSSH and PostgreSQL have it.
+  /// The rules of OpenSSH and PostgreSQL.
   @Test(
     arguments: [(0o600, true), (0o400, true), (0o644, false), (0o604, false), (0o602, false)]
       as [(mode_t, Bool)])
@@ -147,7 +147,7 @@ import Testing
     }
   }
 
-  /// A service is given root's key by its group, as Kubernetes does.
+  /// A service may read root's key through its group, as under Kubernetes.
   @Test(.enabled(if: geteuid() == 0)) func aKeyOfRootsMayBeItsGroups() throws {
     try withFolder { folder, url in
       let path = url.appendingPathComponent("tls/authority.key").path
@@ -158,7 +158,7 @@ import Testing
     }
   }
 
-  /// A name that is taken by a file stands in for a folder that may not be read, which root may.
+  /// Uses a file in place of an unreadable folder, since root can read every folder.
   @Test func whatCannotBeReadIsNotTakenForNothing() throws {
     try withFolder { folder, url in
       let codes = url.appendingPathComponent("tls/enrolments")
@@ -200,7 +200,7 @@ import Testing
     }
   }
 
-  /// Whether a certificate is issued for a code.
+  /// Returns whether a certificate is issued for a code.
   private func redeem(
     _ folder: CertificateFolder, _ secret: String, for name: String, _ now: Date = Date()
   ) throws -> Bool {
@@ -208,7 +208,7 @@ import Testing
     return try folder.issue(request, name: name, days: 1, for: secret, now: now) != nil
   }
 
-  /// A device that is lost before it has enrolled has a code alone.
+  /// A device lost before its enrolment has only a code.
   @Test func revokingANameWithdrawsItsCodesAndNobodyElses() throws {
     try withFolder { folder, _ in
       let now = Date()
@@ -257,7 +257,7 @@ import Testing
     }
   }
 
-  /// A server that enrols devices and an operator's command keep one book.
+  /// A server that enrols devices and an operator's command write the same records.
   @Test func whoIssuesAtTheSameTimeLosesNoLine() throws {
     try withFolder { folder, _ in
       let key = try PrivateKey()

@@ -15,7 +15,7 @@ import Testing
     }
   }
 
-  /// Codes are read from paper and over the phone.
+  /// Codes are copied from paper and read over the phone.
   @Test func whatPeopleMakeOfItIsRead() throws {
     let code = EnrolmentCode(name: "device", authority: authority)
     let body = code.secret + code.pin
@@ -24,12 +24,12 @@ import Testing
     #expect(EnrolmentCode("device." + body.map { "\($0) " }.joined()) == code)
   }
 
-  /// Files end in a line's end, of Windows in two characters; mails and shells add blanks.
+  /// Files end with a line break, on Windows of two characters; mails and shells add spaces.
   @Test(arguments: ["CODE\n", "CODE\r\n", "\r\n \tCODE\t \r", "\u{FEFF}CODE\r\n\r\n", "\u{A0}CODE\u{2028}"])
   func blanksAndEndsOfLinesAroundItArePassedOver(around: String) throws {
     let code = EnrolmentCode(name: "device", authority: authority)
     #expect(EnrolmentCode(around.replacing("CODE", with: code.description)) == code)
-    // A mail breaks long lines.
+    // A mail program breaks long lines.
     #expect(EnrolmentCode(code.description.replacing("-", with: "-\r\n")) == code)
   }
 

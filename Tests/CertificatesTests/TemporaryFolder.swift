@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs `body` with a folder of its own, which is gone afterwards.
+/// Runs `body` with a temporary folder.
 func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Result {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

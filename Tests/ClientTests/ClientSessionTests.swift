@@ -34,7 +34,7 @@ import Wire
     }
   }
 
-  /// The second stage's new layer is a copy of the first: nothing of it travels again.
+  /// The second stage's new layer is a copy of the first and is not sent again.
   @Test func onlyMissingLayersAreFetched() async throws {
     let plan = Plan.tiny()
     try await withClient(plan) { server in
@@ -60,7 +60,7 @@ import Wire
     }
   }
 
-  /// The same work gives the same bits, on whichever connection.
+  /// The same work gives the same bits on any connection.
   @Test func anAssignmentAgainGivesTheSameUpdate() async throws {
     let plan = Plan.tiny()
     try await withClient(plan) { server in
@@ -113,7 +113,7 @@ import Wire
         let assignment = Assignment(snapshot, round: round)
         try await session.send(.assignment(assignment))
         if round == 1 {
-          // Its training would take very long; serving ends with the first word that is no fetch.
+          // The training would take very long; serving ends with the first message that is not a fetch.
           for _ in snapshot.manifest { try await answerFetch(session, snapshot) }
         }
         // One permit: the second training begins only when the first has ended.
@@ -138,7 +138,7 @@ import Wire
       .layer(LayerData(digest: fetch.digest, offset: 0, total: weights.count), weights))
   }
 
-  /// So that a server can tell who fetches from who trains: the next heartbeat is an hour away.
+  /// Lets a server distinguish fetching from training: the next heartbeat is an hour away.
   @Test func aHeartbeatSaysThatTheTrainingBegins() async throws {
     let plan = Plan.tiny(epochs: 10_000)
     try await withClient(plan, images: 64) { server in
@@ -154,7 +154,7 @@ import Wire
     }
   }
 
-  /// Whoever stops a client means that client: its round is told, and goes on without it at once.
+  /// A client that is stopped announces it, so that its round continues without it at once.
   @Test func aClientThatIsStoppedDeclinesAndSaysGoodbye() async throws {
     let plan = Plan.tiny(epochs: 10_000)
     try await withClient(plan) { server in
@@ -187,7 +187,7 @@ import Wire
     }
   }
 
-  /// The rest of an update is not sent after its client has given it up; what is said next is understood.
+  /// An update is not sent further after its client has dropped it, and the next message is valid.
   @Test func anUploadEndsBetweenTwoPieces() async throws {
     let plan = Plan.tiny()
     try await withClient(plan) { server in

@@ -27,13 +27,13 @@ import Wire
       }
       guard case .connection(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
       #expect(reason.contains("\(endpoint)"))
-      // Pauses of 100, 200, 400 and 800 ms; another one would be beyond its patience.
+      // Pauses of 100, 200, 400 and 800 ms; the next one would exceed the patience.
       let attempts = events.all.count { if case .disconnected = $0 { true } else { false } }
       #expect((1...5).contains(attempts), "\(attempts)")
     }
   }
 
-  /// The server would reject it, and not always be heard.
+  /// The server would reject it, but its alert does not always arrive.
   @Test func aClientWhoseCertificateHasEndedDoesNotConnect() async throws {
     let endpoint = try await Endpoint.closed()
     try await withTemporaryFolder { folder in
@@ -75,7 +75,7 @@ import Wire
       try await first.send(.assignment(Assignment(snapshot)))
       guard case .offer(let offer) = try await first.serve(snapshot).1 else { throw Unexpected("no offer") }
       await first.connection.close()
-      // The layers are still here, and the work is done again.
+      // The layers are still here, and the training is repeated.
       let second = try await server.welcome()
       try await second.send(.assignment(Assignment(snapshot)))
       let (fetched, message) = try await second.serve(snapshot)
@@ -88,7 +88,7 @@ import Wire
     }
   }
 
-  /// The patience is for an unreachable server; how long it was reachable before has no part in it.
+  /// The patience starts when the server becomes unreachable, however long the connection lasted.
   @Test func aConnectionThatLastedLongerThanThePatienceIsMadeAgainToo() async throws {
     try await withClient(Plan.tiny(), patience: .milliseconds(1900)) { server in
       let first = try await server.welcome(heartbeatSeconds: 1)
@@ -132,7 +132,7 @@ import Wire
   }
 
   @Test func aCancelledClientEndsAsCancelled() async throws {
-    // However long it was connected: a signal is no failure.
+    // A signal is not a failure, however long the client was connected.
     try await withClient(Plan.tiny(), patience: .milliseconds(900)) { server in
       let session = try await server.welcome(heartbeatSeconds: 1)
       guard case .heartbeat = try await session.hear(heartbeats: true) else { throw Unexpected("silence") }
@@ -165,7 +165,7 @@ import Wire
     }
   }
 
-  /// A plan that comes over the network is held to the same rules as a file.
+  /// A plan from the network must follow the same rules as a file.
   @Test func aPlanThatCannotBeIsTheServersFault() async throws {
     var plan = Plan.tiny()
     plan.encoder.vit.heads = 3
@@ -178,15 +178,15 @@ import Wire
     }
   }
 
-  /// Each number and each time span of a welcome is replaced by some that cannot be, in turn; the client must come out of
-  /// it with an error of its own, or go on.
+  /// Replaces each number and time span of a welcome by invalid ones in turn. The client must end with a proper error
+  /// or continue.
   @Test(arguments: ["-1", "0", "4611686018427387904", "9223372036854775807", "1e30", "-1e-30"])
   func numbersOfAWelcomeThatCannotBeEndNothing(number: String) async throws {
     var plan = Plan.tiny()
     plan.method.calibration = Plan.Calibration(data: "shapes:8", every: .stage)
     let welcome = Welcome(plan: plan, heartbeatSeconds: 10, chunkBytes: 1000)
     let head = String(decoding: try Message.welcome(welcome).frame().head, as: UTF8.self)
-    // Times are words in JSON.
+    // Times are strings in JSON.
     let places =
       head.matches(of: /[:\[,](-?[0-9][-+.eE0-9]*)[,\]}]/).map(\.output.1)
       + head.matches(of: /"([0-9]+)m?[smh]"/).map(\.output.1)

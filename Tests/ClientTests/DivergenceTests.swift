@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Trainings that come to nothing: the client says so, and goes on.
+/// Diverged trainings: the client reports them and continues.
 @Suite(.unhurried) struct DivergenceTests {
   private func offer(_ session: ScriptedSession, _ snapshot: Snapshot, _ assignment: Assignment) async throws
     -> UpdateOffer
@@ -16,14 +16,14 @@ import Wire
     return offer
   }
 
-  /// A model of another client's making reaches this one, whatever its numbers are; then it is a good one's turn.
+  /// The client receives a model with invalid numbers from another client, and then a valid one.
   @Test(arguments: [UpdateCodec.plain, .int8, .topK], [Float.nan, 3e38])
   func aModelThatIsNoneIsTrainedFromAndSaidToBe(codec: UpdateCodec, weight: Float) async throws {
     let plan = Plan.tiny(epochs: 3)
     try await withClient(plan) { server in
       let session = try await server.welcome()
       let good = plan.snapshot()
-      // None is like another: what is the same is fetched once.
+      // All parts differ, since equal ones are fetched once.
       let parts = good.manifest.enumerated().map { index, part in
         let values = [Float(index)] + [Float](repeating: weight, count: part.bytes / 4 - 1)
         return values.withUnsafeBytes { Data($0) }
@@ -35,7 +35,7 @@ import Wire
       #expect(
         !rejected.loss.isFinite && rejected.steps == 1 && rejected.codec == nil && rejected.monitors == nil)
       #expect(rejected.badNumber?.rejection == .notFinite)
-      // Whoever asks for its bytes gets them.
+      // The bytes are sent on request.
       #expect(Digest(of: try await session.collect(rejected)) == rejected.digest)
       try await session.send(.acknowledgement(Acknowledgement(key: rejected.key, rejection: .notFinite)))
       let diverged = server.events.all.compactMap { event -> [Int]? in
@@ -50,7 +50,7 @@ import Wire
     }
   }
 
-  /// The settings of a plan can do the same.
+  /// The settings of a plan can have the same effect.
   @Test func aPlanThatDivergesIsNoReasonToEnd() async throws {
     var plan = Plan.tiny(epochs: 2)
     plan.method.temperature = Float(1e-38) / 100

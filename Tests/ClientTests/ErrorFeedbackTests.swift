@@ -10,13 +10,13 @@ import Testing
       try ErrorFeedback(folder).propose(left, stage: 2)
       try ErrorFeedback(folder).settle(stage: 2, isAdmitted: true)
       #expect(ErrorFeedback(folder).load(stage: 2, count: 3) == left)
-      // It is of that stage's layers, and of no others.
+      // The values belong only to the layers of that stage.
       #expect(ErrorFeedback(folder).load(stage: 3, count: 3) == [0, 0, 0])
       #expect(ErrorFeedback(folder).load(stage: 2, count: 2) == [0, 0])
     }
   }
 
-  /// An update that did not count has left nothing out of what did.
+  /// A rejected update has no effect on the omitted values.
   @Test func aRejectedUpdateChangesNothing() async throws {
     try await withTemporaryFolder { folder in
       let feedback = ErrorFeedback(folder)

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What an observer was told, in order; a test waits for what it needs instead of sleeping.
+/// The events of an observer, in order. A test waits for an event instead of sleeping.
 final class EventLog<Event: Sendable>: Sendable {
   private let events = Mutex<[Event]>([])
   private let ticks: AsyncStream<Void>
@@ -15,8 +15,8 @@ final class EventLog<Event: Sendable>: Sendable {
     tick.yield()
   }
 
-  /// The first event that `pick` makes something of, whether it was noted already or is to come. One task
-  /// at a time may wait.
+  /// Returns the first non-nil result of `pick`, for an event noted already or a later one. Only one task at a time may
+  /// wait.
   func first<Found>(_ pick: (Event) -> Found?) async throws -> Found {
     var seen = 0
     while true {

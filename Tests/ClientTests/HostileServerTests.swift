@@ -7,12 +7,13 @@ import TestSupport
 import Testing
 import Wire
 
-/// What a client does with a server that is silent, or whose words cannot be.
+/// The behaviour of a client if the server is silent or sends invalid messages.
 @Suite(.unhurried) struct HostileServerTests {
   @Test(.unhurried(slack: 10)) func aServerThatIsSilentIsLeft() async throws {
     try await withClient(Plan.tiny(), patience: .milliseconds(1)) { server in
       let session = try await server.welcome(heartbeatSeconds: 0.3)
-      // It says that it lives, is not answered, and after three intervals, ten times as long here, it hangs up.
+      // The client sends heartbeats without an answer and closes the connection after three intervals (ten times that
+      // here).
       await #expect(throws: WireError.closed) {
         while true {
           guard case .heartbeat = try await session.connection.receive() else { break }
@@ -96,7 +97,7 @@ import Wire
     }
   }
 
-  /// What a server may say that fits no plan, by what is wrong with it.
+  /// The names of assignments that do not fit the plan.
   private static let misfits = [
     "another name", "too few layers", "too many layers", "no layers", "shorter layers", "other layers train",
     "a stage beyond the last", "stage 0", "round 0", "a round beyond the last", "another stage's layers",
@@ -135,7 +136,7 @@ import Wire
     }
   }
 
-  /// Answers every fetch until the client hangs up.
+  /// Answers every fetch until the client closes the connection.
   private func serveAll(_ session: ScriptedSession, _ snapshot: Snapshot, _ extra: [Digest: Data]) async {
     while let message = try? await session.hear() {
       guard case .fetch(let fetch) = message, let weights = snapshot.data(fetch.digest) ?? extra[fetch.digest]

@@ -38,7 +38,7 @@ import Testing
       #expect(cache.holds(version))
       #expect(try cache.read(version) == weights)
       #expect(try names(folder) == ["\(digest)"])
-      // Another start finds it again.
+      // A later start finds the version.
       #expect(try LayerCache(folder).read(version) == weights)
     }
   }

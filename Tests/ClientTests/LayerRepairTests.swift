@@ -6,11 +6,11 @@ import TestSupport
 import Testing
 import Wire
 
-/// Layers on a client's disk: named in its hello, mended where they are damaged, made of differences.
+/// Layers on a client's disk: listed in its hello, repaired if damaged, decoded from differences.
 @Suite(.unhurried) struct LayerRepairTests {
   private func layers(_ server: ScriptedServer) -> URL { server.state.appendingPathComponent("layers") }
 
-  /// Leads the client through a round of a snapshot and returns what it has fetched.
+  /// Runs the client through a round of a snapshot. Returns what it has fetched.
   private func round(
     _ snapshot: Snapshot, _ number: Int, _ session: ScriptedSession
   ) async throws -> [Digest] {
@@ -49,7 +49,7 @@ import Wire
     }
   }
 
-  /// Its layers are told to the next server that it meets.
+  /// The client lists its layers to the next server.
   @Test func theHelloNamesWhatIsHeld() async throws {
     let plan = Plan.tiny()
     try await withClient(plan) { server in
@@ -64,7 +64,7 @@ import Wire
     }
   }
 
-  /// A delta chain of two steps from the first version of a layer to the third.
+  /// Returns a delta chain of two steps from the first version of a layer to the third.
   private func deltaChain(
     _ plan: Plan, _ first: Snapshot, _ third: Data
   ) throws -> (DeltaChain, coded: [Digest: Data], part: Int) {
@@ -103,7 +103,7 @@ import Wire
       let changed = last.manifest[last.manifest.count - 1]
       let (chain, coded, position) = try deltaChain(plan, first, last.data(changed.digest)!)
       if isDamaged {
-        // The base is there, as long as it was, and is another.
+        // The base has the right length but other bytes.
         let file = layers(server).appendingPathComponent("\(first.manifest[position].digest)")
         var bytes = try Data(contentsOf: file)
         bytes[3] ^= 0x10

@@ -8,7 +8,7 @@ import Testing
 import Wire
 
 @Suite(.unhurried) struct LocalWorkTests {
-  /// A folder of eight images, of which the last so many have a whole header and nothing behind it.
+  /// Returns a folder of eight images, the last `cutOff` of which have a complete header and no pixels.
   private func images(cutOff: Int) throws -> (files: TestFiles, ImageSet) {
     let files = try TestFiles()
     for index in 0..<8 {
@@ -19,7 +19,7 @@ import Wire
     return (files, try spec.load(role: .train, for: ImageFit(size: 8, channels: 1)))
   }
 
-  /// Gives a client with such images a round, and what the client then does to `body`.
+  /// Sends a round to a client with such images, and passes its reaction to `body`.
   private func withRound(
     cutOff: Int, _ body: (ScriptedServer, ScriptedSession, Snapshot) async throws -> Void
   ) async throws {
@@ -33,7 +33,7 @@ import Wire
     }
   }
 
-  /// Others take the places of images that cannot be read; they must not weigh in the mean for those.
+  /// Unreadable images are replaced by others, which must not increase the weight in the mean.
   @Test func anUpdateCountsByTheImagesThatCouldBeRead() async throws {
     try await withRound(cutOff: 3) { server, session, snapshot in
       guard case .offer(let offer) = try await session.serve(snapshot).1 else { throw Unexpected("no offer") }

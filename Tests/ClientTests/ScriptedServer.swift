@@ -20,10 +20,10 @@ extension Plan {
     return plan
   }
 
-  /// One whose training does not end while a test waits, on so many images.
+  /// A plan whose training does not end during a test, and the number of images for it.
   static let (endless, imagesWithoutEnd) = (Plan.tiny(epochs: 10_000), 4096)
 
-  /// The first model of a stage, at random.
+  /// Returns a random first model of a stage.
   func snapshot(stage index: Int = 1) -> Snapshot {
     let stage = stage(index)
     let parameters = Storage(stage.model.layout)
@@ -33,7 +33,7 @@ extension Plan {
 }
 
 extension Assignment {
-  /// A round of a snapshot's stage.
+  /// Assigns a round of a snapshot's stage.
   init(_ snapshot: Snapshot, round: Int = 1, attempt: Int = 1) {
     self.init(
       key: RoundKey(stage: snapshot.stage.index, round: round, attempt: attempt), seed: 5,
@@ -41,11 +41,11 @@ extension Assignment {
   }
 }
 
-/// The server's end of one connection, driven by the test.
+/// The server's end of a connection, controlled by the test.
 struct ScriptedSession {
   let connection: Connection
 
-  /// The next message; signs of life are passed over, unless they are what is waited for.
+  /// Returns the next message; skips heartbeats unless `heartbeats` is true.
   func hear(heartbeats: Bool = false) async throws -> Message {
     while true {
       let message = try await connection.receive()
@@ -59,7 +59,7 @@ struct ScriptedSession {
 
   func send(_ message: Message) async throws { try await connection.send(message) }
 
-  /// Answers fetches until something else is said. Returns what was fetched, and what was said.
+  /// Answers fetches until another message arrives. Returns the fetched layers and that message.
   func serve(_ snapshot: Snapshot) async throws -> (fetched: [Digest], Message) {
     var fetched: [Digest] = []
     while true {
@@ -79,7 +79,7 @@ struct ScriptedSession {
     }
   }
 
-  /// The bytes of an offered update.
+  /// Returns the bytes of an offered update.
   func collect(_ offer: UpdateOffer) async throws -> Data {
     try await send(.request(UpdateRequest(key: offer.key, digest: offer.digest)))
     var update = Data()
@@ -93,7 +93,7 @@ struct ScriptedSession {
   }
 }
 
-/// A server whose every word is the test's, and a real client that talks to it.
+/// A server whose messages are those of the test, and a real client connected to it.
 struct ScriptedServer {
   let listener: Listener
   let events: EventLog<ClientEvent>
@@ -103,7 +103,7 @@ struct ScriptedServer {
   let running: Task<Void, any Error>
   private let plan: Plan
 
-  /// The next connection, greeted: hello is heard and the welcome said.
+  /// Accepts the next connection, receives the hello and sends the welcome.
   func welcome(
     heartbeatSeconds: Double = Double(WireLimits.heartbeatSeconds), chunkBytes: Int = 1000
   ) async throws -> ScriptedSession {
@@ -116,7 +116,7 @@ struct ScriptedServer {
     return session
   }
 
-  /// What the client's run ends with.
+  /// Returns the result of the client's run.
   func result() async -> Result<Void, any Error> {
     await withTaskCancellationHandler {
       await running.result
@@ -125,7 +125,7 @@ struct ScriptedServer {
     }
   }
 
-  /// Ends the session in good order.
+  /// Ends the session normally.
   func finish(_ session: ScriptedSession) async throws {
     try await session.send(.goodbye(Goodbye(.finished)))
     try await result().get()
@@ -139,7 +139,7 @@ struct ScriptedServer {
   }
 }
 
-/// Runs `body` beside a client of eight images with a folder of its own.
+/// Runs `body` with a client of eight images in a temporary folder.
 func withClient<Result>(
   _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = Unhurried.limit,
   silence: Duration = Unhurried.limit, limits: ResourceLimits = ResourceLimits(),

@@ -25,7 +25,7 @@ import Testing
     for index in 1...2 {
       let figures = estimate.measure(stage: index)
       #expect(figures.stage == index && figures.rounds == 4 && figures.batch == 16)
-      // Two whole batches of 40 images, three times.
+      // Two complete batches of 40 images, three times.
       #expect(figures.steps == 6)
       #expect(try #require(figures.secondsPerRound) > 0 && figures.problem == nil)
       let options = plan.trainingOptions(.whole, images: 40)

@@ -36,7 +36,7 @@ import Testing
     _ = try await order.first { $0 == -1 ? () : nil }
     var waiting: [Task<Void, Never>] = []
     for index in 0..<20 {
-      // It runs at once up to where it joins the actor's queue, so they come in this order.
+      // The task runs immediately until it joins the actor's queue, so the order is fixed.
       waiting.append(Task.immediate { await permits.withPermit { order.note(index) } })
     }
     release.yield()
@@ -55,7 +55,7 @@ import Testing
   }
 }
 
-/// Counts who is inside.
+/// Counts the tasks that hold a permit.
 private final class Room: Sendable {
   let counts = Mutex((inside: 0, most: 0, left: 0))
 

@@ -12,11 +12,11 @@ import Testing
   private static let size = encoder.vit.tokens * encoder.width
   private let folder = FileManager.default.temporaryDirectory.appending(path: "views-\(UUID())")
 
-  /// A digest that stands for a layer's version.
+  /// Returns a digest that represents a layer's version.
   private func digest(_ version: Int) -> Digest { Digest(of: Data("version \(version)".utf8)) }
 
-  /// Brings a cache behind so many blocks of the model of `seed`; returns how often a view was drawn and
-  /// the entries.
+  /// Advances a cache through the given layers of the model of `seed`. Returns how often a view was drawn, and the
+  /// entries.
   private func update(layers: [Int], seed: UInt64 = 1, views: Int = 4) throws -> (
     drawn: Int, entries: [Float]
   ) {
@@ -67,7 +67,7 @@ import Testing
     expectClose(advanced.entries, whole.entries)
   }
 
-  /// A calibration changes layers that were frozen: what went through them is worthless.
+  /// A calibration changes frozen layers, which invalidates their outputs.
   @Test func isMadeAnewWhereAFrozenLayerHasChanged() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let old = try update(layers: [0, 1, 2])

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `fedclient check`: what it says of images, and what `--strict` rejects.
+/// `fedclient check`: its report on images, and what `--strict` rejects.
 @Suite(.unhurried) struct CheckDataTests {
-  /// A PNG of 2 x 2 white pixels, grey; and one that ends in the midst of its pixels.
+  /// A grey PNG of 2 x 2 white pixels.
   private static let image = Data(
     base64Encoded:
       "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGP4/5/h/38AC/oD/eAlihAAAAAASUVORK5CYII=")
 
-  /// Two classes of three images each.
+  /// Creates two classes of three images each.
   private func folder(_ place: URL) throws -> String {
     let image = try #require(Self.image)
     for name in ["cat/1", "cat/2", "cat/3", "dog/1", "dog/2", "dog/3"] {
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// The sheet replaces a regular file, and nothing else, which shows before an image is read.
+  /// The sheet replaces only a regular file; any other path is rejected before an image is read.
   @Test func aSheetIsNotWrittenThroughALink() async throws {
     try await withTemporaryFolder { place in
       try Data("kept".utf8).write(to: place.appendingPathComponent("target"))
@@ -136,8 +136,8 @@ import Testing
     }
   }
 
-  /// Fewer than two images are of no use to a server, and so it does not hear of them: not even an address that nobody
-  /// listens on is tried. The other command says the same of them.
+  /// With fewer than two images no connection is tried, not even to an address without a listener. Both commands report
+  /// the same error.
   @Test func tooFewImagesAreKnownBeforeAServerIsLookedFor() async throws {
     try await withTemporaryFolder { place in
       let (images, plan) = (try folder(place), try place.plan())
@@ -145,7 +145,7 @@ import Testing
       func files(_ names: [String]) throws {
         for name in names { try whole.dropLast(20).write(to: URL(fileURLWithPath: "\(images)/\(name).png")) }
       }
-      // One is chosen; all but one are damaged behind their headers; all are.
+      // One is selected; all but one are damaged after their headers; all are damaged.
       try files(["cat/2", "cat/3", "dog/1", "dog/2", "dog/3"])
       for (spec, share, text) in [
         ("folder:\(images)?limit=1", [], "one image can be read, and two are needed"),
@@ -175,7 +175,7 @@ import Testing
     }
   }
 
-  /// Root may look into every folder, and so becomes somebody else here.
+  /// Root can read every folder, so the command runs as another user here.
   @Test func whatMayNotBeReadIsNamedWhereItIs() async throws {
     try await withTemporaryFolder { place in
       let images = try folder(place)
@@ -191,7 +191,7 @@ import Testing
       }
       #expect(chmod(place.path, 0o755) == 0)
       defer { for name in ["", "dog"] { allow(name, 0o755) } }
-      // Names may be listed, and nothing behind them looked at.
+      // Names can be listed, but the files cannot be opened.
       for mode in [0o444, 0o111] as [mode_t] {
         allow("dog", mode)
         let outcome = try await check()

@@ -1,13 +1,13 @@
 import Foundation
 import Synchronization
 
-/// One of the package's executables, as a process of its own.
+/// One of the package's executables in a separate process.
 ///
-/// Foundation's Process is not used: where several are started at once, a child inherits the pipes of
-/// another and keeps them open.
+/// Foundation's Process is not used: if several are started at once, a child inherits another's pipes and keeps them
+/// open.
 struct Command {
   struct Outcome: Sendable {
-    /// The exit code; a signal that ended it counts as a negative one.
+    /// The exit code; negative for a signal.
     let code: Int32
     let output: String
     let errors: String
@@ -21,38 +21,38 @@ struct Command {
     let number: Int32
   }
 
-  /// Where one of a command's two streams leads.
+  /// The destination of one of a command's two streams.
   enum Stream: CaseIterable {
-    /// To this process, which reads it.
+    /// This process, which reads it.
     case read
     case closed
-    /// To a disk without room.
+    /// A full disk.
     case full
-    /// To a pipe whose reader has gone.
+    /// A pipe whose reader has closed it.
     case abandoned
-    /// To a pipe that is full, and that nobody reads.
+    /// A full pipe that is not read.
     case stuck
 
     static let broken: [Stream] = [.closed, .full, .abandoned, .stuck]
   }
 
-  /// What it says on standard error, line by line as it comes.
+  /// The lines of standard error as they arrive.
   let errors: LineLog
   private let output: LineLog
   let process: pid_t
   private let ended: Task<Int32, Never>
 
-  /// Where this package's executables are: beside the bundle of its tests.
+  /// The folder of this package's executables, which is that of the test bundle.
   static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     .deletingLastPathComponent()
 
-  /// Between a pipe and its mark another child could be born.
+  /// Prevents another child from being started between creating a pipe and marking it as not inherited.
   private static let births = Mutex(())
 
-  /// Starts an executable of the package, or one that is named by its whole path.
+  /// Starts an executable of the package, or one with a full path.
   ///
-  /// `environment` comes on top of this process's. With `columns` its standard error is a terminal so wide. Of a stream
-  /// that is not read nothing is known.
+  /// `environment` is added to this process's. With `columns`, standard error is a terminal of that width. The content
+  /// of a stream that is not read is lost.
   init(
     _ name: String, _ arguments: some Sequence<String>, environment: [String: String] = [:],
     columns: Int? = nil, output: Stream = .read, errors: Stream = .read
@@ -103,12 +103,12 @@ struct Command {
     return process
   }
 
-  /// A pipe that no child inherits but the one that it is for.
+  /// A pipe that only the intended child inherits.
   private struct Channel {
     let reading: Int32
-    /// Nil: the child's stream is closed.
+    /// Nil if the child's stream is closed.
     let writing: Int32?
-    /// The other end of a pipe that is not read, to be closed when its child has ended.
+    /// The other end of a pipe that is not read, to be closed after the child has ended.
     var unread: Int32?
 
     init(_ stream: Stream) throws {
@@ -140,9 +140,9 @@ struct Command {
       _ = fcntl(pipe, F_SETFL, flags)
     }
 
-    /// A terminal of so many columns.
+    /// Opens a terminal of `columns` columns.
     init(columns: Int) throws {
-      // Posix_openpt and its like are not in Foundation: what they do on Linux.
+      // The ioctl calls behind posix_openpt and related functions on Linux, which Foundation lacks.
       let (unlock, openPeer): (UInt, UInt) = (0x4004_5431, 0x5441)
       var isLocked: Int32 = 0
       reading = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
@@ -169,18 +169,18 @@ struct Command {
     }
   }
 
-  /// Asks it to stop, as systemd does.
+  /// Sends SIGTERM, as systemd does.
   func terminate() { kill(process, SIGTERM) }
 
-  /// Sends it a signal as soon as it says something: it may be far when a test on a busy machine would get round to it.
+  /// Sends a signal as soon as a text appears; on a busy machine the test itself could be too late.
   func send(_ signal: Int32, at text: String) {
     errors.whenever(text) { [process] in kill(process, signal) }
   }
 
-  /// Ends it as a power cut does.
+  /// Kills the process.
   func cut() { kill(process, SIGKILL) }
 
-  /// Waits for its end.
+  /// Waits for the end of the process.
   func outcome() async throws -> Outcome {
     try await withTaskCancellationHandler {
       let code = await ended.value
@@ -196,14 +196,14 @@ struct Command {
   }
 }
 
-/// What comes through a pipe.
+/// The lines read from a pipe.
 final class LineLog: Sendable {
   private struct State {
     var bytes = Data()
     var isOver = false
     var trigger: (text: Data, action: @Sendable () -> Void)?
 
-    /// Does what is to be done as soon as a text has come.
+    /// Runs the pending action if its text has appeared.
     mutating func pull() {
       guard let found = trigger, bytes.range(of: found.text) != nil else { return }
       trigger = nil
@@ -215,7 +215,7 @@ final class LineLog: Sendable {
   private let ticks: AsyncStream<Void>
   private let tick: AsyncStream<Void>.Continuation
 
-  /// Reads to the end and closes the descriptor, on a thread of its own.
+  /// Reads to the end and closes the descriptor, on a separate thread.
   init(_ descriptor: Int32) {
     (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     Thread { [self] in
@@ -234,7 +234,7 @@ final class LineLog: Sendable {
     }.start()
   }
 
-  /// Does something once a text has come, on the thread that reads.
+  /// Runs an action once a text has appeared, on the reading thread.
   func whenever(_ text: String, _ action: @escaping @Sendable () -> Void) {
     state.withLock {
       $0.trigger = (Data(text.utf8), action)
@@ -242,11 +242,11 @@ final class LineLog: Sendable {
     }
   }
 
-  /// The first whole line that contains a text, or a later one by its number.
+  /// Returns the first complete line that contains a text, or the `number`-th one.
   func line(containing text: String, number: Int = 1) async throws -> String {
     while true {
       let (bytes, isOver) = state.withLock { ($0.bytes, $0.isOver) }
-      // A terminal's lines end in two characters, which are one for Swift.
+      // A terminal's lines end in two characters, which are one Character in Swift.
       let whole = String(decoding: bytes, as: UTF8.self).split(
         omittingEmptySubsequences: false, whereSeparator: \.isNewline)
       let lines = whole.dropLast().filter { $0.contains(text) }
@@ -256,7 +256,7 @@ final class LineLog: Sendable {
     }
   }
 
-  /// Whether the other end is closed: its process is gone.
+  /// Whether the other end is closed because its process has ended.
   var isClosed: Bool { state.withLock { $0.isOver } }
 
   struct Ended: Error {
@@ -264,7 +264,7 @@ final class LineLog: Sendable {
     let got: String
   }
 
-  /// Everything, once the other end is closed.
+  /// Returns everything, once the other end is closed.
   func whole() async throws -> String {
     while !state.withLock({ $0.isOver }) { try await wait() }
     return String(decoding: state.withLock { $0.bytes }, as: UTF8.self)
@@ -276,7 +276,7 @@ final class LineLog: Sendable {
   }
 }
 
-/// Runs `body` with a folder of its own, which is gone afterwards.
+/// Runs `body` with a temporary folder.
 func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -285,7 +285,7 @@ func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async thr
 }
 
 extension URL {
-  /// Writes a plan that trains in milliseconds to this folder, and returns its path.
+  /// Writes a plan that trains in milliseconds to this folder. Returns its path.
   func plan(
     _ name: String = "plan.yaml", rounds: Int = 1, clients: Int = 2, extra: String = ""
   ) throws -> String {
@@ -304,7 +304,7 @@ extension URL {
     return file.path
   }
 
-  /// Writes a plan whose contrastive losses are no numbers: one over its temperature is no float32.
+  /// Writes a plan whose contrastive losses are not finite: the inverse of its temperature overflows a float32.
   func divergingPlan() throws -> String {
     let plan = try plan("diverging.yaml")
     let text = try String(contentsOfFile: plan, encoding: .utf8)

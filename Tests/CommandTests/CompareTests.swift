@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  /// The exit code is that of the run that failed: here a client without enough memory.
+  /// The exit code is that of the failed run, here a client without enough memory.
   @Test func aFailedRun() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan("small.yaml")
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// BYOL without alignment has no temperature: it is run to its end where SimCLR diverges.
+  /// BYOL without alignment has no temperature, so that it finishes where SimCLR diverges.
   @Test func aRunThatDivergesIsMarkedAndTheOthersGoOn() async throws {
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(

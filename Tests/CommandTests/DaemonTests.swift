@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// The two daemons as processes of their own.
+/// The two daemons as separate processes.
 @Suite(.unhurried) struct DaemonTests {
   private func startServer(
     _ folder: URL, rounds: Int, listen: String = "127.0.0.1:0"
@@ -73,7 +73,7 @@ import Wire
       #expect(finished.code == 0, "\(finished)")
       #expect(finished.errors.contains("stage 2 round 40 is committed"))
       #expect(!finished.errors.contains("stage 1 round 1 is committed"), "it began again")
-      // Once it is done, it ends at once and says the same.
+      // After the end of the job, a server ends at once with the same result.
       let third = try await startServer(folder, rounds: 40).outcome()
       #expect(third.code == 0 && third.output == finished.output, "\(third)")
     }
@@ -87,7 +87,7 @@ import Wire
     }
   }
 
-  /// A server that is away for weeks is looked for some hundred thousand times.
+  /// A client may retry some hundred thousand times while a server is away for weeks.
   @Test func aServerThatIsAwayCostsNoDescriptors() async throws {
     try await withTemporaryFolder { folder in
       let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).7"
@@ -95,7 +95,7 @@ import Wire
       listener.shutDown()
       listener.close()
       let client = try startClient(folder, "one", "\(listener.endpoint)", patience: "1h")
-      // Others are inherited from this process.
+      // Other descriptors are inherited from this process.
       _ = try await client.errors.line(containing: "disconnected: ")
       let before = try sockets(of: client)
       let line = try await client.errors.line(containing: "disconnected: ", number: 6)
@@ -106,7 +106,7 @@ import Wire
     }
   }
 
-  /// However long it was connected.
+  /// Independent of the duration of the connection.
   @Test func aClientThatIsStoppedEndsInGoodOrder() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder, rounds: 1)
@@ -120,7 +120,7 @@ import Wire
     }
   }
 
-  /// Whoever sees that it listens may stop it: systemd does when a machine goes down as it comes up.
+  /// A server may be stopped as soon as it listens, for instance by systemd during a shutdown.
   @Test func aServerThatIsStoppedAsItStartsEndsInGoodOrder() async throws {
     try await withTemporaryFolder { folder in
       for _ in 0..<12 {

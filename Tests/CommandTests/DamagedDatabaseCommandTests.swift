@@ -3,7 +3,7 @@ import GRDB
 import TestSupport
 import Testing
 
-/// The commands that read a database, on such as a real server has left and somebody has changed since.
+/// The commands that read a database, with databases of a real server that were changed afterwards.
 @Suite(.unhurried) struct DamagedDatabaseCommandTests {
   private func ask(_ command: [String], _ database: String, _ folder: URL) async throws -> Command.Outcome {
     let more = [
@@ -20,7 +20,7 @@ import Testing
     ["rounds", "--all", "--json"], ["clients"], ["clients", "--json"], ["export"], ["report"],
   ]
 
-  /// A database of a job that was done by a server and a client; its path.
+  /// Creates the database of a finished job of a server and a client. Returns its path.
   private func makeDatabase(_ folder: URL) async throws -> String {
     let database = folder.path("strata.sqlite")
     let server = try Command(
@@ -36,7 +36,7 @@ import Testing
     return database
   }
 
-  /// Each is shown or rejected in a line, and what is shown of foreign text is text.
+  /// Each database is read or rejected in a line, and foreign text is escaped.
   @Test func everyCommandAnswersOrRejects() async throws {
     try await withTemporaryFolder { folder in
       let database = try await makeDatabase(folder)
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  /// What another application keeps in SQLite is no job, and nothing is written into it.
+  /// Another application's SQLite database is not a job, and is not written to.
   @Test func anotherApplicationsDatabaseIsNoJob() async throws {
     try await withTemporaryFolder { folder in
       let tables = [
@@ -101,7 +101,7 @@ import Testing
     }
   }
 
-  /// In every half of the file that a copy which was broken off leaves.
+  /// Truncated to each number of eighths, as by an interrupted copy.
   @Test func aDatabaseThatIsCutOffIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let database = try await makeDatabase(folder)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What is asked of a server's database: before, beside and after its server, and where there is none.
+/// Queries of a server's database: before, during and after the server's run, and without a database.
 @Suite(.unhurried) struct DatabaseQuestionTests {
   static let commands = ["status", "rounds", "clients", "export", "report"]
 
@@ -58,7 +58,7 @@ import Testing
             "--threads", "1", "--patience", Unhurried.patience,
           ])
       }
-      // Beside a server that commits, and again when it has ended.
+      // During the run of a server that commits, and after its end.
       _ = try await server.errors.line(containing: "round 1 is committed")
       for command in Self.commands {
         let outcome = try await ask(command, database, folder)
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  /// A job that nobody came to: why, how it goes on, and which attempts there were.
+  /// The status of a failed job without clients: the reason, the next step and the attempts.
   @Test func aJobThatWasGivenUpSaysWhy() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan()

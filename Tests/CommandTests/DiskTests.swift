@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A server's disk, as it should not be.
+/// A server with a full disk.
 @Suite(.unhurried) struct DiskTests {
   private func start(_ folder: URL, database: String) async throws -> (Command, String) {
     let server = try Command(
@@ -21,7 +21,7 @@ import Testing
       ])
   }
 
-  /// A file system of its own, which a file fills.
+  /// Uses a separate file system, which a file fills.
   @Test(.enabled(if: geteuid() == 0)) func theStatusTellsOfAFullDisk() async throws {
     try await withTemporaryFolder { folder in
       let disk = folder.path("disk")
@@ -29,7 +29,7 @@ import Testing
       let mounted = try await Command(
         "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]
       ).outcome()
-      // A container may not be allowed to.
+      // A container may not have the permission.
       guard mounted.code == 0 else { return }
       do { try await fill(disk, folder) } catch {
         _ = try await Command("/usr/bin/umount", ["-l", disk]).outcome()
@@ -59,9 +59,9 @@ import Testing
     let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
     #expect(
       object?["phase"] as? String == "failed" && object?["reason"] as? String == String(reason), "\(json)")
-    // Clients come back: it is not theirs to mend.
+    // Clients keep trying, since only the operator can repair the disk.
     for client in clients { #expect(!client.errors.isClosed) }
-    // With room again the job goes on, and its status with it.
+    // With free space the job continues, and its status is updated.
     unlink(disk + "/filler")
     for client in clients {
       client.terminate()

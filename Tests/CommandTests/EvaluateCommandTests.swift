@@ -41,7 +41,7 @@ import Testing
     for text in texts { #expect(line.contains(text), "\(line)", sourceLocation: location) }
   }
 
-  /// On the run's images, with the plan's seed, the figures are the run's.
+  /// With the run's images and the plan's seed, the figures equal those of the run.
   @Test func itRepeatsTheEvaluationOfARun() async throws {
     try await withRun(["--fine-tune", "2"]) { encoder, folder in
       let summary = try Data(contentsOf: folder.appendingPathComponent("out/summary.json"))
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  /// Weights that are none, or whose outputs are none.
+  /// Weights that are not finite, and weights with outputs that are not finite.
   @Test(arguments: [
     (Float.nan, "blocks.0.mlp.fc1.weight holds what is not a finite number"), (3e38, "diverged"),
   ])

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Bad input gets one clear line and a numbered exit code.
+/// Invalid input gives one clear line and an exit code.
 @Suite(.unhurried) struct ExitCodeTests {
   private func expect(
     _ outcome: Command.Outcome, _ code: Int32, _ texts: String..., from command: String,
@@ -41,7 +41,7 @@ import Wire
     }
   }
 
-  /// The run says where it diverged and what to try.
+  /// The run reports where it diverged and what to try.
   @Test func aTrainingThatDiverges() async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.divergingPlan()
@@ -187,7 +187,7 @@ import Wire
     }
   }
 
-  /// What a command line gets wrong leaves no database behind.
+  /// An invalid command line creates no database.
   @Test(arguments: [
     (["--listen", "0.0.0.0:0"], 64, "--tls"), (["--tls", "none"], 7, "none/server.crt"),
     (["--probe-every", "3"], 64, "--probe-every needs --probe-data"),
@@ -225,7 +225,7 @@ import Wire
     }
   }
 
-  /// Root may do anything, and would see none of it.
+  /// Skipped for root, which may open any file.
   @Test(.enabled(if: geteuid() != 0)) func aDatabaseOfSomebodyElse() async throws {
     try await withTemporaryFolder { folder in
       try Data().write(to: folder.appendingPathComponent("db"))
@@ -261,7 +261,7 @@ import Wire
         "--state",
         folder.path("state"), "--patience", "1s")
       #expect(outcome.code == 5, "\(outcome)")
-      // Its tries are log lines; the reason is the last.
+      // The attempts are log lines; the reason is the last line.
       let line = try #require(outcome.lines.last)
       #expect(line.hasPrefix("fedclient: ") && line.contains("\(endpoint)"), "\(line)")
     }
@@ -326,7 +326,7 @@ import Wire
     #expect(outcome.lines.first?.contains("--frobnicate") == true, "\(outcome.errors)")
   }
 
-  /// Not that the option is missing that was meant.
+  /// The error names the mistyped option, not the missing one.
   @Test func aMistypedOption() async throws {
     let outcome = try await Command.run("fedserver", "status", "--databse", "x", "--json")
     #expect(outcome.code == 64 && outcome.output.isEmpty, "\(outcome)")

@@ -5,13 +5,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `fedserver export`, from finished runs and beside a server.
+/// `fedserver export`, from finished runs and while a server runs.
 @Suite(.unhurried) struct ExportCommandTests {
   private func export(_ database: String, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["export", "--database", database] + more).outcome()
   }
 
-  /// A finished run of two stages in the folder `out`.
+  /// Creates a finished run of two stages in the folder `out`.
   private func withRun(_ body: (_ folder: URL, _ database: String) async throws -> Void) async throws {
     try await withTemporaryFolder { folder in
       let run = try await Command.run(
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// The server goes on as if nobody had looked.
+  /// The server is not affected.
   @Test func aRunningServerIsNotDisturbed() async throws {
     try await withTemporaryFolder { folder in
       let server = try Command(

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `fedserver init`: a folder with which a federation begins.
+/// `fedserver init`: the folder of a first deployment.
 @Suite(.unhurried) struct FirstDeploymentTests {
   private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
@@ -11,13 +11,13 @@ import Testing
     try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int ?? 0o777
   }
 
-  /// A file of the repository's `deploy`.
+  /// Returns a file of the repository's `deploy`.
   private func deployed(_ name: String) throws -> String {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     return try text(root.deletingLastPathComponent().appending(path: "deploy/\(name)").path)
   }
 
-  /// Lines of the second that are not in the first.
+  /// Returns the lines of the second text that are not in the first.
   private func changed(_ old: String, _ new: String) -> [String] {
     let known = Set(old.split(separator: "\n"))
     return new.split(separator: "\n").filter { !known.contains($0) }.map(String.init)
@@ -29,7 +29,7 @@ import Testing
       let made = try await Command.run(
         "fedserver", "init", first, "--host", "127.0.0.1", "--client", "one", "--data", "shapes:32")
       #expect(made.code == 0 && made.errors.isEmpty, "\(made)")
-      // The plan is the folder's own, shortened to what a test can wait for.
+      // Shortens the plan in the folder, so that the test can wait for it.
       let plan = "\(first)/plan.yaml"
       var short = try text(plan)
       for (from, to) in [
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  /// As its comments say: a round does without a device, and nobody waits for it after the first time.
+  /// As stated in its comments: a round commits without one device, and later rounds do not wait for it.
   @Test func aDeviceMayBeMissing() async throws {
     try await withTemporaryFolder { folder in
       let first = folder.path("first")
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  /// A quarter of the devices may be missing, and at least one wherever there is another.
+  /// A quarter of the devices may be missing, and at least one of several.
   @Test func thePlanToleratesMissingDevices() async throws {
     try await withTemporaryFolder { folder in
       for (count, quorum) in [(0, 3), (1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (8, 6), (12, 9)] {
@@ -171,7 +171,7 @@ import Testing
         #expect(rejected.errors.contains(path) && rejected.errors.contains(problem), "\(rejected)")
       }
       #expect(try text("\(first)/tls/authority.key") == key)
-      // A name longer than a certificate's may be fails in the middle.
+      // A name that is too long for a certificate makes the command fail midway.
       let long = "\(String(repeating: "a", count: 70)).example"
       let failed = try await Command.run("fedserver", "init", folder.path("other"), "--host", long)
       #expect(failed.code == 7 && failed.lines.count == 1, "\(failed)")

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The command line, frozen: an option that goes or changes its name breaks somebody's unit file.
+/// The command line must stay stable: removing or renaming an option breaks unit files.
 @Suite(.unhurried) struct HelpTests {
   @Test(arguments: [
     (
@@ -117,7 +117,7 @@ import Testing
     #expect(outcome.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(outcome.output)")
     let lines = outcome.output.split(separator: "\n").map { $0.drop { $0 == " " } }
     for option in options {
-      // It stands at a line's beginning, with what it is for behind it or on the next line.
+      // The option starts a line, with its help after it or on the next line.
       let index = lines.firstIndex { $0 == option || $0.hasPrefix(option + " ") }
       #expect(index != nil, "\(option) is not in the help of \(command)")
     }
@@ -125,7 +125,7 @@ import Testing
     let known = Set((options + ["--version"]).map { $0.prefix { $0 != " " } })
     #expect(Set(named).subtracting(known).isEmpty, "an option that this test does not know")
     #expect(outcome.output.contains("-h, --help"))
-    // A command that does something shows how it is called, on a line that is not broken.
+    // A command that can run shows its usage on one line.
     let isGroup = outcome.output.contains("SUBCOMMANDS:")
     let call = "  " + command.joined(separator: " ") + " "
     let isShown = outcome.output.split(separator: "\n").contains { ($0 + " ").hasPrefix(call) }
@@ -139,7 +139,7 @@ import Testing
     #expect(outcome.output == Software.version + "\n")
   }
 
-  /// The codes are in one table of the sources; `--help` prints those that a command has, and the README says the same.
+  /// One table in the sources defines the codes; `--help` prints those of a command, and the README lists the same.
   @Test(arguments: [
     ("fedserver", [0, 2, 3, 4, 7, 8, 9, 11, 64, 71]),
     ("fedclient", [0, 2, 3, 5, 6, 7, 9, 10, 64, 71, 129, 130, 143]),
@@ -169,7 +169,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let script = folder.path("completion.bash")
       try Data(outcome.output.utf8).write(to: URL(filePath: script))
-      // As a user would: 'COMMAND r' and the tabulator.
+      // As a user types: 'COMMAND r' and the tab key.
       let ask = """
         source "$0"; COMP_LINE="\(command) r" COMP_POINT=${#COMP_LINE} COMP_WORDS=(\(command) r) COMP_CWORD=1
         "$(complete -p \(command) | sed 's/.* -F \\([^ ]*\\) .*/\\1/')" \(command) r \(command)

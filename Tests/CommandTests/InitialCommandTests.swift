@@ -4,15 +4,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A plan's `initial`, by the commands.
+/// A plan's `initial` in the commands.
 @Suite(.unhurried) struct InitialCommandTests {
   private func run(_ plan: String, _ folder: URL, out: String) async throws -> Command.Outcome {
     try await Command.run(
       "fedsim", "run", plan, "--clients", "2", "--data", "shapes:32", "--out", folder.path(out))
   }
 
-  /// What a run leaves, another starts from: at a rate next to nothing it stays what it was. The clients have no
-  /// such file.
+  /// A run starts from the result of another; at a rate near zero it stays the same. The clients do not have the file.
   @Test func aRunStartsFromWhatAnotherLeft() async throws {
     try await withTemporaryFolder { folder in
       #expect(try await run(try folder.plan("first.yaml"), folder, out: "first").code == 0)

@@ -2,9 +2,9 @@ import Foundation
 import Testing
 import Yams
 
-/// What `deploy/kubernetes` asks Kubernetes for, as far as a process learns of it.
+/// The parts of `deploy/kubernetes` that affect a process.
 struct KubernetesManifests {
-  /// This package's own folder.
+  /// The folder of this package.
   static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
 
@@ -14,13 +14,13 @@ struct KubernetesManifests {
     /// The command and its arguments.
     let words: [String]
     let environment: [String: String]
-    /// Where volumes are mounted, by their names.
+    /// The mount paths of volumes by name.
     let mounts: [String: String]
     /// The path of the liveness probe.
     let health: String?
   }
 
-  /// A Job, by the fields that count here.
+  /// The relevant fields of a Job.
   struct Job {
     let completions: Int?
     let parallelism: Int?
@@ -29,7 +29,7 @@ struct KubernetesManifests {
     let main: [Container]
   }
 
-  /// The Job of a file, among its documents.
+  /// Returns the Job among the documents of a file.
   static func job(_ file: String) throws -> Job {
     let path = package.appendingPathComponent("deploy/kubernetes/\(file)")
     let documents = try Yams.load_all(yaml: try String(contentsOf: path, encoding: .utf8))
@@ -58,7 +58,7 @@ struct KubernetesManifests {
     }
   }
 
-  /// Lays files out as the kubelet does for a secret or a ConfigMap: links by way of `..data`, for their group to read.
+  /// Creates files as the kubelet does for a secret or a ConfigMap: links through `..data`, readable by their group.
   static func mount(_ files: URL, at place: URL) throws {
     let manager = FileManager.default
     let version = place.appendingPathComponent("..2026_01_02_03_04_05.678")

@@ -5,8 +5,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// The containers' own command lines, with the environment and the files that Kubernetes gives them: there is no
-/// Kubernetes in it.
+/// The containers' command lines, with the environment and files that Kubernetes provides, but without Kubernetes.
 @Suite(.unhurried) struct KubernetesTests {
   private let server: KubernetesManifests.Container
   private let identity: KubernetesManifests.Container
@@ -30,19 +29,19 @@ import Wire
     #expect(round.cohort == count && round.quorum == count)
   }
 
-  /// Runs a container with its mounts below a folder of the test's; what is given in `instead` stands for addresses.
+  /// Runs a container with its mounts in a folder of the test; `instead` replaces addresses.
   private func start(
     _ container: KubernetesManifests.Container, in root: URL, pod: Int? = nil, instead: [String: String] = [:]
   ) throws -> Command {
     func here(_ word: String) -> String {
-      // The folder's own path may have a mount's in it.
+      // The folder's path may contain a mount path.
       let marked = container.mounts.values.reduce(word) { $0.replacing($1, with: "\u{1}\($1)") }
       let moved = marked.replacing("\u{1}", with: root.path)
       return instead.reduce(moved) { $0.replacing($1.key, with: $1.value) }
     }
     var environment = container.environment
     if let pod { environment["JOB_COMPLETION_INDEX"] = "\(pod)" }
-    // The image has it where the system's commands are.
+    // In the image this is a system command.
     let program = container.words[0] == "sh" ? "/bin/sh" : container.words[0]
     return try Command(program, container.words.dropFirst().map(here), environment: environment)
   }
@@ -116,7 +115,7 @@ import Wire
     }
   }
 
-  /// The shell of the container and fedclient agree on names, also where they are filled up with zeros.
+  /// The container's shell and fedclient use the same names, also with leading zeros.
   @Test(arguments: [
     ("1", 0, "client-0"), ("10", 9, "client-9"), ("11", 3, "client-03"), ("101", 100, "client-100"),
   ])

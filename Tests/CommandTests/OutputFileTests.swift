@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Where a command may write its file, and what stays as it is.
+/// The paths that a command may write, and those it must not change.
 @Suite(.unhurried) struct OutputFileTests {
   private func rejection(_ path: String, notIn database: String? = nil) -> String? {
     do throws(CommandFailure) {
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  /// By its own name, by another name of the same file, and by names that are not taken yet.
+  /// By its name, by another name of the same file, and by names that do not exist yet.
   @Test func aDatabaseAndWhatBelongsToItStay() async throws {
     try await withTemporaryFolder { folder in
       let database = folder.path("strata.sqlite")
@@ -81,7 +81,7 @@ import Testing
         }
       }
       #expect(rejection(folder.path("report.html"), notIn: database) == nil)
-      // Somebody else's is none of the command's business, and is still no file to lose.
+      // Another database is unrelated to the command, but must not be lost either.
       try Data("SQLite format 3\0 and more".utf8).write(to: folder.appendingPathComponent("other"))
       #expect(
         rejection(folder.path("other")) == "\(folder.path("other")): a database is there, and is not replaced"

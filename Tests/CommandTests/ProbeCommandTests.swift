@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// `fedserver run --probe-data`, with the daemons as processes of their own.
+/// `fedserver run --probe-data`, with the daemons as separate processes.
 @Suite(.unhurried) struct ProbeCommandTests {
   private func server(_ folder: URL, _ options: String...) throws -> Command {
     try Command(

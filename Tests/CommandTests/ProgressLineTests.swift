@@ -1,7 +1,7 @@
 import Commands
 import Testing
 
-/// What is said of work under way: how far, how fast, how long still.
+/// The line about work in progress: share done, rate and remaining time.
 @Suite struct ProgressLineTests {
   private func line(_ done: Double, of total: Double, after seconds: Double) -> ProgressLine {
     ProgressLine(done: done, total: total, unit: "seeds", elapsed: seconds, text: "2 failed")
@@ -18,7 +18,7 @@ import Testing
     #expect(line(done, of: total, after: seconds).plain == expected)
   }
 
-  /// What counts is there as long as it has room.
+  /// The count is shown if there is space for it.
   @Test(arguments: [
     (80, " 45 %  0:37 left  15 seeds/s  450 of 1000, 2 failed"),
     (60, " 45 %  0:37 left  450 of 1000, 2 failed"),

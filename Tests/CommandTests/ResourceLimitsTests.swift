@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The options of docs/resource-limits.md, with the daemons as processes of their own.
+/// The options of docs/resource-limits.md, with the daemons as separate processes.
 @Suite(.unhurried) struct ResourceLimitsTests {
   private func startServer(_ folder: URL, cohort: Int, quorum: Int, epochs: Int = 1) async throws -> (
     Command, String
@@ -32,7 +32,7 @@ import Testing
       ] + options, environment: ["TZ": "UTC"])
   }
 
-  /// An hour of the day that begins in two, in UTC.
+  /// An hour of the day that starts in two hours, in UTC.
   private var otherHours: String {
     let hour = Int(Date().timeIntervalSince1970) / 3600 % 24
     return String(format: "%02d:30-%02d:30", (hour + 2) % 24, (hour + 3) % 24)
@@ -59,7 +59,7 @@ import Testing
       let outcome = try await server.outcome()
       #expect(outcome.code == 0 && outcome.errors.contains("\(round) is committed: 1 client,"), "\(outcome)")
       #expect(outcome.errors.contains("asleep declines: outside its hours, \(hours)"), "\(outcome)")
-      // What was said is counted all the same, and only where there is a cap.
+      // Sent bytes are counted, but only if there is a cap.
       let counts = try Data(contentsOf: URL(fileURLWithPath: folder.path("frugal/bytes.json")))
       let days = try JSONDecoder().decode([String: [String: [String: Int]]].self, from: counts)["days"] ?? [:]
       let total = days.values.reduce(0) { $0 + $1.values.reduce(0, +) }
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// SIGTERM is the end of a device's work, not of its round: another one is asked at once.
+  /// SIGTERM ends the device's work but not its round: another device is asked at once.
   @Test func aClientThatIsStoppedIsReplaced() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 2, quorum: 2, epochs: 10_000)
@@ -78,7 +78,7 @@ import Testing
         _ = try await server.errors.line(containing: "\(name) joined")
       }
       _ = try await server.errors.line(containing: "round 1 is assigned to a")
-      // Which two are drawn of those who came first follows from the seed alone: a and b.
+      // The seed alone determines which two of the first clients are drawn: a and b.
       kill(try #require(clients["a"]).process, SIGTERM)
       _ = try await server.errors.line(containing: "stage 1 round 1: a declines: the client stops")
       _ = try await server.errors.line(containing: "stage 1 round 1 is assigned to c")
@@ -97,13 +97,13 @@ import Testing
     }
   }
 
-  /// To Linux a niceness is a thread's: that of the process is the first one's.
+  /// On Linux niceness belongs to a thread; the niceness of a process is that of its first thread.
   @Test func whatComputesIsAsNiceAsItIsToBe() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
       let client = try startClient(folder, "one", address, ["--nice", "17"], images: 4096)
       _ = try await client.errors.line(containing: "training will take")
-      // The kernel does not say when a thread has computed for a while, so it is asked.
+      // The kernel does not notify when a thread has computed for a while, so this polls.
       var threads = try Self.threads(of: client.process)
       while !threads.contains(where: { $0.ticks >= 20 }) {
         try await Task.sleep(for: .milliseconds(20))
@@ -120,7 +120,7 @@ import Testing
     }
   }
 
-  /// Dispatch gives its threads another where it may, as root's may.
+  /// Dispatch sets the niceness of its threads if it may, as root.
   @Test func whatItWasStartedWithHoldsForEveryThread() async throws {
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
@@ -145,7 +145,7 @@ import Testing
     }
   }
 
-  /// All that a training takes is in the estimate: what is coded, what that is coded against, and cached views.
+  /// The estimate includes all memory of a training: coded updates, their base, and cached views.
   @Test(arguments: ["traffic: {codec: int8}", "traffic: {codec: top-k}", "traffic: {codec: float32}"])
   func itsMemoryIsWhatItMayHave(extra: String) async throws {
     try await withTemporaryFolder { folder in
@@ -173,11 +173,11 @@ import Testing
     }
   }
 
-  /// A process's threads: hundredths of a second of the processor's time, and niceness (proc_pid_stat(5)).
+  /// Returns a process's threads with their processor time in hundredths of a second and niceness (proc_pid_stat(5)).
   private static func threads(of process: pid_t) throws -> [(number: pid_t, ticks: Int, niceness: Int)] {
     let folder = "/proc/\(process)/task"
     return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { thread in
-      // A thread may have ended since it was listed. The fields are counted behind the name, which may hold spaces.
+      // A thread may have ended since it was listed. The fields follow the name, which may contain spaces.
       guard let stat = try? String(contentsOfFile: "\(folder)/\(thread)/stat", encoding: .utf8),
         let name = stat.lastIndex(of: ")"), let number = pid_t(thread)
       else { return nil }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Either daemon is killed at any moment, again and again, and nothing is lost or done twice.
+/// Either daemon is killed repeatedly at any moment, and nothing is lost or repeated.
 @Suite(.unhurried) struct ResumeTests {
   private static let rounds = 100
   private static let kills = 25
@@ -31,7 +31,7 @@ import Wire
       for who in 1...2 { running.append(try start(who, address)) }
       var logs = ["", "", ""]
       for _ in 0..<Self.kills {
-        // The moment is random, and so is where in its work it hits whom.
+        // The moment and the daemon are random.
         try await Task.sleep(for: .milliseconds(Int.random(in: 5...250, using: &random)))
         let who = Int.random(in: 0...2, using: &random)
         running[who].cut()
@@ -52,7 +52,7 @@ import Wire
   private func expectNothingLostOrDoneTwice(_ logs: [String], _ seed: UInt64) {
     let committed = logs[0].matches(of: /(stage \d+ round \d+) is committed: 2 clients/).map { String($0.1) }
     let expected = [1, 2].flatMap { stage in (1...Self.rounds).map { "stage \(stage) round \($0)" } }
-    // A server that is killed between its commit and its log line has committed all the same.
+    // A server killed between its commit and its log line has committed nevertheless.
     #expect(Set(committed).count == committed.count, "seed \(seed)")
     #expect(committed == expected.filter(Set(committed).contains), "seed \(seed)")
     for who in [1, 2] {
@@ -63,7 +63,7 @@ import Wire
   }
 }
 
-/// SplitMix64, so that a printed seed repeats the choices, if not the machine's timing.
+/// SplitMix64, so that a printed seed repeats the choices, but not the timing.
 struct SeededNumbers: RandomNumberGenerator {
   private var state: UInt64
 

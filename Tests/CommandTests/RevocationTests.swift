@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The list of revoked certificates, with the commands and the server as processes of their own.
+/// The list of revoked certificates, with the commands and the server as separate processes.
 @Suite(.unhurried) struct RevocationTests {
   private func server(_ folder: URL, _ words: String...) async throws -> Command.Outcome {
     try await Command("fedserver", words + ["--tls", folder.path("tls")]).outcome()
@@ -23,7 +23,7 @@ import Testing
       ])
   }
 
-  /// Nothing of a folder that is mistyped says that a name has no certificate.
+  /// A mistyped folder is not reported as a missing certificate.
   @Test(arguments: [
     ["certificate", "list"], ["certificate", "revoke", "one"], ["certificate", "restore"], ["enroll", "one"],
     ["certificate", "server", "a.example"], ["certificate", "client", "one", "--out", "OUT"],
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// As of a folder that was made before there always was a list.
+  /// As in a folder from a version without the list.
   @Test func aServerWithoutTheListDoesNotStartUntilItIsRestored() async throws {
     try await withTemporaryFolder { folder in
       try await prepare(folder)
@@ -65,7 +65,7 @@ import Testing
       #expect(restored.code == 0 && restored.output.contains("  one  revoked on 20"), "\(restored)")
       #expect(restored.output.hasSuffix("revoked: 1\n"), "\(restored)")
       #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("tls/revoked"))) == revoked)
-      // An older list is put back: nobody comes to life, and it is said.
+      // An older list is restored: no revocation is undone, and a warning is logged.
       try Data().write(to: URL(fileURLWithPath: folder.path("tls/revoked")))
       let second = try run(folder)
       let line = try await second.errors.line(containing: "the list of revoked certificates lacks one (")

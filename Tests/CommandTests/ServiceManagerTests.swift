@@ -5,7 +5,7 @@ import Wire
 
 /// The daemons under a service manager, which is a socket here.
 @Suite(.unhurried) struct ServiceManagerTests {
-  /// A datagram socket at a path, and what came there.
+  /// A datagram socket at a path, and its received messages.
   private final class Manager: Sendable {
     let path: String
     let log: LineLog
@@ -23,7 +23,7 @@ import Wire
         }
       }
       guard status == 0 else { throw Command.Failure(call: "bind", number: errno) }
-      // Datagrams have no ends of lines; a pipe between gives them some.
+      // Datagrams have no line ends; a pipe in between adds them.
       var ends: [Int32] = [0, 0]
       guard pipe(&ends) == 0 else { throw Command.Failure(call: "pipe", number: errno) }
       for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -58,7 +58,7 @@ import Wire
     }
   }
 
-  /// A server that is away does not hold up a device that starts.
+  /// An unreachable server does not delay the start of a device.
   @Test func aClientIsReadyWithoutItsServer() async throws {
     try await withTemporaryFolder { folder in
       let manager = try Manager(folder)

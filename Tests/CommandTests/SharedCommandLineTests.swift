@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Clients with one command line, which differ by what a scheduler gives them.
+/// Clients with the same command line, which differ in the environment that a scheduler provides.
 @Suite(.unhurried) struct SharedCommandLineTests {
-  /// How the task of an index is started.
+  /// How the task with an index is started.
   struct Launch: Sendable, CustomTestStringConvertible {
     let kind: String
     let arguments: @Sendable (Int) -> [String]
@@ -40,7 +40,7 @@ import Testing
     return (server, String(try #require(line.split(separator: " ").last)))
   }
 
-  /// The encoder has the same bits only if every client had the same images, and the same name.
+  /// The encoder is bit-identical only if every client had the same images and name.
   @Test(arguments: launches) func aFederationOfTasksIsTheSimulationOfAsMany(launch: Launch) async throws {
     try await withTemporaryFolder { folder in
       let plan = try folder.plan(rounds: 2, clients: 4, extra: "seed: 5")
@@ -103,7 +103,7 @@ import Testing
     }
   }
 
-  /// A command line, an environment, the exit code, and what the line names.
+  /// A command line, an environment, the exit code, and the text in the message.
   @Test(arguments: [
     (
       ["--partition", "auto"], ["SLURM_JOB_ID": "1", "SLURM_PROCID": "0", "SLURM_NTASKS": "4"], 64,

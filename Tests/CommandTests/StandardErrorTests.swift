@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What waits to be written, and what becomes of it where nothing takes it.
+/// Queued lines, and their loss if the stream is blocked.
 @Suite(.unhurried) struct StandardErrorTests {
   private func pipe() throws -> (reading: Int32, writing: Int32) {
     var ends: [Int32] = [0, 0]
@@ -12,8 +12,8 @@ import Testing
     return (ends[0], ends[1])
   }
 
-  /// Far more than a pipe and the buffer hold is written without waiting for a reader, who then finds every line in its
-  /// order, or counted where it should be.
+  /// Writes far more than a pipe and the buffer hold, without waiting for a reader. The reader then gets every line in
+  /// order or its count in the right place.
   @Test func linesThatAreNotReadAreCounted() async throws {
     let (reading, writing) = try pipe()
     let errors = StandardError(writing, limit: 10_000)
@@ -48,7 +48,7 @@ import Testing
     let errors = StandardError(full)
     for number in 0..<7 {
       errors.write("line \(number)\n")
-      // Each by itself, so that each attempt fails.
+      // Drains after each line, so that each attempt fails.
       errors.drain()
     }
     let (reading, writing) = try pipe()
@@ -69,7 +69,7 @@ import Testing
     let errors = StandardError(writing)
     for _ in 0..<3 { errors.write(String(repeating: "x", count: 100_000) + "\n") }
     errors.drain()
-    // It came back, and nothing more than the pipe holds was written.
+    // Draining returned, and only what the pipe holds was written.
     var waiting: Int32 = 0
     #expect(ioctl(reading, UInt(FIONREAD), &waiting) == 0 && waiting > 0 && waiting < 300_000)
     close(reading)

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands whose output is closed, full, abandoned or stuck: they do their work, end with their own code, and say of a
-/// result that they could not write it.
+/// Commands whose output is closed, full, abandoned or stuck: they do their work, end with their exit code, and report
+/// that they could not write a result.
 @Suite(.unhurried) struct StandardStreamsTests {
   private typealias Stream = Command.Stream
 
-  /// A database with a finished job, and the plan that it was made with.
+  /// A database with a finished job, and the plan of the job.
   private func withJob(_ body: (_ database: String, _ plan: String, _ folder: URL) async throws -> Void)
     async throws
   {
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// The result is there, whatever becomes of the rest.
+  /// The result is written, whatever happens to the other stream.
   @Test(arguments: Command.Stream.broken) func aResultNeedsNoStandardError(errors: Command.Stream)
     async throws
   {
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  /// A run's result is in its folder; its table is what cannot be written.
+  /// A run's result is in its folder; only its table cannot be written.
   @Test(arguments: Command.Stream.broken) func aRunGoesOn(stream: Command.Stream) async throws {
     try await withTemporaryFolder { folder in
       let words = [
@@ -107,7 +107,7 @@ import Testing
     }
   }
 
-  /// As `| head -1` does, and `| tee` at Ctrl-C.
+  /// As with `| head -1`, and with `| tee` on Ctrl-C.
   @Test func aReaderThatGoesAwayTakesNoRunWithIt() async throws {
     try await withTemporaryFolder { folder in
       let run = "run \(try folder.plan(rounds: 20)) --clients 2 --data shapes:64 --out \(folder.path("out"))"
@@ -142,7 +142,7 @@ import Testing
     String(try #require(try await server.errors.line(containing: "listening on ").split(separator: " ").last))
   }
 
-  /// An address that was free a moment ago: a server that cannot say where it listens is told.
+  /// Returns an address that was free a moment ago, for a server that cannot report its port.
   private func address(_ folder: URL) async throws -> String {
     let server = try server(folder, rounds: 1, "127.0.0.1:0", .read)
     let address = try await listening(server)
@@ -169,7 +169,7 @@ import Testing
     }
   }
 
-  /// However much was said before, and is read by nobody.
+  /// However many unread lines there are.
   @Test(arguments: Command.Stream.broken) func daemonsStopInGoodOrder(stream: Command.Stream) async throws {
     try await withTemporaryFolder { folder in
       let address = try await address(folder)
@@ -187,7 +187,7 @@ import Testing
     }
   }
 
-  /// The terminal of a daemon in the foreground goes away.
+  /// The terminal of a daemon in the foreground is closed.
   @Test func daemonsStopInGoodOrderWithTheirTerminal() async throws {
     try await withTemporaryFolder { folder in
       let server = try server(folder, rounds: 10_000, "127.0.0.1:0", .read)

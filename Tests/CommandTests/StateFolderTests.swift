@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a client keeps, and where it cannot.
+/// A client's files, and errors in writing them.
 @Suite(.unhurried) struct StateFolderTests {
-  /// A command to whom permissions are more than words, also where root runs this.
+  /// Returns a command that is subject to permissions, even if root runs the test.
   private func bound(_ name: String, _ words: [String]) throws -> Command {
     guard geteuid() == 0 else { return try Command(name, words) }
     let path = Command.folder.appendingPathComponent(name).path
@@ -19,7 +19,7 @@ import Testing
     ] + more
   }
 
-  /// Each would take the other's layers and updates for its own, and blame the server.
+  /// Each would use the other's layers and updates, and report the error as the server's.
   @Test func twoClientsInOneFolderAreToldSo() async throws {
     try await withTemporaryFolder { folder in
       let state = folder.path("state")
@@ -33,7 +33,7 @@ import Testing
         "\(second)")
       first.cut()
       _ = try await first.outcome()
-      // It goes with the process, however that ends.
+      // The lock ends with the process, however that ends.
       let third = try Command("fedclient", run(state))
       _ = try await third.errors.line(containing: "disconnected")
       third.terminate()
@@ -48,7 +48,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let state = folder.path("state")
       try FileManager.default.createDirectory(atPath: state + "/layers", withIntermediateDirectories: true)
-      // Of before.
+      // A lock file from an earlier run.
       try Data().write(to: URL(fileURLWithPath: state + "/lock"))
       #expect(chmod(folder.path(name), 0o500) == 0)
       let outcome = try await bound("fedclient", run(state)).outcome()
@@ -76,12 +76,12 @@ import Testing
       #expect(outcome.code == 7, "\(outcome)")
       #expect(outcome.errors == "fedclient: \(own)/client.key.new: Permission denied\n", "\(outcome)")
       #expect(chmod(own, 0o700) == 0)
-      // The code was understood: what fails is what comes next.
+      // The code was valid; the next step fails.
       #expect(try await enrol().code == 5)
     }
   }
 
-  /// Not that this device has to enroll.
+  /// The message does not claim that this device must enrol.
   @Test func aCertificateThatCannotBeLookedAtIsNamed() async throws {
     try await withTemporaryFolder { folder in
       let own = folder.path("state/tls")

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `fedserver status` beside a server, and after it.
+/// `fedserver status` during and after a server's run.
 @Suite(.unhurried) struct StatusTests {
   private func status(_ folder: URL, _ more: String...) async throws -> Command.Outcome {
     try await Command("fedserver", ["status", "--database", folder.path("strata.sqlite")] + more).outcome()
@@ -25,7 +25,7 @@ import Testing
       let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
       #expect(object?["phase"] as? String == "recruiting" && object?["running"] as? Bool == true, "\(json)")
       #expect(object?["until"] is String, "waiting has a limit: \(json)")
-      // One that dies without a word is found out.
+      // The status detects a server that was killed.
       server.cut()
       _ = try await server.outcome()
       #expect(try await status(folder).output.contains("the server does not run"))

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands with a result that a signal stops before they have one.
+/// Commands that a signal stops before they have a result.
 @Suite(.unhurried) struct StoppedCommandTests {
   private static let signals = [(SIGINT, Int32(130)), (SIGTERM, Int32(143)), (SIGHUP, Int32(129))]
 
@@ -11,7 +11,7 @@ import Testing
     return try await command.outcome()
   }
 
-  /// What stays on a terminal: the last row, with all that is drawn taken away before it.
+  /// Returns the last row on a terminal after all redrawing.
   private func last(_ outcome: Command.Outcome) -> String? {
     outcome.errors.replacing("\r\n", with: "\n").split(separator: "\n").last.map {
       String($0.split(separator: "\r").last ?? "")
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  /// What was in the folder before, and is none of the run's, stays.
+  /// Files that were in the folder before the run are kept.
   @Test func aStoppedRunTakesNothingElseAway() async throws {
     try await withTemporaryFolder { folder in
       let run = try Command(

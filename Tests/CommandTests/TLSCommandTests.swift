@@ -43,7 +43,7 @@ import Testing
       let clients = try ["one", "two"].map { try start(folder, $0, address) }
       for client in clients { #expect(try await client.outcome().code == 0) }
       #expect(try await daemon.outcome().code == 0)
-      // What the server keeps is its own.
+      // The server's files are private.
       let mode = try FileManager.default.attributesOfItem(atPath: folder.path("strata.sqlite"))
       #expect((mode[.posixPermissions] as? Int ?? 0o777) & 0o077 == 0)
       let revoked = try await server(folder, "certificate", "revoke", "one")
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// What the device alone can know to be wrong, and a server that it could not reach afterwards.
+  /// Errors that only the device can detect, and a server that it could not reach afterwards.
   @Test func aCodeOutlivesAnEnrolmentThatCouldNotBeKept() async throws {
     try await withTemporaryFolder { folder in
       #expect(try await server(folder, "certificate", "authority").code == 0)
@@ -86,7 +86,7 @@ import Testing
       func enrol(_ host: String, _ state: String) async throws -> Command.Outcome {
         try await Command.run("fedclient", "enroll", "--server", "\(host):\(port)", "--state", state, code)
       }
-      // Root may write everywhere but below a file.
+      // Root may write everywhere except below a file.
       let file = folder.path("strata.sqlite")
       let unwritable = try await enrol("127.0.0.1", "\(file)/state")
       #expect(unwritable.code == 7, "\(unwritable)")

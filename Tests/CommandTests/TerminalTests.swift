@@ -2,18 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Progress as a terminal gets it, and as a file does.
+/// Progress on a terminal and in a file.
 @Suite(.unhurried) struct TerminalTests {
   private let words = ["check", "--seeds", "1..60"]
 
-  /// What each row of a terminal holds while a command writes to it: every block as it was drawn.
+  /// Returns the rows of a terminal while a command writes to it, each block as drawn.
   private func drawn(_ text: String) -> [String] {
     text.split(whereSeparator: \.isNewline).map {
       String($0).replacing("\u{1B}[1A", with: "").replacing("\u{1B}[2K", with: "")
     }
   }
 
-  /// Nothing that moves about or draws; a slow machine gets a line now and then.
+  /// Returns whether a text has no control sequences or bars; on a slow machine it may have progress lines.
   private func isPlain(_ text: String) -> Bool { !text.contains { "\u{1B}█░".contains($0) } }
 
   @Test(arguments: [80, 40, 12]) func aBarFitsItsTerminal(columns: Int) async throws {
@@ -23,14 +23,14 @@ import Testing
     let rows = drawn(outcome.errors)
     #expect(rows.contains { $0.contains("█") || $0.contains("░") }, "\(outcome.errors)")
     for row in rows { #expect(row.count < columns, "\(row)") }
-    // As many rows are taken away as were drawn, and none is coloured.
+    // As many rows are erased as were drawn, and none is coloured.
     let erased =
       outcome.errors.split(separator: "\u{1B}[1A\u{1B}[2K", omittingEmptySubsequences: false).count - 1
     #expect(erased == rows.count { !$0.isEmpty }, "\(outcome.errors)")
     #expect(outcome.errors.firstMatch(of: /\u{1B}\[[0-9;]*m/) == nil)
   }
 
-  /// Of a run, each training's steps.
+  /// The steps of each training in a run.
   @Test func stepsAreCountedOnANarrowTerminal() async throws {
     try await withTemporaryFolder { folder in
       let run = try Command(

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// What anybody who reaches the port can make a server log.
+/// The log lines that an unauthenticated peer can cause.
 @Suite(.unhurried) struct UnauthenticatedPeerTests {
   private func withServer(
     clients: Int = 2, _ body: (Endpoint, Command, URL) async throws -> Void
@@ -29,7 +29,7 @@ import Wire
     return outcome
   }
 
-  /// Says something and waits until the server hangs up.
+  /// Sends bytes and waits until the server closes the connection.
   private func say(_ bytes: Data, to endpoint: Endpoint) async throws {
     let connection = try await ByteConnection.connect(to: endpoint)
     defer { connection.close() }
@@ -37,7 +37,7 @@ import Wire
     while (try? await connection.read(atMost: 4096)) != nil {}
   }
 
-  /// However many they are, they get a line a second; and every one of them is counted.
+  /// Any number of peers causes one line per second, and all of them are counted.
   @Test func aFloodOfConnectionsIsNoFloodOfLines() async throws {
     try await withServer { endpoint, server, _ in
       let (count, start) = (300, ContinuousClock.now)
@@ -58,7 +58,7 @@ import Wire
     }
   }
 
-  /// Text of a peer's own stays on the line that it is quoted in, and is not endless.
+  /// A peer's text stays on one line and is shortened.
   @Test func aPeersTextIsOneShortLine() async throws {
     try await withServer(clients: 1) { endpoint, server, folder in
       let foul = "\u{1B}[2J\r\nforged: line\u{202E}\u{9B}31m\n"
@@ -83,8 +83,8 @@ import Wire
         try await peer.write(
           Frame(kind: 12, head: try head(["reason": "stopping", "detail": long])).encoded())
       }
-      // The server waits ten seconds for a hello, and as long as in earnest for signs of life: on a busy machine a peer
-      // may have to come again.
+      // The server waits ten seconds for a hello, and the usual time for heartbeats; on a busy machine a peer may have
+      // to reconnect.
       var hasSpoken = false
       while !hasSpoken {
         do {

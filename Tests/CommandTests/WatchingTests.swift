@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// `fedserver run --http` and `fedserver report`, with the daemons as processes of their own.
+/// `fedserver run --http` and `fedserver report`, with the daemons as separate processes.
 @Suite(.unhurried) struct WatchingTests {
   private func startServer(_ folder: URL, http: String = "127.0.0.1:0") throws -> Command {
     try Command(
@@ -21,7 +21,7 @@ import Wire
     return try Endpoint(parsing: address.trimmingCharacters(in: ["/", " "]))
   }
 
-  /// Two hundred connections that never finish their requests, and rounds that go on.
+  /// Rounds continue despite two hundred connections that never finish their requests.
   @Test func aCrowdAtThePageDoesNotHarmTheRounds() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder)
@@ -30,7 +30,7 @@ import Wire
       var crowd: [ByteConnection] = []
       defer { for connection in crowd { connection.close() } }
       for _ in 0..<200 { crowd.append(try await peer.open(saying: "GET /api/overview HTTP/1.1\r\nA: ")) }
-      // In such a crowd a visitor may have to come again. The server waits for its clients meanwhile.
+      // With so many connections a visitor may have to retry. The server waits for its clients meanwhile.
       var health: Int?
       while health != 200 { health = try? await peer.get("/healthz").status }
       #expect(try await peer.get("/").body.contains(">tiny</h1>"))
@@ -75,7 +75,7 @@ import Wire
     }
   }
 
-  /// An open page asks on, and the server goes when it has been told.
+  /// An open page keeps polling, and the server exits after it has received the end.
   @Test func anOpenPageHearsThatTheServerStops() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder)
@@ -89,7 +89,7 @@ import Wire
         guard let page = try? await peer.get("/", "Strata-Page: it") else { break }
         (asked, isTold) = (now, page.body.contains(">Stopped<"))
       }
-      // Who has not come for longer than a page pauses is not waited for, and this machine may be as slow as that.
+      // The server does not wait for a page that is later than its interval, which can happen on a slow machine.
       #expect(isTold || ContinuousClock.now - asked > .seconds(2))
       let outcome = try await server.outcome()
       #expect(outcome.code == 0 && !outcome.errors.contains("plain HTTP"), "\(outcome)")

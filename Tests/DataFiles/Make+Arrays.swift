@@ -1,23 +1,23 @@
 import CZlib
 import Engine
 
-/// Arrays, archives and what they are packed with.
+/// Arrays, archives and compression.
 extension Make {
-  /// A number as bytes, the highest first.
+  /// Returns a number as big-endian bytes.
   package static func big(_ value: Int, _ count: Int) -> [UInt8] {
     (0..<count).reversed().map { UInt8(value >> (8 * $0) & 0xFF) }
   }
 
-  /// A number as bytes, the lowest first.
+  /// Returns a number as little-endian bytes.
   package static func little(_ value: Int, _ count: Int) -> [UInt8] { big(value, count).reversed() }
 
-  /// Deflated bytes, within the heads and ends of RFC 1950.
+  /// Returns deflated bytes in the zlib format (RFC 1950).
   package static func zlib(_ bytes: [UInt8]) -> [UInt8] { deflated(bytes, windowBits: MAX_WBITS) }
 
-  /// Deflated bytes, within those of RFC 1952.
+  /// Returns deflated bytes in the gzip format (RFC 1952).
   package static func gzip(_ bytes: [UInt8]) -> [UInt8] { deflated(bytes, windowBits: MAX_WBITS + 16) }
 
-  /// Deflated bytes alone (RFC 1951).
+  /// Returns raw deflated bytes (RFC 1951).
   package static func deflate(_ bytes: [UInt8]) -> [UInt8] { deflated(bytes, windowBits: -MAX_WBITS) }
 
   private static func deflated(_ bytes: [UInt8], windowBits: Int32) -> [UInt8] {
@@ -40,7 +40,7 @@ extension Make {
     }
   }
 
-  /// An array in NumPy's format, version 1.
+  /// Returns an array in NumPy's format, version 1.
   package static func npy(_ shape: [Int], _ bytes: [UInt8], type: String = "|u1", fortran: Bool = false)
     -> [UInt8]
   {
@@ -51,7 +51,7 @@ extension Make {
     return [0x93] + Array("NUMPY".utf8) + [1, 0] + little(padded.utf8.count, 2) + Array(padded.utf8) + bytes
   }
 
-  /// A zip archive; NumPy's have the 64-bit extra field in their local headers.
+  /// Returns a zip archive with the 64-bit extra field in its local headers, as NumPy writes it.
   package static func zip(_ members: [(name: String, bytes: [UInt8])], deflated: Bool = true) -> [UInt8] {
     var (file, directory): ([UInt8], [UInt8]) = ([], [])
     for (name, bytes) in members {
@@ -71,12 +71,12 @@ extension Make {
     return file + directory + end
   }
 
-  /// An IDX file of bytes.
+  /// Returns an IDX file of bytes.
   package static func idx(_ sides: [Int], _ bytes: [UInt8]) -> [UInt8] {
     [0, 0, 8, UInt8(sides.count)] + sides.flatMap { big($0, 4) } + bytes
   }
 
-  /// `count` bytes that follow from a seed.
+  /// Returns `count` bytes generated from a seed.
   package static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
     var random = RandomNumbers(seed)
     return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) }

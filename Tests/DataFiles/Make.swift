@@ -2,13 +2,13 @@ import CTurboJPEG
 import CPNG
 import CZlib
 
-/// Bytes in the formats that images are found in, made here from what is in them.
+/// Makes image files in the supported formats from their content.
 package enum Make {
   struct Failure: Error {
     let what: String
   }
 
-  /// A JPEG of [H, W, C] bytes, at the best quality and without subsampling unless told.
+  /// Returns a JPEG of [H, W, C] bytes, by default with the best quality and without subsampling.
   package static func jpeg(
     _ pixels: [UInt8], height: Int, width: Int, channels: Int = 3, quality: Int32 = 100,
     subsampling: TJSAMP = TJSAMP_444, flags: Int32 = 0
@@ -26,7 +26,7 @@ package enum Make {
     return Array(UnsafeBufferPointer(start: buffer, count: Int(size)))
   }
 
-  /// A JPEG with EXIF's orientation in it, in either order of bytes.
+  /// Returns a JPEG with an EXIF orientation in either byte order.
   package static func oriented(
     _ jpeg: [UInt8], _ orientation: Int, bigEndian: Bool = false, long: Bool = false
   ) -> [UInt8] {
@@ -34,7 +34,7 @@ package enum Make {
       marker: 0xE1, Array("Exif\0\0".utf8) + exif(orientation, bigEndian: bigEndian, long: long), into: jpeg)
   }
 
-  /// What EXIF says of an orientation, which is a SHORT unless it is to be a LONG.
+  /// Returns EXIF data with an orientation, as a SHORT or as a LONG.
   package static func exif(_ orientation: Int, bigEndian: Bool = false, long: Bool = false) -> [UInt8] {
     func number(_ value: Int, _ count: Int) -> [UInt8] {
       let bytes = (0..<count).map { UInt8(value >> (8 * $0) & 0xFF) }
@@ -46,8 +46,8 @@ package enum Make {
       + number(0, 4)
   }
 
-  /// A baseline JPEG of planes of [H, W] bytes, each in a scan of its own. Adobe's segment says what colours they are:
-  /// 0 for as they are, 1 for YCbCr, 2 for YCCK.
+  /// Returns a baseline JPEG of planes of [H, W] bytes, each in a separate scan. `adobe` is the colour transform in
+  /// Adobe's segment: 0 for none, 1 for YCbCr, 2 for YCCK.
   package static func jpeg(scans planes: [[UInt8]], height: Int, width: Int, adobe: UInt8? = nil) throws
     -> [UInt8]
   {
@@ -74,18 +74,18 @@ package enum Make {
     return inserting(marker: 0xEE, Array("Adobe".utf8) + [0, 100, 0, 0, 0, 0, adobe], into: file)
   }
 
-  /// A JPEG with another segment behind its start.
+  /// Returns a JPEG with an additional segment after its start.
   package static func inserting(marker: UInt8, _ body: [UInt8], into jpeg: [UInt8]) -> [UInt8] {
     let length = body.count + 2
     return jpeg[..<2] + [0xFF, marker, UInt8(length >> 8), UInt8(length & 0xFF)] + body + jpeg[2...]
   }
 
-  /// A PNG of [H, W, C] bytes, C 1 to 4: grey, grey and alpha, colour, colour and alpha.
+  /// Returns a PNG of [H, W, C] bytes, C 1 to 4: grey, grey and alpha, colour, colour and alpha.
   package static func png(_ pixels: [UInt8], height: Int, width: Int, channels: Int = 3) throws -> [UInt8] {
     try png(pixels, height, width, format: [1: 0, 2: 1, 3: 2, 4: 3][channels] ?? 2, palette: nil)
   }
 
-  /// A PNG of indices into a palette of [n, 3] bytes.
+  /// Returns a PNG of indices into a palette of [n, 3] bytes.
   package static func png(indices: [UInt8], palette: [UInt8], height: Int, width: Int) throws -> [UInt8] {
     try png(
       indices, height, width, format: UInt32(PNG_FORMAT_FLAG_COLORMAP | PNG_FORMAT_FLAG_COLOR),
@@ -108,7 +108,7 @@ package enum Make {
     return Array(file.prefix(Int(size)))
   }
 
-  /// A PNG put together by hand: what libpng's simplified API does not write.
+  /// Returns a PNG assembled from its chunks, for features that libpng's simplified API does not write.
   package static func png(
     height: Int, width: Int, depth: UInt8, colour: UInt8, rows: [UInt8], chunks: [(String, [UInt8])] = [],
     behind: [(String, [UInt8])] = [], interlaced: Bool = false
@@ -126,7 +126,8 @@ package enum Make {
     return file
   }
 
-  /// The rows of [H, W] pixels of so many bytes each for a PNG, unfiltered: as they are, or in the seven passes of Adam7.
+  /// Returns the unfiltered rows of [H, W] pixels of `pixelBytes` bytes for a PNG, in order or in the seven passes of
+  /// Adam7.
   package static func rows(
     _ pixels: [UInt8], height: Int, width: Int, pixelBytes: Int, interlaced: Bool
   ) -> [UInt8] {

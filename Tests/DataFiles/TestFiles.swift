@@ -1,11 +1,11 @@
 import Foundation
 
-/// A folder for a test's files, which is gone after the test.
+/// A temporary folder for a test's files.
 package final class TestFiles {
-  /// The folder.
+  /// The path of the folder.
   package let path: String
 
-  /// Makes it.
+  /// Creates the folder.
   package init() throws {
     path = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -13,7 +13,7 @@ package final class TestFiles {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Writes a file, in folders that are made for it, and returns its path.
+  /// Writes a file, creating its folders if necessary. Returns its path.
   @discardableResult
   package func write(_ name: String, _ bytes: [UInt8]) throws -> String {
     let file = URL(fileURLWithPath: path + "/" + name)

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite struct AugmentationSettingsTests {
-  /// A plan travels as JSON, and its augmentation with it.
+  /// A plan is sent as JSON, including its augmentation.
   @Test(arguments: [nil, 5]) func whatIsEncodedDecodesToTheSame(blurKernel: Int?) throws {
     var settings = AugmentationSettings()
     settings.blurKernel = blurKernel
@@ -35,7 +35,7 @@ import Testing
     #expect(settings.blurKernel(forSize: 224) == 5)
   }
 
-  /// With labels a view is a crop of most of the image, perhaps flipped, and normalised.
+  /// With labels, a view is a crop of most of the image, possibly flipped, and normalised.
   @Test func withLabelsColoursStayAsTheyAre() {
     let settings = AugmentationSettings.withLabels(mean: [0.25], deviation: [0.5])
     let grey = ImageSet(pixels: .init(repeating: 51, count: 3 * 64), count: 1, channels: 3, size: 8)

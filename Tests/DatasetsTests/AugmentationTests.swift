@@ -1,8 +1,7 @@
 import Datasets
 import Testing
 
-/// What the project claims of its augmentation is torchvision's definition, to a tolerance tighter than the
-/// manifest's.
+/// The project's claim: its augmentation matches torchvision's definition, to a tolerance tighter than the manifest's.
 @Suite struct AugmentationTests {
   @Test(
     .enabled(if: SharedFolder.holds(SharedFolder.golden), "the golden vectors are not beside the package"))

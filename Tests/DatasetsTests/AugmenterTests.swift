@@ -6,7 +6,7 @@ import Testing
   private static let seed: UInt64 = 4711
   private let set = Shapes.generate(count: 20, size: 32, channels: 3, seed: 1, role: .train)
 
-  /// Nothing happens to a view under these.
+  /// Settings that do not change a view.
   private var still: AugmentationSettings {
     var settings = AugmentationSettings()
     settings.cropArea = 1...1
@@ -35,7 +35,7 @@ import Testing
     return image
   }
 
-  /// How often in 2000 draws a view differs from the plain image.
+  /// Returns how often in 2000 draws a view differs from the plain image.
   private func share(_ settings: AugmentationSettings, view number: Int = 0) -> Float {
     let augmenter = Augmenter(settings, size: 32, channels: 3)
     let plain = plain(augmenter)
@@ -52,7 +52,7 @@ import Testing
     #expect(view(0, augmenter) != view(1, augmenter))
   }
 
-  /// A worker's scratch carries nothing from one image to the next.
+  /// A worker's scratch does not carry state from one image to the next.
   @Test func whatAScratchWasUsedForDoesNotMatter() {
     let augmenter = Augmenter(AugmentationSettings(), size: 32, channels: 3)
     let scratch = augmenter.makeScratch(for: set)
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  /// Bounds are more than four standard deviations from the probability.
+  /// The bounds are more than four standard deviations from the probability.
   @Test func probabilitiesAreThoseOfTheSettings() {
     var flip = still
     flip.flip = 0.5
@@ -96,7 +96,7 @@ import Testing
     jitter.jitter = 0.8
     var blur = still
     blur.blur = [1, 0.1]
-    // Under a third of a pixel the neighbours' weights vanish in a float, and nothing changes.
+    // Below a third of a pixel the weights of neighbours vanish in a float, and nothing changes.
     blur.blurSigma = 0.5...2
     var solarize = still
     solarize.solarize = [0, 0.2]
@@ -110,9 +110,9 @@ import Testing
     }
   }
 
-  /// An image half black, half white becomes (dark, bright). With brightness b > 1 and contrast c < 1 the
-  /// order shows: brightness first is clipped and leaves dark + bright = 1, contrast first gives b or more.
-  /// With b < 1 their sum is b.
+  /// An image half black, half white becomes (dark, bright). With brightness b > 1 and contrast c < 1 the result shows
+  /// the order: brightness first is clipped and gives dark + bright = 1, contrast first gives b or more. With b < 1
+  /// their sum is b.
   @Test func jitterTakesItsOperationsInBothOrders() {
     var settings = still
     settings.jitter = 1

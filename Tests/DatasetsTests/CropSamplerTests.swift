@@ -15,7 +15,7 @@ import Testing
       let (area, ratio) = (
         Float(crop.height * crop.width) / 1024, Float(crop.width) / Float(crop.height)
       )
-      // Sides are whole pixels, so both bounds are met up to half a pixel a side.
+      // Sides are whole pixels, so both bounds hold up to half a pixel per side.
       #expect(area > 0.17 && area <= 1 && ratio > 0.68 && ratio < 1.48, "seed \(seed), draw \(draw)")
       sum += area
     }

@@ -4,13 +4,13 @@ import Datasets
 import Engine
 import Testing
 
-/// Files that were damaged at random, and files that lie: whatever comes of them, it is an error with a reason or
-/// images, and never the end of the process.
+/// Randomly damaged files, and files with false headers: the result is an error with a reason or images, and never the
+/// end of the process.
 @Suite struct DamagedFilesTests {
   private static let seed = UInt64.random(in: 0...UInt64.max)
   private let files = try! TestFiles()
 
-  /// A file with some bytes changed, cut out, doubled or cut off; what looks like a number becomes a large one.
+  /// Returns a file with bytes changed, removed, repeated or truncated; some numbers become large.
   private func damaged(_ file: [UInt8], _ random: inout RandomNumbers) -> [UInt8] {
     var file = file
     for _ in 0...random.below(4) where !file.isEmpty {
@@ -30,7 +30,7 @@ import Testing
     return random.chance(0.2) ? Array(file.prefix(random.below(file.count + 1))) : file
   }
 
-  /// Loads a damaged file `rounds` times; returns how often that gave images.
+  /// Loads a damaged file `rounds` times. Returns how often that gave images.
   private func survivors(_ rounds: Int, _ name: String, _ file: [UInt8], _ spec: String) throws -> Int {
     print("DamagedFilesTests, \(name): seed \(Self.seed)")
     var survivors = 0

@@ -2,7 +2,7 @@ import Datasets
 import Foundation
 import Testing
 
-/// docs/data.md shows specifications that are understood, of every kind.
+/// The specifications in docs/data.md are valid and include every kind.
 @Suite struct DataDocsTests {
   @Test func everyExampleIsUnderstoodAndEveryKindHasOne() throws {
     var root = URL(fileURLWithPath: #filePath)
@@ -20,7 +20,7 @@ import Testing
       !$0.hasPrefix("each")
     }
     #expect(kinds == Set(accepted) && kinds.count == 8)
-    // Options of the table, with a value as it is written there.
+    // The options in the table, with values as documented.
     for (kind, option) in [("folder", "cache=64MB"), ("stl10", "split=unlabelled"), ("npz", "labels=none")] {
       #expect(text.contains("`\(option)`") || text.contains(option))
       #expect(throws: Never.self) { try DataSpec(parsing: "\(kind):x?\(option)") }

@@ -18,7 +18,7 @@ import Testing
       try DataSpec(parsing: "idx:x.gz?labels=y.gz").source == .idx(path: "x.gz", labels: "y.gz"))
   }
 
-  /// What a file may be called, a specification may name.
+  /// A specification can contain any file name.
   @Test func marksAreWrittenTwice() throws {
     func path(_ text: String) throws -> DataSpec.Source { try DataSpec(parsing: text).source }
     #expect(try path("cifar10:/what??/x") == .cifar10(directory: "/what?/x"))

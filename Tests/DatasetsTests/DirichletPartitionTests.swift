@@ -4,8 +4,8 @@ import Testing
 @Suite struct DirichletPartitionTests {
   private let set = TestImages.labelled((0..<4000).map { $0 % 10 }, classes: 10)
 
-  /// How far the clients' shares of classes are from those of the whole set: the mean over clients of half
-  /// the summed differences, 0 where all are alike and 0.9 where each has a single class.
+  /// Returns how far the clients' shares of classes are from those of the whole set: the mean over clients of half the
+  /// summed differences, 0 if all are equal and 0.9 if each has a single class.
   private func skew(_ beta: Double, seed: UInt64) throws -> Double {
     let labels = try #require(set.labels)
     let parts = try Partition.dirichlet(beta: beta).split(set, clients: 10, seed: seed)
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  /// So small a beta gives every class to one client, so that most have nothing until it is repaired.
+  /// A beta this small gives each class to one client, so most have no images before the repair.
   @Test func aTinyBetaStillGivesEveryClientTwoImages() throws {
     for seed in 1...5 as ClosedRange<UInt64> {
       let parts = try Partition.dirichlet(beta: 0.0001).split(set, clients: 40, seed: seed)

@@ -2,7 +2,7 @@ import Datasets
 import Engine
 import Testing
 
-/// The hue without branches against the textbook's conversion to HSV and back, in double precision.
+/// Compares the branchless hue with the textbook conversion to HSV and back, in double precision.
 @Suite struct HueTests {
   private func turned(_ rgb: [Double], by factor: Double) -> [Double] {
     let (r, g, b) = (rgb[0], rgb[1], rgb[2])
@@ -21,7 +21,7 @@ import Testing
 
   @Test(arguments: [-0.5, -0.1, 0, 0.04, 0.31, 0.5])
   func agreesWithTheTextbook(factor: Double) {
-    // Greys, primaries and ties of two channels are where sextants meet.
+    // Greys, primaries and ties of two channels are at the borders of sextants.
     let levels: [Float] = [0, 0.25, 0.5, 1]
     var pixels = levels.flatMap { r in levels.flatMap { g in levels.map { b in [r, g, b] } } }
     var random = RandomNumbers(11)

@@ -15,7 +15,7 @@ import Testing
     #expect(crop(image, 13, height: 13, width: 13, to: 13) == image)
   }
 
-  /// Every side up to 33 becomes every side up to 33, so that all tables of weights are in bounds.
+  /// Resizes every side up to 33 to every side up to 33, to check the bounds of all weight tables.
   @Test func aConstantStaysConstantAtAllScales() {
     let image = [Float](repeating: 0.375, count: 3 * 33 * 33)
     for side in 1...33 {
@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  /// Halving an image averages each pixel with a triangle of 1, 3, 3, 1 eighths, away from the edges.
+  /// Halving an image averages pixels with a triangle of 1, 3, 3, 1 eighths, except at the edges.
   @Test func halvingUsesTheTriangle() {
     let squares: [Float] = [0, 1, 4, 9, 16, 25, 36, 49]
     let image = [[Float]](repeating: squares, count: 3 * 8).flatMap { $0 }

@@ -27,7 +27,7 @@ import Testing
     for start in stride(from: 0, to: 200, by: 10) {
       #expect(labels[start..<start + 10].sorted() == Array(0..<10))
     }
-    // In no order that an even or odd choice of indices could pick a class by.
+    // The order does not let even or odd indices select a class.
     #expect(Set((0..<20).map { labels[$0 * 10] }).count > 5)
   }
 
@@ -38,7 +38,7 @@ import Testing
     for index in 0..<12 { #expect(Set(bytes(set, index)).count > 16, "image \(index) is nearly flat") }
   }
 
-  /// The mean colour of a class is that of all images, to within what chance allows.
+  /// The mean colour of a class is that of all images, within chance.
   @Test func coloursDoNotTellTheClass() throws {
     let set = generate(2000, size: 16)
     let labels = try #require(set.labels)

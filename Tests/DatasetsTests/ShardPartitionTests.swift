@@ -15,10 +15,10 @@ import Testing
     }
   }
 
-  /// What a client has are shards: where classes do not fill them, one has images of two classes, and two shards may be
-  /// of the same.
+  /// Each client has shards. If classes do not fill them, a shard has images of two classes, and two shards may have
+  /// the same class.
   @Test func classesThatDoNotFillTheirShardsAreShared() throws {
-    // Two classes of 10 and 30 images in 4 shards of 10: the cuts fall on the classes' border. In 8 of 5, too; in 3 not.
+    // Two classes of 10 and 30 images: the border of the classes is a cut with 4 shards of 10, but not with 3.
     let uneven = TestImages.labelled((0..<40).map { $0 < 10 ? 0 : 1 }, classes: 2)
     let labels = try #require(uneven.labels)
     let parts = try Partition.shards(perClient: 1).split(uneven, clients: 3, seed: 4)

@@ -8,7 +8,7 @@ import Testing
     storage.all.draw(&random)
   }
 
-  /// Five steps against the formula in Double; sizes with a rest, and more than one part.
+  /// Compares five steps with the formula in Double, for sizes with a remainder and with more than one part.
   @Test(arguments: [1, 7, 8, 29, 65536 + 13]) func matchesTheFormula(count: Int) {
     let parameters = Storage(0..<count)
     let gradients = Storage(0..<count)
@@ -46,7 +46,7 @@ import Testing
     for i in 10..<31 { #expect(after[i] != before[i], "element \(i), seed 112") }
   }
 
-  /// The finite differences of a whole trainer count on it.
+  /// The finite differences of a whole trainer depend on this.
   @Test func aRateOfZeroChangesNothing() {
     let parameters = Storage(0..<77)
     let gradients = Storage(0..<77)

@@ -10,7 +10,7 @@ import Testing
     let scratch: Attention.Scratch
     let x, y, dx, dy: Matrix
 
-    /// The trace is that of the last images of a larger batch, as a chunk's is.
+    /// The trace is that of the last images of a larger batch, as in a chunk.
     init(images: Int, tokens: Int, width: Int, heads: Int, seed: UInt64) {
       let shape = EncoderBlock.Shape(tokens: tokens, width: width, heads: heads, hidden: 1)
       var (layout, work) = (Layout(), Layout())
@@ -53,7 +53,7 @@ import Testing
     for (twice, once) in zip(f.y.array(), once) { #expect(abs(twice - 2 * once) < 1e-4, "seed 32") }
   }
 
-  /// An image must not see another one, nor one head another.
+  /// Images must be independent of each other, and so must heads.
   @Test func eachImageIsByItself() {
     let f = Fixture(images: 3, tokens: 5, width: 12, heads: 3, seed: 33)
     f.forward()
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  /// softmax(q·kᵀ / √d)·v, computed once more in Double for one head of one image.
+  /// Computes softmax(q·kᵀ / √d)·v in Double for one head of one image.
   @Test func matchesTheFormula() {
     let f = Fixture(images: 2, tokens: 5, width: 12, heads: 3, seed: 35)
     f.forward()

@@ -1,8 +1,8 @@
 import Engine
 import Testing
 
-/// Batch normalisation through heads of one and two layers. With the identity as its weight, a head of one
-/// layer is a batch normalisation without affine part and nothing else.
+/// Tests batch normalisation through heads of one and two layers. With the identity as its weight, a head of one layer
+/// is a batch normalisation without affine part.
 @Suite struct BatchNormTests {
   private func normalisation(rows: Int, width: Int, seed: UInt64) -> HeadBench {
     let f = HeadBench(rows: rows, widths: [width, width], bias: false, seed: seed)
@@ -16,12 +16,12 @@ import Testing
     let f = normalisation(rows: rows, width: width, seed: 81)
     f.forward()
     f.backward()
-    // With two rows x̂ is ±1 whatever x is, up to ε: the gradient is next to nothing.
+    // With two rows x̂ is ±1 for any x, up to ε, so the gradient is almost zero.
     let dx = Differentiable("x", f.x, gradient: f.dx.array(), vanishes: rows == 2)
     FiniteDifferences(seed: 81).expect([dx], of: f.value)
   }
 
-  /// The affine part stands before a ReLU and a second layer; its gradients are those of the whole head.
+  /// The affine part precedes a ReLU and a second layer; its gradients are those of the whole head.
   @Test(arguments: [(4, 3), (7, 8), (10, 13)]) func gradientsWithAffinePart(rows: Int, width: Int) {
     let f = HeadBench(rows: rows, widths: [5, width, 6], bias: false, seed: 82)
     f.forward()
@@ -37,7 +37,7 @@ import Testing
     for c in 0..<width {
       let x = f.x.columns(c..<c + 1).doubles
       let mean = x.reduce(0, +) / Double(rows)
-      // The variance is the batch's own, over B and not B - 1.
+      // The variance of the batch is over B, not B - 1.
       let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(rows)
       for r in 0..<rows {
         let expected = (x[r] - mean) / (variance + 1e-5).squareRoot()

@@ -1,10 +1,10 @@
 import Engine
 import Testing
 
-/// A layer on the bench: its parameters, room for their gradients, and work space, all drawn from a seed.
+/// A layer under test, with parameters, gradients and work space filled from a seed.
 ///
-/// Work space starts with random numbers, since no layer may count on zeros; gradients start at 1, since
-/// every layer adds to them.
+/// Work space starts with random numbers, since no layer may rely on zeros; gradients start at 1, since every layer
+/// adds to them.
 final class Bench {
   private let layout: Layout
   private let work: Storage
@@ -23,14 +23,14 @@ final class Bench {
     Elementwise.fill(gradients.all, 1)
   }
 
-  /// A place in the work space.
+  /// Returns a matrix in the work space.
   subscript(_ slot: Slot) -> Matrix { work[slot] }
 
-  /// Calls `body` with the work space, which a closure cannot otherwise borrow.
+  /// Calls `body` with the work space, which a closure cannot borrow otherwise.
   func withWork<Result>(_ body: (borrowing Storage) -> Result) -> Result { body(work) }
 
-  /// Expects the gradients of the inputs, and those of all parameters, to agree with the differences of
-  /// `value`, which runs the layer forward; its backward pass must already have run.
+  /// Expects the gradients of the inputs and of all parameters to agree with the differences of `value`, which runs the
+  /// layer forward. The backward pass must have run before.
   func expectGradients(
     _ inputs: [Differentiable], vanishing: Set<String> = [],
     sourceLocation: SourceLocation = #_sourceLocation, of value: () -> Double

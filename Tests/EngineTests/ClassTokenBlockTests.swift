@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct ClassTokenBlockTests {
-  /// A block that runs in full and by the class token's path, on the same parameters and input.
+  /// A block run in full and for the class token only, with the same parameters and input.
   private struct Fixture {
     let block: EncoderBlock
     let shape: EncoderBlock.Shape

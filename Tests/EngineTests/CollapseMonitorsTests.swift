@@ -54,7 +54,7 @@ import Testing
     #expect(abs(line.effectiveRank - 1) < 1e-3 && line.isCollapsed, "seed 4")
   }
 
-  /// The definitions, word for word, in Double.
+  /// The literal definitions, in Double.
   @Test func isWhatThePapersDefine() throws {
     let batch = Batch(5, batch: 9, width: 5, noise: 0.7, directions: 5)
     let monitors = try #require(batch.monitors)

@@ -11,7 +11,7 @@ import Testing
     #expect(Divergence.isReached(largest, after: before) == isReached)
   }
 
-  /// Whatever the numbers come to, a training goes through, and says what came of it.
+  /// A training with any numbers completes, and reports divergence.
   @Test(arguments: SelfSupervision.allCases)
   func aTrainingThatDivergesSaysSo(ssl: SelfSupervision) {
     let stage = Stage(.layerWise, index: 2, TinyViT.encoder, objective: .selfSupervised(ssl, TinyViT.heads))
@@ -28,8 +28,8 @@ import Testing
     return trainer
   }
 
-  /// Weights that are all as large as one may be are still a model to train from; a ResNet's running variances, which
-  /// grow with the square, are noticed by the next training.
+  /// The largest permitted weights are still a valid base for training; a ResNet's running variances, which grow with
+  /// the square, are detected by the next training.
   @Test(arguments: [
     TinyViT.encoder,
     EncoderConfiguration.resnet(
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  /// A model that is no model is no reason to end.
+  /// An invalid model does not end the process.
   @Test(arguments: [Float.nan, .infinity, 3e38]) func aTrainingFromSuchAModelGoesThrough(weight: Float) {
     let trainer = TinyViT.trainer(TinyViT.stage(.endToEnd), TinyViT.options(alignment: 0.5), seed: 192)
     Elementwise.fill(trainer.parameters.all, weight)

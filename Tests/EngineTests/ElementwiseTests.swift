@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct ElementwiseTests {
-  /// Two matrices and a row, as columns of something wider, so that nothing lies next to its neighbour.
+  /// Two matrices and a row as columns of wider storage, so that they are not contiguous.
   private struct Fixture {
     let bench: Bench
     let x, y, row: Matrix
@@ -21,7 +21,7 @@ import Testing
   @Test(arguments: sizes) func sumsAndCopies(rows: Int, columns: Int) {
     let f = Fixture(rows, columns, seed: 181)
     let (x, y, row) = (f.x.array(), f.y.array(), f.row.array())
-    // The columns beside the view must stay.
+    // The columns outside the view must not change.
     let outside = f.bench.withWork { $0.all.array() }.filter { !(x + y + row).contains($0) }
     Elementwise.add(f.x, to: f.y, scale: 0.5)
     #expect(f.y.array() == zip(x, y).map { $1 + $0 * 0.5 }, "seed 181")
@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  /// At every place of a few vectors and of what is left behind them, wherever the bytes begin.
+  /// At every position in a few vectors and their remainder, at any alignment of the bytes.
   @Test(arguments: [Float.infinity, -.infinity, .nan, .signalingNaN, Float(bitPattern: 0xFF80_0001)])
   func theLargestMagnitudeIsFoundEverywhere(bad: Float) {
     let finite: [Float] = [
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  /// By values, and by bytes that lie where no Float would, with a byte behind the last value.
+  /// Computes it from floats, and from unaligned bytes with an extra byte at the end.
   private func largest(_ values: [Float]) -> Float {
     let byValues = values.withUnsafeBufferPointer { Elementwise.largestMagnitude($0) }
     let bytes: [UInt8] = [255] + values.withUnsafeBytes { Array($0) } + [255]

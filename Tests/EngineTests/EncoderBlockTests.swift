@@ -62,7 +62,7 @@ import Testing
     #expect(with.dx.bits != without.dx.bits)
   }
 
-  /// Chunking is exact: an image's output does not depend on its company.
+  /// Chunking is exact: the output for an image does not depend on the other images.
   @Test func imagesGoThroughIndependently() {
     let shape = EncoderBlock.Shape(tokens: 5, width: 12, heads: 3, hidden: 20)
     let f = Fixture(images: 3, shape, seed: 63)

@@ -13,7 +13,7 @@ import Testing
     let slots = ["x", "y", "dx", "dy"].map { work.add($0, rows, width + 1) }
     let hiddenSlot = work.add("hidden", rows, hidden)
     let bench = Bench(layout, work: work, seed: 41)
-    // Room for one image more than there are, as in an epoch's last chunk.
+    // Space for one more image than used, as in an epoch's last chunk.
     let scratch = bench.withWork { scratchPlan.scratch($0, images: images + 1).feedForward }
     let views = slots.map { bench[$0].columns(1..<1 + width) }
     let (x, y, dx, dy, kept) = (views[0], views[1], views[2], views[3], bench[hiddenSlot])
@@ -23,7 +23,7 @@ import Testing
       return y.inner(dy)
     }
     _ = forward()
-    // The backward pass counts on nothing but the input and fc1's output.
+    // The backward pass depends only on the input and fc1's output.
     Elementwise.fill(scratch.activated, .nan)
     mlp.backward(dy, input: x, into: dx, hidden: kept, scratch, bench.parameters, bench.gradients)
     bench.expectGradients([Differentiable("x", x, gradient: dx.array())], of: forward)

@@ -1,7 +1,7 @@
 import Engine
 import Testing
 
-/// Images of classes: a pattern of the class and noise on top.
+/// Labelled images: a pattern of the class plus noise.
 private struct LabelledViews: RowSource {
   let seed: UInt64
   let count: Int
@@ -20,14 +20,14 @@ private struct LabelledViews: RowSource {
 @Suite struct FineTuningTests {
   private static let encoders = [TinyViT.encoder, TinyResNet.encoder]
 
-  /// An unfinished ResNet has a temporary linear layer behind its layers.
+  /// An incomplete ResNet has a temporary linear layer after its layers.
   private static let adapted: EncoderConfiguration = {
     var encoder = TinyResNet.encoder
     encoder.depth = 2
     return encoder
   }()
 
-  /// One whose parameters are none of them where an initialisation would leave them.
+  /// Returns a fine-tuning whose parameters all differ from their initial values.
   private func tuning(
     _ encoder: EncoderConfiguration, classes: Int = 3, batch: Int, workers: Int = 1, seed: UInt64
   ) -> FineTuning {
@@ -52,7 +52,7 @@ private struct LabelledViews: RowSource {
     tuning.trainer.step(on: views, learningRate: learningRate)
   }
 
-  /// Everything trains: the loss that a step returns, differentiated with respect to every parameter.
+  /// All parameters train: differentiates the loss of a step with respect to each of them.
   @Test(arguments: [3, 4] as [UInt64]) func gradientsAreThoseOfFiniteDifferences(seed: UInt64) {
     let tuning = tuning(TinyViT.encoder, batch: 7, workers: 2, seed: seed)
     let views = views(TinyViT.encoder, 7, seed: seed)
@@ -105,7 +105,7 @@ private struct LabelledViews: RowSource {
     #expect(results[1] == results[0] && results[2] == results[0])
   }
 
-  /// The order of the images and the first linear layer follow from the seed.
+  /// The seed determines the order of the images and the first linear layer.
   @Test func theSeedDecides() {
     func trained(_ seed: UInt64) -> [UInt32] {
       let train = views(TinyViT.encoder, 20, seed: 14)
@@ -121,7 +121,7 @@ private struct LabelledViews: RowSource {
     #expect(trained(1) != trained(2))
   }
 
-  /// No optimiser moves a running statistic: the batches do.
+  /// Running statistics are updated by the batches, not by the optimiser.
   @Test func runningStatisticsFollowTheBatches() {
     let tuning = tuning(TinyResNet.encoder, batch: 6, seed: 15)
     let views = views(TinyResNet.encoder, 6, seed: 16)

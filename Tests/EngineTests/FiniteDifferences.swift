@@ -1,13 +1,13 @@
 import Engine
 import Testing
 
-/// A tensor that can be nudged, and what is claimed to be the gradient of a number with respect to it.
+/// A tensor that can be varied, and the claimed gradient of a number with respect to it.
 struct Differentiable {
   let name: String
   let values: Matrix
   let gradient: [Float]
-  /// Whether the gradient is zero by mathematics (a bias before a batch normalisation): then what rounding
-  /// leaves of it is compared with 1 instead of with itself.
+  /// Whether the gradient is mathematically zero (a bias before a batch normalisation): then its rounding error is
+  /// compared with 1 instead of with itself.
   var vanishes = false
 
   init(_ name: String, _ values: Matrix, gradient: [Float], vanishes: Bool = false) {
@@ -16,20 +16,19 @@ struct Differentiable {
   }
 }
 
-/// Holds gradients against directional derivatives: central differences along random directions and along
-/// the claimed gradient itself.
+/// Compares gradients with directional derivatives: central differences in random directions and in the direction of
+/// the claimed gradient.
 ///
 /// A long step suffers from curvature and from ReLUs that switch, a short one from rounding. Steps are halved
-/// again and again, and what counts is the pair of neighbours that agree best with each other, extrapolated
-/// (Richardson); the claimed gradient has no say in the choice.
+/// repeatedly; the pair of consecutive steps that agree best is extrapolated (Richardson). The claimed gradient does
+/// not influence the choice.
 ///
-/// The claimed gradient's direction makes the test sharp: along it the derivative is the gradient's length,
-/// so a factor of 1.05 is an error of 0.05, whatever the numbers. The random ones notice what the claimed
-/// gradient leaves out.
+/// The direction of the claimed gradient makes the test sharp: the derivative in that direction is the gradient's
+/// length, so that a factor of 1.05 is an error of 0.05, whatever the numbers. The random directions detect missing
+/// components.
 struct FiniteDifferences {
   let seed: UInt64
-  /// How far the elements of a tensor move, as a root mean square: the longest step, and how often it is
-  /// halved.
+  /// The root mean square change of a tensor's elements in the longest step, and the number of halvings.
   var step: Float = 2e-2
   var halvings = 8
   var tolerance = 0.01
@@ -46,8 +45,8 @@ struct FiniteDifferences {
     }
   }
 
-  /// The largest error along any direction, over the derivative that such a direction may be expected to
-  /// have: the length of the gradient.
+  /// Returns the largest error in any direction, relative to the expected derivative in such a direction: the length of
+  /// the gradient.
   func error(of tensor: Differentiable, _ value: () -> Double) -> Double {
     let gradient = tensor.gradient.map(Double.init)
     let length = gradient.reduce(0) { $0 + $1 * $1 }.squareRoot()
@@ -90,7 +89,7 @@ struct FiniteDifferences {
 }
 
 extension Matrix {
-  /// Sets the elements, in row-major order, whatever the stride.
+  /// Sets the elements in row-major order, with any stride.
   func set(_ values: [Float]) {
     precondition(values.count == count, "\(values.count) values for \(rows) x \(columns)")
     for r in 0..<rows { for c in 0..<columns { self[r, c] = values[r * columns + c] } }
@@ -104,9 +103,9 @@ extension Matrix {
   /// The elements in Double, in row-major order.
   var doubles: [Double] { array().map(Double.init) }
 
-  /// The elements' bits, so that equality means the same to the bit and NaN equals itself.
+  /// The bits of the elements, for exact comparison, in which NaN equals itself.
   var bits: [UInt32] { array().map(\.bitPattern) }
 
-  /// Σ self ⊙ other, in Double.
+  /// Returns Σ self ⊙ other, in Double.
   func inner(_ other: Matrix) -> Double { zip(doubles, other.doubles).reduce(0) { $0 + $1.0 * $1.1 } }
 }

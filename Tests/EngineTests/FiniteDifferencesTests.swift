@@ -1,9 +1,9 @@
 import Engine
 import Testing
 
-/// The tests of layers are as good as the machinery that they share; here it is shown to notice errors.
+/// The tests of layers depend on this machinery; these tests show that it detects errors.
 @Suite struct FiniteDifferencesTests {
-  /// Σ a ⊙ x² + b ⊙ x³ has the gradient 2 a ⊙ x + 3 b ⊙ x².
+  /// Uses Σ a ⊙ x² + b ⊙ x³, which has the gradient 2 a ⊙ x + 3 b ⊙ x².
   private func error(seed: UInt64, _ spoil: (inout [Float]) -> Void) -> Double {
     let storage = Storage(0..<37)
     var random = RandomNumbers(seed, "cubic")

@@ -1,9 +1,9 @@
 import Engine
 import Testing
 
-/// Stages that train any set of blocks, frozen ones above them too.
+/// Stages that train any set of blocks, with frozen ones above them.
 @Suite struct FrozenAboveTests {
-  /// The whole encoder, of which these blocks train.
+  /// Returns a stage of the whole encoder that trains these blocks.
   private func stage(
     _ encoder: EncoderConfiguration, _ trained: [Int], stem: Bool, _ ssl: SelfSupervision = .simclr
   ) -> Stage {
@@ -16,8 +16,7 @@ import Testing
     ([0], false), ([0], true), ([1], false), ([0, 2], false), ([], true), ([2], false), ([], false),
   ]
 
-  /// A gradient goes through what is frozen as through what trains: that of a parameter does not depend on which others
-  /// train.
+  /// A gradient passes frozen layers like trained ones: that of a parameter does not depend on which others train.
   @Test(arguments: sets, [TinyViT.encoder, TinyResNet.encoder])
   func gradientsAreThoseOfTheWholeTraining(
     set: (trained: [Int], stem: Bool), encoder: EncoderConfiguration
@@ -26,7 +25,7 @@ import Testing
     let options = TinyViT.options(batch: 5)
     let seed: UInt64 = 311
     let isViT = encoder == TinyViT.encoder
-    // A frozen prefix of a ResNet normalises by its running statistics, which a training does not.
+    // A frozen prefix of a ResNet normalises with its running statistics, unlike a training.
     guard isViT || set.stem else { return }
     func trainer(_ stage: Stage) -> Trainer {
       isViT
@@ -71,7 +70,7 @@ import Testing
     }
   }
 
-  /// Features behind the prefix give what the images do, also where frozen blocks stand above what trains.
+  /// Features of the prefix give the same result as the images, also with frozen blocks above the trained ones.
   @Test func featuresStandForImages() {
     let stage = stage(TinyViT.encoder, [1], stem: false)
     #expect(stage.prefixDepth == 1 && stage.prefixParts.map(\.name) == ["stem", "blocks.0"])
@@ -83,7 +82,8 @@ import Testing
     #expect(values.suffix(stage.headRange.count) == images.parameters[stage.headRange].array()[...])
   }
 
-  /// A frozen block above costs its way forward and one back, but not that of its weights.
+  /// A frozen block above a trained one costs its forward pass and the gradient of its input, but not that of its
+  /// weights.
   @Test func operationsCountWhatIsComputed() {
     let (lower, upper) = (
       stage(TinyViT.encoder, [0], stem: false), stage(TinyViT.encoder, [0, 1], stem: false)

@@ -1,6 +1,6 @@
 import Engine
 
-/// A head on the bench. Batch normalisation is tested through it too: a head is where it lives.
+/// A head under test. It is also used to test batch normalisation, which occurs only in heads.
 struct HeadBench {
   let head: ProjectionHead
   let bench: Bench
@@ -14,7 +14,7 @@ struct HeadBench {
     var (layout, work) = (Layout(), Layout())
     head = ProjectionHead("h", widths: widths, bias: bias, in: &layout)
     let plan = ProjectionHead.TracePlan(head, rows: rows, in: &work)
-    // The input is some columns of something wider.
+    // The input is a range of columns of a wider matrix.
     let (x, dx) = (work.add("x", rows, widths[0] + 2), work.add("dx", rows, widths[0] + 1))
     let output = widths[widths.count - 1]
     let (dy, overwritten) = (work.add("dy", rows, output), work.add("overwritten", rows, output))
@@ -28,7 +28,7 @@ struct HeadBench {
 
   func forward() { head.forward(x, trace, bench.parameters) }
 
-  /// Forward, and Σ dy ⊙ y.
+  /// Runs the head forward. Returns Σ dy ⊙ y.
   func value() -> Double {
     forward()
     return trace.output.inner(dy)
@@ -41,8 +41,8 @@ struct HeadBench {
 }
 
 extension Storage {
-  /// A difference across the kink of a ReLU is no derivative. So most of the units in front of it are on for
-  /// every image or off for every image (x̂ is at most √(rows - 1)); one in `mixed` keeps its bias.
+  /// Keeps ReLUs from switching, since a difference across a kink is not a derivative. Most units before them become
+  /// positive for every image or negative for every image (x̂ is at most √(rows - 1)); one in `mixed` keeps its bias.
   func keepFromKinks(_ affine: BatchNorm.Affine, mixed: Int) {
     let (weight, bias) = (self[affine.weight], self[affine.bias])
     for c in 0..<weight.columns where c % mixed != 1 {

@@ -8,7 +8,7 @@ import Testing
     (5, [12, 17, 17, 3], true),
   ]
 
-  /// A bias in front of a batch normalisation shifts nothing, so its gradient is zero by mathematics.
+  /// A bias before a batch normalisation has no effect, so its gradient is mathematically zero.
   @Test(arguments: sizes) func gradients(rows: Int, widths: [Int], bias: Bool) {
     let f = HeadBench(rows: rows, widths: widths, bias: bias, seed: 71)
     f.forward()
@@ -27,7 +27,7 @@ import Testing
         == numbers.flatMap { ["projector.\($0).weight", "projector.\($0).bias"] })
   }
 
-  /// The paper's communication figures come out with bias: 758,784 parameters for both heads.
+  /// The paper's communication figures require biases: 758,784 parameters for both heads.
   @Test func parameterCounts() {
     var layout = Layout()
     _ = ProjectionHead("projector", widths: [192, 512, 512, 256], bias: true, in: &layout)

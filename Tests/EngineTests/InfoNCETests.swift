@@ -22,7 +22,7 @@ import Testing
       bench.withWork { loss.loss(q, k, adding: dq, temperature: temperature, weight: weight, $0) }
     }
 
-    /// The formula, in Double.
+    /// Returns the loss by the formula, in Double.
     func reference(temperature: Float) -> Double {
       func unit(_ matrix: Matrix, _ r: Int) -> [Double] {
         let row = matrix.rows(r..<r + 1).doubles
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// The weight is for the gradient; the loss is returned without it.
+  /// The weight applies to the gradient only; the returned loss is unweighted.
   @Test(arguments: sizes) func matchesTheFormula(batch: Int, width: Int, temperature: Float, weight: Float) {
     let f = Fixture(batch: batch, width: width, seed: 102)
     let loss = Double(f(temperature: temperature, weight: weight))

@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// New blocks and where a transfer takes them from, for one and for two layers a stage.
+  /// The new blocks and the sources of a transfer, for one and for two layers per stage.
   @Test(arguments: [(2, 1, [2: 1]), (2, 2, [2: 0, 3: 1]), (3, 3, [3: 0, 4: 1, 5: 2])])
   func growing(depth: Int, layersPerStage: Int, sources: [Int: Int]) {
     let (below, model) = (Self.model(depth: depth), Self.model(depth: depth + layersPerStage))

@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct LayerNormTests {
-  /// A normalisation with its places: x, y, dx, dy, each a view of `width` columns of something wider.
+  /// A normalisation with x, y, dx and dy, each a view of `width` columns of a wider matrix.
   private struct Fixture {
     let norm: LayerNorm
     let bench: Bench

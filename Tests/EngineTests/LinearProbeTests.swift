@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 struct LinearProbeTests {
-  /// Normal features of `classes` classes whose centres stand `distance` apart along an axis each.
+  /// Returns normal features of `classes` classes, whose centres are `distance` from the origin along one axis each.
   private func clusters(
     _ count: Int, classes: Int, width: Int, distance: Float, seed: UInt64
   ) -> (features: StorageBoxed, labels: [Int]) {
@@ -13,7 +13,7 @@ struct LinearProbeTests {
       let label = row % classes
       labels.append(label)
       for column in 0..<width {
-        // Scales far apart, and an offset: the probe must standardise.
+        // The scales differ widely and there is an offset, so the probe must standardise.
         let value = random.normal() + (column == label ? distance : 0)
         boxed.matrix[row, column] = value * Float(1 + 100 * (column % 2)) + 7
       }
@@ -37,7 +37,7 @@ struct LinearProbeTests {
   }
 
   @Test func overlappingClassesReachTheBayesRate() {
-    // Two normal clusters 2 apart along one axis: the best rule is right with probability Φ(1) = 0.841.
+    // Two normal clusters at distance 2 along one axis: the optimal rule is right with probability Φ(1) = 0.841.
     var random = RandomNumbers(6)
     func draw(_ count: Int) -> (StorageBoxed, [Int]) {
       let boxed = StorageBoxed(count, 2)

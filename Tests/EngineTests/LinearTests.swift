@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct LinearTests {
-  /// Rows, inputs, outputs, bias: single elements, whole vectors, vectors and a rest.
+  /// Rows, inputs, outputs, bias: single elements, whole vectors, vectors and a remainder.
   static let sizes = [
     (1, 1, 1, true), (5, 7, 11, true), (1, 16, 9, true), (13, 17, 3, false), (9, 20, 8, false),
   ]
@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: sizes) func gradients(rows: Int, inputs: Int, outputs: Int, hasBias: Bool) {
     var (layout, work) = (Layout(), Layout())
     let linear = Linear("l", inputs: inputs, outputs: outputs, bias: hasBias, in: &layout)
-    // Inputs and outputs are columns of something wider.
+    // Inputs and outputs are ranges of columns of wider matrices.
     let (xs, dxs) = (work.add("x", rows, inputs + 3), work.add("dx", rows, inputs + 1))
     let (ys, dys) = (work.add("y", rows, outputs + 2), work.add("dy", rows, outputs + 5))
     let bench = Bench(layout, work: work, seed: 11)

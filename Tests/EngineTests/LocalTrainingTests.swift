@@ -3,13 +3,13 @@ import Foundation
 import Testing
 
 @Suite struct LocalTrainingTests {
-  /// What was asked for, in order; one worker asks, so there is no race.
+  /// The requests in order. There is one worker, so there is no race.
   private final class Requests {
     struct Request: Hashable { let view, image, epoch: Int }
     var all: [Request] = []
   }
 
-  /// Random views that keep a list of what was asked for.
+  /// Random views that record the requests.
   private struct ListedViews: RowSource {
     let requests = Requests()
     let count: Int
@@ -20,7 +20,7 @@ import Testing
         .write(view: view, image: image, epoch: epoch, worker: worker, into: pixels)
     }
 
-    /// The images of an epoch in the order in which they were asked for the first time.
+    /// Returns the images of an epoch in the order of their first requests.
     func order(epoch: Int) -> [Int] {
       requests.all.filter { $0.epoch == epoch && $0.view == 0 }.map(\.image)
     }
@@ -90,7 +90,7 @@ import Testing
     #expect(abs(summary.lastLoss - losses.suffix(3).reduce(0, +) / 3) < 1e-5)
   }
 
-  /// The trainer asks the schedule at every step: the last step of a cosine moves hardly anything.
+  /// The trainer uses the schedule at every step: the last step of a cosine changes almost nothing.
   @Test func theScheduleIsFollowed() {
     var options = TinyViT.options(batch: 4, epochs: 20)
     options.weightDecay = 0

@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct MatrixTests {
-  /// Element (r, c) is 10 r + c.
+  /// Returns a matrix whose element (r, c) is 10 r + c.
   private static func numbered(_ storage: borrowing Storage, _ rows: Int, _ columns: Int) -> Matrix {
     let matrix = storage.all.reshaped(rows, columns)
     for r in 0..<rows { for c in 0..<columns { matrix[r, c] = Float(10 * r + c) } }

@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct ModelTests {
-  /// ViT-Tiny as the paper has it.
+  /// ViT-Tiny as in the paper.
   private static let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
 
   @Test func hasThePapersParameterCounts() {
@@ -36,7 +36,7 @@ import Testing
     #expect(model.part("predictor") == nil && model.part("blocks.5") == nil)
   }
 
-  /// A range of the layout is what travels, so parameters are packed.
+  /// Parts are sent as ranges of the layout, so parameters are packed.
   @Test func parametersArePackedAndNamedOnce() {
     let layout = Model(
       Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration(bias: true)), depth: 2
@@ -45,7 +45,7 @@ import Testing
     #expect(Set(layout.entries.map(\.name)).count == layout.entries.count)
   }
 
-  /// Growing adds behind what exists: the prefix of a deeper model is the shallower one.
+  /// Growing appends parts: the shallower model is a prefix of the deeper one.
   @Test func theEncodersPrefixStaysWhereItIs() {
     let (shallow, deep) = (
       Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 3),

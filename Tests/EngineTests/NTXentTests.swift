@@ -20,7 +20,7 @@ import Testing
       bench.withWork { loss.loss(z, adding: dz, temperature: temperature, $0) }
     }
 
-    /// The formula, in Double.
+    /// Returns the loss by the formula, in Double.
     func reference(temperature: Float) -> Double {
       let n = z.rows
       let rows = (0..<n).map { r in
@@ -42,13 +42,13 @@ import Testing
   /// Batch, width, temperature.
   static let sizes: [(Int, Int, Float)] = [(2, 5, 0.5), (3, 13, 0.2), (5, 16, 0.05), (9, 7, 0.5)]
 
-  /// The differences are those of the formula in Double, so that rounding does not blur them.
+  /// Uses differences of the formula in Double, which are free of rounding errors.
   @Test(arguments: sizes) func gradients(batch: Int, width: Int, temperature: Float) {
     let f = Fixture(batch: batch, width: width, seed: 91)
     let before = f.dz.array()
     _ = f(temperature: temperature)
     let dz = zip(f.dz.array(), before).map { $0 - $1 }
-    // Each view is a tensor of its own.
+    // Each view is a separate tensor.
     let half = dz.count / 2
     FiniteDifferences(seed: 91).expect([
       Differentiable("z1", f.z.rows(0..<batch), gradient: Array(dz[..<half])),

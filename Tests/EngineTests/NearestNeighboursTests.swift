@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 @Suite struct NearestNeighboursTests {
-  /// The definition, in Double, with all similarities sorted.
+  /// Applies the definition in Double, with all similarities sorted.
   private func naive(
     _ test: Matrix, among train: Matrix, labels: [Int], classes: Int, count: Int, temperature: Double
   ) -> [Int] {
@@ -27,7 +27,7 @@ import Testing
     let boxed = StorageBoxed(rows, columns)
     var random = RandomNumbers(seed, "features", rows)
     boxed.matrix.draw(&random)
-    // Lengths far apart, so that a product in the place of the cosine would show.
+    // The lengths differ widely, so that a product in place of the cosine would show.
     for row in 0..<rows {
       let scale = random.uniform(0.01, 10)
       for column in 0..<columns { boxed.matrix[row, column] = (boxed.matrix[row, column] + 0.2) * scale }
@@ -35,7 +35,7 @@ import Testing
     return boxed
   }
 
-  /// More rows than a search takes at a time, fewer, and as many; k beyond the set.
+  /// More rows than a search processes at a time, fewer, and as many; k larger than the set.
   @Test(arguments: [
     (1500, 130, 7, 4, 20), (1024, 64, 16, 10, 1), (1025, 65, 5, 3, 50), (30, 9, 5, 3, 40), (1, 3, 4, 2, 20),
   ])
@@ -56,7 +56,8 @@ import Testing
   }
 
   @Test func theTemperatureWeighsTheVotes() {
-    // One neighbour at cosine 1 for class 0 and three at 0.8 for class 1: near weighs more only when it is cold.
+    // One neighbour with cosine 1 for class 0 and three with 0.8 for class 1: the near one wins only at a low
+    // temperature.
     let (train, test) = (StorageBoxed(4, 2), StorageBoxed(1, 2))
     train.matrix.set([1, 0, 0.8, 0.6, 0.8, 0.6, 0.8, -0.6])
     test.matrix.set([5, 0])
@@ -77,10 +78,10 @@ import Testing
       NearestNeighbours(count: count).predict(
         test.matrix, among: train.matrix, labels: labels, classes: 3, workers: Workers(1))
     }
-    // Images 1, 2 and 3 are equally near the first row: the earlier ones are its neighbours.
+    // Images 1, 2 and 3 are equally near to the first row: the earlier ones are its neighbours.
     #expect(predict([0, 2, 1, 1], 1) == [2, 0])
     #expect(predict([0, 1, 2, 2], 1) == [1, 0])
-    // Equal votes go to the lower class.
+    // A tie of votes goes to the lower class.
     #expect(predict([0, 2, 1, 0], 2) == [1, 0])
     #expect(predict([0, 1, 2, 0], 2) == [1, 0])
   }
@@ -95,7 +96,7 @@ import Testing
     #expect(predictions[1] == predictions[0] && predictions[2] == predictions[0])
   }
 
-  /// A row of zeros is equally near to all, and what is not a number to none.
+  /// A row of zeros is equally near to all rows, and a row with NaN to none.
   @Test func rowsWithoutADirectionHarmNothing() {
     let (train, test) = (StorageBoxed(3, 2), StorageBoxed(3, 2))
     train.matrix.set([.nan, 1, 0, 0, 0, 1])

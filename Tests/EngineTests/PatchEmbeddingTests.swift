@@ -29,7 +29,7 @@ import Testing
     var layout = Layout()
     let stem = PatchEmbedding(c, in: &layout)
     let storage = Storage(0..<c.images.count)
-    // The pixel (channel, row, column) is the number that these digits spell.
+    // The decimal digits of a pixel are (channel, row, column).
     let image: [Float] = (0..<c.images.count).map { (i: Int) -> Float in
       let (channel, row, column) = (i / 36, i / 6 % 6, i % 6)
       return Float(100 * channel + 10 * row + column)

@@ -34,7 +34,7 @@ import Testing
     #expect(tokens(to: 2, by: [], workers: 1, chunk: 4) != whole)
   }
 
-  /// A step that is given the prefix's outputs is the step that computes them.
+  /// A step with the prefix's outputs equals the step that computes them.
   @Test func aTrainerTakesTokensForImages() {
     let stage = TinyViT.stage(.layerWise)
     var results: [(loss: Float, parameters: [Float])] = []

@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 @Suite struct ProductsTests {
-  /// One of the four products, on views with strides of their own, against sums in Double.
+  /// Returns the error of one of the four products, on views with different strides, relative to sums in Double.
   private func error(_ m: Int, _ k: Int, _ n: Int, _ transposed: (Bool, Bool), keep: Float) -> Double {
     var layout = Layout()
     let a = layout.add("a", transposed.0 ? k : m, (transposed.0 ? m : k) + 3)

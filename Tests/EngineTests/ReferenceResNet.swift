@@ -1,9 +1,9 @@
 import Engine
 
-/// A ResNet in Double, written for nothing but to be obvious: with numbers this fine, differences are
-/// derivatives, and no step is so long that a ReLU switches on the way.
+/// A ResNet in Double, written to be obviously correct. In this precision differences equal derivatives, and no step is
+/// so long that a ReLU switches.
 struct ReferenceResNet {
-  /// Parameters by name.
+  /// The parameters by name.
   var parameters: [String: [Double]]
   let encoder: ResNet
   let views: Int

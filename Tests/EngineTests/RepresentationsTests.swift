@@ -25,7 +25,7 @@ struct RepresentationsTests {
   }
 
   @Test func areNormalised() {
-    // With weights 1 and biases 0 the final normalisation leaves mean 0 and variance 1.
+    // With weights 1 and biases 0 the final normalisation gives mean 0 and variance 1.
     let rows = represent(count: 5, threads: 2, chunk: 2)
     for image in 0..<5 {
       let row = rows[image * 12..<(image + 1) * 12]

@@ -10,7 +10,7 @@ enum TinyResNet {
     Stage(strategy, index: index, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
   }
 
-  /// A trainer whose parameters and running statistics all differ from where they start.
+  /// Returns a trainer whose parameters and running statistics all differ from their initial values.
   static func trainer(_ stage: Stage, _ options: TrainingOptions, workers: Int = 1, seed: UInt64) -> Trainer {
     let trainer = Trainer(stage, options, workers: Workers(workers))
     Initialisation.random(stage.model, into: trainer.parameters, seed: seed)
@@ -32,7 +32,7 @@ enum TinyResNet {
 }
 
 @Suite struct ResNetTests {
-  /// The gradients of Σ pooled ⊙ c against differences of an implementation in Double.
+  /// The gradients of Σ pooled ⊙ c, compared with differences of an implementation in Double.
   @Test(
     arguments: [
       (Strategy.layerWise, 1), (.layerWise, 2), (.layerWise, 4), (.progressive, 3), (.endToEnd, 1),
@@ -139,7 +139,7 @@ enum TinyResNet {
     #expect(results[1] == results[0] && results[2] == results[0])
   }
 
-  /// A step that is given the frozen layers' outputs is the step that computes them.
+  /// A step with the frozen layers' outputs equals the step that computes them.
   @Test func aTrainerTakesFeaturesForImages() {
     let stage = TinyResNet.stage(.layerWise, index: 3)
     let write = TinyResNet.views(41).body
@@ -183,7 +183,7 @@ enum TinyResNet {
     #expect(second.encoder.pooledWidth == 128 && second.part("adapter.2")?.range.count == 128 * 512 + 512)
   }
 
-  /// What the batch's own statistics make of a batch, the running ones make once they have come to them.
+  /// Running statistics that have converged to those of a batch give the same result for it.
   @Test func representationsUseTheRunningStatistics() {
     let stage = TinyResNet.stage(.endToEnd, index: 1)
     let trainer = TinyResNet.trainer(stage, TinyViT.options(batch: 6), seed: 51)

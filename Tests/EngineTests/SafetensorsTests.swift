@@ -12,7 +12,7 @@ import Testing
     return file
   }
 
-  /// A file with a header given as text.
+  /// Returns a file with a header given as text.
   private static func file(_ header: String, data: Int = 0) -> Data {
     let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
     return length + Data(header.utf8) + Data(count: data)
@@ -25,7 +25,7 @@ import Testing
     #expect(Set(read.names) == Set(file.names))
     #expect(read.tensors["z.weight"]?.values.map(\.bitPattern).last == (-0.0 as Float).bitPattern)
     #expect(try Self.sample().encoded() == data)
-    // A slice of something longer has other indices.
+    // The indices of a slice do not start at 0.
     #expect(try Safetensors(parsing: (Data(count: 5) + data).dropFirst(5)).tensors == file.tensors)
   }
 
@@ -43,7 +43,7 @@ import Testing
     let read = try Safetensors(parsing: data)
     #expect(read.metadata == file.metadata && read.tensors == file.tensors)
     #expect(try Safetensors(parsing: Self.sample().encoded()).metadata.isEmpty)
-    // Without them the file is as it was before there were any.
+    // Without metadata the file is the same as before they existed.
     file.metadata = [:]
     #expect(try file.encoded() == Self.sample().encoded())
     let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -71,7 +71,7 @@ import Testing
     #expect(error?.description == "it is cut off: cls_token ends at byte 36 of its data, which has 35")
   }
 
-  /// Whatever is flipped, a file is read or refused; nothing else may be thrown, and nothing traps.
+  /// With any bit flipped, a file is read or rejected; no other error is thrown, and nothing traps.
   @Test func flippedBitsNeverTrap() throws {
     let data = try Self.sample().encoded()
     var random = RandomNumbers(221)
@@ -111,7 +111,7 @@ import Testing
     #expect(throws: Safetensors.FormatError.self) { try Safetensors(parsing: Self.file(header, data: 8)) }
   }
 
-  /// By the format every byte of the data is one tensor's, also of those that nobody wants.
+  /// By the format, every byte of the data belongs to a tensor, even to unused ones.
   @Test(arguments: [
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "bytes 4 to 8 of its data are no tensor's"),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, "bytes 0 to 4 of its data are no tensor's"),

@@ -5,7 +5,7 @@ import Testing
 @Suite struct SoftmaxTests {
   static let sizes = [(1, 1), (3, 7), (2, 16), (4, 65)]
 
-  /// Three matrices, as columns of something wider.
+  /// Three matrices as columns of wider storage.
   private struct Fixture {
     let bench: Bench
     let x, y, dy: Matrix
@@ -63,7 +63,7 @@ import Testing
     #expect(y[0] == 0.5 && y[1] == 0.5 && y.dropFirst(2).allSatisfy { $0 >= 0 && $0 < 1e-37 })
   }
 
-  /// The vector exponential clamps its argument, and a clamp takes what is not a number for a bound.
+  /// The vector exponential clamps its argument, and a clamp replaces NaN by a bound.
   @Test(arguments: 0..<11) func whatIsNotANumberIsNotHidden(place: Int) {
     let storage = Storage(0..<11)
     storage.all[0, place] = .nan

@@ -56,7 +56,7 @@ import Testing
     #expect(calibration.ranges == [stage.model.layout.range])
   }
 
-  /// What trains is one range: blocks by themselves, then norm and heads, which need the whole batch.
+  /// The trained parameters are one range: blocks, then norm and heads, which need the whole batch.
   @Test(arguments: Strategy.allCases) func theRangeIsBlocksThenHeads(strategy: Strategy) {
     let index = strategy == .endToEnd ? 1 : 2
     let stage = Stage(

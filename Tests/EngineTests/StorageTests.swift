@@ -9,7 +9,7 @@ import Testing
   }
 
   @Test func startsWithZerosOnACacheLine() {
-    // Again and again, since a small block may be one that was used before.
+    // Repeated, since a small block may reuse memory.
     for round in 0..<20 {
       let storage = Storage(0..<100)
       #expect(storage.all.array().allSatisfy { $0 == 0 }, "round \(round)")
@@ -39,7 +39,7 @@ import Testing
     storage.clear()
   }
 
-  /// The gradient of a frozen layer cannot be touched, because it does not exist.
+  /// The gradient of a frozen layer cannot be accessed, because it does not exist.
   @Test func aSlotOutsideTheRangeTraps() async {
     await #expect(processExitsWith: .failure) {
       let (_, slots) = StorageTests.layout()

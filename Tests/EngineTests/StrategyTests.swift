@@ -1,7 +1,7 @@
 import Engine
 import Testing
 
-/// Names are written into plans and databases, so they stay.
+/// Names are stored in plans and databases, so they must stay stable.
 @Suite struct StrategyTests {
   @Test func namesStay() {
     #expect(Strategy.allCases.map(\.rawValue) == ["layer-wise", "progressive", "end-to-end"])

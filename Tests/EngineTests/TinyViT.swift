@@ -5,7 +5,7 @@ enum TinyViT {
   static let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
   static let heads = HeadConfiguration(hidden: 20, output: 10)
 
-  /// The second stage, or the only one of end-to-end training.
+  /// Returns the second stage, or the only one of end-to-end training.
   static func stage(_ strategy: Strategy) -> Stage {
     Stage(strategy, index: strategy == .endToEnd ? 1 : 2, encoder, objective: .selfSupervised(.simclr, heads))
   }
@@ -18,8 +18,8 @@ enum TinyViT {
       weightDecay: 1e-3, schedule: LearningRateSchedule(rate: 1e-2), chunk: chunk)
   }
 
-  /// A trainer of random parameters, none of which is left at 0 or 1; the global model is as they are.
-  /// They are drawn here, so that seeds mean the same whatever a model's initialisation.
+  /// Returns a trainer with random parameters, none of which is 0 or 1; the global model has the same. They are drawn
+  /// here, so that seeds do not depend on a model's initialisation.
   static func trainer(
     _ stage: Stage, _ options: TrainingOptions, workers: Int = 1, seed: UInt64,
     lastBlock: LastBlock = .readout
@@ -39,7 +39,7 @@ enum TinyViT {
     return trainer
   }
 
-  /// Moves parameters away from where they are, as training would.
+  /// Changes parameters, as training would.
   static func nudge(_ trainer: Trainer, _ ranges: [Range<Int>], by deviation: Float = 0.1, seed: UInt64) {
     for range in ranges {
       var random = RandomNumbers(seed, "nudge", range.lowerBound)
@@ -50,7 +50,7 @@ enum TinyViT {
   }
 }
 
-/// Views that are a function of seed, view, image and epoch: an image of its own and noise on top.
+/// Views that depend on seed, view, image and epoch: an image plus noise.
 struct RandomViews: RowSource {
   let seed: UInt64
   let count: Int
@@ -63,7 +63,7 @@ struct RandomViews: RowSource {
 }
 
 extension Trainer {
-  /// A step on the first images of a source, in order; the parameters stay as they are without a rate.
+  /// Runs a step on the first images of a source, in order. With the default rate the parameters do not change.
   func step(on source: some RowSource, learningRate: Float = 0) -> Float {
     terms(on: source, learningRate: learningRate).total
   }
@@ -73,7 +73,7 @@ extension Trainer {
   }
 }
 
-/// Rows by a function.
+/// Rows from a function.
 struct GivenRows: RowSource {
   let count = Int.max
   var givesFeatures = false

@@ -1,18 +1,19 @@
 import Engine
 import Testing
 
-/// The method itself against finite differences: the loss that a step returns, differentiated with respect
-/// to everything that trains. The rate is 0, so that the parameters stay.
+/// Compares the whole method with finite differences: the loss of a step, differentiated with respect to all trained
+/// parameters. The rate is 0, so that the parameters stay.
 ///
-/// The seeds are some for which no ReLU stands so near its kink that no step is short enough for it.
+/// With the chosen seeds, no ReLU is so close to its kink that no step is short enough.
 @Suite struct TrainerGradientsTests {
-  /// Every trained slot; `nudged`: away from the global model, so that what compares with it has a gradient.
+  /// Checks every trained slot. `nudged` moves the parameters from the global model, so that regularisers have a
+  /// gradient.
   private func expectGradients(
     _ stage: Stage, _ options: TrainingOptions, nudged: Bool, seed: UInt64,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let trainer = TinyViT.trainer(stage, options, seed: seed)
-    // Weights this large tell images apart; else batch normalisation blows up what little they differ in.
+    // Weights this large make images differ; otherwise batch normalisation would amplify tiny differences.
     TinyViT.nudge(trainer, [0..<stage.model.encoderRange.upperBound], by: 0.3, seed: seed)
     let objective = stage.model.objective as? ContrastiveObjective
     for affine in objective?.projector.norms.compactMap(\.affine) ?? [] {
@@ -25,7 +26,7 @@ import Testing
     _ = trainer.step(on: views)
     let trained = stage.entries
     let slots = trained.map {
-      // The final normalisation's bias shifts all images alike, which the projector's first undoes.
+      // The final normalisation's bias shifts all images equally, which the projector's first normalisation removes.
       Differentiable(
         $0.name, trainer.parameters[$0.slot], gradient: trainer.gradient($0.slot).array(),
         vanishes: $0.name == "norm.bias" && options.proximal == 0)

@@ -17,7 +17,7 @@ import Testing
   @Test(arguments: Strategy.allCases) func hasTheSameBitsForAnyNumberOfWorkers(strategy: Strategy) {
     let first = train(strategy, workers: 1, seed: 131)
     #expect(first.summary.steps == 6)
-    // One worker again, then more; three and four often, since they race on two cores.
+    // One worker again, then more; three and four several times, since they race on two cores.
     for workers in [1, 2, 3, 4, 3, 4, 2] {
       #expect(train(strategy, workers: workers, seed: 131) == first, "\(workers) workers, seed 131")
     }
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// Chunks change the order of summation and nothing else.
+  /// Chunks change only the order of summation.
   @Test(arguments: Strategy.allCases) func chunksAgree(strategy: Strategy) {
     let views = RandomViews(seed: 133, count: 5)
     let stage = TinyViT.stage(strategy)
@@ -51,8 +51,8 @@ import Testing
     }
     for (chunk, loss, gradients) in results.dropFirst() {
       #expect(abs(loss - results[0].1) < 1e-5 * abs(loss), "chunks of \(chunk), seed 133")
-      // What rounding leaves of the final normalisation's bias, whose gradient the projector's first
-      // normalisation makes zero, agrees with nothing.
+      // Excludes the final normalisation's bias: the projector's first normalisation makes its gradient zero, and only
+      // rounding errors remain.
       for ((name, got), (_, expected)) in zip(gradients, results[0].2) where name != "norm.bias" {
         let largest = expected.reduce(0) { max($0, abs($1)) }
         let error = zip(got, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  /// Without a difference from the global model the proximal term is nothing, and alignment is not.
+  /// Without a difference from the global model the proximal term is zero, but alignment is not.
   @Test func comparesWithTheGlobalModelAsReceived() {
     let (stage, views) = (TinyViT.stage(.layerWise), RandomViews(seed: 135, count: 5))
     func loss(_ options: TrainingOptions, nudged: Bool) -> Float {
@@ -88,7 +88,7 @@ import Testing
     #expect(losses.count == 36 && last < first - 0.3, "\(first) to \(last), seed 137")
   }
 
-  /// Divergence must show: what is not a number comes through to the loss.
+  /// Divergence must be visible: NaN propagates to the loss.
   @Test(arguments: Strategy.allCases) func aPixelThatIsNotANumberShowsInTheLoss(strategy: Strategy) {
     let trainer = TinyViT.trainer(TinyViT.stage(strategy), TinyViT.options(), seed: 140)
     let views = RandomViews(seed: 140, count: 5)

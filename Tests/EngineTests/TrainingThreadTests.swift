@@ -6,7 +6,7 @@ import Testing
 struct TrainingThreadTests {
   private struct Failure: Error {}
 
-  /// Waits until `count` threads are here at once.
+  /// Waits until `count` threads have arrived.
   private final class Barrier: @unchecked Sendable {
     private let condition = NSCondition()
     private var missing: Int
@@ -22,8 +22,7 @@ struct TrainingThreadTests {
     }
   }
 
-  /// More trainings than the machine has cores block at once: on the threads that tasks share they would
-  /// wait for each other for ever.
+  /// More trainings than cores block at once: on the shared threads of tasks they would wait for each other for ever.
   @Test(.unhurried) func everyTrainingHasAThreadOfItsOwn() async throws {
     let count = 4 * ProcessInfo.processInfo.activeProcessorCount
     let barrier = Barrier(count)
@@ -35,7 +34,7 @@ struct TrainingThreadTests {
     }
   }
 
-  /// The thread goes on, and nobody waits for it.
+  /// The thread continues, and no task waits for it.
   @Test(.unhurried) func aCancelledTaskLeavesItsThread() async throws {
     let (begins, ends) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let task = Task {

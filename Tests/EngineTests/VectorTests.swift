@@ -2,8 +2,8 @@ import Engine
 import Foundation
 import Testing
 
-/// The vector functions through the kernels that are made of them: e^x through softmax, the normal
-/// distribution through GELU and its gradient.
+/// Tests the vector functions through their kernels: e^x through softmax, the normal distribution through GELU and its
+/// gradient.
 @Suite struct VectorTests {
   /// softmax([0, x, …]) has the ratio e^x : 1.
   @Test func exponentialMatchesFoundation() {
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// Below -87 the result is as small as floats get, and never negative, infinite or not a number.
+  /// Below -87 the result is as small as floats get, and never negative, infinite or NaN.
   @Test func exponentialIsClamped() {
     let row = Storage(0..<9)
     row.all.set([0, -88, -100, -1e4, -1e30, -.infinity, -87.5, -200, -3e38])
@@ -33,7 +33,7 @@ import Testing
     #expect(row.all[0, 0] == 1)
   }
 
-  /// GELU is x Φ(x), and its gradient Φ(x) + x φ(x): to the 1.5e-7 that the approximation of erf allows.
+  /// GELU is x Φ(x), and its gradient Φ(x) + x φ(x), to the 1.5e-7 of the approximation of erf.
   @Test func normalDistributionMatchesFoundation() {
     var random = RandomNumbers(172)
     for round in 0..<200 {

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 @Suite struct WorkersTests {
-  /// What each task and each worker did; a task writes only what is its own.
+  /// Records of tasks and workers; each task writes only its elements.
   private final class Marks: @unchecked Sendable {
     let runs: UnsafeMutableBufferPointer<Int>
     let workers: UnsafeMutableBufferPointer<Int>
@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  /// Thousands of short jobs: a wake-up that is lost would hang here, and a late one would run a task twice.
+  /// Thousands of short jobs: a lost wake-up would hang here, and a late one would run a task twice.
   @Test func jobsFollowEachOtherQuickly() {
     let workers = Workers(4)
     let marks = Marks(3)
@@ -42,7 +42,7 @@ import Testing
     #expect(Array(marks.runs) == [20_000, 20_000, 20_000])
   }
 
-  /// With as many tasks waiting for each other as there are workers, all must be at work at once.
+  /// As many tasks as workers wait for each other, so all workers must run at once.
   @Test func workersRunAtTheSameTime() {
     let condition = NSCondition()
     nonisolated(unsafe) var arrived = 0

@@ -2,7 +2,7 @@ import Datasets
 import Engine
 import Federation
 
-/// An encoder of random numbers, none of which is where it would start: 0 and 1 hide mistakes.
+/// An encoder whose random parameters all differ from their initial values, since 0 and 1 hide errors.
 struct EncoderFixture {
   let checkpoint: EncoderCheckpoint
 
@@ -16,7 +16,7 @@ struct EncoderFixture {
     for entry in stage.model.layout.entries {
       var random = RandomNumbers(seed, "fixture \(entry.name)")
       let values = parameters[entry.slot].flat
-      // Weights in proportion to their inputs, so that no layer makes its output much larger than its input.
+      // Weights in proportion to the number of inputs, so that no layer amplifies its input much.
       let bound = entry.shape.count == 1 ? 0.1 : 1 / Float(entry.slot.columns).squareRoot()
       for index in 0..<values.count { values[0, index] += random.uniform(-bound, bound) }
     }

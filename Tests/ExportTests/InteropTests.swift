@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Other software reads the files and computes what the engine computes; `make interop` runs these alone.
+/// Other software reads the files and gets the engine's results; `make interop` runs only these tests.
 @Suite(
   .serialized, .unhurried,
   .enabled("python3 has no onnx and onnxruntime (make interop)") { await Python.hasONNX })
@@ -49,7 +49,7 @@ struct InteropTests {
     #expect(code == 0, "seed \(seed): \(output)")
   }
 
-  /// Random images and what the engine makes of them.
+  /// Returns random images and the engine's outputs.
   private func expected(_ checkpoint: EncoderCheckpoint, seed: UInt64, count: Int = 5) throws -> Data {
     let c = checkpoint.configuration
     var layout = Layout()

@@ -4,7 +4,7 @@ import Federation
 import Foundation
 import Testing
 
-/// An ONNX file taken apart by the field numbers of onnx.proto.
+/// Parses an ONNX file by the field numbers of onnx.proto.
 @Suite struct ONNXFileTests {
   private static let encoders: [(EncoderConfiguration, depth: Int)] = [
     (EncoderFixture.vit, 3), (EncoderFixture.vit, 1), (EncoderFixture.resnet, 4), (EncoderFixture.resnet, 2),
@@ -30,7 +30,7 @@ import Testing
     try expectPort(graph.messages(12), "representation", [encoder.output])
   }
 
-  /// A float tensor whose first side is open.
+  /// Expects a float tensor whose first dimension is dynamic.
   private func expectPort(_ ports: [ProtobufReader], _ name: String, _ shape: [Int]) throws {
     let port = try #require(ports.first)
     #expect(ports.count == 1 && port.texts(1) == [name])
@@ -41,7 +41,7 @@ import Testing
     #expect(sides.dropFirst().flatMap { $0.integers(1) } == shape)
   }
 
-  /// Every weight is there once, under its own name, bit for bit.
+  /// Every weight is stored once, under its name, bit for bit.
   @Test(arguments: encoders) func weightsAreTheCheckpoints(encoder: EncoderConfiguration, depth: Int) throws {
     let checkpoint = EncoderFixture(encoder, depth: depth, seed: 4).checkpoint
     let (_, graph) = try graph(checkpoint)
@@ -60,8 +60,7 @@ import Testing
     }
   }
 
-  /// What a node takes was there before it, no value is made twice, none in vain, and all operators are of
-  /// opset 17.
+  /// The inputs of a node exist before it, every value is produced once and used, and all operators are in opset 17.
   @Test(arguments: encoders) func nodesFollowEachOther(encoder: EncoderConfiguration, depth: Int) throws {
     let (_, graph) = try graph(EncoderFixture(encoder, depth: depth, seed: 5).checkpoint)
     var there = Set(try graph.messages(5).flatMap { $0.texts(8) } + ["image"])
@@ -97,7 +96,7 @@ import Testing
     #expect(Set(one.keys) == Set(three.keys))
   }
 
-  /// An attribute of every node of an operator.
+  /// Returns an attribute of every node with an operator.
   private func attributes(_ name: String, of operation: String, in graph: ProtobufReader) throws
     -> [ProtobufReader]
   {
@@ -124,7 +123,7 @@ import Testing
     #expect(try one.checkpoint.onnx() == other.checkpoint.onnx())
   }
 
-  /// Nothing is allocated for a file that cannot be.
+  /// No memory is allocated for a file that is too large.
   @Test func moreThanAFileHoldsIsRejected() {
     let error = ExportError.tooLarge(bytes: 1 << 32)
     #expect(error.description.contains("4294967296 bytes") && error.description.contains("2 GiB"))

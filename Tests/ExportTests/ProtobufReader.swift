@@ -1,6 +1,6 @@
 import Foundation
 
-/// A message of protocol buffers taken apart, without knowing what its fields mean.
+/// Parses a message of protocol buffers without a schema.
 struct ProtobufReader {
   enum Value {
     case integer(Int)

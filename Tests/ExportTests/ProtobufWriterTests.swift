@@ -2,7 +2,7 @@ import Export
 import Foundation
 import Testing
 
-/// Byte by byte, as protobuf.dev's page on the encoding has it.
+/// The bytes are those of protobuf.dev's page on the encoding.
 @Suite struct ProtobufWriterTests {
   private func bytes(_ body: (inout ProtobufWriter) -> Void) -> [UInt8] {
     var writer = ProtobufWriter()

@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// One client in five says whatever it likes, and the result stays among the others' values.
+  /// One client in five sends arbitrary values, and the result stays within the others' values.
   @Test func oneLiarDoesNotMoveThem() {
     var updates = updates(5, 30, seed: 12)
     let honest = Array(updates[1...])

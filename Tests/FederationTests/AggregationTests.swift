@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test func weighsByImages() {
-    // Quarters are exact, so the mean is.
+    // Quarters are exact, so the mean is, too.
     #expect(mean([([1, -2, 0], 100), ([5, 2, 8], 300)]) == [4, 1, 6])
   }
 

@@ -12,7 +12,7 @@ import Testing
     return plan
   }
 
-  /// The rounds of a job whose clients have these losses.
+  /// Returns the rounds of a job with these client losses.
   private func keys(_ plan: Plan, loss: (RoundKey) -> Double = { _ in 1 }) -> [RoundKey] {
     var keys: [RoundKey] = []
     var history: [RoundMetrics] = []
@@ -46,7 +46,7 @@ import Testing
     #expect(plan().round(after: third, .finish) == nil)
   }
 
-  /// A lap goes through the layers from the first on; all of them are there from the second lap on.
+  /// A lap trains the layers from the first on; from the second lap on all layers exist.
   @Test func lapsTrainTheLayersAgain() {
     let plan = plan { ($0.method.layersPerStage, $0.method.laps) = (2, 3) }
     #expect(plan.stages == 6 && keys(plan).count == 12)
@@ -59,7 +59,7 @@ import Testing
     #expect(plan.stage(3).parts.map(\.name) == ["stem", "blocks.0", "blocks.1", "norm", "projector"])
   }
 
-  /// In a further lap nothing is new: a stage starts from what the one before has left.
+  /// A further lap adds no layers: a stage starts from the result of the previous one.
   @Test func aFurtherLapGrowsNothing() {
     let plan = plan { $0.method.laps = 2 }
     var snapshot = plan.firstSnapshot()
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  /// Depth dropout leaves the blocks that train.
+  /// Depth dropout never omits trained blocks.
   @Test func droppedBlocksAreNeverThoseThatTrain() {
     let plan = plan { ($0.method.laps, $0.method.activeBlocks) = (2, 2) }
     for stage in 1...plan.stages {
@@ -93,11 +93,11 @@ import Testing
   }
 
   @Test func aPlateauEndsAStage() {
-    // Falling by a fifth each round to 1, and then no more.
+    // Falls by a fifth in each round to 1, and then stays.
     func loss(_ key: RoundKey) -> Double { max(1, 2 - 0.2 * Double(key.round)) }
     let plan = plateau()
     let rounds = Dictionary(grouping: keys(plan, loss: loss), by: \.stage).mapValues(\.count)
-    // Means of two: 1.7, 1.3 go on; at round 6 (1.2, 1.0) against (1.0, 1.0) a sixth; at round 7 nothing.
+    // Means of two: 1.7 and 1.3 continue; at round 6 (1.2, 1.0) against (1.0, 1.0) is a sixth; at round 7 nothing.
     #expect(rounds == [1: 7, 2: 7, 3: 7, 4: 7], "\(rounds)")
     #expect(plan.curriculum.isOpen && plan.mostRounds == 36)
   }

@@ -26,7 +26,7 @@ import Testing
     return EncoderCheckpoint(snapshot(encoder, stage: stage ?? encoder.depth), augmentation)
   }
 
-  /// The sample's file after a change.
+  /// Returns the sample's file after a change.
   private func file(
     _ change: (_ metadata: inout [String: String], _ tensors: inout [String: Safetensors.Tensor]) -> Void
   ) throws -> Data {
@@ -59,7 +59,7 @@ import Testing
     #expect(read.configuration == expected)
     #expect(read.mean == [0.4914] && read.deviation == [1 / 3])
     #expect(try read.encoded() == data)
-    // The parameters go into any layout that begins with the encoder's.
+    // The parameters fit any layout that begins with the encoder's.
     let old = Storage(snapshot.stage.model.layout)
     let new = Storage(snapshot.stage.model.layout)
     snapshot.write(into: old)
@@ -78,7 +78,7 @@ import Testing
     #expect(file.metadata["strata.encoder"]?.contains(#""family":"vit""#) == true)
   }
 
-  /// What shapes do not tell must be said; normalisation is then a plan's.
+  /// Values that the shapes do not determine must be given; the normalisation is then a plan's.
   @Test func aFileWithoutADescriptionNeedsHints() throws {
     let data = try file { metadata, tensors in
       metadata = ["format": "pt"]
@@ -137,7 +137,7 @@ import Testing
     #expect(error?.description.contains("multiple of the width, 8") == true)
   }
 
-  /// Leaving out what the file computes with would give figures of another encoder.
+  /// Ignoring a tensor that the file computes with would give the results of another encoder.
   @Test func aTensorTooManyIsRejected() throws {
     for name in ["blocks.0.ls1.gamma", "blocks.3.norm1.weight", "reg_token", "a\nb"] {
       let error = rejection(of: try file { $1[name] = .init(shape: [1], values: [1]) })
@@ -156,7 +156,7 @@ import Testing
     _ = rejection(of: data.dropLast())
   }
 
-  /// Whatever the metadata say, nothing is made of it before it is checked.
+  /// Metadata are checked before anything is built from them.
   @Test func whatTheMetadataSayIsChecked() throws {
     let encoder =
       #"{"channels":1,"depth":3,"family":"vit","heads":2,"image":8,"mlpRatio":3,"patch":4,"width":8}"#

@@ -22,7 +22,7 @@ import Testing
     return parameters
   }
 
-  /// A file of a stage's encoder after a change.
+  /// Returns a file of a stage's encoder after a change.
   private func file(
     _ encoder: EncoderConfiguration = vit, stage index: Int? = nil,
     _ change: (_ metadata: inout [String: String], _ tensors: inout [String: Safetensors.Tensor]) -> Void = {
@@ -89,7 +89,7 @@ import Testing
     #expect(rejection(try file { $1["cls_token"] = nil }).hasPrefix("cls_token is missing"))
   }
 
-  /// What classifies, what lies above the last block, and a file's own description of less.
+  /// Ignores the classifier, and the layers above the encoder's last block.
   @Test func whatIsNoneOfTheEncodersIsLeftOut() throws {
     let one = Safetensors.Tensor(shape: [1], values: [1])
     let data = try file { metadata, tensors in
@@ -105,7 +105,7 @@ import Testing
     #expect(try InitialWeights(parsing: deep, for: shallow).parts == ["stem", "blocks.0", "blocks.1"])
   }
 
-  /// The temporary layer of a ResNet is its stage's own.
+  /// The temporary layer of a ResNet belongs to its stage.
   @Test func anAdapterIsNotTaken() throws {
     let data = try file(Self.resnet, stage: 2)
     #expect(try Safetensors(parsing: data).tensors["adapter.weight"] != nil)

@@ -11,7 +11,7 @@ import Testing
     Stage(strategy, index: index, configuration, objective: .selfSupervised(.simclr, heads))
   }
 
-  /// Every parameter of a stage's model, at random.
+  /// Returns random values for every parameter of a stage's model.
   private func values(_ stage: Stage, seed: UInt64 = 1) -> [Float] {
     var numbers = RandomNumbers(seed: seed)
     return (0..<stage.model.layout.count).map { _ in Float.random(in: -1...1, using: &numbers) }
@@ -108,7 +108,7 @@ import Testing
     #expect(!file.names.contains { $0.hasPrefix("projector") })
   }
 
-  /// Two layers of equal weights, as a transferred one begins, are one version under two names.
+  /// Two layers with equal weights, as after a transfer, are one version with two names.
   @Test func equalPartsShareTheirBytes() {
     let stage = stage(.progressive, index: 2)
     var values = values(stage)

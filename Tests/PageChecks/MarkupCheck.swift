@@ -4,15 +4,15 @@ import Foundation
   import FoundationXML
 #endif
 
-/// The elements of a document that a parser has found in order.
+/// The elements of a parsed document in order.
 package final class MarkupCheck: NSObject, XMLParserDelegate {
-  /// In order of their start tags.
+  /// The elements in the order of their start tags.
   package private(set) var elements: [(name: String, attributes: [String: String])] = []
-  /// All that stands between tags.
+  /// The text between the tags.
   package private(set) var text = ""
   private var problem: String?
 
-  /// A document that is not well-formed.
+  /// The error of a document that is not well-formed.
   package struct Malformed: Error {
     package let line: Int
     package let problem: String
@@ -30,17 +30,17 @@ package final class MarkupCheck: NSObject, XMLParserDelegate {
     return check
   }
 
-  /// Elements of a name.
+  /// Returns the number of elements with a name.
   package func count(_ name: String) -> Int { elements.count { $0.name == name } }
 
-  /// XMLParserDelegate's.
+  /// A requirement of XMLParserDelegate.
   package func parser(
     _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
     attributes: [String: String]
   ) { elements.append((name, attributes)) }
 
-  /// XMLParserDelegate's.
+  /// A requirement of XMLParserDelegate.
   package func parser(_ parser: XMLParser, foundCharacters string: String) { text += string }
-  /// XMLParserDelegate's.
+  /// A requirement of XMLParserDelegate.
   package func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) { problem = "\(error)" }
 }

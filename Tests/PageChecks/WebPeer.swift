@@ -1,17 +1,17 @@
 import Foundation
 import Wire
 
-/// Somebody who speaks HTTP by hand.
+/// An HTTP client that sends arbitrary text.
 package struct WebPeer: Sendable {
-  /// What was answered.
+  /// A response.
   package struct Answer: Sendable {
     package let status: Int
-    /// By names in lower case.
+    /// The headers by lower-case name.
     package let headers: [String: String]
     package let body: String
   }
 
-  /// An answer that is none.
+  /// The error of an invalid response.
   package struct NoAnswer: Error {
     package let text: String
   }
@@ -20,13 +20,13 @@ package struct WebPeer: Sendable {
 
   package init(_ endpoint: Endpoint) { self.endpoint = endpoint }
 
-  /// Asks for a path.
+  /// Requests a path.
   package func get(_ path: String, _ headers: String...) async throws -> Answer {
     let lines = ["GET \(path) HTTP/1.1", "Host: \(endpoint)"] + headers
     return try await say(lines.joined(separator: "\r\n") + "\r\n\r\n")
   }
 
-  /// Sends a text and reads what comes until the other end hangs up. Throws ``NoAnswer``.
+  /// Sends a text and reads until the server closes the connection. Throws ``NoAnswer``.
   package func say(_ text: String) async throws -> Answer {
     let connection = try await open(saying: text)
     defer { connection.close() }
@@ -44,7 +44,7 @@ package struct WebPeer: Sendable {
       status: status, headers: Dictionary(pairs) { $1 }, body: String(answer[end.upperBound...]))
   }
 
-  /// Connects, says something, and leaves the connection to the caller.
+  /// Connects and sends a text. Returns the open connection.
   package func open(saying text: String) async throws -> ByteConnection {
     let connection = try await ByteConnection.connect(to: endpoint)
     if !text.isEmpty { try await connection.write(Data(text.utf8)) }

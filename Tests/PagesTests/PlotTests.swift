@@ -20,7 +20,7 @@ import Testing
     ]).svg
     let found = try MarkupCheck.parse(svg)
     #expect(found.elements.first?.name == "svg" && found.elements.first?.attributes["role"] == "img")
-    // Each once in the chart and once in the legend.
+    // Each appears once in the chart and once in the legend.
     #expect(found.count("polyline") == 4)
     let styles = found.elements.compactMap { $0.attributes["class"] }.filter { $0.first == "s" }
     #expect(styles == ["s0", "s2", "s0", "s2"])
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// What the title says already needs no legend, and the last value can be read without measuring.
+  /// A single series needs no legend, and its last value is shown as text.
   @Test func aSeriesAloneHasItsLastValueBesideTheTitle() throws {
     var plot = plot([Plot.Series("clients", style: 0, points: [(1, 3), (2, 2.5)])])
     #expect(try MarkupCheck.parse(plot.svg).count("tspan") == 0)
@@ -64,7 +64,7 @@ import Testing
     _ = try MarkupCheck.parse(plot([], rounds: 0, stageEnds: []).svg)
   }
 
-  /// Whatever a database holds: it is drawn within the frame, with labels that can be read.
+  /// Any numbers from a database are drawn within the frame, with legible labels.
   @Test func anyNumbersAreDrawn() throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = SeededNumbers(seed)
@@ -136,7 +136,7 @@ import Testing
   }
 }
 
-/// Random numbers that come again with their seed (Vigna's SplitMix64).
+/// Reproducible random numbers (Vigna's SplitMix64).
 private struct SeededNumbers: RandomNumberGenerator {
   private var state: UInt64
 

@@ -8,12 +8,12 @@ import Wire
 
 /// A real server whose clients need certificates.
 @Suite(.unhurried) struct AccessTests {
-  /// A server with its authority, and what is needed to meet it.
+  /// A server with its authority, and the means to connect to it.
   private struct Guarded {
     let server: RunningServer
     let folder: CertificateFolder
     let url: URL
-    /// What the access itself says.
+    /// The events of the access control.
     let events: EventLog<ServerEvent>
 
     var revoked: URL { url.appendingPathComponent("tls/revoked") }
@@ -29,7 +29,7 @@ import Wire
       return try await Connection.connect(to: server.endpoint, limit: WireLimits.frame, tls: context)
     }
 
-    /// The answer to whoever wants the certificate of a code.
+    /// Requests the certificate of a code. Returns the answer.
     func use(_ code: EnrolmentCode) async throws -> Message {
       let connection = try await Connection.connect(
         to: server.endpoint, limit: WireLimits.frame, tls: try TLSContext(pin: code.pin, host: "127.0.0.1"))
@@ -41,7 +41,7 @@ import Wire
       return answer
     }
 
-    /// The answer to a hello.
+    /// Sends a hello. Returns the connection and the answer.
     func greet(_ name: String, as certificate: ClientCertificate) async throws -> (Connection, Message) {
       let connection = try await connect(certificate)
       try await connection.send(.hello(Hello(name: name, software: "test")))
@@ -91,7 +91,7 @@ import Wire
     }
   }
 
-  /// The connection of a client that is there already ends as well.
+  /// The connection of a client that is already connected ends as well.
   @Test func aRevokedClientIsOutAtOnceAndStaysOut() async throws {
     try await withGuarded { guarded in
       let one = try guarded.certify("one")
@@ -106,14 +106,14 @@ import Wire
       let (again, answer) = try await guarded.greet("one", as: one)
       #expect(rejection(answer) == "the certificate is revoked" || answer == .goodbye(goodbye))
       await again.close()
-      // A new certificate lets the same device in.
+      // A new certificate admits the same device.
       let (back, welcome) = try await guarded.greet("one", as: try guarded.certify("one"))
       guard case .welcome = welcome else { throw Unexpected("\(welcome)") }
       await back.close()
     }
   }
 
-  /// A list that is gone, no list, or torn says nothing of anybody. Clients are not told to stay away for ever.
+  /// A missing, invalid or incomplete list gives no information. Clients are told to come back, not rejected for good.
   @Test(arguments: [nil, "0A one\n\u{0}\u{0}\u{0}\n", "0A\n", "nonsense one\n"] as [String?])
   func withoutAListOfTheRevokedNobodyGetsIn(list: String?) async throws {
     try await withGuarded { guarded in
@@ -123,7 +123,7 @@ import Wire
       let before = try Data(contentsOf: guarded.revoked)
       try FileManager.default.removeItem(at: guarded.revoked)
       if let list { try Data(list.utf8).write(to: guarded.revoked) }
-      // Who is in already goes out.
+      // Connected clients are disconnected, too.
       try await connection.send(.heartbeat(Heartbeat()))
       var goodbyes = [try await connection.receive()]
       await connection.close()
@@ -143,7 +143,7 @@ import Wire
       }
       #expect(reasons.count == 1, "a minute: \(reasons)")
       #expect(reasons.first?.contains(guarded.revoked.path) == true, "\(reasons)")
-      // The operator mends it, and no restart is needed; a code was not used up meanwhile.
+      // The operator restores the list without a restart; the code was not used meanwhile.
       try before.write(to: guarded.revoked)
       let (back, mended) = try await guarded.greet("one", as: one)
       guard case .welcome = mended else { throw Unexpected("\(mended)") }
@@ -167,7 +167,7 @@ import Wire
     }
   }
 
-  /// The list and its copy in the database: one of the two put back alone brings nobody to life.
+  /// Restoring an old list or an old copy in the database does not undo a revocation.
   @Test func aBackupOfTheFolderBringsNobodyBack() async throws {
     try await withGuarded { guarded in
       let one = try guarded.certify("one")
@@ -179,7 +179,7 @@ import Wire
         return rejection(answer) == "the certificate is revoked"
       }
       #expect(try await isRejected(guarded))
-      // While the server runs, and then before another begins.
+      // While the server runs, and then before another server starts.
       try backup.write(to: guarded.revoked)
       #expect(try await isRejected(guarded))
       let serial = try one.identity.certificate.serial
@@ -204,7 +204,7 @@ import Wire
       let copy = try History(database).revocations(of: authority)
       #expect(copy.map(\.serial) == [serial] && copy.map(\.name) == ["one"] && copy[0].date != nil)
       #expect(try History(database).revocations(of: "0A").isEmpty, "another authority's")
-      // The other way round: the list is whole, and the database new.
+      // Conversely, the list is complete and the database new.
       #expect(try guarded.folder.restoreRevocations(copy).list == copy)
       let other = guarded.url.appendingPathComponent("other.sqlite").path
       try await withServer(Plan.tiny(cohort: 2), other, access: try Access(guarded.folder)) { _ in }
@@ -212,7 +212,7 @@ import Wire
     }
   }
 
-  /// What the folder cannot keep is not given out, and the code is good afterwards.
+  /// A certificate that the folder cannot record is not issued, and the code stays valid.
   @Test func aCodeOutlivesAServerThatCannotIssue() async throws {
     try await withGuarded { guarded in
       let code = try guarded.folder.enrol("device")
@@ -236,7 +236,7 @@ import Wire
       let new = try guarded.folder.createServer("127.0.0.1", hosts: ["127.0.0.1"], days: 1).serial
       let after = try await guarded.connect(one)
       #expect(await after.identity?.serial == new && old != new)
-      // Files that make no sense change nothing.
+      // Invalid files have no effect.
       try Data("nonsense".utf8).write(to: guarded.url.appendingPathComponent("tls/server.crt"))
       let still = try await guarded.connect(one)
       #expect(await still.identity?.serial == new)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct AggregatorTests {
   private let key = RoundKey(stage: 1, round: 1)
 
-  /// A plan whose projector is of several blocks of columns, the last of them not a full one.
+  /// Returns a plan whose projector has several blocks of columns, the last of them incomplete.
   private func plan(_ rule: AggregationRule) -> Plan {
     var plan = Plan.tiny(rounds: .each(1))
     plan.heads = HeadConfiguration(hidden: 250, output: 101)
@@ -15,7 +15,7 @@ import Testing
     return plan
   }
 
-  /// Updates of five clients on the disk, each in the codec that stands at its place.
+  /// Writes updates of five clients to disk, each with the codec at its position.
   private func withUpdates(
     _ plan: Plan, _ codecs: [UpdateCodec], _ body: (Aggregator, [[Float]], [Int]) throws -> Void
   ) async throws {

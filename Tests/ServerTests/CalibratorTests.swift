@@ -18,7 +18,7 @@ import Wire
     }
   }
 
-  /// Layer-wise clients train one layer; calibration trains those below it too.
+  /// Layer-wise clients train one layer; calibration trains the layers below it, too.
   @Test func calibrationTrainsWhatTheClientsDoNot() async throws {
     let (without, plain) = try await run(nil)
     let (with, calibrated) = try await run(Plan.Calibration(data: "shapes:16"))

@@ -22,14 +22,14 @@ import Wire
     #expect(work.trainingEnd == nil, "how long ten steps took is not known")
     work.hear(Heartbeat(step: 30, steps: 100), at: .seconds(40))
     #expect(work.trainingEnd == .seconds(75), "two steps a second, 70 are left")
-    // It began anew.
+    // The training starts again.
     work.hear(Heartbeat(step: 5, steps: 100), at: .seconds(50))
     #expect(work.trainingEnd == nil)
     work.send(offer(10), received: 0, kept: 0)
     #expect(work.progress == nil && work.trainingEnd == nil)
   }
 
-  /// What a client says of itself is not taken at its word where it makes no sense.
+  /// Invalid progress in a heartbeat is ignored.
   @Test func signsThatMakeNoSenseAreNone() {
     var work = ClientWork(Self.key)
     for (step, steps) in [(1, 0), (-1, 5), (6, 5), (Int.min, Int.max), (0, Int.min), (nil, 5), (3, nil)] {
@@ -54,7 +54,7 @@ import Wire
     }
   }
 
-  /// Over real connections: assigned, training, sending, done, and one that is gone.
+  /// Over real connections: assigned, training, sending, finished, and one disconnected.
   @Test func theServerTellsFetchingTrainingAndSendingApart() async throws {
     try await withServer(Plan.tiny(cohort: 3)) { server, path in
       func activities() async -> [String] {
@@ -63,7 +63,7 @@ import Wire
       func awaited() throws -> [String] {
         try History(path).status()?.awaited?.map { "\($0.client) \($0.doing)" } ?? []
       }
-      /// What was said before is known when it is answered.
+      /// Waits until earlier messages are processed, as shown by the answer to a heartbeat.
       func settle(_ client: ScriptedClient, _ heartbeat: Heartbeat = Heartbeat()) async throws {
         try await client.connection.send(.heartbeat(heartbeat))
         while true { if case .heartbeat = try await client.connection.receive() { return } }
@@ -93,7 +93,7 @@ import Wire
       #expect(sending.update?.bytes == update.count)
       #expect((half.count...update.count).contains(sending.update?.here ?? 0))
       #expect(sending.step == nil)
-      // One goes: it is named as missing, and is not connected.
+      // One client disconnects: it is listed as missing.
       await two.connection.close()
       try await server.events.first { if case .left(client: "device-2", _) = $0 { () } else { nil } }
       try await settle(ten)
@@ -112,7 +112,7 @@ import Wire
     }
   }
 
-  /// After a restart the cohort is still known, and so is who is missing of it.
+  /// After a restart the cohort and its missing members are still known.
   @Test func aServerThatIsStartedAgainKnowsWhoIsMissing() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path

@@ -9,7 +9,7 @@ import Testing
 @Suite(.unhurried) struct CommittedModelTests {
   private let plan = Plan.tiny(rounds: .list([2, 1]))
 
-  /// Two rounds of stage 1 and one of stage 2, each another model; the store stays open.
+  /// Two rounds of stage 1 and one of stage 2, with different models; the store stays open.
   private func withRounds(_ body: (_ path: String, _ models: [RoundKey: Snapshot]) throws -> Void)
     async throws
   {
@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  /// A server in the midst of writing neither holds the reader up nor is held up.
+  /// A server that is writing does not block the reader, nor does the reader block the server.
   @Test func aDatabaseInUseIsReadAsItIs() async throws {
     try await withRounds { path, models in
       try DatabaseQueue(path: path).inTransaction { db in

@@ -24,13 +24,13 @@ import Testing
     withExtendedLifetime((places, other)) {}
   }
 
-  /// A client that comes while unauthenticated peers hold all places finds one at once.
+  /// A client gets a place at once, even if unauthenticated peers hold all of them.
   @Test func whoHasBeenSilentLongestMakesRoom() {
     let places = ["a", "b", "c", "d", "e", "f", "g"].map(place)
     #expect(places.allSatisfy { $0 != nil })
     #expect(evicted.all == ["a", "b"])
     #expect(places.map { $0?.isLost ?? false } == [true, true, false, false, false, false, false])
-    // Whoever was known in time is not among them.
+    // Clients authenticated in time are not evicted.
     places[2]?.leave()
     let next = [place("h"), place("i")]
     #expect(evicted.all == ["a", "b", "d"])
@@ -44,13 +44,13 @@ import Testing
     places[0].leave()
     let next = place("a")
     #expect(next != nil && place("a") == nil)
-    // A connection that ends without a word gives its place back too.
+    // A connection that ends without a message releases its place, too.
     places.removeLast()
     #expect(place("a") != nil)
     withExtendedLifetime((places, next)) {}
   }
 
-  /// A flood must not fill the log.
+  /// A flood of connections must not fill the log.
   @Test func anAddressIsNamedOnceAMinute() {
     let places = (0..<3).compactMap { _ in place("a") }
     let reasons = (0..<100).compactMap { _ -> String? in

@@ -14,7 +14,7 @@ import Wire
   private static let samples = ["a": 10, "b": 30, "c": 5]
   private static let constants: [String: Float] = ["a": 0.25, "b": -1, "c": 3]
 
-  /// All three clients to the end of the job; before each offer `turn` is awaited.
+  /// Runs all three clients to the end of the job; `turn` is awaited before each offer.
   private func takePart(
     at endpoint: Endpoint,
     before turn: @escaping @Sendable (String, Assignment) async throws -> Void = { _, _ in }
@@ -50,7 +50,7 @@ import Wire
           let weight = Double(turn.samples) / Double(total)
           for (place, value) in turn.update.floats.enumerated() { mean[place] += weight * Double(value) }
         }
-        // What the next round starts from, or what the job ends with, is that mean.
+        // The next round starts from this mean, or the job ends with it.
         let next = index < 2 ? turns["a"]![index + 1] : nil
         let committed = assignment.trained.flatMap { name in
           let parts = next?.assignment.parts ?? final.manifest
@@ -65,7 +65,7 @@ import Wire
     }
   }
 
-  /// Layer-wise: the frozen layers are those of the stage before, and the store knows every round.
+  /// Layer-wise: the frozen layers are those of the previous stage, and the store has every round.
   private func check(_ turns: [String: [ScriptedClient.Turn]], _ path: String, _ plan: Plan) throws {
     let assignments = turns["a"]!.map(\.assignment)
     #expect(assignments.map(\.key.stage) == [1, 1, 2] && assignments.map(\.key.round) == [1, 2, 1])
@@ -79,12 +79,12 @@ import Wire
     #expect(try store.clients().map(\.samples) == [10, 30, 5])
   }
 
-  /// The bits do not depend on who is first.
+  /// The bits do not depend on the order of arrival.
   @Test func theOrderOfArrivalDoesNotMatter() async throws {
     var digests: [Digest] = []
     for order in [["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"]] {
       let gate = ArrivalGate(order)
-      // Each admission lets the next client through.
+      // Each admission admits the next client.
       let opening: @Sendable (ServerEvent) -> Void = { if case .admitted = $0 { gate.open() } }
       let digest = try await withServer(Plan.tiny(), observer: opening) { server, _ in
         _ = try await takePart(at: server.endpoint) { name, _ in try await gate.wait(for: name) }
@@ -126,7 +126,7 @@ import Wire
       for name in Self.names { clients.append(try await ScriptedClient.welcome(name, at: server.endpoint)) }
       var assignments: [Assignment] = []
       for client in clients { assignments.append(try await client.requireAssignment()) }
-      // One goes with half of its update sent.
+      // One client disconnects after half of its update.
       let update = clients[2].update(assignments[2])
       try await clients[2].connection.send(.offer(clients[2].offer(assignments[2], update)))
       guard case .request = try await clients[2].hear() else { throw Unexpected("no request") }
@@ -185,7 +185,7 @@ import Wire
         #expect(resumed == RoundKey(stage: 1, round: 1))
         let client = try await ScriptedClient.welcome("a", at: server.endpoint)
         let again = try await client.requireAssignment()
-        // The round goes on: it is the same attempt, and nobody has to train again for it.
+        // The round continues with the same attempt, and no client has to train again.
         #expect(again.key == RoundKey(stage: 1, round: 2))
         #expect(again.parts == committed.parts && again.seed == committed.seed)
         let update = client.update(again)
@@ -194,7 +194,7 @@ import Wire
         #expect(turns.map(\.assignment.key) == [1, 2].map { RoundKey(stage: 2, round: $0) })
         return try await server.result().base
       }
-      // A job that is done ends at once, with the same model.
+      // A finished job ends at once, with the same model.
       let after = try await withServer(plan, path) { try await $0.result().base }
       #expect(after == final)
       #expect(try Store(path).committedRounds().count == 4)
@@ -224,7 +224,7 @@ import Wire
     }
   }
 
-  /// Between drawing the cohort and setting the timer time goes on, and may pass the deadline.
+  /// Time passes between drawing the cohort and setting the timer, and may exceed the deadline.
   @Test func aDeadlineThatPassesBeforeItsTimerIsSetIsNotForgotten() async throws {
     let plan = Plan.tiny(cohort: 1, deadline: TimeSpan(milliseconds: 1), attempts: 1)
     let slowly: @Sendable (ServerEvent) -> Void = {
@@ -240,7 +240,7 @@ import Wire
   }
 }
 
-/// Lets clients through one at a time, in a given order over and over.
+/// Admits clients one at a time, repeatedly in a given order.
 private final class ArrivalGate: Sendable {
   private let order: [String]
   private let turns: [String: (AsyncStream<Void>, AsyncStream<Void>.Continuation)]
@@ -252,13 +252,13 @@ private final class ArrivalGate: Sendable {
     turns[order[0]]?.1.yield()
   }
 
-  /// Returns when it is this client's turn.
+  /// Waits for this client's turn.
   func wait(for name: String) async throws {
     var waiting = turns[name]!.0.makeAsyncIterator()
     guard await waiting.next() != nil else { throw CancellationError() }
   }
 
-  /// The turn of the next begins.
+  /// Starts the next client's turn.
   func open() {
     let count = opened.withLock { count in
       count += 1

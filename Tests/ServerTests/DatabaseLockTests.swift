@@ -16,7 +16,7 @@ import Wire
       #expect(DatabaseLock.isHeld(of: path) == true)
       let error = #expect(throws: StoreError.self) { try DatabaseLock(path) }
       #expect(error?.description == "\(path): another server is at work on it, process \(getpid())")
-      // Whoever asks, and goes, takes nothing away.
+      // Checking the lock does not release it.
       #expect(DatabaseLock.isHeld(of: path) == true)
       lock.release()
       #expect(DatabaseLock.isHeld(of: path) == false)
@@ -24,7 +24,7 @@ import Wire
     }
   }
 
-  /// A server whose disk is full can write no row any more; the block of its lock's file is there already.
+  /// A server with a full disk cannot write a row; the block of its lock file is already allocated.
   @Test func theLastWordsOfAServerAreTheStatus() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
@@ -40,13 +40,13 @@ import Wire
       let status = try #require(try Store.status(of: path))
       #expect(status.phase == .failed && status.reason == "database or disk is full" && !status.isRunning)
       #expect(status.doing == "the server ended: database or disk is full")
-      // The next server has its own.
+      // The next server writes a new status.
       try FileLock(path + "-spool/lock").release()
       #expect(try Store.status(of: path)?.phase == .recruiting)
     }
   }
 
-  /// The second would admit updates to the rounds of the first.
+  /// A second server would admit updates to the rounds of the first.
   @Test func aSecondServerIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
@@ -64,7 +64,7 @@ import Wire
     }
   }
 
-  /// A copy says what the server did, and not that one is at work on it.
+  /// A copy has the server's last status, but is not marked as in use.
   @Test func aCopyIsNobodysWork() async throws {
     try await withTemporaryFolder { folder in
       let (path, copy) = (folder.appendingPathComponent("a").path, folder.appendingPathComponent("b").path)

@@ -7,11 +7,11 @@ import TestSupport
 import Testing
 import Wire
 
-/// Numbers that are none, at a real server: it rejects them by name, and the others go on.
+/// Invalid numbers at a real server: it rejects them by name, and the other clients continue.
 @Suite(.unhurried) struct DivergenceTests {
   private typealias Member = (client: ScriptedClient, assignment: Assignment)
 
-  /// Clients that have joined, with their first assignments.
+  /// Returns clients that have joined, with their first assignments.
   private func members(_ names: [String], _ server: RunningServer) async throws -> [Member] {
     var clients: [ScriptedClient] = []
     for name in names { clients.append(try await ScriptedClient.welcome(name, at: server.endpoint)) }
@@ -55,7 +55,7 @@ import Wire
     }
   }
 
-  /// Each ends its own connection, with its name; the round goes on.
+  /// Each message ends only its connection, with the field's name; the round continues.
   @Test(arguments: [
     (Message.heartbeat(Heartbeat(step: -1, steps: 3)), "heartbeat.step is -1"),
     (.heartbeat(Heartbeat(step: 1, steps: .max)), "heartbeat.steps is no whole number of 0 to "),
@@ -76,7 +76,7 @@ import Wire
     }
   }
 
-  /// Everybody's training diverges, as often as the plan allows: the job is given up, and says so.
+  /// All trainings diverge in every attempt: the job fails with that reason.
   @Test func aJobWhoseTrainingsDivergeIsGivenUpForThat() async throws {
     try await withServer(Plan.tiny(cohort: 2, quorum: 2, attempts: 2)) { server, path in
       var members = try await members(["a", "b"], server)
@@ -98,11 +98,11 @@ import Wire
     }
   }
 
-  /// The clients' part is good, and what the server trains on its own images comes to nothing.
+  /// The clients' updates are valid, and the server's calibration diverges.
   @Test func aCalibrationThatDivergesAbandonsItsRound() async throws {
     var plan = Plan.tiny(cohort: 1, attempts: 1)
     plan.method.calibration = Plan.Calibration(data: "shapes:16")
-    // One over it is no float32.
+    // The inverse of this number overflows a float32.
     plan.method.temperature = Float(1e-38) / 100
     try await withServer(plan) { server, path in
       let members = try await members(["a"], server)
@@ -115,7 +115,7 @@ import Wire
     }
   }
 
-  /// What is made of updates that were taken is looked at as well.
+  /// The aggregate of admitted updates is checked, too.
   @Test(arguments: [Float.nan, .infinity, 1e30]) func anAggregateThatIsNoModelAbandonsItsRound(weight: Float)
     async throws
   {
@@ -125,7 +125,7 @@ import Wire
       var effects = engine.advance(at: .zero) + engine.join(Hello(name: "a", software: "test"), at: .zero)
       let first = engine.snapshot
       for attempt in 1...2 {
-        // The second begins after a pause.
+        // The second attempt begins after a pause.
         effects += engine.advance(at: .seconds(60 * attempt))
         let assignments = effects.compactMap {
           if case .send(.assignment(let one), _) = $0 { one } else { nil }

@@ -5,9 +5,9 @@ import Server
 import TestSupport
 import Testing
 
-/// A server whose own certificates run out.
+/// A server whose certificates expire.
 @Suite(.unhurried) struct EndingCertificateTests {
-  /// What a server says of its certificates when it starts.
+  /// Returns the server's reports on its certificates at the start.
   private func said(authority: Int, server: Int) async throws -> [String] {
     try await withTemporaryFolder { url in
       let folder = CertificateFolder(url.appendingPathComponent("tls"))
@@ -16,7 +16,7 @@ import Testing
       let events = EventLog<ServerEvent>()
       let access = try Access(folder, observer: events.note)
       let watching = Task { await access.watchEndings() }
-      // What is wanted tomorrow is not waited for.
+      // Does not wait for the next day's report.
       watching.cancel()
       await watching.value
       return events.all.compactMap { event -> String? in

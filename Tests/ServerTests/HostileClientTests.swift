@@ -6,9 +6,9 @@ import TestSupport
 import Testing
 import Wire
 
-/// Clients that are known and do harm, at a real server.
+/// Authenticated clients that misbehave, at a real server.
 @Suite(.unhurried) struct HostileClientTests {
-  /// Says hello until it is welcome: the server has to miss the old connection first.
+  /// Repeats the hello until the client is admitted, because the old connection must first be silent for long enough.
   private func takeOver(_ name: String, at endpoint: Endpoint) async throws -> ScriptedClient {
     while true {
       let client = try await ScriptedClient(name, at: endpoint)
@@ -16,15 +16,15 @@ import Wire
       case .welcome: return client
       case .goodbye(let goodbye) where goodbye.reason == .stopping:
         await client.connection.close()
-        // As a client does between two tries; nothing tells when the silence is long enough.
+        // Like a client between two attempts; no event shows when the silence is long enough.
         try await Task.sleep(for: .milliseconds(500))
       case let message: throw Unexpected("\(message)")
       }
     }
   }
 
-  /// The old connection says the last bytes of its update when another has its name, and has offered another update.
-  /// Heartbeats of 20 s: the takeover is half a minute away, and the end of the silent connection another one.
+  /// The old connection sends the last bytes of its update after another connection has taken its name and offered
+  /// another update. Heartbeats of 20 s: the takeover takes half a minute, and closing the silent connection another.
   @Test(.unhurried(slack: 2)) func aConnectionThatWasReplacedHasNoEffect() async throws {
     try await withServer(Plan.tiny(cohort: 2)) { server, _ in
       let other = try await ScriptedClient.welcome("b", at: server.endpoint)
@@ -46,11 +46,11 @@ import Wire
       #expect(request.digest == newOffer.digest)
       try await old.connection.send(
         .update(UpdateData(digest: offer.digest, offset: held), Data(update[held...])))
-      // The old connection hears why it ends, and nothing else.
+      // The old connection gets only the reason of its end.
       guard case .goodbye(let goodbye) = try await old.hear() else { throw Unexpected("no goodbye") }
       #expect(goodbye.reason == .rejected && goodbye.detail.contains("another connection"))
       await old.connection.close()
-      // The new one goes on, and the job comes to its end.
+      // The new connection continues, and the job finishes.
       try await new.upload(second, as: newOffer.digest)
       guard case .acknowledgement(let verdict) = try await new.hear() else { throw Unexpected("no verdict") }
       #expect(verdict.rejection == nil)
@@ -63,7 +63,7 @@ import Wire
 
   @Test func offersInVainEndTheConnectionAndFillNothing() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, database in
-      // It is asked to train, and the flooder is not.
+      // The honest client is asked to train, the flooder is not.
       let honest = try await ScriptedClient.welcome("honest", at: server.endpoint)
       let flooder = try await ScriptedClient.welcome("flooder", at: server.endpoint)
       let digest = Digest(of: Data())
@@ -92,7 +92,7 @@ import Wire
       await flooder.connection.close()
       let recorded = server.events.all.count { if case .rejected = $0 { true } else { false } }
       #expect(recorded == JobEngine.mostRecorded)
-      // It is not let in again at once; somebody else is.
+      // The flooder is not admitted again at once; another client is.
       let again = try await ScriptedClient("flooder", at: server.endpoint)
       guard case .goodbye(let rest) = try await again.hear() else { throw Unexpected("no goodbye") }
       #expect(rest.reason == .rejected && rest.detail.contains("in vain"))
@@ -104,7 +104,7 @@ import Wire
     }
   }
 
-  /// Each arrival is lines in the log and a write to the database.
+  /// Each arrival causes log lines and a write to the database.
   @Test func aClientThatComesBackAllTheTimeIsToldToWait() async throws {
     try await withServer(Plan.tiny(cohort: 2)) { server, _ in
       var (welcomes, goodbye) = (0, Goodbye?.none)
@@ -112,7 +112,7 @@ import Wire
         let client = try await ScriptedClient("a", at: server.endpoint)
         switch try await client.hear() {
         case .welcome: welcomes += 1
-        // Its last connection may not be gone yet.
+        // The last connection may not have ended yet.
         case .goodbye(let last) where !last.detail.contains("connected already"): goodbye = last
         default: break
         }
@@ -125,7 +125,7 @@ import Wire
   }
 }
 
-/// docs/protocol.md states the limits of what a client may say.
+/// docs/protocol.md states the limits on a client's messages.
 @Suite struct MessageLimitDocsTests {
   @Test func itsNumbersAreTheCodes() throws {
     let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -140,7 +140,7 @@ import Wire
 }
 
 extension Store {
-  /// Rows of updates that were not admitted, in all rounds.
+  /// Returns the number of rejected updates in all rounds.
   fileprivate func rejectedRows() throws -> Int {
     try committedRounds().reduce(0) { count, committed in
       try count + updates(of: committed.round).count { $0.rejection != nil }

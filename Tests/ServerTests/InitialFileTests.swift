@@ -16,7 +16,7 @@ import Testing
     return plan
   }
 
-  /// A file of another seed's encoder, so many blocks deep; returns the model that it was made of.
+  /// Writes an encoder of another seed with `depth` blocks. Returns its model.
   private func write(_ plan: Plan, depth: Int = 2, seed: UInt64 = 99, to folder: URL) throws -> Snapshot {
     var other = plan
     (other.seed, other.method.initialisation) = (seed, .random)
@@ -32,7 +32,7 @@ import Testing
     return (try JobEngine(plan, store: store, folder: folder, at: .zero), store)
   }
 
-  /// Commits rounds without clients, and lets a job engine begin each, until `last` is committed.
+  /// Commits rounds without clients until `last`; a job engine begins each.
   private func commit(_ plan: Plan, to last: RoundKey, _ folder: URL) throws {
     while true {
       let (engine, store) = try engine(plan, folder)
@@ -60,7 +60,7 @@ import Testing
     return reason
   }
 
-  /// What was exported after stage 1 is what stage 1 of the next job starts from.
+  /// The encoder exported after stage 1 is the start of stage 1 of the next job.
   @Test(arguments: Strategy.allCases) func aRoundTripGivesTheSameEncoder(strategy: Strategy) async throws {
     try await withTemporaryFolder { folder in
       let plan = plan(strategy)
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  /// The digest is noted once, and a finished job keeps it.
+  /// The digest is recorded once, and a finished job keeps it.
   @Test func theDigestIsNoted() async throws {
     try await withTemporaryFolder { folder in
       _ = try write(plan(), to: folder)

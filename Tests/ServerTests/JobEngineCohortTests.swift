@@ -4,10 +4,10 @@ import Server
 import Testing
 import Wire
 
-/// Whom the job engine asks and waits for, and in whose place, without sockets or clocks.
+/// The clients that the job engine asks, waits for and replaces, without sockets or clocks.
 @Suite struct JobEngineCohortTests {
-  /// A device has its hours every day: as often as it declines, the same attempt goes on when it is there again, with
-  /// what the others have brought meanwhile.
+  /// A device is limited to certain hours. However often it declines, the same attempt continues with the others'
+  /// updates when it is available again.
   @Test func devicesThatDeclineAreWaitedFor() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
@@ -40,7 +40,7 @@ import Wire
     }
   }
 
-  /// A replacement is stored before it hears of it, and a server that is started again goes on with it.
+  /// A replacement is stored before it is asked, and a restarted server continues with it.
   @Test func anotherClientTakesThePlaceOfOneThatDeclines() async throws {
     try await withTemporaryFolder { folder in
       let plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
@@ -57,7 +57,8 @@ import Wire
       }
       #expect(driver.engine.round.key == key)
       #expect(try driver.submit(other, distance: 0.1) == nil)
-      // The server is started again; who declined is not waited for, and may take part if the place is free.
+      // After the restart, the server does not wait for the client that declined, which may take part if a place is
+      // free.
       let job = try driver.store.openJob(plan, at: Date())
       let stage = try driver.store.openStage(1, depth: 1, of: job, at: Date())
       let open = try #require(try driver.store.openRound(of: stage))
@@ -70,7 +71,7 @@ import Wire
     }
   }
 
-  /// A client that offers what it trained for an earlier round is told so, and takes part in this one all the same.
+  /// A client that offers an update of an earlier round is rejected for it, and can still take part in this one.
   @Test func anOldUpdateDoesNotCountAgainstItsClientAfterARestart() async throws {
     try await withTemporaryFolder { folder in
       let plan = Plan.tiny(cohort: 2, quorum: 2, rounds: .each(2), attempts: 1)
@@ -85,7 +86,7 @@ import Wire
     }
   }
 
-  /// An update that is rejected is a failure of its client; the attempt fails only where nobody else is there.
+  /// A rejected update counts against its client; the attempt fails only without a replacement.
   @Test func anotherClientTakesThePlaceOfOneThatIsRejected() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
@@ -100,7 +101,7 @@ import Wire
     }
   }
 
-  /// Attempts that fail one after the other do not use up all of them in a moment.
+  /// Pauses between failed attempts prevent them from being used up in a moment.
   @Test func betweenAttemptsArePausesThatGrow() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 4)
@@ -121,7 +122,7 @@ import Wire
     }
   }
 
-  /// A client may say that it declines for longer, but is asked again after a day.
+  /// A client may decline for longer, but is asked again after a day.
   @Test func aDeclineHoldsForADayAtMost() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2)
@@ -138,7 +139,7 @@ import Wire
     }
   }
 
-  /// However much a client offers in vain, the rejection by which it loses its place is known after a restart.
+  /// However many offers are in vain, the rejection that costs a client its place is known after a restart.
   @Test func aRejectionThatDecidesIsRecordedAfterAnyNumberInVain() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2)
@@ -159,7 +160,7 @@ import Wire
     }
   }
 
-  /// A device that is dead is waited for once, for the plan's time, and asked again as soon as it is back.
+  /// A round waits once for a dead device, for the plan's time; the device is asked again when it returns.
   @Test func aMissingClientIsWaitedForOnce() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 4, quorum: 3, rounds: .each(9))
@@ -182,7 +183,7 @@ import Wire
         #expect(asked == ["a", "b", "c"] + (round == 5 ? ["d"] : []), "round \(round)")
         for name in asked.reversed() {
           #expect(try driver.submit(name, distance: 0.01) == nil)
-          // It is gone before the others are done.
+          // It disconnects before the others have finished.
           if name == "d" { try driver.follow(driver.engine.leave("d", at: driver.now)) }
         }
       }
@@ -190,7 +191,7 @@ import Wire
     }
   }
 
-  /// Who came back and then failed has failed: what it declined before is over.
+  /// A rejection counts as a failure although the client had declined before.
   @Test func aRejectionAfterADeclineIsAFailure() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, attempts: 1)
@@ -206,7 +207,7 @@ import Wire
     }
   }
 
-  /// A decline that does not say for how long is asked about again, after a while that grows.
+  /// A client that declined without a time is asked again, at growing intervals.
   @Test func whoDeclinesWithoutATimeIsAskedAgain() async throws {
     try await withTemporaryFolder { folder in
       var driver = try JobEngineDriver(Plan.tiny(cohort: 2, quorum: 2, attempts: 1), folder, ["a", "b"])

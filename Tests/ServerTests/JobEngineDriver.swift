@@ -5,7 +5,7 @@ import Server
 import Testing
 import Wire
 
-/// A round of names; its members' updates move every weight by `distance` times its own size.
+/// A job engine with named clients, whose updates change every weight by `distance` times its size.
 struct JobEngineDriver {
   let engine: JobEngine
   let store: Store
@@ -23,7 +23,7 @@ struct JobEngineDriver {
     }
   }
 
-  /// Takes note, and does at once what a server does beside its job engine. Returns the verdict, if there is one.
+  /// Performs the effects at once in place of a server. Returns the verdict; nil if there is none.
   @discardableResult
   mutating func follow(_ effects: [JobEngine.Effect]) throws -> Acknowledgement? {
     var verdict: Acknowledgement?
@@ -41,13 +41,13 @@ struct JobEngineDriver {
     return verdict
   }
 
-  /// Lets time pass.
+  /// Advances the time.
   mutating func wait(_ time: Duration) throws {
     now += time
     try follow(engine.advance(at: now))
   }
 
-  /// The floats of an assignment's parts that train, as the model has them now.
+  /// Returns the floats of an assignment's trained parts in the current model.
   func trained(_ assignment: Assignment) -> [Float] {
     let trained = Set(assignment.trained)
     return engine.snapshot.manifest.filter { trained.contains($0.name) }.flatMap {
@@ -55,7 +55,7 @@ struct JobEngineDriver {
     }
   }
 
-  /// Gives in an update for an assignment that is not the client's latest.
+  /// Submits an update for an assignment that is not the client's latest.
   mutating func submit(_ update: [Float], _ assignment: Assignment, from name: String) throws -> Rejection? {
     let bytes = update.data
     let offer = UpdateOffer(
@@ -64,7 +64,7 @@ struct JobEngineDriver {
     return try judge(offer, bytes, from: name)
   }
 
-  /// The verdict on an offer, whose bytes come where they are wanted.
+  /// Returns the verdict on an offer, with its bytes if they are wanted.
   mutating func judge(_ offer: UpdateOffer, _ bytes: Data, from name: String) throws -> Rejection? {
     let isHere = engine.wants(offer, from: name)
     var fault: Rejection?

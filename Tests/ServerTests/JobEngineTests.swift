@@ -20,8 +20,7 @@ import Wire
     }
   }
 
-  /// Where no certificate proves a name, a peer may have any number of them: nothing that is kept by name grows with
-  /// those that have left.
+  /// Without certificates a peer may use any number of names: no data by name may grow with clients that have left.
   @Test func namesThatLeftAreForgotten() async throws {
     try await withTemporaryFolder { folder in
       var driver = try JobEngineDriver(Plan.tiny(cohort: 2, quorum: 2), folder, ["here"])
@@ -65,7 +64,7 @@ import Wire
       for round in 1...10 {
         asked.append(driver.assignments["c"] != nil)
         told.append(driver.engine.status(since: Date(), at: driver.now, Date()).notAsked?.first?.rounds)
-        // The one that lies comes first: the round goes on without it, as soon as the others are there.
+        // The faulty client is first: the round continues without it, as soon as the others are here.
         if driver.assignments["c"] != nil { #expect(try driver.submit("c", distance: 2) == .overNorm) }
         for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.001) == nil, "round \(round)") }
       }
@@ -88,7 +87,7 @@ import Wire
     }
   }
 
-  /// What a round takes is what it takes its clients, however long it waited for them, and whatever becomes of the date.
+  /// The time of a round does not include waiting for clients, and does not depend on changes of the date.
   @Test(arguments: [(3600, 12), (-3600, 12), (3600, -86_400), (0, 2_592_000)] as [(Double, Double)])
   func waitingIsNotPartOfARoundsLength(waited: Double, trained: Double) async throws {
     try await withTemporaryFolder { folder in
@@ -105,7 +104,7 @@ import Wire
     }
   }
 
-  /// No clock lasts from one start of a server to the next: a round that goes on takes what it takes from then on.
+  /// No clock survives a restart: the time of a continued round counts from then on.
   @Test func aRoundThatGoesOnCountsFromTheStart() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
@@ -126,7 +125,7 @@ import Wire
     }
   }
 
-  /// Brings the update that an assignment among the effects asks for, and ends the round.
+  /// Submits the update that an assignment among the effects asks for, and ends the round.
   private func finish(_ effects: [JobEngine.Effect], _ engine: JobEngine, _ store: Store, at now: Duration)
     throws
   {
@@ -143,7 +142,7 @@ import Wire
     }
   }
 
-  /// A full disk is the operator's to mend: clients come back, and hear nothing of tables and paths.
+  /// Only the operator can repair a full disk: clients retry, and get no tables or paths.
   @Test func clientsComeBackToAServerWithABrokenDatabase() async throws {
     try await withTemporaryFolder { folder in
       let driver = try JobEngineDriver(Plan.tiny(), folder, ["a"])
@@ -155,7 +154,7 @@ import Wire
     }
   }
 
-  /// Rest is a punishment for clients, not for the job.
+  /// Resting must not stop the job.
   @Test func theRestingAreAskedWhereTheOthersAreNoQuorum() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 2, quorum: 2, rounds: .each(8), attempts: 10)
@@ -171,7 +170,7 @@ import Wire
     }
   }
 
-  /// What a slow device has learnt is added to what the others have made of the model meanwhile.
+  /// The changes of a slow device's update are added to the model that the others have trained meanwhile.
   @Test(arguments: [Plan.StragglerRule.fold, .reject]) func aLateUpdateIsFoldedInOrRejected(
     rule: Plan.StragglerRule
   )
@@ -191,7 +190,7 @@ import Wire
       let verdict = try driver.submit(old.map { $0 + 0.5 }, slow, from: "c")
       guard rule == .fold else { return #expect(verdict == .wrongRound) }
       #expect(verdict == nil)
-      // The others change nothing: what is left is a third of the late one's difference.
+      // The others change nothing, so a third of the late difference remains.
       for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0) == nil) }
       let result = driver.trained(slow)
       #expect(driver.engine.round.key.round == 3)
@@ -208,14 +207,14 @@ import Wire
       let old = driver.trained(slow)
       for name in ["a", "b"] { #expect(try driver.submit(name, distance: 0.4) == nil) }
       try driver.wait(plan.round.deadline.duration)
-      // Nobody else's, and not from farther than the plan allows.
+      // Not from another client, and not beyond the plan's norm limit.
       #expect(try driver.submit(old, slow, from: "a") == .wrongRound)
       #expect(try driver.submit(old.map { $0 * 2 }, slow, from: "c") == .overNorm)
       #expect(try driver.submit(old, slow, from: "c") == .wrongRound, "it was rejected, and that is that")
     }
   }
 
-  /// Between two stages the layers that train are others.
+  /// Stages train different layers.
   @Test func nothingIsFoldedIntoAnotherStage() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 3, quorum: 2, rounds: .each(1))
@@ -229,7 +228,7 @@ import Wire
     }
   }
 
-  /// A claim must not buy the model; what it counts for is stored and said.
+  /// A claim must not dominate the model; the samples that count are stored and reported.
   @Test(arguments: [nil, 25]) func claimsCountForAPartOfThem(most: Int?) async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 4, quorum: 4, rounds: .each(2))
@@ -245,7 +244,7 @@ import Wire
           bytes: bytes.count, samples: samples, steps: 1, loss: name == "d" ? 9 : 1, seconds: 1)
         #expect(try driver.judge(offer, bytes, from: name) == nil)
       }
-      // Ten times 20, the lower of the two in the middle.
+      // Ten times 20, the lower median.
       let counted = claims.mapValues { min($0, most ?? 200) }
       let total = counted.values.reduce(0, +)
       let share = Float(counted["d"]!) / Float(total)
@@ -266,7 +265,7 @@ import Wire
 
   // MARK: - Coded updates
 
-  /// An offer of coded bytes and its verdict.
+  /// Submits an offer of coded bytes. Returns the verdict.
   private func submit(
     _ bytes: Data, _ codec: UpdateCodec, _ assignment: Assignment, _ driver: inout JobEngineDriver
   ) throws -> Rejection? {
@@ -305,7 +304,7 @@ import Wire
       var (assignment, base) = try next()
       let good = coding.encode(base, base: base, seed: 1)
       #expect(try submit(good.dropLast(3) + Data([1, 2, 3]), .int8, assignment, &driver) == .undecodable)
-      // Another codec than the plan's, though its bytes are right.
+      // Another codec than the plan's, with valid bytes.
       (assignment, base) = try next()
       let other = plan.coding(.bfloat16, 1, keeping: [0]).encode(base, base: base, seed: 1)
       #expect(try submit(other, .bfloat16, assignment, &driver) == .undecodable)

@@ -14,7 +14,7 @@ import Wire
 
   private func key(_ round: Int) -> RoundKey { RoundKey(stage: 1, round: round) }
 
-  /// The snapshot after a round that moves what trains by a little.
+  /// Returns the snapshot after a round that changes the trained parts slightly.
   private func draft(_ old: Snapshot, _ round: Int) -> Snapshot {
     let parts = old.stage.parts.map { part -> (String, Data) in
       let digest = old.manifest.first { $0.name == part.name }!.digest
@@ -25,13 +25,13 @@ import Wire
     return old.replacing(parts: Dictionary(uniqueKeysWithValues: parts))
   }
 
-  /// What a client that holds `from` makes of the delta chains to `to`.
+  /// Decodes the delta chains to `to` like a client that holds `from`.
   private func walk(_ chains: [DeltaChain], _ library: LayerLibrary, from: Snapshot, to: Snapshot) throws
     -> Int
   {
     var bytes = 0
     for (part, version) in zip(to.stage.model.parts, to.manifest) where from.data(version.digest) == nil {
-      // A small layer itself can be shorter than any delta chain.
+      // A small layer can be shorter than any delta chain.
       guard let path = chains.first(where: { $0.to == version.digest })?.path(holds: { from.data($0) != nil })
       else { continue }
       var values = path[0].from.map { from.floats($0) } ?? [Float](repeating: 0, count: part.range.count)
@@ -65,7 +65,7 @@ import Wire
         library.deltaChains(to: last.manifest, of: last, holding: held), library, from: version, to: last)
       #expect(round == 4 ? bytes == 0 : bytes > 0, "\(bytes) bytes after round \(round)")
     }
-    // One encoding, whoever asks.
+    // The same encoding for every client.
     let held = Set(versions[3].manifest.map(\.digest))
     #expect(
       library.deltaChains(to: last.manifest, of: last, holding: held)
@@ -123,7 +123,7 @@ import Wire
       store = try Store(path)
       let again = LayerLibrary(plan, steps: try store.steps(), to: old)
       #expect(again.chains.mapValues { $0.map(\.delta) } == library.chains.mapValues { $0.map(\.delta) })
-      // Of a model that is not the last committed one they are no delta chains.
+      // They are not delta chains of a model other than the last committed one.
       #expect(LayerLibrary(plan, steps: try store.steps(), to: plan.firstSnapshot()).chains.isEmpty)
     }
   }

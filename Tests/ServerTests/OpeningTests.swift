@@ -33,7 +33,7 @@ import Testing
     #expect(one.base != Plan.tiny(seed: 2).firstSnapshot().base)
   }
 
-  /// A database whose layers are not the plan's is rejected before the port is opened.
+  /// A database with other layers than the plan's is rejected before the port is opened.
   @Test func aDatabaseOfAnotherModelIsRejected() async throws {
     try await withTemporaryFolder { folder in
       let plan = Plan.tiny(rounds: .each(2))
@@ -51,8 +51,7 @@ import Testing
     }
   }
 
-  /// What a curriculum decided is stored with the round, and a server that is started again goes on with it, whatever it
-  /// would decide now.
+  /// The decision of a curriculum is stored with the round. A restarted server uses it, whatever it would decide now.
   @Test func aStoredDecisionHolds() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 1, rounds: .each(5))
@@ -73,7 +72,7 @@ import Testing
     }
   }
 
-  /// The first model, every weight moved: so that nothing equals a first model by chance.
+  /// Returns the model with every weight changed, so that it cannot equal a first model by chance.
   private func trained(_ snapshot: Snapshot) -> Snapshot {
     let old = snapshot.manifest.flatMap { snapshot.data($0.digest)?.floats ?? [] }
     return snapshot.replacing(trained: old.map { $0 + 0.25 })

@@ -7,10 +7,10 @@ import Wire
 
 @Suite struct OutgoingLayerTests {
   private static let chunk = WireLimits.chunk
-  /// Around the ends of pieces, and none at all.
+  /// Around the ends of pieces, and no bytes.
   static let counts = [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk, 3 * chunk + 77]
 
-  /// What a client puts together from an offset on is the layer from there, whoever asked before it.
+  /// The pieces from an offset on are the rest of the layer, whatever was fetched before.
   @Test(arguments: counts) func thePiecesAreTheLayer(count: Int) throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)
@@ -36,7 +36,7 @@ import Wire
     }
   }
 
-  /// The checksum is taken once for all who fetch.
+  /// The checksum is computed once for all clients.
   @Test func whatManyFetchIsMadeOnce() throws {
     let bytes = Data(repeating: 7, count: 2 * Self.chunk)
     let layer = OutgoingLayer(Digest(of: bytes), bytes)

@@ -16,7 +16,7 @@ import Testing
       test: DataSpec(parsing: "shapes:30?channels=1").load(role: .test, for: fit), seed: 7, threads: 2)
   }
 
-  /// Commits a round whose weights are those that the plan begins with, under another seed each time.
+  /// Commits a round with the plan's initial weights under a different seed each time.
   private func commit(_ number: Int, _ plan: Plan, _ store: Store) throws -> Snapshot {
     let stage = try store.openStage(1, depth: 1, of: store.openJob(plan, at: now), at: now)
     var other = plan

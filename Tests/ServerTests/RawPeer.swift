@@ -3,21 +3,21 @@ import Foundation
 import TestSupport
 import Wire
 
-/// Someone on the port who speaks no protocol at all.
+/// A peer that does not follow the protocol.
 enum RawPeer {
   struct Failure: Error {
     let call: String
     let number: Int32
   }
 
-  /// Connects to 127.0.0.1, sends the bytes, and returns what comes until the server hangs up. It blocks, so
-  /// it has a thread of its own.
+  /// Connects to 127.0.0.1, sends the bytes, and returns the answer until the server closes the connection. Blocks, on
+  /// a separate thread.
   static func send(_ bytes: [UInt8], to endpoint: Endpoint) async throws -> [UInt8] {
     try await TrainingThread.run("raw peer") {
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
       guard descriptor >= 0 else { throw Failure(call: "socket", number: errno) }
       defer { close(descriptor) }
-      // A server that does not hang up is an error, and not the end of the test run.
+      // A server that keeps the connection open is an error, but must not hang the tests.
       var patience = timeval(tv_sec: Int(Unhurried.limit.components.seconds), tv_usec: 0)
       setsockopt(
         descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -31,7 +31,7 @@ enum RawPeer {
         }
       }
       guard status == 0 else { throw Failure(call: "connect", number: errno) }
-      // A server that hangs up early makes this fail, as it should.
+      // Fails as expected if the server closes the connection early.
       _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
       var answer: [UInt8] = []
       var buffer = [UInt8](repeating: 0, count: 4096)

@@ -8,7 +8,7 @@ import Wire
 
 /// Updates that are not admitted, at a real server.
 @Suite(.unhurried) struct RejectionTests {
-  /// Nine are drawn and one is left out; each of them misbehaves in its own way, and the quorum is met.
+  /// Nine of ten clients are drawn; each has a different fault, and the quorum is met.
   @Test func eachFaultIsRejectedByItsNameAndTheRoundCommits() async throws {
     var plan = Plan.tiny(cohort: 9, quorum: 2)
     plan.round.minimumClients = 10
@@ -18,15 +18,15 @@ import Wire
       let (_, assignment) = members[0]
       let update = members[0].0.update(assignment)
       #expect(try await outsider.submit(outsider.offer(assignment, update), update) == .notAssigned)
-      // Or it would be asked in the place of one that is rejected.
+      // Otherwise it would be asked in place of a rejected client.
       await outsider.connection.close()
       try await server.events.first { event in
         if case .left(outsider.name, _) = event { () } else { nil }
       }
       #expect(try await submitFaulty(members) == Self.faults)
-      // A fault is not forgotten in its round.
+      // A fault counts for the whole round.
       #expect(try await submit(members[3]) == .alreadyRejected)
-      // A stale round is none of this round's business: its sender is not rejected for it.
+      // An update of an earlier round does not count as a fault in this round.
       #expect(try await submit(members[0]) == nil)
       #expect(try await submit(members[1]) == nil)
       #expect(try await submit(members[1], value: 2) == .duplicate)
@@ -44,7 +44,7 @@ import Wire
     .wrongRound, .wrongRound, .wrongBase, .wrongSize, .wrongDigest, .notFinite, .notFinite, .overLimit,
   ]
 
-  /// Ten join, in name order; returns the one without an assignment.
+  /// Makes ten clients join in the order of their names. Returns the one without an assignment.
   private func recruit(
     _ server: RunningServer, _ members: inout [(ScriptedClient, Assignment)]
   ) async throws -> ScriptedClient {
@@ -72,7 +72,7 @@ import Wire
     return try await member.0.submit(member.0.offer(member.1, update), update)
   }
 
-  /// What the server makes of the faults, in the order of ``faults``.
+  /// Returns the verdicts on the faults, in the order of ``faults``.
   private func submitFaulty(_ members: [(ScriptedClient, Assignment)]) async throws -> [Rejection?] {
     var verdicts: [Rejection?] = []
     for (index, (client, assignment)) in members.prefix(8).enumerated() {
@@ -89,7 +89,7 @@ import Wire
       case 7: offer.samples = 0
       default: break
       }
-      // Bytes go under the digest that was offered, whatever they are.
+      // The bytes are sent under the offered digest.
       verdicts.append(try await client.submit(offer, update))
     }
     return verdicts

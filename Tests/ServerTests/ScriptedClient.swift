@@ -3,9 +3,9 @@ import Federation
 import Foundation
 import Wire
 
-/// A client that speaks the protocol by hand and trains nothing: its updates are made up.
+/// A client that follows the protocol without training; its updates are invented.
 actor ScriptedClient {
-  /// What a client heard and sent in one round.
+  /// The messages of a client in one round.
   struct Turn: Sendable {
     let assignment: Assignment
     let weights: [Digest: Data]
@@ -15,24 +15,24 @@ actor ScriptedClient {
 
   let name: String
   let connection: Connection
-  /// What was heard while something else was waited for.
+  /// Messages received while waiting for another.
   private var early: [Message] = []
 
-  /// Connects and says hello.
+  /// Connects and sends a hello.
   init(_ name: String, at endpoint: Endpoint) async throws {
     self.name = name
     connection = try await Connection.connect(to: endpoint, limit: WireLimits.frame)
     try await connection.send(.hello(Hello(name: name, software: "test")))
   }
 
-  /// Connects, says hello and is welcome.
+  /// Connects, sends a hello and receives the welcome.
   static func welcome(_ name: String, at endpoint: Endpoint) async throws -> ScriptedClient {
     let client = try await ScriptedClient(name, at: endpoint)
     guard case .welcome = try await client.hear() else { throw Unexpected("no welcome") }
     return client
   }
 
-  /// The next message but for signs of life.
+  /// Returns the next message except heartbeats.
   func hear() async throws -> Message {
     if !early.isEmpty { return early.removeFirst() }
     return try await listen()
@@ -46,7 +46,7 @@ actor ScriptedClient {
     }
   }
 
-  /// The next assignment, or nil when the server says goodbye; a release is passed over.
+  /// Returns the next assignment, or nil on a goodbye; skips a release.
   func assignment() async throws -> Assignment? {
     while true {
       switch try await hear() {
@@ -63,7 +63,7 @@ actor ScriptedClient {
     return assignment
   }
 
-  /// The weights of a version, piece by piece.
+  /// Returns the weights of a version, fetched in pieces.
   func fetch(_ version: PartVersion) async throws -> Data {
     try await connection.send(.fetch(Fetch(digest: version.digest)))
     var weights = Data()
@@ -77,20 +77,20 @@ actor ScriptedClient {
     return weights
   }
 
-  /// An offer of made-up bytes that the server should like.
+  /// Returns a valid offer of invented bytes.
   nonisolated func offer(_ assignment: Assignment, _ update: Data, samples: Int = 10) -> UpdateOffer {
     UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: update),
       bytes: update.count, samples: samples, steps: 1, loss: 1, seconds: 0.5)
   }
 
-  /// An update of the right length, every float the same.
+  /// Returns an update of the right length with equal floats.
   nonisolated func update(_ assignment: Assignment, value: Float = 0.5) -> Data {
     let bytes = assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes }
     return [Float](repeating: value, count: bytes / 4).data
   }
 
-  /// Offers an update, sends what the server asks for, and returns the verdict: nil where it is admitted.
+  /// Offers an update and sends what the server requests. Returns the verdict: nil if it is admitted.
   func submit(_ offer: UpdateOffer, _ update: Data) async throws -> Rejection? {
     try await connection.send(.offer(offer))
     switch try await hear() {
@@ -99,7 +99,7 @@ actor ScriptedClient {
       while true {
         let message = try await listen()
         if case .acknowledgement(let verdict) = message, verdict.key == offer.key { return verdict.rejection }
-        // What follows from the verdict may be here before it.
+        // Messages that follow from the verdict may arrive before it.
         early.append(message)
       }
     case .acknowledgement(let verdict): return verdict.rejection
@@ -114,8 +114,8 @@ actor ScriptedClient {
     }
   }
 
-  /// Takes part to the end of the job. An update is the round's weights and a constant on top;
-  /// `turn(round)` is awaited before each is offered.
+  /// Takes part until the end of the job. An update is the round's weights plus a constant; `turn(round)` is awaited
+  /// before each offer.
   func takePart(
     samples: Int, adding constant: Float, before turn: @Sendable (Assignment) async throws -> Void = { _ in }
   ) async throws -> [Turn] {
@@ -138,7 +138,7 @@ actor ScriptedClient {
 }
 
 extension Data {
-  /// The float32 numbers that these bytes are.
+  /// The bytes as float32 numbers.
   var floats: [Float] {
     withUnsafeBytes { bytes in
       stride(from: 0, to: bytes.count, by: 4).map { bytes.loadUnaligned(fromByteOffset: $0, as: Float.self) }

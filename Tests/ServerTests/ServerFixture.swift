@@ -23,14 +23,14 @@ extension Plan {
   }
 }
 
-/// A server that runs, and what it said.
+/// A running server and its events.
 struct RunningServer {
   let endpoint: Endpoint
   let events: EventLog<ServerEvent>
   fileprivate let server: Server
   fileprivate let running: Task<Snapshot, any Error>
 
-  /// The final model; throws what the run throws.
+  /// Returns the final model; throws the error of the run.
   func result() async throws -> Snapshot {
     try await withTaskCancellationHandler {
       try await running.value
@@ -42,11 +42,11 @@ struct RunningServer {
 
   func stop() async { await server.stop() }
 
-  /// Who is connected.
+  /// Returns the connected clients.
   func connected() async -> [ConnectedClient] { await server.connected() }
 }
 
-/// Runs `body` beside a server of `plan` on the database at `path`, and ends the server where it still runs.
+/// Runs `body` with a server of `plan` on the database at `path`, and ends the server if it still runs.
 func withServer<Result: Sendable>(
   _ plan: Plan, _ path: String, access: Access = Access(),
   unauthenticated: ConnectionLimiter.Limits = ConnectionLimiter.Limits(),
@@ -75,7 +75,7 @@ func withServer<Result: Sendable>(
   return try result.get()
 }
 
-/// The same in a folder of its own.
+/// Uses a temporary folder.
 func withServer<Result: Sendable>(
   _ plan: Plan, observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
   _ body: (RunningServer, _ database: String) async throws -> Result

@@ -32,7 +32,7 @@ import Wire
     }
   }
 
-  /// What is committed from then on would be lost: nobody is told that it is kept, and clients come back.
+  /// Later commits would be lost: no client gets an acknowledgement, and clients retry.
   @Test func aServerWhoseDatabaseIsGoneEnds() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, path in
       let client = try await ScriptedClient.welcome("a", at: server.endpoint)
@@ -50,7 +50,7 @@ import Wire
     }
   }
 
-  /// A job that nobody can come to any more does not go on in silence.
+  /// A job that no client can reach any more does not continue silently.
   @Test func aServerThatCannotListenAnyMoreEnds() async throws {
     try await withTemporaryFolder { folder in
       let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
@@ -69,7 +69,7 @@ import Wire
   @Test func aClientThatComesAfterTheEndIsToldSo() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let early = try await ScriptedClient.welcome("a", at: server.endpoint)
-      // Connected, but without a word until the job is done.
+      // Connected, but silent until the job is finished.
       let silent = try await Connection.connect(to: server.endpoint, limit: WireLimits.frame)
       #expect(try await early.takePart(samples: 3, adding: 1).count == 2)
       try await server.events.first { if case .finished = $0 { () } else { nil } }

@@ -9,7 +9,7 @@ import Wire
 @Suite(.unhurried) struct SessionTests {
   private static let seed: UInt64 = 11
 
-  /// What peers send that are none, by what is wrong with it.
+  /// Invalid input from peers, by its fault.
   private static let nonsense: [(String, [UInt8])] = {
     var numbers = RandomNumbers(seed)
     var random = [UInt8](repeating: 0xFF, count: 1)
@@ -38,7 +38,7 @@ import Wire
       let one = try await ScriptedClient.welcome("a", at: server.endpoint)
       for (what, bytes) in Self.nonsense {
         let answer = try await RawPeer.send(bytes, to: server.endpoint)
-        // The server may say why, in one frame, and then hangs up.
+        // The server may send the reason in one frame before it closes the connection.
         var decoder = FrameDecoder(limit: 4096)
         decoder.append(answer)
         if let frame = try decoder.next() {
@@ -64,7 +64,7 @@ import Wire
     }
   }
 
-  /// A client that is known may break the protocol too.
+  /// An authenticated client may violate the protocol, too.
   @Test(arguments: [
     "welcome", "assignment", "acknowledgement", "release", "hello", "layer", "request",
     "fetch beyond the end",
@@ -90,7 +90,7 @@ import Wire
       #expect(goodbye.reason == .protocolError)
       await #expect(throws: WireError.closed) { try await client.connection.receive() }
       await client.connection.close()
-      // The name is free again, and the job goes on.
+      // The name is free again, and the job continues.
       try await server.events.first { if case .left("a", _) = $0 { () } else { nil } }
       let again = try await ScriptedClient.welcome("a", at: server.endpoint)
       #expect(try await again.takePart(samples: 1, adding: 1).count == 2)
@@ -170,7 +170,7 @@ import Wire
     }
   }
 
-  /// A block of this width is more than one chunk, and so is its update.
+  /// A block of this width is larger than a chunk, and so is its update.
   @Test func longLayersAndUpdatesTravelInPieces() async throws {
     var plan = Plan.tiny(cohort: 1)
     (plan.encoder.width, plan.encoder.vit.mlpRatio, plan.encoder.vit.heads) = (128, 4, 4)
@@ -180,7 +180,7 @@ import Wire
       let block = try #require(assignment.parts.first { $0.name == "blocks.0" })
       #expect(block.bytes > 2 * WireLimits.chunk)
       #expect(try await client.fetch(block).count == block.bytes)
-      // The rest of a transfer that was cut can be had alone.
+      // A transfer can be resumed from an offset.
       try await client.connection.send(.fetch(Fetch(digest: block.digest, offset: block.bytes - 8)))
       guard case .layer(let head, let bytes) = try await client.hear() else {
         throw Unexpected("no layer")
@@ -195,7 +195,7 @@ import Wire
     }
   }
 
-  /// docs/protocol.md: from a layer's end there is one piece of nothing, and what the model has not is not answered.
+  /// docs/protocol.md: a fetch at a layer's end is answered with an empty piece; a fetch of an unknown layer is not.
   @Test func aFetchFromTheEndIsAnsweredAndOneOfNothingIsNot() async throws {
     try await withServer(Plan.tiny(cohort: 1)) { server, _ in
       let client = try await ScriptedClient.welcome("a", at: server.endpoint)
@@ -213,7 +213,7 @@ import Wire
     }
   }
 
-  /// docs/protocol.md: a client asks for no more than it reads.
+  /// docs/protocol.md: a client requests no more than it reads.
   @Test func fetchesWhoseAnswersAreNotReadEndTheConnection() async throws {
     var plan = Plan.tiny(cohort: 1)
     (plan.encoder.width, plan.encoder.vit.mlpRatio, plan.encoder.vit.heads) = (128, 4, 4)
@@ -225,7 +225,7 @@ import Wire
           try await client.connection.send(.fetch(Fetch(digest: block.digest)))
         }
       }
-      // It reads again once the server has had enough of it.
+      // It reads again after the server has closed the connection.
       let reason = try await server.events.first {
         if case .left("a", let reason) = $0 { reason } else { nil }
       }

@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  /// Numbers of a database, read by a connection of their own.
+  /// Returns numbers from a database, read on a separate connection.
   private func query(_ path: String, _ sql: String) throws -> [Int] {
     try DatabaseQueue(path: path).read { try Int.fetchAll($0, sql: sql) }
   }
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  /// What was stored before fields were renamed (CHANGELOG.md) is read as it was meant.
+  /// A plan stored before fields were renamed (CHANGELOG.md) keeps its meaning.
   @Test(arguments: [false, true]) func aPlanWithEarlierNamesIsTheSamePlan(isResNet: Bool) async throws {
     var plan = plan
     if isResNet {
@@ -75,7 +75,7 @@ import Testing
         try DatabaseQueue(path: path).write { [text] db in
           try db.execute(sql: "UPDATE jobs SET plan = ?", arguments: [text])
         }
-        // A server goes on with such a database.
+        // A server can continue with such a database.
         #expect(try store.openJob(plan, at: now).readPlan() == plan)
       }
     }
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  /// What is written into a file that has no name any more is gone with the process.
+  /// Data written to a deleted file is lost with the process.
   @Test(arguments: ["", "-wal", "-shm"], [false, true])
   func aDatabaseThatIsMovedOrReplacedIsNoticed(file: String, isReplaced: Bool) async throws {
     try await withStore { store, path in
@@ -106,7 +106,7 @@ import Testing
     }
   }
 
-  /// Its log is beside the database, and not beside the link.
+  /// The log is next to the database, not next to the link.
   @Test func aDatabaseBehindALinkIsUsed() async throws {
     try await withStore { store, path in
       _ = try store.openJob(plan, at: now)
@@ -120,8 +120,7 @@ import Testing
     }
   }
 
-  /// An update whose bytes could not be brought to the disk is not one that was admitted: the store says so before it
-  /// stores anything else.
+  /// An update that could not be flushed is not admitted: the store reports it before it stores anything else.
   @Test func whatDoesNotComeToTheDiskEndsTheStore() async throws {
     try await withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("strata.sqlite").path
@@ -130,7 +129,7 @@ import Testing
       let bytes = Data([1, 2, 3])
       var failure: StoreError?
       var number = 0
-      // The disk is given a second's updates at once, whenever its thread comes to it.
+      // The updates of a second are flushed together, at an unknown time.
       while failure == nil {
         number += 1
         let client = "c\(number)"
@@ -195,7 +194,7 @@ import Testing
       let parts = first.manifest.count
       #expect(try query(path, "SELECT count(*) FROM layers") == [parts])
       #expect(try query(path, "SELECT count(*) FROM weights") == [Set(first.manifest.map(\.digest)).count])
-      // The copy of a layer, and the layers that it leaves as they are, are not stored again.
+      // A copied layer and unchanged layers are not stored again.
       let grown = plan.grow(first)
       let stage = try store.openStage(2, depth: 2, of: try store.openJob(plan, at: now), at: now)
       try store.commit(try store.openRound(RoundKey(stage: 2, round: 1), of: stage, at: now), grown)
@@ -223,7 +222,7 @@ import Testing
     }
   }
 
-  /// Lets an update come, and counts it.
+  /// Receives an update and admits it.
   private func admit(
     _ offer: UpdateOffer, _ bytes: Data, from name: String, _ round: RoundRecord, _ store: Store
   )
@@ -250,7 +249,7 @@ import Testing
       #expect(throws: StoreError.self) { try store.update(of: "b", in: round).bytes() }
       #expect(try admittedFiles(path).count == 2 && !store.updates.holds(offer(bytes), from: "b"))
       try store.commit(round, plan.firstSnapshot())
-      // They go beside whatever comes next; a store that is opened later knows them not to be of its round.
+      // The files are removed by the next round; a store opened later knows that they do not belong to its round.
       var open: Store.UnfinishedRound = (try openRound(store, number: 2), [], [], [], [])
       #expect(try store.recover(&open) == [])
       #expect(try admittedFiles(path) == [])

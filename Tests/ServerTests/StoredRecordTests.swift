@@ -4,7 +4,7 @@ import Server
 import Testing
 
 @Suite struct StoredRecordTests {
-  /// The form of GRDB's documentation, as Foundation writes it.
+  /// The format of GRDB's documentation, as Foundation writes it.
   private let formatter: DateFormatter = {
     let formatter = DateFormatter()
     formatter.dateFormat = "yyyy-MM-dd HH:mm:ss.SSS"
@@ -19,7 +19,7 @@ import Testing
     let early = [0, 1, 999, 951_782_400_000, 951_868_799_999, 1_709_164_800_000, -1, -86_400_000]
     let others = (0..<500).map { _ in Int.random(in: 0..<4_000_000_000_000, using: &numbers) }
     for milliseconds in early + others {
-      // A little above, where a formatter that cuts off finds the same.
+      // Slightly larger, so that a formatter that truncates gives the same result.
       let date = Date(timeIntervalSince1970: (Double(milliseconds) + 0.01) / 1000)
       #expect(date.stored == formatter.string(from: date), "seed \(seed): \(milliseconds)")
       #expect(Date(stored: date.stored)?.stored == date.stored, "seed \(seed): \(milliseconds)")

@@ -1,4 +1,4 @@
-/// What ends a test that cannot go on.
+/// An error that ends a test.
 struct Unexpected: Error, CustomStringConvertible {
   let description: String
 

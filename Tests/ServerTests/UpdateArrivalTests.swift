@@ -12,14 +12,14 @@ import Testing
       samples: 1, steps: 1, loss: 1, seconds: 1)
   }
 
-  /// Cut at random places, which need not be between values.
+  /// Passes bytes in random pieces, which may split values.
   private func arrive(_ bytes: Data, _ arrival: UpdateArrival, _ numbers: inout RandomNumbers, step: Int)
     throws
   {
     var start = 0
     while start < bytes.count {
       let end = min(start + step * Int.random(in: 1...9, using: &numbers), bytes.count)
-      // A slice whose bytes lie where no Float would.
+      // A slice whose bytes are unaligned for Float.
       try arrival.take((Data([7]) + bytes[start..<end]).dropFirst(), at: start)
       start = end
     }
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  /// A second transfer on the same connection knows nothing of the first.
+  /// A second transfer on the same connection does not depend on the first.
   @Test func beginningAgainForgets() async throws {
     let (first, second) = (Data([1, 2, 3, 4]), Data([5, 6, 7, 8]))
     try await withTemporaryFolder { folder in

@@ -18,7 +18,7 @@ import Testing
       let spool = try UpdateSpool(folder.appendingPathComponent("spool"))
       #expect(spool.begin(offer, from: "a") == 0)
       try spool.open(offer, from: "a").write(bytes.prefix(40), at: 0)
-      // Also for another server on the same files.
+      // The same holds for another server on the same files.
       let again = try UpdateSpool(folder.appendingPathComponent("spool"))
       #expect(again.begin(offer, from: "b") == 0)
       #expect(again.begin(offer, from: "a") == 40)

@@ -8,13 +8,13 @@ import Testing
     ("two\nlines\r\n", #"two\nlines\r\n"#),
     ("\u{1B}[2J\u{1B}]0;title\u{7}", #"\u{1B}[2J\u{1B}]0;title\u{7}"#),
     ("tab\tnul\0del\u{7F}", #"tab\tnul\u{0}del\u{7F}"#),
-    // C1: one character that does what ESC [ does.
+    // C1: a single character with the effect of ESC [.
     ("\u{9B}2J", #"\u{9B}2J"#),
-    // What reorders, and what is not seen.
+    // Characters that reorder text, and invisible ones.
     ("a\u{202E}b\u{2066}c\u{200B}d\u{FEFF}", #"a\u{202E}b\u{2066}c\u{200B}d\u{FEFF}"#),
     ("a\u{2028}b\u{2029}c\u{85}", #"a\u{2028}b\u{2029}c\u{85}"#),
     ("\u{E000}\u{E0041}", #"\u{E000}\u{E0041}"#),
-    // Marks: one on a letter is a letter, and many are a tower.
+    // One combining mark makes a letter; many stack up.
     ("e\u{301}", "e\u{301}"), ("\u{301}e", #"\u{301}e"#),
     ("e\u{301}\u{302}\u{303}", "e\u{301}\u{302}\\u{303}"),
   ])
@@ -28,10 +28,10 @@ import Testing
     let exact = String(repeating: "x", count: ForeignText.limit)
     #expect(ForeignText(exact).description == exact)
     #expect(ForeignText(exact + "y").description == exact.dropLast() + "…")
-    // An escape is there as a whole or not at all.
+    // An escape is complete or omitted.
     #expect(ForeignText("abc\u{1B}de", limit: 10).description == #"abc\u{1B}…"#)
     #expect(ForeignText("abc\u{1B}de", limit: 9).description == "abc…")
-    // One letter to a reader, and without a limit to a memory.
+    // A reader sees one letter, but its size is unlimited.
     let tower = "e" + String(repeating: "\u{301}", count: 1_000_000)
     #expect(ForeignText(tower).description.unicodeScalars.count <= ForeignText.limit)
     #expect(ForeignText(utf8: Data(count: 1_000_000)).description.unicodeScalars.count <= ForeignText.limit)
@@ -41,13 +41,13 @@ import Testing
     #expect(ForeignText(utf8: Array("ok".utf8) + [0xFF, 0xC3]).description == "ok\u{FFFD}\u{FFFD}")
   }
 
-  /// The program's own lines stay lines, and JSON and tables can be read as before.
+  /// Lines of the program stay lines, and JSON and tables stay readable.
   @Test func linesStayLines() {
     #expect(ForeignText.lines("a\tb\nc\u{1B}\r\n") == "a\tb\nc\\u{1B}\\r\n")
     #expect(ForeignText.lines(String(repeating: "x", count: 100_000)).count == 100_000)
   }
 
-  /// Whatever it is made of, it comes out plain and short, and a second time changes nothing.
+  /// Any text becomes plain and short, and a second pass changes nothing.
   @Test func anyScalarsComeOutPlain() {
     let seed = UInt64.random(in: 0...UInt64.max)
     var state = seed

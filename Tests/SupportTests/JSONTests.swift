@@ -13,7 +13,7 @@ import Testing
   private static let bad = Figures(
     name: "\"NaN\" and null", single: .nan, double: .infinity, list: [-.infinity, nil, 1.5])
 
-  /// JSON has none of these, so a reader that keeps to it finds what is left out.
+  /// JSON has no such numbers, and a strict parser must be able to read the result.
   @Test(arguments: [true, false]) func whatIsNotFiniteIsShownAsNull(isIndented: Bool) throws {
     let data = try JSON.shown(Self.bad, isIndented: isIndented)
     let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])

@@ -18,7 +18,7 @@ import Testing
     }
   }
 
-  /// Or sorting by it could do anything.
+  /// Sorting requires a strict total order.
   @Test func itIsAStrictTotalOrder() {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)

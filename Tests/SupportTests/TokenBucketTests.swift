@@ -2,7 +2,7 @@ import Support
 import Testing
 
 @Suite struct TokenBucketTests {
-  /// Whether a bucket has a token at each of these seconds.
+  /// Returns whether a bucket has a token at each of these seconds.
   private func taken(_ bucket: inout TokenBucket, at seconds: [Double]) -> [Bool] {
     seconds.map { bucket.take(at: .seconds($0)) }
   }
@@ -13,7 +13,7 @@ import Testing
     let wait = bucket.wait(at: .seconds(10))
     #expect(wait == .seconds(0.5))
     #expect(taken(&bucket, at: [10.25, 10.5, 10.5]) == [false, true, false])
-    // No more are kept than there may be at once.
+    // No more tokens are saved than the burst.
     #expect(taken(&bucket, at: [1000, 1000, 1000, 1000]) == [true, true, true, false])
   }
 

@@ -1,7 +1,8 @@
 import Foundation
 
 extension Process {
-  /// Runs it to its end, and returns its exit code. The thread that asks is free meanwhile: tests share few of them.
+  /// Runs the process to its end. Returns its exit code. Does not block the calling thread, since tests share few of
+  /// them.
   package func end() async throws -> Int32 {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in

@@ -2,20 +2,21 @@ import Foundation
 import Testing
 import Wire
 
-/// How tests treat time: they wait for what happens, however long it takes, and a limit is there for what hangs alone.
-/// The peers that they start in their own process have as much time.
+/// The time limits of tests. Tests wait for events, however long they take; a limit applies only to tests that hang.
+/// Peers in the same process have equally long limits.
 package struct Unhurried: SuiteTrait, TestTrait, TestScoping {
-  /// How long a test, or what it has started, may take before it counts as one that hangs: far longer than any test takes
-  /// on an idle machine, and the longer the busier this one is.
+  /// The time after which a test, or a process that it started, counts as hanging. It is far longer than any test takes
+  /// on an idle machine, and grows with the load of this one.
   package static let limit = Duration.seconds(1200 * Int(max(1, load.rounded(.up))))
 
-  /// For an option of the commands.
+  /// The limit as an option of the commands.
   package static let patience = "\(limit.components.seconds)s"
 
-  /// With so much, the times that peers allow each other are an hour and more; no heartbeat may be rarer.
+  /// The factor by which timeouts between peers are extended, to an hour and more. A larger heartbeat interval is
+  /// invalid.
   package static let slack = 360
 
-  /// Processes that want to run for each core, over the last minute.
+  /// The number of runnable processes per core over the last minute.
   private static let load: Double = {
     var average = 0.0
     return getloadavg(&average, 1) == 1 ? average / Double(ProcessInfo.processInfo.activeProcessorCount) : 1
@@ -49,9 +50,9 @@ package struct Unhurried: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == Unhurried {
-  /// For every suite that waits for something: see ``Unhurried``.
+  /// The trait of every suite that waits for events; see ``Unhurried``.
   package static var unhurried: Self { .unhurried(slack: Unhurried.slack) }
 
-  /// For tests of the limits themselves, which have them as they are, or somewhat larger.
+  /// The trait of tests of the time limits, which need them unchanged or slightly extended.
   package static func unhurried(slack: Int) -> Self { Unhurried(slack: slack) }
 }

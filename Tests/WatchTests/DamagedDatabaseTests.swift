@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Watch
 
-/// Whatever is in a database, and whatever is a database: it is shown, or rejected in a line, and ends no process.
+/// Any content of a database, and any file as a database: it is shown or rejected in a line, and no process ends.
 @Suite(.unhurried) struct DamagedDatabaseTests {
   /// Values of every type and size, as SQL.
   private static let values = [
@@ -21,7 +21,7 @@ import Watch
     "'2026-11-26 09:30:00.125'", "'{}'", "'[[[['", "'{\"phase\":\"training\"}'", "'name: x'",
   ]
 
-  /// What a field of the status may be instead, as JSON.
+  /// The replacements of a status field, as JSON.
   private static let fields = [
     "9223372036854775807", "-9223372036854775808", "0", "-1", "1e308", "-1e308", "5e-324", "\"x\"",
     "\"training\"", "\"failed\"", "null", "[]", "[1, 2]", #"{"client": "a", "reason": "b", "until": 1e300}"#,
@@ -44,13 +44,13 @@ import Watch
         case 7: what = try Self.overwriteStatus(of: copy, &numbers)
         default: what = try Self.overwriteBytes(of: copy, &numbers)
         }
-        // A server is at work on it, as far as can be told.
+        // Marks the database as used by a server.
         try FileManager.default.createDirectory(
           atPath: copy + "-spool", withIntermediateDirectories: true)
         let lock = try DatabaseLock(copy)
         let place = Comment(rawValue: "seed \(seed), trial \(trial): \(what)")
         if try await look(at: copy, run, place) { shown += 1 } else { rejected += 1 }
-        // A server that is started on it goes on, or says why not.
+        // A server started with it continues, or reports why it cannot.
         do { _ = try JobEngine(run.plan, store: try Store(copy), at: .zero).advance(at: .zero) } catch {
           #expect("\(error)".count < 800, place)
         }
@@ -60,12 +60,12 @@ import Watch
           try FileManager.default.removeItem(at: folder.appendingPathComponent(name))
         }
       }
-      // Or the test would say nothing.
+      // Otherwise the test would be meaningless.
       #expect(shown > 30 && rejected > 30, "seed \(seed): \(shown) shown, \(rejected) rejected")
     }
   }
 
-  /// All that reads a database. Returns whether it was shown.
+  /// Runs all readers of a database. Returns whether it was shown.
   private func look(at path: String, _ run: MadeRun, _ place: Comment) async throws -> Bool {
     _ = try attempt(place) { try CommittedModel(in: path) }
     _ = try attempt(place) { try CommittedModel(in: path, stage: 1, round: 1) }
@@ -107,7 +107,7 @@ import Watch
     }
   }
 
-  /// The result; nil where it was rejected, which takes a line without anything that a terminal obeys.
+  /// Returns the result; nil if it was rejected in one line without control characters.
   private func attempt<Result>(_ place: Comment, _ body: () throws -> Result) throws -> Result? {
     do { return try body() } catch let error as StoreError {
       let text = error.description
@@ -138,7 +138,7 @@ import Watch
         let sql =
           "UPDATE OR IGNORE \"\(table)\" SET \"\(column)\" = \(value)"
           + (place % 3 == 0 ? "" : " WHERE rowid = \(rows[Int(place >> 20) % rows.count])")
-        // Some columns take not everything.
+        // Some columns reject some values.
         do { try db.execute(sql: sql) } catch DatabaseError.SQLITE_MISMATCH {}
         return sql
       }.joined(separator: "; ")
@@ -160,7 +160,7 @@ import Watch
     return changed
   }
 
-  /// Bytes of the file that are others, or are not there.
+  /// Changes or removes bytes of the file.
   private static func overwriteBytes(of path: String, _ numbers: inout RandomNumbers) throws -> String {
     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     if Bool.random(using: &numbers) {
@@ -178,7 +178,7 @@ import Watch
 
   // MARK: - Cases
 
-  /// A loss of 1e30 is a number, and so are monitors of 3e38.
+  /// A loss of 1e30 is a valid number, and so are monitors of 3e38.
   @Test func hugeNumbersHaveAPageAndAReport() async throws {
     try await withMadeRun { run in
       let sets = [
@@ -203,7 +203,7 @@ import Watch
     }
   }
 
-  /// A value that is longer than any that is written is not even read.
+  /// A value longer than any that is written is not read.
   @Test func aLongTextIsRejectedUnread() async throws {
     try await withMadeRun { run in
       try await DatabaseQueue(path: run.path).write {
@@ -215,7 +215,7 @@ import Watch
     }
   }
 
-  /// What is only longer than it is shown is cut.
+  /// A value that is only longer than shown is shortened.
   @Test func aReasonIsShownAsFarAsAReasonGoes() async throws {
     try await withMadeRun { run in
       try await DatabaseQueue(path: run.path).write {
@@ -225,7 +225,7 @@ import Watch
     }
   }
 
-  /// Layers of other sizes than the plan's are rejected by these.
+  /// Layers with other sizes than the plan's are rejected by their sizes.
   @Test func layersThatAreNotThePlansAreNotRead() async throws {
     try await withMadeRun { run in
       #expect(throws: Never.self) { try CommittedModel(in: run.path) }
@@ -237,7 +237,7 @@ import Watch
     }
   }
 
-  /// Names that differ in the file and not in Swift: é as one character and as two.
+  /// Names that differ in the file but not in Swift: é as one character and as two.
   @Test func namesThatAreTheSameToUnicodeAreTwoClients() async throws {
     try await withMadeRun(clients: ["caf\u{E9}", "cafe\u{301}"]) { run in
       try await DatabaseQueue(path: run.path).write {

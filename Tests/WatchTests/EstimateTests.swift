@@ -7,7 +7,7 @@ import Watch
 @Suite struct EstimateTests {
   private let now = Date(timeIntervalSince1970: 1_790_001_000)
 
-  /// The run in the training of a round, which began so many seconds ago.
+  /// Returns the run during the training of a round that began `seconds` ago.
   private func training(
     _ run: MadeRun, stage: Int, round: Int, since seconds: Double
   ) throws -> (status: ServerStatus, attempts: [RecordedJob.Attempt]) {
@@ -30,7 +30,7 @@ import Watch
       status.trainingEnd = now.addingTimeInterval(30)
       let estimate = Estimate(status, attempts, run.plan, at: now)
       #expect(estimate.roundEnd == now.addingTimeInterval(30))
-      // One round is left, of a stage that computes more than the one that took 12.5 seconds a round, after a wait.
+      // One round is left, in a stage that computes more than the one that took 12.5 seconds per round, after a wait.
       let left = try #require(estimate.jobEnd).timeIntervalSince(now.addingTimeInterval(60.25))
       #expect(left > 12.5 && left < 40)
       status.trainingEnd = now.addingTimeInterval(-5)
@@ -53,7 +53,7 @@ import Watch
     }
   }
 
-  /// Nobody knows when clients come that are missing, or when a server that does not run will.
+  /// There is no estimate of when missing clients return, or when a server that has ended is started again.
   @Test func whatCannotBeKnownIsNotSaid() async throws {
     try await withMadeRun { run in
       #expect(try run.recorded.status.phase == .recruiting)
@@ -87,7 +87,7 @@ import Watch
 }
 
 extension Estimate {
-  /// That of a run whose server waits for clients.
+  /// The estimate of a run whose server waits for clients.
   fileprivate init(nothingIn run: MadeRun, at now: Date) throws {
     self.init(try run.recorded.status, [], run.plan, at: now)
   }

@@ -11,7 +11,7 @@ import Watch
     return try WebRequest(Data("GET \(path) HTTP/1.1\r\nHost: a\r\nUser-Agent: x/1\(mark)".utf8))
   }
 
-  /// How long after the end it is waited, in seconds.
+  /// Returns how long the server waits after the end, in seconds.
   private func wait(_ shutdown: LingeringShutdown, at now: Double, within patience: Duration = .seconds(20))
     -> Double
   {
@@ -26,7 +26,7 @@ import Watch
     _ = shutdown.comes(with: try request("/healthz"), at: start)
     _ = shutdown.comes(with: try request("/healthz"), at: start + .seconds(1))
     #expect(wait(shutdown, at: 2) == 0)
-    // Neither is there anything to wait for, however far away the time is.
+    // With no pollers there is nothing to wait for, whatever the deadline.
     await shutdown.leaves(by: start + Unhurried.limit)
   }
 
@@ -39,7 +39,7 @@ import Watch
     #expect(wait(closed, at: 6) == 0)
   }
 
-  /// One that comes every 15 seconds is there again in time, or not, or has gone.
+  /// A poller with an interval of 15 seconds returns in time, or not, or has gone.
   @Test(arguments: [
     (pause: 15.0, end: 18.0, patience: 20, wait: 20.0), (15, 34, 20, 0), (15, 18, 5, 0), (15, 28, 5, 5),
     (60, 70, 20, 0), (0.1, 0.2, 20, 0),
@@ -57,7 +57,7 @@ import Watch
     for page in ["a", "b"] { _ = shutdown.comes(with: try request("/", page: page), at: start) }
     let early = shutdown.comes(with: try request("/", page: "a"), at: start)
     let deadline = shutdown.end(at: start, within: Unhurried.limit * 2)
-    // Whoever asked before the end may have been told what was before it.
+    // A request before the end may have had the earlier state as its answer.
     early()
     for page in ["a", "b"] { shutdown.comes(with: try request("/", page: page), at: start)() }
     await shutdown.leaves(by: deadline)
@@ -78,7 +78,7 @@ import Watch
   @Test func madeUpNamesTakeNoMoreThanTheyMay() throws {
     let shutdown = LingeringShutdown()
     for number in 0..<1000 { _ = shutdown.comes(with: try request("/", page: "\(number)"), at: start) }
-    // A thousand that have gone make room for one that is there.
+    // Pollers that have gone make space for a current one.
     _ = shutdown.comes(with: try request("/", page: "here"), at: start + .seconds(30))
     #expect(wait(shutdown, at: 31) == 20)
   }

@@ -4,16 +4,16 @@ import Foundation
 import Server
 import Watch
 
-/// A database as a server leaves it in the middle of a job.
+/// A database of a server in the middle of a job.
 struct MadeRun {
   let plan: Plan
   let path: String
-  /// As long as it is held, a server is at work.
+  /// The lock, which marks the database as used by a server while it is held.
   let lock: DatabaseLock
 
-  /// Two stages of two rounds: the first is done, and one attempt at its second round came to nothing.
+  /// Creates two stages of two rounds: the first is finished, and one attempt at its second round was abandoned.
   ///
-  /// - Parameter clients: the first has an update admitted in each round and one rejected.
+  /// - Parameter clients: the names of the clients; the first has an admitted update in each round and a rejected one.
   init(_ folder: URL, named name: String = "made", clients: [String] = ["device-1", "device-2"]) throws {
     var plan = Plan(
       name: name, seed: 7,
@@ -65,7 +65,7 @@ struct MadeRun {
     try store.note(engine.status(since: start, at: .zero, start))
   }
 
-  /// What is recorded.
+  /// The recorded job.
   var recorded: RecordedJob {
     get throws {
       guard let job = try History(path).job() else { throw Missing() }
@@ -82,7 +82,7 @@ struct MadeRun {
 }
 
 extension Overview {
-  /// The same with other clients, of which the first has all the traffic.
+  /// Returns the overview with other clients, the first of which has all the traffic.
   func with(clients names: [String]) -> Overview {
     var overview = self
     overview.clients = names.enumerated().map { index, name in
@@ -94,7 +94,7 @@ extension Overview {
   }
 }
 
-/// Runs `body` with a made run in a folder of its own, which is gone afterwards.
+/// Runs `body` with a made run in a temporary folder.
 func withMadeRun<Result>(
   named name: String = "made", clients: [String] = ["device-1", "device-2"],
   _ body: (MadeRun) async throws -> Result

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import Watch
 
-/// The text is read by the grammar of Prometheus's exposition format, version 0.0.4.
+/// Parses the text by the grammar of Prometheus's exposition format, version 0.0.4.
 @Suite struct MetricsTests {
   private struct Family {
     let kind: String
@@ -12,7 +12,7 @@ import Watch
 
   private struct Wrong: Error { let line: Substring }
 
-  /// The families by name; a line that the grammar has not throws.
+  /// Returns the families by name; throws on a line that does not match the grammar.
   private func families(_ text: String) throws -> [String: Family] {
     #expect(text.hasSuffix("\n"))
     var (families, helped, last): ([String: Family], Set<Substring>, String) = ([:], [], "")
@@ -88,11 +88,11 @@ import Watch
     }
   }
 
-  /// The same at every scrape, or Prometheus takes the process for a new one.
+  /// The start time must be constant, or Prometheus takes the process for a new one.
   @Test func thisProcessBeganOnceAndNotLongAgo() throws {
     let start = try #require(ProcessUse.now.startedAt)
     #expect(start == ProcessUse.now.startedAt)
-    // Of the machine's start the kernel tells whole seconds.
+    // The kernel reports the machine's start in whole seconds.
     #expect((-2...86_400).contains(Date().timeIntervalSince(start)))
   }
 

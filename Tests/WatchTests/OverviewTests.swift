@@ -22,7 +22,7 @@ import Watch
     }
   }
 
-  /// Layer-wise, in the second stage: the stem went with the first layer.
+  /// Layer-wise, in the second stage: the stem was trained with the first layer.
   @Test func theStackFillsFromBelow() async throws {
     try await withMadeRun { run in
       let layers = try run.overview.layers
@@ -57,7 +57,7 @@ import Watch
       #expect(client.residentBytes == 5 << 20)
       #expect(client.activity == .idle && client.step == nil)
       #expect(overview.clients[1].activity == nil, "it is not connected")
-      // Meanwhile they went into the store, and the connection's count began anew.
+      // Meanwhile the bytes were added to the store, and the connection's count was reset.
       var later = try run.overview.clients[0]
       later.keepUp(with: client)
       #expect(later.receivedBytes == 1040 && later.sentBytes == 2560)

@@ -5,7 +5,7 @@ import Server
 import Testing
 import Watch
 
-/// The page that is watched, and the report.
+/// The status page and the report.
 @Suite struct PageTests {
   private static let hostile = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;"
 
@@ -39,7 +39,7 @@ import Watch
     }
   }
 
-  /// What names say is text, and its markup does nothing.
+  /// Names are text, and markup in them has no effect.
   @Test func aNameCannotBecomeMarkup() async throws {
     try await withMadeRun(named: Self.hostile, clients: ["device-1", Self.hostile]) { run in
       let overview = try run.overview
@@ -53,7 +53,7 @@ import Watch
     }
   }
 
-  /// The policy allows this script and this style, and no other.
+  /// The policy permits only this script and this style.
   @Test func thePolicyNamesWhatIsInThePage() async throws {
     try await withMadeRun { run in
       let html = StatusPage(try run.overview).html
@@ -75,7 +75,7 @@ import Watch
       let found = try MarkupCheck.parse(StatusPage(overview).html)
       #expect(found.text.contains("No round is committed yet."))
       #expect(found.text.contains("No client has joined yet."))
-      // When it is over nothing is "yet" to come.
+      // After the end nothing is "yet" to come.
       overview.status.phase = .failed
       let report = try MarkupCheck.parse(ReportPage(overview, plan: "").html)
       #expect(
@@ -84,7 +84,7 @@ import Watch
     }
   }
 
-  /// A client that is here and idle has its reason.
+  /// A connected client that is not asked has its reason.
   @Test func whoIsNotAskedIsSaidToBeSo() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
@@ -101,7 +101,7 @@ import Watch
     }
   }
 
-  /// How a job ended is told apart at once, and why it was given up is said.
+  /// The outcome of a job is shown, and the reason of a failure.
   @Test func everyEndHasItsHeadline() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
@@ -154,7 +154,7 @@ import Watch
     }
   }
 
-  /// The page has a bound; the report is the whole.
+  /// The page has a limit; the report is complete.
   @Test func theReportListsEveryClient() async throws {
     let names = (0..<WebLimits.clients + 20).map { "device-\($0)" }
     try await withMadeRun { run in
@@ -167,7 +167,7 @@ import Watch
     }
   }
 
-  /// "device-2" is before "device-10" wherever clients are listed.
+  /// "device-2" precedes "device-10" in every list of clients.
   @Test func clientsStandInNaturalOrder() async throws {
     let names = ["device-10", "device-9", "device-1", "device-100"]
     let order = ["device-1", "device-9", "device-10", "device-100"]
@@ -180,7 +180,7 @@ import Watch
     }
   }
 
-  /// Of many clients the page finds and sorts; without its script nothing is there that does not work.
+  /// The page can filter and sort many clients; without its script it has no controls that do not work.
   @Test func aThousandClientsCanBeSearchedAndSorted() async throws {
     try await withMadeRun { run in
       let html = StatusPage(try run.overview.with(clients: (1...1000).map { "device-\($0)" })).html
@@ -194,7 +194,7 @@ import Watch
     }
   }
 
-  /// What each does is told apart, and who is missing has its name.
+  /// The activities of clients are shown, and missing clients are named.
   @Test func whatClientsDoIsTold() async throws {
     try await withMadeRun(clients: ["device-1", "device-2", "device-3", "device-4"]) { run in
       let here = [
@@ -230,7 +230,7 @@ import Watch
     }
   }
 
-  /// What a round waited is beside what it took.
+  /// The waiting time of a round is shown next to its duration.
   @Test func waitsAreShown() async throws {
     try await withMadeRun { run in
       var overview = try run.overview
@@ -246,7 +246,7 @@ import Watch
     }
   }
 
-  /// On paper nothing scrolls and nothing can be opened.
+  /// In print nothing scrolls or folds.
   @Test func onPaperNothingIsHidden() async throws {
     try await withMadeRun { run in
       let html = ReportPage(try run.overview, plan: run.plan.yaml()).html
@@ -259,7 +259,7 @@ import Watch
     }
   }
 
-  /// An open page takes over another job's name with all else that it shows.
+  /// An open page updates the job's name with everything else.
   @Test func whatANextJobChangesIsLive() async throws {
     try await withMadeRun { run in
       let found = try MarkupCheck.parse(StatusPage(try run.overview).html)
@@ -273,7 +273,7 @@ import Watch
     }
   }
 
-  /// "118" on one line and "MB" on the next would be read as another number.
+  /// A line break between "118" and "MB" would suggest another number.
   @Test func numbersKeepTheirUnits() async throws {
     try await withMadeRun { run in
       let overview = try run.overview

@@ -20,7 +20,7 @@ import Watch
     let stuck = Stuck()
     let question = Question { await stuck.answer() }
     for _ in 0..<3 { #expect(await question.answer(within: .milliseconds(20)) == nil) }
-    // It runs at once up to where it joins the actor's queue, and so before the answer.
+    // The task runs immediately until it joins the actor's queue, before the answer.
     let late = Task.immediate { await question.answer(within: Unhurried.limit) }
     await stuck.free()
     #expect(await late.value == 7)

@@ -6,7 +6,7 @@ import Testing
 import Watch
 import Wire
 
-/// All that a server shows, through real sockets.
+/// All resources of a server, through real sockets.
 @Suite(.unhurried) struct WatchTests {
   private func watching(
     _ run: MadeRun, patience: Duration = Unhurried.limit,
@@ -35,12 +35,12 @@ import Wire
         #expect(answer.status == 200 && answer.headers["content-type"] == type)
         #expect(path == "/api/overview" || answer.body.contains(part), "\(answer.body)")
         if type == "application/json" { _ = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) }
-        // The same is not sent twice; the metrics and what they count of this process are never the same.
+        // The same content is not sent twice, except the metrics, which include changing values of this process.
         guard path != "/metrics" else { return }
-        // What changes with the clock may have changed in between, but not every time.
+        // Content that depends on the time may have changed, but not in every try.
         var (tag, status, asker) = (answer.headers["etag"] ?? "", 200, 0)
         while status == 200 {
-          // Somebody who comes again would be waited for at the end.
+          // A repeated poller would delay the shutdown.
           let again = try await peer.get(path, "If-None-Match: \(tag)", "User-Agent: \(asker)")
           (tag, status, asker) = (again.headers["etag"] ?? tag, again.status, asker + 1)
         }
@@ -73,7 +73,7 @@ import Wire
     }
   }
 
-  /// A coordinator that is stuck is reported; what is stored is shown all the same.
+  /// A stuck coordinator is reported; the stored data are shown nevertheless.
   @Test func aCoordinatorThatDoesNotAnswerIsReported() async throws {
     try await withMadeRun { run in
       let (never, end) = AsyncStream<Void>.makeStream()
@@ -101,7 +101,7 @@ import Wire
     }
   }
 
-  /// An open page asks until it is told that the job is over, and only then the server goes.
+  /// An open page polls until it has received the end of the job, and only then the server exits.
   @Test(arguments: [ServerStatus.Phase.finished, .failed])
   func anOpenPageHearsOfTheEnd(phase: ServerStatus.Phase) async throws {
     try await withMadeRun { run in

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import Watch
 
-/// docs/watching.md is what dashboards are written from.
+/// docs/watching.md is the reference for dashboards.
 @Suite struct WatchingDocsTests {
   private let text: String
 
@@ -16,7 +16,7 @@ import Watch
     let documented = Set(text.matches(of: /`((?:strata|process)_[a-z_]+)[`{]/).map { String($0.1) })
     try await withMadeRun { run in
       var overview = try run.overview
-      // One that has all that there can be.
+      // An overview with every optional value.
       overview.rounds[1].calibrationLoss = 1
       (overview.estimate.roundEnd, overview.estimate.jobEnd) = (Date(), Date())
       overview.clients[0].residentBytes = 1

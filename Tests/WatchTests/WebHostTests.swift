@@ -11,7 +11,7 @@ import Watch
     #expect(host.isLoopback)
   }
 
-  /// What a page from elsewhere may have called itself.
+  /// Host names of other web pages.
   @Test(arguments: [
     "example.org", "127.example.org:8080", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1",
     "0.0.0.0:8080", "[::]", "[::2]:80", "[fe80::1]", "127.1", "localhost.",

@@ -43,7 +43,7 @@ import Watch
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         bytes[Int(state >> 33) % bytes.count] = UInt8(truncatingIfNeeded: state >> 24)
       }
-      // Read or rejected: either way the words of one that is read are what they should be.
+      // If the request is accepted, its parts must be valid.
       if let request = try? WebRequest(Data(bytes)) {
         #expect(request.path.hasPrefix("/") && !request.method.isEmpty, "seed \(seed)")
       }

@@ -52,7 +52,7 @@ import Wire
       let long = "GET / HTTP/1.1\r\nA: " + String(repeating: "a", count: WebLimits.head)
       let tooLong = try await peer.say(long)
       #expect(tooLong.status == 431)
-      // More than is read behind it, so that the answer must survive the bytes that nobody wants.
+      // More than the server reads, so that the response must survive the unread bytes.
       #expect(try await peer.say(long + String(repeating: "b", count: 40_000)).status == 431)
       #expect(try await peer.say("hello\r\n\r\n").status == 400)
       #expect(
@@ -60,7 +60,7 @@ import Wire
     }
   }
 
-  /// A page from elsewhere whose name was made to lead here would otherwise be allowed to read the answer.
+  /// A page from another site with a name that resolves to this server could otherwise read the response.
   @Test func onALoopbackAddressOnlyItsOwnNamesAreAnswered() async throws {
     try await serving { peer in
       for host in ["127.0.0.1", "localhost:9", "[::1]:8080"] {
@@ -71,7 +71,7 @@ import Wire
       #expect(try await peer.say("GET /a HTTP/1.1\r\n\r\n").status == 400)
       #expect(try await peer.say("GET /a HTTP/1.0\r\n\r\n").status == 200)
     }
-    // Whoever may come from anywhere calls the server as he likes.
+    // A server that is not on a loopback address accepts any host name.
     try await serving(on: "0.0.0.0") { peer in
       let answer = try await peer.say("GET /a HTTP/1.1\r\nHost: strata.example\r\n\r\n")
       #expect(answer.status == 200)
@@ -84,7 +84,7 @@ import Wire
       defer { for connection in crowd { connection.close() } }
       for index in 0..<200 { crowd.append(try await peer.open(saying: index % 2 == 0 ? "" : "GET / HT")) }
       #expect(try await peer.get("/a").status == 200)
-      // The oldest have lost their places: no more are held than there are.
+      // The oldest connections have lost their places to newer ones.
       for connection in crowd.prefix(200 - WebLimits.connections) {
         await #expect(throws: WireError.closed) { _ = try await connection.read(atMost: 1) }
       }

@@ -39,7 +39,7 @@ import Wire
       try await client.write(bytes)
       client.finish()
       #expect(await received == bytes, "seed \(seed)")
-      // The other direction is open still.
+      // The other direction is still open.
       try await server.write(Data("well".utf8))
       #expect(try await client.read(atMost: 100).bytes == Data("well".utf8))
     }
@@ -50,7 +50,7 @@ import Wire
       async let first = server.read(atMost: 1)
       try await client.write(Data([1, 2]))
       #expect(try await first.bytes == Data([1]))
-      // Both bytes came as one segment, so the second is there.
+      // Both bytes arrived as one segment, so the second is there.
       let second = try await server.read(atMost: 1)
       #expect(second.bytes == Data([2]) && !second.hasWaited)
     }
@@ -64,7 +64,7 @@ import Wire
     }
   }
 
-  /// Descriptors are numbered anew as soon as they are free: a second close must not hit another connection.
+  /// Descriptors are reused as soon as they are free: a second close must not affect another connection.
   @Test func aSecondCloseDoesNothing() async throws {
     try await withPair { one, _ in
       one.close()

@@ -3,22 +3,22 @@ import TestSupport
 import Testing
 import Wire
 
-/// How a host with one address or several is reached.
+/// Connecting to a host with one or several addresses.
 @Suite(.unhurried) struct ConnectingTests {
   private static let hasIPv6 =
     (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?.contains(" lo") ?? false
 
-  /// An address of this machine that no other test uses.
+  /// Returns an address of this machine that no other test uses.
   private static func ownHost() -> String {
     "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).\(Int.random(in: 2...254))"
   }
 
-  /// A mark on the sockets of one test, by which its open descriptors are told from all others: the kernel doubles it.
+  /// Returns a mark for the sockets of one test, to identify its open descriptors; the kernel doubles it.
   private static func mark() -> SocketLimits {
     SocketLimits(segment: 1460, unread: Int32.random(in: 5000...50_000))
   }
 
-  /// Open descriptors that have the mark.
+  /// Returns the number of open descriptors with the mark.
   private func open(_ mark: SocketLimits) throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
       .count { descriptor in
@@ -27,7 +27,7 @@ import Wire
       }
   }
 
-  /// The address of a port that nobody listens on.
+  /// Returns an address with a port without a listener.
   private func closedPort(_ host: String = ownHost()) async throws -> Endpoint {
     let listener = try await Listener(Endpoint(host: host, port: 0))
     listener.shutDown()
@@ -35,7 +35,7 @@ import Wire
     return listener.endpoint
   }
 
-  /// An address that neither answers nor refuses: whoever listens there has no room for another connection.
+  /// An address that neither answers nor refuses: its listener has a full queue.
   private final class DeadEnd {
     let endpoint: Endpoint
     private var sockets: [Int32] = []
@@ -58,7 +58,7 @@ import Wire
       }
       guard port != nil else { throw WireError.address(host, reason: "not to be had") }
       endpoint = Endpoint(host: host, port: UInt16(bigEndian: address.sin_port))
-      // Some more than fit into its queue; those that do not wait for ever.
+      // Slightly more than fit into its queue; the rest would wait for ever.
       for _ in 0..<4 {
         let filler = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_NONBLOCK, 0)
         sockets.append(filler)
@@ -97,7 +97,7 @@ import Wire
 
   // MARK: - Several addresses
 
-  /// The port is one of all addresses, as it is where a name has several.
+  /// All addresses have the same port, like those of one name.
   @Test func anAddressThatDoesNotAnswerIsNotWaitedFor() async throws {
     let (mark, deadEnd) = (Self.mark(), try DeadEnd())
     let listener = try await Listener(Endpoint(host: Self.ownHost(), port: 0))
@@ -116,7 +116,7 @@ import Wire
     withExtendedLifetime(deadEnd) {}
   }
 
-  /// By turns the two families, beginning with that of the first.
+  /// The two families alternate, starting with that of the first address.
   @Test(.enabled(if: hasIPv6)) func theErrorNamesEachAddressInTheOrderInWhichTheyWereTried() async throws {
     let first = try await closedPort()
     let others = [Self.ownHost(), Self.ownHost(), "::1", Self.ownHost()].map {
@@ -144,7 +144,7 @@ import Wire
   }
 
   @Test func aNameThatNobodyHasIsSaidToBe() async throws {
-    // RFC 6761: it never is.
+    // By RFC 6761 this name never exists.
     let host = Endpoint(host: "nobody.invalid", port: 1)
     let error = await #expect(throws: WireError.self) { try await Connection.connect(to: host, limit: 100) }
     guard case .address("nobody.invalid:1", let reason)? = error else {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Two ends of a connection over the loopback interface.
+/// The two ends of a connection over the loopback interface.
 private struct Pair {
   let client: Connection
   let server: Connection
@@ -27,7 +27,7 @@ private struct Pair {
 @Suite(.unhurried) struct ConnectionTests {
   private static let (senders, messages, payload) = (6, 8, 200_000)
 
-  /// The message number `index` of a sender: its payload says whose it is, from the first byte to the last.
+  /// Returns message number `index` of a sender, which fills the payload.
   private static func message(_ sender: Int, _ index: Int) -> Message {
     .update(
       UpdateData(digest: Digest(of: Data([UInt8(sender)])), offset: index),
@@ -79,7 +79,7 @@ private struct Pair {
     let pair = try await Pair()
     let client = pair.client
     let waiting = Task { try await client.receive() }
-    // Until the other end has read this, the task above has had its time to begin.
+    // The task above has started by the time the other end has read this.
     try await client.send(.heartbeat(Heartbeat()))
     #expect(try await pair.server.receive() == .heartbeat(Heartbeat()))
     await client.shutDown()
@@ -95,7 +95,7 @@ private struct Pair {
     let sending = Task {
       while true { try await client.send(Self.message(1, 1)) }
     }
-    // The first bytes are on their way; the socket's buffers take a few more, and then it waits.
+    // The first bytes are being sent; the socket's buffers take a few more, and then the sender waits.
     _ = try await pair.server.receive()
     await client.shutDown()
     await #expect(throws: WireError.closed) { try await sending.value }
@@ -115,7 +115,7 @@ private struct Pair {
 
   @Test func aFrameOverTheLimitEndsThatConnectionAlone() async throws {
     let (one, other) = (try await Pair(limit: 4096), try await Pair(limit: 4096))
-    // The socket's buffers may not hold it all, and nobody reads the rest.
+    // The socket's buffers may be too small for all bytes, and the rest is not read.
     let client = one.client
     let sending = Task { try? await client.send(Self.message(0, 0)) }
     let error = await #expect(throws: WireError.self) { try await one.server.receive() }

@@ -20,7 +20,7 @@ import Wire
   ])
   func theMachineItself(host: String) { #expect(Endpoint(host: host, port: 7400).isLoopback) }
 
-  /// What can be reached from elsewhere, or may lead there.
+  /// Hosts that can be reached from elsewhere, or may resolve to such an address.
   @Test(arguments: [
     "127.example.org", "127.0.0.1.example.org", "localhost.example.org", "localhost.", "128.0.0.1",
     "10.0.0.1",

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 @Suite(.unhurried) struct FrameTests {
-  /// `update` with a head of two bytes and a payload of two, byte by byte as docs/protocol.md has it.
+  /// `update` with a head of two bytes and a payload of two, byte by byte as in docs/protocol.md.
   private static let example: [UInt8] = [
     0x00, 0x00, 0x00, 0x0E,  // 14 bytes follow
     0x01,  // version
@@ -74,8 +74,7 @@ import Wire
     }
   }
 
-  /// A flipped bit makes the frame wait for a length that it does not have, or is an error; what it never
-  /// makes is another frame.
+  /// A flipped bit makes the decoder wait for more bytes or is an error; it never gives another frame.
   @Test func noFlippedBitIsAccepted() {
     for bit in 0..<Self.example.count * 8 {
       var bytes = Self.example
@@ -86,7 +85,7 @@ import Wire
         #expect(try decoder.next() == nil, "bit \(bit)")
         #expect(bit < 32, "bit \(bit) is behind the length, and the frame waits")
       } catch {
-        // The length's bits lead to any of these, by what the length becomes; all others to the checksum.
+        // A bit of the length can cause any of these errors; all others cause a checksum error.
         switch error {
         case .checksum: break
         case .tooLong, .malformed: #expect(bit < 32, "bit \(bit): \(error)")
@@ -114,7 +113,7 @@ import Wire
     }
   }
 
-  /// A peer that never ends its frames gets no more memory than a frame of the limit and a read.
+  /// A peer that never completes its frames uses at most the memory of one frame and one read.
   @Test func whatWaitsIsBounded() throws {
     let (limit, read) = (1000, 64)
     let stream = Frame(kind: 3, head: Data(), payload: Data(count: limit - 10)).encoded()
@@ -167,7 +166,7 @@ import Wire
     #expect(frames == 0, "random bytes with a right checksum, in seeds 0 ..< 100000")
   }
 
-  /// Random bytes seldom pass the length; these do, and reach the checksum, the head and the JSON.
+  /// Random bytes seldom pass the length check; these do, and reach the checksum, the head and the JSON.
   @Test func damagedFramesNeverTrapNorBecomeAnotherMessage() {
     for seed in UInt64(0)..<20_000 {
       var numbers = RandomNumbers(seed)
@@ -185,7 +184,7 @@ import Wire
     return frame
   }
 
-  /// Gives a frame that was changed by hand the checksum of what it is now.
+  /// Updates the checksum of a modified frame.
   private func seal(_ bytes: inout [UInt8]) {
     var crc: UInt32 = 0xFFFF_FFFF
     for byte in bytes[4..<bytes.count - 4] {

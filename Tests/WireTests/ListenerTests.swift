@@ -25,7 +25,7 @@ import Wire
     let listener = try await Listener(Endpoint(host: host, port: 0))
     #expect(listener.endpoint.host == host)
     #expect(listener.endpoint.port != 0)
-    // One after the other: it goes on listening.
+    // Several in turn: the listener keeps listening.
     for _ in 0..<3 { try await greet(listener) }
     listener.shutDown()
     listener.close()
@@ -38,7 +38,7 @@ import Wire
     listener.close()
   }
 
-  /// Whatever waits for a socket would wait for ever otherwise, and nobody would know.
+  /// Otherwise all socket operations would wait for ever without an error.
   @Test func aPollLoopThatFailsEndsTheProcess() async {
     await #expect(processExitsWith: .exitCode(Network.exitCode)) {
       func queues() -> [Int32] {
@@ -54,13 +54,13 @@ import Wire
       let none = open("/dev/null", O_RDONLY)
       for queue in queues() where !before.contains(queue) { dup2(none, queue) }
       _ = try? await listener.accept(limit: 1000)
-      // What has failed ends the process from another thread.
+      // The failure ends the process from another thread.
       while true { try await Task.sleep(for: .seconds(1)) }
     }
   }
 
   @Test func aPortInUseIsSaidToBe() async throws {
-    // An address of its own: of 127.0.0.1 another test could be given the port meanwhile.
+    // A separate address: on 127.0.0.1 another test could be assigned the port meanwhile.
     let host = Endpoint.ownHost()
     let listener = try await Listener(Endpoint(host: host, port: 0))
     let error = await #expect(throws: WireError.self) { try await Listener(listener.endpoint) }
@@ -72,7 +72,7 @@ import Wire
     #expect(reason.contains("in use"))
     listener.shutDown()
     listener.close()
-    // Freed, it can be had again at once.
+    // After closing, the port can be used again at once.
     let again = try await Listener(listener.endpoint)
     try await greet(again)
     again.shutDown()
@@ -80,7 +80,7 @@ import Wire
   }
 
   @Test func anAddressOfAnotherMachineIsRejected() async throws {
-    // TEST-NET-1 (RFC 5737) belongs to nobody.
+    // TEST-NET-1 (RFC 5737) is not assigned.
     let error = await #expect(throws: WireError.self) {
       try await Listener(Endpoint(host: "192.0.2.1", port: 0))
     }
@@ -90,7 +90,7 @@ import Wire
     }
   }
 
-  /// One port at all of them, and each is served.
+  /// All addresses use one port, and each is served.
   @Test func aHostWithSeveralAddressesIsServedAtAll() async throws {
     let hosts = ["127.1.7.\(Int.random(in: 2...254))", "127.2.7.\(Int.random(in: 2...254))"]
     let all = (hosts + (Self.hasIPv6 ? ["::1"] : [])).map { Endpoint(host: $0, port: 0) }
@@ -112,9 +112,9 @@ import Wire
     listener.close()
   }
 
-  /// A name may have an address that this machine lacks, as `localhost` has where IPv6 is switched off.
+  /// A name may have an address that this machine lacks, like `localhost` without IPv6.
   @Test func anAddressThatIsNotHereIsLeftOutAndNamed() async throws {
-    // TEST-NET-1 (RFC 5737) belongs to nobody.
+    // TEST-NET-1 (RFC 5737) is not assigned.
     let all = ["192.0.2.1", "127.3.7.1"].map { Endpoint(host: $0, port: 0) }
     let listener = try await Listener(Endpoint(host: "two.example", port: 0), at: all)
     #expect(listener.addresses.map(\.host) == ["127.3.7.1"] && listener.elsewhere == [all[0]])
@@ -143,7 +143,7 @@ import Wire
     listener.close()
   }
 
-  /// However the poll loop is busy as they begin to wait and are shut down.
+  /// In any state of the poll loop when they begin to wait and are shut down.
   @Test func manyThatAreShutDownAtOnceAllNotice() async throws {
     for _ in 0..<100 {
       var listeners: [Listener] = []

@@ -4,11 +4,11 @@ import Foundation
 import Testing
 import Wire
 
-/// Numbers of a peer that nobody can mean end at the decoding, so that whoever adds them up need not fear them.
+/// Numbers out of bounds are rejected on decoding, so that sums cannot overflow.
 @Suite struct MessageBoundsTests {
   private static let digest = String(repeating: "0", count: 64)
 
-  /// A head, with a number in the place of `#`.
+  /// A head with a number in place of `#`.
   private struct Head: Sendable, CustomTestStringConvertible {
     let kind: UInt8
     let field: String
@@ -77,7 +77,7 @@ import Wire
     }
   }
 
-  /// Of a welcome: the client judges these numbers by their meaning, which must be within what it can reckon with.
+  /// The client checks the meaning of a welcome's numbers, which must be within the bounds of its arithmetic.
   @Test func aWelcomesNumbersAreBounded() throws {
     var numbers = RandomNumbers(1)
     guard case .welcome(var welcome) = RandomMessage.make(kind: 1, &numbers) else {

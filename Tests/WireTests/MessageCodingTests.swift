@@ -17,7 +17,7 @@ import Wire
     }
   }
 
-  /// The whole of a heartbeat, so that docs/protocol.md can be held against it.
+  /// A complete heartbeat, for comparison with docs/protocol.md.
   @Test func aHeartbeatsBytesAreThoseOfTheProtocol() throws {
     let bytes: [UInt8] = [
       0x00, 0x00, 0x00, 0x1F, 0x01, 0x0B, 0x00, 0x00, 0x00, 0x15, 0x7B, 0x22, 0x73, 0x74, 0x65, 0x70, 0x22,
@@ -27,7 +27,7 @@ import Wire
     #expect(Array(try Message.heartbeat(Heartbeat(step: 3, steps: 10)).frame().encoded()) == bytes)
   }
 
-  /// As docs/protocol.md has it: the JSON decoder would take other encodings too.
+  /// As in docs/protocol.md; the JSON decoder would accept other encodings, too.
   @Test(arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian, .utf32])
   func aHeadIsUTF8(encoding: String.Encoding) throws {
     let text = #"{"detail":"ä","reason":"finished"}"#
@@ -62,7 +62,7 @@ import Wire
     #expect(error == .unknownKind(kind))
   }
 
-  /// What is said for people cannot do more than be read, wherever a message is decoded.
+  /// Text for people is harmless wherever a message is decoded.
   @Test(arguments: [
     (1, "software", #"{"name": "a", "protocol": 1, "software": "TEXT"}"#),
     (1, "name", #"{"name": "TEXT", "protocol": 1, "software": ""}"#),
@@ -87,7 +87,7 @@ import Wire
       "\(shown ?? "")")
   }
 
-  /// An error quotes what it could not read.
+  /// An error quotes the invalid value.
   @Test func aQuotedValueIsHarmless() throws {
     let head = #"{"detail": "", "reason": "\u001b[2J\n"# + String(repeating: "x", count: 100_000) + #""}"#
     let error = #expect(throws: WireError.self) { try Message(Frame(kind: 12, head: Data(head.utf8))) }
@@ -137,7 +137,7 @@ import Wire
     }
   }
 
-  /// The server must see it, to reject it by its name.
+  /// The server must receive such a loss, to reject it by name.
   @Test(arguments: [Float.nan, .infinity, -.infinity]) func aLossThatIsNoNumberTravels(loss: Float) throws {
     var numbers = RandomNumbers(4)
     var offer = RandomMessage.offer(&numbers)
@@ -150,7 +150,7 @@ import Wire
     #expect(received.seconds.isNaN == loss.isNaN && (loss.isNaN || received.seconds == Double(loss)))
   }
 
-  /// Seeds and digests are what a run's repeatability hangs on.
+  /// The repeatability of a run depends on exact seeds and digests.
   @Test func theLargestSeedKeepsEveryBit() throws {
     let seed = (UInt64(1) << 53) - 1
     let assignment = Assignment(

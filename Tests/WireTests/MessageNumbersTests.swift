@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Wire
 
-/// Numbers of heads as a peer may write them.
+/// Numbers in heads as peers may write them.
 @Suite struct MessageNumbersTests {
   private func message(_ kind: UInt8, _ head: String) throws -> Message {
     try Message(Frame(kind: kind, head: Data(head.utf8)))
@@ -32,7 +32,7 @@ import Wire
     #expect(error?.description.hasPrefix(reason) == true, "\(error as Any)")
   }
 
-  /// So is what no type can hold, and what is no number.
+  /// The same holds for numbers out of the range of any type, and for non-numbers.
   @Test(
     arguments: [
       (11, #"{"step": 1e30}"#, "heartbeat.step is no whole number"),
@@ -51,7 +51,7 @@ import Wire
     #expect(error?.description.hasPrefix(reason) == true, "\(error as Any)")
   }
 
-  /// The round says what is wrong with an offer, by its name.
+  /// The round rejects an offer by the name of its fault.
   @Test func anOfferComesThroughWhateverItsNumbers() throws {
     var numbers = RandomNumbers(3)
     var offer = RandomMessage.offer(&numbers)

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Wire
 
-/// The heads of pieces are written and read by hand, and must be what a JSON coder would make of them.
+/// The heads of pieces have a hand-written coding, which must equal that of a JSON coder.
 @Suite struct PieceHeadTests {
   private static let layer = LayerData(digest: Digest(of: Data("a".utf8)), offset: 131_072, total: 4_792_020)
   private static let update = UpdateData(digest: Digest(of: Data("b".utf8)), offset: 0)
@@ -23,7 +23,7 @@ import Wire
     #expect(try Message.layer(layer, Data()).frame().head == coded(layer))
     let update = UpdateData(digest: Self.update.digest, offset: number)
     #expect(try Message.update(update, Data()).frame().head == coded(update))
-    // What is out of bounds is written and not read.
+    // Numbers out of bounds are written but not read.
     let isRead = Self.bounds.contains(number)
     #expect(
       (try? Message(Message.layer(layer, Data([1])).frame())) == (isRead ? .layer(layer, Data([1])) : nil))
@@ -41,7 +41,7 @@ import Wire
       try Message(Frame(kind: 8, head: head)) == .update(UpdateData(digest: digest, offset: 70), Data()))
   }
 
-  /// What is let through is what a coder would have read, whatever is done to a head.
+  /// A damaged head is accepted only if a JSON coder would read the same.
   @Test func damagedHeadsAreReadAsACoderReadsThem() throws {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)

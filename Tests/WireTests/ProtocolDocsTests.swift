@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Wire
 
-/// docs/protocol.md is what clients in other languages are written from.
+/// docs/protocol.md is the reference for clients in other languages.
 @Suite struct ProtocolDocsTests {
   /// The page, in the repository above Tests/WireTests.
   private static let page = URL(filePath: #filePath).deletingLastPathComponent()
@@ -14,7 +14,7 @@ import Wire
 
   init() throws { text = try String(contentsOf: Self.page, encoding: .utf8) }
 
-  /// The rows of the tables whose first cell fits, cell by cell.
+  /// Returns the cells of the table rows whose first cell matches.
   private func rows(where isWanted: (String) -> Bool) -> [[String]] {
     text.split(separator: "\n").filter { $0.hasPrefix("| ") }
       .map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
@@ -28,7 +28,7 @@ import Wire
     let example = try #require(blocks.first { $0.contains("length of the head\n") })
     var bytes: [UInt8] = []
     for line in example.split(separator: "\n") {
-      // What the bytes are stands behind them, and is no hexadecimal number of whole bytes.
+      // The explanation follows the bytes, and does not start with a hexadecimal number of whole bytes.
       for word in line.split(separator: " ") {
         guard word.count % 2 == 0, word.allSatisfy(\.isHexDigit) else { break }
         var digits = word[...]
@@ -89,7 +89,7 @@ import Wire
     return groups.joined(separator: ",")
   }
 
-  /// The order of the weights, part by part, as a client must lay them out.
+  /// The order of the weights, part by part, in which a client must store them.
   @Test func theWeightsStandThereInTheirOrder() throws {
     var plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
     plan.method.ssl = .mocov3
@@ -109,7 +109,7 @@ import Wire
     }
   }
 
-  /// A ResNet's, whose parts have what stands there in that order.
+  /// The same for a ResNet, whose parts contain the listed names in order.
   @Test func theWeightsOfAResNetStandThereInTheirOrder() throws {
     let plan = Plan(
       encoder: EncoderConfiguration.resnet(
@@ -120,7 +120,7 @@ import Wire
       let documented = cells[1].matches(of: /([a-z0-9_.]+) \[/).map { String($0.1) }
       #expect(documented == entries.filter { $0.part == part }.map(\.name), "\(part)")
     }
-    // Of a layer the names of what a residual block begins its units with.
+    // The names in a layer with which a residual block's units start.
     let cells = try #require(rows { $0 == "`blocks.i` of a ResNet" }.first)
     let units = entries.filter { $0.part == "blocks.1" }.map { $0.name.dropFirst("layer2.0.".count) }
       .compactMap { $0.wholeMatch(of: /((?:conv|downsample\.)\d)\.weight/).map { String($0.1) } }

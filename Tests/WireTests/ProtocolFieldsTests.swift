@@ -23,7 +23,7 @@ import Wire
       let heading = section.prefix { $0 != "\n" }
       let blocks = section.components(separatedBy: "```json\n").dropFirst()
         .compactMap { $0.components(separatedBy: "```").first }
-      // An object begins where a line does.
+      // An object begins at the start of a line.
       let objects = blocks.flatMap { "\n\($0)".components(separatedBy: "\n{").dropFirst().map { "{" + $0 } }
       return Section(
         messages: heading.matches(of: /[a-z]+/).map { String($0.0) }.filter { $0 != "and" },
@@ -42,12 +42,12 @@ import Wire
   func everyFieldIsDescribed(kind: Int) throws {
     var numbers = RandomNumbers(2)
     var fields: Set<String> = []
-    // So often that whatever may be left out is there once.
+    // Repeated often enough that every optional field occurs.
     for _ in 0..<64 {
       let frame = try RandomMessage.make(kind: kind, &numbers).frame()
       fields.formUnion(Self.keys(try JSONSerialization.jsonObject(with: frame.head)))
     }
-    // A key's own fields are described once, with the assignment.
+    // The fields of a key are described once, with the assignment.
     if fields.contains("key"), kind != 2 { fields.subtract(["stage", "round", "attempt"]) }
     let name = RandomMessage.make(kind: kind, &numbers).name
     let section = try #require(sections.first { $0.messages.contains(name) })
@@ -68,7 +68,7 @@ import Wire
     }
   }
 
-  /// Names at every depth, but within the plan, which has a page of its own.
+  /// Returns the names at every depth except within the plan, which has a separate page.
   private static func keys(_ value: Any) -> Set<String> {
     if let list = value as? [Any] { return list.reduce(into: []) { $0.formUnion(keys($1)) } }
     guard let object = value as? [String: Any] else { return [] }

@@ -13,7 +13,7 @@ extension Data {
 }
 
 extension Frame {
-  /// Any kind, head and payload, together of fewer bytes than `count`.
+  /// Returns a frame with a random kind, head and payload, together of fewer bytes than `count`.
   static func random(_ numbers: inout RandomNumbers, upTo count: Int) -> Frame {
     let head = numbers.below(count)
     return Frame(
@@ -22,7 +22,7 @@ extension Frame {
   }
 }
 
-/// Any message that the protocol has, each kind as likely as another.
+/// A random message of the protocol; each kind has the same probability.
 enum RandomMessage {
   static let kinds = 15
 

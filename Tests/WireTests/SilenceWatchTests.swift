@@ -7,8 +7,8 @@ import Wire
   private static let heartbeat = Duration.seconds(10)
   private static let limit = heartbeat * 3
 
-  /// Looks as often as it is told to at what `signs` has of each moment. Returns when the silence was noticed; nil
-  /// where it was not within `most`.
+  /// Checks `signs` at the times that the watch requests. Returns when the silence was noticed; nil if not within
+  /// `most`.
   private func noticed(within most: Duration, _ signs: (Duration) -> Signs) -> Duration? {
     var (watch, time) = (SilenceWatch(Self.limit, signs(.zero), at: .zero), Duration.zero)
     while time < most {
@@ -19,7 +19,7 @@ import Wire
     return nil
   }
 
-  /// Whoever speaks every heartbeat is never cut, whoever has stopped is after three.
+  /// A peer that sends every heartbeat is never cut; one that has stopped is cut after three.
   @Test(arguments: [0, 9.9, 10, 25] as [Double]) func afterThreeHeartbeatsWithoutAByte(last: Double) {
     let stopped = Duration.seconds(last)
     #expect(noticed(within: .seconds(1000)) { Signs(heard: min($0, stopped)) } == stopped + Self.limit)
@@ -28,7 +28,7 @@ import Wire
         == nil)
   }
 
-  /// An upload that a slow link is busy with is a sign of life, as long as it gets on: nobody answers before it has it all.
+  /// Progress of an upload over a slow link is a sign of life, since no answer comes before its end.
   @Test func aSlowUploadIsNoSilence() {
     let bytes = 1_000_000
     let signs = { (time: Duration) -> Signs in
@@ -36,14 +36,14 @@ import Wire
       return Signs(heard: .zero, acknowledged: acknowledged, onTheirWay: bytes - acknowledged)
     }
     #expect(noticed(within: .seconds(199), signs) == nil)
-    // Once all is there, an answer is due.
+    // After the end of the upload, an answer is due.
     let end = noticed(within: .seconds(1000), signs)
     #expect(
       end.map { $0 > .seconds(200) && $0 <= .seconds(200) + Self.limit } == true, "\(String(describing: end))"
     )
   }
 
-  /// When the last byte was taken is known to a quarter of a heartbeat; what is unsure makes it earlier, never later.
+  /// The time of the last accepted byte is known to a quarter of a heartbeat, and never estimated too late.
   @Test func anUploadThatIsStuckIsNoticedWithinThreeHeartbeats() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     var numbers = RandomNumbers(seed)
@@ -60,7 +60,7 @@ import Wire
     }
   }
 
-  /// A process that hangs: its kernel acknowledges every heartbeat, and nobody answers.
+  /// A process that hangs: its kernel acknowledges every heartbeat, but no answer comes.
   @Test func acknowledgedHeartbeatsAreNoLife() {
     let end = noticed(within: .seconds(1000)) {
       Signs(heard: .zero, acknowledged: Int($0.seconds) * 100)
@@ -68,7 +68,7 @@ import Wire
     #expect(end == Self.limit)
   }
 
-  /// Bytes that are there and not read: this end is late, not the other.
+  /// Bytes that have arrived and are not read: this end is late, not the other.
   @Test func whatWaitsToBeReadIsNoSilence() {
     let signs = { (time: Duration) in Signs(heard: .zero, unread: time < .seconds(100) ? 1 : 0) }
     let end = noticed(within: .seconds(1000), signs)

@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 import Wire
 
-/// Connections whose other end is there and does nothing.
+/// Connections whose other end exists but does nothing.
 @Suite(.unhurried) struct SilentPeerTests {
-  /// Runs `body` with both ends of a connection, under TLS or not.
+  /// Runs `body` with both ends of a connection, with or without TLS.
   private func withPair(
     isSecret: Bool = false, _ body: (_ client: Connection, _ server: Connection) async throws -> Void
   ) async throws {
@@ -47,7 +47,7 @@ import Wire
     }
   }
 
-  /// Signs of life wait behind what the peer does not take, and whoever sends them is told as well.
+  /// Heartbeats queue behind bytes that the peer does not accept; their sender gets the error, too.
   @Test(arguments: [false, true])
   func aHeartbeatBehindAStuckUpdateIsToldOfTheSilence(isSecret: Bool) async throws {
     try await withPair(isSecret: isSecret) { client, _ in
@@ -74,7 +74,7 @@ import Wire
     }
   }
 
-  /// It takes a client's first words, and knows nothing of TLS.
+  /// The server accepts a client's first bytes, but does not implement TLS.
   @Test(.unhurried(slack: 3)) func aServerThatDoesNotAnswerInTLSIsSilent() async throws {
     let authority = try Authority(creating: "test", days: 2)
     let key = try PrivateKey()
@@ -89,7 +89,7 @@ import Wire
     listener.close()
   }
 
-  /// What has come and waits to be read is a sign of life, however late it is read.
+  /// Received bytes that wait to be read are a sign of life, however late they are read.
   @Test func whatIsNotReadYetIsNoSilence() async throws {
     try await withPair { client, server in
       try await server.send(.heartbeat(Heartbeat(step: 1, steps: 2)))

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Connections under TLS over the loopback interface, with real certificates.
+/// TLS connections over the loopback interface, with real certificates.
 @Suite(.unhurried) struct TLSTests {
   private let authority: Authority
   private let server: TLSContext
@@ -31,7 +31,7 @@ import Wire
     try TLSContext(client: try Self.identity(.client, authority, name, days: days), host: "127.0.0.1")
   }
 
-  /// What each side makes of the connection.
+  /// The result of a connection on each side.
   private struct Meeting: Sendable {
     var identity: PeerIdentity?
     var serverError: WireError?
@@ -41,7 +41,7 @@ import Wire
     var peerCarried = (client: 0, server: 0)
   }
 
-  /// A client says something to a server, and the server answers the same.
+  /// Sends a message from a client to a server, which returns it.
   private func meet(
     _ server: TLSContext?, _ client: TLSContext?, _ message: Message = .heartbeat(Heartbeat())
   ) async throws -> Meeting {
@@ -54,7 +54,7 @@ import Wire
         meeting.identity = await connection.identity
         let heard = try await connection.receive()
         try await connection.send(heard)
-        // The client hangs up, after it has read all.
+        // The client closes the connection after it has read everything.
         _ = try? await connection.receive()
       } catch {
         meeting.serverError = error as? WireError
@@ -85,7 +85,7 @@ import Wire
     return meeting
   }
 
-  /// Why a peer's certificate is not believed; nil where that is not what went wrong.
+  /// Returns why a peer's certificate is not trusted; nil for any other error.
   private func distrust(_ error: WireError?) -> String? {
     if case .tls(.distrusted(let reason))? = error { reason } else { nil }
   }
@@ -97,9 +97,9 @@ import Wire
     let meeting = try await meet(server, try client("device-1"), message)
     #expect(meeting.heard == message)
     #expect(meeting.identity?.name == "device-1")
-    // What one side has sent is what the other has received, TLS and all.
+    // The bytes sent by one side equal those received by the other, including TLS.
     #expect(meeting.carried.client == meeting.peerCarried.client)
-    // OpenSSL sends a last alert to a peer that has hung up already.
+    // OpenSSL sends a last alert to a peer that has already closed the connection.
     #expect((0...64).contains(meeting.carried.server - meeting.peerCarried.server), "\(meeting)")
     #expect(meeting.carried.client > payload.count)
   }
@@ -114,12 +114,12 @@ import Wire
     let other = try Authority(creating: "test", days: 1)
     let key = try PrivateKey()
     let certificate = try other.issue(.client, name: "device-1", key: key, days: 1)
-    // It believes the right server, and shows what another authority has signed.
+    // It trusts the right server, and presents a certificate signed by another authority.
     let forger = try TLSContext(
       showing: certificate, key, believing: authority.certificate, host: "127.0.0.1")
     let meeting = try await meet(server, forger)
     #expect(meeting.heard == nil && meeting.identity == nil)
-    // The client may see the end of the connection before the alert that says why.
+    // The client may see the end of the connection before the alert with the reason.
     guard case .tls? = meeting.serverError, meeting.clientError != nil else {
       Issue.record("\(meeting)")
       return
@@ -135,7 +135,7 @@ import Wire
     #expect(meeting.heard == nil)
   }
 
-  /// The client's first words cross the server's alert, and may fail before it is read.
+  /// The client's first bytes cross the server's alert, and may fail before it is read.
   @Test func whoIsRejectedIsToldWhyEveryTime() async throws {
     let expired = try client("device-1", days: -1)
     for _ in 0..<50 {
@@ -158,13 +158,13 @@ import Wire
     let rejection =
       "the device rejects this server's certificate: by the device's clock it has ended, on \(day)"
     #expect(meeting.serverError == .tls(.rejected(rejection)))
-    // A new device would not get further afterwards.
+    // A new device would fail in the same way.
     let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
     let early = try #require(distrust(try await meet(expired, pinned).clientError))
     #expect(early.hasPrefix("the server's certificate ended on \(day)"), "\(early)")
   }
 
-  /// A device that is taken cannot pass for the server.
+  /// A stolen device cannot impersonate the server.
   @Test func aClientsCertificateIsNotAServers() async throws {
     let fake = try TLSContext(server: try Self.identity(.client, authority, "127.0.0.1", ["127.0.0.1"]))
     let meeting = try await meet(fake, try client("device-1"))
@@ -195,7 +195,7 @@ import Wire
     #expect(rejected.clientError == .tls(.distrusted(words)))
     let fault = "the device knows another authority; it has to enrol again"
     #expect(rejected.serverError == .tls(.rejected("the device rejects this server's certificate: \(fault)")))
-    // Neither for a new device, which knows the authority by its pin alone.
+    // The same holds for a new device, which knows the authority only by its pin.
     let meeting = try await meet(
       other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1"))
     #expect(
@@ -210,7 +210,7 @@ import Wire
     #expect(secret.heard == nil && secret.serverError != nil)
   }
 
-  /// OpenSSL's own client, as others would use it.
+  /// OpenSSL's client, as other software would use it.
   @Test func onlyTLS13IsSpoken() async throws {
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     for (version, isSpoken) in [("-tls1_2", false), ("-tls1_3", true)] {

@@ -52,7 +52,7 @@ def check_onnx(folder, images, expected):
     assert texts == read(folder / "encoder.safetensors")[1], "both files say the same about themselves"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     worst = 0.0
-    # The batch has any size.
+    # The batch may have any size.
     for count in {1, 2, len(images)}:
         (rows,) = session.run(["representation"], {"image": images[:count]})
         assert rows.shape == expected[:count].shape, f"{rows.shape} for {count} images"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes an authority, the server's certificate and those of the clients, for deploy/kubernetes:
+# Creates an authority and the certificates of the server and the clients, for deploy/kubernetes:
 #
 #   bash deploy/kubernetes/make-certificates.sh CLIENTS FOLDER
 #
-# FOLDER/authority stays with whoever runs the federation; FOLDER/server and FOLDER/clients are what the two secrets are
-# made of, a file a key. Clients that are there already keep their certificates, so that more can be added.
+# FOLDER/authority stays with the operator; FOLDER/server and FOLDER/clients become the two secrets, with one key per
+# file. Existing clients keep their certificates, so that more clients can be added.
 set -euo pipefail
 
 readonly usage='usage: make-certificates.sh CLIENTS FOLDER'
@@ -17,10 +17,10 @@ umask 077
 mkdir -p "$folder/server" "$folder/clients"
 
 [[ -e $folder/authority/authority.key ]] || fedserver certificate authority --tls "$folder/authority"
-# The name of the Service is the name that clients know the server by.
+# The name of the Service is the host name that clients connect to.
 [[ -e $folder/authority/server.key ]] || fedserver certificate server strata-server --tls "$folder/authority"
 cp "$folder"/authority/{authority.crt,server.crt,server.key} "$folder/server"
-# Who is not to come in any more; without the list nobody does.
+# The list of revoked certificates; without it the server admits no client.
 cp "$folder/authority/revoked" "$folder/server"
 
 cp "$folder/authority/authority.crt" "$folder/clients"

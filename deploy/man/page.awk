@@ -1,8 +1,8 @@
-# What generate-manual wrote becomes a page that mandoc finds nothing wrong with: examples stand as they are, exit
-# codes have their own section, options that every command has are named once. others: the other commands.
+# Turns the output of generate-manual into a page without mandoc warnings: keeps the format of examples, makes a section
+# of the exit codes, and lists common options once. others: the other commands.
 
 function say(text,  lines, count, i) {
-  # A sentence is a line, and a line does not begin with what would be a macro.
+  # Starts a line for each sentence, and avoids lines that begin like a macro.
   gsub(/\. /, ".\n", text)
   count = split(text, lines, "\n")
   for (i = 1; i <= count; i++) {
@@ -22,7 +22,7 @@ skipping && (depth < skipping || depth == skipping && /^\.It/) { skipping = 0 }
 /^\.It Em help$/ { skipping = depth }
 skipping { next }
 
-# The options of all commands, but for those of the command itself.
+# The options common to all commands, except those of the command itself.
 /^\.It Fl (-version|h , -help)$/ && depth > 1 { common = 1; next }
 common && /^\.(It|El)/ { common = 0 }
 common { next }

@@ -1,5 +1,5 @@
-# In what --experimental-dump-help prints: an argument's default and its choices, which generate-manual leaves out,
-# become part of what is said about it. Keys are in alphabetical order, the first of an argument is "abstract".
+# Adds an argument's default and choices, which generate-manual omits, to its description in the output of
+# --experimental-dump-help. Keys are in alphabetical order; the first of an argument is "abstract".
 
 function text(line) {
   sub(/^[^:]*: "/, "", line)

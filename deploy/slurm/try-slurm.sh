@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Tries the scripts of this folder in a Slurm of one node that is made for it and goes with it: as root, without
-# systemd, in a network and among processes of its own. Every federation must end with the encoder that 'fedsim run'
-# makes of as many clients. Ends at the first thing that is not as it should be, and then leaves its folder behind.
-# With arguments it runs them as a command in such a Slurm instead.
+# Tests the scripts of this folder in a temporary Slurm of one node: as root, without systemd, in a separate network and
+# process namespace. Every federation must end with the encoder that 'fedsim run' makes with the same number of clients.
+# Stops at the first failure and then keeps its folder. With arguments, runs them as a command in that Slurm instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,10 +26,10 @@ install_missing() {
   apt-get install --yes --quiet --quiet --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# Mounts, processes, host name and network of its own, which are gone when it ends, however it ends.
+# Separate mounts, processes, host name and network, which disappear when the script ends.
 if [[ ! -v TRYSLURM_INSIDE ]]; then
   install_missing
-  # Nothing here reads what is typed, but a command may.
+  # Nothing here reads standard input, but a command may.
   (($# > 0)) || exec </dev/null
   exec unshare --mount --mount-proc --pid --net --uts --fork --kill-child \
     env TRYSLURM_INSIDE=1 bash deploy/slurm/try-slurm.sh "$@"
@@ -44,7 +43,7 @@ readonly scripts=$PWD/deploy/slurm plan=$PWD/deploy/plans/cluster.yaml data=shap
 place=$(mktemp --directory --tmpdir strata-tryslurm.XXXXXX)
 readonly place node=strata-try address=192.0.2.1
 readonly SLURM_CONF=$place/slurm.conf
-# mpirun rejects root, and looks for a network; this one has none but itself.
+# mpirun rejects root, and needs a network; this one has only the loopback device.
 readonly OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_oob_tcp_if_include=lo
 export PATH SLURM_CONF OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_oob_tcp_if_include
 
@@ -61,11 +60,11 @@ check() { # WORDS COMMAND...
 
 says() { grep --quiet -- "$1" "$2"; }
 is_same() { [[ -n $1 && $1 == "$2" ]]; }
-# What hangs has failed, too.
+# A command that hangs has failed.
 limited() { timeout 300 "$@"; }
 
-# The address is one of those that are for documents: nothing outside has it, and nothing goes outside. Slurm finds no
-# addresses at all where there are only those of 127.0.0.0/8.
+# Uses an address reserved for documentation, so that nothing leaves the machine. Slurm finds no addresses at all if
+# there are only those of 127.0.0.0/8.
 make_network() {
   ip link set lo up
   ip address add "$address/32" dev lo
@@ -75,7 +74,7 @@ make_network() {
 }
 
 start_munge() {
-  # Munge wants its socket where everybody can reach it.
+  # Munge requires its socket in a place that all users can reach.
   chmod 755 "$place"
   mkdir --mode=700 "$place/munge"
   mkdir --mode=755 "$place/run"
@@ -84,7 +83,7 @@ start_munge() {
     --log-file="$place/munge/munged.log" --seed-file="$place/munge/seed"
 }
 
-# The node says that it has eight processors, whatever it has: four clients and what is tried beside them.
+# The node claims eight processors, whatever it has: enough for four clients and the other tests.
 configure() {
   mkdir "$place/state" "$place/spool" "$place/jobs"
   cat >"$SLURM_CONF" <<END
@@ -110,7 +109,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=30 State=UP
 END
 }
 
-# Jobs may be sent as soon as the controller answers; they wait for the node.
+# Jobs can be submitted as soon as the controller answers; they wait for the node.
 answers() {
   local turn
   for ((turn = 0; turn < 100; turn++)); do
@@ -120,7 +119,7 @@ answers() {
   return 1
 }
 
-# KIND: the encoder that a simulation of as many clients makes.
+# KIND: prints the encoder of a simulation with the same number of clients.
 simulated() {
   local out=$place/simulated-${1//:/-}
   [[ -d $out ]] ||
@@ -128,14 +127,14 @@ simulated() {
   sed -n 's/.*"encoderDigest" *: *"\([0-9a-f]*\)".*/\1/p' "$out/summary.json"
 }
 
-# All images, and each with one client only, where the four parts of a round are as many as there are images: the
-# encoder shows that they are the right ones.
+# Checks that each image is on one client, by the number of images in each part of a round; the encoder shows that they
+# are the right ones.
 images() {
   grep --no-filename 'stage 1 round 1: trained on' "$@" | sed 's/.*trained on \([0-9]*\) images.*/\1/' |
     awk '{ sum += $1 } END { print sum + 0 " in " NR " shares" }'
 }
 
-# WORDS DATABASE ENCODER KIND LOG...: what a federation must have come to.
+# WORDS DATABASE ENCODER KIND LOG...: checks the results of a federation.
 check_federation() {
   local words=$1 database=$2 encoder=$3 kind=$4
   shift 4
@@ -145,7 +144,7 @@ check_federation() {
   check "$words: the encoder is that of fedsim --partition $kind" is_same "$encoder" "encoder $(simulated "$kind")"
 }
 
-# LAUNCHER KIND VARIABLE: a job with server and clients, of which the variable tells each its place.
+# LAUNCHER KIND VARIABLE: runs a job with a server and clients, which read their index from the variable.
 try_job() {
   local launcher=$1 kind=$2 variable=$3 job folder
   job=$(cd "$place/jobs" && STRATA_LAUNCHER=$launcher limited sbatch --parsable --wait --ntasks="$clients" \
@@ -156,7 +155,7 @@ try_job() {
   check_federation "a job with $launcher, $kind" "$folder/server.log" "$(cat "$folder/encoder")" "$kind" "$folder.log"
 }
 
-# A server outside of Slurm, under the node's name, and an array of clients.
+# Runs a server outside Slurm, under the node's name, and an array of clients.
 try_array() {
   local folder=$place/jobs/array name server
   mkdir "$folder"
@@ -175,7 +174,7 @@ try_array() {
   cd "$OLDPWD"
 }
 
-# Without Slurm, as docs/schedulers.md says it.
+# Runs without Slurm, as in docs/schedulers.md.
 try_mpirun() {
   local folder=$place/jobs/mpirun server
   mkdir "$folder"
@@ -189,7 +188,7 @@ try_mpirun() {
   cd "$OLDPWD"
 }
 
-# What is started in the batch script is none of the job's tasks, although SLURM_PROCID says 0.
+# A process started by the batch script is not a task of the job, although SLURM_PROCID is 0.
 try_without_srun() {
   local code=0
   cd "$place/jobs"
@@ -200,7 +199,7 @@ try_without_srun() {
   cd "$OLDPWD"
 }
 
-# The job ends as the server does, and leaves nobody waiting.
+# The job ends when the server does, and no client keeps waiting.
 try_bad_plan() {
   local code=0
   cd "$place/jobs"

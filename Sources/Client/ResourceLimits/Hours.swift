@@ -1,10 +1,10 @@
 import Federation
 import Foundation
 
-/// Hours of the day, such as `22:00-06:00,12:30-13:30`, on the device's own clock.
+/// Hours of the day, such as `22:00-06:00,12:30-13:30`, in the device's local time.
 ///
-/// A range begins with its first minute and ends before its last; one that ends no later than it begins spans
-/// midnight. On the days on which clocks change, they are what a clock on the wall shows.
+/// A range includes its first minute and excludes its last; a range that ends no later than it begins spans
+/// midnight. The hours are wall-clock time, also on days with a change to or from summer time.
 package struct Hours: Sendable, Hashable {
   /// Minutes after midnight: `start` below 1440, `end` at most 1440.
   private struct Span: Hashable {
@@ -14,7 +14,7 @@ package struct Hours: Sendable, Hashable {
 
   private let spans: [Span]
 
-  /// Reads ranges with commas between them. Throws ``PlanRejection`` that names the range that is none.
+  /// Reads ranges separated by commas. Throws a ``PlanRejection`` that names the invalid range.
   package init(_ text: String) throws(PlanRejection) {
     var spans: [Span] = []
     for piece in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -34,7 +34,7 @@ package struct Hours: Sendable, Hashable {
     return Span(start: start, end: end)
   }
 
-  /// Minutes after midnight of `6:00` or `06:00`; 24:00 is the day's end.
+  /// Returns the minutes after midnight of `6:00` or `06:00`; 24:00 is the end of the day.
   private static func minutes(_ text: Substring) -> Int? {
     guard let match = text.wholeMatch(of: /([0-9]{1,2}):([0-9]{2})/), let hour = Int(match.1),
       let minute = Int(match.2), minute < 60
@@ -43,7 +43,7 @@ package struct Hours: Sendable, Hashable {
     return minutes <= 1440 ? minutes : nil
   }
 
-  /// Whether a minute of the day, 0 … 1439, is within the hours.
+  /// Returns whether the hours contain a minute of the day, 0 … 1439.
   package func contains(minute: Int) -> Bool {
     spans.contains { span in
       span.start < span.end
@@ -51,7 +51,7 @@ package struct Hours: Sendable, Hashable {
     }
   }
 
-  /// Whether a date is within the hours, where the calendar's time is kept.
+  /// Returns whether the hours contain a date, in the calendar's time zone.
   package func contains(_ date: Date, in calendar: Calendar) -> Bool {
     let time = calendar.dateComponents([.hour, .minute], from: date)
     return contains(minute: 60 * (time.hour ?? 0) + (time.minute ?? 0))
@@ -59,8 +59,8 @@ package struct Hours: Sendable, Hashable {
 }
 
 extension Hours {
-  /// Seconds from a date until the next minute of the hours begins; 0 where it is within them. Where clocks change
-  /// meanwhile it is an hour off.
+  /// Returns the seconds from a date until the hours next begin; 0 if they contain the date. The result is an hour off
+  /// if the clock changes in between.
   package func seconds(from date: Date, in calendar: Calendar) -> Int {
     let time = calendar.dateComponents([.hour, .minute, .second], from: date)
     let minute = 60 * (time.hour ?? 0) + (time.minute ?? 0)
@@ -70,7 +70,7 @@ extension Hours {
 }
 
 extension Hours: CustomStringConvertible {
-  /// As they are written, with two digits for each number.
+  /// The ranges with two digits for each number.
   package var description: String {
     func clock(_ minutes: Int) -> String { String(format: "%02d:%02d", minutes / 60, minutes % 60) }
     return spans.map { "\(clock($0.start))-\(clock($0.end))" }.joined(separator: ",")

@@ -3,10 +3,10 @@ import Engine
 import Foundation
 import Synchronization
 
-/// Holds a training's thread between two steps, from any other.
+/// Pauses the thread of a training between two steps; any other thread can control it.
 package final class PauseGate: Sendable {
   private let state = Mutex((isClosed: false, isReleased: false))
-  /// Says that the state has changed; who waits looks again.
+  /// Signals that the state has changed, so that a waiting thread checks it again.
   private let change = DispatchSemaphore(value: 0)
 
   package init() {}
@@ -14,22 +14,22 @@ package final class PauseGate: Sendable {
   /// Whether ``wait(for:)`` waits for ``open()``.
   package var isClosed: Bool { state.withLock { $0.isClosed } }
 
-  /// Who waits from now on, waits until ``open()``.
+  /// Makes ``wait(for:)`` wait until ``open()``.
   package func close() { state.withLock { $0.isClosed = true } }
 
-  /// Who waits goes on.
+  /// Lets the waiting thread continue.
   package func open() {
     state.withLock { $0.isClosed = false }
     change.signal()
   }
 
-  /// Nobody waits any more: the work is not wanted.
+  /// Ends all waiting for good, when the work is not needed any more.
   package func release() {
     state.withLock { $0.isReleased = true }
     change.signal()
   }
 
-  /// Waits on the calling thread, of which there is one: for a time, and for as long as the gate is closed.
+  /// Waits for the given time, and as long as the gate is closed. Only one thread may call this.
   package func wait(for pause: Duration = .zero) {
     let clock = ContinuousClock()
     let end = clock.now + pause
@@ -46,30 +46,30 @@ package final class PauseGate: Sendable {
   }
 }
 
-/// Where the device's power comes from, as the kernel tells in a folder of power supplies.
+/// The device's power source, as reported by the kernel in a folder of power supplies.
 package struct PowerSupply: Sendable {
   private let folder: URL
 
   /// Reads a folder with the files of `/sys/class/power_supply`.
   package init(_ folder: URL = URL(fileURLWithPath: "/sys/class/power_supply")) { self.folder = folder }
 
-  /// Whether the device runs on its battery now. A device without one, or whose kernel does not tell, does not.
+  /// Whether the device runs on battery now; false if it has no battery or the kernel does not report it.
   package var isOnBattery: Bool {
     let supplies = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     var (mains, batteries): ([String], [String]) = ([], [])
     for name in supplies {
       switch read("type", of: name) {
       case "Mains": mains.append(read("online", of: name))
-      // A laptop that is charged through its USB socket has no mains.
+      // A laptop that charges over USB has no mains supply.
       case "USB": if read("online", of: name) == "1" { return false }
-      // The batteries of mice and keyboards say nothing about the device.
+      // The batteries of mice and keyboards do not power the device.
       case "Battery", "UPS":
         if read("scope", of: name) != "Device" { batteries.append(read("status", of: name)) }
       default: break
       }
     }
     guard !batteries.isEmpty, !mains.contains("1") else { return false }
-    // Some batteries do not know that they are being discharged; then the mains that are gone tell.
+    // Some batteries do not report that they discharge; then the missing mains shows it.
     return batteries.contains("Discharging") || mains.contains("0")
   }
 

@@ -3,54 +3,54 @@ import Federation
 import Foundation
 import Support
 
-/// What a client may take of its device: when it works, how much it sends, how hard it computes.
+/// The limits on a client's use of its device: hours, bytes, processor time and power.
 package struct ResourceLimits: Sendable {
-  /// When it may train and send; nil: at any time.
+  /// When the client may train and send; nil for any time.
   package var hours: Hours?
-  /// Bytes that it may receive and send in a day, both together; nil: any number.
+  /// The bytes that it may receive and send in a day, in total; nil for no limit.
   package var bytesADay: ByteCount?
-  /// Niceness of what computes, 0 … 19; nil: that of the process.
+  /// The niceness of computing threads, 0 … 19; nil for that of the process.
   package var niceness: Int?
-  /// Processor time of a training; nil: all that its threads can use.
+  /// The processor time of a training; nil for no limit.
   package var cpu: CPUQuota?
-  /// Where the power comes from, if training is to rest on battery; nil: it is not.
+  /// The power source to check, if training pauses on battery; nil if it does not.
   package var power: PowerSupply?
-  /// How often hours and power are looked at.
+  /// The interval between checks of hours and power.
   package var interval = Duration.seconds(5)
   /// The wall clock.
   package var now: @Sendable () -> Date = { Date() }
-  /// Whose time the hours are in, and when its days begin.
+  /// The calendar that defines the hours and the start of a day.
   package var calendar = Calendar(identifier: .gregorian)
-  /// The processor's time of this process so far.
+  /// Returns the processor time that this process has used.
   package var used: @Sendable () -> Duration = { ProcessTime.used }
 
-  /// Works at any time, as hard as it can.
+  /// Sets no limits.
   package init() {}
 
-  /// Whether there is something to look at while a connection lasts.
+  /// Whether there is a limit to check during a connection.
   var needWatching: Bool { hours != nil || bytesADay != nil || power != nil }
 
-  /// The present day.
+  /// The current day.
   package var day: String { DailyBytes.day(of: now(), in: calendar) }
 
-  /// Why nothing may be done at this time of the day; nil where it may.
+  /// The reason to decline outside the hours; nil within them.
   package var closed: DeclineReason? {
     let now = now()
     guard let hours, !hours.contains(now, in: calendar) else { return nil }
     return DeclineReason("outside its hours, \(hours)", seconds: hours.seconds(from: now, in: calendar))
   }
 
-  /// Whether training is to rest, since the device runs on its battery.
+  /// Whether training must pause because the device runs on battery.
   package var isOnBattery: Bool { power?.isOnBattery ?? false }
 
-  /// Why a round is not taken that needs so many bytes, where so many were spent today; nil where it is.
+  /// Returns why the client declines a round that needs `needed` bytes after `spent` bytes today; nil if it accepts.
   package func declineReason(needed: Int, spent: Int) -> DeclineReason? {
     if let closed { return closed }
     if isOnBattery { return DeclineReason(Self.onBattery, seconds: Self.onBatterySeconds) }
     return overspending(needed: needed, spent: spent)
   }
 
-  /// Why so many bytes are not sent or received, where so many were today; nil where they are.
+  /// Returns why `needed` more bytes exceed the day's limit after `spent` bytes; nil if they do not.
   func overspending(needed: Int, spent: Int) -> DeclineReason? {
     guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
     return DeclineReason(
@@ -58,10 +58,10 @@ package struct ResourceLimits: Sendable {
       seconds: secondsOfDayLeft)
   }
 
-  /// Nobody knows when power comes back: to ask so often costs a few kilobytes.
+  /// The seconds until the server asks again. When power returns is unknown; asking this often costs a few kilobytes.
   private static let onBatterySeconds = 300
 
-  /// Seconds until the next day begins.
+  /// The seconds until the next day begins.
   private var secondsOfDayLeft: Int {
     let now = now()
     guard let day = calendar.dateInterval(of: .day, for: now) else { return 3600 }
@@ -74,6 +74,6 @@ package struct ResourceLimits: Sendable {
     String(format: "%.1f MB", Double(bytes) / 1_000_000)
   }
 
-  /// The account of a training that begins now; nil where it may use all it can.
+  /// Returns the accounting for a training that begins now; nil without a quota.
   package func pace(at now: ContinuousClock.Instant) -> Pace? { cpu.map { Pace($0, at: now, used: used()) } }
 }

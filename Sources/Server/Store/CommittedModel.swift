@@ -2,20 +2,20 @@ import Federation
 import Foundation
 import GRDB
 
-/// The model as a committed round left it, with the plan of its job.
+/// The model after a committed round, with the plan of its job.
 package struct CommittedModel: Sendable {
   package let plan: Plan
   package let key: RoundKey
   package let snapshot: Snapshot
 
-  /// Its encoder, heads left out, which knows where it comes from.
+  /// The encoder without heads, with its origin.
   package var checkpoint: EncoderCheckpoint {
     EncoderCheckpoint(
       snapshot, plan.augmentation, origin: .init(plan: plan.name, stage: key.stage, round: key.round))
   }
 
-  /// Reads a round of the job in a database that may be in use: by default the last one that is committed, of all
-  /// or of a stage. Throws ``StoreError`` where there is no such round.
+  /// Reads a round of the job in a database that may be in use: by default the last committed one, of all rounds or of
+  /// a stage. Throws ``StoreError`` if there is no such round.
   package init(in path: String, stage: Int? = nil, round: Int? = nil) throws(StoreError) {
     self = try History(path).read { db in
       guard try db.tableExists("jobs"), let job = try JobRecord.fetchOne(db) else {
@@ -33,7 +33,7 @@ package struct CommittedModel: Sendable {
     } catch {
       throw StoreError(StoreError.firstLine(error.description))
     }
-    // What is not of the plan's sizes is not read at all.
+    // Checks the sizes against the plan's before reading any layer.
     guard let sizes = plan.sizes(stage: key.stage),
       try Self.sizes(of: round, atMost: sizes.count + 1, in: db) == sizes
     else { throw Self.unlike(key) }
@@ -48,7 +48,7 @@ package struct CommittedModel: Sendable {
     StoreError("the layers of \(key) are not those of its plan")
   }
 
-  /// Bytes of a round's layers, without any of them being read; nil where one is not of bytes.
+  /// Returns the bytes of a round's layers without reading them; nil if one is not a blob.
   private static func sizes(of round: RoundRecord, atMost count: Int, in db: Database) throws -> [Int]? {
     let sizes = try Int?.fetchAll(
       db,
@@ -78,13 +78,13 @@ package struct CommittedModel: Sendable {
 }
 
 extension Plan {
-  /// Bytes of the parts of a stage's model; nil where there is no such stage.
+  /// Returns the bytes of the parts of a stage's model; nil if there is no such stage.
   fileprivate func sizes(stage index: Int) -> [Int]? {
     guard (1...stages).contains(index) else { return nil }
     return stage(index).model.parts.map { $0.range.count * 4 }
   }
 
-  /// The model of a stage from its parts; nil where they are not those of the stage.
+  /// Returns the model of a stage made of parts; nil if they do not belong to the stage.
   func snapshot(stage index: Int, _ parts: [(name: String, weights: Data)]) -> Snapshot? {
     guard (1...stages).contains(index) else { return nil }
     let stage = stage(index)
@@ -95,27 +95,27 @@ extension Plan {
   }
 }
 
-/// Moves what was committed from SQLite's write-ahead log into the database, beside the rounds: of layers of megabytes it
-/// takes the disk longer than a round's own rows.
+/// Moves commits from SQLite's write-ahead log into the database while the rounds continue. For layers of megabytes
+/// this takes longer than writing a round's rows.
 final class Checkpoints: Sendable {
   private let path: String
   private let log: String
   private let configuration: Configuration
   private let queue = OperationQueue()
 
-  /// Bytes of the log from which on it is worth its while.
+  /// The size of the log in bytes from which a checkpoint is worthwhile.
   private static let worthwhile = 16 << 20
 
   /// - Parameters:
   ///   - log: the path of the write-ahead log.
-  ///   - configuration: of the connections that are opened to the database.
+  ///   - configuration: the configuration of the connections to the database.
   init(_ path: String, log: String, _ configuration: Configuration) {
     (self.path, self.log, self.configuration) = (path, log, configuration)
     queue.maxConcurrentOperationCount = 1
   }
 
-  /// Begins one where the log has grown. One that fails is made up for by the next, or by SQLite itself as it commits,
-  /// which says so where it fails too.
+  /// Begins a checkpoint if the log has grown. If it fails, a later checkpoint or SQLite's automatic one on commit does
+  /// its work, and a failure of the latter is reported.
   func begin() {
     var status = stat()
     guard stat(log, &status) == 0, status.st_size >= Self.worthwhile, queue.operationCount == 0

@@ -2,15 +2,15 @@ import Datasets
 import Foundation
 import Synchronization
 
-/// The files of a database that is open. Where others stand in their place, or none, what is written into these is lost.
+/// The files of an open database. If they are replaced or removed, all later writes are lost.
 struct DatabaseFiles: Sendable {
-  /// Of the write-ahead log.
+  /// The path of the write-ahead log.
   let log: String
   private let opened: [(path: String, file: FileIdentity)]
 
-  /// Of a database that was opened. Throws ``StoreError``.
+  /// Records the files of an open database. Throws ``StoreError``.
   init(_ path: String) throws(StoreError) {
-    // SQLite's own files are beside the database itself, not beside a link to it.
+    // SQLite's other files are next to the database itself, not next to a link to it.
     guard let real = realpath(path, nil) else { throw Self.gone(path) }
     defer { free(real) }
     let names = ["", "-wal", "-shm"].map { String(cString: real) + $0 }
@@ -23,7 +23,7 @@ struct DatabaseFiles: Sendable {
     self.opened = opened
   }
 
-  /// Throws ``StoreError`` where they are not at their places any more.
+  /// Throws ``StoreError`` if the files at their paths are not the same any more.
   func check() throws(StoreError) {
     for (path, file) in opened {
       guard let found = FileIdentity(path) else { throw Self.gone(path) }
@@ -41,13 +41,13 @@ struct DatabaseFiles: Sendable {
   }
 }
 
-/// Says that a server is at work on a database: a second one beside it would take its rounds and updates for its own.
+/// A lock that marks a database as used by a server, so that no second server uses it.
 ///
-/// It is a lock on a file in the spool. A copy of a database has none.
+/// It locks a file in the spool, so a copy of a database is not locked.
 package final class DatabaseLock: Sendable {
   private let lock: FileLock
 
-  /// Takes it. Throws ``StoreError`` where another server has it.
+  /// Takes the lock. Throws ``StoreError`` if another server has it.
   package init(_ database: String) throws(StoreError) {
     do { lock = try FileLock(Self.file(database)) } catch {
       switch error {
@@ -59,40 +59,40 @@ package final class DatabaseLock: Sendable {
     }
   }
 
-  /// Gives it back; another server may have the database now.
+  /// Releases the lock, so that another server may use the database.
   package func release() { lock.release() }
 
-  /// Says why this server ends where the database cannot be told any more; ``lastWords(of:)`` finds it there.
+  /// Records why this server ends if the database cannot record it; ``lastWords(of:)`` returns it.
   func leave(_ reason: String) { lock.leave(reason) }
 
-  /// Whether some server has a database's lock; nil where this user may not know.
+  /// Returns whether a server has a database's lock; nil if this user may not know.
   package static func isHeld(of database: String) -> Bool? { FileLock.isHeld(file(database)) }
 
-  /// Why the last server of a database ended, where it could not write that into the database.
+  /// Returns why the last server of a database ended, if it could not write that to the database.
   static func lastWords(of database: String) -> String? { FileLock.note(file(database)) }
 
   private static func file(_ database: String) -> String { database + "-spool/lock" }
 }
 
-/// Brings to the disk what no answer waits for: a second after it was written, with all that was written meanwhile.
-/// What is gone again by then, as the updates of a short round are, the disk is spared.
+/// Flushes writes that no answer waits for, a second later and together. Files that are deleted by then, such as the
+/// updates of a short round, are never flushed.
 final class DeferredSync: Sendable {
   private let log: URL
   private let failure = Mutex<StoreError?>(nil)
   private let waiting = Mutex((files: [URL](), isBegun: false))
   private let queue = DispatchQueue(label: "deferred sync")
 
-  /// How long a power cut may take back what was written, plus the time that the disk takes.
+  /// The delay before a flush. A power failure can lose the writes of this time plus the time of the flush.
   private static let delay = DispatchTimeInterval.seconds(1)
 
-  /// - Parameter log: the path of the database's log, which is written through.
+  /// - Parameter log: the path of the database's write-ahead log, which is flushed.
   init(_ log: String) { self.log = URL(fileURLWithPath: log) }
 
-  /// Throws ``StoreError`` where something could not be brought to the disk: the kernel does not keep what it could not
-  /// write, and a second try would say that all is well.
+  /// Throws ``StoreError`` if a flush has failed: the kernel drops what it could not write, and a second attempt would
+  /// report success.
   func check() throws(StoreError) { if let error = failure.withLock({ $0 }) { throw error } }
 
-  /// Something was written: to the database, and to a file where there is one.
+  /// Records a write to the database and, if given, to a file.
   func note(_ file: URL? = nil) {
     let begins = waiting.withLock { waiting in
       if let file { waiting.files.append(file) }
@@ -109,7 +109,7 @@ final class DeferredSync: Sendable {
     }
     do {
       for file in files { try UpdateFile.synchronise(file) }
-      // Last: a row whose bytes are missing costs more than bytes whose row is.
+      // The log is last: a row without its bytes is worse than bytes without their row.
       try UpdateFile(log).synchronise()
     } catch {
       failure.withLock { $0 = error }

@@ -5,21 +5,21 @@ import GRDB
 import GRDBSQLite
 import Support
 
-/// A server's database as whoever watches reads it: nothing in it is changed, and the server may be at work on it.
+/// A read-only view of a server's database, which the server may be using.
 ///
-/// Whatever is in the file, it is read or rejected with ``StoreError``: columns may hold values of any type and
-/// length, and counts that do not fit together.
+/// Any file is either read or rejected with ``StoreError``: columns may have values of any type and length, and counts
+/// may be inconsistent.
 package struct History: Sendable {
   private let database: DatabaseQueue
   private let path: String
 
-  /// Bytes of a value that is read, but for weights: the longest is a plan, of which this is a few times the most
-  /// (``PlanLimits/file``).
+  /// The maximum bytes of a value that is read, except weights. The longest value is a plan; this is a multiple of its
+  /// maximum (``PlanLimits/file``).
   static let mostBytes = 1 << 20
-  /// Characters of a text that is shown, such as a reason.
+  /// The maximum characters of a text that is shown, such as a reason.
   private static let mostCharacters = 500
 
-  /// Opens a database. Throws ``StoreError``, also where there is no such file.
+  /// Opens a database. Throws ``StoreError``, also if there is no such file.
   package init(_ path: String) throws(StoreError) {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -32,7 +32,7 @@ package struct History: Sendable {
     }
     var configuration = Configuration()
     configuration.readonly = true
-    // A server that stops has the file for itself for a moment.
+    // A server that stops locks the file for a moment.
     configuration.busyMode = .timeout(5)
     configuration.prepareDatabase { $0.limitValues(to: Self.mostBytes) }
     do {
@@ -44,7 +44,7 @@ package struct History: Sendable {
     self.path = path
   }
 
-  /// SQLite wants to write beside what it reads: what processes tell each other of the log.
+  /// Converts an error. SQLite must be able to write its shared-memory file in the folder, even for reading.
   private static func failure(_ path: String, _ error: any Error) -> StoreError {
     let folder = (path as NSString).deletingLastPathComponent
     guard let error = error as? DatabaseError,
@@ -56,13 +56,13 @@ package struct History: Sendable {
     )
   }
 
-  /// What the server does or did last; nil where none has run on it.
+  /// Returns the current or last status of the server; nil if none has run on the database.
   package func status() throws(StoreError) -> ServerStatus? {
     let lock = lock
     return try read { try Self.status($0, lock) }
   }
 
-  /// All that is recorded of the job, as of one moment; nil where no server has run on it.
+  /// Returns all records of the job at one moment; nil if no server has run on the database.
   package func job() throws(StoreError) -> RecordedJob? {
     let lock = lock
     return try read { db in
@@ -74,12 +74,12 @@ package struct History: Sendable {
     }
   }
 
-  /// Reads the database as it is at one moment. Throws ``StoreError`` that names the file.
+  /// Reads a consistent state of the database. Throws a ``StoreError`` that names the file.
   func read<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
     do { return try database.read(body) } catch { throw Self.failure(path, error) }
   }
 
-  /// Whether a server is at work, where that may be known, and what the last one had to say.
+  /// Whether a server has the lock, if this user may know, and the reason why the last one ended.
   private var lock: (isHeld: Bool?, lastWords: String?) {
     (DatabaseLock.isHeld(of: path), DatabaseLock.lastWords(of: path))
   }
@@ -92,7 +92,7 @@ package struct History: Sendable {
     else { return nil }
     var status = try JSON.read(ServerStatus.self, from: Data(text.utf8)).bounded
     (status.rejections, status.isAtWork) = (try Store.rejections(db), lock.isHeld)
-    // A server that its disk has failed could not say so in its database.
+    // A server whose disk has failed could not record that in its database.
     if let reason = lock.lastWords, lock.isHeld == false, !status.hasEnded {
       (status.phase, status.reason) = (.failed, reason)
     }
@@ -120,7 +120,7 @@ package struct History: Sendable {
     }
   }
 
-  /// How many updates count for less than they claimed, which databases of earlier versions do not tell.
+  /// Returns the expression for the number of updates that counted in part; earlier versions do not record it.
   private static func cut(_ db: Database) throws -> String {
     try db.columns(in: "updates").contains { $0.name == "counted" } ? "COUNT(counted)" : "0"
   }
@@ -132,7 +132,7 @@ package struct History: Sendable {
         SELECT client, COUNT(*) AS updates, SUM(refusal IS NOT NULL) AS rejected, \(try cut(db)) AS cut
         FROM updates GROUP BY client
         """)
-    // Names that differ in the file may be one in Swift.
+    // Names that differ in the file may be equal in Swift.
     var counts: [String: (updates: Int, rejected: Int, cut: Int)] = [:]
     for row in rows {
       counts[try row.decode(forColumn: "client")] = (
@@ -152,20 +152,20 @@ package struct History: Sendable {
 }
 
 extension Database {
-  /// Rejects values of more bytes than these, before any of them is read (SQLITE_TOOBIG).
+  /// Makes SQLite reject values with more bytes before reading them (SQLITE_TOOBIG).
   func limitValues(to bytes: Int) {
     sqlite3_limit(sqliteConnection, SQLITE_LIMIT_LENGTH, CInt(clamping: bytes))
   }
 }
 
-/// What a database says of its job.
+/// The records of a database's job.
 package struct RecordedJob: Sendable {
-  /// An attempt at a round, whatever became of it.
+  /// An attempt at a round.
   package struct Attempt: Sendable {
-    /// Counted from 1.
+    /// The stage, counted from 1.
     package let stage: Int
     package let record: RoundRecord
-    /// Updates that were admitted to it, and those whose claims of samples counted in part.
+    /// The numbers of updates that were admitted, and of those whose claimed samples counted in part.
     package let admitted: Int
     package let cut: Int
 
@@ -174,7 +174,7 @@ package struct RecordedJob: Sendable {
     }
   }
 
-  /// A client, and how many of its updates were admitted, rejected, and counted for less than they claimed.
+  /// A client, with the numbers of its updates that were admitted, rejected, and counted in part.
   package struct Client: Sendable {
     package let record: ClientRecord
     package let admitted: Int
@@ -184,8 +184,8 @@ package struct RecordedJob: Sendable {
 
   package let job: JobRecord
   package let status: ServerStatus
-  /// In order of stage, round and attempt.
+  /// The attempts in order of stage, round and attempt.
   package let attempts: [Attempt]
-  /// By name, in natural order.
+  /// The clients by name, in natural order.
   package let clients: [Client]
 }

@@ -11,18 +11,18 @@ package struct JobRecord: StoredRecord, Sendable {
   package var plan: String
   package var startedAt: Date
   package var finishedAt: Date?
-  /// Digest of the file that the encoder starts from, once it was read.
+  /// The digest of the file with the initial weights, once it was read.
   package var initial: String?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 
-  /// The plan that it was begun with. Throws ``PlanError``, which calls it `name`, where this version cannot read it.
+  /// Returns the plan of the job. Throws ``PlanError``, with `name` as the file, if this version cannot read it.
   package func readPlan(named name: String = "its plan") throws(PlanError) -> Plan {
     try Plan(yaml: Self.withPresentNames(plan), file: name)
   }
 
-  /// A stored plan, a field a line, in which the fields have the names of this version (CHANGELOG.md), and a ResNet none
-  /// of a transformer.
+  /// Returns a stored plan, with one field per line, with the field names of this version (CHANGELOG.md) and without
+  /// the fields of a transformer in a ResNet.
   private static func withPresentNames(_ yaml: String) -> String {
     let names = [
       "roster": "minimumClients", "spare": "overSelection", "mostSamples": "maxSamples",
@@ -46,9 +46,9 @@ package struct StageRecord: StoredRecord, Sendable {
   package static let databaseTableName = "stages"
   package var id: Int64?
   package var jobId: Int64
-  /// Counted from 1.
+  /// The number, counted from 1.
   package var number: Int
-  /// Blocks of the stage's model.
+  /// The number of blocks in the stage's model.
   package var depth: Int
   package var startedAt: Date
   package var finishedAt: Date?
@@ -61,7 +61,7 @@ package struct RoundRecord: StoredRecord, Measured, Sendable {
   package static let databaseTableName = "rounds"
   package var id: Int64?
   package var stageId: Int64
-  /// Counted from 1 in each stage.
+  /// The number, counted from 1 in each stage.
   package var number: Int
   package var attempt: Int
   package var startedAt: Date
@@ -69,14 +69,13 @@ package struct RoundRecord: StoredRecord, Measured, Sendable {
   /// `committed`, `abandoned`, or nil while it runs.
   package var outcome: String?
   package var reason: String?
-  /// The clients' samples, as they count.
+  /// The number of the clients' samples that count.
   package var samples: Int?
-  /// From the moment when clients were asked to train to the commit; in a round that was under way when the server was
-  /// started, when they were asked again.
+  /// The seconds from the first assignment to the commit; after a restart, from the first assignment after it.
   package var seconds: Double?
-  /// Seconds before that, in which it waited for clients; nil while it waits.
+  /// The seconds of waiting for clients before the round; nil while it waits.
   package var waited: Double?
-  /// What followed it, once it is committed (``Decision``); nil of a round that an older version committed.
+  /// The decision after the commit (``Decision``); nil if an older version committed the round.
   package var decision: Decision?
   /// In a table of their own.
   package var metrics = RoundMetrics()
@@ -89,7 +88,7 @@ package struct RoundRecord: StoredRecord, Measured, Sendable {
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }
 
-/// A layer as a round left it.
+/// A layer after a round.
 package struct LayerRecord: StoredRecord, Sendable {
   package static let databaseTableName = "layers"
   package var id: Int64?
@@ -108,11 +107,11 @@ package struct ClientRecord: StoredRecord, PersistableRecord, Sendable {
   package var software: String
   package var firstSeen: Date
   package var lastSeen: Date
-  /// Images behind its latest update.
+  /// The number of images behind its latest update.
   package var samples = 0
-  /// From the client to the server.
+  /// The bytes from the client to the server.
   package var bytesUp = 0
-  /// From the server to the client.
+  /// The bytes from the server to the client.
   package var bytesDown = 0
 }
 
@@ -131,7 +130,7 @@ package struct UpdateRecord: StoredRecord, Sendable {
   package var digest: String
   package var rejection: String?
   package var offer: String?
-  /// The samples that it counted for in a committed round, where it claimed more.
+  /// The samples that it counted for in a committed round, if it claimed more.
   package var counted: Int?
 
   private enum CodingKeys: String, CodingKey {
@@ -156,13 +155,13 @@ extension StoredRecord {
 }
 
 extension Date {
-  /// The same, or the nearest one whose year has four digits: calendars and formats are made for those.
+  /// The date, or the nearest one with a year of four digits, which calendars and formats support.
   package var bounded: Date {
     Date(timeIntervalSince1970: min(max(timeIntervalSince1970, -62_135_596_800), 253_402_300_799))
   }
 
-  /// As GRDB stores dates: "2026-11-24 09:30:00.125", in UTC. GRDB has a DateFormatter write them and a Calendar read
-  /// them, which takes 8 MB of ICU's tables into a server's memory.
+  /// The date in GRDB's format, "2026-11-24 09:30:00.125" in UTC. GRDB writes it with a DateFormatter and reads it with
+  /// a Calendar, which takes 8 MB for ICU's tables in a server's memory.
   package var stored: String {
     let milliseconds = Int((bounded.timeIntervalSince1970 * 1000).rounded())
     var (seconds, parts) = (time_t((Double(milliseconds) / 1000).rounded(.down)), tm())
@@ -177,10 +176,10 @@ extension Date {
       + digits(Int32(milliseconds - 1000 * Int(seconds)), 3)
   }
 
-  /// A date that was ``stored``; nil for any other text.
+  /// Reads a date in the format of ``stored``; nil for any other text.
   package init?(stored text: String) {
     let numbers = text.split { "-: .".contains($0) }.map { Int32($0) ?? -1 }
-    // A year has four digits: greater ones are beyond what seconds can count.
+    // A year has four digits; a larger one would overflow the seconds.
     guard text.utf8.count == 23, numbers.count == 7, numbers.allSatisfy({ (0...9999).contains($0) }) else {
       return nil
     }
@@ -189,7 +188,7 @@ extension Date {
     (parts.tm_hour, parts.tm_min, parts.tm_sec) = (numbers[3], numbers[4], numbers[5])
     let milliseconds = timegm(&parts) * 1000 + Int(numbers[6])
     self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
-    // Months have no 40th day.
+    // Rejects dates such as the 40th day of a month.
     guard stored == text else { return nil }
   }
 }

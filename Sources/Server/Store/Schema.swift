@@ -1,7 +1,6 @@
 import GRDB
 
-/// The tables of a server's database. A migration that has been released is never edited: a change is a new
-/// migration.
+/// The tables of a server's database. A released migration is never edited; a change is a new migration.
 enum Schema {
   static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
@@ -20,14 +19,14 @@ enum Schema {
     return migrator
   }
 
-  /// Whether a member of a cohort will not train for now; and the samples that an update counted for in a committed
-  /// round, where it claimed more: null where all count.
+  /// Adds whether a member of a cohort has declined, and the samples that an update counted for in a committed round if
+  /// it claimed more; null if all count.
   private static func addDeclines(_ db: Database) throws {
     try db.alter(table: "cohorts") { $0.add(column: "declined", .boolean).notNull().defaults(to: false) }
     try db.alter(table: "updates") { $0.add(column: "counted", .integer) }
   }
 
-  /// Certificates that were revoked, by their authority: a second copy of the list in the certificates' folder.
+  /// Adds the revoked certificates by authority: a second copy of the list in the certificates' folder.
   private static func addRevocations(_ db: Database) throws {
     try db.create(table: "revocations") { t in
       t.column("authority", .text).notNull()
@@ -38,7 +37,7 @@ enum Schema {
     }
   }
 
-  /// The metrics of rounds, which were columns: of a client or of a layer, or of the whole round where both are null.
+  /// Moves the metrics of rounds from columns to rows: of a client, of a layer, or of the whole round if both are null.
   private static func addMetrics(_ db: Database) throws {
     try db.create(table: "metrics") { t in
       t.belongsTo("round", inTable: "rounds").notNull()
@@ -47,7 +46,7 @@ enum Schema {
       t.column("name", .text).notNull()
       t.column("value", .double).notNull()
     }
-    // In a plain unique key no null is like another.
+    // A plain unique key does not compare nulls.
     try db.execute(
       sql: "CREATE UNIQUE INDEX metricOnce ON metrics (roundId, name, IFNULL(client, ''), IFNULL(layer, ''))")
     let former = try formerMetrics(db)
@@ -55,7 +54,7 @@ enum Schema {
     try db.alter(table: "rounds") { for column in former.columns { $0.drop(column: column) } }
   }
 
-  /// Selects the metrics of a database in which each is a column of the rounds.
+  /// Selects the metrics of a database that has them as columns of the rounds.
   static func formerMetrics(_ db: Database) throws -> (columns: [String], sql: String) {
     let there = Set(try db.columns(in: "rounds").map(\.name))
     let columns = [
@@ -67,34 +66,34 @@ enum Schema {
     return (columns, selections.joined(separator: " UNION ALL "))
   }
 
-  /// What followed a committed round; null of an older one.
+  /// Adds the decision after a committed round; null for an older round.
   private static func addDecisions(_ db: Database) throws {
     try db.alter(table: "rounds") { $0.add(column: "decision", .text) }
   }
 
-  /// Seconds that a round waited for clients before it asked any; null while it waits, and of an older round.
+  /// Adds the seconds of waiting for clients before a round; null while it waits, and for an older round.
   private static func addWaits(_ db: Database) throws {
     try db.alter(table: "rounds") { $0.add(column: "waited", .double) }
   }
 
-  /// The linear probe of a round; null without one.
+  /// Adds the linear probe of a round; null without one.
   private static func addProbes(_ db: Database) throws {
     try db.alter(table: "rounds") { $0.add(column: "probe", .double) }
   }
 
-  /// Throws where a newer version of this software has changed the tables: what they mean is not known here.
+  /// Throws if a newer version of this software has changed the tables, whose meaning is unknown here.
   static func checkIsKnown(_ db: Database) throws {
     guard try !migrator.hasBeenSuperseded(db) else {
       throw StoreError("a newer version of this software has written it; use that, or another database")
     }
   }
 
-  /// The digest of the file that a job's encoder starts from; null without one.
+  /// Adds the digest of the file with a job's initial weights; null without one.
   private static func addInitialWeights(_ db: Database) throws {
     try db.alter(table: "jobs") { $0.add(column: "initial", .text) }
   }
 
-  /// Coded differences, each to the version of its part before it.
+  /// Adds coded differences, each based on the previous version of its part.
   private static func addSteps(_ db: Database) throws {
     try db.create(table: "steps") { t in
       t.autoIncrementedPrimaryKey("id")
@@ -107,7 +106,7 @@ enum Schema {
     }
   }
 
-  /// What the server does, as JSON, in its only row.
+  /// Adds the server's status as JSON, in a single row.
   private static func addStatus(_ db: Database) throws {
     try db.create(table: "status") { t in
       t.primaryKey("id", .integer).check { $0 == 1 }
@@ -115,14 +114,14 @@ enum Schema {
     }
   }
 
-  /// What a round goes on from after the server was stopped.
+  /// Adds the data from which a round continues after a restart.
   private static func addCohorts(_ db: Database) throws {
     try db.create(table: "cohorts") { t in
       t.belongsTo("round", inTable: "rounds").notNull()
       t.column("client", .text).notNull()
       t.primaryKey(["roundId", "client"])
     }
-    // The offer as JSON: what the acknowledgement was for.
+    // The acknowledged offer, as JSON.
     try db.alter(table: "updates") { $0.add(column: "offer", .text) }
   }
 
@@ -142,7 +141,7 @@ enum Schema {
     try db.create(table: "jobs") { t in
       t.autoIncrementedPrimaryKey("id")
       t.column("name", .text).notNull()
-      // The whole plan as YAML: what a database belongs to.
+      // The whole plan as YAML, which identifies the database.
       t.column("plan", .text).notNull()
       t.column("startedAt", .datetime).notNull()
       t.column("finishedAt", .datetime)
@@ -175,7 +174,7 @@ enum Schema {
   }
 
   private static func createLayerTables(_ db: Database) throws {
-    // Content-addressed: a layer that a round did not change is not stored again.
+    // Content-addressed: an unchanged layer is not stored again.
     try db.create(table: "weights") { t in
       t.primaryKey("digest", .text)
       t.column("bytes", .blob).notNull()
@@ -213,10 +212,10 @@ enum Schema {
       t.column("digest", .text).notNull()
       // Null: admitted.
       t.column("refusal", .text)
-      // Not used any more: an update's bytes are in a file.
+      // Unused: an update's bytes are in a file.
       t.column("weights", .blob)
     }
-    // A client is admitted once a round, whatever happens.
+    // Ensures that a client is admitted at most once per round.
     try db.execute(
       sql: "CREATE UNIQUE INDEX admittedOnce ON updates (roundId, client) WHERE refusal IS NULL")
   }

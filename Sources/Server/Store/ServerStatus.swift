@@ -2,35 +2,35 @@ import Federation
 import Foundation
 import Support
 
-/// What a server is doing, as it notes it in its database for whoever asks (`fedserver status`).
+/// The status of a server, as recorded in its database for `fedserver status` and others.
 package struct ServerStatus: Sendable, Hashable, Codable {
-  /// What a server can be doing.
+  /// The phase of a server.
   package enum Phase: String, Sendable, Codable, CaseIterable {
-    /// Too few clients are here.
+    /// Waiting for clients.
     case recruiting
     case training, aggregating, calibrating
-    /// The job is done.
+    /// The job is finished.
     case finished
-    /// The server was stopped; the job goes on when it is started again.
+    /// The server was stopped; the job continues when it is started again.
     case stopped
-    /// The job was given up, or something failed: then ``ServerStatus/reason`` says what.
+    /// The job was given up, or an error occurred: then ``ServerStatus/reason`` describes it.
     case failed
   }
 
-  /// Why a client that is connected is not asked to train.
+  /// The reason why a connected client is not asked to train.
   package struct Silence: Sendable, Hashable, Codable {
     package var client: String
     package var reason: String
-    /// When it is asked again; nil where that is counted in rounds.
+    /// When it is asked again; nil if that depends on rounds.
     package var until: Date?
-    /// Committed rounds after which it is asked again.
+    /// The number of committed rounds after which it is asked again.
     package var rounds: Int?
 
     package init(client: String, reason: String, until: Date? = nil, rounds: Int? = nil) {
       (self.client, self.reason, self.until, self.rounds) = (client, reason, until, rounds)
     }
 
-    /// Why, and when it is asked again, in a few words.
+    /// The reason, and when it is asked again, in a few words.
     package var explanation: String {
       if let rounds { return "\(reason); asked again after \(rounds) \(rounds == 1 ? "round" : "rounds")" }
       let time = Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space)
@@ -41,9 +41,9 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   /// A client that the server waits for.
   package struct Awaited: Sendable, Hashable, Codable {
     package var client: String
-    /// Nil where it is not connected.
+    /// The client's activity; nil if it is not connected.
     package var activity: ClientActivity?
-    /// How far its training was at its last sign of life; nil where it does not train.
+    /// The progress of its training in the last heartbeat; nil if it does not train.
     package var step: Int?
     package var steps: Int?
 
@@ -51,7 +51,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
       (self.client, self.activity, self.step, self.steps) = (client, activity, step, steps)
     }
 
-    /// What it does, in a few words.
+    /// The client's activity in a few words.
     package var doing: String {
       switch activity {
       case nil: "not connected"
@@ -63,52 +63,52 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     }
   }
 
-  /// More of them would make a note of what the server does a long one.
+  /// The maximum number of clients listed, which limits the length of a record.
   package static let mostSilences = 100
 
   package var phase: Phase
-  /// Counted from 1.
+  /// The stage, counted from 1.
   package var stage: Int
   package var stages: Int
-  /// Counted from 1 in each stage.
+  /// The round, counted from 1 in each stage.
   package var round: Int
   package var rounds: Int
-  /// Whether the stage may end before its last round; nil: not.
+  /// Whether the stage may end before its last round; nil means false.
   package var isOpen: Bool?
   package var attempt: Int
-  /// Clients that are connected.
+  /// The number of connected clients.
   package var present: Int
-  /// How many of them said that they will not train for now; nil of an earlier version.
+  /// The number of these that have declined for now; nil if an earlier version wrote the record.
   package var away: Int?
-  /// Clients without which a round does not begin: all that the plan wants at first, later the quorum.
+  /// The number of clients necessary to begin a round: at first the plan's minimum, later the quorum.
   package var needed: Int
-  /// Clients that train or have trained, and whose updates are admitted.
+  /// The number of clients that train or have trained, and of admitted updates.
   package var cohort: Int
   package var admitted: Int
   package var quorum: Int
-  /// When the phase began, and when it ends at the latest; nil where nothing but the clients can end it.
+  /// When the phase began, and when it ends at the latest; nil if only the clients can end it.
   package var since: Date
   package var until: Date?
-  /// The process.
+  /// The identifier of the server's process.
   package var process: Int32
-  /// Why the server ended before its job did; nil where it did not, or where the last attempt at a round tells.
+  /// The reason of a failure; nil if there is none, or if the last attempt at a round has it.
   package var reason: String?
-  /// Clients that are connected and are not asked for now, by name, so many at most; nil without any.
+  /// The connected clients that are not asked for now, by name, at most ``mostSilences``; nil if there are none.
   package var notAsked: [Silence]?
-  /// Clients that are waited for, in natural order, so many at most: those of the cohort whose updates may still come,
-  /// and before there is one those of the last that are not connected. Nil without any.
+  /// The clients that the server waits for, in natural order, limited in number: the members of the cohort whose
+  /// updates are outstanding or, while recruiting, the absent members of the last cohort. Nil if there are none.
   package var awaited: [Awaited]?
-  /// How many they are in all.
+  /// The total number of clients that the server waits for.
   package var awaitedCount: Int?
-  /// When the slowest of them will have trained if it goes on as it did; nil where that is not known.
+  /// The estimated time at which the slowest of them has finished training; nil if it is unknown.
   package var trainingEnd: Date?
-  /// Updates that were rejected so far, by reason; counted when it is read.
+  /// The number of rejected updates so far by reason; counted on reading.
   package var rejections: [String: Int]?
 
-  /// Whether a server has the database's lock; told when it is read, and nil where whoever reads may not know.
+  /// Whether a server has the database's lock; determined on reading, nil if this user may not know.
   package var isAtWork: Bool?
 
-  /// What is stored, and told to programs.
+  /// The fields that are stored and exported.
   private enum CodingKeys: String, CodingKey {
     case phase, stage, stages, round, rounds, isOpen, attempt, present, away, needed, cohort, admitted,
       quorum, since,
@@ -116,7 +116,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     case process, reason, notAsked, awaited, awaitedCount, trainingEnd, rejections
   }
 
-  /// The same without how far clients are in their training.
+  /// The status without the progress of clients' trainings.
   var withoutProgress: ServerStatus {
     var status = self
     status.trainingEnd = nil
@@ -124,7 +124,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     return status
   }
 
-  /// The same with dates that calendars know, whatever a database says.
+  /// The status with all dates limited to those that calendars support.
   var bounded: ServerStatus {
     var status = self
     (status.since, status.until) = (since.bounded, until?.bounded)
@@ -135,9 +135,10 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     return status
   }
 
-  /// Whom it waits for and what they do, in a few words; nil where it waits for nobody that it knows.
+  /// Returns the clients that the server waits for and their activities, in a few words; nil if it waits for none that
+  /// it knows.
   ///
-  /// - Parameter most: how many are named.
+  /// - Parameter most: the maximum number of clients to name.
   package func missing(naming most: Int) -> String? {
     guard let awaited, !awaited.isEmpty, !hasEnded else { return nil }
     let more = max(awaitedCount ?? 0, awaited.count) - min(awaited.count, most)
@@ -146,10 +147,10 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     return phase == .recruiting ? "of the last cohort are missing: \(list)" : "missing: \(list)"
   }
 
-  /// Whether the server has said that it ended, in good order or not.
+  /// Whether the server has recorded its end, successful or not.
   package var hasEnded: Bool { [.finished, .stopped, .failed].contains(phase) }
 
-  /// Whether the server that wrote this is still there, as far as can be told.
+  /// Whether the server that wrote this still runs, as far as known.
   package var isRunning: Bool {
     switch phase {
     case .finished, .stopped, .failed: false
@@ -158,7 +159,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     }
   }
 
-  /// What it does, in a few words.
+  /// The server's activity in a few words.
   package var doing: String {
     switch phase {
     case .recruiting: "waits for clients: \(present) of \(needed) are here\(absence)"
@@ -181,7 +182,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     }
   }
 
-  /// Where in the job it is, in a few words.
+  /// The stage and round in a few words.
   package var place: String {
     "stage \(stage) of \(stages), round \(round) of \(isOpen == true ? "at most " : "")\(rounds)"
       + (attempt > 1 ? ", attempt \(attempt)" : "")

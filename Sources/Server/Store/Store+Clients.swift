@@ -5,12 +5,12 @@ import Foundation
 import GRDB
 import Support
 
-/// Who took part and what their connections carried, and what is worth no wait for the disk.
+/// The clients and their traffic, and other records that need not be flushed at once.
 extension Store {
-  /// Clients that a database remembers: where no certificate proves a name, names are whatever a peer says.
+  /// The maximum number of clients in a database. Without certificates, peers can choose any names.
   private static let mostClients = 100_000
 
-  /// Whether a client of a name may join: it is known, or there is room for another.
+  /// Returns whether a client with a name may join: it is known, or the maximum is not reached.
   func hasRoom(for name: String) throws(StoreError) -> Bool {
     try read { db in
       if try ClientRecord.exists(db, key: name) { return true }
@@ -18,9 +18,9 @@ extension Store {
     }
   }
 
-  /// Notes that a client has joined.
+  /// Records that a client has joined.
   package func join(_ hello: Hello, at now: Date) throws(StoreError) {
-    // No answer waits for the disk: a client whose row a power cut takes says hello again after it.
+    // Not flushed at once: a client whose row a power failure loses says hello again.
     try write(awaited: false) { db in
       let known = try ClientRecord.fetchOne(db, key: hello.name)
       var client =
@@ -31,7 +31,7 @@ extension Store {
     }
   }
 
-  /// Adds to clients' traffic, in bytes.
+  /// Adds bytes to clients' traffic.
   package func addTraffic(_ traffic: [String: (up: Int, down: Int)], at now: Date) throws(StoreError) {
     try write(awaited: false) { db in
       for (client, bytes) in traffic {
@@ -47,7 +47,7 @@ extension Store {
     try read { try ClientRecord.order(Column("name")).fetchAll($0) }
   }
 
-  /// Notes what the server does.
+  /// Records the server's status.
   package func note(_ status: ServerStatus) throws(StoreError) {
     try write(awaited: false) { db in
       let text = String(decoding: try JSON.stored(status), as: UTF8.self)
@@ -55,16 +55,16 @@ extension Store {
     }
   }
 
-  /// Adds metrics that were measured of a committed round.
+  /// Adds metrics of a committed round, replacing existing values.
   package func note(_ metrics: RoundMetrics, of round: RoundRecord) throws(StoreError) {
     try write(awaited: false) { try Self.add(metrics, of: round, to: $0) }
   }
 }
 
-/// A second copy of the list of revoked certificates: a backup of the folder that is put back alone brings none of them
-/// to life.
+/// The second copy of the list of revoked certificates. Because of it, restoring only the folder from a backup does not
+/// undo any revocation.
 extension Store {
-  /// Those of an authority, which is named by its serial number, in the order in which they were added.
+  /// Returns the revocations of an authority, identified by its serial number, in the order in which they were added.
   package func revocations(of authority: String) throws(StoreError) -> [CertificateFolder.Revocation] {
     try read { try Self.revocations($0, of: authority) }
   }
@@ -79,7 +79,7 @@ extension Store {
     }
   }
 
-  /// Adds to them. They survive a power cut from now on.
+  /// Adds revocations, which survive a power failure from now on.
   func add(_ revocations: [CertificateFolder.Revocation], of authority: String) throws(StoreError) {
     guard !revocations.isEmpty else { return }
     try write { db in
@@ -93,7 +93,7 @@ extension Store {
 }
 
 extension History {
-  /// What the database knows of revoked certificates of an authority. Throws ``StoreError``.
+  /// Returns the revocations of an authority in the database. Throws ``StoreError``.
   package func revocations(of authority: String) throws(StoreError) -> [CertificateFolder.Revocation] {
     try read { db in
       guard try db.tableExists("revocations") else { return [] }

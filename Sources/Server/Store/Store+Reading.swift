@@ -2,20 +2,20 @@ import Federation
 import Foundation
 import GRDB
 
-/// What can be asked of a database without changing it, while a server may be using it.
+/// Queries that do not change a database and can run while a server uses it.
 extension Store {
-  /// What the server of a database does or did last; nil where none has run on it. Throws ``StoreError``, also
-  /// where there is no such file.
+  /// Returns the current or last status of a database's server; nil if none has run on it. Throws ``StoreError``, also
+  /// if there is no such file.
   package static func status(of path: String) throws(StoreError) -> ServerStatus? {
     try History(path).status()
   }
 
-  /// The committed rounds of the job in order, each with its stage.
+  /// Returns the committed rounds of the job in order, each with its stage.
   package func committedRounds() throws(StoreError) -> [(stage: StageRecord, round: RoundRecord)] {
     try read { try Self.committedRounds(in: $0) }
   }
 
-  /// The committed rounds of a stage, in order.
+  /// Returns the committed rounds of a stage, in order.
   package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
     try read { db in
       let metrics = try Self.metrics(db)
@@ -65,7 +65,7 @@ extension Store {
     }
   }
 
-  /// How many updates were rejected so far, by reason.
+  /// Returns the number of rejected updates so far, by reason.
   static func rejections(_ db: Database) throws -> [String: Int] {
     let rows = try Row.fetchAll(
       db, sql: "SELECT refusal, COUNT(*) AS count FROM updates WHERE refusal IS NOT NULL GROUP BY refusal")
@@ -76,9 +76,9 @@ extension Store {
   }
 }
 
-/// Coded differences between versions of layers.
+/// The coded differences between versions of layers.
 extension Store {
-  /// Those that are kept, in the order in which they were made.
+  /// Returns the stored differences in the order in which they were made.
   package func steps() throws(StoreError) -> [LayerLibrary.Step] {
     try read { db in
       let rows = try Row.fetchAll(db, sql: "SELECT * FROM steps ORDER BY id")
@@ -95,7 +95,7 @@ extension Store {
     }
   }
 
-  /// Adds the steps that a round has made. Of each part as many as `kept` stay, the latest.
+  /// Adds the steps of a round. Keeps the latest `kept` steps of each part.
   static func add(_ steps: [LayerLibrary.Step], keeping kept: [String: Int], to db: Database) throws {
     for step in steps {
       try db.execute(

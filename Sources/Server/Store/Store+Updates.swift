@@ -4,18 +4,18 @@ import Foundation
 import GRDB
 import Support
 
-/// Updates: a row for each, and a file for each that is admitted and whose round is not over.
+/// The updates: a row for each, and a file for each admitted one until its round is over.
 extension Store {
-  /// Counts an update whose bytes have come among those of a round.
+  /// Admits an update whose bytes have arrived to a round.
   package func admit(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
-    // The row comes last: where it is, the bytes are too, but for a power cut.
+    // The row is last, so that its bytes exist, except after a power failure.
     try updates.admit(offer, from: client, to: round.id ?? 0)
     try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
-  /// Counts an update that was made here, of a client's late one, among those of a round.
+  /// Admits a client's late update to a round, with bytes computed here.
   package func admit(
     _ offer: UpdateOffer, _ bytes: Data, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
@@ -23,7 +23,7 @@ extension Store {
     try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
-  /// Notes that an update was rejected, whose bytes go.
+  /// Records that an update was rejected, and deletes its bytes.
   package func reject(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, _ rejection: Rejection, at now: Date
   ) throws(StoreError) {
@@ -34,7 +34,7 @@ extension Store {
   private func add(
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, rejection: Rejection?, at now: Date
   ) throws(StoreError) {
-    // Numbers that cannot be meant, which are rejected, say nothing to whoever reads.
+    // Implausible numbers of a rejected update are not stored.
     let loss = Double(offer.loss)
     let seconds = NumberBounds.seconds.contains(offer.seconds) ? offer.seconds : 0
     try write(awaited: false) { db in
@@ -52,7 +52,7 @@ extension Store {
     deferredSync.note(rejection == nil ? updates.admitted(client, round.id ?? 0) : nil)
   }
 
-  /// Takes back that an update was admitted: its bytes are damaged or gone.
+  /// Removes the admission of an update whose bytes are damaged or missing.
   private func forget(_ client: String, in round: RoundRecord) throws(StoreError) {
     try write { db in
       try db.execute(
@@ -61,8 +61,8 @@ extension Store {
     }
   }
 
-  /// An unfinished round without the updates that a power cut has taken, of which their digests tell. They are not
-  /// admitted any more. Returns whose they were.
+  /// Removes the updates of an unfinished round that were lost in a power failure, as their digests show. Returns the
+  /// clients of these updates.
   package func recover(_ round: inout UnfinishedRound) throws(StoreError) -> [String] {
     let id = round.record.id ?? 0
     updates.clear(but: id)
@@ -77,7 +77,7 @@ extension Store {
     return lost
   }
 
-  /// Whose updates an attempt at a round has admitted, with their samples.
+  /// Returns the clients whose updates an attempt at a round has admitted, with their samples.
   package func admitted(_ key: RoundKey) throws(StoreError) -> [String: Int] {
     try read { db in
       let rows = try Row.fetchAll(
@@ -94,7 +94,7 @@ extension Store {
     }
   }
 
-  /// Who was asked to train in an attempt at a round.
+  /// Returns the clients that were asked to train in an attempt at a round.
   package func asked(_ key: RoundKey) throws(StoreError) -> Set<String> {
     try read { db in
       try String.fetchSet(
@@ -107,7 +107,7 @@ extension Store {
     }
   }
 
-  /// How many updates of each client a round has rejected, as far as they are recorded.
+  /// Returns the number of recorded rejections in a round by client.
   func rejections(of round: RoundRecord) throws(StoreError) -> [String: Int] {
     try updates(of: round).reduce(into: [:]) { counts, update in
       if update.rejection != nil { counts[update.client, default: 0] += 1 }
@@ -118,12 +118,12 @@ extension Store {
     String(decoding: try JSON.stored(offer), as: UTF8.self)
   }
 
-  /// The bytes of an admitted update. Throws where there is none.
+  /// Returns the bytes of an admitted update. Throws if there is none.
   package func update(of client: String, in round: RoundRecord) throws(StoreError) -> UpdateFile {
     try updates.update(of: client, in: round.id ?? 0)
   }
 
-  /// All updates of a round, in client order.
+  /// Returns all updates of a round, in client order.
   package func updates(of round: RoundRecord) throws(StoreError) -> [UpdateRecord] {
     try read { db in
       try UpdateRecord.fetchAll(

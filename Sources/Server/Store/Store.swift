@@ -5,37 +5,38 @@ import GRDB
 import Support
 import Synchronization
 
-/// What the server must not forget, in one SQLite file. A call that returns has stored; one that cannot
-/// store throws ``StoreError``, and the server stops rather than answer.
+/// The server's persistent state in an SQLite file. A call returns after it has stored its data. If it cannot, it
+/// throws ``StoreError``, and the server stops without an answer.
 package final class Store: Sendable {
   let database: DatabaseQueue
   private let isClosed = Atomic(false)
-  /// Of the database's file.
+  /// The path of the database's file.
   let path: String
   private let files: DatabaseFiles
   private let checkpoints: Checkpoints
   let deferredSync: DeferredSync
-  /// Where updates rest: beside the database.
+  /// The files of updates, next to the database.
   package let updates: UpdateSpool
 
   /// Opens or creates a database.
   ///
-  /// - Parameter patience: how long a write waits for somebody else's, in seconds.
+  /// - Parameter patience: the seconds that a write waits for another connection's.
   package init(_ path: String, patience: Int = 5) throws(StoreError) {
     self.path = path
     var configuration = Configuration()
     do {
-      // A server before this one, or one that reads, has the file for itself for a moment as it ends.
+      // An earlier server, or a reader, locks the file for a moment when it ends.
       configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { db in
-        // The round that was committed survives a power cut, also on flash that lies about its order.
-        // Of a new database: layers of megabytes are most of it, and are written in a quarter of the calls.
+        // For a new database: its content is mostly layers of megabytes, which take a quarter of the calls at this
+        // size.
         try db.execute(sql: "PRAGMA page_size = 16384")
         try db.execute(sql: "PRAGMA journal_mode = WAL")
+        // A committed round survives a power failure, also on flash memory that reorders writes.
         try db.execute(sql: "PRAGMA synchronous = FULL")
-        // Below the default of 2 MB: blobs of whole layers gain nothing from a larger page cache.
+        // Less than the default of 2 MB: blobs of whole layers gain nothing from a larger page cache.
         try db.execute(sql: "PRAGMA cache_size = -1024")
-        // ``Checkpoints`` is beforehand with it, or the disk is slower than the rounds.
+        // ``Checkpoints`` usually runs before this limit, unless the disk is slower than the rounds.
         try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
       }
       database = try DatabaseQueue(path: path, configuration: configuration)
@@ -51,16 +52,16 @@ package final class Store: Sendable {
     updates = try UpdateSpool(URL(fileURLWithPath: path + "-spool"))
   }
 
-  /// Whatever is asked for from now on throws.
+  /// Makes every later call throw.
   package func close() { isClosed.store(true, ordering: .relaxed) }
 
   private func requireOpen() throws(StoreError) {
     guard !isClosed.load(ordering: .relaxed) else { throw StoreError("\(path): it is closed") }
   }
 
-  /// Writes in a transaction. Where it is not `awaited`, the disk has it with the next write that is, or by the
-  /// ``DeferredSync``. Throws ``StoreError``, also where what was written before has not come to the disk, or the
-  /// database is not at its place any more.
+  /// Writes in a transaction. If not `awaited`, it is flushed with the next write that is, or by the ``DeferredSync``.
+  /// Throws ``StoreError``, also if an earlier write could not be flushed, or if the database is not at its path any
+  /// more.
   func write<Result>(
     awaited: Bool = true, _ body: (Database) throws -> Result
   ) throws(StoreError) -> Result {
@@ -79,7 +80,7 @@ package final class Store: Sendable {
     return result
   }
 
-  /// A transaction that does not wait for the disk; every other one does, or this throws.
+  /// Runs a transaction without flushing it. Later transactions are flushed again, or this throws.
   private static func hurried<Result>(_ db: Database, _ body: (Database) throws -> Result) throws -> Result {
     try db.execute(sql: "PRAGMA synchronous = NORMAL")
     let outcome = Swift.Result {
@@ -107,12 +108,12 @@ package final class Store: Sendable {
 
   // MARK: - Jobs, stages and rounds
 
-  /// The database's job, created for `plan` if there is none. Throws where it belongs to another plan.
+  /// Returns the database's job, created for `plan` if there is none. Throws if it belongs to another plan.
   package func openJob(_ plan: Plan, at now: Date) throws(StoreError) -> JobRecord {
     let text = plan.yaml()
     return try write { db in
       if let job = try JobRecord.fetchOne(db) {
-        // An older version of this software may have known fewer fields.
+        // An older version of this software may have stored fewer fields.
         let known = job.plan == text ? plan : try? job.readPlan()
         guard known == plan else {
           let differences = known.map { plan.differences(from: $0).prefix(3) } ?? []
@@ -134,7 +135,7 @@ package final class Store: Sendable {
     try write { try finished.update($0, columns: ["finishedAt"]) }
   }
 
-  /// Notes the digest of the file that a job's encoder starts from, the first time. Returns what is noted.
+  /// Records the digest of the file with a job's initial weights, the first time. Returns the recorded digest.
   package func noteInitial(_ digest: Digest, of job: JobRecord) throws(StoreError) -> Digest {
     try write { db in
       guard let id = job.id, var job = try JobRecord.fetchOne(db, key: id) else {
@@ -147,7 +148,7 @@ package final class Store: Sendable {
     }
   }
 
-  /// The row of a stage, created where there is none yet.
+  /// Returns the row of a stage, created if there is none.
   package func openStage(_ number: Int, depth: Int, of job: JobRecord, at now: Date) throws(StoreError)
     -> StageRecord
   {
@@ -164,14 +165,14 @@ package final class Store: Sendable {
     }
   }
 
-  /// A round that a stopped server left unfinished: its cohort, the offers behind its admitted updates in
-  /// client order, whose were rejected, and who has declined.
+  /// A round that a stopped server left unfinished: its cohort, the admitted offers in client order, and the clients
+  /// that were rejected or have declined.
   package typealias UnfinishedRound = (
     record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
     rejected: [String], declined: [String]
   )
 
-  /// The unfinished round of a stage; nil if there is none.
+  /// Returns the unfinished round of a stage; nil if there is none.
   package func openRound(of stage: StageRecord) throws(StoreError) -> UnfinishedRound? {
     try read { db in
       let open = RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == nil)
@@ -188,7 +189,7 @@ package final class Store: Sendable {
       for row in rows {
         let client = try row.decode(String.self, forColumn: "client")
         if let rejection = try row.decode(String?.self, forColumn: "refusal") {
-          // What was offered for another round says nothing of this one.
+          // An offer for another round does not concern this one.
           if rejection != Rejection.wrongRound.rawValue { rejected.append(client) }
         } else if let text = try row.decode(String?.self, forColumn: "offer") {
           let offer = try JSON.read(UpdateOffer.self, from: Data(text.utf8))
@@ -199,7 +200,7 @@ package final class Store: Sendable {
     }
   }
 
-  /// Notes who is asked to train in a round, on top of those before, and how long it has waited for the first.
+  /// Adds clients to those asked to train in a round, and records how long the round waited for the first.
   package func ask(_ clients: [String], of round: RoundRecord) throws(StoreError) {
     try write(awaited: false) { db in
       try db.execute(
@@ -214,7 +215,7 @@ package final class Store: Sendable {
     deferredSync.note()
   }
 
-  /// Notes that a member of a round's cohort will not train for now.
+  /// Records that a member of a round's cohort has declined.
   package func decline(_ client: String, of round: RoundRecord) throws(StoreError) {
     try write(awaited: false) { db in
       try db.execute(
@@ -224,7 +225,7 @@ package final class Store: Sendable {
     deferredSync.note()
   }
 
-  /// Who was asked to train last; nobody at a job's beginning.
+  /// Returns the clients asked to train last; empty at a job's beginning.
   func lastCohort() throws(StoreError) -> [String] {
     try read {
       try String.fetchAll(
@@ -232,7 +233,7 @@ package final class Store: Sendable {
     }
   }
 
-  /// Starts an attempt at a round; one that was left unfinished gives way to it.
+  /// Starts an attempt at a round, which replaces an unfinished one.
   package func openRound(_ key: RoundKey, of stage: StageRecord, at now: Date) throws(StoreError)
     -> RoundRecord
   {
@@ -250,13 +251,13 @@ package final class Store: Sendable {
     }
   }
 
-  /// Makes a round's result the global model: its layers, its figures, and the end of its updates' bytes.
+  /// Makes a round's result the global model: stores its layers and figures, and deletes its updates' bytes.
   package func commit(_ round: RoundRecord, _ snapshot: Snapshot) throws(StoreError) {
     try commit(round, snapshot, LayerLibrary.Changes())
   }
 
-  /// The same, with the deltas to what it has changed, and what updates counted for that claimed more samples. It
-  /// survives a power cut from now on.
+  /// Commits a round with the deltas to the changed layers, and the samples that counted of updates that claimed more.
+  /// The commit survives a power failure.
   package func commit(
     _ round: RoundRecord, _ snapshot: Snapshot, _ changes: LayerLibrary.Changes, counted: [String: Int] = [:]
   ) throws(StoreError) {
@@ -271,7 +272,7 @@ package final class Store: Sendable {
           sql: "UPDATE updates SET counted = ? WHERE roundId = ? AND client = ? AND refusal IS NULL",
           arguments: [samples, round.id, client])
       }
-      // A statement that is executed with its arguments copies no bytes of them.
+      // Executing a statement with its arguments does not copy their bytes.
       let weights = try db.makeStatement(
         sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)")
       for (position, version) in snapshot.manifest.enumerated() {
@@ -295,7 +296,7 @@ package final class Store: Sendable {
     updates.clear(round.id ?? 0)
   }
 
-  /// The last committed round of a job and the weights of its layers, in layout order.
+  /// Returns the last committed round of a job and the weights of its layers, in layout order.
   package func lastCommitted(of job: JobRecord) throws(StoreError)
     -> (stage: StageRecord, round: RoundRecord, parts: [(name: String, weights: Data)])?
   {
@@ -311,7 +312,7 @@ package final class Store: Sendable {
     }
   }
 
-  /// The weights of a committed round's layers, in layout order.
+  /// Returns the weights of a committed round's layers, in layout order.
   package func layers(of round: RoundRecord) throws(StoreError) -> [(name: String, weights: Data)] {
     try read { try Self.layers(of: round, in: $0) }
   }
@@ -328,23 +329,23 @@ package final class Store: Sendable {
     return try rows.map { (try $0.decode(forColumn: "name"), try $0.decode(forColumn: "bytes")) }
   }
 
-  /// The highest attempt at a round so far; 0 if it was never started.
+  /// Returns the highest attempt at a round so far; 0 if it was never started.
   package func lastAttempt(at number: Int, of stage: StageRecord) throws(StoreError) -> Int {
     try read { db in
       let rounds = RoundRecord.filter(Column("stageId") == stage.id && Column("number") == number)
-      // The next one is this and one more.
+      // The next attempt is this plus one, which must not overflow.
       return min(try Int.fetchOne(db, rounds.select(max(Column("attempt")))) ?? 0, Int.max - 1)
     }
   }
 }
 
-/// The store could not do what was asked; one line.
+/// The error of a failed call to the store, described in one line.
 package struct StoreError: Error, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }
 
-  /// What is wrong, in a line: neither rows nor statements are in it, and nothing that could be more than a line.
+  /// Returns the reason of an error in one line, without rows or statements.
   static func reason(_ error: any Error) -> String {
     switch error {
     case let error as DatabaseError where error.resultCode == .SQLITE_TOOBIG:
@@ -361,7 +362,7 @@ package struct StoreError: Error, CustomStringConvertible {
     }
   }
 
-  /// The beginning of what is said of a database, in which its schema and records may be quoted: they may be anything.
+  /// Returns the first line of an error, shortened and without control characters, since it may quote the database.
   package static func firstLine(_ text: String) -> String {
     let isShown = { (scalar: Unicode.Scalar) in
       ![.control, .format, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
@@ -372,7 +373,7 @@ package struct StoreError: Error, CustomStringConvertible {
 }
 
 extension DecodingError {
-  /// Where a value is that is not as it should be.
+  /// The path of the invalid value.
   fileprivate var path: String {
     let keys: [any CodingKey] =
       switch self {

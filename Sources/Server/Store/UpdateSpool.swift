@@ -2,16 +2,15 @@ import Datasets
 import Federation
 import Foundation
 
-/// Updates on the server's disk, one file each: on their way in, where a transfer that was cut off goes on from
-/// where it stopped, also after the server itself was away; and admitted, until their round is over. So none of
-/// them need be in memory, however many there are.
+/// The updates on the server's disk, one file each. An arriving update can be resumed after a lost connection or a
+/// restart of the server; an admitted one is kept until its round is over. So no update need be in memory.
 package struct UpdateSpool: Sendable {
   private let folder: URL
   private let admitted: URL
-  /// What nothing waits for: the threads that carry messages do not wait for the disk.
+  /// Runs deletions, so that the threads that handle messages do not wait for the disk.
   private let queue = OperationQueue()
 
-  /// Opens the spool in a folder, which is created. Throws ``StoreError``.
+  /// Opens the spool in a folder, which it creates if necessary. Throws ``StoreError``.
   package init(_ folder: URL) throws(StoreError) {
     self.folder = folder
     admitted = folder.appendingPathComponent("admitted")
@@ -19,20 +18,20 @@ package struct UpdateSpool: Sendable {
     do {
       try FileManager.default.createDirectory(
         at: admitted, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      // What stands above it was made with it, or is from before.
+      // The outer folder may be older than this call.
       try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path)
     } catch {
       throw StoreError("\(folder.path): \(error.systemWords)")
     }
   }
 
-  // MARK: - On their way in
+  // MARK: - Arriving updates
 
   private func arriving(_ client: String, _ digest: Digest) -> URL {
     Self.file("\(digest.description.prefix(32)).\(client)", in: folder)
   }
 
-  /// Bytes of an offered update that are here already; what is here of the client's other updates is removed.
+  /// Returns the bytes of an offered update that are here already. Removes the client's other updates.
   package func begin(_ offer: UpdateOffer, from client: String) -> Int {
     let own = arriving(client, offer.digest)
     for name in Self.names(in: folder) where name.dropFirst(33) == client && name != own.lastPathComponent {
@@ -46,34 +45,34 @@ package struct UpdateSpool: Sendable {
     return size
   }
 
-  /// Where the update's bytes go. Throws ``StoreError`` where they cannot be written.
+  /// Opens the file for the update's bytes. Throws ``StoreError`` if it cannot be written.
   package func open(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
     try UpdateFile(creating: arriving(client, offer.digest))
   }
 
-  /// The update as far as it has come. Throws ``StoreError`` where nothing has.
+  /// Returns the part of the update that has arrived. Throws ``StoreError`` if there is none.
   package func arrived(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
     try UpdateFile(arriving(client, offer.digest))
   }
 
-  /// Whether something of an update has come.
+  /// Returns whether a part of an update has arrived.
   package func holds(_ offer: UpdateOffer, from client: String) -> Bool {
     FileManager.default.fileExists(atPath: arriving(client, offer.digest).path)
   }
 
-  /// Removes an update that is not wanted.
+  /// Removes an unwanted update.
   package func discard(_ offer: UpdateOffer, from client: String) {
     try? FileManager.default.removeItem(at: arriving(client, offer.digest))
   }
 
-  // MARK: - Admitted
+  // MARK: - Admitted updates
 
-  /// Where a client's admitted update of a round is.
+  /// Returns the path of a client's admitted update of a round.
   func admitted(_ client: String, _ round: Int64) -> URL {
     Self.file("\(round).\(client)", in: admitted)
   }
 
-  /// Counts an update that has come among those of a round. Throws ``StoreError``.
+  /// Admits an update that has arrived to a round. Throws ``StoreError``.
   func admit(_ offer: UpdateOffer, from client: String, to round: Int64) throws(StoreError) {
     let file = arriving(client, offer.digest)
     guard rename(file.path, admitted(client, round).path) == 0 else {
@@ -81,22 +80,22 @@ package struct UpdateSpool: Sendable {
     }
   }
 
-  /// Counts bytes that were made here among a round's updates. Throws ``StoreError``.
+  /// Admits bytes computed here to a round. Throws ``StoreError``.
   func admit(_ bytes: Data, from client: String, to round: Int64) throws(StoreError) {
     let path = admitted(client, round)
     unlink(path.path)
     try UpdateFile(creating: path).write(bytes, at: 0)
   }
 
-  /// A client's update of a round. Throws ``StoreError`` where there is none.
+  /// Returns a client's update of a round. Throws ``StoreError`` if there is none.
   func update(of client: String, in round: Int64) throws(StoreError) -> UpdateFile {
     try UpdateFile(admitted(client, round))
   }
 
-  /// Removes the updates of every round but this one.
+  /// Removes the updates of all other rounds.
   func clear(but round: Int64) { remove { !$0.hasPrefix("\(round).") } }
 
-  /// Removes the updates of a round that is over. Nothing waits for that: it can take as long as the disk is busy.
+  /// Removes the updates of a completed round, without waiting for the disk.
   func clear(_ round: Int64) {
     queue.addOperation { [self] in remove { $0.hasPrefix("\(round).") } }
   }
@@ -107,7 +106,7 @@ package struct UpdateSpool: Sendable {
     }
   }
 
-  /// Without a look at the disk for whether it is a folder: hundreds are opened as a round is aggregated.
+  /// Avoids checking whether the path is a folder, since aggregation opens hundreds of files.
   private static func file(_ name: String, in folder: URL) -> URL {
     folder.appending(component: name, directoryHint: .notDirectory)
   }
@@ -117,15 +116,15 @@ package struct UpdateSpool: Sendable {
   }
 }
 
-/// An update in a file. It is read in pieces, so that it need not be in memory as a whole.
+/// An update in a file, read in pieces so that it need not be in memory as a whole.
 package struct UpdateFile: ~Copyable {
   private let path: String
   private let descriptor: Int32
 
-  /// Opens a file to read it. Throws ``StoreError``.
+  /// Opens a file for reading. Throws ``StoreError``.
   package init(_ file: URL) throws(StoreError) { try self.init(file, O_RDONLY) }
 
-  /// Opens a file to write it, which nobody else may read. Throws ``StoreError``.
+  /// Opens a file for writing, without access for other users. Throws ``StoreError``.
   init(creating file: URL) throws(StoreError) { try self.init(file, O_WRONLY | O_CREAT) }
 
   private init(_ file: URL, _ flags: Int32) throws(StoreError) {
@@ -136,13 +135,13 @@ package struct UpdateFile: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Bytes in the file.
+  /// The number of bytes in the file.
   package var count: Int {
     var status = stat()
     return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
   }
 
-  /// Fills the buffer from an offset on. Throws ``StoreError``, also where the file ends before.
+  /// Fills the buffer from an offset on. Throws ``StoreError``, also if the file is too short.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(StoreError) {
     var done = 0
     while done < buffer.count {
@@ -153,7 +152,7 @@ package struct UpdateFile: ~Copyable {
     }
   }
 
-  /// Puts bytes to their place. Throws ``StoreError``.
+  /// Writes bytes at an offset. Throws ``StoreError``.
   package func write(_ bytes: Data, at offset: Int) throws(StoreError) {
     var done = 0
     while done < bytes.count {
@@ -166,19 +165,19 @@ package struct UpdateFile: ~Copyable {
     }
   }
 
-  /// Returns once the bytes would survive a power cut.
+  /// Flushes the file, so that its bytes survive a power failure.
   func synchronise() throws(StoreError) {
     guard fdatasync(descriptor) == 0 else { throw failure(errno) }
   }
 
-  /// Returns once the bytes of a file would survive a power cut, or it is there no more. Throws ``StoreError``.
+  /// Flushes a file if it still exists. Throws ``StoreError``.
   static func synchronise(_ file: URL) throws(StoreError) {
     do { try UpdateFile(file).synchronise() } catch {
       guard access(file.path, F_OK) != 0, errno == ENOENT else { throw error }
     }
   }
 
-  /// The whole of it. Throws ``StoreError``.
+  /// Returns all bytes. Throws ``StoreError``.
   package func bytes() throws(StoreError) -> Data {
     var data = Data(count: count)
     let result = data.withUnsafeMutableBytes { buffer -> Result<Void, StoreError> in
@@ -190,8 +189,8 @@ package struct UpdateFile: ~Copyable {
     return data
   }
 
-  /// Gives float32 values from the one at `first` on, `count` in all, to `body`, some at a time, each time with the index of
-  /// the first of them among the `count`. Throws ``StoreError``.
+  /// Passes `count` float32 values from index `first` on to `body`, in pieces, each with the index of its first value
+  /// among the `count`. Throws ``StoreError``.
   func floats(
     from first: Int = 0, count: Int, _ body: (UnsafeBufferPointer<Float>, Int) -> Void
   ) throws(StoreError) {
@@ -206,7 +205,7 @@ package struct UpdateFile: ~Copyable {
     }
   }
 
-  /// Floats that are read at a time: they stay in a core's cache while they are looked at.
+  /// The number of floats read at a time, which fit into a core's cache.
   private static let piece = 32 << 10
 
   private func failure(_ code: Int32) -> StoreError {

@@ -2,19 +2,19 @@ import Engine
 import Federation
 import Foundation
 
-/// What a plan costs a client, without training: by the conventions of LW-FedSSL's tables and as this
-/// software has it, beside the other strategies, layers a stage and depth dropout. The names are those of
-/// `fedsim account --json`.
+/// The costs of a plan for a client, computed without training: by the conventions of LW-FedSSL's tables and as
+/// implemented here, compared with the other strategies, numbers of layers per stage and depth dropout. The names are
+/// those of `fedsim account --json`.
 package struct Account: Sendable, Hashable, Codable {
-  /// One way to train the plan's encoder over the plan's rounds.
+  /// A variant that trains the plan's encoder in the plan's rounds.
   package struct Line: Sendable, Hashable, Codable {
     package let strategy: Strategy
     package let layersPerStage: Int
-    /// Blocks that run at a client at most; 0: all.
+    /// The maximum number of blocks that run at a client; 0 for all.
     package let activeBlocks: Int
-    /// When the server calibrates; nil: never.
+    /// When the server calibrates; nil for never.
     package let calibration: Plan.Calibration.Interval?
-    /// Whether this is what the plan says.
+    /// Whether this is the plan's variant.
     package let isPlan: Bool
     package let paper: PaperFigures
     package let planned: PlannedFigures
@@ -26,17 +26,17 @@ package struct Account: Sendable, Hashable, Codable {
   package let rounds: Int
   package let localEpochs: Int
   package let batch: Int
-  /// When the plan's server calibrates; nil: never.
+  /// When the plan's server calibrates; nil for never.
   package let calibration: Plan.Calibration.Interval?
-  /// A client's images.
+  /// The number of a client's images.
   package let images: Int
   /// The three strategies, end-to-end first, and layer-wise with a calibration after every round.
   package let strategies: [Line]
-  /// Layer-wise and progressive training with other numbers of layers a stage, and with depth dropout; none
-  /// for an encoder that has none such.
+  /// Layer-wise and progressive training with other numbers of layers per stage and with depth dropout; empty for an
+  /// encoder that supports neither.
   package let growth: [Line]
 
-  /// For a client with so many images; nil for one batch of them.
+  /// Uses a client with `images` images; nil for the size of one batch.
   package init(_ plan: Plan, images: Int? = nil) {
     let images = images ?? plan.local.batch
     func line(_ variant: Plan) -> Line {
@@ -55,9 +55,9 @@ package struct Account: Sendable, Hashable, Codable {
     growth = Self.growth(plan).map(line)
   }
 
-  /// The plans of the second table: all layers a stage of the paper's that divide the depth, and, a layer at
-  /// a time, with depth dropout to as many blocks as the plan says, or to half of them; as far as there are
-  /// rounds for every stage.
+  /// Returns the plans of the second table: the paper's numbers of layers per stage that divide the depth, and one
+  /// layer per stage with depth dropout to the plan's number of blocks, or to half of all. Omits plans with fewer
+  /// rounds than stages.
   private static func growth(_ plan: Plan) -> [Plan] {
     let depth = plan.encoder.depth
     guard plan.encoder.family == .vit, depth > 1 else { return [] }
@@ -71,7 +71,7 @@ package struct Account: Sendable, Hashable, Codable {
     }
   }
 
-  /// What the others are compared with.
+  /// The line that the others are compared with.
   package var endToEnd: Line { strategies[0] }
 }
 
@@ -121,7 +121,7 @@ extension Account {
                 branches, a multiply-accumulate being two; a trainer's memory in MB at its largest stage
     """
 
-  /// The columns' widths, the first to the left.
+  /// The widths of the columns; the first is aligned left.
   private static let (first, paper, planned) = (24, [8, 6, 7, 6], [9, 8, 6, 8, 6, 8, 7, 6])
 
   private static func heading(_ title: String) -> [String] {
@@ -152,7 +152,7 @@ extension Account {
   }
 
   private static func number(_ value: Double, digits: Int = 0) -> String {
-    // Without decimals the figures of a small plan would be zeros.
+    // Without decimals, the figures of a small plan would be zeros.
     String(format: "%.*f", value < 10 ? 2 : digits, value)
   }
 

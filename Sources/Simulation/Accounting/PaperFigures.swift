@@ -1,16 +1,16 @@
 import Engine
 import Federation
 
-/// What a plan costs one client by the conventions of LW-FedSSL's tables (arXiv 2401.11647): for comparison
-/// with the paper, not what this software sends and computes (``PlannedFigures``).
+/// The costs of a plan for one client by the conventions of LW-FedSSL's tables (arXiv 2401.11647). They serve to
+/// compare with the paper; ``PlannedFigures`` has what this software sends and computes.
 package struct PaperFigures: Sendable, Hashable, Codable {
-  /// Download and upload of a client over all rounds, in what the paper calls GB: MiB / 1000, float32.
+  /// The download and upload of a client over all rounds, in the paper's GB: MiB / 1000 of float32.
   ///
-  /// A client downloads and uploads what trains, with both heads; after a calibration it downloads the frozen
-  /// layers too.
+  /// A client downloads and uploads the trained layers, with both heads; after a calibration it also downloads the
+  /// frozen layers.
   package let traffic: Double
-  /// 10^9 operations (``PaperOperations``) of one image over all local epochs: one view through the online
-  /// branch, frozen layers forward, what trains forward and at twice that backward.
+  /// The operations (``PaperOperations``) of one image over all local epochs, in 10^9: one view through the online
+  /// branch, frozen layers forward, trained layers forward and backward, where backward counts twice.
   package let gigaflops: Double
 
   package init(_ plan: Plan) {
@@ -30,14 +30,14 @@ package struct PaperFigures: Sendable, Hashable, Codable {
     gigaflops = operations / 1e9
   }
 
-  /// In layer-wise training the stem counts as trained and exchanged in as many rounds as a first stage of
-  /// one layer has. For several layers a stage it trains in all rounds of the first, but the paper's 3.49 and
-  /// 4.71 for four and six layers come out so (3.50 and 4.72 otherwise).
+  /// The divisor of the rounds in which the stem is trained and exchanged. In layer-wise training these are the rounds
+  /// of a first stage of one layer. With several layers per stage the stem trains in all rounds of the first stage, but
+  /// only this rule gives the paper's 3.49 and 4.71 for four and six layers (otherwise 3.50 and 4.72).
   private static func stemShare(_ plan: Plan) -> Double {
     plan.method.strategy == .layerWise ? Double(plan.method.layersPerStage) : 1
   }
 
-  /// Floats: the stem, what else trains, and what does not train.
+  /// The numbers of floats in the stem, in the other trained layers, and in the frozen layers.
   private struct Sizes {
     let stem, trained, frozen: Double
 
@@ -49,7 +49,7 @@ package struct PaperFigures: Sendable, Hashable, Codable {
     }
   }
 
-  /// Operations of one image forward: frozen blocks, all that trains but for the stem, and the stem.
+  /// Returns the forward operations of one image: frozen blocks, trained layers without the stem, and the stem.
   private static func operations(_ stage: Stage) -> (frozen: Double, trained: Double, stem: Double) {
     let operations = PaperOperations(stage.model)
     let frozen = operations.blocks[..<stage.prefixDepth].reduce(0, +)
@@ -60,19 +60,19 @@ package struct PaperFigures: Sendable, Hashable, Codable {
   }
 }
 
-/// Operations of one image forward as LW-FedSSL's tables count them (arXiv 2401.11647).
+/// The forward operations of one image as counted in LW-FedSSL's tables (arXiv 2401.11647).
 ///
-/// The paper does not say how it counts. What is here gives thirteen figures of its tables without a constant
-/// of its own, and is inferred from them. The rules are those of fvcore's FlopCountAnalysis: one operation a
-/// multiply-accumulate of a product, attention's included, 5 an element of a normalisation (4 without
-/// weights), nothing for biases, activations, softmax and sums. Of a transformer the patches alone count: with
-/// a class token the same rules miss the figures. ViT-Tiny's block takes 30,007,296 operations.
+/// The paper does not state how it counts. These rules are inferred from thirteen figures of its tables, which they
+/// reproduce without a fitted constant. They are those of fvcore's FlopCountAnalysis: one operation per
+/// multiply-accumulate of a product, including attention's, 5 per element of a normalisation (4 without weights), none
+/// for biases, activations, softmax and sums. Only patch tokens count: with a class token the figures differ. A block
+/// of ViT-Tiny takes 30,007,296 operations.
 package struct PaperOperations: Sendable, Hashable {
   package let stem: Int
-  /// One a block, from the lowest.
+  /// The operations of each block, from the lowest.
   package let blocks: [Int]
   package let readout: Int
-  /// Projector and predictor.
+  /// The operations of projector and predictor.
   package let heads: Int
 
   package init(_ model: Model) {
@@ -92,7 +92,7 @@ package struct PaperOperations: Sendable, Hashable {
     heads = objective?.projectionHeads.reduce(0) { $0 + Self.head($1) } ?? 0
   }
 
-  /// Queries, keys, values and projection, the MLP, scores and context, two normalisations.
+  /// Counts queries, keys, values and projection, the MLP, scores and context, and two normalisations.
   private static func block(_ c: ViTConfiguration) -> Int {
     let (tokens, width) = (c.patches, c.width)
     return tokens * width * (4 * width + 2 * c.hidden) + 2 * tokens * tokens * width + 2 * 5 * tokens * width

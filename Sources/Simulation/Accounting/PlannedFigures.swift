@@ -2,21 +2,20 @@ import Engine
 import Federation
 import Wire
 
-/// What a plan costs one client with this software: what is sent, computed and taken, known before anything
-/// runs.
+/// The costs of a plan for one client of this software: traffic, operations and memory, computed in advance.
 package struct PlannedFigures: Sendable, Hashable, Codable {
-  /// Bytes of weights over all rounds (``PlannedTraffic``).
+  /// The bytes of weights over all rounds (``PlannedTraffic``).
   package let bytesDown: Int
   package let bytesUp: Int
-  /// 10^9 floating-point operations for each of the client's images over all local epochs: both views, all
-  /// branches, products alone, an addition and a multiplication each.
+  /// The floating-point operations per image of the client over all local epochs, in 10^9: both views, all branches,
+  /// products only, with one addition and one multiplication each.
   package let gigaflopsPerImage: Double
-  /// The trainer's memory at the stage where it is largest, with one thread and no limit.
+  /// The trainer's memory in the stage that needs most, with one thread and no limit.
   package let memoryBytes: Int
-  /// That stage, counted from 1.
+  /// The stage that needs most memory, counted from 1.
   package let memoryStage: Int
 
-  /// For a client with so many images.
+  /// Uses a client with `images` images.
   package init(_ plan: Plan, images: Int) {
     let traffic = PlannedTraffic(plan)
     (bytesDown, bytesUp) = (traffic.bytesDown, traffic.bytesUp)
@@ -32,17 +31,17 @@ package struct PlannedFigures: Sendable, Hashable, Codable {
     (memoryBytes, memoryStage) = (memory.bytes, memory.stage)
   }
 
-  /// Download and upload.
+  /// The sum of download and upload.
   package var bytes: Int { bytesDown + bytesUp }
 }
 
-/// Floating-point operations of one client that takes part in every round: both views, all branches, products
-/// alone, an addition and a multiplication each.
+/// The floating-point operations of one client that takes part in every round: both views, all branches, products only,
+/// with one addition and one multiplication each.
 package struct PlannedOperations: Sendable, Hashable {
-  /// All rounds of the job, in order.
+  /// The operations of each round of the job, in order.
   package let rounds: [Double]
 
-  /// For a client with so many images.
+  /// Uses a client with `images` images.
   package init(_ plan: Plan, images: Int) {
     rounds = (1...plan.stages).flatMap { index in
       let stage = plan.exampleStage(index)
@@ -51,7 +50,7 @@ package struct PlannedOperations: Sendable, Hashable {
     }
   }
 
-  /// Operations of a local training. An epoch's incomplete last batch is dropped.
+  /// Returns the operations of a local training. The incomplete last batch of an epoch is dropped.
   private static func training(_ plan: Plan, _ stage: Stage, images: Int) -> Double {
     guard images >= 2 else { return 0 }
     let options = plan.trainingOptions(.whole, images: images)
@@ -61,13 +60,13 @@ package struct PlannedOperations: Sendable, Hashable {
     return Double(options.epochs * (images / options.batch)) * Double(step)
   }
 
-  /// Whether a client reads what the frozen layers made of its views from a file.
+  /// Returns whether a client caches the frozen layers' outputs in a file.
   private static func isCached(_ plan: Plan, _ stage: Stage) -> Bool {
     plan.local.views > 0 && !stage.trainsStem
   }
 
-  /// Operations to bring such a file up to date in a round: a stage takes it through the layers that have
-  /// frozen since, and after a calibration it is made anew.
+  /// Returns the operations to update this cache in a round: a new stage applies the newly frozen layers; after a
+  /// calibration all entries are computed again.
   private static func filling(_ plan: Plan, _ stage: Stage, _ key: RoundKey, images: Int) -> Double {
     guard isCached(plan, stage) else { return 0 }
     let operations = stage.model.encoder.operations
@@ -80,36 +79,35 @@ package struct PlannedOperations: Sendable, Hashable {
   }
 }
 
-/// Bytes of weights that pass between the server and one client that takes part in every round, or in some.
+/// The bytes of weights exchanged between the server and one client that takes part in all rounds, or in some.
 ///
-/// It follows the versions of the model's parts from round to round as server and client do: a round replaces
-/// what it trains, a calibration everything, a stage adds parts; the client downloads the versions that it
-/// does not hold, each once, and uploads what it trained. The messages around the weights
-/// come on top, a few KB a round; coded weights are counted before zlib, which makes them smaller yet.
+/// It follows the versions of the model's parts from round to round: a round replaces the parts it trains, a
+/// calibration replaces all, and a stage adds parts. The client downloads each version that it lacks once, and uploads
+/// what it trained. Message overhead of a few KB per round is not counted; coded weights are counted before compression
+/// with zlib.
 package struct PlannedTraffic: Sendable, Hashable, Codable {
-  /// What passes in one round.
+  /// The traffic of one round.
   package struct Round: Sendable, Hashable, Codable {
     package let key: RoundKey
     package fileprivate(set) var bytesDown = 0
     package fileprivate(set) var bytesUp = 0
-    /// Versions that are downloaded, each for itself.
+    /// The number of versions downloaded, each of which is fetched separately.
     package fileprivate(set) var layersDown = 0
   }
 
-  /// All rounds of the job, in order.
+  /// The traffic of each round of the job, in order.
   package private(set) var rounds: [Round] = []
 
   package var bytesDown: Int { rounds.reduce(0) { $0 + $1.bytesDown } }
   package var bytesUp: Int { rounds.reduce(0) { $0 + $1.bytesUp } }
 
-  /// With depth dropout the blocks are those of the first of as many clients as a cohort has, under the
-  /// names that `fedsim run` gives.
+  /// With depth dropout, the blocks are those of the first client of a cohort, named as in `fedsim run`.
   ///
-  /// - Parameter dropout: the chance that the client misses a round, drawn from the plan's seed.
+  /// - Parameter dropout: the probability that the client misses a round, drawn from the plan's seed.
   package init(_ plan: Plan, dropout: Float = 0) {
     var versions = PartVersionNumbers()
     var held: Set<Int> = []
-    // How often each part had changed when the client last got it.
+    // How often each part had changed when the client last received it.
     var known: [String: Int] = [:]
     var numbers = RandomNumbers(plan.seed, "missed rounds")
     for index in 1...plan.stages {
@@ -128,7 +126,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
         for position in present {
           let (name, changes) = (parts[position].name, versions.changes(of: position))
           if held.insert(versions[position]).inserted {
-            // A delta chain of several steps, if that is shorter.
+            // Uses a delta chain of several steps if that is shorter.
             let chain = known[name].map { (changes - $0) * down[position] } ?? .max
             round.bytesDown += min(chain, sizes[position])
             round.layersDown += 1
@@ -137,7 +135,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
           if position >= firstTrained { round.bytesUp += up[position] }
         }
         rounds.append(round)
-        // A client throws away what an assignment does not name, as a part that it has or as another.
+        // A client deletes the versions that an assignment does not name, neither as its parts nor as others'.
         if isThere { held.formIntersection(parts.indices.map { versions[$0] }) }
         if plan.isCalibrated(after: key) {
           versions.change(parts.indices)
@@ -148,7 +146,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     }
   }
 
-  /// Bytes of each part as a codec has them before zlib. What top-k keeps is shared out by size.
+  /// Returns the bytes of each part as coded, before zlib. The values that top-k keeps are divided by size.
   private static func coded(_ codec: UpdateCodec, _ plan: Plan, _ stage: Stage) -> [Int] {
     stage.model.parts.map { part in
       guard codec == .topK else { return UpdateCoding(codec, part, of: stage.model).rawBytes }
@@ -156,7 +154,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     }
   }
 
-  /// The parts that exist at a client in a round: stem, blocks, and everything behind them.
+  /// Returns the positions of the parts that a client has in a round: stem, blocks, and all parts after them.
   private static func positions(_ plan: Plan, _ key: RoundKey, of count: Int, client: Int) -> [Int] {
     guard plan.method.activeBlocks > 0 else { return Array(0..<count) }
     let depth = plan.stageDepth(key.stage)
@@ -164,7 +162,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     return [0] + plan.keptBlocks(key, client: name).map { $0 + 1 } + Array(depth + 1..<count)
   }
 
-  /// The parts that somebody in a round's cohort has.
+  /// Returns the parts that at least one client of a round's cohort has.
   private static func changed(_ plan: Plan, _ key: RoundKey, of count: Int) -> Set<Int> {
     var changed: Set<Int> = []
     for client in 0..<plan.round.cohort where changed.count < count {
@@ -174,7 +172,7 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
   }
 }
 
-/// The versions of the global model's parts, as numbers: the same number, the same bytes.
+/// The versions of the global model's parts as numbers; equal numbers mean equal bytes.
 private struct PartVersionNumbers {
   private var names: [String] = []
   private var numbers: [Int] = []
@@ -184,7 +182,7 @@ private struct PartVersionNumbers {
   /// The version of the part at a position.
   subscript(position: Int) -> Int { numbers[position] }
 
-  /// How often the part at a position was replaced so far.
+  /// Returns how often the part at a position has been replaced.
   func changes(of position: Int) -> Int { changes[names[position], default: 0] }
 
   mutating func change(_ positions: some Sequence<Int>) {
@@ -195,9 +193,9 @@ private struct PartVersionNumbers {
     }
   }
 
-  /// Starts a stage's model from the one below (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``):
-  /// what both have stays, and with `transfer` a new block is a copy, unless it comes from a file, which is taken
-  /// to hold all.
+  /// Creates a stage's model from the one below (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``). Common
+  /// parts stay. With `transfer` a new block is a copy, unless the plan has an initial file, which is assumed to
+  /// contain all parts.
   mutating func grow(to model: Model, _ plan: Plan) {
     let copies = plan.method.initialisation == .transfer && plan.initial == nil
     let old = Dictionary(uniqueKeysWithValues: zip(names, numbers))
@@ -214,20 +212,19 @@ private struct PartVersionNumbers {
   }
 }
 
-/// What a plan's rounds send to and from one client, by how numbers travel and by how many rounds it misses, beside
-/// end-to-end training in float32. Computed; what zlib saves is left out. The names are those of
-/// `fedsim traffic --json`.
+/// The traffic of a plan's rounds for one client, by codecs and rate of missed rounds, compared with end-to-end
+/// training in float32. It is computed, without the savings of zlib. The names are those of `fedsim traffic --json`.
 package struct TrafficAccount: Sendable, Hashable, Codable {
   package struct Line: Sendable, Hashable, Codable {
     package let strategy: Strategy
-    /// How updates travel, and how layers.
+    /// The codecs of updates and of layers.
     package let codec: UpdateCodec
     package let layers: UpdateCodec
-    /// The chance that the client misses a round.
+    /// The probability that the client misses a round.
     package let dropout: Float
     package let bytesUp: Int
     package let bytesDown: Int
-    /// Of what plain end-to-end training sends to a client that misses as many.
+    /// The fraction of the traffic of plain end-to-end training with the same dropout.
     package let share: Double
   }
 
@@ -235,7 +232,7 @@ package struct TrafficAccount: Sendable, Hashable, Codable {
   package let rounds: Int
   package let lines: [Line]
 
-  /// How both ways are coded, from the least to the most.
+  /// The combinations of codecs, from the least to the most compressed.
   package static let codings: [(codec: UpdateCodec, layers: UpdateCodec)] = [
     (.plain, .plain), (.float32, .float32), (.bfloat16, .bfloat16), (.int8, .int8), (.int4, .int8),
     (.int4, .int4), (.topK, .int4),

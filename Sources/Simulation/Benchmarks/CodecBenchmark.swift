@@ -3,16 +3,16 @@ import Federation
 import Foundation
 import Wire
 
-/// Measures what coding an update takes of one core, for what a plan's first stage trains.
+/// Measures the speed of update coding on one core, for the layers of a plan's first stage.
 package struct CodecBenchmark: Sendable {
-  /// One codec's figures; the names are those that `fedsim bench codec --json` prints.
+  /// The figures of one codec. The names are those of `fedsim bench codec --json`.
   package struct Row: Sendable, Codable {
     package let codec: String
-    /// Of the update as float32.
+    /// The bytes of the update as float32.
     package let bytes: Int
-    /// Of the coded update.
+    /// The bytes of the coded update.
     package let codedBytes: Int
-    /// Bytes of float32 a second: numbers of the difference made, without zlib and with it, and the way back.
+    /// Speeds in bytes of float32 per second: coding without and with zlib, and decoding without and with zlib.
     package let numbersBytesPerSecond: Double
     package let encodeBytesPerSecond: Double
     package let decodeNumbersBytesPerSecond: Double
@@ -22,7 +22,7 @@ package struct CodecBenchmark: Sendable {
   private let plan: Plan
   private let repetitions: Int
 
-  /// The best of `repetitions` is what counts: the others had company.
+  /// Takes the best of `repetitions`, which was disturbed least by other processes.
   package init(_ plan: Plan, repetitions: Int = 7) { (self.plan, self.repetitions) = (plan, repetitions) }
 
   package func run() throws -> [Row] {
@@ -36,7 +36,7 @@ package struct CodecBenchmark: Sendable {
     Initialisation.random(stage.model, into: base, seed: plan.seed)
     let old = stage.trainedValues(of: base)
     var numbers = RandomNumbers(plan.seed, "an update")
-    // As training leaves it: most weights moved by a little of their size.
+    // Like a training: most weights change by a small fraction of their size.
     let new = old.map { $0 + 0.002 * numbers.normal() }
     let raw = coding.numbers(new, base: old, seed: 1)
     let coded = coding.encode(new, base: old, seed: 1)

@@ -3,39 +3,39 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A client that says what others say and trains nothing. It takes as little of the machine as it can, which is
-/// there for the server that is measured.
+/// A client that follows the protocol but does not train. It uses as little of the machine as possible, so that the
+/// server can be measured.
 struct IdleClient: Sendable {
   let name: String
   let server: Endpoint
   let updates: Updates
 
-  /// What all such clients send in a round: one number, as often as the model has weights.
+  /// The update that all such clients send in a round: one number, repeated for each weight of the model.
   final class Updates: Sendable {
-    /// As it travels: its frames are made once, and sent by all.
+    /// An update as sent. Its frames are made once and shared by all clients.
     struct Update: Sendable {
       let round: Int
       let digest: Digest
       let frames: [OutgoingFrame]
     }
 
-    /// Of an update.
+    /// The bytes of an update.
     let bytes: Int
     private let clients: Int
-    /// Bytes that the server wants in a frame.
+    /// The frame size that the server requests.
     private let chunk: Int
     private let latest: Mutex<(bytes: Data, update: Update?)>
-    /// Verdicts that have come in the latest round.
+    /// The number of verdicts received in the latest round.
     private let verdicts = Mutex(0)
 
-    /// For models of so many bytes, and so many clients.
+    /// Creates updates for a model of `bytes` bytes and `clients` clients.
     init(bytes: Int, clients: Int) {
       (self.bytes, self.clients, chunk) = (bytes, clients, WireLimits.chunk(clients: clients))
       latest = Mutex((Data(count: bytes), nil))
     }
 
-    /// A verdict has come. The last of a round makes the next one's update, while the server has its own work: as training
-    /// would, that keeps no other client waiting.
+    /// Counts a verdict. The last one of a round makes the update of the next round, while the server is busy. Like a
+    /// training, this keeps no other client waiting.
     func finish(_ round: Int) throws {
       let isLast = verdicts.withLock { verdicts in
         verdicts = (verdicts + 1) % clients
@@ -47,7 +47,7 @@ struct IdleClient: Sendable {
     func update(_ round: Int) throws -> Update {
       try latest.withLock { latest in
         if let update = latest.update, update.round == round { return update }
-        // The frames let go of the bytes, which are written anew in their place.
+        // Releases the frames' reference to the bytes, so that they are overwritten in place.
         latest.update = nil
         latest.bytes.withUnsafeMutableBytes { $0.bindMemory(to: Float.self).update(repeating: Float(round)) }
         let (bytes, digest) = (latest.bytes, Digest(of: latest.bytes))
@@ -62,7 +62,7 @@ struct IdleClient: Sendable {
     }
   }
 
-  /// When the first assignment came and the last verdict.
+  /// The times of the first assignment and the last verdict.
   struct Times: Sendable {
     var first: ContinuousClock.Instant?
     var last: ContinuousClock.Instant?
@@ -78,7 +78,7 @@ struct IdleClient: Sendable {
     }
   }
 
-  /// Takes part to the job's end. Throws where the server does not take what it offers.
+  /// Takes part until the end of the job. Throws if the server rejects its update.
   func run() async throws -> Times {
     let connection = try await Connection.connect(to: server, limit: WireLimits.frame)
     var (times, missing) = (Times(), 0)

@@ -7,37 +7,37 @@ import Support
 import Synchronization
 import Wire
 
-/// Measures the server alone: rounds of clients that do not train, over TCP on this machine, with the real
-/// store. The server has a process of its own, so that its memory is its own.
+/// Measures only the server: rounds with clients that do not train, over TCP on this machine, with the real store. The
+/// server runs in a separate process, so that its memory can be measured.
 package struct RoundBenchmark: Sendable {
   private let clients: Int
   private let rounds: Int
   private let plan: Plan
 
-  /// The names are those that `fedsim bench round --json` prints.
+  /// The result. The names are those of `fedsim bench round --json`.
   package struct Result: Sendable, Codable {
     package let clients: Int
     package let rounds: Int
-    /// Of the model, which every client gets and gives back in every round.
+    /// The bytes of the model, which every client receives and returns in every round.
     package let modelBytes: Int
-    /// From the first assignment to the last verdict, by round.
+    /// The mean time per round, from the first assignment to the last verdict.
     package let secondsPerRound: Double
-    /// Both ways at the server's sockets.
+    /// The traffic at the server's sockets in both directions.
     package let bytesPerRound: Int
-    /// The most that the server's process had resident (VmHWM).
+    /// The peak resident memory of the server's process (VmHWM).
     package let serverPeakMemoryBytes: Int
   }
 
-  /// Rounds of so many clients with a model of about `bytes`.
+  /// Uses `clients` clients and a model of about `bytes` bytes.
   package init(clients: Int, bytes: Int, rounds: Int) {
     (self.clients, self.rounds) = (clients, rounds)
     plan = Self.plan(clients: clients, bytes: bytes, rounds: rounds)
   }
 
-  /// Bytes of the plan's model.
+  /// The bytes of the plan's model.
   package var modelBytes: Int { plan.stage(1).model.layout.bytes }
 
-  /// A small encoder under a head that is as large as is wanted.
+  /// Returns a plan with a small encoder and a head of the size required.
   private static func plan(clients: Int, bytes: Int, rounds: Int) -> Plan {
     let (width, output) = (16, 16)
     let encoder = EncoderConfiguration(image: 8, channels: 1, patch: 4, width: width, depth: 1, heads: 1)
@@ -45,7 +45,7 @@ package struct RoundBenchmark: Sendable {
       Plan(
         name: "bench round", encoder: encoder, heads: HeadConfiguration(hidden: hidden, output: output))
     }
-    // All but the square of the hidden layer is little.
+    // The square of the hidden width dominates the size.
     let rest = model(1).stage(1).model.layout.bytes / 4
     let side = Double(max(bytes / 4 - rest, 1)).squareRoot() - Double(width + output + 4) / 2
     var plan = model(max(Int(side), 1))
@@ -55,7 +55,7 @@ package struct RoundBenchmark: Sendable {
     return plan
   }
 
-  /// Runs it; `server` is this program with the arguments that make it ``serve(_:in:listening:)``.
+  /// Runs the benchmark. `server` returns the arguments with which this program calls ``serve(_:in:listening:)``.
   package func run(_ server: (_ plan: URL, _ folder: URL) -> [String]) async throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -92,7 +92,7 @@ package struct RoundBenchmark: Sendable {
 
   private static let listening = "listening "
 
-  /// The server's side, in a process of its own: runs the plan to its end. Returns the most memory it had.
+  /// Runs the plan to its end, as the server process. Returns its peak memory.
   package static func serve(_ plan: Plan, in folder: URL, tell: (String) -> Void) async throws -> Int {
     var limits = ConnectionLimiter.Limits()
     (limits.perAddress, limits.total) = (1 << 16, 1 << 16)

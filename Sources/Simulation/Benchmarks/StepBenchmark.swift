@@ -3,7 +3,7 @@ import Engine
 import Foundation
 import Support
 
-/// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) against OpenBLAS's own rate.
+/// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) and compares them with the rate of OpenBLAS.
 package struct StepBenchmark: Sendable {
   package var strategy = Strategy.layerWise
   package var ssl = SelfSupervision.simclr
@@ -11,17 +11,17 @@ package struct StepBenchmark: Sendable {
   package var batch = 128
   package var threads = 1
   package var steps = 5
-  /// The frozen prefix alone, forward.
+  /// Whether only the forward pass of the frozen prefix is timed.
   package var prefixOnly = false
-  /// All tokens through the last block, where the class token's path would do.
+  /// Whether the last block computes all tokens or only those that the readout needs.
   package var lastBlock = LastBlock.readout
   package var chunk = 8
-  /// What the trainer may take, in bytes: it computes in slices to stay below.
+  /// The trainer's memory limit in bytes; it computes in slices to stay below it.
   package var memory: Int?
 
   package init() {}
 
-  /// Figures of one run. The names are those of `--json`.
+  /// The figures of one run. The names are those of `--json`.
   package struct Result: Sendable, Codable {
     package struct Seconds: Sendable, Codable {
       package let min: Double
@@ -34,24 +34,24 @@ package struct StepBenchmark: Sendable {
     package let batch: Int
     package let threads: Int
     package let stepSeconds: Seconds
-    /// 10^9 operations a second: those of the products that are computed.
+    /// The rate of the computed products, in 10^9 operations per second.
     package let gflops: Double
-    /// The rate of a product of 2048 cubed with as many threads.
+    /// The rate of a product of 2048 x 2048 matrices with the same number of threads.
     package let sgemmGflops: Double
     package let fraction: Double
-    /// The most memory that the process had resident before the reference product was measured.
+    /// The peak resident memory of the process before the reference product was measured.
     package let peakMemoryBytes: Int
-    /// What the trainer was planned to take, and by how much its allocation and steps raised what is
-    /// resident; nil for the prefix alone.
+    /// The planned memory of the trainer, and the increase of resident memory by its allocation and steps; nil if only
+    /// the prefix is timed.
     package let plannedMemoryBytes: Int?
     package let trainerMemoryBytes: Int?
   }
 
   package static let encoder = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
 
-  /// Runs a step to warm up and then the steps that count.
+  /// Runs one step to warm up and then the timed steps.
   ///
-  /// Throws ``MemoryPlan/TooSmall`` where the trainer does not fit.
+  /// Throws ``MemoryPlan/TooSmall`` if the trainer does not fit.
   package func run() throws -> Result {
     let stage = Stage(
       strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder,
@@ -110,7 +110,7 @@ package struct StepBenchmark: Sendable {
     }
   }
 
-  /// Sorted seconds of `steps` calls, after one that is not counted.
+  /// Returns the sorted seconds of `steps` calls, after one call that is not timed.
   private static func time(_ steps: Int, _ body: () -> Void) -> [Double] {
     let clock = ContinuousClock()
     body()

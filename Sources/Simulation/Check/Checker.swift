@@ -3,20 +3,20 @@ import Federation
 import Foundation
 import Server
 
-/// What must hold whatever goes wrong, held against what happened.
+/// Checks the invariants of a federation against its events.
 final class Checker {
-  /// Who has heard that an attempt at a round has its update.
+  /// The clients that have received the admission of their update, by attempt at a round.
   private var acknowledged: [RoundKey: Set<String>] = [:]
   private var committed: [RoundKey: Set<String>] = [:]
   private var lastCommitted: RoundKey?
-  /// By round: whose updates were trained for the round before, and for which attempt at it.
+  /// By round, the clients whose updates were trained for the previous round, and the attempt at it.
   private var folded: [RoundKey: [String: RoundKey]] = [:]
-  /// What the round under way started from, and the one before, if that was of the same stage.
+  /// The model at the start of the current round, and of the previous round if it was of the same stage.
   private lazy var base = plan.firstSnapshot()
   private var previous: Snapshot?
   private let plan: Plan
   private let clients: [VirtualClient]
-  /// The attempt under way: since when, who was asked, and whose updates will not come.
+  /// The current attempt: its start, the clients asked, and the clients whose updates will not come.
   private var began = Duration.zero
   private var current: RoundKey?
   private var (asked, admitted, declined, rejected) = (
@@ -25,7 +25,7 @@ final class Checker {
   var now = Duration.zero
   private(set) var failure: String?
   var rounds: Int { committed.count }
-  /// Late updates that are part of a committed round.
+  /// The number of late updates in committed rounds.
   var late: Int { folded.filter { committed[$0.key] != nil }.reduce(0) { $0 + $1.value.count } }
 
   init(_ plan: Plan, _ clients: [VirtualClient]) { (self.plan, self.clients) = (plan, clients) }
@@ -34,14 +34,14 @@ final class Checker {
     if !holds && failure == nil { failure = claim() }
   }
 
-  /// The server is about to tell a client that its update is admitted: then it must be stored.
+  /// Checks that an update is stored before the server confirms its admission to the client.
   func acknowledge(_ key: RoundKey, to client: String, _ store: Store) {
     let key = counts(key, client)
     let stored = (try? store.admitted(key)) ?? [:]
     require(stored[client] != nil, "\(client) is told that \(key) has its update, which is not stored")
   }
 
-  /// A client heard that its update is admitted.
+  /// Records that a client has received the admission of its update.
   func hear(_ key: RoundKey, _ client: VirtualClient) {
     let key = counts(key, client.name)
     acknowledged[key, default: []].insert(client.name)
@@ -52,14 +52,14 @@ final class Checker {
     }
   }
 
-  /// The server says that it has admitted an update.
+  /// Records that the server has admitted an update.
   func admit(_ key: RoundKey, _ client: String) {
     let character = clients.first { $0.name == client }?.character
     require(character?.isAdmitted ?? false, "\(client) lied and was admitted to \(key)")
     (asked, admitted) = (asked.union([client]), admitted.union([client]))
   }
 
-  /// What else the server says of its rounds.
+  /// Records any other event of the server.
   func note(_ event: ServerEvent, _ store: Store) {
     switch event {
     case .assigned(let key, let client):
@@ -75,9 +75,9 @@ final class Checker {
     }
   }
 
-  /// An attempt failed: because too many were rejected, because some were and for a deadline no others came in their
-  /// place, because enough were left to do it and did not, or because the timeout had passed; never because
-  /// somebody declined.
+  /// Checks why an attempt was abandoned. The valid reasons are: too many rejections; rejections without replacement
+  /// until the deadline; clients that failed to respond although enough were left; or the timeout. Declines are not a
+  /// valid reason.
   private func abandon(_ key: RoundKey, _ reason: String) {
     let left = asked.subtracting(rejected)
     require(
@@ -93,7 +93,7 @@ final class Checker {
     (asked, admitted, declined, rejected) = ([], [], [], [])
   }
 
-  /// A late update was admitted: of the stage's round just before, and only where the plan allows it.
+  /// Checks that an admitted late update is of the previous round of the stage, and that the plan allows it.
   func fold(_ old: RoundKey, into key: RoundKey, _ client: String) {
     admit(key, client)
     require(plan.round.stragglers == .fold, "\(client)'s late update of \(old) was admitted to \(key)")
@@ -102,12 +102,12 @@ final class Checker {
     folded[key, default: [:]][client] = old
   }
 
-  /// The round that an update of a client counts for: its own, or the one that it was folded into.
+  /// Returns the round that a client's update counts for: the update's round, or the one that it was folded into.
   private func counts(_ key: RoundKey, _ client: String) -> RoundKey {
     folded.first { $0.value[client] == key }?.key ?? key
   }
 
-  /// A round was committed: in order, by a quorum, with all that were told so, and as the oracle has it.
+  /// Checks a committed round: its order, its quorum, that it has all confirmed updates, and its mean.
   func commit(_ store: Store) {
     guard let job = try? store.openJob(plan, at: Date()), let last = try? store.lastCommitted(of: job) else {
       return require(false, "nothing is committed")
@@ -137,17 +137,17 @@ final class Checker {
     (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
   }
 
-  /// What follows a round of a fixed curriculum.
+  /// Returns what follows a round of a fixed curriculum.
   private func following(_ key: RoundKey) -> Decision { plan.curriculum.next(after: key, history: []) }
 
-  /// What claims count for: as many as the plan says at most, or ten times the least that half of them do not exceed.
+  /// Returns the weights of claims, limited to the plan's maximum or to ten times the lower median.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
     let half = claims.values.filter { claim in 2 * claims.values.count { $0 <= claim } >= claims.count }.min()
     let most = plan.round.maxSamples ?? 10 * (half ?? 0)
     return claims.mapValues { $0 > most ? most : $0 }
   }
 
-  /// A late update's difference from what it was trained from, on top of what this round started from.
+  /// Returns a late update's difference from its base, added to the start of the current round.
   private func rebase(_ update: [Float]) -> [Float] {
     guard let previous else { return [] }
     let (old, new) = (Self.trained(previous), Self.trained(base))
@@ -161,7 +161,7 @@ final class Checker {
     }
   }
 
-  /// The weighted mean once more, one client after the other in the order of their names.
+  /// Computes the weighted mean again, one client after another in the order of their names, and compares.
   private func compare(_ parts: [(name: String, weights: Data)], _ key: RoundKey, _ counted: [String: Int]) {
     let stage = plan.stage(key.stage)
     let total = counted.values.reduce(0, +)
@@ -182,26 +182,25 @@ final class Checker {
   }
 }
 
-/// Runs federations under faults (``VirtualFederation``), one a seed.
+/// Runs federations with faults (``VirtualFederation``), one per seed.
 package enum Check {
-  /// How a seed's federation went.
+  /// The result of one seed.
   package struct Outcome: Sendable {
     package let seed: UInt64
     package let rounds: Int
-    /// Updates that came late and were folded in.
+    /// The number of late updates that were folded in.
     package let late: Int
     package let events: Int
-    /// What did not hold; nil where everything did.
+    /// The violated invariant; nil if there is none.
     package let failure: String?
   }
 
-  /// Runs the federation of one seed, in a folder that is gone afterwards; `frame` gets every frame that is
-  /// sent.
+  /// Runs the federation of one seed in a temporary folder; `frame` gets every frame sent.
   @discardableResult
   package static func run(
     seed: UInt64, frame: @escaping @Sendable (Data) -> Void = { _ in }
   ) async throws -> Outcome {
-    // The server's tasks run on this one thread, which must not be in the midst of another task.
+    // The server's tasks run on this thread, which must therefore not be running another task.
     try await TrainingThread.run("seed \(seed)") { try federation(seed, frame) }
   }
 
@@ -218,7 +217,7 @@ package enum Check {
       failure: federation.checker.failure)
   }
 
-  /// In memory where the system has such a place: thousands of databases need not reach a disk.
+  /// A folder in memory if the system has one: thousands of databases need not be written to disk.
   private static var temporary: URL {
     let memory = URL(fileURLWithPath: "/dev/shm", isDirectory: true)
     return FileManager.default.isWritableFile(atPath: memory.path)

@@ -4,20 +4,20 @@ import Foundation
 import Synchronization
 import Wire
 
-/// Feeds both sides of the protocol with bytes that nobody should send: messages of real federations, cut off,
-/// with bits turned, spliced, with other lengths, and noise. Whatever comes, it is rejected or understood, and
-/// never more than a frame is kept.
+/// Feeds both sides of the protocol with invalid bytes: messages of real federations, truncated, with flipped bits,
+/// spliced, with other lengths, and noise. Every input must be rejected or decoded, and a decoder must never hold more
+/// than a frame.
 package enum HostileBytes {
   package struct Outcome: Sendable, Encodable {
     package let inputs: Int
-    /// Inputs that were rejected, and frames that were understood all the same.
+    /// The number of rejected inputs, and of frames decoded nevertheless.
     package let rejected: Int
     package let understood: Int
-    /// The most bytes that a decoder held.
+    /// The maximum number of bytes that a decoder held.
     package let mostPending: Int
   }
 
-  /// Runs so many inputs; the same seed makes the same ones.
+  /// Runs `inputs` inputs, which the seed determines.
   package static func run(inputs: Int, seed: UInt64) async throws -> Outcome {
     let corpus = try await corpus(seed)
     return try await TrainingThread.abandonable("inputs") { feed(inputs, of: corpus, seed: seed) }
@@ -48,7 +48,7 @@ package enum HostileBytes {
     return Outcome(inputs: inputs, rejected: rejected, understood: understood, mostPending: most)
   }
 
-  /// Frames that federations of some seeds send.
+  /// Returns the frames that federations of some seeds send.
   private static func corpus(_ seed: UInt64) async throws -> [Data] {
     let frames = Mutex([Data]())
     for offset in 0..<8 as Range<UInt64> {
@@ -67,7 +67,7 @@ package enum HostileBytes {
         bytes[place] ^= 1 << UInt8(random.below(8))
       case 2: bytes += corpus[random.below(corpus.count)]
       case 3:
-        // Any length, small ones most often.
+        // Any length, mostly small ones.
         let length = UInt32(truncatingIfNeeded: random.next() >> UInt64(32 + random.below(32)))
         let head = Swift.withUnsafeBytes(of: length.bigEndian) { Data($0) }
         bytes = head + bytes.dropFirst(4)
@@ -81,7 +81,7 @@ package enum HostileBytes {
     return Data(bytes)
   }
 
-  /// A frame with another kind and head under a right checksum: what a decoder alone does not reject.
+  /// Returns a frame with another kind and head but a correct checksum, which the frame decoder does not reject.
   private static func sealed(_ bytes: Data, _ random: inout RandomNumbers) -> Data {
     var decoder = FrameDecoder(limit: WireLimits.frame)
     decoder.append(bytes)

@@ -3,28 +3,28 @@ import Federation
 import Foundation
 import Wire
 
-/// A client whose training is replaced: its update is whole numbers that follow from who it is and the round.
-/// Protocol, cache and pending update do what the real ones do; the disk survives a crash.
+/// A client with a simulated training: its update consists of integers that depend on its name and the round. Protocol,
+/// cache and pending update behave like the real ones; the disk survives a crash.
 final class VirtualClient {
-  /// What a client does to the federation.
+  /// The behaviour of a client.
   enum Character: CaseIterable {
     case honest
-    /// Sends numbers that are none.
+    /// Sends numbers that are not finite.
     case notFinite
-    /// Claims another length than what trains.
+    /// Claims a length other than that of the trained layers.
     case wrongSize
     /// Offers one update and sends another.
     case wrongBytes
-    /// Offers the update of a round that is over.
+    /// Offers the update of an earlier round.
     case stale
-    /// Claims samples beyond all bounds.
+    /// Claims more samples than allowed.
     case boaster
-    /// Claims as many samples as anybody may, of which few count.
+    /// Claims the maximum number of samples, few of which count.
     case greedy
 
     /// Whether its updates may be admitted.
     var isAdmitted: Bool { [.honest, .stale, .greedy].contains(self) }
-    /// Offers what was trained from another model.
+    /// Offers an update with another base model.
     case wrongBase
   }
 
@@ -33,19 +33,19 @@ final class VirtualClient {
   let samples: Int
   let character: Character
   var participation = Participation()
-  /// Bytes of every layer on the disk; whole where they are as many as its version has.
+  /// The bytes of every layer on the disk; a layer is complete when it has the length of its version.
   var disk: [Digest: Data] = [:]
-  /// The weights that training began from.
+  /// The weights at the start of the training.
   private var base: [Float] = []
   var pendingUpdate: (offer: UpdateOffer, bytes: Data)?
-  /// The last update that was judged, which a liar may offer again.
+  /// The last judged update, which a faulty client may offer again.
   var lastOffer: (offer: UpdateOffer, bytes: Data)?
   var link: Int?
   var lastHeard = Duration.zero
-  /// Offers other bytes than those that it sends, once.
+  /// Whether it once offers other bytes than it sends.
   var isLying = false
   var isUp = true
-  /// Counts restarts, so that what an earlier life planned does not happen.
+  /// The number of restarts, which cancels events scheduled before a restart.
   var life = 0
 
   init(_ number: Int, samples: Int, character: Character) {
@@ -55,7 +55,7 @@ final class VirtualClient {
 
   func holds(_ version: PartVersion) -> Bool { disk[version.digest]?.count == version.bytes }
 
-  /// Keeps a piece of a layer; nil until it is whole, then whether it is right.
+  /// Stores a piece of a layer. Returns nil until the layer is complete, then whether it is correct.
   func store(_ head: LayerData, _ bytes: Data) -> Bool? {
     let kept = disk[head.digest] ?? Data()
     guard head.offset == kept.count else { return nil }
@@ -69,8 +69,8 @@ final class VirtualClient {
     return true
   }
 
-  /// Training begins: the weights are read now, whatever happens to the disk meanwhile. Returns whether they are
-  /// whole, where that matters.
+  /// Begins a training and reads the weights, so that later damage to the disk has no effect. Returns false if they are
+  /// incomplete and needed.
   func begin(_ assignment: Assignment) -> Bool {
     let trained = Set(assignment.trained)
     base = assignment.parts.filter { trained.contains($0.name) }.flatMap { version in
@@ -79,7 +79,7 @@ final class VirtualClient {
     return assignment.codec == nil || assignment.parts.allSatisfy(holds)
   }
 
-  /// The update for an assignment, as this client's character has it.
+  /// Returns the update for an assignment, according to the client's character.
   func train(_ assignment: Assignment, _ plan: Plan) -> (offer: UpdateOffer, bytes: Data) {
     if character == .stale, let lastOffer { return lastOffer }
     let count =
@@ -115,7 +115,7 @@ final class VirtualClient {
       .encode(values, base: base, seed: assignment.seed)
   }
 
-  /// What an honest client of a name sends in a round.
+  /// Returns the update that an honest client sends in a round.
   static func update(_ name: String, _ key: RoundKey, count: Int) -> [Float] {
     var random = RandomNumbers(
       RandomNumbers.derive(1, "update of \(name)", [key.stage, key.round, key.attempt]))

@@ -3,7 +3,7 @@ import Federation
 import Foundation
 import Wire
 
-/// The server's end of a link, on the one thread of its ``VirtualRuntime``.
+/// The server's end of a link, on the thread of its ``VirtualRuntime``.
 final class VirtualConnection: MessageConnection, @unchecked Sendable {
   let traffic = Traffic()
   let peer: String
@@ -18,8 +18,8 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
   private var heard: Duration
 
   /// - Parameters:
-  ///   - sending: gets what the server sends, before and after it is a frame.
-  ///   - closing: is told when the server ends the connection.
+  ///   - sending: gets what the server sends, as a message and as a frame.
+  ///   - closing: called when the server closes the connection.
   init(
     peer: String, now: @escaping () -> Duration, sending: @escaping (Message, Data) -> Void,
     closing: @escaping () -> Void
@@ -30,7 +30,7 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
 
   var identity: PeerIdentity? { get async { nil } }
 
-  /// Bytes come from the client.
+  /// Receives bytes from the client.
   func arrive(_ bytes: Data) {
     guard !isClosed else { return }
     decoder.append(bytes)
@@ -40,7 +40,7 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
     wakeReader()
   }
 
-  /// The server notices that the connection is gone.
+  /// Makes the server notice that the connection is lost.
   func lose() {
     isClosed = true
     wakeReader()
@@ -93,13 +93,13 @@ final class VirtualConnection: MessageConnection, @unchecked Sendable {
   }
 }
 
-/// A connection between a client and the server: bytes in order, late, and at some time no more.
+/// A connection between a client and the server. It delivers bytes in order and with delay until it is cut.
 struct VirtualLink {
   let client: Int
   private(set) var isCut = false
-  /// Nothing arrives any more, and neither side is told.
+  /// Whether the link drops everything without either side noticing.
   var isDark = false
-  /// When the latest bytes so far arrive, by direction: nothing overtakes what was sent before.
+  /// The latest arrival by direction, since bytes arrive in order.
   private var latest: [Bool: Duration] = [:]
   private var toClient = FrameDecoder(limit: WireLimits.frame)
 
@@ -107,14 +107,14 @@ struct VirtualLink {
 
   mutating func cut() { isCut = true }
 
-  /// When bytes that are sent now arrive, `delay` from now at the earliest.
+  /// Returns when bytes sent now arrive: at the earliest `delay` from now.
   mutating func arrival(toServer: Bool, at now: Duration, delay: Duration) -> Duration {
     let time = max(now + delay, latest[toServer] ?? .zero)
     latest[toServer] = time
     return time
   }
 
-  /// The messages to the client that are whole once these bytes have arrived.
+  /// Returns the messages to the client that these bytes complete.
   mutating func receive(_ bytes: Data) throws -> [Message] {
     var messages: [Message] = []
     toClient.append(bytes)

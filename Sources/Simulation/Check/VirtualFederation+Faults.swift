@@ -2,9 +2,9 @@ import Federation
 import Foundation
 import Wire
 
-/// What goes wrong, and its end.
+/// The faults, and their end.
 extension VirtualFederation {
-  /// Of a client whose hours are over, and which may know for how long.
+  /// Returns the reason of a client outside its hours, which may include the time left.
   func declineReason() -> DeclineReason {
     DeclineReason("check", seconds: moods.chance(0.5) ? 1 + moods.below(900) : nil)
   }
@@ -13,7 +13,7 @@ extension VirtualFederation {
     guard isFaulty else { return }
     let open = links.indices.filter { !links[$0].isCut }
     if moods.chance(0.15) {
-      // Somebody's hours are over in the midst of it.
+      // The hours of a client end during its work.
       let client = clients[moods.below(clients.count)]
       if let link = client.link { perform(client.participation.withdraw(declineReason()), client, link) }
     }
@@ -21,19 +21,19 @@ extension VirtualFederation {
     switch random.below(10) {
     case 0..<4: if let link = open.randomElement(using: &random) { cut(link) }
     case 4:
-      // A partition: half of the connections at once.
+      // A partition cuts half of the connections at once.
       for link in open where random.chance(0.5) { cut(link) }
     case 5, 6: crash(clients[random.below(clients.count)])
     case 7: crashServer()
     case 8:
-      // Somebody's half a layer is lost with its disk's last block.
+      // A client loses half of some layers, as when the last block of its disk is lost.
       let client = clients[random.below(clients.count)]
       for digest in client.disk.keys.sorted(by: { $0.description < $1.description }) where random.chance(0.3)
       {
         client.disk[digest] = client.disk[digest].map { $0.prefix($0.count / 2) }
       }
     default:
-      // What was said before is said again.
+      // A client repeats its last offer.
       let client = clients[random.below(clients.count)]
       if let (offer, _) = client.lastOffer, let link = client.link {
         send(.offer(offer), on: link, toServer: true)
@@ -42,17 +42,17 @@ extension VirtualFederation {
     agenda.note(.fault, at: now + draw(1, 40))
   }
 
-  /// Faults that the server must notice by itself.
+  /// Causes faults that the server must detect without being notified.
   private func misbehave(_ open: [Int]) {
     if moods.chance(0.1), let link = open.randomElement(using: &moods), !links[link].isDark {
-      // Nothing arrives any more, and no side is told. Its last look may be a moment late.
+      // The link drops everything and neither side is notified. The last check may be slightly late.
       links[link].isDark = true
       agenda.note(
         .noticed(link: link, serverLife: serverLife), at: now + Self.heartbeat * 3 + .milliseconds(1))
     }
     let client = clients[moods.below(clients.count)]
     if client.character != .honest, moods.chance(0.1), let link = client.link {
-      // Somebody offers again and again what is not wanted.
+      // A client repeats an unwanted offer many times.
       let key = RoundKey(stage: 1, round: 1 + moods.below(1000), attempt: 1)
       let digest = Digest(of: Data())
       let offer = UpdateOffer(
@@ -61,8 +61,8 @@ extension VirtualFederation {
     }
   }
 
-  /// A client that uploads keeps its last bytes back, comes again on another connection, where it offers something else,
-  /// and only then sends the rest on the first. Returns whether it does.
+  /// Makes a client that uploads hold back its last bytes, offer another update on a new connection, and then send the
+  /// rest on the first. Returns whether it does.
   func keepsBack(_ rest: UpdateData, _ bytes: Data, _ client: VirtualClient, _ link: Int) -> Bool {
     guard isFaulty, moods.chance(0.03),
       let frame = try? Message.update(rest, bytes).frame().encoded()
@@ -87,7 +87,7 @@ extension VirtualFederation {
     agenda.note(.connect(client: client.number, life: client.life), at: back)
   }
 
-  /// From now on nothing goes wrong, and a random quorum of honest clients is there; the others are gone.
+  /// Ends all faults and keeps a random quorum of honest clients connected; the others are gone.
   func heal() {
     isFaulty = false
     let honest = clients.filter { $0.character == .honest }
@@ -104,7 +104,7 @@ extension VirtualFederation {
       }
     }
     if server == nil { agenda.note(.startServer, at: now + draw(0.1, 1)) }
-    // A round that waits in vain for those who are gone, one that recruits in vain, and one that is tried.
+    // Time for a round that waits for clients that are gone, one that recruits in vain, and one that is tried.
     let deadline = plan.round.deadline.duration
     healing = (checker.rounds, now + deadline * 4 + .seconds(180))
   }

@@ -5,20 +5,20 @@ import Server
 import Support
 import Wire
 
-/// A whole federation on one thread under virtual time, with faults drawn from a seed: first a phase in which
-/// anything goes wrong, then one in which a random quorum stays connected and the round must commit.
+/// A federation on one thread under virtual time, with faults drawn from a seed. After a phase with any faults, a
+/// random quorum stays connected and the next round must commit.
 final class VirtualFederation {
   enum Event {
     case bytes(Data, link: Int, toServer: Bool)
-    /// One side notices that a connection is gone.
+    /// One side notices that a connection is lost.
     case loss(link: Int, atServer: Bool)
     case connect(client: Int, life: Int)
     case trained(client: Int, life: Int, Assignment)
-    /// A task of the server's sleeps no more.
+    /// A sleeping task of the server wakes.
     case wake(sleeper: Int, life: Int)
-    /// A client says that it is alive, and hangs up where the server did not for too long.
+    /// A client sends a heartbeat, and disconnects if the server was silent for too long.
     case beat(client: Int, link: Int)
-    /// By now both sides have noticed that a link is dark.
+    /// Both sides must have noticed by now that a link is dark.
     case noticed(link: Int, serverLife: Int)
     case startServer
     case startClient(Int)
@@ -29,22 +29,22 @@ final class VirtualFederation {
   let plan: Plan
   let clients: [VirtualClient]
   let checker: Checker
-  /// Gets every frame that is sent.
+  /// Gets every frame sent.
   var observer: (Data) -> Void = { _ in }
   private let path: String
   private let start = Date(timeIntervalSince1970: 1_700_000_000)
   var agenda = Agenda<Event>()
   var random: RandomNumbers
-  /// Apart, so that the rest of a seed's story does not depend on who gives up.
+  /// A separate generator, so that declines do not change the other events of a seed.
   var moods: RandomNumbers
   var links: [VirtualLink] = []
   var server: VirtualServer?
   var serverLife = 0
   var now = Duration.zero
   var events = 0
-  /// Whether faults happen.
+  /// Whether faults occur.
   var isFaulty = true
-  /// Rounds that were committed when healing began, and by when there must be one more.
+  /// The number of committed rounds when the faults ended, and the time by which there must be another.
   var healing: (rounds: Int, until: Duration)?
   var isDone = false
 
@@ -55,7 +55,7 @@ final class VirtualFederation {
     var numbers = random
     let cohort = plan.round.cohort
     clients = (0..<plan.round.minimumClients).map { number in
-      // Enough honest clients for every cohort, and some liars.
+      // Enough honest clients for every cohort, and some faulty ones.
       let isHonest = number < cohort || numbers.chance(0.5)
       let character = isHonest ? .honest : VirtualClient.Character.allCases.randomElement(using: &numbers)!
       return VirtualClient(number, samples: 1 + numbers.below(1000), character: character)
@@ -69,7 +69,7 @@ final class VirtualFederation {
     agenda.note(.heal, at: draw(100, 600))
   }
 
-  /// A tiny model and any rules.
+  /// Returns a plan with a tiny model and random rules.
   private static func plan(_ random: inout RandomNumbers, seed: UInt64) -> Plan {
     var plan = Plan(
       name: "check", seed: seed,
@@ -88,14 +88,14 @@ final class VirtualFederation {
       plan.round.timeout = TimeSpan(
         milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
     }
-    // Drawn apart, so that the rest of a seed's story does not depend on it.
+    // Drawn from a separate generator, so that the other events of a seed do not depend on it.
     var numbers = RandomNumbers(seed, "late")
     if numbers.chance(0.4) { plan.round.stragglers = .fold }
     var waits = RandomNumbers(seed, "waits and claims")
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
     if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
     if plan.method.strategy == .layerWise && waits.chance(0.3) { plan.method.laps = 2 }
-    // The one that changes no bit, so that what is committed can still be told.
+    // Only this codec is exact, so that the committed weights can be checked.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan
   }
@@ -104,7 +104,7 @@ final class VirtualFederation {
     .milliseconds(Int(1000 * random.uniform(low, high)))
   }
 
-  /// Runs to the end; the result is in the checker.
+  /// Runs to the end; the checker has the result.
   func run() {
     while checker.failure == nil && !isDone, let (time, event) = agenda.next() {
       (now, checker.now) = (time, time)
@@ -174,7 +174,7 @@ extension VirtualFederation {
   func send(_ bytes: Data, on link: Int, toServer: Bool) {
     guard !links[link].isCut, !links[link].isDark else { return }
     observer(bytes)
-    // A stream may be cut anywhere.
+    // A stream may be split anywhere.
     let split = random.below(bytes.count)
     for part in [bytes.prefix(split), bytes.dropFirst(split)] where !part.isEmpty {
       let delay = isFaulty && random.chance(0.05) ? draw(1, 30) : draw(0.001, 0.2)
@@ -204,7 +204,7 @@ extension VirtualFederation {
       computing: { [unowned self] in draw(0.01, 5) }, accessing: { [unowned self] in draw(0.001, 0.5) })
     do {
       server = try VirtualServer(plan, path: path, world) { [unowned self] event, store in
-        // What a crashed server still thinks is of no consequence.
+        // Ignores the events of a crashed server.
         if life == serverLife && server != nil { note(event, store) }
       }
     } catch {
@@ -221,10 +221,10 @@ extension VirtualFederation {
     }
   }
 
-  /// Lets the server do what it is ready to do; it may crash before each of its steps.
+  /// Runs the ready tasks of the server; it may crash before each.
   private func letServerWork() {
     guard let server else { return }
-    // Now and then nothing can be stored, as when a disk is full.
+    // Sometimes nothing can be stored, as on a full disk.
     let lock = isFaulty && random.chance(0.001) ? StoreLock(path) : nil
     repeat {
       if isFaulty && random.chance(0.0002) {
@@ -235,11 +235,11 @@ extension VirtualFederation {
     lock?.release()
     guard let ending = server.ending else { return }
     if case .success = ending { isDone = true }
-    // It gave the job up, or its store failed: its operator starts it again.
+    // The job failed, or the store did: the operator restarts the server.
     crashServer()
   }
 
-  /// Lets go of what a server holds: thousands of federations run in a process.
+  /// Releases the server's resources, since thousands of federations run in one process.
   func end() {
     let last = server
     server = nil
@@ -291,7 +291,7 @@ extension VirtualFederation {
   private func beat(_ client: VirtualClient, _ link: Int) {
     guard client.link == link else { return }
     guard now - client.lastHeard < Self.heartbeat * 3 else {
-      // A cut that this side notices at once.
+      // The client closes the link and notices that at once.
       links[link].cut()
       agenda.note(.loss(link: link, atServer: true), at: now + draw(0.01, 1))
       return disconnect(client, link)
@@ -316,7 +316,7 @@ extension VirtualFederation {
       checker.hear(verdict.key, client)
     }
     do {
-      // Somebody's hours may be over as well when it is asked.
+      // A client may also be outside its hours when it is asked.
       let reason = isFaulty && moods.chance(0.05) ? declineReason() : nil
       perform(
         try client.participation.hear(message, holds: client.holds, declines: { _ in reason }), client,
@@ -370,7 +370,7 @@ extension VirtualFederation {
     client.pendingUpdate = update
     client.lastOffer = update
     if update.offer.key != assignment.key {
-      // A liar's words, which its own side of the protocol would not say.
+      // A faulty client's message, which the real participation would not send.
       return send(.offer(update.offer), on: link, toServer: true)
     }
     perform(client.participation.finish(update.offer), client, link)

@@ -2,26 +2,26 @@ import Foundation
 import Server
 import Synchronization
 
-/// A server's clock, tasks and threads under virtual time: whatever is ready runs on the thread that calls ``step()``,
-/// one job at a time in the order in which it became ready, so that a seed's story is always the same.
+/// A server's clock, tasks and threads under virtual time. Ready jobs run on the thread that calls ``step()``, one at a
+/// time in the order in which they became ready, so that a seed always gives the same events.
 final class VirtualRuntime: ServerRuntime, TaskExecutor, @unchecked Sendable {
   private let world: World
   private let ready = Mutex(Queue())
   private let sleepers = Mutex((waiting: [Int: CheckedContinuation<Void, any Error>](), count: 0))
   private let isDead = Mutex(false)
 
-  /// What the runtime knows of the world around the server.
+  /// The environment of the server.
   struct World {
     let now: () -> Duration
     let date: () -> Date
-    /// Wakes the sleeper of a number at a time.
+    /// Wakes the sleeper with a number at a time.
     let wake: (_ sleeper: Int, _ time: Duration) -> Void
-    /// How long a computation, or an access to the disk, takes.
+    /// The time that a computation or a disk access takes.
     let computing: () -> Duration
     let accessing: () -> Duration
   }
 
-  /// Jobs, first in, first out.
+  /// A queue of jobs, first in, first out.
   private struct Queue {
     var jobs: [UnownedJob] = []
     var first = 0
@@ -45,17 +45,17 @@ final class VirtualRuntime: ServerRuntime, TaskExecutor, @unchecked Sendable {
     ready.withLock { $0.jobs.append(job) }
   }
 
-  /// Runs the next job that is ready. Returns false where there is none.
+  /// Runs the next ready job. Returns false if there is none.
   func step() -> Bool {
     guard let job = ready.withLock({ $0.take() }) else { return false }
     job.runSynchronously(on: asUnownedTaskExecutor())
     return true
   }
 
-  /// Time has come to where a sleeper wakes.
+  /// Wakes a sleeper whose time has come.
   func wake(_ sleeper: Int) { take(sleeper)?.resume() }
 
-  /// Nothing sleeps or computes here any more: whatever waits ends with a `CancellationError`.
+  /// Ends all sleeping and computing with a `CancellationError`.
   func die() {
     isDead.withLock { $0 = true }
     let waiting = sleepers.withLock { sleepers in
@@ -114,7 +114,7 @@ final class VirtualRuntime: ServerRuntime, TaskExecutor, @unchecked Sendable {
   }
 }
 
-/// What will happen, in virtual time: the earliest first, and of those at the same time the one noted first.
+/// The events to come in virtual time, ordered by time and then by order of insertion.
 struct Agenda<Event> {
   private var heap: [(time: Duration, number: Int, event: Event)] = []
   private var count = 0
@@ -129,7 +129,7 @@ struct Agenda<Event> {
     }
   }
 
-  /// Takes the next event out; nil where there is none.
+  /// Removes and returns the next event; nil if there is none.
   mutating func next() -> (time: Duration, event: Event)? {
     guard let first = heap.first else { return nil }
     let last = heap.removeLast()

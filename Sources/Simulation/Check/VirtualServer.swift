@@ -4,28 +4,28 @@ import GRDB
 import Server
 import Wire
 
-/// A server under virtual time, without sockets: the real coordinator, sessions and store on a ``VirtualRuntime``. A crash
-/// loses everything but the files.
+/// A server under virtual time, without sockets: the real coordinator, sessions and store on a ``VirtualRuntime``. A
+/// crash loses everything except the files.
 final class VirtualServer: @unchecked Sendable {
   let store: Store
   private let runtime: VirtualRuntime
   private let coordinator: Coordinator
   private let connectionLimiter = ConnectionLimiter(ConnectionLimiter.Limits())
   private var ends: [Int: VirtualConnection] = [:]
-  /// How the job's run ended here.
+  /// How the run of the job ended.
   private(set) var ending: Result<Void, any Error>?
 
-  /// Opens the job, and begins to run it at the first ``step()``.
+  /// Opens the job, and starts it at the first ``step()``.
   ///
-  /// - Parameter observer: hears of what happens, with the store that has it.
+  /// - Parameter observer: gets the events, with the store that contains them.
   init(
     _ plan: Plan, path: String, _ world: VirtualRuntime.World,
     observer: @escaping (ServerEvent, Store) -> Void
   ) throws {
-    // Nothing passes while the lock of another is waited for.
+    // Virtual time does not advance while waiting for a lock.
     store = try Store(path, patience: 0)
     runtime = VirtualRuntime(world)
-    // The thread is the same.
+    // Runs on the same thread.
     nonisolated(unsafe) let observer = observer
     coordinator = try Coordinator(
       plan, store: store, threads: 1, runtime: runtime,
@@ -38,12 +38,12 @@ final class VirtualServer: @unchecked Sendable {
     }
   }
 
-  /// Does the next thing that is ready. Returns false where nothing is.
+  /// Runs the next ready job. Returns false if there is none.
   func step() -> Bool { runtime.step() }
 
   func wake(_ sleeper: Int) { runtime.wake(sleeper) }
 
-  /// A client has connected.
+  /// Accepts a connection of a client.
   func accept(_ link: Int, _ connection: VirtualConnection) {
     guard case .welcome(let place, _) = connectionLimiter.enter(connection.peer, hangUp: {}) else {
       preconditionFailure("too many unauthenticated connections")
@@ -58,13 +58,13 @@ final class VirtualServer: @unchecked Sendable {
 
   func arrive(_ bytes: Data, on link: Int) { ends[link]?.arrive(bytes) }
 
-  /// A connection is gone, as far as the server notices.
+  /// Makes the server notice that a connection is lost.
   func lose(_ link: Int) { ends[link]?.lose() }
 
-  /// Whether the server has not noticed that a connection is gone.
+  /// Returns whether the server has not noticed yet that a connection is lost.
   func holds(_ link: Int) -> Bool { ends[link]?.isClosed == false }
 
-  /// Nothing that still runs has any effect.
+  /// Stops the server, so that nothing still running has any effect.
   func crash() {
     store.close()
     for (_, end) in ends.sorted(by: { $0.key < $1.key }) { end.lose() }
@@ -74,7 +74,7 @@ final class VirtualServer: @unchecked Sendable {
   }
 }
 
-/// Keeps a store from writing: another connection holds the database's lock.
+/// Prevents a store from writing by holding the database's lock on another connection.
 final class StoreLock {
   private let database: DatabaseQueue?
 

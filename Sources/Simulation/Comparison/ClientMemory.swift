@@ -4,16 +4,16 @@ import Federation
 import Foundation
 import Support
 
-/// What a client's process has resident in each stage of a plan: each measured by `fedsim memory` in a process
-/// of its own, and kept in a file.
+/// The resident memory of a client's process in each stage of a plan. `fedsim memory` measures each stage in a separate
+/// process; the results are kept in a file.
 struct ClientMemory {
   let plan: Plan
-  /// Images of the client.
+  /// The number of the client's images.
   let images: Int
   let threads: Int
   let file: URL
 
-  /// What was measured, and of what.
+  /// The results, and the settings that they belong to.
   private struct Note: Codable {
     let plan: String
     let images: Int
@@ -21,14 +21,14 @@ struct ClientMemory {
     let stages: [StageMemory.Result]
   }
 
-  /// Why a stage could not be measured.
+  /// The reason why a stage could not be measured.
   struct Failure: Error {
     let stage: Int
     let code: Int32
     let reason: String
   }
 
-  /// What was measured of the same before.
+  /// The results of an earlier measurement with the same settings.
   var known: [StageMemory.Result]? {
     guard let data = try? Data(contentsOf: file), let note = try? JSON.read(Note.self, from: data),
       (note.plan, note.images, note.threads) == (plan.yaml(), images, threads)
@@ -36,7 +36,7 @@ struct ClientMemory {
     return note.stages
   }
 
-  /// Measures stage by stage. Throws ``Failure`` at the first that cannot be.
+  /// Measures each stage. Throws ``Failure`` at the first that cannot be measured.
   func measure(_ process: OwnProcess) async throws -> [StageMemory.Result] {
     let folder = file.deletingLastPathComponent()
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -59,24 +59,24 @@ struct ClientMemory {
   }
 }
 
-/// Measures what a client's training of one stage has resident, for which the process must do nothing else.
+/// Measures the resident memory of a client's training of one stage. The process must do nothing else.
 package struct StageMemory: Sendable {
   private let plan: Plan
   private let stage: Int
   private let images: Int
   private let threads: Int
 
-  /// Figures of one stage. The names are those that `fedsim memory` prints.
+  /// The figures of one stage. The names are those of `fedsim memory`.
   package struct Result: Sendable, Hashable, Codable {
     package let stage: Int
-    /// Images a step.
+    /// The number of images per step.
     package let batch: Int
     package let threads: Int
-    /// The most that the process had resident (VmHWM).
+    /// The peak resident memory of the process (VmHWM).
     package let peakMemoryBytes: Int
-    /// What the trainer was planned to take.
+    /// The planned memory of the trainer.
     package let plannedMemoryBytes: Int
-    /// By how much its allocation and a step raised what is resident.
+    /// The increase of resident memory by the trainer's allocation and one step.
     package let trainerMemoryBytes: Int
 
     package init(
@@ -89,25 +89,25 @@ package struct StageMemory: Sendable {
     }
   }
 
-  /// `images` are those of the client, which matter where they are less than a batch.
+  /// - Parameter images: the number of the client's images, which matters if it is less than a batch.
   package init(_ plan: Plan, stage: Int, images: Int, threads: Int) {
     precondition((1...plan.stages).contains(stage) && images >= 2, "stage \(stage), \(images) images")
     (self.plan, self.stage, self.images, self.threads) = (plan, stage, images, threads)
   }
 
-  /// Allocates the stage's trainer and does one optimiser step on noise.
+  /// Allocates the stage's trainer and runs one optimiser step on noise.
   ///
-  /// Throws ``MemoryPlan/TooSmall`` where the plan's limit is below what the stage needs.
+  /// Throws ``MemoryPlan/TooSmall`` if the plan's limit is too low for the stage.
   package func measure() throws(MemoryPlan.TooSmall) -> Result {
     let stage = plan.exampleStage(stage)
     let before = ProcessMemory.resident
-    // As a client that has a process of its own cuts them.
+    // Reduces the options as a client with a separate process does.
     let options = try plan.trainingOptions(
       .whole, images: images, of: stage, workers: threads, resident: before)
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
-    // A client with fixed views reads what the frozen prefix made of them.
+    // A client with fixed views reads the outputs of the frozen prefix.
     let features = plan.local.views > 0 && !stage.trainsStem
     let noise = NoiseImages(
       size: features

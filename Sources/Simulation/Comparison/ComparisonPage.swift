@@ -1,8 +1,7 @@
 import Foundation
 import Pages
 
-/// A comparison as one HTML page that needs nothing beside itself. It is well-formed XML too, so that a parser
-/// can check it.
+/// A comparison as one self-contained HTML page, which is also well-formed XML, so that a parser can check it.
 package struct ComparisonPage: Sendable {
   private let report: ComparisonReport
 
@@ -82,7 +81,7 @@ package struct ComparisonPage: Sendable {
     return "<section class=\"notes\">\n\(lines.joined(separator: "\n"))\n</section>"
   }
 
-  /// What it takes to do it again.
+  /// The command and plan that reproduce the comparison.
   private var origin: String {
     """
     <details>
@@ -95,14 +94,14 @@ package struct ComparisonPage: Sendable {
 
   // MARK: - Plots
 
-  /// The losses in the table's order.
+  /// The losses in the order of the table.
   private var losses: [String] {
     report.rows.reduce(into: []) { names, row in
       if names.last != row.variant.ssl.rawValue { names.append(row.variant.ssl.rawValue) }
     }
   }
 
-  /// The plots of one loss: those of another are not comparable in all of them.
+  /// Returns the plots of one loss; not all values are comparable between losses.
   private func plots(of ssl: String) -> String {
     let rows = report.rows.filter { $0.variant.ssl.rawValue == ssl && !$0.rounds.isEmpty }
     guard !rows.isEmpty else { return "" }
@@ -116,8 +115,7 @@ package struct ComparisonPage: Sendable {
   }
 }
 
-/// The charts of the rows that share a loss: what is learnt, and what it costs (LW-FedSSL, arXiv 2401.11647,
-/// Figure 5).
+/// The charts of the rows with one loss: results and costs (LW-FedSSL, arXiv 2401.11647, Figure 5).
 struct ComparisonPlots {
   private let rows: [ComparisonReport.Row]
   private let rounds: Int
@@ -129,7 +127,7 @@ struct ComparisonPlots {
     stageEnds = rows.map { Self.stageEnds(of: $0) }.max { $0.count < $1.count } ?? []
   }
 
-  /// Those that have anything to show.
+  /// The charts with any data.
   var all: [Plot] {
     [
       plot("Loss", .plain, .straight, startsAtZero: false, of: rows) { row in
@@ -148,7 +146,7 @@ struct ComparisonPlots {
     ].filter { !$0.series.isEmpty }
   }
 
-  /// The baseline's single client does the work of all, and would hide what the others do.
+  /// The rows without the baseline, whose single client does the work of all and would dwarf the others.
   private var federated: [ComparisonReport.Row] { rows.filter { $0.variant.training != .centralised } }
 
   private func plot(
@@ -164,7 +162,7 @@ struct ComparisonPlots {
       series: series.filter { !$0.points.isEmpty })
   }
 
-  /// A strategy has the same line on every page, whatever it is compared with.
+  /// Returns the line style of a strategy, which is the same on every page.
   private static func style(of row: ComparisonReport.Row) -> Int {
     ComparisonVariant.Training.allCases.firstIndex(of: row.variant.training) ?? 0
   }

@@ -3,12 +3,12 @@ import Federation
 import Foundation
 import Support
 
-/// What came of a comparison: everything that its table and its page show, as compare.json has it.
+/// The results of a comparison: the content of its table and its page, and of compare.json.
 package struct ComparisonReport: Sendable, Codable {
   package let name: String
-  /// As it was typed.
+  /// The command as typed.
   package let command: String
-  /// The plan that was varied, in full.
+  /// The complete plan that was varied.
   package let plan: String
   package let clients: Int
   package let data: String
@@ -17,13 +17,13 @@ package struct ComparisonReport: Sendable, Codable {
   package let seeds: [UInt64]
   package let rows: [Row]
 
-  /// A run, or a measurement of memory, that failed.
+  /// A failed run or memory measurement.
   package struct Failure: Error, Sendable, Hashable, Codable {
-    /// As in `layer-wise-simclr-7`, or `layer-wise-simclr memory`.
+    /// The name, such as `layer-wise-simclr-7` or `layer-wise-simclr memory`.
     package let name: String
-    /// How its process ended; negative for a signal.
+    /// The exit code of the process; negative for a signal.
     package let code: Int32
-    /// The code of a run whose training diverged (README, exit codes).
+    /// The exit code of a run with a diverged training (README, exit codes).
     package static let divergence: Int32 = 11
     package let reason: String
 
@@ -32,20 +32,20 @@ package struct ComparisonReport: Sendable, Codable {
     }
   }
 
-  /// One line of the table: a variant over all seeds.
+  /// One row of the table: a variant over all seeds.
   package struct Row: Sendable, Codable {
     package let variant: ComparisonVariant
-    /// Seeds whose runs finished.
+    /// The number of seeds whose runs finished.
     package let finished: Int
-    /// How many of them ended with a collapsed encoder.
+    /// The number of finished runs with a collapsed encoder.
     package let collapsed: Int
-    /// Runs that came to nothing because their trainings diverged.
+    /// The number of runs that failed because of diverged trainings.
     package let diverged: Int
     package let figures: [Figure: Spread]
-    /// The figures' means over those of end-to-end training with the same loss, where that was run.
+    /// The ratios of the figures' means to those of end-to-end training with the same loss, if that was run.
     package internal(set) var ratios: [Figure: Double] = [:]
     package let memoryByStage: [StageMemory.Result]
-    /// Means over the seeds.
+    /// The means over the seeds.
     package let rounds: [Round]
     package let probes: [RoundProbe]
     package let failures: [Failure]
@@ -56,11 +56,11 @@ package struct ComparisonReport: Sendable, Codable {
     package let stage: Int
     package let round: Int
     package let loss: Double
-    /// Of a client that takes part, by calculation.
+    /// The computed cost of a client that takes part.
     package let operations: Double
     package let bytesUp: Double?
     package let bytesDown: Double?
-    /// The most that its process had resident, measured once a stage.
+    /// The peak resident memory of the process, measured once per stage.
     package let memoryBytes: Int?
   }
 
@@ -73,7 +73,7 @@ package struct ComparisonReport: Sendable, Codable {
     self.rows = rows.map { row in
       let base = rows.first { $0.variant == ComparisonVariant(.endToEnd, row.variant.ssl) }
       var row = row
-      // Before training there is nothing to hold against each other.
+      // Ratios before training have no meaning.
       for (figure, spread) in row.figures where figure != .untrainedProbe {
         guard let other = base?.figures[figure], other.mean > 0 else { continue }
         row.ratios[figure] = spread.mean / other.mean
@@ -100,7 +100,7 @@ package struct ComparisonReport: Sendable, Codable {
 }
 
 extension ComparisonReport.Row {
-  /// A variant's row, from what its runs left behind. `plan` is that of any of its seeds.
+  /// Creates a variant's row from its runs. `plan` is that of any of its seeds.
   package init(
     _ variant: ComparisonVariant, plan: Plan, runs: [Summary], memory: [StageMemory.Result],
     failures: [ComparisonReport.Failure]
@@ -110,7 +110,7 @@ extension ComparisonReport.Row {
     values[.memory] = memory.map { Double($0.peakMemoryBytes) }.max().map { [$0] } ?? []
     for (run, costs) in zip(runs, costs) {
       values[.operations, default: []].append(run.operations(costs))
-      // Nothing travels where there is no federation; what the simulation's loopback carries says nothing.
+      // The centralised variant has no federation, so its loopback traffic has no meaning.
       if variant.training != .centralised {
         values[.bytesUp, default: []].append(run.bytesUp)
         values[.bytesDown, default: []].append(run.bytesDown)

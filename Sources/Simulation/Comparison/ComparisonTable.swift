@@ -3,7 +3,7 @@ import Foundation
 import Pages
 import Support
 
-/// A table of figures as text in cells: what compare.txt and the page show.
+/// A table of figures as text in cells, for compare.txt and the page.
 package struct ComparisonTable: Sendable {
   package struct Line: Sendable, Hashable {
     package let label: String
@@ -13,10 +13,10 @@ package struct ComparisonTable: Sendable {
   package let headings: [String]
   package let lines: [Line]
 
-  /// What a cell holds where there is no figure.
+  /// The text of a cell without a figure.
   private static let none = "–"
 
-  /// The figures, over several seeds as mean ± standard deviation.
+  /// Returns the figures; with several seeds as mean ± standard deviation.
   package static func figures(of report: ComparisonReport) -> ComparisonTable {
     let known = known(report)
     let scales = known.map { figure in
@@ -32,7 +32,7 @@ package struct ComparisonTable: Sendable {
       })
   }
 
-  /// The figures over those of end-to-end training with the same loss; nil where that was not run.
+  /// Returns the ratios to end-to-end training with the same loss; nil if that was not run.
   package static func ratios(of report: ComparisonReport) -> ComparisonTable? {
     let rows = report.rows.filter { !$0.ratios.isEmpty }
     guard !rows.isEmpty else { return nil }
@@ -45,7 +45,7 @@ package struct ComparisonTable: Sendable {
       })
   }
 
-  /// Figures that any row has.
+  /// Returns the figures that at least one row has.
   private static func known(_ report: ComparisonReport) -> [Figure] {
     Figure.allCases.filter { figure in report.rows.contains { $0.figures[figure] != nil } }
   }
@@ -71,10 +71,9 @@ package struct ComparisonTable: Sendable {
 // MARK: - Text
 
 extension ComparisonTable {
-  /// Columns under their headings, the first to the left and all others to the right.
+  /// Returns the columns below their headings, the first aligned left and the others aligned right.
   ///
-  /// Where a terminal has fewer `columns` of characters than they need, they are shared out over tables below each
-  /// other, each with the first.
+  /// If the table is wider than `columns` characters, it is split into several tables, each with the first column.
   package func text(columns limit: Int? = nil) -> String {
     let rows = [[""] + headings] + lines.map { [$0.label] + $0.cells }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
@@ -99,7 +98,7 @@ extension ComparisonTable {
     }.joined()
   }
 
-  /// A comparison as compare.txt has it, or as a terminal of so many columns shows it.
+  /// Returns the text of a comparison for compare.txt, or for a terminal with `columns` columns.
   package static func text(of report: ComparisonReport, columns: Int? = nil) -> String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
     var text = "\(report.name): \(counted(report.clients, "client")), \(report.data), \(report.partition), "
@@ -115,7 +114,7 @@ extension ComparisonTable {
     return text + "\n" + notes.map { broken($0, columns) + "\n" }.joined()
   }
 
-  /// A text in lines of less than so many columns.
+  /// Returns a text broken into lines of less than `columns` characters.
   private static func broken(_ text: String, _ columns: Int?) -> String {
     guard let columns else { return text }
     var lines = [""]
@@ -132,7 +131,7 @@ extension ComparisonTable {
     return lines.joined(separator: "\n")
   }
 
-  /// What the figures are, for the foot of a table.
+  /// The explanations below a table.
   package static let notes = [
     "Memory: the most that a client's process had resident in a step of any stage, in a process of its own.",
     "Compute: products of the average client, counted; upload and download: of the same, at the socket.",

@@ -4,18 +4,18 @@ import Foundation
 import Pages
 import Support
 
-/// What a comparison measures of a variant. The raw values are the keys of compare.json.
+/// The figures that a comparison measures. The raw values are the keys of compare.json.
 package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresentable {
-  /// The most that a client's process had resident, of all stages.
+  /// The peak resident memory of a client's process over all stages.
   case memory = "memoryBytes"
-  /// Floating-point operations of the average client over the run.
+  /// The floating-point operations of the average client over the run.
   case operations
-  /// Of the average client, counted at the server's socket.
+  /// The traffic of the average client, counted at the server's socket.
   case bytesUp
   case bytesDown
   case seconds
   case linearProbe
-  /// The same before any training.
+  /// The linear probe before training.
   case untrainedProbe
   case nearestNeighbours
   case fineTuned
@@ -44,12 +44,12 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
   }
 }
 
-/// One figure over several seeds.
+/// The mean and deviation of a figure over several seeds.
 package struct Spread: Sendable, Hashable, Codable {
   package let mean: Double
-  /// The sample's standard deviation; nil for a single value, which has none.
+  /// The standard deviation of the sample; nil for a single value.
   package let deviation: Double?
-  /// How many values there were.
+  /// The number of values.
   package let count: Int
 
   /// Nil without values.
@@ -63,20 +63,21 @@ package struct Spread: Sendable, Hashable, Codable {
   }
 }
 
-/// What a round asks of a client that takes part, by calculation.
+/// The computed costs of a round for a client that takes part.
 package struct RoundCost: Sendable, Hashable, Codable {
   package let stage: Int
-  /// Counted from 1 in each stage.
+  /// The round, counted from 1 in each stage.
   package let round: Int
-  /// Floating-point operations (``PlannedOperations``); the mean over the clients.
+  /// The floating-point operations (``PlannedOperations``); the mean over the clients.
   package let operations: Double
-  /// Bytes of weights (``PlannedTraffic``).
+  /// The bytes of weights (``PlannedTraffic``).
   package let bytesUp: Int
   package let bytesDown: Int
 
-  /// The costs of a plan's rounds, for clients of so many images each that take part in all of them.
+  /// Returns the costs of a plan's rounds. Each element of `samples` is the number of images of a client that takes
+  /// part in all rounds.
   package static func all(of plan: Plan, samples: [Int]) -> [RoundCost] {
-    // Clients with as many images compute as much.
+    // Clients with the same number of images have the same operations.
     let clients = Dictionary(grouping: samples) { $0 }.map { images, clients in
       (operations: PlannedOperations(plan, images: images).rounds, count: clients.count)
     }
@@ -90,32 +91,32 @@ package struct RoundCost: Sendable, Hashable, Codable {
   }
 }
 
-/// What a comparison makes of a run.
+/// The figures of a run.
 extension Summary {
   package var linearProbe: Double? { evaluation?.trained.linearProbe ?? probe?.trained }
   package var untrainedProbe: Double? { evaluation?.untrained.linearProbe ?? probe?.untrained }
 
-  /// Seconds of all rounds: evaluation and start are the simulation's own.
+  /// The seconds of all rounds, without start and evaluation.
   package var roundSeconds: Double { rounds.reduce(0) { $0 + $1.seconds } }
 
-  /// The average client's traffic, as counted at the server's socket.
+  /// The average client's traffic, counted at the server's socket.
   package var bytesUp: Double { mean(\.bytesUp) }
   package var bytesDown: Double { mean(\.bytesDown) }
 
-  /// The images of each client that has trained.
+  /// The number of images of each client that has trained.
   package var samples: [Int] { clients.map(\.samples).filter { $0 > 0 } }
 
   private func mean(_ bytes: KeyPath<ClientTraffic, Int>) -> Double {
     Double(clients.reduce(0) { $0 + $1[keyPath: bytes] }) / Double(max(clients.count, 1))
   }
 
-  /// Operations of the average client over the run, of rounds that cost a client so much that takes part.
+  /// Returns the operations of the average client over the run, given the costs of a round for a client.
   package func operations(_ costs: [RoundCost]) -> Double {
     let share = zip(costs, rounds).map { $0.operations * Double($1.clients) }
     return share.reduce(0, +) / Double(max(clients.count, 1))
   }
 
-  /// Reads a run's folder; nil where no whole summary is in it.
+  /// Reads a run's folder; nil if it has no complete summary.
   package init?(folder: URL) {
     guard let data = try? Data(contentsOf: folder.appendingPathComponent("summary.json")),
       let summary = try? JSON.read(Summary.self, from: data)

@@ -2,37 +2,35 @@ import Engine
 import Foundation
 import Synchronization
 
-/// Runs this program again, in processes of their own and one at a time: what such a process had resident is
-/// its alone, and its failure too.
+/// Runs this program in separate processes, one at a time, to measure the memory of each and to isolate failures.
 package final class OwnProcess: Sendable {
   private let executable: URL
   private let state = Mutex((process: pid_t(0), isStopped: false))
 
   package struct Outcome: Sendable {
-    /// The exit code; a signal that ended it counts as a negative one.
+    /// The exit code; negative for a signal.
     package let code: Int32
     package let output: Data
-    /// What it said on standard error about its end: a command's own message, or its last words.
+    /// The last message on standard error: the command's error, or its last lines.
     let message: String
 
-    /// Why it failed, in one line.
+    /// The reason of a failure, in one line.
     var reason: String { code < 0 ? "it was ended by signal \(-code)" : message }
   }
 
   package init(_ executable: URL) { self.executable = executable }
 
-  /// Ends the process under way, and lets no other start.
+  /// Kills the current process and prevents others from starting.
   private func stop() {
     state.withLock {
       $0.isStopped = true
-      // The signals that ask a process to stop may be blocked in a child of one that handles them itself.
+      // The signals that ask a process to stop may be blocked in a child of a process that handles them.
       if $0.process > 0 { kill($0.process, SIGKILL) }
     }
   }
 
-  /// Runs it to its end; `line` is given what it says on standard error, line by line as it comes. Standard
-  /// output is kept if it is wanted, and must then fit into a pipe. Where the task is cancelled the process is ended,
-  /// and this throws a `CancellationError`.
+  /// Runs the process to its end; `line` gets each line of its standard error. If `keepingOutput`, standard output is
+  /// returned and must fit into a pipe. If the task is cancelled, kills the process and throws a `CancellationError`.
   package func run(
     _ arguments: [String], keepingOutput: Bool, line: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws -> Outcome {
@@ -42,12 +40,12 @@ package final class OwnProcess: Sendable {
       stop()
     }
     try Task.checkCancellation()
-    // A signal of the terminal goes to every process of the terminal, and may reach the other one first.
+    // A signal from the terminal goes to all its processes, and may reach the child first.
     guard !Self.stopped.contains(outcome.code) else { throw CancellationError() }
     return outcome
   }
 
-  /// How a process ends that was stopped with its terminal: by itself, or by the signal.
+  /// The exit codes of a process that was stopped with its terminal, by handling the signal or without.
   private static let stopped: Set<Int32> = [129, -SIGHUP, 130, -SIGINT]
 
   private func start(
@@ -76,10 +74,10 @@ package final class OwnProcess: Sendable {
     }
   }
 
-  /// How a message of the command, or of its parser of arguments, begins.
+  /// The prefixes of a message from the command or its argument parser.
   private static let prefixes = ["fedsim: ", "Error: "]
 
-  /// Hands on line by line what comes through a pipe, to its end; returns the message.
+  /// Passes on each line from a pipe until its end. Returns the message.
   private static func message(of pipe: FileHandle, _ line: (String) -> Void) -> String {
     var rest = Data()
     var (last, message) = ("", "")
@@ -105,8 +103,8 @@ package final class OwnProcess: Sendable {
 }
 
 extension FileHandle {
-  /// The next bytes that come through a pipe, at most 64 KiB; none at its end. Unlike `availableData` it goes on
-  /// when a signal interrupts it, such as that of a child's end.
+  /// Returns the next bytes from a pipe, at most 64 KiB; empty at its end. Unlike `availableData` it continues when a
+  /// signal interrupts it, such as that of a child's end.
   package func nextBytes() -> Data {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
@@ -116,7 +114,7 @@ extension FileHandle {
     }
   }
 
-  /// All that comes through a pipe, to its end.
+  /// Returns all bytes from a pipe until its end.
   package func allBytes() -> Data {
     var all = Data()
     while case let bytes = nextBytes(), !bytes.isEmpty { all += bytes }

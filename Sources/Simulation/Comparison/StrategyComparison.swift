@@ -4,13 +4,12 @@ import Federation
 import Foundation
 import Support
 
-/// Runs a plan in several variants on the same images and seeds, each run in a process of its own, and brings
-/// their figures together.
+/// Runs variants of a plan on the same images and seeds, each run in a separate process, and collects their figures.
 package struct StrategyComparison: Sendable {
   package enum Event: Sendable {
-    /// A run begins, the `index`-th of so many; `isKnown`: it is finished from an earlier time.
+    /// A run begins, the `index`-th of `of`. If `isKnown`, it was finished earlier.
     case run(ComparisonCell, index: Int, of: Int, isKnown: Bool)
-    /// What a run's process says.
+    /// A line of a run's process.
     case line(String)
     case measuring(ComparisonVariant)
     case failed(ComparisonReport.Failure)
@@ -20,12 +19,12 @@ package struct StrategyComparison: Sendable {
   private let observer: @Sendable (Event) -> Void
   private let process: OwnProcess
 
-  /// The variants in the table's order: by loss, the baseline last.
+  /// The variants in the order of the table: by loss, the baseline last.
   package let variants: [ComparisonVariant]
-  /// The runs in their order: by seed, so that the first table is whole soon.
+  /// The runs in order: by seed, so that the first table is complete soon.
   package let cells: [ComparisonCell]
 
-  /// Checks what can be checked before anything runs. Throws ``ComparisonError``.
+  /// Checks the settings before anything runs. Throws ``ComparisonError``.
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ComparisonError) {
     (self.settings, self.observer, process) = (settings, observer, OwnProcess(settings.executable))
     let trainings = settings.strategies.map { ComparisonVariant.Training($0) } + [.centralised]
@@ -48,7 +47,7 @@ package struct StrategyComparison: Sendable {
     self.cells = cells
   }
 
-  /// What the plan allows in one strategy it may reject in another.
+  /// Checks a variant's plan, since a plan can be valid with one strategy and invalid with another.
   private static func check(_ plan: Plan, _ variant: ComparisonVariant) throws(ComparisonError) {
     do {
       _ = try Plan(yaml: plan.yaml(), file: variant.name)
@@ -58,8 +57,8 @@ package struct StrategyComparison: Sendable {
     }
   }
 
-  /// Runs what is not finished yet, and measures. A run that fails is a line of the report. Where the task is
-  /// cancelled, what is running is ended and this throws a `CancellationError`.
+  /// Runs what is not finished yet, and measures. A failed run is a line of the report. If the task is cancelled, kills
+  /// the current run and throws a `CancellationError`.
   package func run() async throws -> ComparisonReport {
     let images = try images()
     try prepareFolder()
@@ -93,8 +92,7 @@ package struct StrategyComparison: Sendable {
       partition: settings.partition.description, seeds: settings.seeds, rows: rows)
   }
 
-  /// Images of all clients, and of the client that has the most. Bad data is rejected here, before a process
-  /// is started for it.
+  /// Returns the number of all images, and of the largest client's. Rejects invalid data before a process is started.
   private func images() throws -> (all: Int, most: Int) {
     let fit = ImageFit(settings.plan.encoder)
     let train = try settings.data.load(role: .train, for: fit)
@@ -107,7 +105,7 @@ package struct StrategyComparison: Sendable {
     return (train.count, most)
   }
 
-  /// An earlier comparison is never mixed with this one, nor lost unasked.
+  /// Prepares the folder. An earlier comparison is neither mixed with this one nor deleted.
   private func prepareFolder() throws {
     let names = ["compare.json", "compare.txt", "compare.html", "memory"] + cells.map(\.name)
     let taken = names.contains {
@@ -160,7 +158,7 @@ package struct StrategyComparison: Sendable {
   }
 }
 
-/// Why a comparison cannot be run; one line.
+/// The reason, in one line, why a comparison cannot run.
 package enum ComparisonError: Error, Sendable, CustomStringConvertible {
   case plan(String)
   case folder(String)
@@ -183,17 +181,17 @@ extension StrategyComparison {
     package var testData: DataSpec
     package var partition: Partition
     package var out: URL
-    /// Epochs of fine-tuning at the end of a run; 0: none.
+    /// The epochs of fine-tuning at the end of a run; 0 for none.
     package var fineTune = 0
-    /// Rounds between two probes; 0: none but the last.
+    /// The number of rounds between probes; 0 for a probe at the end only.
     package var probeEvery = 0
     package var cores: Int
     package var threads: Int
-    /// Runs that are finished are left as they are.
+    /// Whether finished runs are kept.
     package var resumes = false
-    /// This program.
+    /// The path of this program.
     package var executable: URL
-    /// As it was typed, for the report.
+    /// The command as typed, for the report.
     package var command: String
 
     package init(
@@ -210,9 +208,9 @@ extension StrategyComparison {
 }
 
 extension StrategyComparison.Settings {
-  /// What `fedsim run` is told for a variant, beside the plan and the folder.
+  /// Returns the options of `fedsim run` for a variant, without the plan and the folder.
   func options(_ variant: ComparisonVariant) -> [String] {
-    // A single client has all images, however they would be shared out.
+    // A single client has all images, whatever the partition.
     let isAlone = variant.training == .centralised
     var options = [
       "--clients", "\(isAlone ? 1 : clients)", "--data", "\(data)", "--test-data", "\(testData)",
@@ -225,12 +223,12 @@ extension StrategyComparison.Settings {
   }
 }
 
-/// One run of a comparison: a variant with a seed, in a folder of its own.
+/// One run of a comparison: a variant with a seed, in a separate folder.
 package struct ComparisonCell: Sendable {
   package let variant: ComparisonVariant
   package let seed: UInt64
   package let plan: Plan
-  /// What `fedsim run` is told beside the plan and the folder.
+  /// The options of `fedsim run`, without the plan and the folder.
   package let options: [String]
   private let folder: URL
 
@@ -244,13 +242,13 @@ package struct ComparisonCell: Sendable {
   private var planFile: URL { folder.appendingPathComponent("plan.yaml") }
   private var note: URL { folder.appendingPathComponent("cell.json") }
 
-  /// What a finished run says about itself: when it was not asked for the very same, it is run again.
+  /// The settings of a finished run. If they differ from those requested, the run is repeated.
   private struct Note: Codable, Equatable {
     let plan: String
     let options: [String]
   }
 
-  /// The run's figures, if it is finished and was asked for the same.
+  /// The run's summary, if it finished with the same settings.
   package var record: Summary? {
     guard let data = try? Data(contentsOf: note), let old = try? JSON.read(Note.self, from: data),
       old == Note(plan: plan.yaml(), options: options)
@@ -258,7 +256,7 @@ package struct ComparisonCell: Sendable {
     return Summary(folder: folder)
   }
 
-  /// Makes the folder ready, with the plan in it. Returns the arguments of the run.
+  /// Prepares the folder with the plan. Returns the arguments of the run.
   func prepare() throws -> [String] {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     if FileManager.default.fileExists(atPath: note.path) { try FileManager.default.removeItem(at: note) }
@@ -266,20 +264,20 @@ package struct ComparisonCell: Sendable {
     return ["run", planFile.path, "--out", folder.path, "--overwrite"] + options
   }
 
-  /// Notes that the run is finished, which its files alone do not say: a summary may come from another plan.
+  /// Records that the run is finished; its files do not show this, since a summary may come from another plan.
   func finish() throws {
     try JSON.shown(Note(plan: plan.yaml(), options: options)).write(to: note, options: .atomic)
   }
 }
 
-/// One of the things that are compared: a plan with a strategy and a loss of its own.
+/// A variant of the plan in a comparison: a strategy and a loss.
 package struct ComparisonVariant: Sendable, Hashable, Codable {
-  /// How it trains.
+  /// The training of a variant.
   package enum Training: String, Sendable, Codable, CaseIterable {
     case layerWise = "layer-wise"
     case progressive
     case endToEnd = "end-to-end"
-    /// The baseline without a federation: one client holds all images and trains end to end.
+    /// The baseline without a federation: one client has all images and trains end to end.
     case centralised
 
     package init(_ strategy: Strategy) {
@@ -309,28 +307,28 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
 
   package init(_ training: Training, _ ssl: SelfSupervision) { (self.training, self.ssl) = (training, ssl) }
 
-  /// As in `layer-wise-simclr`, for folders.
+  /// The name for folders, such as `layer-wise-simclr`.
   package var name: String { "\(training.rawValue)-\(ssl.rawValue)" }
-  /// As in `layer-wise, simclr`, for tables.
+  /// The name for tables, such as `layer-wise, simclr`.
   package var label: String { "\(training.rawValue), \(ssl.rawValue)" }
 
-  /// The plan that this one runs, of a comparison with so many clients.
+  /// Returns the plan of this variant, in a comparison with `clients` clients.
   package func plan(of base: Plan, seed: UInt64, clients: Int) -> Plan {
     var plan = base.with(training.strategy)
     (plan.seed, plan.method.ssl) = (seed, ssl)
     plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     guard training == .centralised else { return plan }
     (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)
-    // Of a single update there is nothing to trim, and a device's memory is not the central machine's.
+    // A single update cannot be trimmed, and a device's memory limit does not apply to a central machine.
     (plan.round.aggregation, plan.local.memory) = (.mean, nil)
-    // It does the work of all clients, so it has the time of all.
+    // The single client does the work of all clients, so it gets the time of all.
     let deadline = plan.round.deadline.milliseconds * clients
     plan.round.deadline = min(TimeSpan(milliseconds: deadline), PlanLimits.deadline)
     plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     return plan
   }
 
-  /// Threads of one training: the single client of the baseline has the cores that all clients share.
+  /// Returns the threads of one training; the baseline's single client gets the cores that all clients share.
   func threads(_ threads: Int, cores: Int) -> Int {
     min(training == .centralised ? cores : threads, cores, 256)
   }

@@ -2,15 +2,15 @@ import Datasets
 import Engine
 import Foundation
 
-/// Holds the engine against golden cases.
+/// Checks the engine against golden cases.
 package enum Conformance {
-  /// How a case ended.
+  /// The result of a case.
   package struct Outcome {
     package let name: String
     /// The largest error of any tensor, or why the case could not be run.
     package let error: Result<Double, ConformanceError>
     package let tolerance: Double
-    /// Where the largest error is, or what is beyond its own tolerance.
+    /// The place of the largest error, or of a value that exceeds a separate tolerance.
     package let place: String
 
     package var passed: Bool {
@@ -72,7 +72,7 @@ struct Comparison {
     note(name, Self.largestDifference(got, expected) / scale)
   }
 
-  /// Compares a result whose absolute error has a tolerance of its own, in units of the case's.
+  /// Compares a result that has a separate absolute tolerance, scaled to units of the case's tolerance.
   mutating func compare(
     _ name: String, _ got: [Float], with expected: [Float], within absolute: Double, tolerance: Double
   ) throws {
@@ -83,7 +83,7 @@ struct Comparison {
   }
 
   private mutating func note(_ name: String, _ value: Double) {
-    // Not a number is the worst error there is.
+    // NaN is the largest possible error.
     let value = value.isNaN ? .infinity : value
     if value > error { (error, place) = (value, name) }
   }
@@ -99,7 +99,7 @@ struct Comparison {
   }
 }
 
-/// Golden cases of single augmentations, the drawn choices given as attributes.
+/// The golden cases of single augmentations, with the random choices as attributes.
 enum AugmentationCases {
   static let operations: [String: Conformance.Operation] = [
     "augment_brightness": { try run($0, $1, .brightness(factor: factor($0))) },

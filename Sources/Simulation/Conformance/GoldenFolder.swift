@@ -2,9 +2,9 @@ import Engine
 import Foundation
 import Support
 
-/// A folder of golden cases: `manifest.json` and one safetensors file a case.
+/// A folder of golden cases: `manifest.json` and one safetensors file per case.
 package struct GoldenFolder {
-  /// A number, a text or a list of numbers in a case's attributes.
+  /// An attribute of a case: a number, a text or a list of numbers.
   package enum Attribute: Decodable, Sendable {
     case number(Double)
     case text(String)
@@ -37,7 +37,7 @@ package struct GoldenFolder {
 
   package let cases: [GoldenCase]
 
-  /// Reads the manifest. Throws ``ConformanceError`` where there is none or it cannot be read.
+  /// Reads the manifest. Throws ``ConformanceError`` if it is missing or invalid.
   package init(_ folder: URL) throws {
     let manifest = folder.appendingPathComponent("manifest.json")
     guard let data = try? Data(contentsOf: manifest) else {
@@ -59,7 +59,7 @@ package struct GoldenFolder {
   }
 }
 
-/// One golden case, its tensors not yet read.
+/// One golden case, without its tensors.
 package struct GoldenCase {
   package let name: String
   package let op: String
@@ -111,7 +111,7 @@ struct GoldenTensors {
     return tensor
   }
 
-  /// Names that start with a prefix, without it, sorted.
+  /// Returns the sorted names with a prefix, without the prefix.
   func names(_ prefix: String) -> [String] {
     file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
   }
@@ -119,7 +119,7 @@ struct GoldenTensors {
   func has(_ name: String) -> Bool { file.tensors[name] != nil }
 }
 
-/// Why a case, or a whole folder, could not be run.
+/// The reason why a case or a whole folder could not be run.
 package struct ConformanceError: Error, CustomStringConvertible {
   package let description: String
 

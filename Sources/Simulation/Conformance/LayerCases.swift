@@ -1,6 +1,6 @@
 import Engine
 
-/// Golden cases of single layers: output, gradient of the input, gradients of the parameters.
+/// The golden cases of single layers: output, gradient of the input, gradients of the parameters.
 enum LayerCases {
   static let operations: [String: Conformance.Operation] = [
     "layer_norm": layerNorm, "attention": attention, "mlp": feedForward, "vit_block": block, "head": head,
@@ -131,7 +131,7 @@ enum LayerCases {
     return try fixture.finish()
   }
 
-  /// Input, output and their gradients, each [rows, width].
+  /// The input, the output and their gradients, each [rows, width].
   private struct Places {
     let x, y, dx, dy: Slot
 
@@ -152,7 +152,7 @@ enum LayerCases {
     }
   }
 
-  /// What a case of [images, T, D] says of a block.
+  /// The attributes of a block's case with input [images, T, D].
   private struct BlockCase {
     let images, tokens, width, heads, hidden: Int
     var rows: Int { images * tokens }
@@ -181,9 +181,9 @@ enum LayerCases {
   }
 }
 
-/// A layer under test: its parameters from the case, room for its gradients, and work space.
+/// A layer under test, with the case's parameters, memory for gradients, and work space.
 ///
-/// The layer is made under the name `case`, which the case's own names leave out.
+/// The layer has the name `case`, which the names in the case's file omit.
 final class LayerFixture {
   private let layout: Layout
   private let tensors: GoldenTensors
@@ -194,7 +194,7 @@ final class LayerFixture {
 
   static let name = "case"
 
-  /// `layout` has the layer's parameters, `work` its work space. Throws where the case lacks a parameter or
+  /// Allocates the layer's parameters by `layout` and its work space by `work`. Throws if the case lacks a parameter or
   /// has one of another size.
   init(_ layout: Layout, work: Layout, _ tensors: GoldenTensors) throws {
     self.layout = layout
@@ -207,12 +207,12 @@ final class LayerFixture {
     }
   }
 
-  /// Calls `body` with the work space, which a closure cannot otherwise borrow.
+  /// Calls `body` with the work space, which a closure cannot borrow otherwise.
   func withWork<Result>(_ body: (borrowing Storage) throws -> Result) rethrows -> Result { try body(work) }
 
   subscript(_ slot: Slot) -> Matrix { work[slot] }
 
-  /// Copies a tensor of the case to a place of as many elements.
+  /// Copies a tensor of the case to a matrix with the same number of elements.
   func fill(_ matrix: Matrix, _ name: String) throws {
     let tensor = try tensors(name)
     guard tensor.values.count == matrix.count else {
@@ -226,7 +226,7 @@ final class LayerFixture {
     try comparison.compare(name, got.array(), with: tensors(name).values)
   }
 
-  /// Compares the gradients of all parameters too, and returns the comparison.
+  /// Compares the gradients of all parameters, too. Returns the comparison.
   func finish() throws -> Comparison {
     for entry in layout.entries { try compare("grad.\(Self.caseName(entry.name))", gradients[entry.slot]) }
     return comparison

@@ -1,7 +1,7 @@
 import Engine
 import Federation
 
-/// Golden cases of losses, of the optimiser and of aggregation.
+/// The golden cases of losses, of the optimiser and of aggregation.
 enum LossCases {
   static let operations: [String: Conformance.Operation] = [
     "nt_xent": ntXent, "info_nce": infoNCE, "byol": byol, "adamw": adamW,

@@ -1,6 +1,6 @@
 import Engine
 
-/// Golden cases of a client's optimiser steps: losses, gradients of the first step, trained parameters.
+/// The golden cases of a client's optimiser steps: losses, gradients of the first step, trained parameters.
 enum TrainingCases {
   static func localTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
     let stage = try stage(of: golden, tensors)
@@ -40,7 +40,7 @@ enum TrainingCases {
     return comparison
   }
 
-  /// Views as a case has them, image after image.
+  /// The views of a case, image after image.
   private struct GivenViews: RowSource {
     let count, size: Int
     let views: [[Float]]
@@ -107,7 +107,7 @@ enum TrainingCases {
     return trainer
   }
 
-  /// What trains must be exactly what the case has gradients of: a frozen parameter's does not exist.
+  /// Checks that the trained parameters are exactly those with gradients in the case; frozen parameters have none.
   private static func checkGradientNames(_ stage: Stage, _ tensors: GoldenTensors) throws {
     let names = stage.entries.map { caseName($0.name) }.sorted()
     guard names == tensors.names("grad.") else {

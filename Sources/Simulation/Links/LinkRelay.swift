@@ -3,20 +3,21 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A client's link to its server: listens in the server's place, and passes on what both say in the link's shape.
+/// A client's link to its server. It listens in place of the server and relays both directions with the rate, delay and
+/// loss of the link.
 ///
-/// Every connection has the link's rate to itself: a client has one at a time.
+/// Every connection has the full rate of the link, since a client has one at a time.
 package final class LinkRelay: Sendable {
-  /// What it has done so far.
+  /// The totals of a link.
   package struct Counts: Sendable, Hashable {
-    /// Bytes handed over, from the client to the server and back.
+    /// The bytes delivered from the client to the server, and in the other direction.
     package fileprivate(set) var up = 0
     package fileprivate(set) var down = 0
-    /// Connections that were cut.
+    /// The number of connections that were cut.
     package fileprivate(set) var cuts = 0
   }
 
-  /// Where the client finds it.
+  /// The address that the client connects to.
   package var endpoint: Endpoint { listener.endpoint }
   package var counts: Counts { state.withLock { $0 } }
 
@@ -25,33 +26,33 @@ package final class LinkRelay: Sendable {
   private let shape: LinkShape
   private let seed: UInt64
   private let state = Mutex(Counts())
-  /// Up to which connection they have gone dark, and how.
+  /// The last connection that has gone dark, and how.
   private let dark = Mutex<(last: Int, how: Darkness)?>(nil)
   private let connections = Atomic(0)
 
-  /// How a link that carries nothing any more treats what is sent into it.
+  /// The treatment of bytes sent into a dark link.
   package enum Darkness: Sendable, Hashable, CaseIterable {
-    /// It takes nothing, like a cable that is pulled.
+    /// Accepts no bytes, like an unplugged cable.
     case stuck
-    /// It takes all, as something on the way does that has forgotten the connection and does not say so.
+    /// Accepts all bytes and drops them, like a middlebox that has lost the connection's state.
     case swallowing
   }
 
-  /// As on Ethernet, with next to nothing between the sender and the link: what a kernel holds it has counted as
-  /// sent, and signs of life wait behind it.
+  /// Returns socket limits as on Ethernet, with small buffers: bytes in a kernel buffer count as sent, and heartbeats
+  /// queue behind them.
   private static func limits(_ rate: BitRate) -> SocketLimits {
     SocketLimits(segment: 1460, unread: Int32(min(max(rate.bytes(in: .milliseconds(10)), 4 << 10), 64 << 10)))
   }
 
-  /// Listens on a loopback port of its own. Throws ``WireError/address(_:reason:)``.
+  /// Listens on a free loopback port. Throws ``WireError/address(_:reason:)``.
   ///
-  /// - Parameter seed: where it is cut follows from it, connection by connection.
+  /// - Parameter seed: determines where each connection is cut.
   package init(_ shape: LinkShape, to server: Endpoint, seed: UInt64) async throws(WireError) {
     (self.shape, self.server, self.seed) = (shape, server, seed)
     listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0), limits: Self.limits(shape.up))
   }
 
-  /// Relays connections until ``shutDown()`` or the task's end, which ends those that are open.
+  /// Relays connections until ``shutDown()`` or cancellation, which end the open ones.
   package func run() async throws(WireError) {
     let ending = await withTaskGroup(of: Void.self) { group -> WireError in
       defer { group.cancelAll() }
@@ -70,7 +71,7 @@ package final class LinkRelay: Sendable {
     guard ending == .closed else { throw ending }
   }
 
-  /// Lets the connections that there are carry nothing any more, without an end. New ones are not concerned.
+  /// Makes the existing connections dark, without closing them. New connections are not affected.
   package func darken(_ how: Darkness) {
     let last = connections.load(ordering: .relaxed)
     dark.withLock { $0 = (last, how) }
@@ -81,16 +82,16 @@ package final class LinkRelay: Sendable {
   private func relay(_ client: ByteConnection, _ number: Int) async {
     defer { client.close() }
     do {
-      // Before a client may say anything, TCP's handshake takes a round trip.
+      // The TCP handshake takes a round trip before a client can send.
       try await Task.sleep(for: shape.delay.duration * 2)
       let server = try await ByteConnection.connect(to: server, limits: Self.limits(shape.down))
       await carry(client, server, number)
-      // The server is the first to hear of a loss: a client that is back before it has noticed would be rejected.
+      // The server notices a loss first: it would reject a client that returns before that.
       server.finish()
       while (try? await server.read(atMost: 1 << 16)) != nil {}
       server.close()
     } catch {
-      // Nobody listens any more: to the client it is a connection that is closed at once.
+      // The server does not listen any more; the client's connection is closed at once.
     }
   }
 
@@ -118,14 +119,15 @@ package final class LinkRelay: Sendable {
   }
 }
 
-/// One direction of a client's link: bytes from one socket to the other, at the link's rate and after its delay.
+/// One direction of a client's link. It copies bytes from one socket to the other at the link's rate and with its
+/// delay.
 ///
-/// It reads no faster than the rate, and no further than the delay line has room, so that a sender that is too
-/// fast waits as it would on a real link.
+/// It reads no faster than the rate and no more than the delay line can hold, so that a fast sender waits as on a real
+/// link.
 struct LinkPipe: Sendable {
-  /// How it ended.
+  /// How the direction ended.
   enum Ending: Sendable {
-    /// The sender's end was passed on.
+    /// The sender closed its end, and this was passed on.
     case finished
     /// The receiver is gone, or the task was cancelled.
     case broken
@@ -144,8 +146,8 @@ struct LinkPipe: Sendable {
 
   /// - Parameters:
   ///   - meter: shared with the other direction.
-  ///   - darkness: whether the link has gone dark.
-  ///   - carried: told how many bytes were handed over each time.
+  ///   - darkness: returns whether the link is dark, and how.
+  ///   - carried: called with the number of bytes delivered each time.
   init(
     from source: ByteConnection, to destination: ByteConnection, rate: BitRate, delay: Duration,
     meter: LossMeter, darkness: @escaping @Sendable () -> LinkRelay.Darkness? = { nil },
@@ -156,10 +158,10 @@ struct LinkPipe: Sendable {
     line = DelayLine(capacity: rate.bytes(in: delay) + Self.buffer(rate))
   }
 
-  /// A task that wakes late, by up to 20 ms, must find no hole in the stream.
+  /// The buffer size, which prevents gaps in the stream when a task wakes up to 20 ms late.
   private static func buffer(_ rate: BitRate) -> Int { max(rate.bytes(in: .milliseconds(20)), 64 << 10) }
 
-  /// Carries bytes until the sender ends them.
+  /// Carries bytes until the sender's end.
   func run() async -> Ending {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await fill() }
@@ -185,7 +187,7 @@ struct LinkPipe: Sendable {
     line.put(DelayLine.Piece(bytes: Data(), arrival: clock.now + delay))
   }
 
-  /// Hands over nothing any more, not even the sender's end, until the task is cancelled.
+  /// Delivers nothing any more, not even the sender's end, until the task is cancelled.
   private func darken(_ darkness: LinkRelay.Darkness, _ piece: Int) async {
     while darkness == .swallowing, (try? await source.read(atMost: piece)) != nil {}
     while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
@@ -195,7 +197,7 @@ struct LinkPipe: Sendable {
     for await piece in line.pieces {
       do {
         try await ContinuousClock().sleep(until: piece.arrival)
-        // What is under way never arrives.
+        // Bytes in flight never arrive.
         guard darkness() == nil else { continue }
         guard !piece.bytes.isEmpty else {
           destination.finish()
@@ -214,12 +216,12 @@ struct LinkPipe: Sendable {
   }
 }
 
-/// Bytes under way in one direction of a link: at most so many, each piece with the time at which it arrives.
+/// The bytes in flight in one direction of a link, up to a capacity, in pieces with their arrival times.
 ///
-/// One task puts pieces in, another takes them out.
+/// One task adds pieces, another removes them.
 package final class DelayLine: Sendable {
   package struct Piece: Sendable {
-    /// None at the end of all bytes.
+    /// The bytes of the piece; empty at the end of the stream.
     package let bytes: Data
     package let arrival: ContinuousClock.Instant
 
@@ -228,21 +230,21 @@ package final class DelayLine: Sendable {
     }
   }
 
-  /// What was put in, in order.
+  /// The pieces in the order in which they were added.
   package let pieces: AsyncStream<Piece>
   private let entry: AsyncStream<Piece>.Continuation
   private let capacity: Int
   private let held = Mutex(0)
   private let (releases, release) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-  /// - Parameter capacity: bytes that it holds at most.
+  /// - Parameter capacity: the maximum number of bytes in flight.
   package init(capacity: Int) {
     self.capacity = capacity
     (pieces, entry) = AsyncStream.makeStream()
   }
 
-  /// Waits until there is room for so many bytes, not more than the capacity, or the task is cancelled. Returns
-  /// whether that took any waiting.
+  /// Waits until there is space for `bytes` bytes, at most the capacity, or until the task is cancelled. Returns
+  /// whether it had to wait.
   package func waitForRoom(_ bytes: Int) async -> Bool {
     precondition(bytes <= capacity, "\(bytes) bytes for a delay line of \(capacity)")
     var hasWaited = false
@@ -259,29 +261,29 @@ package final class DelayLine: Sendable {
     entry.yield(piece)
   }
 
-  /// A piece has arrived, and is held no more.
+  /// Releases the space of a piece that has arrived.
   package func remove(_ piece: Piece) {
     held.withLock { $0 -= piece.bytes.count }
     release.yield()
   }
 }
 
-/// When bytes have passed a link of some rate, as a value: a token bucket that saves nothing, so that N bytes
-/// never take less than N * 8 / rate.
+/// The times at which bytes have passed a link: a token bucket without burst, so that N bytes never take less than
+/// N * 8 / rate.
 package struct Pacer: Sendable {
   package typealias Instant = ContinuousClock.Instant
 
   package let rate: BitRate
-  /// When everything so far has passed.
+  /// The time at which all bytes so far have passed.
   private var free: Instant
 
   package init(_ rate: BitRate, at now: Instant) { (self.rate, free) = (rate, now) }
 
-  /// Bytes of a piece: what passes in 10 ms, from a packet of Ethernet up to 64 KiB.
+  /// The size of a piece: the bytes of 10 ms, from an Ethernet packet up to 64 KiB.
   package var piece: Int { min(max(rate.bytes(in: .milliseconds(10)), 1460), 64 << 10) }
 
-  /// When bytes have passed that come now. `isBacklogged`: they had been waiting, so that they pass right behind
-  /// those before, however late this is asked.
+  /// Returns when bytes that arrive now have passed. If `isBacklogged`, they were waiting before, and pass directly
+  /// after the earlier ones, even if this is called late.
   package mutating func pass(_ bytes: Int, at now: Instant, isBacklogged: Bool) -> Instant {
     let start = isBacklogged ? free : max(free, now)
     free = start + rate.time(for: bytes)
@@ -289,26 +291,26 @@ package struct Pacer: Sendable {
   }
 }
 
-/// How many bytes a connection still carries, both ways together, before it is cut.
+/// The number of bytes, in both directions together, that a connection carries before it is cut.
 ///
-/// Each byte is as likely as any other to be the last: so a connection that has lived long is not more likely to
-/// be cut than a new one.
+/// Every byte has the same probability of being the last, so an old connection is not more likely to be cut than a
+/// new one.
 package final class LossMeter: Sendable {
-  /// Nil where it is never cut.
+  /// The remaining bytes; nil if the connection is never cut.
   private let left: Mutex<Int?>
 
-  /// Draws the distance to the cut; `percent` is the chance to be cut within 10^6 bytes.
+  /// Draws the distance to the cut; `percent` is the probability of a cut within 10^6 bytes.
   package init(percent: Double, _ random: inout RandomNumbers) {
     guard percent > 0 else {
       left = Mutex(nil)
       return
     }
-    // The distance is exponential: after x megabytes (1 - p)^x are left of all connections.
+    // The distance is exponentially distributed: a fraction of (1 - p)^x of all connections survives x megabytes.
     let megabytes = Foundation.log(1 - Double(random.uniform())) / Foundation.log1p(-percent / 100)
     left = Mutex(Int(min(megabytes * 1e6, 1e18)))
   }
 
-  /// Counts bytes that are to be carried. Returns how many of them are before the cut.
+  /// Counts bytes to be carried. Returns how many of them come before the cut.
   package func take(_ bytes: Int) -> Int {
     left.withLock { left in
       guard let rest = left else { return bytes }

@@ -2,26 +2,26 @@ import Engine
 import Federation
 import Support
 
-/// What a client's connection is like, as a user writes it: `RATE[,DELAY[,LOSS%]]`, such as `1mbit,80ms,1%`.
+/// The properties of a client's connection, in the form `RATE[,DELAY[,LOSS%]]`, such as `1mbit,80ms,1%`.
 ///
-/// RATE may be two, `UP/DOWN`; up is from the client to the server.
+/// RATE may be a pair, `UP/DOWN`; up is from the client to the server.
 package struct LinkShape: Sendable, Hashable {
   package let up: BitRate
   package let down: BitRate
-  /// One way, for each direction: a round trip takes two of them.
+  /// The delay in each direction; a round trip takes twice as long.
   package let delay: TimeSpan
-  /// The chance in percent, 0 ..< 100, that the connection is cut while it carries a megabyte (10^6 bytes,
-  /// both ways together).
+  /// The probability in percent, 0 ..< 100, that the connection is cut while it carries a megabyte (10^6 bytes, both
+  /// directions together).
   package let loss: Double
 
-  /// What a link may look like, for messages and help texts.
+  /// The accepted forms, for messages and help texts.
   package static let accepted = "RATE or UP/DOWN, then ,DELAY and ,LOSS%, such as 1mbit/10mbit,80ms,1%"
 
   private static let rates = BitRate(bitsPerSecond: 1000)...BitRate(bitsPerSecond: 10_000_000_000)
-  /// A server waits ten seconds for a client's first words.
+  /// The maximum delay: a server waits ten seconds for a client's first message.
   private static let longestDelay = TimeSpan.seconds(5)
 
-  /// Understands a link, or throws a ``LinkShapeError``.
+  /// Parses a link. Throws ``LinkShapeError``.
   package init(parsing text: String) throws(LinkShapeError) {
     do throws(PlanRejection) {
       let fields = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -72,7 +72,7 @@ package struct LinkShape: Sendable, Hashable {
 }
 
 extension LinkShape: CustomStringConvertible {
-  /// As `init(parsing:)` understands it; what is zero at the end is left out.
+  /// The form that `init(parsing:)` accepts, without zeros at the end.
   package var description: String {
     var fields = [up == down ? "\(up)" : "\(up)/\(down)"]
     if delay.milliseconds > 0 || loss > 0 { fields.append("\(delay)") }
@@ -91,14 +91,14 @@ extension LinkShape: Codable {
     }
   }
 
-  /// As text.
+  /// Encodes the link as text.
   package func encode(to encoder: any Swift.Encoder) throws {
     var value = encoder.singleValueContainer()
     try value.encode(description)
   }
 }
 
-/// A link that cannot be understood; the description is one line.
+/// The error of an invalid link; its description is one line.
 package struct LinkShapeError: Error, Sendable, Hashable, CustomStringConvertible {
   package let text: String
   package let problem: String
@@ -108,9 +108,9 @@ package struct LinkShapeError: Error, Sendable, Hashable, CustomStringConvertibl
   }
 }
 
-/// The speed of a link in whole bits a second, written with its decimal unit: `64kbit`, `1mbit`, `1gbit`.
+/// The rate of a link in bits per second, written with its decimal unit: `64kbit`, `1mbit`, `1gbit`.
 package struct BitRate: Sendable, Hashable, Comparable, CustomStringConvertible {
-  /// Above 0.
+  /// The rate, above 0.
   package let bitsPerSecond: Int
 
   package init(bitsPerSecond: Int) {
@@ -118,7 +118,7 @@ package struct BitRate: Sendable, Hashable, Comparable, CustomStringConvertible 
     self.bitsPerSecond = bitsPerSecond
   }
 
-  /// Bits a second of each unit, the largest first.
+  /// The bits per second of each unit, the largest first.
   private static let units = [("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1000)]
 
   /// Reads a whole number and its unit; nil for anything else.
@@ -132,17 +132,17 @@ package struct BitRate: Sendable, Hashable, Comparable, CustomStringConvertible 
     self.init(bitsPerSecond: bits)
   }
 
-  /// How long so many bytes take.
+  /// Returns the time that `bytes` bytes take.
   package func time(for bytes: Int) -> Duration { .seconds(Double(bytes) * 8 / Double(bitsPerSecond)) }
 
-  /// The bytes of some time, rounded up.
+  /// Returns the bytes that pass in a time, rounded up.
   package func bytes(in time: Duration) -> Int {
     Int((time.seconds * Double(bitsPerSecond) / 8).rounded(.up))
   }
 
   package static func < (one: BitRate, other: BitRate) -> Bool { one.bitsPerSecond < other.bitsPerSecond }
 
-  /// In the largest unit that leaves a whole number.
+  /// The rate in the largest unit that gives a whole number.
   package var description: String {
     guard let unit = Self.units.first(where: { bitsPerSecond % $0.1 == 0 }) else {
       return "\(bitsPerSecond)bit"

@@ -4,18 +4,18 @@ import Server
 import Synchronization
 import Wire
 
-/// The links of a run's clients, and what they carried by round.
+/// The links of a run's clients, and their traffic by round.
 final class Links: Sendable {
   private struct State {
     var relays: [LinkRelay] = []
-    /// At the end of the last round.
+    /// The totals at the end of the last round.
     var counts: [LinkRelay.Counts] = []
     var rounds: [LinkReport.Round] = []
   }
 
   private let shape: LinkShape
   private let seed: UInt64
-  /// Layers that a client downloads in a round, by plan.
+  /// The number of layers that a client downloads in each round, computed from the plan.
   private let layers: [RoundKey: Int]
   private let state = Mutex(State())
 
@@ -24,8 +24,8 @@ final class Links: Sendable {
     layers = Dictionary(uniqueKeysWithValues: PlannedTraffic(plan).rounds.map { ($0.key, $0.layersDown) })
   }
 
-  /// Opens a link for each client, and runs `body` with where each of them finds the server. Throws ``WireError``
-  /// where a link cannot listen, and whatever `body` throws.
+  /// Opens a link for each client, and runs `body` with the address of the server for each of them. Throws
+  /// ``WireError`` if a link cannot listen, and the errors of `body`.
   func open<Result: Sendable>(
     for clients: [String], to server: Endpoint, _ body: ([Endpoint]) async throws -> Result
   ) async throws -> Result {
@@ -47,7 +47,7 @@ final class Links: Sendable {
     }
   }
 
-  /// A round is committed: what was carried since the last one is its own.
+  /// Records a committed round, with the traffic since the previous one.
   func note(_ round: RoundSummary) {
     state.withLock { state in
       let counts = state.relays.map(\.counts)
@@ -72,34 +72,33 @@ final class Links: Sendable {
   private static func cuts(_ counts: [LinkRelay.Counts]) -> Int { counts.reduce(0) { $0 + $1.cuts } }
 }
 
-/// What a run's links did. The names are those of summary.json.
+/// The report of a run's links. The names are those of summary.json.
 package struct LinkReport: Sendable, Hashable, Codable {
   package struct Round: Sendable, Hashable, Codable {
     package let stage: Int
-    /// Counted from 1 in each stage.
+    /// The round, counted from 1 in each stage.
     package let round: Int
-    /// What the bytes of the round and their ways to and fro take on the slowest client's link, by calculation:
-    /// the part of the round that is the network's.
+    /// The network's share of the round: the computed time of its bytes and delays on the slowest client's link.
     package let networkSeconds: Double
-    /// Connections that were cut during the round.
+    /// The number of connections cut during the round.
     package let cuts: Int
   }
 
-  /// Of every client's link.
+  /// The shape of every client's link.
   package let shape: LinkShape
-  /// Connections that were cut, of all clients.
+  /// The number of connections cut, of all clients.
   package let cuts: Int
   package let rounds: [Round]
 }
 
 extension LinkShape {
-  /// Ways of a round that wait for each other, beside the layers: assignment, offer, request, update.
+  /// The sequential one-way delays of a round, without the layers: assignment, offer, request, update.
   private static let waysOfRound = 4
-  /// Ways of each layer that is fetched: a client asks for the next one when it has the one before.
+  /// The one-way delays per fetched layer: a client requests the next layer after it has received the previous one.
   private static let waysOfLayer = 2
 
-  /// What a round's bytes and layers take on the link, in seconds, where nothing is cut; nothing for a client
-  /// that had no part in it.
+  /// Returns the seconds that a round's bytes and layers take on the link, without cuts; zero for a client without
+  /// traffic.
   package func seconds(up: Int, down: Int, layers: Int) -> Double {
     guard up + down > 0 else { return 0 }
     let ways = Self.waysOfRound + Self.waysOfLayer * layers

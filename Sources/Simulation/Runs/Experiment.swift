@@ -8,31 +8,31 @@ import Support
 import Synchronization
 import Wire
 
-/// A federation on one machine: the real server and real clients over loopback sockets, and what came of it.
+/// A federation on one machine: the real server and real clients over loopback sockets, and its results.
 package struct Experiment: Sendable {
   package struct Settings: Sendable {
     package var plan: Plan
-    /// Where the plan's file is, which its `initial` is relative to.
+    /// The folder of the plan's file; the plan's `initial` is relative to it.
     package var planFolder = URL.currentDirectory()
     package var clients: Int
     package var data: DataSpec
-    /// Labelled images for the evaluation; none, no evaluation.
+    /// The labelled images for the evaluation; nil for no evaluation.
     package var testData: DataSpec?
-    /// Epochs of fine-tuning in the evaluation; 0, none.
+    /// The epochs of fine-tuning in the evaluation; 0 for none.
     package var fineTuningEpochs: Int
     package var partition: Partition
     package var out: URL
-    /// Cores of this machine that the clients' trainings share.
+    /// The cores of this machine that the clients' trainings share.
     package var cores: Int
-    /// Threads of one training.
+    /// The threads of one training.
     package var threads: Int
-    /// The chance, 0 … 1, that a client declines a round that it is drawn for.
+    /// The probability, 0 … 1, that a client declines an assignment.
     package var dropout = 0.0
-    /// The linear probe is taken after every so many rounds, and after the last; 0: only at the end.
+    /// The number of rounds between linear probes; one is also taken after the last round. 0 for the end only.
     package var probeEvery = 0
-    /// What the clients' connections are like; nil, as this machine's loopback is.
+    /// The properties of the clients' connections; nil for plain loopback.
     package var link: LinkShape?
-    /// A broken file of images is rejected, instead of left out.
+    /// Whether a broken image file is an error instead of being skipped.
     package var isStrict = false
 
     package init(
@@ -45,14 +45,14 @@ package struct Experiment: Sendable {
     }
   }
 
-  /// What happens, from the server's and from each client's side.
+  /// An event of the server or of a client.
   package enum Event: Sendable {
     case server(ServerEvent)
     case client(String, ClientEvent)
-    /// The encoder is evaluated, or the one that was not trained.
+    /// The evaluation of the encoder, or of the untrained one, begins.
     case evaluating
     case fineTuning(step: Int, of: Int)
-    /// Files of images that are left out; one line.
+    /// A line about skipped image files.
     case broken(String)
   }
 
@@ -60,7 +60,7 @@ package struct Experiment: Sendable {
   private let observer: @Sendable (Event) -> Void
   private let plan: Plan
 
-  /// Checks what can be checked before anything runs. Throws ``ExperimentError``.
+  /// Checks the settings before anything runs. Throws ``ExperimentError``.
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ExperimentError) {
     guard settings.plan.round.cohort <= settings.clients else {
       throw .setting(
@@ -68,20 +68,20 @@ package struct Experiment: Sendable {
       )
     }
     var plan = settings.plan
-    // Every client must be there before a cohort is drawn: so a run can be repeated.
+    // All clients must be present before a cohort is drawn, so that a run can be repeated.
     plan.round.minimumClients = settings.clients
     plan.round.wait = plan.round.deadline
     (self.plan, self.settings, self.observer) = (plan, settings, observer)
   }
 
-  /// Files of a run's folder.
+  /// The paths in a run's folder.
   private var database: URL { settings.out.appendingPathComponent("strata.sqlite") }
   private var states: URL { settings.out.appendingPathComponent("clients") }
 
-  /// Runs the federation to its end, evaluates the encoder and writes the folder's files.
+  /// Runs the federation to its end, evaluates the encoder and writes the files of the folder.
   ///
-  /// `prepare` is called once all that the settings and the plan name has been opened, and before anything is made. A
-  /// task that is cancelled ends soon, with threads of its own still at work, and leaves the folder as it is then.
+  /// Calls `prepare` after all inputs have been opened and before any file is created. A cancelled task ends soon,
+  /// possibly with threads still running, and leaves the folder in its current state.
   package func run(preparing prepare: () throws -> Void = {}) async throws -> Summary {
     let clock = ContinuousClock()
     let start = clock.now
@@ -112,7 +112,7 @@ package struct Experiment: Sendable {
       encoderDigest: snapshot.encoderDigest,
       seconds: elapsed)
     summary.link = links?.report
-    // After the clock has been read: what a run takes does not depend on how often it is looked at.
+    // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
     tellBroken()
@@ -128,7 +128,7 @@ package struct Experiment: Sendable {
     return (train, test)
   }
 
-  /// Runs server and clients, and their links where there are any.
+  /// Runs the server, the clients and their links, if there are any.
   private func federate(
     _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ links: Links?
   ) async throws -> Snapshot {
@@ -141,7 +141,7 @@ package struct Experiment: Sendable {
     }
   }
 
-  /// Runs server and clients; the first failure of either ends all.
+  /// Runs the server and the clients; the first failure ends all.
   private func federate(
     _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ clients: [(name: String, server: Endpoint)]
   ) async throws -> Snapshot {
@@ -156,7 +156,7 @@ package struct Experiment: Sendable {
         try await group.waitForAll()
       } catch {
         await server.stop()
-        // Where the server gave up, its reason is the cause and the client's the effect.
+        // If the server failed, its error is the cause and the client's a consequence.
         do { _ = try await snapshot } catch is CancellationError {}
         throw error
       }
@@ -170,10 +170,10 @@ package struct Experiment: Sendable {
     var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
     configuration.sharesProcess = true
-    // However often a link is cut, the server is there: its end would end the run.
+    // The server is present however often a link is cut; if it ended, the run would end.
     if settings.link != nil { configuration.patience = .seconds(3600) }
     if settings.dropout > 0 {
-      // Who is asked once more after it declined may say something else.
+      // A client that is asked again after a decline may answer differently.
       let declined = Mutex<(key: RoundKey?, count: Int)>((nil, 0))
       configuration.declines = { [seed = plan.seed, dropout = settings.dropout] key in
         declined.withLock { declined in
@@ -192,7 +192,7 @@ package struct Experiment: Sendable {
     }
   }
 
-  /// What a run calls its clients.
+  /// Returns the name of a client in a run.
   static func clientName(_ index: Int, of count: Int) -> String { Share(index, of: count).name("client") }
 
   private func evaluate(
@@ -227,7 +227,7 @@ package struct Experiment: Sendable {
   }
 }
 
-/// Why an experiment cannot be run.
+/// The reason why an experiment cannot run.
 package enum ExperimentError: Error, Sendable, CustomStringConvertible {
   case setting(String)
 
@@ -238,19 +238,19 @@ package enum ExperimentError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// The linear probe of the encoder as a round left it.
+/// The linear probe of the encoder after a round.
 package struct RoundProbe: Sendable, Hashable, Codable {
   package let stage: Int
-  /// Counted from 1 in each stage.
+  /// The round, counted from 1 in each stage.
   package let round: Int
-  /// 0 … 1.
+  /// The accuracy, 0 … 1.
   package let linearProbe: Double
 
   package init(stage: Int, round: Int, linearProbe: Double) {
     (self.stage, self.round, self.linearProbe) = (stage, round, linearProbe)
   }
 
-  /// Probes every so many of a store's committed rounds, counted over all stages, and the last one.
+  /// Probes every `interval`-th committed round of a store, counted over all stages, and the last one.
   static func all(
     of store: Store, _ plan: Plan, every interval: Int, _ accuracy: (Snapshot) throws -> Double
   ) throws -> [RoundProbe] {
@@ -268,7 +268,7 @@ package struct RoundProbe: Sendable, Hashable, Codable {
 }
 
 extension Plan {
-  /// The plan's finished encoder as it would be without training.
+  /// Returns the plan's complete encoder without training.
   func untrained() -> EncoderCheckpoint {
     let stage = stage(stages)
     let parameters = Storage(stage.model.layout)

@@ -7,23 +7,23 @@ import Server
 import Support
 import Synchronization
 
-/// What a run of `fedsim run` leaves behind, as summary.json has it.
+/// The summary of a run of `fedsim run`, as written to summary.json.
 package struct Summary: Sendable, Codable {
   package struct ClientTraffic: Sendable, Codable {
     package let name: String
     package let samples: Int
-    /// From the client to the server, counted at the server's socket.
+    /// The bytes from the client to the server, counted at the server's socket.
     package let bytesUp: Int
     package let bytesDown: Int
   }
 
-  /// Accuracies of the linear probe, 0 … 1.
+  /// The accuracies of the linear probe, 0 … 1.
   package struct Probe: Sendable, Codable {
     package let trained: Double
     package let untrained: Double
   }
 
-  /// Everything that evaluates an encoder, trained and as it was initialised.
+  /// All evaluations of the encoder, trained and untrained.
   package struct Evaluation: Sendable, Codable {
     package let trained: EncoderEvaluation.Accuracies
     package let untrained: EncoderEvaluation.Accuracies
@@ -36,18 +36,18 @@ package struct Summary: Sendable, Codable {
   package let stages: Int
   package let rounds: [RoundSummary]
   package let clients: [ClientTraffic]
-  /// Whether the last round's monitors say that the encoder maps all images to next to the same place.
+  /// Whether the monitors of the last round show that the encoder maps all images to nearly the same point.
   package let collapsed: Bool
   package let probe: Probe?
   package let evaluation: Evaluation?
-  /// By round, where that was asked for.
+  /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
-  /// What the clients' links did, where they had a shape.
+  /// The report of the clients' links, if they had a shape.
   package internal(set) var link: LinkReport?
-  /// SHA-256 over the encoder's float32 weights in layout order.
+  /// The SHA-256 digest of the encoder's float32 weights in layout order.
   package let encoderDigest: String
   package let seconds: Double
-  /// The most memory that this process ever had resident.
+  /// The peak resident memory of this process.
   package let peakMemoryBytes: Int
 
   init(
@@ -112,7 +112,7 @@ package struct Summary: Sendable, Codable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// What the table says of the linear probe after a round.
+  /// Returns the table's cell with the linear probe after a round.
   private func probe(of round: RoundSummary) -> String {
     probes?.first { ($0.stage, $0.round) == (round.stage, round.round) }
       .map { String(format: "  %4.1f %%", 100 * $0.linearProbe) } ?? ""
@@ -122,7 +122,7 @@ package struct Summary: Sendable, Codable {
 }
 
 extension Summary.Evaluation {
-  /// A line for each way to evaluate.
+  /// A line for each evaluation.
   fileprivate var lines: [String] {
     func line(_ name: String, _ accuracy: (EncoderEvaluation.Accuracies) -> Double?) -> String? {
       guard let trained = accuracy(trained), let untrained = accuracy(untrained) else { return nil }
@@ -137,7 +137,7 @@ extension Summary.Evaluation {
 }
 
 extension LinkReport {
-  /// What the table says more of a round.
+  /// Returns the additional columns of a round in the table.
   fileprivate func columns(of round: RoundSummary) -> String {
     rounds.first { ($0.stage, $0.round) == (round.stage, round.round) }
       .map { String(format: "  %7.1f  %4d", $0.networkSeconds, $0.cuts) } ?? ""
@@ -145,7 +145,7 @@ extension LinkReport {
 }
 
 extension RoundSummary {
-  /// A committed round as `fedsim run` tells it, in less than 80 columns.
+  /// Returns the line of `fedsim run` about a committed round, in less than 80 columns.
   package func line(of plan: Plan) -> String {
     let calibration = calibrationLoss.map { "  calibrated \(Numeral.fixed($0, digits: 4))" } ?? ""
     return String(
@@ -156,19 +156,19 @@ extension RoundSummary {
       seconds)
   }
 
-  /// Whether a text is such a line.
+  /// Returns whether a text is such a line.
   package static func isLine(_ text: String) -> Bool {
     text.prefixMatch(of: #/stage \d+/\d+ round \d+(/| of at most )\d+  loss /#) != nil
   }
 }
 
-/// Collects the committed rounds of a run on their way to an observer.
+/// Collects the committed rounds of a run and passes them on to an observer.
 final class RoundLog: Sendable {
   private let list = Mutex<[RoundSummary]>([])
 
   var rounds: [RoundSummary] { list.withLock { $0 } }
 
-  /// A server's observer that passes everything on, and the log that it fills; `links` hear of rounds too.
+  /// Returns an observer of the server that passes everything on, and the log that it fills; also notifies `links`.
   static func observing(
     _ links: Links?, _ observer: @escaping @Sendable (Experiment.Event) -> Void
   ) -> (@Sendable (ServerEvent) -> Void, RoundLog) {

@@ -1,24 +1,24 @@
 import Federation
 import Foundation
 
-/// The head of a request of HTTP/1 (RFC 9112), as far as somebody who only answers GET needs it.
+/// The head of an HTTP/1 request (RFC 9112), as far as a server that answers only GET and HEAD needs it.
 package struct WebRequest: Sendable, Hashable {
   package let method: String
-  /// Without its query.
+  /// The path without the query.
   package let path: String
-  /// By names in lower case; of several of a name the last.
+  /// The headers by lower-case name; the last value of a repeated header.
   package let headers: [String: String]
 
-  /// Why there is no answer to a request but that it is none.
+  /// The reason why a request is rejected.
   package enum Problem: Error, Hashable {
     case malformed
-    /// Nothing that is said here has a body.
+    /// The request has a body, which no request here may have.
     case hasBody
   }
 
-  /// Reads a head without the empty line that ends it. Throws ``Problem``.
+  /// Reads a head without the empty line at its end. Throws ``Problem``.
   package init(_ head: Data) throws(Problem) {
-    // Without what a recipient of text might take for a line's end, or for none.
+    // Rejects null bytes and invalid UTF-8, which other software may take for the end of a line.
     guard let text = String(bytes: head, encoding: .utf8), !text.contains("\0") else { throw .malformed }
     let lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
     let words = (lines.first ?? "").split(separator: " ", omittingEmptySubsequences: false)
@@ -35,7 +35,7 @@ package struct WebRequest: Sendable, Hashable {
       headers[name] = value
       hosts += name == "host" ? 1 : 0
     }
-    // What a request is for must be said once (RFC 9112, section 3.2).
+    // A request must have exactly one Host field (RFC 9112, section 3.2).
     guard hosts == 1 || hosts == 0 && words[2] == "HTTP/1.0",
       headers["host"].map({ WebHost($0) != nil }) ?? true
     else { throw .malformed }
@@ -47,22 +47,22 @@ package struct WebRequest: Sendable, Hashable {
     self.headers = headers
   }
 
-  /// Whom it is for; nil where an old browser does not say.
+  /// The host that the request is for; nil if an old browser does not send it.
   package var host: WebHost? { headers["host"].flatMap(WebHost.init) }
 
-  /// Whether the asker has the version with this tag already.
+  /// Returns whether the client already has the version with this tag.
   package func holds(_ tag: String) -> Bool {
     let tags = (headers["if-none-match"] ?? "").split(separator: ",").map {
       $0.trimmingCharacters(in: .whitespaces)
     }
-    // A proxy that compresses what passes makes the tag a weak one.
+    // A proxy that compresses responses weakens the tag.
     return tags.contains { $0 == tag || $0 == "W/" + tag || $0 == "*" }
   }
 }
 
-/// An answer of HTTP/1.1, the only one on its connection.
+/// A response of HTTP/1.1, the only one on its connection.
 package struct WebResponse: Sendable {
-  /// The codes that are used here (RFC 9110, section 15).
+  /// The status codes in use (RFC 9110, section 15).
   package enum Status: Int, Sendable {
     case ok = 200
     case notModified = 304
@@ -70,7 +70,7 @@ package struct WebResponse: Sendable {
     case notFound = 404
     case notAllowed = 405
     case hasBody = 413
-    /// Meant for a host that this is not.
+    /// The request is for another host.
     case misdirected = 421
     case headTooLong = 431
     case failed = 500
@@ -93,27 +93,27 @@ package struct WebResponse: Sendable {
   }
 
   package var status: Status
-  /// With its character set.
+  /// The media type, with its character set.
   package var type: String
   package var body: Data
-  /// What a page may load: nothing, where it is none.
+  /// The Content-Security-Policy; by default it permits nothing.
   package var policy = "default-src 'none'; frame-ancestors 'none'"
-  /// Called when it is on its way.
+  /// Called when the response has been sent.
   package var isSent: @Sendable () -> Void = {}
 
   package init(_ status: Status, _ type: String, _ body: Data) {
     (self.status, self.type, self.body) = (status, type, body)
   }
 
-  /// A line of text that says what is wrong.
+  /// Creates a line of text that names the error.
   package init(_ status: Status) {
     self.init(status, "text/plain; charset=utf-8", Data("\(status.rawValue) \(status.phrase)\n".utf8))
   }
 
-  /// Of the body: the same tag, the same bytes.
+  /// The entity tag of the body; equal bodies have equal tags.
   package var tag: String { "\"\(Digest(of: body).description.prefix(32))\"" }
 
-  /// What is sent at a time: the head and, unless the asker wants none or has it, the body.
+  /// Returns the bytes to send: the head and, unless the client wants none or has it already, the body.
   package func bytes(to request: WebRequest?, at now: Date) -> Data {
     var (status, body) = (self.status, self.body)
     if status == .ok, let request, request.holds(tag) { (status, body) = (.notModified, Data()) }
@@ -132,7 +132,7 @@ package struct WebResponse: Sendable {
     return Data((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + body
   }
 
-  /// IMF-fixdate (RFC 9110, section 5.6.7).
+  /// The format IMF-fixdate (RFC 9110, section 5.6.7).
   private static let date: DateFormatter = {
     let formatter = DateFormatter()
     formatter.locale = Locale(identifier: "en_US_POSIX")

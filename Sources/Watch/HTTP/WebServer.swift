@@ -2,27 +2,27 @@ import Foundation
 import Server
 import Wire
 
-/// Answers requests of HTTP, one a connection: so much of the protocol as a page that is only looked at needs, with a
-/// bound on all that an unauthenticated peer can take.
+/// An HTTP server with one request per connection. It implements the part of the protocol that a read-only page needs,
+/// and limits every resource that an unauthenticated peer can use.
 ///
-/// FlyingFox's own server waits for a head of any length, for any time, and holds any number of connections.
+/// FlyingFox's server limits neither the length of a head, nor the time to send it, nor the number of connections.
 package struct WebServer: Sendable {
-  /// Where it listens, with the port that was chosen.
+  /// The address that the server listens on, with the port that was chosen.
   package let endpoint: Endpoint
   private let listener: Listener
   private let connectionLimiter: ConnectionLimiter
   private let answer: @Sendable (WebRequest) async -> WebResponse
 
-  /// Listens. Throws ``WireError/address(_:reason:)``.
+  /// Starts listening. Throws ``WireError/address(_:reason:)``.
   ///
-  /// - Parameter answer: to a GET or a HEAD.
+  /// - Parameter answer: returns the response to a GET or HEAD request.
   package init(
     _ endpoint: Endpoint, answer: @escaping @Sendable (WebRequest) async -> WebResponse
   ) async throws(WireError) {
     self.init(try await Listener(endpoint), answer: answer)
   }
 
-  /// The same at a port that is open.
+  /// Uses a port that is already open.
   package init(_ listener: Listener, answer: @escaping @Sendable (WebRequest) async -> WebResponse) {
     self.listener = listener
     endpoint = listener.endpoint
@@ -32,7 +32,7 @@ package struct WebServer: Sendable {
     connectionLimiter = ConnectionLimiter(limits)
   }
 
-  /// Serves until ``shutDown()``; connections that are there then are cut off.
+  /// Serves until ``shutDown()``, which also ends open connections.
   package func run() async {
     await withDiscardingTaskGroup { group in
       while true {
@@ -48,7 +48,7 @@ package struct WebServer: Sendable {
         } catch WireError.closed {
           break
         } catch {
-          // Too many descriptors are open: the clients of the federation need them more.
+          // Too many descriptors are open, and the clients of the federation need them more.
           try? await Task.sleep(for: .seconds(1))
         }
       }
@@ -90,12 +90,12 @@ package struct WebServer: Sendable {
     try await connection.write(response.bytes(to: request, at: Date()))
     connection.finish()
     response.isSent()
-    // To close with something unread would take the answer back.
+    // Closing a connection with unread bytes would discard the response.
     var rest = 0
     while rest < WebLimits.rest { rest += try await connection.read(atMost: 4096).bytes.count }
   }
 
-  /// A request's head without the empty line behind it; nil where it is too long.
+  /// Returns the head of a request without the empty line at its end; nil if it is too long.
   private func head(_ connection: ByteConnection) async throws -> Data? {
     let mark = Data("\r\n\r\n".utf8)
     var received = Data()
@@ -116,7 +116,7 @@ package struct WebServer: Sendable {
     } catch {
       return (nil, WebResponse(error == .hasBody ? .hasBody : .malformed))
     }
-    // Where only this machine can come in, a browser that says another name was led here by that name's owner.
+    // On a loopback address, a request for another host comes from DNS rebinding.
     guard !endpoint.isLoopback || request.host?.isLoopback ?? true else {
       return (request, WebResponse(.misdirected))
     }
@@ -127,15 +127,15 @@ package struct WebServer: Sendable {
   }
 }
 
-/// The host that a request says it is for (RFC 9110, section 7.2), without its port.
+/// The host that a request is for (RFC 9110, section 7.2), without its port.
 ///
-/// A page from anywhere may have its own name lead to this machine (DNS rebinding), and would then be allowed to read
-/// what is answered here; but its browser still says that name.
+/// Any web page can make its host name resolve to this machine (DNS rebinding), and its scripts could then read the
+/// responses. Its browser still sends the page's host name, so that such requests can be rejected.
 package struct WebHost: Sendable, Hashable {
-  /// In lower case, an IPv6 address without its brackets.
+  /// The name in lower case, or an IPv6 address without brackets.
   package let name: String
 
-  /// Reads a Host field: `NAME`, `NAME:PORT`, `[IPV6]`, `[IPV6]:PORT`. Nil where it is none.
+  /// Reads a Host field: `NAME`, `NAME:PORT`, `[IPV6]` or `[IPV6]:PORT`; nil for anything else.
   package init?(_ field: String) {
     var (host, port) = (field[...], ""[...])
     if let end = field.lastIndex(of: "]"), field.hasPrefix("[") {
@@ -153,28 +153,28 @@ package struct WebHost: Sendable, Hashable {
     name = host.lowercased()
   }
 
-  /// Whether it names the machine itself, whatever a name server says. `127.example.org` does not.
+  /// Whether the name is a loopback address or `localhost`, without a look-up. `127.example.org` is not.
   package var isLoopback: Bool { Endpoint(host: name, port: 0).isLoopback }
 }
 
-/// Bounds of what a web browser, or somebody who pretends to be one, may take, each with its reason.
+/// The limits on what an HTTP client may use, with their reasons.
 package enum WebLimits {
-  /// Bytes of a request's head: browsers send under 2 KiB.
+  /// The maximum bytes of a request's head; browsers send less than 2 KiB.
   package static let head = 8 << 10
-  /// Seconds of a connection from its beginning to its end: a page is under 200 KB, and of a thousand clients 1 MB.
+  /// The maximum duration of a connection in seconds: a page has less than 200 KB, and 1 MB with a thousand clients.
   package static var seconds: Int { 15 * WireLimits.slack }
-  /// Connections at once. The next takes the place of the oldest: an honest one is over in a moment.
+  /// The maximum number of connections. A new one replaces the oldest, since a normal one ends in a moment.
   package static let connections = 64
-  /// Bytes that are read and thrown away behind an answer, so that it is not lost with its connection.
+  /// The maximum bytes that are read and discarded after a response, so that it is not lost with its connection.
   package static let rest = 64 << 10
-  /// Clients that are shown one by one, those first that were heard last; the others only in sums.
+  /// The maximum number of clients shown individually, the latest first; the others appear in sums only.
   package static let clients = 2000
-  /// How long an open page waits before it asks again.
+  /// The interval at which an open page polls.
   package static let pagePause = Duration.seconds(2)
-  /// How much later than expected somebody who looks regularly may be and not have gone: a page has a second try.
+  /// How late a regular poll may be before its sender counts as gone; a page retries once.
   package static var lateness: Duration { .seconds(3) * WireLimits.slack }
-  /// How long those who look regularly are waited for after the job's end, so that they hear of it; and after a signal,
-  /// where somebody waits for the server to be gone.
+  /// How long regular pollers can learn of the job's end before the server exits; ``hastyFarewell`` applies after a
+  /// signal, when the server must exit soon.
   package static var farewell: Duration { .seconds(20) * WireLimits.slack }
   package static var hastyFarewell: Duration { .seconds(5) * WireLimits.slack }
 }

@@ -1,7 +1,7 @@
-/// What keeps the page that is watched up to date: it asks for the page again, with the tag of the version that it
-/// shows, and replaces what has changed. It needs nothing but the page; without it the page is true as of its loading.
+/// The script that updates an open page. It requests the page again, with the tag of the version it shows, and replaces
+/// what has changed. It uses no other file. Without it the page shows the state at the time of loading.
 ///
-/// The text has neither `<` nor `&`, so that the page stays well-formed XML.
+/// The text contains neither `<` nor `&`, so that the page stays well-formed XML.
 enum LiveScript {
   static let text = """
     "use strict";

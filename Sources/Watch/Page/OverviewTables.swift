@@ -3,13 +3,13 @@ import Foundation
 import Pages
 import Server
 
-/// A table of text: a heading for each column, and rows whose first cell names them.
+/// An HTML table with a heading for each column; the first cell of each row is its name.
 struct OverviewTable {
   struct Column {
     let heading: String
-    /// Whether it holds words, which stand on the left.
+    /// Whether the column holds text, which is aligned left.
     var isText = false
-    /// A class of its cells besides.
+    /// An additional class of the cells.
     var style = ""
 
     var mark: String {
@@ -18,18 +18,18 @@ struct OverviewTable {
     }
   }
 
-  /// The columns behind the first.
+  /// The columns after the first.
   let columns: [Column]
   let first: String
-  /// A name that is text, and cells that are markup, one a column.
+  /// The rows: a name as text, and a cell of markup for each column.
   let rows: [(name: String, cells: [String])]
-  /// What is said where there are no rows.
+  /// The text of an empty table.
   let none: String
 
   /// - Parameters:
-  ///   - live: the identifier of the rows, where they change on a page that is watched.
-  ///   - isBox: whether it has a limited height, and scrolls by itself.
-  ///   - isSortable: whether a script may sort its rows by a column.
+  ///   - live: the identifier of the rows, if they change on an open page.
+  ///   - isBox: whether the table has a limited height and scrolls separately.
+  ///   - isSortable: whether the script may sort the rows by a column.
   func html(
     _ label: String, live: String? = nil, isBox: Bool = false, isSortable: Bool = false
   ) -> String {
@@ -58,12 +58,12 @@ struct OverviewTable {
   }
 }
 
-/// The parts that the page of a run under way and the report of a whole one share.
+/// The parts common to the status page and the report.
 struct OverviewParts {
   let overview: Overview
 
   var headline: String { Headline(overview: overview).html }
-  /// Whom the server waits for, by name; nothing where it waits for nobody that it knows.
+  /// The clients that the server waits for, by name; empty if it waits for none that it knows.
   var missing: String {
     guard overview.isRunning, let missing = overview.status.missing(naming: Self.mostMissing) else {
       return ""
@@ -71,7 +71,7 @@ struct OverviewParts {
     return "<p class=\"missing\">\(Markup.escape(Wording.sentence(missing)))</p>"
   }
 
-  /// Clients that are named in a sentence.
+  /// The maximum number of clients named in a sentence.
   private static let mostMissing = 8
 
   var method: String { Markup.escape("\(overview.strategy), \(overview.ssl)") }
@@ -80,7 +80,7 @@ struct OverviewParts {
   var clients: ClientTable { ClientTable(overview: overview) }
   var rounds: RoundTables { RoundTables(overview: overview) }
 
-  /// - Parameter isLive: whether they are of a server that may be at work.
+  /// - Parameter isLive: whether the server may be running.
   func facts(isLive: Bool) -> String {
     let last = overview.rounds.last
     let space = Wording.space
@@ -148,14 +148,14 @@ struct OverviewParts {
   }
 }
 
-/// The clients, a row each.
+/// The table of clients, one per row.
 struct ClientTable {
   let overview: Overview
 
   private typealias Column = (OverviewTable.Column, (Overview.Client) -> String)
 
-  /// As they are now, in rows that change: first what tells whether a client does its part. Of very many those that
-  /// were heard last. A script sorts them and finds one by its name.
+  /// The current state for an open page, with the columns that show a client's work first. If there are very many
+  /// clients, it shows the most recent ones. A script sorts and filters the rows.
   var live: String {
     let notAsked = Dictionary((overview.status.notAsked ?? []).map { ($0.client, $0.explanation) }) { $1 }
     let columns: [Column] = [
@@ -183,7 +183,7 @@ struct ClientTable {
       """
   }
 
-  /// All of them, as they were at the end.
+  /// The final state of all clients.
   var whole: String {
     let columns: [Column] = [
       (.init(heading: "admitted"), { "\($0.admitted)" }), (.init(heading: "rejected"), { "\($0.rejected)" }),
@@ -208,14 +208,14 @@ struct ClientTable {
       none: overview.isOver ? "No client has joined." : "No client has joined yet.")
   }
 
-  /// What it does and, where it is here and not asked to train, why.
+  /// Returns the activity of a client or, if it is connected but not asked to train, the reason.
   private static func state(_ client: Overview.Client, notAsked: String?) -> String {
     guard client.isConnected else { return "away" }
     if let notAsked { return "<span title=\"\(Markup.escape(notAsked))\">not asked</span>" }
     return client.activity?.rawValue ?? "connected"
   }
 
-  /// How far it is with that.
+  /// Returns the progress of the activity.
   private static func progress(_ client: Overview.Client) -> String {
     if let step = client.step, let steps = client.steps, steps > 0 {
       return bar(step, of: steps, ["step", "\(step)", "of", "\(steps)"])

@@ -1,12 +1,12 @@
 import Foundation
 import Pages
 
-/// A whole run as one HTML page that needs nothing beside itself, and no script. It is well-formed XML too.
+/// A report on a run as one self-contained HTML page without scripts, which is also well-formed XML.
 package struct ReportPage: Sendable {
   private let overview: Overview
   private let plan: String
 
-  /// - Parameter plan: as YAML.
+  /// - Parameter plan: the plan as YAML.
   package init(_ overview: Overview, plan: String) { (self.overview, self.plan) = (overview, plan) }
 
   package var html: String {

@@ -3,11 +3,11 @@ import Federation
 import Foundation
 import Pages
 
-/// The charts of a run by round: what it learns, whether it collapses, and what it takes.
+/// The charts of a run by round: losses, collapse monitors and costs.
 struct RoundPlots {
   let overview: Overview
 
-  /// With points this few a mark at each can be told from its neighbours.
+  /// The maximum number of points at which their marks can be distinguished.
   private static let mostMarks = 60
 
   private var all: [(plot: Plot, caption: String)] {
@@ -18,7 +18,7 @@ struct RoundPlots {
     return (metrics + [duration]).filter { !$0.0.series.isEmpty }
   }
 
-  /// A plot for all metrics of a title: a line each, and one for each layer that has it.
+  /// One plot for each title: a line for each metric, and for each layer that has the metric.
   private var metrics: [(plot: Plot, caption: String)] {
     let metrics = overview.metrics
     var titles: [String] = []
@@ -38,7 +38,7 @@ struct RoundPlots {
       + layers.map { layer in (layer, { $0.metrics[metric, layer: layer] }) }
   }
 
-  /// A figure for each, one after another.
+  /// A figure for each chart.
   var figures: String {
     guard !overview.rounds.isEmpty else { return "<p class=\"muted\">\(Self.none(overview))</p>" }
     return all.map { plot, caption in
@@ -46,7 +46,7 @@ struct RoundPlots {
     }.joined(separator: "\n")
   }
 
-  /// What is said where there is no round.
+  /// Returns the text in place of the charts when no round is committed.
   static func none(_ overview: Overview) -> String {
     overview.isOver ? "No round was committed." : "No round is committed yet."
   }
@@ -60,7 +60,7 @@ struct RoundPlots {
         line.0, style: style,
         points: overview.rounds.compactMap { round in line.1(round).map { (Double(round.number), $0) } })
     }
-    // The stages so far: with those to come the points would crowd at the left.
+    // Shows only the stages begun so far: with the planned ones, the points would crowd at the left.
     var (ends, sum) = ([Int](), 0)
     let stages = max(overview.status.stage, overview.rounds.last?.stage ?? 1, 1)
     for rounds in overview.stageRounds.prefix(stages) {
@@ -76,11 +76,11 @@ struct RoundPlots {
   }
 }
 
-/// The rounds that were committed, and the attempts that came to nothing, the last first.
+/// The tables of committed rounds and abandoned attempts, the latest first.
 struct RoundTables {
   let overview: Overview
 
-  /// At most `count` of them.
+  /// Returns the latest committed rounds, `count` at most.
   func committed(_ count: Int, live: String? = nil) -> String {
     let metrics = overview.metrics.filter { metric in
       overview.rounds.contains { $0.metrics[metric] != nil }
@@ -100,7 +100,7 @@ struct RoundTables {
     return table.html("Rounds", live: live)
   }
 
-  /// At most `count` of them, with their reasons.
+  /// Returns the latest abandoned attempts with their reasons, `count` at most.
   func abandoned(_ count: Int, live: String? = nil) -> String {
     let table = OverviewTable(
       columns: [

@@ -3,11 +3,11 @@ import Foundation
 import Pages
 import Server
 
-/// The page of a run that is under way, as HTML that is well-formed XML too. It loads nothing but itself.
+/// The page of a current run, as HTML that is also well-formed XML. It loads no other file.
 package struct StatusPage: Sendable {
   private let overview: Overview
 
-  /// Lines of the tables; the plots have all rounds, the report has all.
+  /// The number of rows in the tables; the plots and the report show all rounds.
   private static let rounds = 12
   private static let abandonments = 5
 
@@ -16,7 +16,7 @@ package struct StatusPage: Sendable {
   private static let style = "\n\(PageStyle.css)\n\(WatchStyle.css)\n"
   private static let script = "\n\(LiveScript.text)\n"
 
-  /// The page's Content-Security-Policy: its own style and script by their digests, its own server to ask again.
+  /// The page's Content-Security-Policy: its style and script by digest, and requests to its server only.
   package static let policy =
     "default-src 'none'; style-src \(source(style)); script-src \(source(script)); connect-src 'self'; "
     + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -69,17 +69,17 @@ package struct StatusPage: Sendable {
       """
   }
 
-  /// An inline text as a policy names it: the SHA-256 of its bytes (CSP level 3, section 2.3.1).
+  /// Returns the policy source of an inline text: the SHA-256 digest of its bytes (CSP level 3, section 2.3.1).
   private static func source(_ text: String) -> String {
     "'sha256-\(Digest(of: Data(text.utf8)).data.base64EncodedString())'"
   }
 }
 
-/// What the server does, or how it ended, in a line.
+/// The server's activity, or how the job ended, in a line.
 struct Headline {
   let overview: Overview
 
-  /// How it ended, in a word for the page's title; where it has not, where in the job it is.
+  /// The title of the page: the outcome in a word or, before the end, the stage and round.
   var title: String { ending?.word ?? overview.status.place }
 
   var html: String {
@@ -93,7 +93,7 @@ struct Headline {
       + "\(Markup.escape(Wording.sentence(ending.words)))</p>"
   }
 
-  /// The style, a word, and what there is to say.
+  /// The style, the outcome in a word, and its explanation.
   private var ending: (style: String, word: String, words: String)? {
     let place = overview.status.place
     switch overview.status.phase {
@@ -109,7 +109,7 @@ struct Headline {
     }
   }
 
-  /// The cohort of a round that goes on after a restart may not be here yet.
+  /// The server's activity. After a restart, the cohort of the round may not have reconnected yet.
   private var doing: String {
     let status = overview.status
     guard status.phase == .training, Double(status.present) < Double(status.cohort) - Double(status.admitted)
@@ -122,10 +122,10 @@ struct Headline {
   }
 }
 
-/// The encoder as a stack of layers, each filled as far as its rounds are done.
+/// The encoder as a stack of layers; the filled part of a layer is the share of its rounds that are committed.
 struct LayerStack {
   let layers: [Overview.Layer]
-  /// Whether nothing trains any more.
+  /// Whether the job has ended.
   var isOver = false
 
   var html: String {
@@ -136,7 +136,7 @@ struct LayerStack {
     """
   }
 
-  /// How many plots, one under another, are as high as so many layers.
+  /// Returns the number of rows of plots that are about as high as `layers` layers.
   static func rows(_ layers: Int) -> Int { min(max(layers, 1) / 8 + 1, 4) }
 
   private func item(_ layer: Overview.Layer) -> String {
@@ -153,7 +153,7 @@ struct LayerStack {
       """
   }
 
-  /// A rectangle as wide as a share of the whole. Its numbers are attributes: styles in them would be rejected.
+  /// Returns a bar for a share of the whole. The sizes are attributes, because the policy forbids inline styles.
   static func bar(_ part: Int, of whole: Int, style: String = "") -> String {
     let share = whole > 0 ? min(max(Double(part) / Double(whole), 0), 1) : 0
     let width = String(format: "%.1f", share * 100)
@@ -162,17 +162,17 @@ struct LayerStack {
       + "aria-hidden=\"true\"><rect width=\"\(width)\" height=\"1\"/></svg>"
   }
 
-  /// `blocks.0` is the first layer for people.
+  /// Returns the displayed name of a layer, counted from 1: `blocks.0` is layer 1.
   private static func title(_ name: String) -> String {
     guard name.hasPrefix("blocks."), let index = Int(name.dropFirst("blocks.".count)) else { return name }
     return "layer \(index + 1)"
   }
 }
 
-/// Numbers and times as markup. What is missing is a dash; a number and its unit stay on one line.
+/// Numbers and times as markup. A missing value is a dash; a number and its unit stay on one line.
 enum Wording {
   static let none = "<span class=\"muted\">–</span>"
-  /// A space at which no line ends.
+  /// A non-breaking space.
   static let space = "\u{A0}"
 
   static func bytes(_ count: Int?) -> String {
@@ -190,7 +190,7 @@ enum Wording {
     value.map { Numeral.fixed(Double($0), digits: digits) } ?? none
   }
 
-  /// A share as per cent.
+  /// Returns a share in per cent.
   static func share(_ value: Double?) -> String {
     value.map { Numeral.fixed(100 * $0, digits: 1) + space + "%" } ?? none
   }
@@ -200,13 +200,13 @@ enum Wording {
     metric.unit == .share ? share(value) : number(value, digits: metric.digits)
   }
 
-  /// How the page that is watched shows a time.
+  /// The display of a time on an open page.
   enum Kind: String {
-    /// As it is, in Greenwich's.
+    /// The time itself, in UTC.
     case absolute = ""
-    /// How long ago it was.
+    /// The time elapsed since then.
     case ago = " data-ago=\"\""
-    /// How long it is until then.
+    /// The time remaining until then.
     case until = " data-until=\"\""
   }
 
@@ -217,11 +217,11 @@ enum Wording {
     return "<time datetime=\"\(machine)\"\(kind.rawValue)>\(people)\(space)UTC</time>"
   }
 
-  /// "1 client", "2 clients".
+  /// Returns "1 client" or "2 clients".
   static func count(_ number: Int, _ noun: String) -> String {
     "\(number)\(space)\(noun)\(number == 1 ? "" : "s")"
   }
 
-  /// A sentence of some words.
+  /// Returns a text as a sentence.
   static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() + "." }
 }

@@ -1,4 +1,4 @@
-/// What the pages of a run have beyond every page's style.
+/// The additional style of the pages of a run.
 enum WatchStyle {
   static let css = """
     :root { --frozen: #1f6fd1; --training: #c2410c; --well: #efeeea; }

@@ -18,7 +18,7 @@ import Testing
     for _ in 0..<9 { _ = backoff.next() }
     let pauses = (0..<1000).map { _ in backoff.next() }
     #expect(pauses.allSatisfy { $0 >= .seconds(15) && $0 <= .seconds(30) }, "seed \(seed)")
-    // A thousand clients spread over the fifteen seconds: none of these has fewer than 20 of them.
+    // A thousand clients spread over fifteen seconds: at least 20 in each of them.
     for second in 15..<30 {
       let count = pauses.count { $0 >= .seconds(second) && $0 < .seconds(second + 1) }
       #expect(count >= 20, "\(count) after \(second) s, seed \(seed)")

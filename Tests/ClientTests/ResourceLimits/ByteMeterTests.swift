@@ -36,7 +36,7 @@ import Wire
       #expect(!FileManager.default.fileExists(atPath: file(folder).path))
       try meter.save(from: 100_001)
       #expect(!FileManager.default.fileExists(atPath: file(folder).path))
-      // But a transfer of some length is not lost in a crash.
+      // A transfer of some length must survive a crash.
       traffic.set((received: 100_000 + (1 << 20), sent: 0))
       try meter.note(traffic, on: day)
       #expect(ByteMeter(folder).spent(on: day) == 100_000 + 1 << 20)

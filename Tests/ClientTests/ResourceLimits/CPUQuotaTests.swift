@@ -17,7 +17,7 @@ import Testing
   @Test func countsTheProcessorsTimeOfEveryThread() async throws {
     let before = ProcessTime.used
     try await TrainingThread.run("spinning") {
-      // Its own thread's time, so that others who use the processor do not matter.
+      // The time of this thread, which does not depend on other users of the processor.
       func own() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -45,7 +45,7 @@ import Testing
         used += step * Double(random.uniform(0.1, 8))
         now = now + pace.pause(at: now, used: used)
         marks.append(((now - start).seconds, used.seconds))
-        // Between any two points of the training, but for the second of credit.
+        // Between any two points of the training, apart from the second of credit.
         for mark in marks.dropLast() {
           let most = share * (marks.last!.time - mark.time + 1)
           #expect(marks.last!.used - mark.used <= most * 1.000001, "\(quota), seed \(seed)")
@@ -63,7 +63,7 @@ import Testing
       var (now, used) = (start, Duration.zero)
       var pace = Pace(quota, at: start, used: used)
       for _ in 0..<50 {
-        // Each step wants more than its share.
+        // Each step uses more than the quota.
         let step = Duration.milliseconds(1 + random.below(5000))
         now = now + step
         used += step * Double(random.uniform(1, 8))
@@ -77,7 +77,7 @@ import Testing
   @Test func timeThatWasNotUsedIsCreditForASecondAtMost() throws {
     let start = ContinuousClock.now
     var pace = Pace(try #require(CPUQuota("50%")), at: start, used: .zero)
-    // An hour on battery, and then one second's work after the other.
+    // An hour on battery, and then one-second steps.
     #expect(pace.pause(at: start + .seconds(3600), used: .zero) == .zero)
     #expect(pace.pause(at: start + .seconds(3601), used: .seconds(1)) == .zero)
     #expect(pace.pause(at: start + .seconds(3602), used: .seconds(2)) == .seconds(1))
@@ -87,7 +87,7 @@ import Testing
     let start = ContinuousClock.now
     var pace = Pace(try #require(CPUQuota("50%")), at: start, used: .zero)
     #expect(pace.pause(at: start + .seconds(1), used: .seconds(1)) == .seconds(1))
-    // It woke at 2.25 s and worked for a second, after a pause in which others of the process used 0.1 s.
+    // The thread woke at 2.25 s and worked for a second, after a pause in which other threads used 0.1 s.
     let second = pace.pause(at: start + .seconds(3.25), used: .seconds(2.1))
     #expect(abs(second.seconds - 0.95) < 1e-9, "\(second)")
   }

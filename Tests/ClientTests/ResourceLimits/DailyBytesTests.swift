@@ -28,7 +28,7 @@ import Testing
     #expect(bytes.days.keys.sorted() == (23...30).map { "2026-11-\($0)" })
   }
 
-  /// A device without a battery for its clock is in 1970 until it has heard the time.
+  /// A device without a battery-backed clock is in 1970 until it receives the time.
   @Test func aClockThatIsWrongForAWhileForgetsNothingOfToday() {
     var bytes = DailyBytes()
     for day in 16...23 { bytes.add(.init(sent: day), on: "2026-11-\(day)") }

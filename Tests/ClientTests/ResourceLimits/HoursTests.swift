@@ -44,7 +44,7 @@ import Testing
     #expect(try Hours("23:59-00:00").contains(minute: 1439))
   }
 
-  /// Against a clock that is walked from each beginning to its end.
+  /// Compares with a clock that steps through each range.
   @Test func randomRangesAreWhatAClockWalksThrough() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     var random = RandomNumbers(seed)
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  /// The server asks again after that.
+  /// The time until the server asks again.
   @Test(arguments: [
     ("22:00-06:00", 12, 0, 0, 36_000), ("22:00-06:00", 21, 59, 30, 30), ("22:00-06:00", 6, 0, 1, 57_599),
     ("22:00-06:00", 23, 0, 7, 0), ("12:30-13:30,18:00-19:00", 13, 30, 0, 16_200),
@@ -83,14 +83,14 @@ import Testing
     var berlin = Calendar(identifier: .gregorian)
     berlin.timeZone = try #require(TimeZone(identifier: "Europe/Berlin"))
     let hours = try Hours("22:00-06:00")
-    // In Berlin 22:30 in winter and 22:00 in summer.
+    // In Berlin, 22:30 in winter and 22:00 in summer.
     let winter = Date(timeIntervalSince1970: 1_768_512_600)  // 2026-01-15 21:30 UTC
     let summer = Date(timeIntervalSince1970: 1_784_145_600)  // 2026-07-15 20:00 UTC
     #expect(hours.contains(winter, in: berlin) && hours.contains(summer, in: berlin))
     var utc = berlin
     utc.timeZone = try #require(TimeZone(identifier: "UTC"))
     #expect(!hours.contains(winter, in: utc) && !hours.contains(summer, in: utc))
-    // An hour earlier Berlin's summer shows 21:00; winter's 21:00 is an hour and a half earlier.
+    // One hour earlier the summer time in Berlin is 21:00; the winter time is 21:00 an hour and a half earlier.
     #expect(!hours.contains(summer - 3600, in: berlin) && !hours.contains(winter - 5400, in: berlin))
   }
 }

@@ -10,7 +10,7 @@ import Wire
 
 /// A client's connection under resource limits (ClientSession+ResourceLimits).
 @Suite(.unhurried) struct LimitedSessionTests {
-  /// Sends a round and answers its fetches; what follows is the training.
+  /// Assigns a round and answers its fetches; the training follows.
   private func assign(_ session: ScriptedSession, _ snapshot: Snapshot, fetches: Bool = true, round: Int = 1)
     async throws -> Assignment
   {
@@ -110,7 +110,7 @@ import Wire
       try await session.send(piece(0..<100))
       clock.set(hour: 30)
       #expect(try await decline(session).key == assignment.key)
-      // What the server had sent already is nothing that cannot be.
+      // A message that the server sent before is not an error.
       try await session.send(piece(100..<200))
       clock.set(hour: 46)
       try await session.send(.assignment(Assignment(snapshot, round: 2)))
@@ -173,12 +173,12 @@ import Wire
       #expect(attempt > 2 && spent <= cap, "\(attempt) rounds, \(spent) bytes")
       #expect(spent + update > cap - 1000, "one more would have been possible: \(spent) bytes")
       #expect(declined?.reason.hasSuffix("of 60KB a day") == true, "\(declined?.reason ?? "")")
-      // Another connection does not begin at nothing.
+      // A new connection does not reset the count.
       await session.connection.close()
       let second = try await server.welcome()
       try await second.send(.assignment(Assignment(snapshot)))
       _ = try await decline(second)
-      // Another day does.
+      // A new day does.
       clock.set(hour: 24)
       try await second.send(.assignment(Assignment(snapshot, attempt: 2)))
       _ = try offer(try await second.serve(snapshot).1)
@@ -186,7 +186,7 @@ import Wire
     }
   }
 
-  /// A cap that an update as it is coded fits under, and as plain numbers does not.
+  /// A cap that the coded update meets and plain numbers exceed.
   @Test(arguments: [UpdateCodec.int8, .topK, .float32])
   func anUpdateCountsAsItIsCoded(codec: UpdateCodec) async throws {
     var plan = Plan.tiny()
@@ -196,7 +196,7 @@ import Wire
     let most = plan.coding(codec, 1, keeping: [0]).mostBytes
     let layers = snapshot.manifest.reduce(0) { $0 + Frame.bytes(ofPieces: 1000, of: $1.bytes) }
     var limits = FakeClock(hour: 12).limits
-    // Beside layers and update, what was said before: hello and welcome, and the assignment.
+    // The bytes besides layers and update: hello, welcome and assignment.
     let said = 8000
     let cap = said + layers + Frame.bytes(ofPieces: 1000, of: most)
     limits.bytesADay = ByteCount(bytes: cap)
@@ -215,8 +215,8 @@ import Wire
     }
   }
 
-  /// What compression has saved on one update is expected of the next; one that becomes larger than was thought, and than
-  /// what is left, stays pending for another day.
+  /// The compression ratio of one update is expected of the next. An update larger than expected, which exceeds the
+  /// rest of the cap, stays pending until another day.
   @Test func aCompressedUpdateCountsAsItWas() async throws {
     var plan = Plan.tiny()
     plan.traffic.codec = .float32
@@ -240,13 +240,14 @@ import Wire
           _ = try await session.collect(try offer(message))
           continue
         }
-        // The last one would not have fitted as it is, and would have by far if nothing were compressed.
+        // The rest of the cap is too small for one more update as compressed; by the uncompressed size the client would
+        // have declined much earlier.
         let last = try #require(sizes.last)
         #expect(before + Frame.bytes(ofPieces: 1000, of: last) > cap - 2500, "\(before) bytes, \(sizes)")
         break
       }
       let traffic = session.connection.traffic
-      // The assignment that is declined passes it, as docs/resource-limits.md has it.
+      // The declined assignment may exceed the cap, as documented in docs/resource-limits.md.
       #expect(traffic.received + traffic.sent <= cap + 1000, "\(sizes)")
       try await server.finish(session)
     }
@@ -287,7 +288,7 @@ import Wire
         try await server.events.first { event in
           if case .paused(assignment.key, "on battery") = event { () } else { nil }
         }
-        // Those of before may have been on their way as it paused.
+        // Earlier events may still have been on their way when it paused.
         var steps = [-1, 0]
         while steps[0] != steps[1] || steps[1] == 0 {
           guard case .heartbeat(let heartbeat) = try await session.hear(heartbeats: true) else {
@@ -323,7 +324,7 @@ import Wire
         try await session.send(.release(Release(key: assignment.key)))
         try await server.events.first { if case .dropped(assignment.key) = $0 { () } else { nil } }
         try power.laptop(isOnBattery: false)
-        // One permit: this begins only when the other has ended.
+        // One permit: this training begins only when the other has ended.
         let next = try await assign(session, snapshot, fetches: false, round: 2)
         _ = try await waitForStep(server, of: next.key)
         try await server.finish(session)
@@ -333,7 +334,7 @@ import Wire
 
   // MARK: - Processor time
 
-  /// Limits under which the process seems to use so much of the processor between two looks.
+  /// Returns limits under which the process appears to use `step` of processor time between two readings.
   private func limits(using step: Duration, cpu: String) -> ResourceLimits {
     let used = Mutex(Duration.zero)
     var limits = ResourceLimits()

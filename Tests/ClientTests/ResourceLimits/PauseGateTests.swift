@@ -15,7 +15,7 @@ import Testing
       order.note("goes on")
     }
     try await order.first { $0 == "waits" ? () : nil }
-    // Only time shows that it stays.
+    // Only time can show that it keeps waiting.
     try await Task.sleep(for: .milliseconds(50))
     order.note("opened")
     gate.open()
@@ -34,7 +34,7 @@ import Testing
     try await order.first { $0 == "waits" ? () : nil }
     gate.release()
     try await waiting
-    // And those that would begin later.
+    // Later waits end at once, too.
     gate.close()
     try await TrainingThread.run("late") { gate.wait(for: .seconds(3600)) }
   }
@@ -42,7 +42,7 @@ import Testing
   @Test func aPauseLastsAsLongAsItIsTo() async throws {
     let clock = ContinuousClock()
     let gate = PauseGate()
-    // Signals of before must not cut it short.
+    // Earlier signals must not shorten the wait.
     for _ in 0..<5 { gate.open() }
     let elapsed = try await TrainingThread.run("pausing") {
       clock.measure { gate.wait(for: .milliseconds(30)) }

@@ -2,7 +2,7 @@ import Client
 import Foundation
 import Testing
 
-/// A folder as the kernel's /sys/class/power_supply.
+/// A folder like the kernel's /sys/class/power_supply.
 struct FakePower {
   let folder: URL
 
@@ -10,12 +10,12 @@ struct FakePower {
     let folder = folder.appendingPathComponent(supply)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for (name, text) in files {
-      // Whoever reads it meanwhile sees the old or the new.
+      // A concurrent reader gets the old or the new content.
       try Data("\(text)\n".utf8).write(to: folder.appendingPathComponent(name), options: .atomic)
     }
   }
 
-  /// A laptop whose plug is in or out.
+  /// Sets the files of a laptop on battery or on mains.
   func laptop(isOnBattery: Bool) throws {
     try set("BAT0", ["type": "Battery", "status": isOnBattery ? "Discharging" : "Charging"])
     try set("AC", ["type": "Mains", "online": isOnBattery ? "0" : "1"])

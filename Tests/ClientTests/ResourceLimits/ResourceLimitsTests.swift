@@ -10,17 +10,17 @@ import Testing
 final class FakeClock: Sendable {
   private let date: Mutex<Date>
 
-  /// 2026-11-23 and a time of the day, in UTC.
+  /// Starts on 2026-11-23 at an hour of the day, in UTC.
   init(hour: Int) { date = Mutex(Self.date(hour: hour)) }
 
   private static func date(hour: Int) -> Date {
     Date(timeIntervalSince1970: 1_795_392_000 + 3600 * Double(hour))
   }
 
-  /// Hours from 24 on are those of later days.
+  /// Sets the hour; hours from 24 on are those of later days.
   func set(hour: Int) { date.withLock { $0 = Self.date(hour: hour) } }
 
-  /// Limits that go by it, and look all the time.
+  /// Limits that use this clock and are checked continuously.
   var limits: ResourceLimits {
     var limits = ResourceLimits()
     limits.calendar.timeZone = TimeZone(identifier: "UTC")!

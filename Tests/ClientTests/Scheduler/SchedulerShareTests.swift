@@ -2,10 +2,10 @@ import Client
 import Datasets
 import Testing
 
-/// What a process learns from the environment that a scheduler gives it. The variables of Slurm 22.05, Open MPI 4.1 and
-/// MPICH 4.0 are as those set them.
+/// The share that a process reads from its scheduler's environment. The variables are those of Slurm 22.05, Open MPI
+/// 4.1 and MPICH 4.0.
 @Suite struct SchedulerShareTests {
-  /// The environment of a task of srun.
+  /// Returns the environment of an srun task.
   static func task(_ index: Int, of count: Int) -> [String: String] {
     [
       "SLURM_JOB_ID": "11", "SLURM_STEP_ID": "0", "SLURM_PROCID": "\(index)", "SLURM_LOCALID": "0",
@@ -13,12 +13,12 @@ import Testing
     ]
   }
 
-  /// The environment of a batch script, as a job of `--ntasks` has it.
+  /// Returns the environment of a batch script in a job with `--ntasks`.
   static func batch(tasks: Int) -> [String: String] {
     ["SLURM_JOB_ID": "11", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "\(tasks)"]
   }
 
-  /// The environment of an array's batch script.
+  /// Returns the environment of the batch script of an array.
   static func array(_ id: Int, _ range: (first: Int, last: Int, step: Int), count: Int) -> [String: String] {
     [
       "SLURM_JOB_ID": "12", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_ARRAY_JOB_ID": "11",
@@ -55,26 +55,26 @@ import Testing
     try expect(Self.array(2, (0, 3, 1), count: 4), is: Share(2, of: 4), by: "SLURM_ARRAY_TASK_ID")
   }
 
-  /// `--array=1-4` and `--array=3-11:4`.
+  /// The arrays `--array=1-4` and `--array=3-11:4`.
   @Test func anArrayMayBeginAnywhereAndTakeSteps() throws {
     try expect(Self.array(4, (1, 4, 1), count: 4), is: Share(3, of: 4), by: "SLURM_ARRAY_TASK_ID")
     try expect(Self.array(7, (3, 11, 4), count: 3), is: Share(1, of: 3), by: "SLURM_ARRAY_TASK_ID")
   }
 
   @Test func theInnermostSchedulerDecides() throws {
-    // mpirun in a batch script, and on other nodes under the srun that it starts its helpers with.
+    // mpirun in a batch script; on other nodes under the srun with which it starts its helpers.
     try expect(
       Self.batch(tasks: 4), Self.openMPI(3, of: 4), is: Share(3, of: 4), by: "OMPI_COMM_WORLD_RANK")
     try expect(
       Self.task(1, of: 2), Self.openMPI(3, of: 4), is: Share(3, of: 4), by: "OMPI_COMM_WORLD_RANK")
-    // srun in each job of an array, which may be there for seeds.
+    // srun in each job of an array, which may vary the seed.
     try expect(
       Self.array(2, (0, 3, 1), count: 4), Self.task(1, of: 2), is: Share(1, of: 2), by: "SLURM_STEP_ID")
     try expect(Self.pod, ["STRATA_CLIENTS": "3"], Self.mpich, is: Share(1, of: 3), by: "PMI_RANK")
     try expect(Self.task(3, of: 4), Self.explicit, is: Share(1, of: 2), by: "STRATA_CLIENT_INDEX")
   }
 
-  /// A launcher of one process inside one of several says nothing about which of them it is.
+  /// A launcher of one process inside one of several does not determine the share.
   @Test func aLauncherOfOneProcessLeavesItToTheOneAround() throws {
     try expect(
       Self.array(2, (0, 3, 1), count: 4), Self.task(0, of: 1), is: Share(2, of: 4), by: "SLURM_ARRAY_TASK_ID")
@@ -87,7 +87,7 @@ import Testing
     try expect(Self.openMPI(1, of: 2), alone, is: Share(0, of: 1), by: "STRATA_CLIENT_INDEX")
   }
 
-  /// Each with the variables that its line names.
+  /// Each with the variables that its message names.
   @Test(arguments: [
     ([:], ["no scheduler", "STRATA_CLIENT_INDEX", "SLURM_STEP_ID", "JOB_COMPLETION_INDEX"]),
     (batch(tasks: 4), ["SLURM_STEP_ID is not set", "srun"]),
@@ -126,7 +126,7 @@ import Testing
     for word in words { #expect(line.contains(word), "\(line)") }
   }
 
-  /// What is wrong further out does not matter to who was started further in.
+  /// Invalid variables of an outer scheduler do not matter.
   @Test func whatDoesNotDecideIsNotRead() throws {
     try expect(
       Self.openMPI(1, of: 2), ["JOB_COMPLETION_INDEX": "x", "SLURM_STEP_ID": "0"], is: Share(1, of: 2),

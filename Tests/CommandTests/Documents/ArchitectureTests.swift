@@ -2,13 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The README's description of the architecture is right.
+/// The README's description of the architecture is correct.
 @Suite struct ArchitectureTests {
   private let text: String
 
   init() throws { text = try Repository.text("README.md") }
 
-  /// Folders under Sources and Sources/Core, but for those that hold a header of the system's.
+  /// The folders under Sources and Sources/Core, except those with a header of a system library.
   @Test func everyModuleIsInTheTable() throws {
     let files = Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
     let modules = Set(
@@ -24,7 +24,7 @@ import Testing
     #expect(named.subtracting(modules) == [], "there are no such modules")
   }
 
-  /// The types to read first, and those where something new would plug in.
+  /// The types to read first, and the extension points.
   @Test func everyTypeThatItNamesIsThere() throws {
     let section = try #require(text.components(separatedBy: "## Architecture\n").last)
       .components(separatedBy: "\n## ")[0]
@@ -37,10 +37,10 @@ import Testing
     #expect(names.subtracting(types).subtracting(["Tests"]) == [])
   }
 
-  /// How tests treat time is said in one place, and nothing else holds up the threads that all of them share.
+  /// Time limits of tests are defined in one place, and no test blocks the shared threads.
   @Test func noTestHasItsOwnTime() throws {
     let words = ["timeLimit(", "waitUntilExit(", "usleep(", "Thread.sleep("]
-    // This file names them.
+    // This file contains the names.
     let files = Repository.files(under: "Tests").filter {
       $0.hasSuffix(".swift") && !$0.hasSuffix("/ArchitectureTests.swift")
     }
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  /// An encoder of another file's could end a process because of a number that came from a peer.
+  /// Another file's encoder could end a process because of a number from a peer.
   @Test func jsonIsCodedInOnePlace() throws {
     for file in Repository.files(under: "Sources") where file.hasSuffix(".swift") {
       guard !file.hasSuffix("Support/JSON.swift") else { continue }
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// What the package is linked with, and what it depends on.
+  /// The libraries that the package links, and its dependencies.
   @Test func everythingThatItStandsOnIsNamed() throws {
     let stands = try #require(text.components(separatedBy: "## Dependencies\n").last).lowercased()
     let package = try Repository.text("Package.swift")

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The commands with their arguments, as the executables themselves tell them to whoever writes completions.
+/// The commands with their arguments, from the executables' dumps for completion scripts.
 struct CommandTree: Sendable {
   struct Node: Decodable, Sendable {
     let commandName: String
@@ -31,7 +31,7 @@ struct CommandTree: Sendable {
 
   private let roots: [String: Node]
 
-  /// Asks the executables.
+  /// Runs the executables.
   init() async throws {
     struct Dump: Decodable { let command: Node }
     var roots: [String: Node] = [:]
@@ -42,8 +42,8 @@ struct CommandTree: Sendable {
     self.roots = roots
   }
 
-  /// What is wrong with a command line, by its words; nil where nothing is. A part of one, as prose has it, may lack
-  /// what must be there, and may have an ellipsis.
+  /// Returns the error in a command line; nil if there is none. A part of a command line, as in prose, may omit
+  /// required arguments and contain an ellipsis.
   func problem(with words: [String], isPart: Bool = false) -> String? {
     guard var node = words.first.flatMap({ roots[$0] }) else { return "no such command" }
     var rest = words.dropFirst().filter { $0 != "…" }[...]
@@ -87,7 +87,7 @@ struct CommandTree: Sendable {
       .map { "\(node.commandName) wants \($0.shown)" }
   }
 
-  /// Every option and flag but those that all commands have, with its command.
+  /// Every option and flag with its command, except the common ones.
   var options: [(command: String, option: String)] {
     func options(_ node: Node, _ names: [String]) -> [(command: String, option: String)] {
       let own = (node.arguments ?? []).filter { $0.kind != .positional }.map(\.shown)
@@ -101,7 +101,7 @@ struct CommandTree: Sendable {
     }
   }
 
-  /// Whether any command has an option or a flag, whatever value stands behind it.
+  /// Returns whether any command has an option or flag, with any value.
   func hasOption(_ word: String) -> Bool {
     let word = String(word.prefix { $0 != "=" })
     func has(_ node: Node) -> Bool {

@@ -1,11 +1,11 @@
 import DataFiles
 import Foundation
 
-/// Images of every format, where the documents say that they are: a few of each, made here.
+/// Creates small data sets of every format at the paths used in the documents.
 enum DocumentData {
   private static let count = 96
 
-  /// Writes them under a folder.
+  /// Writes them to a folder.
   static func write(under folder: URL) throws {
     for (name, bytes) in try files() {
       let file = folder.appendingPathComponent(name)
@@ -43,7 +43,7 @@ enum DocumentData {
     return files
   }
 
-  /// Records of labels and so many bytes.
+  /// Returns records of a label and `size` bytes.
   private static func records(_ size: Int, _ labels: (Int) -> [UInt8]) -> [UInt8] {
     (0..<count).flatMap { labels($0) + Make.noise(size, seed: UInt64($0)) }
   }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What reads the documents sees what is wrong with them.
+/// The readers of documents detect errors.
 @Suite(.unhurried) struct DocumentReadingTests {
   @Test func aBlockIsReadAsAShellReadsIt() {
     let block = """

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// Servers and clients in the background, by hand or as services.
+/// Servers and clients in the background, started manually or as services.
 extension DocumentRunner {
-  /// Returns once the daemon does its work: a server listens, a client has joined; or its job is done already.
+  /// Waits until the daemon is ready: a server listens, a client has joined, or its job is already finished.
   func start(_ name: String, as statement: ShellBlock.Statement, _ command: Command) async throws {
     daemons.append(Daemon(name: name, statement: statement, command: command))
     do {
@@ -13,7 +13,7 @@ extension DocumentRunner {
     }
   }
 
-  /// What `systemctl` would do, without systemd: the unit's own command line, with the settings of its file.
+  /// Replaces `systemctl` without systemd: runs the unit's command line with the settings of its file.
   func control(_ words: [String], _ statement: ShellBlock.Statement) async throws {
     guard words.count == 3, words[1] != "enable" else { return }
     try await end(words[2], by: "stop")
@@ -33,7 +33,7 @@ extension DocumentRunner {
     return try shell("set -a; \(folders); . '\(settings.path)'; exec \(command)")
   }
 
-  /// Does what a document wants of the test alone.
+  /// Follows a direction for the test.
   func follow(_ direction: Markdown.Direction) async throws {
     if direction.verb != "await" { return try await end(direction.daemon, by: direction.verb) }
     let daemon = try #require(
@@ -41,12 +41,12 @@ extension DocumentRunner {
     _ = try await daemon.command.errors.line(containing: direction.words)
   }
 
-  /// Ends whatever runs, where what was meant to happen did not.
+  /// Kills all running daemons after a failure.
   func cutAll() {
     for daemon in daemons where !daemon.command.errors.isClosed { daemon.command.cut() }
   }
 
-  /// Ends all daemons of a name that run: stops them in good order, or cuts them off.
+  /// Ends all running daemons with a name, by a signal to stop or to kill.
   private func end(_ name: String, by verb: String) async throws {
     let ending = daemons.filter { $0.name == name && !$0.command.errors.isClosed }
     for daemon in ending {

@@ -2,11 +2,11 @@ import Federation
 import Foundation
 import Testing
 
-/// Runs what a document shows, block by block, as its reader would: in a folder of its own that is also the home, with
-/// the built commands first in the path. Daemons go to the background, and what follows waits until they are ready.
+/// Runs the commands of a document block by block, like a reader: in a temporary folder that is also the home, with the
+/// built commands first in the path. Daemons run in the background; the next command waits until they are ready.
 final class DocumentRunner {
   struct Daemon {
-    /// The executable.
+    /// The name of the executable.
     let name: String
     let statement: ShellBlock.Statement
     let command: Command
@@ -17,14 +17,14 @@ final class DocumentRunner {
   let substitutions: Substitutions
   private let rounds: Int
   var daemons: [Daemon] = []
-  /// What `fedserver enroll` printed last.
+  /// The last output of `fedserver enroll`.
   private var code = ""
-  /// What the last statement printed, where the document shows it.
+  /// The output of the last statement, if the document shows it.
   private var output: String?
 
-  /// Puts images and plans into the folder.
+  /// Copies images and plans into the folder.
   ///
-  /// - Parameter rounds: of a stage, in the plans that are trained.
+  /// - Parameter rounds: the rounds per stage in plans that are trained.
   init(_ document: Markdown, in folder: URL, rounds: Int = 2) throws {
     self.rounds = rounds
     (self.document, self.folder, substitutions) = (document, folder, Substitutions(folder: folder))
@@ -33,12 +33,12 @@ final class DocumentRunner {
     try FileManager.default.createDirectory(
       at: folder.appendingPathComponent("etc/default"), withIntermediateDirectories: true)
     try FileManager.default.copyItem(at: Repository.root.appendingPathComponent("deploy"), to: deploy)
-    // The plan that a reader has by then; a document that shows a whole one means that.
+    // The plan of a reader at this point, unless the document shows a complete one.
     try FileManager.default.copyItem(
       at: deploy.appendingPathComponent("plans/demo.yaml"), to: folder.appendingPathComponent("plan.yaml"))
   }
 
-  /// Runs the whole document, and ends its daemons.
+  /// Runs the whole document, and then ends its daemons.
   func run() async throws {
     do {
       for part in document.parts { try await run(part) }
@@ -78,13 +78,14 @@ final class DocumentRunner {
     if words.starts(with: ["fedserver", "enroll"]) {
       code = outcome.output.trimmingCharacters(in: .newlines)
     }
-    // What is calculated is the same everywhere.
+    // Computed output is the same on every machine.
     if words.starts(with: ["fedsim", "account"]) || words.starts(with: ["fedsim", "traffic"]) {
       output = outcome.output
     }
   }
 
-  /// What a shell is given. Daemons are in the background without its help, which would lose sight of them.
+  /// Returns the text for the shell. Daemons are not put into the background by the shell, which would lose track of
+  /// them.
   func shown(_ statement: ShellBlock.Statement) -> String {
     substitutions.applied(
       to: statement.text.replacingOccurrences(of: " &$", with: "", options: .regularExpression), code: code)
@@ -98,7 +99,7 @@ final class DocumentRunner {
     }
   }
 
-  /// A shell in the folder.
+  /// Starts a shell in the folder.
   func shell(_ text: String, environment: [String: String] = [:]) throws -> Command {
     var environment = environment
     environment["HOME"] = folder.path
@@ -116,7 +117,7 @@ final class DocumentRunner {
     #expect(outcome.code == 0, "\(place(statement)): \(outcome)")
   }
 
-  /// Line by line; a line that is an ellipsis stands for any others.
+  /// Compares line by line; a line with an ellipsis stands for any lines.
   private func expect(_ output: String, shownIn block: Markdown.Block) {
     var lines = output.split(separator: "\n")[...]
     var isElided = false

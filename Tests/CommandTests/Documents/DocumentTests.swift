@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every command that a document shows does what it is shown for.
+/// Every command in a document works as shown.
 @Suite(.unhurried) struct DocumentTests {
   private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql"]
 
@@ -13,7 +13,7 @@ import Testing
     try await withTemporaryFolder { try await DocumentRunner(document, in: $0).run() }
   }
 
-  /// Also of those that are not run, and of those in the midst of a sentence.
+  /// Includes commands that are not run, and those within sentences.
   @Test func itsCommandsAndOptionsExist() async throws {
     let tree = try await CommandTree()
     for document in try Repository.documents.map({ try Markdown($0) }) {
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  /// What the Makefile and the services call.
+  /// The commands in the Makefile and the service units.
   @Test func theCommandsOfRecipesAndUnitsExist() async throws {
     let tree = try await CommandTree()
     let makefile = try Repository.text("Makefile").replacing("\\\n", with: " ")
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// A block that does not say what it holds would be run by nobody, and so would a command among output.
+  /// A block without a language would never be run, nor would a command in a block of output.
   @Test(arguments: Repository.documents)
   func itsBlocksSayWhatTheyHold(path: String) throws {
     for block in try Markdown(path).blocks {
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  /// A row for what no document shows any more would hide what comes in its place.
+  /// An entry for a command that no document shows would hide a later one.
   @Test func theRowsOfTheTablesAreOfSomething() throws {
     let statements = try Repository.documents.flatMap { Self.statements(of: try Markdown($0)) }
     for row in UnrunCommand.all {

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every option that a command has stands in a document that speaks of the command, so that people learn of it.
+/// Every option is described in a document about its command.
 @Suite(.unhurried) struct OptionTests {
   @Test func everyOptionOfEveryCommandIsDocumented() async throws {
     let texts = try Repository.documents.filter { $0 != "CHANGELOG.md" }.map { try Markdown($0) }
     let code = texts.map { text in
-      // A line that goes on is one line.
+      // Joins lines that end in a backslash.
       let shown = text.blocks.map { $0.text.replacing(/\\\n\s*/, with: " ") }
       return (text.spans.map(\.text) + shown).joined(separator: "\n")
     }

@@ -2,7 +2,7 @@ import Federation
 import Foundation
 
 extension Plan {
-  /// The same kind of job, trained in moments: few rounds a stage, few and small steps, few weights.
+  /// Returns the same kind of job with few rounds, steps and weights, which trains in moments.
   func cut(rounds: Int) -> Plan {
     var plan = self
     plan.method.roundsPerStage = .each(rounds)
@@ -12,7 +12,7 @@ extension Plan {
     return plan
   }
 
-  /// Cuts the plan in a file. Returns whether there is one.
+  /// Shortens the plan in a file. Returns whether there is one.
   static func cut(_ file: URL, rounds: Int) throws -> Bool {
     guard let text = try? String(contentsOf: file, encoding: .utf8),
       let plan = try? Plan(yaml: text, file: file.path)
@@ -21,10 +21,10 @@ extension Plan {
     return true
   }
 
-  /// Whether a text is a plan that can be run as it stands.
+  /// Returns whether a text is a complete plan.
   static func isWhole(_ text: String) -> Bool { (try? Plan(yaml: text, file: "")) != nil }
 
-  /// What is wrong with a plan, or with a part of one; nil where nothing is.
+  /// Returns the error in a plan, or in a part of one; nil if there is none.
   static func problem(with text: String, file: String) -> String? {
     let encoder = "encoder: {image: 32, patch: 4, width: 96, depth: 4, heads: 3}\n"
     let whole = text.contains(/(?m)^encoder:/) ? text : encoder + text

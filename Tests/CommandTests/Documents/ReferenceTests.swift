@@ -2,7 +2,7 @@ import Federation
 import Foundation
 import Testing
 
-/// What a document names and links to is there.
+/// The files and names that a document refers to exist.
 @Suite struct ReferenceTests {
   @Test(arguments: Repository.documents)
   func itsLinksLeadSomewhere(path: String) throws {
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// Whole plans, parts of plans, and fields in the midst of a sentence.
+  /// Complete plans, parts of plans, and fields within sentences.
   @Test(arguments: Repository.documents)
   func itsPlansAreTaken(path: String) throws {
     let document = try Markdown(path)
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  /// Those of docs/protocol.md, which leave out what is long, are held against the messages (ProtocolDocsTests).
+  /// Except docs/protocol.md, whose examples omit long parts and are compared with the messages (ProtocolDocsTests).
   @Test(arguments: Repository.documents.filter { $0 != "docs/protocol.md" })
   func itsJSONIsJSON(path: String) throws {
     for block in try Markdown(path).blocks where block.language == "json" {

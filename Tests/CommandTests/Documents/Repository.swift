@@ -9,14 +9,14 @@ enum Repository {
     return folder
   }()
 
-  /// What people read: README.md, CHANGELOG.md, docs/*.md and deploy/**/README.md, as paths from the root.
+  /// The documents: README.md, CHANGELOG.md, docs/*.md and deploy/**/README.md, as paths from the root.
   static let documents: [String] = {
     let docs = files(under: "docs").filter { $0.hasSuffix(".md") }
     return ["README.md", "CHANGELOG.md"]
       + (docs + files(under: "deploy").filter { $0.hasSuffix("/README.md") }).sorted()
   }()
 
-  /// Regular files in a folder and its folders, as paths from the root.
+  /// Returns the regular files in a folder and its subfolders, as paths from the root.
   static func files(under folder: String) -> [String] {
     let url = root.appendingPathComponent(folder)
     let found = FileManager.default.enumerator(at: url, includingPropertiesForKeys: [.isRegularFileKey])

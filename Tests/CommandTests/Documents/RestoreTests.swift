@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// docs/operating.md's backup, taken from a server at work, is worth something.
+/// The backup in docs/operating.md, taken from a running server, can be restored.
 @Suite(.unhurried) struct RestoreTests {
   private static let rounds = 40
 
@@ -10,7 +10,7 @@ import Testing
 
   init() throws { document = try Markdown("docs/operating.md") }
 
-  /// From nothing until two devices train.
+  /// Runs the first section until two devices train.
   private func begin(_ runner: DocumentRunner) async throws {
     for part in document.parts where part.section == "First run" {
       if case .direction = part { return }
@@ -22,7 +22,7 @@ import Testing
     try await runner.follow(.init(verb: "await", daemon: "fedserver", words: words))
   }
 
-  /// What the last server prints at its end.
+  /// Returns the final output of the last server.
   private func encoder(_ runner: DocumentRunner) async throws -> String {
     let outcome = try await #require(runner.daemons.last { $0.name == "fedserver" }).command.outcome()
     #expect(outcome.code == 0, "\(outcome)")
@@ -44,7 +44,7 @@ import Testing
       try await begin(second)
       try await wait(for: "stage 1 round 2 is committed", second)
       try await second.run(.block(blocks[0]))
-      // The backup is of any moment since, and the server is further on when it is lost.
+      // The backup is of an earlier moment; the server has progressed before it is lost.
       try await wait(for: "stage 3 round 1 is committed", second)
       try await second.follow(.init(verb: "cut", daemon: "fedserver", words: ""))
       try await second.run(.block(blocks[1]))

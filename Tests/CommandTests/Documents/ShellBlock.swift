@@ -1,20 +1,20 @@
-/// A block of shell commands, as far as a test must understand it; the shell itself runs them.
+/// A block of shell commands, as far as a test needs to parse it; the shell runs them.
 enum ShellBlock {
   /// A command with all its lines.
   struct Statement: Sendable, CustomStringConvertible {
     let text: String
-    /// The line that it begins in, in its document.
+    /// The first line, in the document.
     let line: Int
 
     var description: String { text }
-    /// The simple commands in it, whoever gives them.
+    /// The simple commands, without sudo.
     var commands: [[String]] {
       ShellBlock.commands(text).map { $0.first == "sudo" ? Array($0.dropFirst()) : $0 }
     }
   }
 
-  /// The statements of a block whose text begins behind a line. Lines that end in a backslash go on in the next, and
-  /// a here-document belongs to its command; what else a shell spreads over lines is not shown anywhere.
+  /// Returns the statements of a block that starts after a line. Handles lines that end in a backslash and
+  /// here-documents; the documents use no other multi-line statements.
   static func statements(_ text: String, after line: Int) -> [Statement] {
     var statements: [Statement] = []
     var open: (text: String, line: Int, end: String?)?
@@ -41,7 +41,7 @@ enum ShellBlock {
     return statements
   }
 
-  /// The simple commands of a statement as words, without quotes, comments and redirections.
+  /// Returns the simple commands of a statement as words, without quotes, comments and redirections.
   static func commands(_ statement: String) -> [[String]] {
     var commands: [[String]] = [[]]
     var skipsNext = false

@@ -2,15 +2,15 @@ import Foundation
 import TestSupport
 import Wire
 
-/// The one table of what documents say and this machine has otherwise: what stands in a command is replaced before it is
-/// run. Everything else is run as it is shown.
+/// The only table of replacements for commands in documents that must differ on this machine. Everything else runs as
+/// shown.
 struct Substitutions: Sendable {
-  /// The folder of one document's run, which is the home of its reader.
+  /// The folder of a document's run, which is the home of its reader.
   let folder: URL
-  /// An address of this machine that no other document's run uses, so that all ports are free.
+  /// An address of this machine that no other run uses, so that all ports are free.
   let host = Endpoint.ownHost()
 
-  /// Regular expressions, what takes their place, and why. `code` is the last enrolment code that was printed.
+  /// Returns regular expressions, their replacements and the reasons. `code` is the last enrolment code printed.
   func table(code: String) -> [(pattern: String, replacement: String, reason: String)] {
     [
       (

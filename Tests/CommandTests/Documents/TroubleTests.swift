@@ -2,9 +2,9 @@ import Commands
 import Foundation
 import Testing
 
-/// The tables that are read when something is wrong are true.
+/// The troubleshooting tables are correct.
 @Suite struct TroubleTests {
-  /// Rows of a document's tables whose first cell fits.
+  /// Returns the matching first cells of a document's tables.
   private func cells(_ path: String, _ pattern: Regex<(Substring, Substring)>) throws -> [String] {
     try Repository.text(path).split(separator: "\n").compactMap {
       $0.prefixMatch(of: pattern).map { String($0.1) }
@@ -17,7 +17,7 @@ import Testing
     #expect(Set(codes).subtracting([0]) == Set(CommandFailure.Code.allCases.map(\.rawValue)))
   }
 
-  /// What a log is said to hold is written by some line of the sources; an ellipsis is what varies.
+  /// Every documented log line is written by the sources; an ellipsis stands for variable text.
   @Test func everyLogLineIsWrittenSomewhere() throws {
     let sources = try Repository.files(under: "Sources").filter { $0.hasSuffix(".swift") }
       .map { try Repository.text($0) }
@@ -27,7 +27,7 @@ import Testing
     #expect(lines.count > 10)
     for line in lines {
       let pieces = line.components(separatedBy: "…").map { $0.trimmingCharacters(in: .whitespaces) }
-      // A line is put together in one place, or where a reason goes behind a colon.
+      // A line is written in one place, or with a reason after a colon.
       let parts = pieces.flatMap { $0.components(separatedBy: ": ") }.filter { !$0.isEmpty }
       for part in parts {
         #expect(sources.contains { $0.contains(part) }, "nothing writes '\(part)' of '\(line)'")

@@ -1,7 +1,7 @@
-/// The one table of commands in documents that no test runs as they stand. Their options are checked all the same,
-/// where they are this project's own.
+/// The only table of commands in documents that tests do not run as shown. The options of this project's commands are
+/// checked nevertheless.
 struct UnrunCommand: Sendable {
-  /// How the command begins, behind a `sudo `.
+  /// The start of the command, after an optional `sudo `.
   let beginning: String
   let reason: String
   let coveredBy: String
@@ -47,7 +47,7 @@ struct UnrunCommand: Sendable {
       beginning: "journalctl", reason: "needs systemd, and does not end", coveredBy: "nothing"),
   ]
 
-  /// Options of other programs that stand in sentences.
+  /// The options of other programs in sentences.
   static let foreignOptions: Set = [
     "--allow-run-as-root", "--array=0-9%4", "--cpus-per-task=4", "--mem-per-cpu", "--mpi=pmi2", "--time",
   ]

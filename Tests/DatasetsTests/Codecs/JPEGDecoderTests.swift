@@ -7,13 +7,13 @@ import Testing
 @Suite struct JPEGDecoderTests {
   private let files = try! TestFiles()
 
-  /// The image of the only file of a folder, for an encoder so large that it is kept as it is.
+  /// Returns the image of the only file of a folder, for an encoder large enough to keep its size.
   private func image(_ file: [UInt8], channels: Int = 3, size: Int = 64) throws -> ImageSet {
     try files.write("image.jpg", file)
     return try ImageFolder(files.path).images(for: ImageFit(size: size, channels: channels), cache: 1 << 20)
   }
 
-  /// A picture of four plain quarters: at the top red and green, below blue and white; 32 rows, 48 columns.
+  /// A picture of four plain quarters: red and green at the top, blue and white below; 32 rows, 48 columns.
   private static let quarters: [UInt8] = (0..<32 * 48).flatMap { place -> [UInt8] in
     switch (place / 48 < 16, place % 48 < 24) {
     case (true, true): [250, 10, 10]
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// The colour in the middle of each quarter, row by row: R, G, B or W.
+  /// Returns the colour in the middle of each quarter, row by row: R, G, B or W.
   private func corners(_ set: ImageSet) -> String {
     set.withImage(0) { image in
       let (height, width) = (image.shape.height, image.shape.width)
@@ -42,7 +42,7 @@ import Testing
     let set = try image(file)
     #expect(corners(set) == "RGBW")
     #expect(set.shape(0) == ImageShape(channels: 3, height: 32, width: 48))
-    // Planar, and the interleaved original within what quantisation at the best quality may do.
+    // The planar pixels equal the interleaved original up to the quantisation at the best quality.
     let bytes = set.bytes(0)
     if subsampling == TJSAMP_444 {
       for place in 0..<32 * 48 {
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// What is seen of stored quarters R G / B W, by EXIF's definition of its eight values.
+  /// The stored quarters R G / B W as displayed, by EXIF's definition of its eight values.
   @Test(arguments: [
     (1, "RGBW"), (2, "GRWB"), (3, "WBGR"), (4, "BWRG"), (5, "RBGW"), (6, "BRWG"), (7, "WGBR"), (8, "GWRB"),
   ])
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func aLargeImageIsDecodedSmallAndTurnedAllTheSame() throws {
-    // 16 times as large: of 512 x 768 pixels 32 x 48 are kept for an encoder of 16.
+    // 16 times as large: 32 x 48 of 512 x 768 pixels are kept for an encoder of 16.
     let large = (0..<512 * 768).flatMap { place -> ArraySlice<UInt8> in
       let small = (place / 768 / 16) * 48 + place % 768 / 16
       return Self.quarters[small * 3..<small * 3 + 3]
@@ -110,7 +110,7 @@ import Testing
     #expect(corners(try image(file)) == "RGBW")
   }
 
-  /// With and without Adobe's segment, and as YCCK. What comes of it is what Pillow's `convert("RGB")` makes.
+  /// With and without Adobe's segment, and as YCCK. The result is that of Pillow's `convert("RGB")`.
   @Test func cmykBecomesColourAsPillowHasIt() throws {
     let inks: [UInt8] = [200, 100, 50, 128]
     let planes = inks.map { [UInt8](repeating: $0, count: 64) }
@@ -131,7 +131,7 @@ import Testing
     }
   }
 
-  /// A decoder keeps all of them, of any kind, until the last has come.
+  /// The decoder keeps all scans until the last has been read.
   @Test func severalScansAreCounted() throws {
     let planes = (1...3).map { Make.noise(64 * 64, seed: UInt64($0)) }
     let file = try Make.jpeg(scans: planes, height: 64, width: 64, adobe: 0)
@@ -144,7 +144,7 @@ import Testing
     #expect(try image(large).spareBytes >= 6 << 20, "two bytes for each number")
     let single = try Make.jpeg([UInt8](repeating: 9, count: 3 << 20), height: 1024, width: 1024)
     #expect(try image(single).spareBytes < 6 << 20)
-    // The limit is that of images that are held as a whole.
+    // The limit is that of images that are decoded as a whole.
     var claiming = file
     let frame = try #require(file.indices.dropLast().first { file[$0] == 0xFF && file[$0 + 1] == 0xC0 })
     claiming.replaceSubrange(frame + 5..<frame + 9, with: Make.big(9000, 2) + Make.big(12000, 2))
@@ -169,7 +169,7 @@ import Testing
     #expect(try image(Array(progressive.dropLast(2))).bytes(0) == expected, "its scans are all there")
   }
 
-  /// What is odd about a file, and changes none of its rows.
+  /// Irregularities in a file that do not affect its rows.
   @Test func odditiesAreTakenWhereAllRowsAreThere() throws {
     let file = try Make.jpeg(Make.noise(40 * 56 * 3, seed: 4), height: 40, width: 56)
     let expected = try image(file).bytes(0)
@@ -191,14 +191,14 @@ import Testing
       let set = try image(odd)
       #expect(set.bytes(0) == expected && set.broken.isEmpty, "\(name): \(set.broken)")
     }
-    // EXIF stands behind padding, too.
+    // EXIF may also follow padding.
     let turned = Make.oriented(file, 3)
     let exif = Array(turned[2..<2 + turned.count - file.count])
-    // Behind the start and JFIF's segment.
+    // After the start and JFIF's segment.
     let padded = joined(Array(file[..<20]), padding, exif, Array(file[20...]))
     #expect(try image(turned).bytes(0) != expected)
     #expect(try image(padded).bytes(0) == image(turned).bytes(0))
-    // A part of the last row is missing, or all behind the middle is zeros, as a disk leaves it.
+    // A part of the last row is missing, or the second half is zeros, as after a disk error.
     let half = Array(file.prefix(file.count / 2))
     let damages: [(String, [UInt8])] = [
       ("cut off", Array(file.dropLast(40))),
@@ -223,7 +223,7 @@ import Testing
     #expect(name != "multi-scan-25-megapixels" || set.spareBytes > 75_000_000)
   }
 
-  /// A header behind more than is read at first.
+  /// A header after more bytes than are read at first.
   @Test func aHeaderBehindMuchElseIsFound() throws {
     var file = try Make.jpeg(Self.quarters, height: 32, width: 48)
     for _ in 0..<4 { file = Make.inserting(marker: 0xE2, [UInt8](repeating: 7, count: 60_000), into: file) }
@@ -239,7 +239,7 @@ import Testing
     #expect(set.broken.map(\.path) == [files.path + "/image.jpg"])
   }
 
-  /// A file whose header says that it is larger.
+  /// Returns a file whose header claims a larger size.
   private func claiming(_ height: Int, _ width: Int, progressive: Bool = false) throws -> [UInt8] {
     var file = try Make.jpeg(
       Self.quarters, height: 32, width: 48, flags: progressive ? TJFLAG_PROGRESSIVE : 0)
@@ -249,7 +249,7 @@ import Testing
     return file
   }
 
-  /// 65,500 x 65,500 pixels would be 13 GB; of a progressive file all of 12,000 x 9,000 are held at once.
+  /// 65,500 x 65,500 pixels would take 13 GB; a progressive file of 12,000 x 9,000 is held as a whole.
   @Test(arguments: [(65500, 65500, false), (9000, 12000, true)])
   func aHeaderThatPromisesTooMuchIsRejected(height: Int, width: Int, progressive: Bool) throws {
     let file = try claiming(height, width, progressive: progressive)
@@ -257,7 +257,7 @@ import Testing
     #expect(error?.description.contains("\(width) x \(height) pixels are more than") == true)
   }
 
-  /// A telephone's photograph is decoded at an eighth, row by row, unless the encoder is enormous.
+  /// A phone's photograph is decoded at an eighth, row by row, unless the encoder is very large.
   @Test func aLargePhotographIsTaken() throws {
     let (height, width) = (9000, 12000)
     let set = try image(try Make.jpeg(try plain(height, width), height: height, width: width, channels: 1))

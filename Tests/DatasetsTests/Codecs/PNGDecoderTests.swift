@@ -11,7 +11,7 @@ import Testing
     return try ImageFolder(files.path).images(for: ImageFit(size: 64, channels: channels), cache: 1 << 20)
   }
 
-  /// [H, W, C] as [C, H, W].
+  /// Returns [H, W, C] as [C, H, W].
   private func planar(_ pixels: [UInt8], channels: Int) -> [UInt8] {
     (0..<channels).flatMap { channel in
       stride(from: channel, to: pixels.count, by: channels).map { pixels[$0] }
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func sixteenBitsLoseTheLowerEight() throws {
-    // One row with filter 0: 0x8000 and 0xFF00, not linear light, which would come out much brighter.
+    // One row with filter 0: 0x8000 and 0xFF00, not as linear light, which would be much brighter.
     let grey = Make.png(height: 1, width: 2, depth: 16, colour: 0, rows: [0, 0x80, 0x00, 0xFF, 0xFF])
     #expect(try image(grey, channels: 1).bytes(0) == [128, 255])
     let colour = Make.png(height: 1, width: 1, depth: 16, colour: 2, rows: [0, 0x20, 0, 0x40, 0, 0x60, 0])
@@ -53,7 +53,7 @@ import Testing
     #expect(zip(bytes, [0x20, 0x40, 0x60]).allSatisfy { abs($0 - $1) <= 1 }, "\(bytes)")
   }
 
-  /// Interlaced or not, it is the same picture, whatever the depth and the kind of colour.
+  /// Interlacing does not change the picture, at any depth and colour type.
   @Test(arguments: [(1, 1), (3, 2), (11, 13), (32, 32)])
   func interlacingChangesNothing(height: Int, width: Int) throws {
     for (colour, channels, depth) in [
@@ -65,7 +65,7 @@ import Testing
       let interlaced = try bytes(pixels, height, width, depth, colour, pixelBytes, interlaced: true)
       #expect(plain == interlaced, "\(width) x \(height), depth \(depth), colour \(colour)")
       guard colour == 2 else { continue }
-      // Without opacity the bytes are those of the file: of 16 bits the nearest of 8.
+      // Without opacity the bytes are those of the file; 16 bits are rounded to the nearest 8.
       let samples = stride(from: 0, to: pixels.count, by: depth / 8).map { place -> UInt8 in
         guard depth == 16 else { return pixels[place] }
         let value = Int(pixels[place]) << 8 | Int(pixels[place + 1])
@@ -94,7 +94,7 @@ import Testing
   func anInterlacedImageOf16BitsIsWhatItWas() throws {
     let file = try Data(contentsOf: SharedFolder.cases.appendingPathComponent("png-16bit-interlaced.png"))
     let bytes = try image(Array(file)).bytes(0)
-    // Ramps of 2048 a pixel to the right in red, downwards in green, and of half of it both ways in blue.
+    // Ramps of 2048 per pixel to the right in red, downwards in green, and half of it in both directions in blue.
     for (channel, step) in [(2048, 0), (0, 2048), (1024, 1024)].enumerated() {
       for place in 0..<32 * 32 {
         let value = place % 32 * step.0 + place / 32 * step.1
@@ -103,10 +103,10 @@ import Testing
     }
   }
 
-  /// Before the pixels, where most write it, and behind them.
+  /// Before the pixels, as usual, and after them.
   @Test(arguments: [1, 3, 6, 8], [true, false])
   func theOrientationTurnsTheImage(orientation: Int, isLong: Bool) throws {
-    // Red and green beside each other; what is turned upright has red at the top for 6.
+    // Red and green side by side; with orientation 6, red is at the top.
     let rows: [UInt8] = [0, 255, 0, 0, 0, 255, 0]
     let chunk = [("eXIf", Make.exif(orientation, bigEndian: true, long: isLong))]
     for isBehind in [false, true] {
@@ -131,10 +131,10 @@ import Testing
     #expect(try image(colour).bytes(0) == [255, 255, 0, 255, 0, 255])
     let grey = try Make.png([0, 255, 77, 0], height: 1, width: 2, channels: 2)
     #expect(try image(grey, channels: 1).bytes(0) == [0, 255])
-    // Half of it: the bytes are mixed, and not the amounts of light behind them.
+    // Half opacity: the bytes are mixed, not linear light.
     let half = try Make.png([200, 100, 0, 128], height: 1, width: 1, channels: 4)
     #expect(try image(half).bytes(0) == [227, 177, 127])
-    // A colour that stands for transparency.
+    // A colour that marks transparency.
     let keyed = Make.png(
       height: 1, width: 2, depth: 8, colour: 0, rows: [0, 5, 9], chunks: [("tRNS", [0, 5])])
     #expect(try image(keyed, channels: 1).bytes(0) == [255, 9])

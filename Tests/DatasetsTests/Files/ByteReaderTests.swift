@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  /// Its bytes are all there, and what would vouch for them is not.
+  /// All bytes are there, but the checksum is missing.
   @Test func aGzipWithoutItsEndIsSaidSo() throws {
     let reader = try reader(Array(Make.gzip(bytes).dropLast(8)))
     #expect(try reader.read(200_000) == bytes)
@@ -66,7 +66,7 @@ import Testing
     #expect(error?.description.contains("is damaged behind byte 10000: incorrect data check") == true)
   }
 
-  /// What could never come is rejected before there is memory for it.
+  /// Impossible sizes are rejected before memory is allocated.
   @Test func whatAFileCannotHoldIsRejectedAtOnce() throws {
     for (file, possible) in [(bytes, 200_000), (Make.gzip(bytes), 10_000_000)] {
       let reader = try reader(file)

@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// Its bytes have their place on the disk before they are needed.
+  /// The disk space of the note is allocated in advance.
   @Test func aNoteNeedsNoRoomAndOutlivesTheLock() throws {
     try withPath { path in
       let lock = try FileLock(path)

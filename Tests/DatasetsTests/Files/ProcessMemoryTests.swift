@@ -18,7 +18,7 @@ import Testing
     try files.write("system.slice/b.service/memory.max", Array("1000000\n".utf8))
     #expect(limit("0::/system.slice/a.service\n") == 2_000_000)
     #expect(limit("0::/system.slice/b.service\n") == 1_000_000)
-    // Version 1, whose way to say that there is none is a number beyond all memory.
+    // Version 1, which expresses no limit as a number larger than any memory.
     try files.write("memory/docker/memory.limit_in_bytes", Array("3000000\n".utf8))
     try files.write("memory/memory.limit_in_bytes", Array("9223372036854771712\n".utf8))
     #expect(limit("5:cpu:/x\n4:memory:/docker\n") == 3_000_000)

@@ -36,12 +36,12 @@ import Testing
     #expect(try read(archive(file), 0) == bytes)
   }
 
-  /// The numbers that do not fit into 32 bits stand in the extra field, the directory's in a record of its own.
+  /// Numbers above 32 bits are in the extra field; those of the directory are in a separate record.
   @Test func theExtensionFor64BitsIsRead() throws {
     let (name, checksum) = (Array("big".utf8), Array(Make.gzip(bytes).suffix(8).prefix(4)))
     let full = [UInt8](repeating: 0xFF, count: 4)
     func join(_ parts: [[UInt8]]) -> [UInt8] { parts.flatMap { $0 } }
-    // Version, flags and method, time and date, checksum, and two sizes that say nothing.
+    // Version, flags and method, time and date, checksum, and two sizes that are placeholders.
     let shared = join([Make.little(20, 2), Make.little(0, 8), checksum, full, full, Make.little(3, 2)])
     let local = join([Make.little(0x0403_4B50, 4), shared, Make.little(0, 2), name])
     let extra = join([

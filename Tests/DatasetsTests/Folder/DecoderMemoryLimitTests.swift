@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 @Suite struct DecoderMemoryLimitTests {
-  /// Whoever decodes side by side keeps to the limit, unless one alone is beyond it; and all get their turn.
+  /// Concurrent decoders keep to the limit, unless a single one exceeds it, and all of them get their turn.
   @Test func manyAtOnceKeepToTheLimit() {
     let seed = UInt64.random(in: 0..<(1 << 40))
     var numbers = RandomNumbers(seed)

@@ -24,14 +24,14 @@ import Testing
     try put("b/3.png", 3)
     try put("b/4.png", 4)
     let set = try images()
-    // Broken after the folder was opened: truncated, and gone.
+    // Broken after the folder was opened: truncated, and removed.
     let file = try Data(contentsOf: URL(fileURLWithPath: files.path + "/a/2.png"))
     try files.write("a/2.png", Array(file.dropLast(30)))
     try FileManager.default.removeItem(atPath: files.path + "/b/3.png")
     #expect((0..<4).map { red(set, $0) } == [1, 1, 4, 4])
     #expect(set.broken.map(\.path) == ["a/2.png", "b/3.png"].map { "\(files.path)/\($0)" })
     #expect(set.labels == [0, 0, 1, 1])
-    // They are noted once, however often they are asked for.
+    // They are recorded once, however often they are requested.
     #expect((0..<4).map { red(set.subset([3, 2, 1, 0]), $0) } == [4, 4, 1, 1])
     #expect(set.broken.count == 2)
   }
@@ -59,7 +59,7 @@ import Testing
     #expect(error?.description.contains("1 broken file is rejected: \(files.path)/7.png: ") == true)
   }
 
-  /// What is not asked for is not read.
+  /// Images that are not requested are not read.
   @Test func aSubsetsReadableImagesAreItsOwn() throws {
     for red in 10...29 { try put("\(red).png", UInt8(red)) }
     for name in ["12", "17", "25"] {
@@ -74,7 +74,7 @@ import Testing
     #expect(set.readable(Workers(2)).count == 17)
   }
 
-  /// The cache decides when a file is read, and nothing else.
+  /// The cache determines only when a file is read.
   @Test(arguments: ["1B", "200B", "700B", "1MB"])
   func theCacheDoesNotChangeTheImages(cache: String) throws {
     for red in 0..<30 { try put("\(red).png", UInt8(red)) }
@@ -89,14 +89,14 @@ import Testing
 
   @Test func theCacheKeepsToItsLimit() throws {
     for red in 0..<40 { try put("\(red).png", UInt8(red)) }
-    // 48 bytes an image: 15 for good, and 5 at a time.
+    // 48 bytes per image: 15 are cached permanently, and 5 at a time.
     let set = try images(cache: "960B")
     let before = set.spareBytes
     for index in 0..<40 { _ = red(set, index) }
     #expect(before - set.spareBytes == 960)
-    // What stays is what decoding takes: some 100 bytes of a file, and 48 of its pixels, on each core.
+    // The rest is the memory of decoding: some 100 bytes of a file, and 48 of its pixels, per core.
     #expect((48...1000 * ProcessInfo.processInfo.activeProcessorCount).contains(set.spareBytes))
-    // What is kept needs no file.
+    // Cached images need no file.
     try FileManager.default.removeItem(atPath: files.path)
     for index in 0..<40 { _ = red(set, index) }
     #expect(set.broken.count == 20, "three quarters for the first, a quarter for the latest")

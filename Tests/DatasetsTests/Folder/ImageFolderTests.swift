@@ -8,7 +8,7 @@ import Testing
   private let files = try! TestFiles()
   private let fit = ImageFit(size: 8, channels: 3)
 
-  /// A PNG of one colour, whose red tells it from others.
+  /// Writes a PNG of one colour, identified by its red value.
   private func put(_ name: String, _ red: UInt8) throws {
     try files.write(name, Make.png((0..<16).flatMap { _ in [red, 0, 0] }, height: 4, width: 4))
   }
@@ -54,7 +54,7 @@ import Testing
     #expect(reds(try load()) == [1])
   }
 
-  /// Names are bytes: what is no text in one encoding is a name all the same.
+  /// Names are bytes, and need not be valid text.
   @Test func namesThatAreNoTextAreNames() throws {
     try put("a/1.png", 3)
     try put("b/1.png", 4)
@@ -78,7 +78,7 @@ import Testing
     #expect(try load().broken.map(\.path) == ["\(files.path)/c/\u{FFFD}.png"])
   }
 
-  /// A letter in one piece and in two looks the same.
+  /// A letter in composed and in decomposed form looks the same.
   @Test func foldersThatLookAlikeAreTwoClasses() throws {
     let (one, two) = ("caf\u{E9}", "cafe\u{301}")
     for red: UInt8 in 1...3 {
@@ -89,13 +89,13 @@ import Testing
     #expect(set.classes == 2 && set.labels == [0, 0, 0, 1, 1, 1] && reds(set) == [11, 12, 13, 1, 2, 3])
     #expect(set.classNames?.map { Array($0.utf8) } == [two, one].map { Array($0.utf8) })
     #expect(DataReport(set, Workers(1)).classes.map(\.count) == [3, 3])
-    // Each broken file is told of, too.
+    // Each broken file is reported, too.
     for name in [one, two] { try files.write("\(name)/1.png", [0]) }
     let news = BrokenFileNews().line(try load().broken)
     #expect(news?.hasPrefix("2 broken files are left out") == true)
   }
 
-  /// A combining mark belongs to the character before it: after a slash, to that.
+  /// A combining mark attaches to the character before it, even to a slash.
   @Test func namesMayBeginWithACombiningMark() throws {
     try put("cat/\u{301}0.png", 1)
     try put("dog/1.png", 2)
@@ -130,7 +130,7 @@ import Testing
     )
   }
 
-  /// However many endings there are, they take a bounded memory and line.
+  /// Any number of file name extensions takes bounded memory and a bounded line.
   @Test func endingsAreBounded() throws {
     try put("1.png", 1)
     for index in 0..<300 { try files.write("x.e\(index)", []) }
@@ -152,7 +152,7 @@ import Testing
     #expect(reds(set) == [1] && set.classNames == ["cat"] && set.passedOver.summary == nil)
   }
 
-  /// A path that is longer than the system opens is named, and with it what lies at its end.
+  /// A path that is too long for the system is reported together with the file at its end.
   @Test func aPathThatIsTooLongIsSaid() throws {
     try put("a/1.png", 1)
     let name = String(repeating: "d", count: 200)
@@ -183,7 +183,7 @@ import Testing
     #expect(error?.description == "\(files.path)/1.png/x: cannot be read: Not a directory")
   }
 
-  /// Whether two can be read is known without reading all.
+  /// Whether two images can be read is determined without reading all.
   @Test func tooFewAreFoundBeforeTheyAreNeeded() throws {
     try put("1.png", 1)
     let whole = try Data(contentsOf: URL(fileURLWithPath: files.path + "/1.png"))

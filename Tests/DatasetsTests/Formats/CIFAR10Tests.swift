@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 @Suite struct CIFAR10Tests {
-  /// A directory that holds these files and is gone after the test.
+  /// Runs `body` with a temporary folder that contains these files.
   private func withDirectory(_ files: [String: [UInt8]], _ body: (String) throws -> Void) throws {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("cifar10-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: url) }

@@ -41,7 +41,8 @@ import Testing
     #expect(test.bytes(0) == [22] && test.labels == [2])
   }
 
-  /// As the original site has them, as others do, and where torchvision puts them; a folder of that name is none.
+  /// The names of the original site, those of other sources, and torchvision's folder; a folder with such a name is
+  /// ignored.
   @Test(arguments: ["d", "d/raw", "d/MNIST/raw"])
   func theirOtherNamesAreKnown(folder: String) throws {
     for (mark, ending) in [("-", ""), ("-", ".gz"), (".", ""), (".", ".gz")] {
@@ -62,7 +63,7 @@ import Testing
     #expect(set.labels == nil && set.labelProblem == "\(files.path)/y has 2 sides, where labels have one")
   }
 
-  /// Labels are not read where there are not as many as images: of 3 GB of zeros nobody needs one.
+  /// Labels are not read if their number differs from that of the images: 3 GB of zeros would be read in vain.
   @Test func labelsAreCountedBeforeTheyAreRead() throws {
     try files.write("x", Make.idx([1, 1, 1], [11]))
     try files.write("y", Make.gzip(Make.idx([2_000_000], [UInt8](repeating: 0, count: 2_000_000))))

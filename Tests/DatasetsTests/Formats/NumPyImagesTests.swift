@@ -77,7 +77,7 @@ import Testing
     #expect(rejection { try npy([Int.max, 2, 2], [1]) }.contains("is too short"))
   }
 
-  /// The same pixels however they are stored.
+  /// The same pixels in every storage type.
   @Test(arguments: ["|u1", "<u2", ">i4", "<i8", ">u8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
   func numbersOfAnyTypeAreBytes(type: String) throws {
     let pixels: [UInt8] = [0, 1, 127, 128, 254, 255, 7, 9]
@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  /// Of the 256 bytes, as half floats of k / 255, each comes back.
+  /// Half floats of k / 255 represent all 256 bytes.
   @Test func halfFloatsHoldEveryByte() throws {
     let stored = (0...255).flatMap { Make.little(Int(Float16(Float($0) / 255).bitPattern), 2) }
     #expect(try npy([1, 16, 16], stored, type: "<f2").bytes(0) == Array(0...255))
@@ -134,7 +134,7 @@ import Testing
     #expect(set.count > 0 && set.channels == 3)
   }
 
-  /// Several labels an image are none for a classifier; training asks for none.
+  /// Several labels per image are not classes; training does not need labels.
   @Test func labelsOfSeveralColumnsAreNone() throws {
     let path = try files.write(
       "x.npz",
@@ -155,7 +155,7 @@ import Testing
     }
   }
 
-  /// A hundred million labels of zeros fit into 100 KB: as many as images are read, and no more.
+  /// A hundred million labels of zeros fit into 100 KB: no more labels are read than images.
   @Test func labelsAreCountedBeforeTheyAreRead() throws {
     let labels = Make.zip([
       ("train_images.npy", Make.npy([1, 1, 1], [1])),
@@ -165,13 +165,13 @@ import Testing
     #expect(rejection { try load("npz:\(path)") }.hasSuffix("has 50000000 labels for 1 images"))
   }
 
-  /// An archive says how large its members are, and how many bytes of it they take.
+  /// An archive states the sizes of its members, and the compressed bytes.
   @Test func whatShrinksTooMuchIsRejected() throws {
     let zeros = Make.npy([80, 1000, 1000], [UInt8](repeating: 0, count: 80_000_000))
     let path = try files.write("x.npz", Make.zip([("train_images.npy", zeros)]))
     #expect(rejection { try load("npz:\(path)") }.contains("no images shrink to less than a 256th"))
     #expect(rejection { try load("npz:\(path)?limit=1") }.contains("no images shrink to less than a 256th"))
-    // The directory's size is a bound as well: nothing comes behind it.
+    // The size in the directory is a limit as well, since the file ends there.
     var lying = Make.zip([
       ("train_images.npy", Make.npy([100, 10, 10], [UInt8](repeating: 0, count: 10_000)))
     ])
@@ -181,7 +181,7 @@ import Testing
     #expect(rejection { try load("npz:\(other)") }.contains("is too short for [100, 10, 10] elements"))
   }
 
-  /// By columns, as Fortran has them: the first side's index changes fastest.
+  /// In Fortran's column order, the index of the first side changes fastest.
   @Test func columnsBecomeRows() throws {
     let (sides, bytes) = ([2, 3, 4, 3], Make.noise(72, seed: 3))
     var columns = [UInt8](repeating: 0, count: 72)
@@ -234,7 +234,7 @@ import Testing
       rejection { try load("npz:\(path)?split=val&labels=val_labels") }.contains("has no array 'val_labels'"))
   }
 
-  /// 4 TB of zeros are promised by a few hundred bytes.
+  /// A few hundred bytes claim 4 TB of zeros.
   @Test func aBombIsRejectedByItsShape() throws {
     let header = Make.npy([1 << 20, 2048, 2048], [UInt8](repeating: 0, count: 100_000))
     let path = try files.write("bomb.npz", Make.zip([("train_images.npy", header)]))

@@ -6,7 +6,7 @@ import Testing
   private let files = try! TestFiles()
   private static let side = 96
 
-  /// An image whose red plane has its column in each pixel and whose blue plane its row, stored column by column.
+  /// An image with the column in each red pixel and the row in each blue pixel, stored column by column.
   private var image: [UInt8] {
     let places = (0..<Self.side).flatMap { column in (0..<Self.side).map { row in (column, row) } }
     return places.map { UInt8($0.0) } + places.map { _ in 5 } + places.map { UInt8($0.1) }

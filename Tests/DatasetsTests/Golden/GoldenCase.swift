@@ -41,7 +41,7 @@ struct GoldenCase: Decodable, CustomStringConvertible {
       .filter { $0.op.hasPrefix("augment_") }
   }
 
-  /// The operation with the choices of the attributes; nil for one that is not known.
+  /// The operation with the choices of the attributes; nil if it is unknown.
   var operation: Augmentation.Operation? {
     let a = attributes
     switch op {

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Files that lie beside the package and are not part of it; tests that need them are skipped without.
+/// Files outside the package; tests that need them are skipped if they are missing.
 enum SharedFolder {
-  /// `shared` beside the package, or beside the folder that the package lies in, as for a second clone.
+  /// The folder `shared` next to the package, or next to its parent folder, as for a second clone.
   static let url: URL = {
     var folder = URL(fileURLWithPath: #filePath)
     for _ in 0..<5 { folder.deleteLastPathComponent() }

@@ -14,11 +14,11 @@ import Testing
   }
 
   @Test(arguments: [
-    // As they are: smaller, of the encoder's size, up to twice as large.
+    // Unchanged: smaller, of the encoder's size, up to twice as large.
     (28, 28, 32, 28, 28), (32, 32, 32, 32, 32), (64, 64, 32, 64, 64), (40, 80, 32, 40, 80),
     // Reduced to a shorter side of twice the encoder's.
     (96, 96, 32, 64, 64), (300, 400, 32, 64, 85), (400, 300, 32, 85, 64), (65, 130, 32, 64, 128),
-    // The middle of what is more than twice as long as broad.
+    // An image more than twice as long as wide is cropped to its middle.
     (10, 100, 32, 10, 20), (1000, 100, 32, 128, 64), (1, 50, 8, 1, 2),
   ])
   func keepsAtMostTwiceTheEncodersSize(height: Int, width: Int, size: Int, keptHeight: Int, keptWidth: Int) {
@@ -36,13 +36,13 @@ import Testing
     #expect(!images.isFitted(to: ImageFit(size: 32, channels: 1)))
   }
 
-  /// Four pixels become one: their mean, weighted alike.
+  /// Four pixels become one: their mean with equal weights.
   @Test func reducingAveragesEveryPixel() {
-    // 8 x 8 for an encoder of 2 becomes 4 x 4; a triangle of two pixels to each side reaches the neighbours too,
-    // and a constant stays.
+    // 8 x 8 for an encoder of 2 becomes 4 x 4. A triangle of two pixels to each side includes the neighbours, and a
+    // constant stays constant.
     let flat = set(ImageShape(channels: 1, height: 8, width: 8), [UInt8](repeating: 77, count: 64))
     #expect(flat.fitted(to: ImageFit(size: 2, channels: 1)).bytes(0) == [UInt8](repeating: 77, count: 16))
-    // A ramp stays a ramp, at the places of the new pixels: 2x + 0.5 in the old ones.
+    // A ramp stays a ramp: new pixel x is at 2x + 0.5 in the old ones.
     let ramp = set(ImageShape(channels: 1, height: 8, width: 8), (0..<64).map { UInt8($0 % 8 * 20) })
     let row = ramp.fitted(to: ImageFit(size: 2, channels: 1)).bytes(0).prefix(4)
     #expect(row[1] == 50 && row[2] == 90, "\(row)")
@@ -58,7 +58,7 @@ import Testing
     #expect(fitted.foundShape(of: 0) == ImageShape(channels: 3, height: 48, width: 48))
   }
 
-  /// Evaluation sees the central square of an image, at the encoder's size.
+  /// Evaluation uses the central square of an image, at the encoder's size.
   @Test func evaluationSeesTheMiddle() {
     // Three columns of 4 x 4: 10, 20, 30; the middle is 20.
     let wide = set(
@@ -68,7 +68,7 @@ import Testing
     #expect(pixels.allSatisfy { $0 == 20.0 / 255 }, "\(pixels)")
   }
 
-  /// A view of an image that is larger than the encoder, without any change, is that image resized.
+  /// An unmodified view of an image larger than the encoder is that image resized.
   @Test func viewsAreCutFromAllThatIsKept() {
     var settings = AugmentationSettings()
     (settings.cropArea, settings.cropRatio, settings.flip) = (1...1, 1...1, 0)
@@ -83,7 +83,7 @@ import Testing
         scratch: augmenter.makeScratch(for: images))
     }
     plain.withUnsafeMutableBufferPointer { augmenter.plain(images, index: 1, into: $0.baseAddress!) }
-    // The plain one is rounded to bytes on the way: half a step of 1/255, divided by 0.25.
+    // The plain image is rounded to bytes in between: half a step of 1/255, divided by 0.25.
     #expect(zip(view, plain).allSatisfy { abs($0 - $1) < 0.51 / 255 / 0.25 })
   }
 }

@@ -50,7 +50,7 @@ import Testing
         classNames: names)
     }
     try named(["cat", "dog"]).requireClasses(of: named(["cat", "dog"]))
-    // Numbers say nothing of what they mean.
+    // Numeric labels have no names to compare.
     try named(["cat", "dog"]).requireClasses(of: set)
     let error = #expect(throws: DatasetError.self) {
       try named(["cat", "cow"]).requireClasses(of: named(["cat", "dog"]))

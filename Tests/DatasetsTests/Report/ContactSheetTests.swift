@@ -3,7 +3,7 @@ import Datasets
 import Testing
 
 @Suite struct ContactSheetTests {
-  /// The sheet is read again as an image: six views beside each original, at 96 pixels, with 4 between.
+  /// Reads the sheet as an image: six views next to each original, at 96 pixels, with gaps of 4.
   @Test func showsImagesBesideTheirViews() throws {
     let files = try TestFiles()
     let images = Shapes.generate(count: 3, size: 32, channels: 3, seed: 1, role: .train)
@@ -13,7 +13,7 @@ import Testing
       role: .train, for: ImageFit(size: 1024, channels: 3))
     let shape = ImageShape(channels: 3, height: 3 * 100 + 4, width: 7 * 100 + 4)
     #expect(set.foundShape(of: 0) == shape)
-    // The middle of 704 columns is kept of an image more than twice as long as broad: 48 are lost on either side.
+    // An image more than twice as long as wide is cropped: of 704 columns, 48 are lost on either side.
     let bytes = set.bytes(0)
     func pixel(_ channel: Int, _ y: Int, _ x: Int) -> UInt8 { bytes[(channel * 304 + y) * 608 + x - 48] }
     for row in 0..<3 {

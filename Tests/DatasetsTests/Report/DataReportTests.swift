@@ -37,7 +37,7 @@ import Testing
     #expect(report.images == 2 && report.cmyk == 1 && report.grey == 0 && report.broken.isEmpty)
   }
 
-  /// A name cannot break the line that it stands in, or tell a terminal what to do.
+  /// A name cannot break its line or control a terminal.
   @Test func namesAreHarmless() throws {
     let files = try TestFiles()
     let file = try Make.png(Make.noise(12, seed: 1), height: 2, width: 2)

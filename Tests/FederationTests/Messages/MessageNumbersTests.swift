@@ -74,7 +74,7 @@ import Testing
     #expect(message.badNumber == nil)
   }
 
-  /// What no type holds is a number all the same, and its offer is rejected by its name.
+  /// A number out of the range of any type is decoded, and its offer is rejected by name.
   @Test(arguments: [
     ("loss", "1e39", Rejection.notFinite), ("loss", "-1e400", .notFinite), ("loss", "\"NaN\"", .notFinite),
     ("seconds", "1e999", .notFinite), ("samples", "1e30", .overLimit),

@@ -20,7 +20,7 @@ import Testing
     #expect(rows == fields, "in the table's order")
   }
 
-  /// The page's fenced YAML; the full example names every field.
+  /// The fenced YAML of the page; the full example contains every field.
   @Test func showsExamplesThatAreTaken() throws {
     let text = try String(contentsOf: Self.page, encoding: .utf8)
     let examples = text.components(separatedBy: "```yaml\n").dropFirst()
@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  /// As it says of itself: what has a default stands there at its default.
+  /// As the example states, every field with a default has it.
   @Test func theFullExampleIsThePlanThatLeavesEverythingOut() throws {
     let text = try String(contentsOf: Self.page, encoding: .utf8)
     let example = try #require(
@@ -42,11 +42,11 @@ import Testing
     var full = try Plan(yaml: example, file: "full")
     let empty = try Plan(
       yaml: "encoder: {image: 32, patch: 4, width: 192, depth: 12, heads: 3}", file: "empty")
-    // What is shown of these is an example: a name, and a section that means none where it is left out.
+    // These are examples: a name, and a section that is off if omitted.
     #expect(full.method.calibration == Plan.Calibration(data: "shapes:512"))
     (full.name, full.method.calibration) = (empty.name, nil)
     #expect(full == empty)
-    // And the units: a field has one, unless it is a word, a share or a file.
+    // Every field has a unit, unless it is a word, a share or a file.
     for field in PlanField.all where field.type.hasPrefix("integer") && field.path != "seed" {
       #expect(!field.unit.isEmpty, "\(field.path) counts nothing")
     }

@@ -4,7 +4,7 @@ import Federation
 import Support
 import Testing
 
-/// The plan of a text, or the lines of its error.
+/// Returns the plan of a text, or its error.
 func reading(_ text: String) -> Result<Plan, PlanError> {
   do throws(PlanError) {
     return .success(try Plan(yaml: text, file: "plan.yaml"))
@@ -13,7 +13,7 @@ func reading(_ text: String) -> Result<Plan, PlanError> {
   }
 }
 
-/// The lines of a text's error; a text that is taken has none.
+/// Returns the lines of a text's error; empty if it is valid.
 func complaints(_ text: String) -> [String] {
   switch reading(text) {
   case .success: []
@@ -21,7 +21,7 @@ func complaints(_ text: String) -> [String] {
   }
 }
 
-/// The smallest plan, with room for one more line.
+/// Returns the smallest plan, with one optional further line.
 func plan(with line: String = "") -> String {
   "encoder: {image: 32, patch: 4, width: 96, depth: 4, heads: 3}\n" + line
 }

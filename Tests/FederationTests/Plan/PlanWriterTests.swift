@@ -33,8 +33,7 @@ import Testing
     #expect(plan.yaml().contains(calibrated))
   }
 
-  /// The structs' own coding knows their properties, so a field that the table lacks, or files under
-  /// another's name, shows here.
+  /// The structs' synthesised coding contains all properties, so a field that the table lacks or misnames is detected.
   @Test(arguments: EncoderConfiguration.Family.allCases)
   func writesEachPropertyUnderItsOwnName(family: EncoderConfiguration.Family) throws {
     var numbers = RandomNumbers(seed: 5)
@@ -76,7 +75,7 @@ import Testing
     return all
   }
 
-  /// Numbers look different in the two notations, so they are compared as such; a truth is 0 or 1 in one.
+  /// The notations of numbers differ, so numbers are compared by value; a Boolean is 0 or 1 in one of them.
   private func numbersIn(_ text: String) -> [Float] {
     let text = text.replacing("false", with: "0").replacing("true", with: "1")
     return text.split { !"+-.eE0123456789".contains($0) }.compactMap { Float($0) }

@@ -8,7 +8,7 @@ extension RandomNumbers {
 
   mutating func int(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
 
-  /// Of any magnitude, not only near the upper end.
+  /// Returns a number of any magnitude, not only near the limit.
   mutating func float(upTo limit: Float) -> Float {
     limit * Float.random(in: 0.001...1, using: &self) * [1, 0.01, 1e-8].randomElement(using: &self)!
   }
@@ -25,7 +25,7 @@ extension RandomNumbers {
 }
 
 extension Plan {
-  /// Any plan that the rules allow.
+  /// Returns a random plan that the rules allow.
   static func random(_ numbers: inout RandomNumbers) -> Plan {
     let (patch, heads, layers) = (numbers.int(1...16), numbers.int(1...8), numbers.int(1...4))
     let steps = numbers.int(1...6)
@@ -56,7 +56,7 @@ extension Plan {
         epochs: numbers.int(1...9),
         every: every.randomElement(using: &numbers)!)
     }
-    // The word for no file is none's name.
+    // A file's name is never the word for no file.
     if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }
     plan.local = LocalTraining(
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
@@ -85,7 +85,7 @@ extension Plan {
 }
 
 extension Plan {
-  /// A ResNet in place of the transformer.
+  /// Replaces the transformer by a ResNet.
   private mutating func becomeResNet(_ numbers: inout RandomNumbers, layers: Int) {
     let stages = numbers.int(1...(4 / layers))
     encoder = EncoderConfiguration.resnet(

@@ -38,7 +38,7 @@ import Testing
     #expect(names.allSatisfy { (413...587).contains(counts[$0] ?? 0) }, "\(counts)")
   }
 
-  /// Who else is there does not change one's own lot: those drawn of all are drawn of any that hold them.
+  /// The draw of a client does not depend on the others: clients drawn from all are also drawn from a subset with them.
   @Test func oneWhoLeavesChangesOnlyTheirOwnPlace() {
     let key = RoundKey(stage: 1, round: 1)
     let cohort = Cohort.draw(5, from: names, seed: 3, key)

@@ -17,7 +17,7 @@ import Testing
     #expect(ledger.samples == 400 && ledger.loss == 3.5)
   }
 
-  /// No more than ten times the lower median, or what the plan says.
+  /// At most ten times the lower median, or the plan's limit.
   @Test(
     arguments: [
       ([7], nil, [7]), ([5, 1000], nil, [5, 50]), ([100_000_000, 3, 2], nil, [30, 3, 2]),

@@ -246,11 +246,11 @@ import Testing
       .assignment(work), holds: { _ in true }, declines: { _ in DeclineReason("on battery", seconds: 300) })
     #expect(actions == [.send(.decline(Decline(key: key, reason: "on battery", seconds: 300)))])
     #expect(client.phase == .idle && client.key == nil)
-    // The next round may suit it better.
+    // The client may accept the next round.
     #expect(try client.hear(.assignment(work)) { _ in true } == [.train(work)])
   }
 
-  /// At any point of a round: the hours end when they end.
+  /// The hours may end at any point of a round.
   @Test func withdrawsFromWhateverIsUnderWay() throws {
     var fetching = try idle()
     _ = try fetching.hear(.assignment(assignment([part("stem")]))) { _ in false }
@@ -259,7 +259,7 @@ import Testing
       #expect(client.withdraw(DeclineReason("night is over")) == [.halt(key), .send(decline)])
       #expect(client.phase == .idle && client.key == nil)
       #expect(client.withdraw(DeclineReason("night is over")) == [], "it is said once")
-      // What was on its way meanwhile is no surprise, and nothing follows from it.
+      // Messages that were already on their way are not an error, and have no effect.
       let offer = UpdateOffer.example(key: key)
       let request = UpdateRequest(key: key, digest: offer.digest)
       for message in [
@@ -313,7 +313,7 @@ import Testing
     var client = try idle()
     #expect(try client.hear(.assignment(work)) { $0 == stem || $0 == old } == [fetch(coded)])
     #expect(client.hold(coded) == [.assemble(work)])
-    // What was held was damaged.
+    // The layer in the cache was damaged.
     #expect(client.assemble(work, missing: [block]) == [fetch(block)])
     #expect(client.hold(block) == [.assemble(work)])
     #expect(client.assemble(work, missing: []) == [.train(work)])

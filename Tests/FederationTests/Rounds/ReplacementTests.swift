@@ -2,7 +2,7 @@ import Engine
 import Federation
 import Testing
 
-/// What becomes of a round whose clients decline or are rejected.
+/// Rounds whose clients decline or are rejected.
 @Suite struct ReplacementTests {
   private let deadline = Round.exampleDeadline
 
@@ -10,7 +10,7 @@ import Testing
     clients.map { .assign(client: $0, deadline: deadline) }
   }
 
-  /// A round of two of the four who are there.
+  /// Returns a round of two of the four connected clients.
   private func pair(_ names: [String] = ["a", "b", "c", "d"]) -> Round {
     var round = Round.example(cohort: 2, quorum: 2, present: names)
     _ = round.advance(to: .zero)
@@ -18,7 +18,7 @@ import Testing
     return round
   }
 
-  /// Who comes next follows from the seed and the round: whom a larger cohort would have had.
+  /// The seed and the round determine the replacement: the next client of a larger cohort.
   @Test func anotherTakesThePlaceOfWhoDeclinesOrIsRejected() {
     let names = (0..<12).map { "c\($0)" }
     for seed in UInt64(0)..<20 {
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  /// Whoever comes where there is a quorum without it has what is left of the time; afterwards nobody comes.
+  /// While there is no quorum, a replacement gets the rest of the deadline; with a quorum, no replacement is asked.
   @Test func aPlaceIsTakenOnlyWhileThereIsNoQuorum() {
     let rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: (0..<9).map { "c\($0)" })
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  /// The deadline is for who trains, and stands still while nobody is left to train.
+  /// The deadline applies to clients that train, and is suspended while none do.
   @Test func whoDeclinedIsAskedAgainAfterPausesThatGrow() {
     var round = pair(["a", "b"])
     round.admit(.example(digest: "a"), from: "a")
@@ -94,12 +94,13 @@ import Testing
     #expect(round.advance(to: now) == [.aggregate])
   }
 
-  /// It is asked when it said that it would be back, or when it is: a client that was started again has no hours.
+  /// A client that declined is asked at the time that it named, or when it reconnects, since a restarted client has no
+  /// hours.
   @Test func whoSaidWhenIsNotAskedBeforeUnlessItConnectsAgain() {
     var round = pair(["a", "b"])
     _ = round.decline("b", until: .seconds(900))
     #expect(round.advance(to: .seconds(1)) == [])
-    // a trains on, whatever its deadline was, and is heard.
+    // Client a keeps training past its deadline and is admitted.
     #expect(round.advance(to: .seconds(899)) == [])
     var other = round
     round.admit(.example(digest: "a"), from: "a")
@@ -112,7 +113,7 @@ import Testing
     #expect(other.advance(to: .seconds(899)) == assignments(["b"], .seconds(959)))
   }
 
-  /// A straggler's time is over at the deadline: who declined has nothing to do with it.
+  /// A straggler's time ends at the deadline, whether or not another client declines.
   @Test func aDeclineDoesNotSaveARoundFromItsDeadline() {
     var round = Round.training(quorum: 2)
     _ = round.decline("a")
@@ -133,8 +134,8 @@ import Testing
     #expect(round.advance(to: .seconds(1)) == [.release(client: "d"), .abandon(reason)])
   }
 
-  /// Who was rejected is asked again only in a new attempt. That needs nobody who declined and has left; but for a
-  /// deadline it may come back.
+  /// A rejected client is asked again only in a new attempt. The attempt does not need clients that declined and left,
+  /// but they may return until the deadline.
   @Test(arguments: [true, false])
   func aNewAttemptDoesNotWaitForWhoDeclinedAndLeft(comesBack: Bool) {
     var round = pair(["a", "b", "c"])
@@ -172,7 +173,7 @@ import Testing
     #expect(round.advance(to: .seconds(610)) == [.abandon(.tooFewClients(present: 1))])
   }
 
-  /// A server that was away knows who had declined, and does not wait for it until the deadline.
+  /// A restarted server knows which clients declined, and does not wait for them until the deadline.
   @Test func aResumedRoundKnowsWhoDeclined() {
     let rules = Plan.RoundRules(cohort: 2, quorum: 2, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: [])

@@ -1,7 +1,7 @@
 import Federation
 import Testing
 
-/// Rounds in which trainings diverge.
+/// Rounds with diverged trainings.
 @Suite struct RoundDivergenceTests {
   @Test func mostOfTheUpdatesDiverged() {
     var round = Round.training()
@@ -14,7 +14,7 @@ import Testing
     #expect(round.phase == .closed(.abandoned(reason)))
   }
 
-  /// A client that is rejected for another reason makes it no divergence.
+  /// Another reason of rejection does not count as divergence.
   @Test func fewOfTheUpdatesDiverged() {
     var round = Round.training()
     round.reject("a", diverged: true)

@@ -2,12 +2,12 @@ import Federation
 import Foundation
 
 extension Digest {
-  /// A digest that differs from those of other texts.
+  /// Creates a digest that differs from those of other labels.
   init(label: String) { self.init(of: Data(label.utf8)) }
 }
 
 extension UpdateOffer {
-  /// An offer that an example of a round takes.
+  /// Returns an offer that an example of a round accepts.
   static func example(
     key: RoundKey = Round.exampleKey, base: String = "base", digest: String = "update",
     bytes: Int = 64, samples: Int = 100, steps: Int = 5, loss: Float = 1.5, seconds: Double = 2
@@ -21,7 +21,7 @@ extension UpdateOffer {
 
 extension Round {
   static let exampleKey = RoundKey(stage: 2, round: 3)
-  /// How long an example waits for clients, and how long it lets them train.
+  /// The deadline of an example for waiting and for training.
   static let exampleDeadline = Duration.seconds(60)
 
   static func example(
@@ -46,7 +46,7 @@ extension Round {
       waitsForStragglers: waitsForStragglers, at: now, opens: opens)
   }
 
-  /// The same after its cohort is drawn, at time 0.
+  /// Returns the example after its cohort is drawn, at time 0.
   static func training(
     cohort: Int = 4, quorum: Int = 3, calibrates: Bool = false,
     present: some Sequence<String> = ["a", "b", "c", "d"]

@@ -2,7 +2,7 @@ import Engine
 import Federation
 import Testing
 
-/// Rounds under random events, as a coordinator hands them in.
+/// Rounds with random events, as passed in by a coordinator.
 @Suite struct RoundPropertyTests {
   @Test func holdsWhateverHappens() {
     var outcomes: [String: Int] = [:]
@@ -13,7 +13,7 @@ import Testing
       for problem in run.problems { Issue.record("seed \(seed): \(problem)") }
       outcomes[run.outcome, default: 0] += 1
     }
-    // Otherwise the events would not reach what is to be tested.
+    // Otherwise the events would not reach the cases to be tested.
     #expect(outcomes.keys.sorted() == ["committed", "deadline passed", "quorum out of reach"], "\(outcomes)")
     #expect(outcomes.values.allSatisfy { $0 >= 10 }, "\(outcomes)")
   }
@@ -27,11 +27,11 @@ private struct RandomRound {
   private let clients = (0..<8).map { "c\($0)" }
   private var connected: Set<String>
   private var now = Duration.zero
-  /// What was admitted, by this account.
+  /// The admitted updates, as counted by this test.
   private var admitted: [String: UpdateOffer] = [:]
   private var cohort: [String] = []
   private var declined: Set<String> = []
-  /// Rejections of what members offered.
+  /// The number of rejected offers of members.
   private var rejected = 0
   private var done: [Round.Action] = []
 
@@ -54,7 +54,7 @@ private struct RandomRound {
     }
   }
 
-  /// One random event.
+  /// Applies one random event.
   mutating func disturb() {
     let client = clients[numbers.int(0...7)]
     switch numbers.int(0...10) {
@@ -74,9 +74,9 @@ private struct RandomRound {
     }
   }
 
-  /// Everyone is there, trains and answers in time: the round must close.
+  /// All clients connect, train and respond in time, so that the round must close.
   mutating func heal() {
-    // Who declined is there again, too.
+    // Clients that declined are available again, too.
     for client in clients {
       if declined.contains(client), connected.remove(client) != nil { round.leave(client) }
       if connected.insert(client).inserted { join(client) }
@@ -114,7 +114,7 @@ private struct RandomRound {
     }
   }
 
-  /// As the coordinator takes an offer; its bytes are sometimes not what they should be.
+  /// Handles an offer like the coordinator; its bytes are sometimes invalid.
   private mutating func offer(_ offer: UpdateOffer, from client: String) {
     if round.hasAdmitted(offer, from: client) {
       require(admitted[client]?.digest == offer.digest, "it claims to have admitted \(client)")
@@ -193,12 +193,12 @@ private struct RandomRound {
     check()
   }
 
-  /// What holds at any time.
+  /// Checks the invariants.
   private mutating func check() {
     require(round.ledger.admitted == admitted, "the ledger holds \(round.ledger.admitted.keys)")
     require(round.ledger.inClientOrder.map(\.client) == admitted.keys.sorted(), "the ledger's order")
     require(round.cohort == cohort, "the cohort changes to \(round.cohort)")
-    // Beyond the plan's size there is one for each who declined or was rejected.
+    // There is one more member for each that declined or was rejected.
     let least = rank == 0 ? 0 : round.rules.quorum
     require(cohort.isEmpty == (rank == 0) && cohort.count >= least, "\(cohort)")
     let most = round.rules.cohort + rejected + declined.count

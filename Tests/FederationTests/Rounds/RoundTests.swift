@@ -34,7 +34,7 @@ import Testing
     #expect(round.advance(to: .seconds(59)).count == 4)
   }
 
-  /// The others are waited for from the moment when there is a quorum, for the time of the plan, and not longer.
+  /// With a quorum, the round waits for the others for the plan's time and no longer.
   @Test func aQuorumIsEnoughAfterTheWait() {
     var rules = Plan.RoundRules(cohort: 4, quorum: 2, deadline: .seconds(60))
     rules.wait = .seconds(7)
@@ -49,7 +49,7 @@ import Testing
     #expect(round.clientsNeeded == 2 && round.missing == 2)
   }
 
-  /// Nobody waits for a device that did not come last time; when it is back it is asked like the others.
+  /// A round does not wait for a device that was missing in the last one; when it returns it is asked like the others.
   @Test func whoWasMissingIsNotWaitedForAgain() {
     let rules = Plan.RoundRules(cohort: 4, quorum: 2, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b", "c"], missing: 1)
@@ -59,7 +59,7 @@ import Testing
     #expect(round.advance(to: .zero) == [] && round.nextDeadline == .seconds(10), "c is a new case")
     round = Round.example(rules: rules, present: ["a", "b", "c", "d"], missing: 1)
     #expect(round.advance(to: .zero).count == 4 && round.missing == 0)
-    // However many are missing, a quorum is.
+    // However many are missing, a quorum is necessary.
     round = Round.example(rules: rules, present: ["a"], missing: 4)
     #expect(round.advance(to: .zero) == [] && round.clientsNeeded == 2)
   }
@@ -76,7 +76,7 @@ import Testing
     #expect(rules.pause(after: .max) == .seconds(60))
   }
 
-  /// Who said that it will not train is not asked before its time, and nobody waits for it where the others are enough.
+  /// A client that has declined is not asked before its time, and the round does not wait for it if the others suffice.
   @Test func whoIsAwayIsAskedLater() {
     let rules = Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60))
     let away = ["a": Duration.seconds(500), "b": .seconds(40), "x": .seconds(7)]
@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  // MARK: - Ends of training
+  // MARK: - End of training
 
   @Test func whenAllAreAdmittedItAggregates() {
     var round = Round.training()
@@ -283,7 +283,7 @@ import Testing
 
   // MARK: - Late updates
 
-  /// A round of `a` and `b` with a quorum of one, closed at its deadline while `b` still trains.
+  /// Returns a round of `a` and `b` with a quorum of one, closed at its deadline while `b` still trains.
   private func closedWithoutB(late waits: Bool) -> Round {
     let rules = Plan.RoundRules(cohort: 2, quorum: 1, deadline: .seconds(60))
     var round = Round.example(rules: rules, present: ["a", "b"], waitsForStragglers: waits)
@@ -308,7 +308,7 @@ import Testing
     }
   }
 
-  /// The round after, in which `b` may still bring what it has trained.
+  /// Returns the next round, in which `b` may still offer its update.
   private func next(_ present: [String], quorum: Int = 1) -> (round: Round, old: RoundKey) {
     var before = closedWithoutB(late: true)
     before.finishAggregation()
@@ -356,13 +356,13 @@ import Testing
     #expect(round.rejection(of: .example(key: old, digest: "b"), from: "b") == .wrongRound)
   }
 
-  /// A server that was away knows what it had admitted, from whomever.
+  /// A restarted server knows which updates it had admitted.
   @Test func aResumedRoundCountsLateUpdates() {
     let rules = Plan.RoundRules(cohort: 2, quorum: 1, deadline: .seconds(60))
     var round = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
     round.resume(cohort: ["a"], admitted: [("b", .example(digest: "b"))], rejected: [], at: .zero)
     #expect(round.cohort == ["a"] && round.ledger.admitted.keys.sorted() == ["b"])
-    // Without a cohort it draws one, and not those whose updates are here.
+    // Without a cohort it draws one, excluding the clients whose updates are here.
     var early = Round.example(rules: rules, needed: 1, present: ["a", "b", "c"])
     early.resume(cohort: [], admitted: [("b", .example(digest: "b"))], rejected: [], at: .zero)
     #expect(early.phase == .recruiting)
@@ -379,7 +379,7 @@ import Testing
     #expect(round.advance(to: .seconds(100)) == [.abandon(.tooFewClients(present: 1))])
   }
 
-  /// Those who are back are asked again, those who are not are waited for a little.
+  /// Clients that have returned are asked again; the round waits briefly for the others.
   @Test func aRoundGoesOnAfterTheServerWasAway() {
     var round = Round.example(
       rules: Plan.RoundRules(cohort: 3, quorum: 2, deadline: .seconds(60)), present: [])

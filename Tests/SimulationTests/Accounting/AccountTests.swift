@@ -5,7 +5,7 @@ import Simulation
 import Testing
 
 @Suite struct AccountTests {
-  /// Plans of every kind: each has an account, and end-to-end costs most.
+  /// Plans of every kind have an account, in which end-to-end costs most.
   @Test(arguments: [
     "encoder: {family: resnet, image: 32, width: 64}",
     "encoder: {family: resnet, image: 32, width: 8, depth: 2}\nmethod: {strategy: end-to-end, ssl: byol}",
@@ -34,7 +34,7 @@ import Testing
         (line.planned.gigaflopsPerImage, whole.planned.gigaflopsPerImage),
         (Double(line.planned.memoryBytes), Double(whole.planned.memoryBytes)),
       ]
-      // The temporary linear layer of a small ResNet is more than the layers that are missing.
+      // The temporary linear layer of a small ResNet is larger than the omitted layers.
       for (part, all) in figures where plan.encoder.family == .vit { #expect(part <= all, "\(line)") }
       for (part, _) in figures { #expect(part > 0 && part.isFinite, "\(line)") }
     }
@@ -55,7 +55,7 @@ import Testing
     for row in figures { #expect(rows.contains { $0.hasPrefix(row) }, "\(table)") }
   }
 
-  /// Only layers a stage that divide the depth, and all over as many rounds.
+  /// Only numbers of layers per stage that divide the depth, all with the same number of rounds.
   @Test func growthFollowsTheDepth() throws {
     let text = "encoder: {image: 16, patch: 4, width: 24, depth: 4, heads: 3}\nmethod: {roundsPerStage: 3}"
     let account = Account(try Plan(yaml: text, file: "plan"))

@@ -21,7 +21,7 @@ import Testing
     #expect(account.strategies.map(\.isPlan) == [false, true, false, false])
   }
 
-  /// The abstract's: how many times less than end-to-end.
+  /// The reductions relative to end-to-end training in the abstract.
   @Test func theSavings() {
     let whole = account.endToEnd.paper
     let savings = account.strategies[1...2].map {
@@ -54,7 +54,7 @@ import Testing
     #expect(operations.heads == products + 5 * (512 + 512 + 512) + 4 * (256 + 256))
   }
 
-  /// A plan that calibrates every round is the fourth line itself.
+  /// A plan that calibrates every round equals the fourth line.
   @Test func calibrationOfThePlan() throws {
     var plan = try Plan.paper()
     plan.method.calibration = Plan.Calibration(data: "shapes:512")

@@ -2,7 +2,7 @@ import Federation
 import Foundation
 
 extension Plan {
-  /// A plan of the repository's deploy/plans.
+  /// Returns a plan from the repository's deploy/plans.
   static func shipped(_ name: String) throws -> Plan {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
@@ -10,6 +10,6 @@ extension Plan {
     return try Plan(yaml: String(contentsOf: file, encoding: .utf8), file: file.lastPathComponent)
   }
 
-  /// The plan of LW-FedSSL's tables.
+  /// Returns the plan of LW-FedSSL's tables.
   static func paper() throws -> Plan { try shipped("paper-vit-tiny") }
 }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct PlannedFiguresTests {
-  /// Weights enough that the messages around them do not count.
+  /// Returns a plan with so many weights that message overhead is negligible.
   private static func plan(
     _ strategy: Strategy, calibration: Plan.Calibration.Interval? = nil, activeBlocks: Int = 0,
     family: EncoderConfiguration.Family = .vit
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// Steps times what a step takes, for the images that are trained on.
+  /// The number of steps times the operations of a step, for the images in training.
   @Test(arguments: Strategy.allCases) func operationsAreThoseOfTheSteps(strategy: Strategy) {
     let plan = Self.plan(strategy)
     var operations = 0
@@ -55,20 +55,20 @@ import Testing
       let calculated = Double(operations) / Double(images) / 1e9
       #expect(abs(planned.gigaflopsPerImage / calculated - 1) < 1e-12)
     }
-    // A client with fewer images than a batch has a batch of what it has.
+    // A client with fewer images than a batch uses a batch of all its images.
     let few = PlannedFigures(plan, images: 5), many = PlannedFigures(plan, images: 16)
     #expect(abs(few.gigaflopsPerImage / many.gigaflopsPerImage - 1) < 1e-12)
     #expect(few.memoryBytes < many.memoryBytes)
   }
 
-  /// With cached views a step leaves out the frozen layers, which the cache went through before.
+  /// With cached views a step omits the frozen layers, which the cache has applied before.
   @Test func cachedViewsCostOnce() {
     var plan = Self.plan(.layerWise)
     plan.local.epochs = 10
     let fresh = PlannedFigures(plan, images: 16).gigaflopsPerImage
     plan.local.views = 2
     let cached = PlannedFigures(plan, images: 16).gigaflopsPerImage
-    // Of 40 views in each stage the frozen layers see 2, and each of them once.
+    // Of 40 views in each stage the frozen layers process 2, each of them once.
     let operations = plan.stage(4).model.encoder.operations
     let (stem, block) = (Double(operations.stem), Double(operations.blocks[0]))
     let frozen = 40 * (3 * stem + 6 * block)

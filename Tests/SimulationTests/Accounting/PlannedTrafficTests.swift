@@ -3,7 +3,7 @@ import Federation
 import Simulation
 import Testing
 
-/// Bytes of weights, against sums that are written out here.
+/// The bytes of weights, compared with explicit sums.
 @Suite struct PlannedTrafficTests {
   private static func plan(
     _ strategy: Strategy, layers: Int = 1, rounds: Plan.Method.Rounds = .list([2, 1, 4]),
@@ -39,17 +39,17 @@ import Testing
     #expect(PlannedTraffic(calibrated).bytesUp == calculated)
   }
 
-  /// Everything once, and then what the round before trained; a stage's new layers are copies of such.
+  /// Everything once, and then the parts trained in the previous round; a stage's new layers are copies of these.
   @Test(arguments: [1, 2]) func layerWiseDownloadsWhatTheRoundBeforeTrained(layers: Int) {
     var plan = Self.plan(.layerWise, layers: layers)
     let trained = Self.trained(plan)
     let calculated = Self.everything(plan)[0] + trained[0] * 2 + trained[1] + trained[2] * 3
     #expect(PlannedTraffic(plan).bytesDown == calculated)
-    // At random they are layers of their own.
+    // With random initialisation they are separate layers.
     plan.method.initialisation = .random
     let block = Self.bytes(plan.stage(1), "blocks.0")
     #expect(PlannedTraffic(plan).bytesDown == calculated + 2 * layers * block)
-    // And so they are where they come from a file.
+    // The same holds if they come from a file.
     (plan.method.initialisation, plan.initial) = (.transfer, "encoder.safetensors")
     #expect(PlannedTraffic(plan).bytesDown == calculated + 2 * layers * block)
   }
@@ -64,24 +64,24 @@ import Testing
     #expect(PlannedTraffic(progressive).bytesUp == PlannedTraffic(progressive).bytesDown)
   }
 
-  /// After a calibration every layer has changed, and a new one is a copy all the same.
+  /// A calibration changes every layer; a new layer is a copy nevertheless.
   @Test func calibrationChangesEverything() {
     let always = Self.plan(.layerWise, calibration: .round)
     let (sizes, block) = (Self.everything(always), Self.bytes(always.stage(1), "blocks.0"))
     let all = 2 * sizes[0] + sizes[1] + 4 * sizes[2]
     #expect(PlannedTraffic(always).bytesDown == all - 2 * block)
-    // After a stage's last round: the next stage's first one downloads everything.
+    // After a stage's last round: the next stage's first round downloads everything.
     let trained = Self.trained(always)
     #expect(
       PlannedTraffic(Self.plan(.layerWise, calibration: .stage)).bytesDown
         == sizes[0] + trained[0] + sizes[1] + sizes[2] - 2 * block + 3 * trained[2])
-    // After the second round of a stage, which is the first one's last.
+    // After the second round of a stage, which is the first stage's last.
     #expect(
       PlannedTraffic(Self.plan(.layerWise, calibration: .rounds(2))).bytesDown
         == sizes[0] + trained[0] + (sizes[1] - block) + trained[1] + trained[2] + sizes[2] + trained[2])
   }
 
-  /// The temporary linear layer of a ResNet that is not finished is another in each stage.
+  /// The temporary linear layer of an incomplete ResNet differs in each stage.
   @Test func aResNetsAdapters() {
     let plan = Plan(
       encoder: EncoderConfiguration.resnet(
@@ -97,7 +97,7 @@ import Testing
     #expect(PlannedTraffic(plan).bytesDown == calculated)
   }
 
-  /// Frozen layers that a round leaves out are kept for a later one: layer-wise they cost nothing.
+  /// Frozen layers that a round omits are kept for a later one; with layer-wise training they cost nothing.
   @Test func depthDropoutSendsFewerLayers() {
     var plan = Plan(
       encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 6, heads: 3),

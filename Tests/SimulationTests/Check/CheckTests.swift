@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct CheckTests {
-  /// Other seeds each time. Those that fail are printed, and fail again with `fedsim check --seeds N..N`.
+  /// Uses other seeds each time. Failing seeds are printed, and fail again with `fedsim check --seeds N..N`.
   @Test func federationsSurviveTheirFaults() async throws {
     let first = UInt64.random(in: 0...1_000_000_000)
     var (rounds, late) = (0, 0)

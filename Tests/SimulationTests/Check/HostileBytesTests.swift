@@ -4,7 +4,7 @@ import Testing
 import Wire
 
 @Suite(.unhurried) struct HostileBytesTests {
-  /// Other inputs each time; a trap would end the process, and the seed stands in the log before.
+  /// Uses other inputs each time. A trap would end the process, so the seed is logged before.
   @Test func nothingTrapsAndNothingGrows() async throws {
     let seed = UInt64.random(in: 0...1_000_000_000)
     print("hostile bytes from seed \(seed)")

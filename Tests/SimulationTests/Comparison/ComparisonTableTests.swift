@@ -3,7 +3,7 @@ import Simulation
 import Testing
 
 @Suite struct ComparisonTableTests {
-  /// The cells of a line, by heading.
+  /// Returns the cells of a line by heading.
   private func cells(_ table: ComparisonTable, _ label: String) throws -> [String: String] {
     let line = try #require(table.lines.first { $0.label == label })
     return Dictionary(uniqueKeysWithValues: zip(table.headings, line.cells))
@@ -13,9 +13,9 @@ import Testing
     let table = ComparisonTable.figures(of: try MadeComparison.whole())
     let layerWise = try cells(table, "layer-wise, simclr")
     #expect(layerWise["linear probe %"] == "42.0 ± 2.8")
-    // Two rounds of each run.
+    // Two rounds per run.
     #expect(layerWise["time s"] == "2.50 ± 0.71")
-    // Memory is measured once, and the greatest stage counts.
+    // Memory is measured once; the stage with the maximum counts.
     #expect(layerWise["memory MB"] == "40.0")
     #expect(layerWise["upload MB"] == "1.00 ± 0.00" && layerWise["download MB"] == "2.00 ± 0.00")
     #expect(try cells(table, "end-to-end, simclr")["memory MB"] == "160.0")
@@ -37,7 +37,7 @@ import Testing
     #expect(!ComparisonTable.text(of: alone).contains("ratios"))
   }
 
-  /// Nothing travels without a federation, and what failed is said.
+  /// The centralised baseline has no traffic, and failures are listed.
   @Test func theBaselineAndFailures() throws {
     let report = try MadeComparison.whole()
     let baseline = try cells(.figures(of: report), "centralised, simclr (1 of 2 seeds)")
@@ -51,7 +51,7 @@ import Testing
     #expect(ComparisonTable.figures(of: failed).lines.map(\.label) == ["progressive, simclr (failed)"])
   }
 
-  /// A run that says more than a linear probe is taken at its word.
+  /// The evaluation of a run takes precedence over its linear probe.
   @Test func anEvaluationGoesBeforeTheProbe() throws {
     let untrained = #""untrained": {"linearProbe": 0.3, "nearestNeighbours": 0.2}"#
     let whole = """
@@ -87,7 +87,7 @@ import Testing
     #expect(!text.contains(" \n"))
   }
 
-  /// Every figure is there, whole and below its heading, in several tables.
+  /// Every figure appears in full below its heading, in several tables.
   @Test(arguments: [100, 80, 60]) func aNarrowTerminalGetsSeveralTables(columns: Int) throws {
     let report = try MadeComparison.whole()
     let table = ComparisonTable.figures(of: report)

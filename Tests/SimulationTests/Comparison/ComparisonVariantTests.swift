@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  /// Rules of the plan that a single client, or a single stage, could not keep.
+  /// Rules of the plan that a single client, or a single stage, would violate.
   @Test func everyVariantOfAPlanIsAPlan() throws {
     var base = Plan.tiny(cohort: 4)
     base.method.activeBlocks = 1

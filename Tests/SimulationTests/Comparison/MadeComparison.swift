@@ -2,9 +2,9 @@ import Federation
 import Foundation
 import Simulation
 
-/// Comparisons made of summaries as a run might have left them.
+/// Comparisons made of invented summaries.
 enum MadeComparison {
-  /// A summary of two clients over the tiny plan's two rounds.
+  /// Returns a summary of two clients over the tiny plan's two rounds.
   static func run(
     probe: Double, up: Int = 1_000_000, down: Int = 2_000_000, seconds: Double = 3,
     losses: [Double] = [2, 1],
@@ -53,7 +53,7 @@ enum MadeComparison {
       testData: "shapes:30", partition: "even", seeds: seeds, rows: rows)
   }
 
-  /// Layer-wise and end-to-end training over two seeds, and the baseline, of which one seed failed.
+  /// Layer-wise and end-to-end training with two seeds, and the baseline with one failed seed.
   static func whole(name: String = "made") throws -> ComparisonReport {
     report(
       name: name,

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct RoundCostTests {
-  /// Calculated bytes against those at the socket, which are the same and a little framing.
+  /// The calculated bytes equal those at the socket apart from the framing.
   @Test(arguments: Strategy.allCases) func trafficIsWhatTravels(strategy: Strategy) async throws {
     let plan = Plan.tiny(strategy, rounds: 2)
     let summary = try await TinyRun.summary(plan)
@@ -23,7 +23,7 @@ import Testing
     let (first, second) = (plan.updateBytes(stage: 1), plan.updateBytes(stage: 2))
     let costs = RoundCost.all(of: plan, samples: [16])
     #expect(costs.map(\.bytesUp) == [first, first, second, second])
-    // The second stage's layer is a copy of what the first stage's last round made, and comes down once.
+    // The second stage's layer is a copy of the first stage's last result, and is downloaded once.
     #expect(costs.map(\.bytesDown) == [first, first, first, second])
   }
 
@@ -37,7 +37,7 @@ import Testing
     plan.method.alignment = 0
     let less = OperationCount.step(stage, batch: 16, branches: 0)
     #expect(RoundCost.all(of: plan, samples: [40])[1].operations == Double(6 * less))
-    // Fewer images than a batch are a batch of their own, and a single one is none.
+    // Fewer images than a batch make one batch; a single image makes none.
     let small = OperationCount.step(stage, batch: 10, branches: 0)
     let both = RoundCost.all(of: plan, samples: [10, 40])[1].operations
     #expect(both == Double(3 * small + 6 * less) / 2)
@@ -45,7 +45,7 @@ import Testing
     #expect(RoundCost.all(of: plan, samples: [])[1].operations == 0)
   }
 
-  /// With fixed views the prefix runs when its outputs are written down, and not in a step.
+  /// With fixed views the prefix runs when its outputs are cached, and not in a step.
   @Test func fixedViewsGoThroughThePrefixOnce() {
     var plan = Plan.tiny(.layerWise, rounds: 2)
     plan.local.views = 2

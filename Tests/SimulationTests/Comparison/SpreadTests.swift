@@ -5,7 +5,7 @@ import Testing
   @Test func meanAndSampleDeviation() throws {
     let spread = try #require(Spread([2, 4, 4, 4, 5, 5, 7, 9]))
     #expect(spread.mean == 5 && spread.count == 8)
-    // The squares' sum is 32, over one less than there are values.
+    // The sum of squares is 32, divided by the number of values minus one.
     #expect(abs(try #require(spread.deviation) - (32.0 / 7).squareRoot()) < 1e-12)
   }
 

@@ -8,9 +8,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Real comparisons of tiny plans, each run in a process of its own.
+/// Real comparisons of tiny plans, with each run in a separate process.
 @Suite(.unhurried) struct StrategyComparisonTests {
-  /// What a comparison did, in order.
+  /// The events of a comparison, in order.
   private final class Log: Sendable {
     private let list = Mutex<[String]>([])
 
@@ -26,7 +26,7 @@ import Testing
   }
 
   private static func settings(_ plan: Plan = .tiny(), out: URL) throws -> StrategyComparison.Settings {
-    // The commands are built beside the bundle of the tests.
+    // The commands are in the folder of the test bundle.
     let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     return StrategyComparison.Settings(
       plan: plan, strategies: [.layerWise, .endToEnd], ssl: [.simclr], seeds: [7], clients: 2,
@@ -62,21 +62,21 @@ import Testing
       #expect(first.rows.allSatisfy { $0.probes.count == 2 && $0.rounds.count == 2 })
       for row in first.rows { #expect((row.figures[.memory]?.mean ?? 0) > 1e6) }
 
-      // Without being told to go on it touches nothing.
+      // Without permission to resume it changes nothing.
       await #expect(throws: ComparisonError.self) { _ = try await Self.run(settings) }
       settings.resumes = true
       let (again, known) = try await Self.run(settings)
       #expect(known == cells.map { "= \($0)" })
       #expect(try again.json() == first.json())
 
-      // A run that was cut off has no note, and one without a whole summary is not finished either.
+      // A run that was interrupted has no note, and one without a complete summary is not finished either.
       try FileManager.default.removeItem(at: out.appendingPathComponent("layer-wise-simclr-7/cell.json"))
       try Data("{\"rounds\":".utf8).write(to: out.appendingPathComponent("centralised-simclr-7/summary.json"))
       let (mended, half) = try await Self.run(settings)
       #expect(half == [cells[0], "= \(cells[1])", cells[2]])
       #expect(mended.rows.map { $0.figures[.linearProbe] } == first.rows.map { $0.figures[.linearProbe] })
 
-      // Another seed is another run; other options are another run of the same name.
+      // Another seed is another run; other options mean another run with the same name.
       settings.seeds = [7, 8]
       let (both, more) = try await Self.run(settings)
       #expect(more == cells.map { "= \($0)" } + cells.map { $0.dropLast() + "8" })
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  /// Clients with too little memory give up; the baseline's limit is none.
+  /// Clients with too little memory give up; the baseline has no limit.
   @Test func aRunThatFailsDoesNotStopTheOthers() async throws {
     try await Self.withFolder { out in
       var plan = Plan.tiny()

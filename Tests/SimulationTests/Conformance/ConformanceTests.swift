@@ -3,9 +3,9 @@ import Foundation
 import Simulation
 import Testing
 
-/// The golden cases that live beside the repository, computed in float64 by another implementation.
+/// The golden cases outside the repository, computed in float64 by another implementation.
 @Suite struct ConformanceTests {
-  /// ../shared/golden, from the package's root.
+  /// The folder ../shared/golden, relative to the package.
   static let golden: URL = {
     var root = URL(fileURLWithPath: #filePath)
     for _ in 0..<4 { root.deleteLastPathComponent() }
@@ -51,7 +51,7 @@ import Testing
     #expect(outcome.passed, "\(outcome.line)")
   }
 
-  /// An error is held against the tolerance, 1e-5 here, over the largest expected number, 4.
+  /// An error is compared with the tolerance, here 1e-5, relative to the largest expected number, 4.
   @Test(arguments: [
     (0 as Float, true), (2e-5, true), (-2e-5, true), (1e-4, false), (-1e-4, false), (3, false),
   ])
@@ -67,7 +67,7 @@ import Testing
       let outcome = try #require(try OptimiserCase.run { $0[name]?[1] = value })
       #expect(!outcome.passed, "\(value) in \(name): \(outcome.line)")
     }
-    // Not even where the same is expected.
+    // NaN fails even if NaN is expected.
     let both = try #require(
       try OptimiserCase.run {
         $0[name]?[1] = .nan

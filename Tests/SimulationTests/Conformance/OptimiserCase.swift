@@ -2,7 +2,7 @@ import Engine
 import Foundation
 import Simulation
 
-/// A golden case in a folder of its own: a step of AdamW without gradient and decay, which changes nothing.
+/// A golden case in a temporary folder: a step of AdamW without gradient and decay, which changes nothing.
 enum OptimiserCase {
   /// Runs the case; `spoil` changes its tensors before they are written.
   static func run(

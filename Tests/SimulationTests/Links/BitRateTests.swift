@@ -18,7 +18,7 @@ import Testing
     #expect(BitRate(text) == nil)
   }
 
-  /// Units are decimal and bits: a megabit a second is 125,000 bytes.
+  /// Units are decimal and count bits: a megabit per second is 125,000 bytes.
   @Test func timeIsBitsOverRate() throws {
     let rate = try #require(BitRate("1mbit"))
     #expect(rate.time(for: 125_000) == .seconds(1))

@@ -9,26 +9,26 @@ import TestSupport
 import Testing
 import Wire
 
-/// A real server and a real client, and between them a link that goes dark: nobody hears of it.
-/// Five times the usual time of heartbeats that are as much shorter: six seconds are fifteen of them here.
+/// A real server and a real client, connected by a link that goes dark without notice. The time limits are five times
+/// the usual ones, and heartbeats are shorter in proportion: six seconds correspond to fifteen.
 @Suite(.unhurried(slack: 5)) struct DarkLinkTests {
   enum State: String, Sendable, CaseIterable { case idle, downloading, uploading }
 
-  /// A job whose layers and updates take a slow link some seconds.
+  /// Returns a job whose layers and updates take some seconds on a slow link.
   private static func plan(cohort: Int) -> Plan {
     var plan = Plan.tiny(cohort: cohort)
     plan.encoder = EncoderConfiguration(image: 16, patch: 4, width: 128, depth: 1, heads: 4)
     return plan
   }
 
-  /// What server and client were told, in order.
+  /// The events of server and client, in order.
   private struct Told {
     let server: AsyncStream<ServerEvent>
     let client: AsyncStream<ClientEvent>
     let relay: LinkRelay
     let result: Task<Snapshot, any Error>
 
-    /// Waits for what `pick` makes something of.
+    /// Returns the first non-nil result of `pick`.
     func first<Found>(_ pick: (ServerEvent) -> Found?) async throws -> Found {
       for await event in server { if let found = pick(event) { return found } }
       throw CancellationError()
@@ -39,7 +39,7 @@ import Wire
       throw CancellationError()
     }
 
-    /// Waits until more than so many bytes were carried, of which no event tells.
+    /// Waits until more than `bytes` bytes were carried, which causes no event.
     func carried(_ bytes: Int, _ count: (LinkRelay.Counts) -> Int) async throws {
       while count(relay.counts) <= bytes { try await Task.sleep(for: .milliseconds(5)) }
     }
@@ -90,7 +90,7 @@ import Wire
     }
   }
 
-  /// The client, which is not patient, does not come back: each side must notice by itself, long before TCP does.
+  /// The client does not retry. Each side must notice the silence independently, long before TCP does.
   @Test(arguments: State.allCases, LinkRelay.Darkness.allCases)
   func bothSidesNoticeTheSilence(state: State, darkness: LinkRelay.Darkness) async throws {
     let link = state == .uploading ? "1mbit/1gbit" : "1gbit/1mbit"
@@ -108,8 +108,7 @@ import Wire
     }
   }
 
-  /// An address that changes is a link that goes dark, and another that is there: the client comes back on it, and the job
-  /// goes on where it was.
+  /// A change of address is a link that goes dark and a new one: the client reconnects on it, and the job continues.
   @Test(arguments: State.allCases) func aClientWithANewAddressGoesOn(state: State) async throws {
     let link = state == .uploading ? "2mbit/1gbit" : "1gbit/2mbit"
     try await withLink(link, cohort: state == .idle ? 2 : 1, patience: .seconds(240)) { told in
@@ -120,7 +119,7 @@ import Wire
       }
       #expect(reason == "silent for 6 s")
       try await told.first { (event: ClientEvent) in if case .welcomed = event { () } else { nil } }
-      // With nobody beside it, an idle client stays idle.
+      // Without a second client, an idle client stays idle.
       if state != .idle { _ = try await told.result.value }
     }
   }

@@ -21,7 +21,7 @@ import Testing
     #expect(await line.waitForRoom(40) == false)
   }
 
-  /// A full line lets nobody in before something has left it.
+  /// A full line accepts nothing until a piece has left it.
   @Test func aFullLineMakesItsSenderWait() async {
     let line = DelayLine(capacity: 100)
     let held = [piece(60), piece(40)]
@@ -32,7 +32,7 @@ import Testing
         #expect(await line.waitForRoom(50))
         order.note("room")
       }
-      // The task has its time to run past a line that does not hold it up.
+      // Gives the task time to pass a line that fails to block it.
       for _ in 0..<100 { await Task.yield() }
       line.remove(held[1])
       for _ in 0..<100 { await Task.yield() }

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 @Suite(.unhurried) struct LinkRelayTests {
-  /// Runs `body` with a link, and the listener at its far end.
+  /// Runs `body` with a link and the listener at its far end.
   private func withRelay(
     _ link: String, seed: UInt64 = 1, _ body: (LinkRelay, Listener) async throws -> Void
   ) async throws {
@@ -49,7 +49,7 @@ import Wire
     return all
   }
 
-  /// Writes bytes in pieces of any size, and ends.
+  /// Writes bytes in pieces of random size, and closes the sending side.
   private func send(_ bytes: Data, over connection: ByteConnection, seed: UInt64) async throws {
     var (numbers, rest) = (RandomNumbers(seed), bytes)
     while !rest.isEmpty {
@@ -82,7 +82,7 @@ import Wire
     }
   }
 
-  /// Each direction has a rate of its own, below which nothing gets through.
+  /// Each direction has a separate rate, which is never exceeded.
   @Test func theRateHolds() async throws {
     let link = try LinkShape(parsing: "8mbit/16mbit")
     try await withRelay("\(link)") { relay, listener in
@@ -99,7 +99,7 @@ import Wire
     }
   }
 
-  /// A handshake and a question with its answer are two round trips, each question more is one.
+  /// A handshake and a request with its answer take two round trips; each further request takes one.
   @Test func theDelayHolds() async throws {
     let delay = Duration.milliseconds(60)
     try await withRelay("1gbit,60ms") { relay, listener in
@@ -116,7 +116,7 @@ import Wire
     }
   }
 
-  /// The byte at which it is cut follows from the seed and the connection's number; the next one is a new one.
+  /// The seed and the connection's number determine the byte of the cut; the next connection has a new one.
   @Test func aLossCutsTheConnection() async throws {
     let bytes = Data(count: 20_000_000)
     try await withRelay("10gbit,0s,99%", seed: 42) { relay, listener in
@@ -137,7 +137,7 @@ import Wire
     }
   }
 
-  /// A client that came back before the server had noticed would be rejected: its name is connected already.
+  /// A client that returns before the server notices the loss would be rejected, because its name is connected already.
   @Test func theServerHearsOfALossFirst() async throws {
     let order = OrderLog()
     try await withRelay("10gbit,0s,99%") { relay, listener in

@@ -13,7 +13,7 @@ import Testing
     for _ in 0..<100 { #expect(meter.take(1 << 40) == 1 << 40) }
   }
 
-  /// A cut comes at the same byte however the bytes are counted, and nothing passes it.
+  /// A cut occurs at the same byte, however the bytes are counted, and no later byte passes.
   @Test func theSeedSaysWhereItIsCut() {
     for seed in UInt64(0)..<100 {
       let whole = meter(50, seed).take(1 << 40)
@@ -24,15 +24,14 @@ import Testing
     }
   }
 
-  /// The percentage is the share of connections that do not live through a megabyte, and of those that do,
-  /// through a second one.
+  /// The percentage is the share of connections that are cut within a megabyte and, of the others, within a second one.
   @Test(arguments: [5.0, 20, 90]) func theChanceIsThatOfAMegabyte(percent: Double) {
     let all = (UInt64(0)..<20_000).map { meter(percent, $0).take(1 << 40) }
     let second = all.filter { $0 >= 1_000_000 }
     for (connections, end) in [(all, 1_000_000), (second, 2_000_000)] {
       let (count, share) = (Double(connections.count), percent / 100)
       let cut = Double(connections.count { $0 < end }) / count
-      // The seeds are fixed; five deviations are what any good seeds would keep.
+      // The seeds are fixed; five standard deviations hold for any good seeds.
       #expect(abs(cut - share) < 5 * (share * (1 - share) / count).squareRoot(), "\(cut) before \(end)")
     }
   }

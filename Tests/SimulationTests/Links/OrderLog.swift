@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What happened first, of things that happen in tasks of their own.
+/// The order of events in different tasks.
 final class OrderLog: Sendable {
   private let list = Mutex<[String]>([])
 

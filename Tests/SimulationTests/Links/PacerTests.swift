@@ -9,12 +9,12 @@ import Testing
   @Test func bytesPassOneAfterTheOther() throws {
     var pacer = try pacer("1mbit")
     #expect(pacer.pass(125_000, at: start, isBacklogged: false) == start + .seconds(1))
-    // These come before the first have passed.
+    // These arrive before the first have passed.
     let early = start + .milliseconds(1)
     #expect(pacer.pass(125_000, at: early, isBacklogged: false) == start + .seconds(2))
   }
 
-  /// What a silent sender did not use is lost; what a late reader did not use is not.
+  /// The unused time of a silent sender is lost; that of a late reader is not.
   @Test func nothingIsSaved() throws {
     var pacer = try pacer("1mbit")
     let later = start + .seconds(10)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct CollapseTests {
-  /// BYOL without a moving average, at a rate and a decay that leave nothing of what was learned.
+  /// BYOL without a moving average, with a rate and a decay that prevent learning.
   private static var collapsing: Plan {
     var plan = Plan(
       name: "collapse", seed: 1,

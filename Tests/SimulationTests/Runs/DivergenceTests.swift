@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite(.unhurried) struct DivergenceTests {
-  /// Real clients whose trainings diverge do not end; the server gives the job up, for that and for nothing else.
+  /// Real clients with diverged trainings keep running; the server gives up the job, and only for that reason.
   @Test func aRunThatDivergesSaysWhere() async throws {
     var plan = Plan.tiny()
     plan.method.temperature = Float(1e-38) / 100
@@ -26,7 +26,7 @@ import Testing
     #expect(diverged.withLock { $0.values.reduce(0, +) } >= 2)
   }
 
-  /// The largest steps that a plan may take, with a decay that overshoots: finite at first, and then too large.
+  /// The largest steps of a plan, with a decay that overshoots: the weights are finite at first and then too large.
   @Test func weightsThatGrowWithoutEndAreADivergenceToo() async throws {
     var plan = Plan.tiny()
     plan.local = Plan.LocalTraining(epochs: 8, batch: 256, learningRate: 10, weightDecay: 1)

@@ -15,7 +15,7 @@ import Testing
     #expect(try await TinyRun.summary(.tiny(seed: 8, rounds: 2)).encoderDigest != first.encoderDigest)
   }
 
-  /// Neither the threads of a training nor how many train at once change a bit.
+  /// Neither the threads of a training nor the number of concurrent trainings change a bit.
   @Test func threadsDoNotChangeTheEncoder() async throws {
     let plan = Plan.tiny(calibration: Plan.Calibration(data: "shapes:32"))
     let one = try await TinyRun.summary(plan, threads: 1, cores: 1)
@@ -36,8 +36,8 @@ import Testing
     #expect(summary.encoderDigest != plan.firstDigest, "it trained")
   }
 
-  /// Fixed views behind a cached prefix: repeatable, another result than fresh views, and valid only as long
-  /// as the prefix stays, which a calibration changes in every round.
+  /// Fixed views with a cached prefix are repeatable and differ from fresh views. They are valid until the prefix
+  /// changes, which a calibration does in every round.
   @Test func fixedViewsCanBeRepeated() async throws {
     var plan = Plan.tiny(rounds: 2)
     let fresh = try await TinyRun.summary(plan)
@@ -104,7 +104,7 @@ import Testing
 }
 
 extension Plan {
-  /// The digest of the encoder that a run of this plan would end with if nothing were learned.
+  /// The digest of this plan's encoder without training.
   fileprivate var firstDigest: String {
     let stage = stage(stages)
     let parameters = Storage(stage.model.layout)

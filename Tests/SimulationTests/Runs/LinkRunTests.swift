@@ -4,7 +4,7 @@ import Simulation
 import TestSupport
 import Testing
 
-/// Whole runs whose clients sit behind links.
+/// Complete runs with clients on links.
 @Suite(.unhurried) struct LinkRunTests {
   private func run(_ plan: Plan, link: String?) async throws -> (Summary, json: [String: Any]) {
     let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
@@ -16,14 +16,14 @@ import Testing
     return (summary, try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any]))
   }
 
-  /// What is carried is what would be carried without the link, but for two numbers that are times.
+  /// A link carries the same bytes as without it, except for two numbers that are times.
   @Test func aLinkCarriesTheSameBytes() async throws {
     let plan = Plan.tiny(rounds: 2)
     let (open, _) = try await run(plan, link: nil)
     let (shaped, _) = try await run(plan, link: "50mbit,2ms")
     #expect(open.link == nil && shaped.link?.cuts == 0)
     #expect(shaped.encoderDigest == open.encoderDigest)
-    // A round's deadline goes down as a number of up to 24 characters, the training's seconds go up.
+    // A round's deadline is sent as a number of up to 24 characters, and so are the training's seconds.
     let digits = 24 * plan.mostRounds
     for (one, other) in zip(open.clients, shaped.clients) {
       #expect(abs(one.bytesUp - other.bytesUp) <= digits, "\(one.name)")
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  /// However often they are cut, the clients come back, and the result is the same to the bit.
+  /// However often they are cut, the clients reconnect, and the result is bit-identical.
   @Test func aRunOutlivesItsLosses() async throws {
     let plan = Plan.tiny(rounds: 3)
     let (open, _) = try await run(plan, link: nil)
@@ -47,13 +47,13 @@ import Testing
     #expect(shaped.table.contains("\nlink             100mbit,1ms,99.9%, \(link.cuts) connections cut\n"))
   }
 
-  /// A round is no shorter than what its bytes and its ways take.
+  /// A round takes at least the time of its bytes and delays.
   @Test func aRoundTakesAsLongAsItsLink() async throws {
     let (shaped, _) = try await run(.tiny(), link: "4mbit,10ms")
     let link = try #require(shaped.link)
     for (round, calculated) in zip(shaped.rounds, link.rounds) {
       #expect(calculated.networkSeconds > 0.05)
-      // Signs of the round before may come after its end, and be counted to the next.
+      // Heartbeats of the previous round may arrive after its end and count towards this one.
       #expect(round.seconds > 0.9 * calculated.networkSeconds, "\(round), \(calculated)")
     }
     let rows = shaped.table.split(separator: "\n").filter { $0.hasPrefix("    ") }

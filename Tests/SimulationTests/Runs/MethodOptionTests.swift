@@ -5,9 +5,9 @@ import Simulation
 import TestSupport
 import Testing
 
-/// Each option of the method is a field of the plan, and does what it says.
+/// Each option of the method is a field of the plan with the documented effect.
 @Suite(.unhurried) struct MethodOptionTests {
-  /// Four blocks, two rounds of each stage.
+  /// Returns a plan with four blocks and two rounds per stage.
   private static func plan(_ strategy: Strategy = .layerWise, _ change: (inout Plan) -> Void = { _ in })
     -> Plan
   {
@@ -57,8 +57,8 @@ import Testing
     var names: [String: String] = [:]
     for (name, change) in Self.changes {
       let plan = Self.plan {
-        // Several steps a round, or a moving average has not moved; five clients, or a trimmed mean is the
-        // median.
+        // Several steps per round, so that a moving average moves; five clients, so that a trimmed mean differs from
+        // the median.
         $0.local.epochs = 2
         $0.round = Plan.RoundRules(cohort: 5)
         change(&$0)
@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  /// The farther the pull, the nearer the encoder stays to where it started.
+  /// The stronger the proximal term, the closer the encoder stays to its start.
   @Test func theProximalTermHoldsTheWeightsBack() async throws {
     var distances: [Float] = []
     for proximal in [0, 30 as Float] {
@@ -116,7 +116,7 @@ import Testing
     #expect(distances[1] < 0.9 * distances[0], "\(distances)")
   }
 
-  /// Of four blocks two run: two are neither computed nor sent, whichever they are.
+  /// Two of four blocks run: the other two are neither computed nor sent.
   @Test(arguments: [Strategy.layerWise, .progressive]) func droppedBlocksDoNotTravel(strategy: Strategy)
     async throws
   {
@@ -124,7 +124,7 @@ import Testing
     var up: [Int] = []
     for plan in plans { up.append(try await TinyRun.summary(plan).clients.reduce(0) { $0 + $1.bytesUp }) }
     let block = (plans[0].stage(4).model.part("blocks.3")?.range.count ?? 0) * 4
-    // Stages of 1, 2, 3 and 4 blocks, 2 rounds, 2 clients: progressive leaves out 0, 0, 1 and 2 of them.
+    // Stages of 1, 2, 3 and 4 blocks, 2 rounds, 2 clients: progressive omits 0, 0, 1 and 2 of them.
     let expected = strategy == .progressive ? 2 * 2 * 3 * block : 0
     #expect(abs(up[0] - up[1] - expected) < block / 10, "\(up), a block has \(block)")
   }
@@ -144,7 +144,7 @@ import Testing
     #expect(plan.keptBlocks(RoundKey(stage: 2, round: 1), client: "a") == [0, 1])
   }
 
-  /// A target branch comes with a predictor, which travels with the projector.
+  /// A target branch has a predictor, which is sent with the projector.
   @Test func thePredictorTravels() async throws {
     var up: [Int] = []
     for ssl in [SelfSupervision.simclr, .mocov3] {
@@ -167,7 +167,7 @@ import Testing
     #expect(try await TinyRun.summary(plan, threads: 2).encoderDigest == summary.encoderDigest)
   }
 
-  /// A client that declines is not waited for, and does not count.
+  /// The round does not wait for a client that declines, and does not count it.
   @Test func clientsDropOut() async throws {
     var plan = Plan.tiny(cohort: 4, rounds: 6)
     (plan.round.quorum, plan.round.attempts) = (1, 20)

@@ -14,7 +14,7 @@ import Testing
     return try await Experiment(settings) { _ in }.run()
   }
 
-  /// Rounds are counted over all stages, and the last is always among them.
+  /// Rounds are counted over all stages, and the last is always included.
   @Test func probesAreTakenAfterEverySoManyRounds() async throws {
     let summary = try await summary(every: 2)
     let probes = try #require(summary.probes)

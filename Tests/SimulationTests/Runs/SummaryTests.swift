@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// Trained and untrained, and nothing else is changed by it.
+  /// Reported for the trained and the untrained encoder, without any other effect.
   @Test func fineTuningIsReported() async throws {
     let summary = try await TinyRun.run(.tiny(), probe: true, fineTuningEpochs: 2) { summary, out in
       let data = try Data(contentsOf: out.appendingPathComponent("summary.json"))
@@ -67,7 +67,7 @@ import Testing
     #expect(without.evaluation?.trained.nearestNeighbours == summary.evaluation?.trained.nearestNeighbours)
   }
 
-  /// Read back, the file gives the run's own figures.
+  /// Reading the file gives the figures of the run.
   @Test func theCheckpointSaysWhatItIs() async throws {
     var plan = Plan.tiny()
     plan.augmentation.mean = [0.4, 0.5, 0.6]
@@ -101,7 +101,7 @@ import Testing
       }
       #expect(file.tensors.mapValues(\.shape) == wanted)
       #expect(file.tensors.values.allSatisfy { $0.values.allSatisfy { $0.isFinite } })
-      // The digest is that of the same numbers in the order of the layout.
+      // The digest is that of the same numbers in layout order.
       let model = Plan.tiny().stage(2).model
       let bytes = model.layout.entries.filter { file.tensors[$0.name] != nil }.reduce(into: Data()) {
         $0 += file.tensors[$1.name]!.values.withUnsafeBytes { Data($0) }

@@ -8,7 +8,7 @@ import Simulation
 import Synchronization
 
 extension Plan {
-  /// A model that trains in milliseconds, on images of 16 x 16.
+  /// Returns a plan whose model trains in milliseconds, on images of 16 x 16.
   static func tiny(
     _ strategy: Strategy = .layerWise, seed: UInt64 = 7, cohort: Int = 2, rounds: Int = 1,
     calibration: Calibration? = nil
@@ -25,11 +25,11 @@ extension Plan {
     return plan
   }
 
-  /// Bytes of what a client uploads in one round of a stage.
+  /// Returns the bytes that a client uploads in one round of a stage.
   func updateBytes(stage index: Int) -> Int { stage(index).count * 4 }
 }
 
-/// A run in a folder that is gone afterwards.
+/// A run in a temporary folder.
 enum TinyRun {
   static let imagesOfAClient = 16
 

@@ -7,9 +7,9 @@ import TestSupport
 import Testing
 import Wire
 
-/// What travels, against what the method says must.
+/// The traffic of runs, compared with the method's.
 @Suite(.unhurried) struct TrafficTests {
-  /// Bytes of one client's messages beside the weights themselves: an upper bound, message by message.
+  /// Returns an upper bound of the bytes in one client's messages without weights.
   private static func framing(up plan: Plan) throws -> Int {
     let rounds = plan.mostRounds
     let digest = Digest(of: Data())
@@ -29,7 +29,7 @@ import Wire
   @Test func clientsUploadNothingButWhatTrains() async throws {
     let plan = Plan.tiny(rounds: 2)
     let summary = try await TinyRun.summary(plan)
-    // L_s, final norm and heads, and the stem in stage 1; two rounds of each stage.
+    // L_s, final norm and heads, and the stem in stage 1; two rounds per stage.
     let calculated = 2 * plan.updateBytes(stage: 1) + 2 * plan.updateBytes(stage: 2)
     let framing = try Self.framing(up: plan)
     for client in summary.clients {
@@ -39,7 +39,7 @@ import Wire
     #expect(Double(framing) < 0.2 * Double(calculated), "the bound is of no use")
   }
 
-  /// The stage's own layers alone: what end-to-end uploads a round is more.
+  /// The stage's layers only; end-to-end uploads more per round.
   @Test func theCalculationIsThatOfTheLayers() {
     let plan = Plan.tiny()
     let (width, hidden, tokens) = (24, 96, 17)
@@ -56,8 +56,8 @@ import Wire
     #expect(plan.updateBytes(stage: 2) == 4 * (block + mlp + norm + heads))
   }
 
-  /// A single client's averages are its own updates, so every version that a round needs is known by name:
-  /// round 1 all of stage 1; stage 2 the four parts that stage 1 trained, and never the copied layer twice.
+  /// The averages with a single client are its updates, so every version in a round is known: all of stage 1 in round
+  /// 1; in stage 2 the four parts that stage 1 trained, with the copied layer only once.
   @Test func clientsDownloadNothingThatTheyHold() async throws {
     for (initialisation, copies) in [(LayerInitialisation.transfer, 1), (.random, 2)] {
       var plan = Plan.tiny(cohort: 1, rounds: 2)
@@ -67,7 +67,7 @@ import Wire
       func bytes(_ name: String) -> Int { (model.part(name)?.range.count ?? 0) * 4 }
       let heads = bytes("norm") + bytes("projector")
       let all = bytes("stem") + bytes("blocks.0") + heads
-      // Stage 1: everything, twice. Stage 2: everything once with the new layer, then what stage 2 trained.
+      // Stage 1: everything, twice. Stage 2: everything once with the new layer, then the parts that stage 2 trained.
       let calculated =
         2 * all + bytes("stem") + copies * bytes("blocks.0") + heads + bytes("blocks.1") + heads
       let framing = try framing(down: plan)
@@ -77,7 +77,7 @@ import Wire
     }
   }
 
-  /// Bytes of the server's messages to one client beside the weights, an upper bound.
+  /// Returns an upper bound of the bytes in the server's messages to one client without weights.
   private func framing(down plan: Plan) throws -> Int {
     let digest = Digest(of: Data())
     let key = RoundKey(stage: 99, round: 99, attempt: 9)

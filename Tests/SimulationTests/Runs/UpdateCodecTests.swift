@@ -5,15 +5,16 @@ import Simulation
 import TestSupport
 import Testing
 
-/// Whole runs of the same plan under each codec.
+/// Complete runs of the same plan with each codec.
 @Suite(.unhurried) struct UpdateCodecTests {
   @Test func whatTravelsGetsSmallerAndWhatIsExactChangesNoBit() async throws {
     var (digests, bytes): ([UpdateCodec: String], [UpdateCodec: Int]) = ([:], [:])
     for codec in UpdateCodec.allCases {
       var plan = Plan.tiny(rounds: 2)
-      // A first step moves every weight by as much, which any codec says in a bit; several do not.
+      // A first step changes every weight by the same amount, which any codec represents in a bit; several steps do
+      // not.
       plan.local.epochs = 4
-      // Weights that are most of what travels.
+      // Makes the weights most of the traffic.
       plan.encoder.width = 16 * plan.encoder.vit.heads
       plan.traffic = Plan.TrafficRules(codec: codec, kept: 0.05)
       let summary = try await TinyRun.summary(plan)
@@ -48,7 +49,7 @@ import Testing
     #expect(bytes[.int8]! < bytes[.bfloat16]!, "\(bytes)")
   }
 
-  /// The same run gives the same bits, rounding by chance and all.
+  /// The same run gives the same bits, including stochastic rounding.
   @Test func aRunIsRepeatedExactly() async throws {
     var plan = Plan.tiny(rounds: 2)
     plan.traffic.codec = .int4

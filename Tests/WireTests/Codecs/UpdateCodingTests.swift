@@ -6,7 +6,7 @@ import Wire
 
 @Suite struct UpdateCodingTests {
   private static let coded = UpdateCodec.allCases.filter { $0 != .plain }
-  /// Rows of odd lengths, one of them a vector's.
+  /// Rows of odd lengths, one of them a vector.
   private static let shapes = [(rows: 13, columns: 37), (rows: 1, columns: 11), (rows: 40, columns: 64)]
   private static let count = 13 * 37 + 11 + 40 * 64
 
@@ -14,7 +14,7 @@ import Wire
   private let base: [Float]
   private let update: [Float]
 
-  /// Weights as they are after a round: each moved by about a hundredth.
+  /// Weights after a round, each changed by about a hundredth.
   init() {
     print("update coding from seed \(seed)")
     var numbers = RandomNumbers(seed, "update coding")
@@ -33,13 +33,13 @@ import Wire
     return try coding.decode(bytes, base: base)
   }
 
-  /// As docs/protocol.md has it: [first dimension, product of the others], a vector is one row.
+  /// As in docs/protocol.md: [first dimension, product of the others]; a vector is one row.
   @Test func rowsFollowFromTheShapes() throws {
     let plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
     let model = plan.stage(1).model
     let stem = try #require(model.parts.first { $0.name == "stem" })
     let coding = UpdateCoding(.int8, stem, of: model)
-    // cls_token, pos_embed and the bias have one row each, the patches' weights one for each of their outputs.
+    // cls_token, pos_embed and the bias have one row each, the patches' weights one per output.
     let values = stem.range.count
     #expect(coding.rawBytes == 4 * (1 + 1 + 24 + 1) + values)
   }
@@ -54,7 +54,7 @@ import Wire
     }
   }
 
-  /// Never more than a step off, and right in the mean.
+  /// At most one step off, and correct in the mean.
   @Test(arguments: [(UpdateCodec.int8, Float(127)), (.int4, 7)])
   func levelsAreAStepOffAtMostAndRightInTheMean(codec: UpdateCodec, levels: Float) throws {
     var sums = [Double](repeating: 0, count: Self.count)
@@ -115,7 +115,7 @@ import Wire
     }
   }
 
-  // MARK: - Bytes that nobody should send
+  // MARK: - Invalid bytes
 
   @Test(arguments: coded) func everyTruncationIsRejected(codec: UpdateCodec) {
     let coding = coding(codec)
@@ -126,7 +126,7 @@ import Wire
     #expect(throws: UpdateCoding.Failure.self) { try coding.decode(bytes + [0], base: base) }
   }
 
-  /// Turned bits are noticed by zlib's checksum, or change values; nothing traps.
+  /// Flipped bits are detected by zlib's checksum, or change values; nothing traps.
   @Test(arguments: UpdateCodec.allCases) func noiseTrapsNowhere(codec: UpdateCodec) {
     let coding = coding(codec)
     let bytes = coding.encode(update, base: base, seed: 1)
@@ -141,7 +141,7 @@ import Wire
     }
   }
 
-  /// Ten megabytes of zeros in ten kilobytes: rejected before they are anywhere.
+  /// Ten megabytes of zeros in ten kilobytes are rejected before they are decompressed.
   @Test func aBombIsRejected() throws {
     let large = UpdateCoding(.int8, [(rows: 1000, columns: 10_000)], share: 1)
     let zeros = [Float](repeating: 0, count: 10_000_000)
