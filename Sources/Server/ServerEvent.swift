@@ -63,6 +63,38 @@ package struct RoundSummary: Sendable, Hashable, Codable, Measured {
 
   /// The mean of the clients' losses, weighted by their samples; not a number without clients.
   package var loss: Double { metrics[.loss] ?? .nan }
+
+  package init(
+    stage: Int, round: Int, seconds: Double, clients: Int, samples: Int, metrics: RoundMetrics
+  ) {
+    (self.stage, self.round, self.seconds) = (stage, round, seconds)
+    (self.clients, self.samples, self.metrics) = (clients, samples, metrics)
+  }
+}
+
+/// The metrics are fields beside the others.
+extension RoundSummary {
+  private enum Field: String, CodingKey { case stage, round, seconds, clients, samples }
+
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    stage = try values.decode(Int.self, forKey: .stage)
+    round = try values.decode(Int.self, forKey: .round)
+    seconds = try values.decode(Double.self, forKey: .seconds)
+    clients = try values.decode(Int.self, forKey: .clients)
+    samples = try values.decode(Int.self, forKey: .samples)
+    metrics = try RoundMetrics(from: decoder)
+  }
+
+  package func encode(to encoder: any Swift.Encoder) throws {
+    var values = encoder.container(keyedBy: Field.self)
+    try values.encode(stage, forKey: .stage)
+    try values.encode(round, forKey: .round)
+    try values.encode(seconds, forKey: .seconds)
+    try values.encode(clients, forKey: .clients)
+    try values.encode(samples, forKey: .samples)
+    try metrics.encode(to: encoder)
+  }
 }
 
 /// The reason why a server ends before its job is finished.

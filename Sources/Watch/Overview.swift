@@ -105,6 +105,51 @@ extension Overview {
     package var waited: Double?
     package var metrics: RoundMetrics
     package var finishedAt: Date?
+
+    /// The metrics are fields beside the others.
+    private enum CodingKeys: String, CodingKey {
+      case stage, round, number, attempt, clients, samples, cut, seconds, waited, finishedAt
+    }
+
+    init(_ attempt: RecordedJob.Attempt, number: Int) {
+      let record = attempt.record
+      (stage, round, self.number, self.attempt) = (attempt.stage, record.number, number, record.attempt)
+      (clients, samples, cut) = (attempt.admitted, record.samples ?? 0, attempt.cut)
+      // JSON has only finite numbers.
+      seconds = record.seconds.flatMap { $0.isFinite ? $0 : nil }
+      waited = record.waited.flatMap { $0.isFinite ? $0 : nil }
+      (metrics, finishedAt) = (record.metrics, record.finishedAt)
+    }
+
+    package init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      stage = try values.decode(Int.self, forKey: .stage)
+      round = try values.decode(Int.self, forKey: .round)
+      number = try values.decode(Int.self, forKey: .number)
+      attempt = try values.decode(Int.self, forKey: .attempt)
+      clients = try values.decode(Int.self, forKey: .clients)
+      samples = try values.decode(Int.self, forKey: .samples)
+      cut = try values.decode(Int.self, forKey: .cut)
+      seconds = try values.decodeIfPresent(Double.self, forKey: .seconds)
+      waited = try values.decodeIfPresent(Double.self, forKey: .waited)
+      finishedAt = try values.decodeIfPresent(Date.self, forKey: .finishedAt)
+      metrics = try RoundMetrics(from: decoder)
+    }
+
+    package func encode(to encoder: any Swift.Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(stage, forKey: .stage)
+      try values.encode(round, forKey: .round)
+      try values.encode(number, forKey: .number)
+      try values.encode(attempt, forKey: .attempt)
+      try values.encode(clients, forKey: .clients)
+      try values.encode(samples, forKey: .samples)
+      try values.encode(cut, forKey: .cut)
+      try values.encodeIfPresent(seconds, forKey: .seconds)
+      try values.encodeIfPresent(waited, forKey: .waited)
+      try values.encodeIfPresent(finishedAt, forKey: .finishedAt)
+      try metrics.encode(to: encoder)
+    }
   }
 
   /// An abandoned attempt at a round.
@@ -222,18 +267,10 @@ extension Overview {
 
   private static func rounds(_ committed: [RecordedJob.Attempt], _ stageRounds: [Int]) -> [Round] {
     committed.map { attempt in
-      let record = attempt.record
-      return Round(
-        stage: attempt.stage, round: record.number,
-        number: stageRounds.prefix(max(attempt.stage, 1) - 1).reduce(0, +).addingSaturating(record.number),
-        attempt: record.attempt, clients: attempt.admitted, samples: record.samples ?? 0, cut: attempt.cut,
-        seconds: record.seconds.flatMap(finite), waited: record.waited.flatMap(finite),
-        metrics: record.metrics, finishedAt: record.finishedAt)
+      let before = stageRounds.prefix(max(attempt.stage, 1) - 1).reduce(0, +)
+      return Round(attempt, number: before.addingSaturating(attempt.record.number))
     }
   }
-
-  /// Returns nil for numbers that are not finite, which JSON cannot represent.
-  private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
 
   /// - Parameter done: the stages of the committed rounds.
   private static func layers(

@@ -41,14 +41,14 @@ import Testing
     try await withTemporaryFolder { folder in
       let database = try await makeDatabase(folder)
       let changes: [(sql: String, isRejected: Bool?)] = [
-        ("UPDATE rounds SET loss = 1e30, seconds = 1e308, alignment = 3e38, effectiveRank = 3e38", false),
-        (
-          "UPDATE rounds SET loss = -9e999, waited = 9e999, probe = 5e-324, samples = 9223372036854775807",
-          false
-        ),
+        ("UPDATE rounds SET seconds = 1e308", false), ("UPDATE metrics SET value = 3e38", false),
+        ("UPDATE metrics SET value = -9e999", false), ("UPDATE metrics SET value = 5e-324", false),
+        ("UPDATE rounds SET waited = 9e999, samples = 9223372036854775807", false),
+        ("UPDATE metrics SET layer = char(27) || '[2J' || char(10)", false),
+        ("UPDATE metrics SET name = name || char(27)", false), ("DROP TABLE metrics", false),
         ("UPDATE clients SET bytesUp = 9223372036854775807, samples = -9223372036854775808", false),
         ("UPDATE clients SET software = char(27) || '[2J' || char(10) || 'forged'", false),
-        ("UPDATE rounds SET loss = 'high'", nil), ("UPDATE rounds SET number = x'00'", nil),
+        ("UPDATE metrics SET value = 'high'", nil), ("UPDATE rounds SET number = x'00'", nil),
         ("UPDATE clients SET lastSeen = '2147483647-0-0 0:0:0.00'", nil),
         ("UPDATE rounds SET reason = CAST(zeroblob(30000000) AS TEXT)", nil),
         ("UPDATE status SET status = replace(status, '\"since\":', '\"since\":1e308,\"x\":')", false),

@@ -32,7 +32,7 @@ import Testing
       ]
     ),
     (["fedserver", "report"], ["--database <file>", "--out <file>"]),
-    (["fedserver", "rounds"], ["--database <file>", "--json", "--all"]),
+    (["fedserver", "rounds"], ["--database <file>", "--json", "--all", "--csv"]),
     (["fedserver", "clients"], ["--database <file>", "--json"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
     (["fedserver", "certificate"], ["authority", "server", "client", "revoke", "list", "restore"]),

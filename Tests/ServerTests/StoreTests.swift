@@ -216,7 +216,8 @@ import Testing
       try store.commit(round, snapshot)
       let last = try #require(try Store(path).lastCommitted(of: job))
       #expect(last.stage.number == 1 && last.round.number == 1 && last.round.outcome == "committed")
-      #expect(last.round.loss == 2.5 && last.round.samples == 30 && last.round.seconds == 1.25)
+      #expect(last.round.samples == 30 && last.round.seconds == 1.25)
+      #expect(try Store(path).committedRounds().first?.round.loss == 2.5)
       #expect(last.parts.map(\.name) == snapshot.manifest.map(\.name))
       #expect(last.parts.map { Digest(of: $0.weights) } == snapshot.manifest.map(\.digest))
     }

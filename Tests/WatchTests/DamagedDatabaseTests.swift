@@ -182,13 +182,16 @@ import Watch
   @Test func hugeNumbersHaveAPageAndAReport() async throws {
     try await withMadeRun { run in
       let sets = [
-        "loss = 1e30, calibrationLoss = 1e30", "loss = 1e308, seconds = -1e308, waited = 1e308",
-        "alignment = 3e38, uniformity = -3e38, deviation = 3e38, effectiveRank = 3e38", "loss = 5e-324",
-        "samples = 9223372036854775807, number = 9223372036854775807", "seconds = 9e999, probe = -9e999",
+        "metrics SET value = 1e30", "metrics SET value = 1e308", "metrics SET value = -3e38",
+        "metrics SET value = 5e-324", "metrics SET value = -9e999", "metrics SET client = 'x' || rowid",
+        "metrics SET layer = 'blocks.0'", "metrics SET layer = '<script>'",
+        "rounds SET seconds = -1e308, waited = 1e308 WHERE outcome = 'committed'",
+        "rounds SET samples = 9223372036854775807, number = 9223372036854775807 WHERE outcome = 'committed'",
+        "rounds SET seconds = 9e999 WHERE outcome = 'committed'",
       ]
       for set in sets {
         try await DatabaseQueue(path: run.path).write { db in
-          try db.execute(sql: "UPDATE OR IGNORE rounds SET \(set) WHERE outcome = 'committed'")
+          try db.execute(sql: "UPDATE OR IGNORE \(set)")
           try db.execute(
             sql: "UPDATE clients SET bytesUp = 9223372036854775807, bytesDown = -9223372036854775808")
         }

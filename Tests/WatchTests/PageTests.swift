@@ -299,10 +299,11 @@ import Watch
     try await withMadeRun { run in
       var overview = try run.overview
       #expect(
-        StatusPage(overview).html.contains("<figcaption>Mean of the clients, weighted by their images."))
+        StatusPage(overview).html.contains(
+          "<figcaption>Mean loss of the clients, weighted by their images.</figcaption>"))
       overview.rounds[0].calibrationLoss = 3
       let html = StatusPage(overview).html
-      #expect(html.contains("and of the calibration on the server&#39;s own."))
+      #expect(html.contains("Mean loss of the calibration on the server&#39;s own images.</figcaption>"))
       #expect(html.contains("calibration\u{A0} <tspan class=\"last\">3.000</tspan>"))
     }
   }

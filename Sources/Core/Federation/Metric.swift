@@ -140,15 +140,16 @@ package struct RoundMetrics: Sendable, Hashable {
   package mutating func merge(_ others: RoundMetrics) { for row in others.rows { add(row) } }
 }
 
-/// In JSON the metrics of the round are numbers by name; `layers` and `clients` have objects of the same kind by name.
+/// In JSON the metrics of the whole round are fields of the round itself; `layerMetrics` and `clientMetrics` have such
+/// fields by layer and by client.
 extension RoundMetrics: Codable {
   private struct Key: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }
     init(stringValue: String) { self.stringValue = stringValue }
     init?(intValue: Int) { nil }
-    static let layers = Key(stringValue: "layers")
-    static let clients = Key(stringValue: "clients")
+    static let layers = Key(stringValue: "layerMetrics")
+    static let clients = Key(stringValue: "clientMetrics")
   }
 
   package init(from decoder: any Decoder) throws {

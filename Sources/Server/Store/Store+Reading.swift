@@ -41,9 +41,9 @@ extension Store {
   static func metrics(_ db: Database) throws -> [Int64?: RoundMetrics] {
     let known = Set(Metric.all.map(\.name))
     // A database of an earlier version, which is only read, has them in columns.
-    let rows = try Row.fetchCursor(
-      db,
-      sql: try db.tableExists("metrics") ? "SELECT * FROM metrics" : Schema.formerMetrics(db).sql)
+    let sql = try db.tableExists("metrics") ? "SELECT * FROM metrics" : Schema.formerMetrics(db).sql
+    guard !sql.isEmpty else { return [:] }
+    let rows = try Row.fetchCursor(db, sql: sql)
     var metrics: [Int64?: RoundMetrics] = [:]
     while let row = try rows.next() {
       let name = try row.decode(String.self, forColumn: "name")

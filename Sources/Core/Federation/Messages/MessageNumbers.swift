@@ -157,6 +157,18 @@ extension UpdateOffer {
   }
 }
 
+extension SchedulePlace {
+  private enum Field: String, CodingKey {
+    case from, to
+  }
+
+  /// Decodes numbers too large for their type as infinite, so that they are named.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    self.init(from: Float(try values.real(.from)), to: Float(try values.real(.to)))
+  }
+}
+
 extension UpdateOffer {
   package func encode(to encoder: any Swift.Encoder) throws {
     var container = encoder.container(keyedBy: Field.self)
