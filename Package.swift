@@ -94,7 +94,9 @@ let package = Package(
     library(
       "Datasets", in: "Sources/Core/Datasets", ["Support", "Engine", "CJPEG", "CPNG", "CZlib"],
       vectorised: true),
-    library("Federation", in: "Sources/Core/Federation", ["Support", "Engine", "Datasets", "CSSL", yams]),
+    library(
+      "Federation", in: "Sources/Core/Federation",
+      ["Support", "Engine", "Datasets", "CSSL", "CDeflate", yams]),
     library("Export", in: "Sources/Core/Export", ["Support", "Engine", "Federation"]),
     library("Certificates", in: "Sources/Core/Certificates", ["Support", "CSSL"]),
     library(

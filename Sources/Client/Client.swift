@@ -148,11 +148,9 @@ package struct Client: Sendable {
 
   /// Returns the plan that the server sent, checked like any other, and the images for it.
   func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet) {
-    let plan: Plan
-    do {
-      plan = try Plan(yaml: welcome.plan.yaml(), file: "the server's plan")
-    } catch {
-      throw ClientError.server("\(error)")
+    let plan = welcome.plan
+    if let problem = plan.problems.first {
+      throw ClientError.server("the server's plan: \(problem.field): \(problem.reason)")
     }
     let set: ImageSet
     do {

@@ -16,13 +16,16 @@ extension ClientSession {
   }
 
   /// Returns the bytes that a round will transfer, frames included: the layers and coded differences that are missing
-  /// here, and the update.
+  /// here, the update, and the messages that fetch and offer them.
   private func bytes(of assignment: Assignment) throws(ClientError) -> Int {
     let missing = assignment.lacking(cache.holds).reduce(0) { sum, version in
-      sum + Frame.bytes(ofPieces: chunk, of: version.bytes - cache.received(version))
+      sum + Self.fetchBytes + Frame.bytes(ofPieces: chunk, of: version.bytes - cache.received(version))
     }
-    return try missing + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
+    return try missing + Self.offerBytes + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
   }
+
+  /// The maximum bytes of a fetch, and of an offer, a request and an acknowledgement together.
+  private static let (fetchBytes, offerBytes) = (128, 800)
 
   /// Returns the bytes of a round's coded update: the exact number if it is trained already, otherwise the codec's
   /// maximum times the compression ratio of the last update.

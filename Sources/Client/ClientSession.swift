@@ -160,7 +160,8 @@ actor ClientSession {
         "chunks of \(welcome.chunkBytes) bytes and a heartbeat every \(welcome.heartbeatSeconds) s")
     }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
-    work = LocalWork(plan: plan, images: images, cache: cache, configuration: client.configuration)
+    work = LocalWork(
+      plan: plan, stages: PlanStages(plan), images: images, cache: cache, configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
     beat(every: .seconds(welcome.heartbeatSeconds))
     watch()

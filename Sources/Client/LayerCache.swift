@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import Synchronization
 import Wire
 
 /// The layer versions that a client keeps on disk, one file each, named by digest.
@@ -9,6 +10,34 @@ import Wire
 /// A partly received file ends in `.part`; it becomes a version when it is complete and its digest is correct.
 package struct LayerCache: Sendable {
   private let folder: URL
+  private let arrival = Arrival()
+
+  /// The version being received, whose file stays open from piece to piece.
+  private final class Arrival: Sendable {
+    private let open = Mutex<(digest: Digest, count: Int, file: FileHandle)?>(nil)
+
+    /// Returns the open file for the next piece of `count` bytes; nil if it is not the next piece.
+    func next(_ head: LayerData, count: Int) -> FileHandle? {
+      open.withLock { open in
+        guard let (digest, offset, file) = open, digest == head.digest, offset == head.offset else {
+          return nil
+        }
+        open = (digest, offset + count, file)
+        return file
+      }
+    }
+
+    func begin(_ head: LayerData, count: Int, in file: FileHandle) {
+      open.withLock { $0 = (head.digest, head.offset + count, file) }
+    }
+
+    func close() {
+      open.withLock { open in
+        try? open?.file.close()
+        open = nil
+      }
+    }
+  }
 
   /// Opens the cache in a folder, which it creates if necessary. Throws ``ClientError/state(_:)``.
   package init(_ folder: URL) throws(ClientError) {
@@ -38,20 +67,11 @@ package struct LayerCache: Sendable {
   package func store(_ head: LayerData, _ bytes: Data) throws(ClientError) -> Outcome {
     let part = partFile(head.digest)
     do {
-      if head.offset == 0 {
-        guard FileManager.default.createFile(atPath: part.path, contents: nil) else {
-          throw ClientError.state("\(part.path) cannot be written")
-        }
-      }
-      guard size(part) ?? -1 == head.offset else {
-        throw ClientError.server("a piece of layer \(head.digest) at \(head.offset), out of order")
-      }
-      let handle = try FileHandle(forWritingTo: part)
-      defer { try? handle.close() }
-      try handle.seek(toOffset: UInt64(head.offset))
-      try handle.write(contentsOf: bytes)
+      let open = try arrival.next(head, count: bytes.count) ?? begin(head, bytes.count, in: part)
+      try open.write(contentsOf: bytes)
       guard head.offset + bytes.count == head.total else { return .incomplete }
-      try handle.synchronize()
+      try open.synchronize()
+      arrival.close()
       guard Digest(of: try Data(contentsOf: part)) == head.digest else {
         try FileManager.default.removeItem(at: part)
         return .corrupt
@@ -61,10 +81,29 @@ package struct LayerCache: Sendable {
       }
       return .complete
     } catch let error as ClientError {
+      arrival.close()
       throw error
     } catch {
+      arrival.close()
       throw .state("\(part.path): \(error.systemWords)")
     }
+  }
+
+  /// Opens the file of a version for a piece that does not follow the previous one.
+  private func begin(_ head: LayerData, _ count: Int, in part: URL) throws -> FileHandle {
+    arrival.close()
+    if head.offset == 0 {
+      guard FileManager.default.createFile(atPath: part.path, contents: nil) else {
+        throw ClientError.state("\(part.path) cannot be written")
+      }
+    }
+    guard size(part) ?? -1 == head.offset else {
+      throw ClientError.server("a piece of layer \(head.digest) at \(head.offset), out of order")
+    }
+    let file = try FileHandle(forWritingTo: part)
+    try file.seek(toOffset: UInt64(head.offset))
+    arrival.begin(head, count: count, in: file)
+    return file
   }
 
   package enum Outcome: Sendable, Hashable {
@@ -109,6 +148,7 @@ package struct LayerCache: Sendable {
 
   /// Removes every version that is not in the list, complete or partial.
   package func keepOnly(_ digests: [Digest]) {
+    arrival.close()
     let kept = Set(digests.map(\.description))
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     for name in names where !kept.contains(name.split(separator: ".").first.map(String.init) ?? name) {

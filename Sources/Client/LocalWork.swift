@@ -9,6 +9,7 @@ import Wire
 /// A client's training in one round, from the layers in its cache to the bytes of its update.
 struct LocalWork: Sendable {
   let plan: Plan
+  let stages: PlanStages
   let images: ImageSet
   let cache: LayerCache
   let configuration: Client.Configuration
@@ -133,7 +134,7 @@ struct LocalWork: Sendable {
 
   /// Returns the coding of an update in a round of the plan.
   func coding(_ codec: UpdateCodec?, _ key: RoundKey) -> UpdateCoding {
-    plan.coding(codec ?? .plain, key.stage, keeping: plan.keptBlocks(key, client: configuration.name))
+    stages.coding(codec, key, client: configuration.name)
   }
 
   /// Returns the number of images that could be read, which is the weight of the update. Throws
@@ -200,7 +201,7 @@ struct LocalWork: Sendable {
     else {
       throw .server("\(key) is not in its plan")
     }
-    let stage = plan.stage(key.stage, keeping: plan.keptBlocks(key, client: configuration.name))
+    let stage = stages.stage(key, client: configuration.name)
     let fits = zip(stage.model.parts, assignment.parts).allSatisfy {
       $0.name == $1.name && $0.range.count * 4 == $1.bytes
     }

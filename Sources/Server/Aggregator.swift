@@ -9,6 +9,7 @@ import Wire
 /// not depend on the number of threads.
 package struct Aggregator: Sendable {
   package let plan: Plan
+  let stages: PlanStages
   package let snapshot: Snapshot
   let key: RoundKey
   package let ledger: Ledger
@@ -17,9 +18,10 @@ package struct Aggregator: Sendable {
 
   /// - Parameter open: opens the update of a client in the ledger.
   package init(
-    plan: Plan, snapshot: Snapshot, key: RoundKey, ledger: Ledger,
+    plan: Plan, stages: PlanStages? = nil, snapshot: Snapshot, key: RoundKey, ledger: Ledger,
     open: @escaping @Sendable (_ client: String) throws(StoreError) -> UpdateFile
   ) {
+    self.stages = stages ?? PlanStages(plan)
     (self.plan, self.snapshot, self.key, self.ledger, self.open) = (plan, snapshot, key, ledger, open)
   }
 
@@ -67,7 +69,7 @@ package struct Aggregator: Sendable {
         offsets[version.name] = offset
         offset += version.bytes / 4
       }
-      let coding = plan.coding(offer.codec ?? .plain, key.stage, keeping: kept)
+      let coding = stages.coding(offer.codec, key, client: client)
       return Update(
         client: client, samples: min(offer.samples, most), coding: coding, kept: kept, offsets: offsets)
     }

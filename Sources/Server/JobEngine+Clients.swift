@@ -63,9 +63,9 @@ extension JobEngine {
 
   /// Returns the check for an update's bytes; nil if its round is over and the data for the check is gone.
   package func check(_ offer: UpdateOffer, from client: String) -> UpdateCheck? {
-    if offer.key == round.key { return UpdateCheck(plan, offer, from: client, base: snapshot) }
+    if offer.key == round.key { return UpdateCheck(plan, stages, offer, from: client, base: snapshot) }
     guard let previous, offer.key == round.late?.key else { return nil }
-    return UpdateCheck(plan, offer, from: client, base: previous)
+    return UpdateCheck(plan, stages, offer, from: client, base: previous)
   }
 
   /// Decides on an offered update that is unwanted, or whose bytes have all arrived with the result `fault`. Stores the

@@ -59,7 +59,7 @@ extension JobEngine {
   }
 
   private var aggregator: Aggregator {
-    Aggregator(plan: plan, snapshot: snapshot, key: round.key, ledger: round.ledger) {
+    Aggregator(plan: plan, stages: stages, snapshot: snapshot, key: round.key, ledger: round.ledger) {
       [store, roundRecord] client throws(StoreError) in try store.update(of: client, in: roundRecord)
     }
   }
@@ -154,7 +154,7 @@ extension JobEngine {
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
+      key, plan, stages, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
       away: away.mapValues(\.until), resting: Set(rests.keys), late: late, at: now, opens: opens)
     let waiting = deferred
     deferred = []

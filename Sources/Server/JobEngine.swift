@@ -1,5 +1,6 @@
 import Federation
 import Foundation
+import Support
 import Wire
 
 /// Runs a job from its first round to its last, as a state machine without threads. It takes events with their times
@@ -21,6 +22,8 @@ package final class JobEngine {
   }
 
   let plan: Plan
+  /// The plan's stages by blocks, from which the checks of updates follow.
+  let stages: PlanStages
   let store: Store
   /// Returns the date for the store's records; a simulation provides its own.
   let date: () -> Date
@@ -72,6 +75,7 @@ package final class JobEngine {
     date: @escaping () -> Date = Date.init
   ) throws {
     (self.plan, self.store, self.date) = (plan, store, date)
+    stages = PlanStages(plan)
     roundTimes = (now, nil)
     job = try store.openJob(plan, at: date())
     let opening = try Opening(plan, store, job, folder: folder)
@@ -85,9 +89,9 @@ package final class JobEngine {
     if opening.isFinished {
       // Nothing is left to do; the round never begins.
       roundRecord = RoundRecord(
-        stageId: stageRecord.id ?? 0, number: opening.key.round, attempt: 1, startedAt: date())
+        stageId: try stageRecord.key(), number: opening.key.round, attempt: 1, startedAt: date())
       round = Self.makeRound(
-        opening.key, plan, snapshot, needed: plan.round.minimumClients, present: [], at: now)
+        opening.key, plan, stages, snapshot, needed: plan.round.minimumClients, present: [], at: now)
       hasEnded = true
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
@@ -102,7 +106,7 @@ package final class JobEngine {
       rejections = try store.rejections(of: open.record)
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(
-        key, plan, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
+        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(
           cohort: open.cohort, admitted: open.admitted, rejected: open.rejected, declined: open.declined,
@@ -114,7 +118,7 @@ package final class JobEngine {
       let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
       roundRecord = try store.openRound(key, of: stageRecord, at: date())
       round = Self.makeRound(
-        key, plan, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
+        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
     }
   }
 
@@ -166,24 +170,25 @@ package final class JobEngine {
   }
 
   static func makeRound(
-    _ key: RoundKey, _ plan: Plan, _ snapshot: Snapshot, needed: Int, missing: Int = 0,
+    _ key: RoundKey, _ plan: Plan, _ stages: PlanStages, _ snapshot: Snapshot, needed: Int, missing: Int = 0,
     wait: Duration? = nil, present: Set<String>, away: [String: Duration] = [:], resting: Set<String> = [],
     late: Stragglers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
     // Stages train different layers, so no update can be folded into the next stage.
     let isLast = key.round == plan.mostRounds(stage: key.stage)
     let model = snapshot.outline
+    let expectations = Memo<[Int], Round.Expectation>(limit: 64) { kept in
+      let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
+      let stage = stages.stage(key.stage, keeping: kept)
+      let coding = UpdateCoding(plan.traffic.codec, stage, share: Double(plan.traffic.kept))
+      return Round.Expectation(
+        base: Snapshot.base(of: model.manifest(keeping: kept)),
+        sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
+    }
     return Round(
       key, rules: plan.round, needed: needed, missing: missing, wait: wait,
       calibrates: plan.isCalibrated(after: key),
-      expecting: { client in
-        let kept = plan.keptBlocks(key, client: client)
-        let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
-        let coding = plan.coding(plan.traffic.codec, key.stage, keeping: kept)
-        return Round.Expectation(
-          base: Snapshot.base(of: model.manifest(keeping: kept)),
-          sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
-      },
+      expecting: { expectations(plan.keptBlocks(key, client: $0)) },
       seed: plan.seed, present: present, away: away, resting: resting, late: late,
       waitsForStragglers: plan.round.stragglers == .fold && !isLast, at: now, opens: opens)
   }

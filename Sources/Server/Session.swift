@@ -204,8 +204,9 @@ package final class Session: Sendable {
     switch action {
     case .join, .enrol: break
     case .heartbeat(let heartbeat):
-      try await coordinator.note(heartbeat, from: client, self)
+      // The coordinator may be waiting for the disk; the client must not.
       answerHeartbeat()
+      try await coordinator.note(heartbeat, from: client, self)
     case .serve(let fetch):
       if try await answer(fetch) { return }
       try limiter.noteVain(at: runtime.now)

@@ -13,10 +13,12 @@ package struct UpdateCheck: Sendable {
   let kept: [Int]
   let normLimit: Double
 
-  init(_ plan: Plan, _ offer: UpdateOffer, from client: String, base snapshot: Snapshot) {
+  init(
+    _ plan: Plan, _ stages: PlanStages, _ offer: UpdateOffer, from client: String, base snapshot: Snapshot
+  ) {
     (self.offer, self.snapshot) = (offer, snapshot)
     kept = plan.keptBlocks(offer.key, client: client)
-    coding = plan.coding(offer.codec ?? .plain, offer.key.stage, keeping: kept)
+    coding = stages.coding(offer.codec, offer.key, client: client)
     normLimit = Double(plan.round.normLimit)
   }
 

@@ -16,7 +16,7 @@ package struct Estimate: Sendable, Hashable, Codable {
     guard status.isRunning, status.phase != .recruiting, (1...plan.stages).contains(status.stage) else {
       return
     }
-    let committed = attempts.filter { $0.record.outcome == "committed" }
+    let committed = attempts.filter { $0.record.outcome == .committed }
     roundEnd = Self.roundEnd(status, attempts, committed, now)
     guard let roundEnd, let left = Self.secondsAfter(status, committed, plan) else { return }
     jobEnd = roundEnd.addingTimeInterval(left).bounded

@@ -233,7 +233,7 @@ extension Overview {
     status = recorded.status
     isRunning = recorded.status.isRunning
     self.residentBytes = residentBytes.map { ($0 >> 20) << 20 }
-    let committed = recorded.attempts.filter { $0.record.outcome == "committed" }
+    let committed = recorded.attempts.filter { $0.record.outcome == .committed }
     // A completed stage has the number of rounds that it took.
     let last = committed.map(\.stage).max() ?? 0
     stageRounds = (1...plan.stages).map { stage in
@@ -244,7 +244,7 @@ extension Overview {
     isOpen = plan.curriculum.isOpen && recorded.status.phase != .finished
     layers = Self.layers(plan, recorded.status, done: committed.map(\.stage), stageRounds)
     rounds = Self.rounds(committed, stageRounds)
-    let given = recorded.attempts.filter { $0.record.outcome == "abandoned" }
+    let given = recorded.attempts.filter { $0.record.outcome == .abandoned }
     abandoned = given.count
     abandonments = given.compactMap(Abandonment.init)
     let here = connected.map { Dictionary($0.map { ($0.name, $0) }) { $1 } }

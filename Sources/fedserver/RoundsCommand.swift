@@ -55,7 +55,7 @@ struct RoundsCommand: AsyncParsableCommand {
     init(_ attempt: RecordedJob.Attempt) {
       let record = attempt.record
       (stage, round, self.attempt) = (attempt.stage, record.number, record.attempt)
-      (outcome, reason, clients) = (record.outcome, record.reason, attempt.admitted)
+      (outcome, reason, clients) = (record.outcome?.rawValue, record.reason, attempt.admitted)
       (startedAt, waited, finishedAt) = (record.startedAt, record.waited, record.finishedAt)
     }
   }

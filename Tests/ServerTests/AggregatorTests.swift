@@ -27,7 +27,7 @@ import Testing
       for (client, codec) in codecs.enumerated() {
         var numbers = RandomNumbers(5 + UInt64(client), "update")
         let values = base.map { $0 + Float(numbers.normal()) }
-        let coding = plan.coding(codec, 1, keeping: [0])
+        let coding = UpdateCoding(codec, plan.stage(1, keeping: [0]), share: Double(plan.traffic.kept))
         let bytes = coding.encode(values, base: base, seed: 3)
         let offer = UpdateOffer(
           key: key, base: snapshot.base, digest: Digest(of: bytes), bytes: bytes.count,

@@ -283,7 +283,7 @@ import Wire
       let assignment = try #require(driver.assignments["a"])
       #expect(assignment.codec == .int4)
       let base = driver.trained(assignment)
-      let coding = plan.coding(.int4, 1, keeping: [0])
+      let coding = UpdateCoding(.int4, plan.stage(1, keeping: [0]), share: Double(plan.traffic.kept))
       let bytes = coding.encode(base.map { $0 * 1.1 + 0.01 }, base: base, seed: 3)
       #expect(try submit(bytes, .int4, assignment, &driver) == nil)
       #expect(driver.trained(assignment) == (try coding.decode(bytes, base: base)))
@@ -300,13 +300,14 @@ import Wire
         let assignment = try #require(driver.assignments["a"])
         return (assignment, driver.trained(assignment))
       }
-      let coding = plan.coding(.int8, 1, keeping: [0])
+      let coding = UpdateCoding(.int8, plan.stage(1, keeping: [0]), share: Double(plan.traffic.kept))
       var (assignment, base) = try next()
       let good = coding.encode(base, base: base, seed: 1)
       #expect(try submit(good.dropLast(3) + Data([1, 2, 3]), .int8, assignment, &driver) == .undecodable)
       // Another codec than the plan's, with valid bytes.
       (assignment, base) = try next()
-      let other = plan.coding(.bfloat16, 1, keeping: [0]).encode(base, base: base, seed: 1)
+      let other = UpdateCoding(.bfloat16, plan.stage(1, keeping: [0]), share: Double(plan.traffic.kept))
+        .encode(base, base: base, seed: 1)
       #expect(try submit(other, .bfloat16, assignment, &driver) == .undecodable)
       (assignment, base) = try next()
       base[5] = .infinity

@@ -215,7 +215,7 @@ import Testing
       (round.loss, round.samples, round.seconds, round.finishedAt) = (2.5, 30, 1.25, now)
       try store.commit(round, snapshot)
       let last = try #require(try Store(path).lastCommitted(of: job))
-      #expect(last.stage.number == 1 && last.round.number == 1 && last.round.outcome == "committed")
+      #expect(last.stage.number == 1 && last.round.number == 1 && last.round.outcome == .committed)
       #expect(last.round.samples == 30 && last.round.seconds == 1.25)
       #expect(try Store(path).committedRounds().first?.round.loss == 2.5)
       #expect(last.parts.map(\.name) == snapshot.manifest.map(\.name))
@@ -251,7 +251,7 @@ import Testing
       #expect(try admittedFiles(path).count == 2 && !store.updates.holds(offer(bytes), from: "b"))
       try store.commit(round, plan.firstSnapshot())
       // The files are removed by the next round; a store opened later knows that they do not belong to its round.
-      var open: Store.UnfinishedRound = (try openRound(store, number: 2), [], [], [], [])
+      var open = Store.UnfinishedRound(record: try openRound(store, number: 2))
       #expect(try store.recover(&open) == [])
       #expect(try admittedFiles(path) == [])
       let rows = try store.updates(of: round)

@@ -47,12 +47,9 @@ import Wire
       kind: 3, field: "schedule.to",
       json: assignment("1", "1", "1").replacing("to\": 1", with: "to\": #"), isWhole: false),
     Head(kind: 4, field: "offset", json: #"{"digest": "DIGEST", "offset": #}"#),
-    Head(kind: 5, field: "offset", json: #"{"digest": "DIGEST", "offset": #, "total": 4}"#),
-    Head(kind: 5, field: "total", json: #"{"digest":"DIGEST","offset":0,"total":#}"#),
     Head(
       kind: 7, field: "offset",
       json: #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "digest": "DIGEST", "offset": #}"#),
-    Head(kind: 8, field: "offset", json: #"{"digest":"DIGEST","offset":#}"#),
   ].map {
     Head(kind: $0.kind, field: $0.field, json: $0.json.replacing("DIGEST", with: digest), isWhole: $0.isWhole)
   }

@@ -42,6 +42,9 @@ import Wire
   func everyFieldIsDescribed(kind: Int) throws {
     var numbers = RandomNumbers(2)
     var fields: Set<String> = []
+    // The heads of pieces are not JSON; PieceHeadTests has their bytes.
+    let pieces: [UInt8] = [5, 8]
+    guard !pieces.contains(try RandomMessage.make(kind: kind, &numbers).frame().kind) else { return }
     // Repeated often enough that every optional field occurs.
     for _ in 0..<64 {
       let frame = try RandomMessage.make(kind: kind, &numbers).frame()

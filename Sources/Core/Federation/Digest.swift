@@ -22,7 +22,9 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
     description = text
   }
 
-  fileprivate init(bytes: [UInt8]) {
+  /// Creates a digest of its 32 bytes.
+  package init(bytes: some Collection<UInt8>) {
+    precondition(bytes.count == 32, "a digest of \(bytes.count) bytes")
     let digits = Array("0123456789abcdef".utf8)
     description = String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

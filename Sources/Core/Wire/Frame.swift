@@ -9,7 +9,7 @@ import Foundation
 /// | 1 | version, 1 |
 /// | 1 | kind |
 /// | 4 | length of the head |
-/// | … | head, JSON |
+/// | … | head, JSON; of pieces of layers and updates 48 or 40 bytes |
 /// | … | payload, raw |
 /// | 4 | CRC-32 from the version to the payload (zlib's) |
 package struct Frame: Sendable, Hashable {

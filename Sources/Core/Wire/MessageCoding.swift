@@ -65,19 +65,14 @@ extension Message {
     case .assignment: return .assignment(try Self.head(frame, kind))
     case .fetch: return .fetch(try Self.head(frame, kind))
     case .layer:
-      if let head = PieceHead(frame.head), let total = head.total {
-        return .layer(LayerData(digest: head.digest, offset: head.offset, total: total), frame.payload)
-      } else {
-        return .layer(try Self.head(frame, kind), frame.payload)
-      }
+      let head = try PieceHead(frame.head, kind: "\(kind)", hasTotal: true)
+      return .layer(
+        LayerData(digest: head.digest, offset: head.offset, total: head.total ?? 0), frame.payload)
     case .offer: return .offer(try Self.head(frame, kind))
     case .request: return .request(try Self.head(frame, kind))
     case .update:
-      if let head = PieceHead(frame.head) {
-        return .update(UpdateData(digest: head.digest, offset: head.offset), frame.payload)
-      } else {
-        return .update(try Self.head(frame, kind), frame.payload)
-      }
+      let head = try PieceHead(frame.head, kind: "\(kind)", hasTotal: false)
+      return .update(UpdateData(digest: head.digest, offset: head.offset), frame.payload)
     case .acknowledgement: return .acknowledgement(try Self.head(frame, kind))
     case .release: return .release(try Self.head(frame, kind))
     case .heartbeat: return .heartbeat(try Self.head(frame, kind))
@@ -121,41 +116,41 @@ extension Message {
   }
 }
 
-/// The head of a piece of a layer or an update, as JSON in a fixed form. A round has thousands of pieces, for which a
-/// general coder would take longer than the kernel takes to send them.
+/// The head of a piece of a layer or an update: the digest (32 bytes), the offset (8 bytes, big-endian) and, for a layer,
+/// its total size (8 bytes, big-endian). It is not JSON, because a round has thousands of pieces.
 struct PieceHead: Equatable {
   let digest: Digest
   let offset: Int
   /// The total size of a layer; nil for an update.
   var total: Int?
 
-  /// The maximum size of a head; its numbers have 13 digits (``Message/requireBounds()``).
-  static let mostBytes = PieceHead(
-    digest: Digest(of: Data()), offset: NumberBounds.bytes.upperBound, total: NumberBounds.bytes.upperBound
-  ).encoded.count
+  /// The maximum size of a head.
+  static let mostBytes = 48
 
-  /// The output of an encoder with sorted keys.
   var encoded: Data {
-    let end = total.map { ",\"total\":\($0)}" } ?? "}"
-    return Data("{\"digest\":\"\(digest.description)\",\"offset\":\(offset)\(end)".utf8)
-  }
-}
-
-extension PieceHead {
-  /// Parses a head in this form; nil for other heads, which may still be valid JSON.
-  init?(_ head: Data) {
-    var rest = head[...]
-    guard rest.skip("{\"digest\":\""), let digest = Digest(String(decoding: rest.prefix(64), as: UTF8.self))
-    else { return nil }
-    rest = rest.dropFirst(64)
-    guard rest.skip("\",\"offset\":"), let offset = rest.takeNumber() else { return nil }
-    var total: Int?
-    if rest.skip(",\"total\":") {
-      guard let number = rest.takeNumber() else { return nil }
-      total = number
+    var head = digest.data
+    for number in [offset, total].compactMap(\.self) {
+      withUnsafeBytes(of: number.bigEndian) { head.append(contentsOf: $0) }
     }
-    guard rest.elementsEqual("}".utf8) else { return nil }
-    self.init(digest: digest, offset: offset, total: total)
+    return head
+  }
+
+  init(digest: Digest, offset: Int, total: Int? = nil) {
+    (self.digest, self.offset, self.total) = (digest, offset, total)
+  }
+
+  /// Parses a head; throws ``WireError`` for another length. Numbers beyond the limits of the type are read as the
+  /// largest or as negative ones, which are out of bounds.
+  init(_ head: Data, kind: String, hasTotal: Bool) throws(WireError) {
+    let count = hasTotal ? 48 : 40
+    guard head.count == count else {
+      throw .badHead(kind: kind, reason: "it has \(head.count) bytes instead of \(count)")
+    }
+    func number(at offset: Int) -> Int {
+      Int(truncatingIfNeeded: head.dropFirst(offset).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    }
+    self.init(
+      digest: Digest(bytes: head.prefix(32)), offset: number(at: 32), total: hasTotal ? number(at: 40) : nil)
   }
 }
 
@@ -163,25 +158,5 @@ extension Frame {
   /// Returns the maximum bytes on the wire for a layer or an update of `count` bytes in pieces of `chunk`.
   package static func bytes(ofPieces chunk: Int, of count: Int) -> Int {
     count + (count + chunk - 1) / chunk * (overhead + PieceHead.mostBytes)
-  }
-}
-
-extension Data {
-  /// Removes a prefix. Returns whether it was present.
-  fileprivate mutating func skip(_ text: StaticString) -> Bool {
-    let isThere = text.withUTF8Buffer { starts(with: $0) }
-    if isThere { self = dropFirst(text.utf8CodeUnitCount) }
-    return isThere
-  }
-
-  /// Removes and returns the decimal number at the start; nil if there is none that JSON and Int permit.
-  fileprivate mutating func takeNumber() -> Int? {
-    let digits = prefix(19).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    // Numbers of 18 digits fit; a leading zero is only permitted for 0.
-    guard (1...18).contains(digits.count), digits.count == 1 || digits.first != UInt8(ascii: "0") else {
-      return nil
-    }
-    self = dropFirst(digits.count)
-    return digits.reduce(0) { 10 * $0 + Int($1 - UInt8(ascii: "0")) }
   }
 }

@@ -4,7 +4,7 @@ import Foundation
 import GRDB
 
 /// A job: one plan, run once.
-package struct JobRecord: StoredRecord, Sendable {
+package struct JobRecord: NumberedRecord, Sendable {
   package static let databaseTableName = "jobs"
   package var id: Int64?
   package var name: String
@@ -12,7 +12,7 @@ package struct JobRecord: StoredRecord, Sendable {
   package var startedAt: Date
   package var finishedAt: Date?
   /// The digest of the file with the initial weights, once it was read.
-  package var initial: String?
+  package var initial: Digest?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 
@@ -42,7 +42,7 @@ package struct JobRecord: StoredRecord, Sendable {
 }
 
 /// A stage of a job.
-package struct StageRecord: StoredRecord, Sendable {
+package struct StageRecord: NumberedRecord, Sendable {
   package static let databaseTableName = "stages"
   package var id: Int64?
   package var jobId: Int64
@@ -57,7 +57,11 @@ package struct StageRecord: StoredRecord, Sendable {
 }
 
 /// An attempt at a round.
-package struct RoundRecord: StoredRecord, Measured, Sendable {
+package struct RoundRecord: NumberedRecord, Measured, Sendable {
+  package enum Outcome: String, Sendable, Codable {
+    case committed, abandoned
+  }
+
   package static let databaseTableName = "rounds"
   package var id: Int64?
   package var stageId: Int64
@@ -66,8 +70,8 @@ package struct RoundRecord: StoredRecord, Measured, Sendable {
   package var attempt: Int
   package var startedAt: Date
   package var finishedAt: Date?
-  /// `committed`, `abandoned`, or nil while it runs.
-  package var outcome: String?
+  /// Nil while it runs.
+  package var outcome: Outcome?
   package var reason: String?
   /// The number of the clients' samples that count.
   package var samples: Int?
@@ -95,7 +99,7 @@ package struct LayerRecord: StoredRecord, Sendable {
   package var roundId: Int64
   package var position: Int
   package var name: String
-  package var digest: String
+  package var digest: Digest
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 }
@@ -127,7 +131,7 @@ package struct UpdateRecord: StoredRecord, Sendable {
   package var loss: Double?
   package var bytes: Int
   package var seconds: Double
-  package var digest: String
+  package var digest: Digest
   package var rejection: String?
   package var offer: String?
   /// The samples that it counted for in a committed round, if it claimed more.
@@ -143,6 +147,19 @@ package struct UpdateRecord: StoredRecord, Sendable {
 
 /// A row of the server's database.
 package protocol StoredRecord: Codable, FetchableRecord, MutablePersistableRecord {}
+
+/// A record whose key the database assigns on insertion.
+protocol NumberedRecord: StoredRecord {
+  var id: Int64? { get }
+}
+
+extension NumberedRecord {
+  /// Returns the key. Throws if the record was never inserted.
+  func key() throws(StoreError) -> Int64 {
+    guard let id else { throw StoreError("a record of \(Self.databaseTableName) was never stored") }
+    return id
+  }
+}
 
 extension StoredRecord {
   package static func databaseDateEncodingStrategy(for column: String) -> DatabaseDateEncodingStrategy {

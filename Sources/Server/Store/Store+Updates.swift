@@ -11,7 +11,7 @@ extension Store {
     _ offer: UpdateOffer, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
     // The row is last, so that its bytes exist, except after a power failure.
-    try updates.admit(offer, from: client, to: round.id ?? 0)
+    try updates.admit(offer, from: client, to: try round.key())
     try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
@@ -19,7 +19,7 @@ extension Store {
   package func admit(
     _ offer: UpdateOffer, _ bytes: Data, from client: String, to round: RoundRecord, at now: Date
   ) throws(StoreError) {
-    try updates.admit(bytes, from: client, to: round.id ?? 0)
+    try updates.admit(bytes, from: client, to: try round.key())
     try add(offer, from: client, to: round, rejection: nil, at: now)
   }
 
@@ -39,9 +39,9 @@ extension Store {
     let seconds = NumberBounds.seconds.contains(offer.seconds) ? offer.seconds : 0
     try write(awaited: false) { db in
       var update = UpdateRecord(
-        roundId: round.id ?? 0, client: client, receivedAt: now, samples: offer.samples,
+        roundId: try round.key(), client: client, receivedAt: now, samples: offer.samples,
         steps: offer.steps, loss: NumberBounds.figure.contains(loss) ? loss : nil, bytes: offer.bytes,
-        seconds: seconds, digest: offer.digest.description,
+        seconds: seconds, digest: offer.digest,
         rejection: rejection?.rawValue, offer: rejection == nil ? try Self.json(offer) : nil)
       try update.insert(db)
       if rejection == nil {
@@ -49,7 +49,7 @@ extension Store {
           sql: "UPDATE clients SET samples = ? WHERE name = ?", arguments: [offer.samples, client])
       }
     }
-    deferredSync.note(rejection == nil ? updates.admitted(client, round.id ?? 0) : nil)
+    deferredSync.note(rejection == nil ? updates.admitted(client, try round.key()) : nil)
   }
 
   /// Removes the admission of an update whose bytes are damaged or missing.
@@ -64,7 +64,7 @@ extension Store {
   /// Removes the updates of an unfinished round that were lost in a power failure, as their digests show. Returns the
   /// clients of these updates.
   package func recover(_ round: inout UnfinishedRound) throws(StoreError) -> [String] {
-    let id = round.record.id ?? 0
+    let id = try round.record.key()
     updates.clear(but: id)
     var lost: [String] = []
     for (client, offer) in round.admitted {
@@ -120,7 +120,7 @@ extension Store {
 
   /// Returns the bytes of an admitted update. Throws if there is none.
   package func update(of client: String, in round: RoundRecord) throws(StoreError) -> UpdateFile {
-    try updates.update(of: client, in: round.id ?? 0)
+    try updates.update(of: client, in: try round.key())
   }
 
   /// Returns all updates of a round, in client order.

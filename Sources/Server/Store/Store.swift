@@ -141,8 +141,8 @@ package final class Store: Sendable {
       guard let id = job.id, var job = try JobRecord.fetchOne(db, key: id) else {
         throw StoreError("job '\(job.name)' is gone")
       }
-      if let known = job.initial.flatMap(Digest.init) { return known }
-      job.initial = digest.description
+      if let known = job.initial { return known }
+      job.initial = digest
       try job.update(db, columns: ["initial"])
       return digest
     }
@@ -153,7 +153,7 @@ package final class Store: Sendable {
     -> StageRecord
   {
     try write { db in
-      let jobID = job.id ?? 0
+      let jobID = try job.key()
       let known = StageRecord.filter(Column("jobId") == jobID && Column("number") == number)
       if let stage = try known.fetchOne(db) { return stage }
       try db.execute(
@@ -167,10 +167,21 @@ package final class Store: Sendable {
 
   /// A round that a stopped server left unfinished: its cohort, the admitted offers in client order, and the clients
   /// that were rejected or have declined.
-  package typealias UnfinishedRound = (
-    record: RoundRecord, cohort: [String], admitted: [(client: String, offer: UpdateOffer)],
-    rejected: [String], declined: [String]
-  )
+  package struct UnfinishedRound: Sendable {
+    package let record: RoundRecord
+    package let cohort: [String]
+    /// In client order.
+    package var admitted: [(client: String, offer: UpdateOffer)]
+    package let rejected, declined: [String]
+
+    package init(
+      record: RoundRecord, cohort: [String] = [], admitted: [(client: String, offer: UpdateOffer)] = [],
+      rejected: [String] = [], declined: [String] = []
+    ) {
+      (self.record, self.cohort, self.admitted) = (record, cohort, admitted)
+      (self.rejected, self.declined) = (rejected, declined)
+    }
+  }
 
   /// Returns the unfinished round of a stage; nil if there is none.
   package func openRound(of stage: StageRecord) throws(StoreError) -> UnfinishedRound? {
@@ -196,7 +207,8 @@ package final class Store: Sendable {
           admitted.append((client, offer))
         }
       }
-      return (round, cohort, admitted, rejected, declined)
+      return UnfinishedRound(
+        record: round, cohort: cohort, admitted: admitted, rejected: rejected, declined: declined)
     }
   }
 
@@ -238,7 +250,7 @@ package final class Store: Sendable {
     -> RoundRecord
   {
     try write(awaited: false) { db in
-      let stageID = stage.id ?? 0
+      let stageID = try stage.key()
       try db.execute(
         sql: """
           UPDATE rounds SET outcome = 'abandoned', reason = 'the server stopped', finishedAt = ?
@@ -264,7 +276,7 @@ package final class Store: Sendable {
     try write { db in
       try Self.add(changes.steps, keeping: changes.kept, to: db)
       var committed = round
-      committed.outcome = "committed"
+      committed.outcome = .committed
       try committed.update(db)
       try Self.add(round.metrics, of: round, to: db)
       for (client, samples) in counted {
@@ -276,24 +288,23 @@ package final class Store: Sendable {
       let weights = try db.makeStatement(
         sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)")
       for (position, version) in snapshot.manifest.enumerated() {
-        let digest = version.digest.description
-        try weights.execute(arguments: [digest, snapshot.data(version.digest)])
+        try weights.execute(arguments: [version.digest.description, snapshot.data(version.digest)])
         var layer = LayerRecord(
-          roundId: round.id ?? 0, position: position, name: version.name, digest: digest)
+          roundId: try round.key(), position: position, name: version.name, digest: version.digest)
         try layer.insert(db)
       }
     }
-    updates.clear(round.id ?? 0)
+    updates.clear(try round.key())
     checkpoints.begin()
   }
 
   package func abandon(_ round: RoundRecord, reason: String) throws(StoreError) {
     try write { db in
       var abandoned = round
-      (abandoned.outcome, abandoned.reason) = ("abandoned", reason)
+      (abandoned.outcome, abandoned.reason) = (.abandoned, reason)
       try abandoned.update(db)
     }
-    updates.clear(round.id ?? 0)
+    updates.clear(try round.key())
   }
 
   /// Returns the last committed round of a job and the weights of its layers, in layout order.

@@ -5,19 +5,22 @@ import Foundation
 /// The updates on the server's disk, one file each. An arriving update can be resumed after a lost connection or a
 /// restart of the server; an admitted one is kept until its round is over. So no update need be in memory.
 package struct UpdateSpool: Sendable {
-  private let folder: URL
+  /// The folder of a client's arriving updates is named after it.
+  private let arriving: URL
   private let admitted: URL
   /// Runs deletions, so that the threads that handle messages do not wait for the disk.
   private let queue = OperationQueue()
 
   /// Opens the spool in a folder, which it creates if necessary. Throws ``StoreError``.
   package init(_ folder: URL) throws(StoreError) {
-    self.folder = folder
+    arriving = folder.appendingPathComponent("arriving")
     admitted = folder.appendingPathComponent("admitted")
     queue.maxConcurrentOperationCount = 8
     do {
-      try FileManager.default.createDirectory(
-        at: admitted, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      for own in [arriving, admitted] {
+        try FileManager.default.createDirectory(
+          at: own, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      }
       // The outer folder may be older than this call.
       try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path)
     } catch {
@@ -28,13 +31,16 @@ package struct UpdateSpool: Sendable {
   // MARK: - Arriving updates
 
   private func arriving(_ client: String, _ digest: Digest) -> URL {
-    Self.file("\(digest.description.prefix(32)).\(client)", in: folder)
+    Self.file(digest.description, in: folder(of: client))
   }
+
+  private func folder(of client: String) -> URL { arriving.appending(component: client) }
 
   /// Returns the bytes of an offered update that are here already. Removes the client's other updates.
   package func begin(_ offer: UpdateOffer, from client: String) -> Int {
     let own = arriving(client, offer.digest)
-    for name in Self.names(in: folder) where name.dropFirst(33) == client && name != own.lastPathComponent {
+    let folder = folder(of: client)
+    for name in Self.names(in: folder) where name != own.lastPathComponent {
       try? FileManager.default.removeItem(at: Self.file(name, in: folder))
     }
     let size = (try? UpdateFile(own).count) ?? 0
@@ -47,7 +53,10 @@ package struct UpdateSpool: Sendable {
 
   /// Opens the file for the update's bytes. Throws ``StoreError`` if it cannot be written.
   package func open(_ offer: UpdateOffer, from client: String) throws(StoreError) -> UpdateFile {
-    try UpdateFile(creating: arriving(client, offer.digest))
+    // A failure to create the folder is reported for the file.
+    try? FileManager.default.createDirectory(
+      at: folder(of: client), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    return try UpdateFile(creating: arriving(client, offer.digest))
   }
 
   /// Returns the part of the update that has arrived. Throws ``StoreError`` if there is none.

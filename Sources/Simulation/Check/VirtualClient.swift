@@ -110,8 +110,7 @@ final class VirtualClient {
   }
 
   private func encode(_ values: [Float], _ assignment: Assignment, _ plan: Plan) -> Data {
-    let kept = plan.keptBlocks(assignment.key, client: name)
-    return plan.coding(assignment.codec ?? .plain, assignment.key.stage, keeping: kept)
+    return PlanStages(plan).coding(assignment.codec, assignment.key, client: name)
       .encode(values, base: base, seed: assignment.seed)
   }
 

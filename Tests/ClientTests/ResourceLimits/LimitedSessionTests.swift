@@ -193,7 +193,7 @@ import Wire
     (plan.traffic.codec, plan.traffic.kept) = (codec, 0.1)
     let snapshot = plan.snapshot()
     let plain = snapshot.stage.count * 4
-    let most = plan.coding(codec, 1, keeping: [0]).mostBytes
+    let most = UpdateCoding(codec, plan.stage(1, keeping: [0]), share: Double(plan.traffic.kept)).mostBytes
     let layers = snapshot.manifest.reduce(0) { $0 + Frame.bytes(ofPieces: 1000, of: $1.bytes) }
     var limits = FakeClock(hour: 12).limits
     // The bytes besides layers and update: hello, welcome and assignment.

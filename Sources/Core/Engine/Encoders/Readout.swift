@@ -28,8 +28,10 @@ package enum Readout: Sendable {
     switch (self, plan) {
     case (.norm(let norm), .norm(let trace)):
       norm.forward(x, into: y, trace.trace(work, rows: rows), parameters)
-    case (.linear(let linear), _): linear.forward(x, into: y, parameters)
-    default: Elementwise.copy(x, to: y)
+    case (.linear(let linear), .none): linear.forward(x, into: y, parameters)
+    case (.identity, .none): Elementwise.copy(x, to: y)
+    case (.norm, .none), (.linear, .norm), (.identity, .norm):
+      preconditionFailure("the trace of another readout")
     }
   }
 
@@ -42,8 +44,10 @@ package enum Readout: Sendable {
     case (.norm(let norm), .norm(let trace)):
       Elementwise.fill(dx, 0)
       norm.backward(dy, trace.trace(work, rows: rows), adding: dx, parameters, gradients)
-    case (.linear(let linear), _): linear.backward(dy, input: x, into: dx, parameters, gradients)
-    default: Elementwise.copy(dy, to: dx)
+    case (.linear(let linear), .none): linear.backward(dy, input: x, into: dx, parameters, gradients)
+    case (.identity, .none): Elementwise.copy(dy, to: dx)
+    case (.norm, .none), (.linear, .norm), (.identity, .norm):
+      preconditionFailure("the trace of another readout")
     }
   }
 }

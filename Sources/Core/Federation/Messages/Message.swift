@@ -117,7 +117,7 @@ package struct Fetch: Sendable, Hashable, Codable {
 }
 
 /// A piece of a version's weights; the bytes follow the head.
-package struct LayerData: Sendable, Hashable, Codable {
+package struct LayerData: Sendable, Hashable {
   package var digest: Digest
   package var offset: Int
   /// The total number of bytes of the version.
@@ -212,7 +212,7 @@ package struct UpdateRequest: Sendable, Hashable, Codable {
 }
 
 /// A piece of an update; the bytes follow the head.
-package struct UpdateData: Sendable, Hashable, Codable {
+package struct UpdateData: Sendable, Hashable {
   package var digest: Digest
   package var offset: Int
 

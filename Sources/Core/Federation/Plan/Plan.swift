@@ -3,8 +3,8 @@ import Engine
 
 /// A training job, defined in one YAML file (docs/plans.md).
 ///
-/// The structs have the names of the file. `Plan(yaml:file:)` parses and checks a plan; to check a plan from another
-/// source, parse the output of `yaml()`.
+/// The structs have the names of the file. `Plan(yaml:file:)` parses and checks a file; ``problems`` checks a plan from
+/// any other source.
 package struct Plan: Sendable, Hashable, Codable {
   /// The name of the job in reports and in the database. Default "strata".
   package var name: String
@@ -59,9 +59,7 @@ extension Plan {
 
   /// Returns a field as in the file, truncated for a message.
   private func value(of field: PlanField) -> String {
-    guard field.section != PlanField.optionalSection || method.calibration != nil,
-      field.belongs(to: self)
-    else { return "nothing" }
+    guard field.isPresent(in: self) else { return "nothing" }
     let text = field.write(self)
     return text.count > 60 ? "\(text.prefix(60))…" : text
   }

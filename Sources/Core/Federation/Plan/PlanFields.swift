@@ -28,6 +28,8 @@ package struct PlanField: Sendable {
   let fallback: Default
   let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
   let write: @Sendable (Plan) -> String
+  /// Returns the problem of the field's value in a plan; nil if it has none.
+  let problem: @Sendable (Plan) -> String?
 
   init<Value>(
     _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable,
@@ -42,10 +44,16 @@ package struct PlanField: Sendable {
     self.fallback = fallback
     self.read = { node, plan throws(PlanRejection) in plan[keyPath: place] = try value.read(node) }
     self.write = { value.write($0[keyPath: place]) }
+    self.problem = { value.problem($0[keyPath: place]) }
   }
 
-  /// Returns whether the field applies to a plan.
+  /// Returns whether the field applies to a plan's encoder.
   package func belongs(to plan: Plan) -> Bool { family.map { $0 == plan.encoder.family } ?? true }
+
+  /// Returns whether a plan has the field: it applies to the encoder, and the plan has its section.
+  func isPresent(in plan: Plan) -> Bool {
+    belongs(to: plan) && (section != Self.optionalSection || plan.method.calibration != nil)
+  }
 
   /// The section, such as `encoder` of `encoder.width`; empty for a top-level field.
   var section: String { path.split(separator: ".").dropLast().joined(separator: ".") }

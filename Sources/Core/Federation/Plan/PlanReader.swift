@@ -74,11 +74,10 @@ private struct PlanReader {
         fill(field, of: &plan)
       }
     }
-    for rule in PlanRule.all where rejected.isDisjoint(with: [rule.field] + rule.others) {
-      guard let reason = rule.rejection(plan) else { continue }
+    for problem in plan.problems(ignoring: rejected) {
       // An omitted field has no line, so the line of a conflicting field is reported.
-      let stated = ([rule.field] + rule.others).first { lines[$0] != nil }
-      reject(rule.field, line(of: stated ?? rule.field), reason)
+      let stated = ([problem.field] + problem.others).first { lines[$0] != nil }
+      reject(problem.field, line(of: stated ?? problem.field), problem.reason)
     }
     return plan
   }
@@ -260,8 +259,7 @@ extension Plan {
     var text = ""
     var open = ""
     for field in PlanField.all {
-      if field.section == PlanField.optionalSection, method.calibration == nil { continue }
-      guard field.belongs(to: self) else { continue }
+      guard field.isPresent(in: self) else { continue }
       let parts = field.section.split(separator: ".")
       if field.section != open {
         // Sections follow the order of the table, so only the last component can be new.

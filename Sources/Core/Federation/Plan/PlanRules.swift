@@ -18,6 +18,36 @@ struct PlanRule: Sendable {
   }
 }
 
+extension Plan {
+  /// A problem of a plan as a value, wherever it comes from.
+  package struct Problem: Sendable, Hashable {
+    /// The path of the field, such as `encoder.width`.
+    package let field: String
+    /// The paths of the fields with which it conflicts.
+    package let others: [String]
+    package let reason: String
+  }
+
+  /// The problems of the plan: values beyond the limits of their fields, then violated constraints between fields.
+  package var problems: [Problem] { problems(ignoring: []) }
+
+  /// Returns the problems of fields other than `rejected`, which have problems that are known already.
+  func problems(ignoring rejected: Set<String>) -> [Problem] {
+    let values = PlanField.all.filter { $0.isPresent(in: self) && !rejected.contains($0.path) }.compactMap {
+      field in field.problem(self).map { Problem(field: field.path, others: [], reason: $0) }
+    }
+    // One mistake is reported once.
+    var rejected = rejected.union(values.map(\.field))
+    var problems = values
+    for rule in PlanRule.all where rejected.isDisjoint(with: [rule.field] + rule.others) {
+      guard let reason = rule.rejection(self) else { continue }
+      problems.append(Problem(field: rule.field, others: rule.others, reason: reason))
+      rejected.insert(rule.field)
+    }
+    return problems
+  }
+}
+
 extension PlanRule {
   static let all: [PlanRule] = [
     PlanRule("traffic.layers") { plan in

@@ -3,37 +3,54 @@ import Engine
 import Support
 import Yams
 
-/// The representation of a type in a plan's file: its description, reading and writing.
+/// The representation of a type in a plan's file: its description, reading, writing, and the check of a value.
 struct PlanValue<Value: Sendable>: Sendable {
   /// The description in docs/plans.md.
   let type: String
+  /// Parses and checks a node.
   let read: @Sendable (Node) throws(PlanRejection) -> Value
   let write: @Sendable (Value) -> String
+  /// Returns whether a value is within the limits of the field, wherever it comes from.
+  let accepts: @Sendable (Value) -> Bool
+
+  init(
+    type: String, read: @escaping @Sendable (Node) throws(PlanRejection) -> Value,
+    write: @escaping @Sendable (Value) -> String, accepts: @escaping @Sendable (Value) -> Bool
+  ) {
+    (self.type, self.read, self.write, self.accepts) = (type, read, write, accepts)
+  }
+
+  /// Returns the problem of a value; nil if it is accepted.
+  func problem(_ value: Value) -> String? {
+    accepts(value) ? nil : "is \(PlanRejection.shown(write(value))); must be: \(type)"
+  }
 }
 
 extension PlanValue {
-  /// Creates a value read from the text of a scalar; `read` returns nil for invalid text.
+  /// Creates a value that is the text of a scalar; `parse` returns nil for invalid text, and `accepts` whether a value
+  /// is within the limits.
   static func scalar(
     _ type: String, quoted: Bool = false, write: @escaping @Sendable (Value) -> String = { "\($0)" },
-    read: @escaping @Sendable (String) throws(PlanRejection) -> Value?
+    accepts: @escaping @Sendable (Value) -> Bool = { _ in true },
+    parse: @escaping @Sendable (String) throws(PlanRejection) -> Value?
   ) -> Self {
     PlanValue(
       type: type,
       read: { node throws(PlanRejection) in
         let text = try node.text(for: type, quoted: quoted)
-        guard let value = try read(text) else {
+        guard let value = try parse(text), accepts(value) else {
           throw PlanRejection("is \(PlanRejection.shown(text)); must be: \(type)")
         }
         return value
       },
-      write: write)
+      write: write, accepts: accepts)
   }
 }
 
 extension PlanValue where Value == Int {
   static func integer(_ range: ClosedRange<Int>) -> Self {
-    scalar("integer \(range.lowerBound) … \(range.upperBound)") { text throws(PlanRejection) in
-      Int(text).flatMap { range.contains($0) ? $0 : nil }
+    scalar("integer \(range.lowerBound) … \(range.upperBound)", accepts: range.contains) {
+      text throws(PlanRejection) in Int(text)
     }
   }
 }
@@ -52,12 +69,14 @@ extension PlanValue where Value == Bool {
 
 extension PlanValue where Value == String {
   static func text(upTo limit: Int) -> Self {
-    scalar("text of 1 … \(limit) characters", quoted: true, write: { $0.yamlQuoted }) {
-      text throws(PlanRejection) in
+    scalar(
+      "text of 1 … \(limit) characters", quoted: true, write: { $0.yamlQuoted },
+      accepts: { (1...limit).contains($0.count) && !$0.contains { $0.isControl } }
+    ) { text throws(PlanRejection) in
       guard !text.contains(where: { $0.isControl }) else {
         throw PlanRejection("is \(PlanRejection.shown(text)); control characters have no place in it")
       }
-      return (1...limit).contains(text.count) ? text : nil
+      return text
     }
   }
 }
@@ -80,7 +99,7 @@ extension PlanValue where Value == String {
         }
         return spec
       },
-      write: text.write)
+      write: text.write, accepts: { text.accepts($0) && (try? DataSpec(parsing: $0)) != nil })
   }
 }
 
@@ -94,15 +113,14 @@ extension PlanValue where Value == String? {
         let text = try path.read(node)
         return text == "none" ? nil : text
       },
-      write: { $0.map(path.write) ?? "none" })
+      write: { $0.map(path.write) ?? "none" }, accepts: { $0.map(path.accepts) ?? true })
   }
 }
 
 extension PlanValue where Value == TimeSpan {
   static func duration(upTo limit: TimeSpan) -> Self {
-    scalar("duration 1ms … \(limit)") { text throws(PlanRejection) in
-      let span = try TimeSpan(text)
-      return span.milliseconds > 0 && span <= limit ? span : nil
+    scalar("duration 1ms … \(limit)", accepts: { $0.milliseconds > 0 && $0 <= limit }) {
+      text throws(PlanRejection) in try TimeSpan(text)
     }
   }
 }
@@ -127,11 +145,8 @@ extension PlanValue where Value == Int? {
   static func kernel(upTo limit: Int) -> Self {
     scalar(
       "auto, or odd integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
-      read: { text throws(PlanRejection) in
-        if text == "auto" { return .some(nil) }
-        guard let kernel = Int(text), (1...limit).contains(kernel), kernel % 2 == 1 else { return nil }
-        return kernel
-      })
+      accepts: { $0.map { (1...limit).contains($0) && $0 % 2 == 1 } ?? true },
+      parse: { text throws(PlanRejection) in text == "auto" ? .some(nil) : Int(text).map { .some($0) } })
   }
 }
 
@@ -140,11 +155,8 @@ extension PlanValue where Value == Int? {
   static func claim(upTo limit: Int) -> Self {
     scalar(
       "auto, or integer 1 … \(limit)", quoted: true, write: { $0.map(String.init) ?? "auto" },
-      read: { text throws(PlanRejection) in
-        if text == "auto" { return .some(nil) }
-        guard let count = Int(text), (1...limit).contains(count) else { return nil }
-        return count
-      })
+      accepts: { $0.map((1...limit).contains) ?? true },
+      parse: { text throws(PlanRejection) in text == "auto" ? .some(nil) : Int(text).map { .some($0) } })
   }
 }
 
@@ -152,7 +164,7 @@ extension PlanValue where Value == ByteCount? {
   static var memory: Self {
     scalar(
       "unlimited, or an amount such as 256MB or 1GiB", write: { $0.map(\.description) ?? "unlimited" },
-      read: { text throws(PlanRejection) in
+      parse: { text throws(PlanRejection) in
         if text == "unlimited" { return .some(nil) }
         guard let count = ByteCount(text) else { return nil }
         return count
@@ -162,11 +174,10 @@ extension PlanValue where Value == ByteCount? {
 
 extension PlanValue where Value == Plan.Calibration.Interval {
   static func interval(upTo limit: Int) -> Self {
-    scalar("round, stage, or integer 1 … \(limit)", quoted: true) { text throws(PlanRejection) in
-      guard let interval = Value(text) else { return nil }
-      if case .rounds(let count) = interval, count > limit { return nil }
-      return interval
-    }
+    scalar(
+      "round, stage, or integer 1 … \(limit)", quoted: true,
+      accepts: { if case .rounds(let count) = $0 { (1...limit).contains(count) } else { true } }
+    ) { text throws(PlanRejection) in Value(text) }
   }
 }
 
@@ -246,10 +257,9 @@ struct PlanBounds: Sendable, CustomStringConvertible {
 
 extension PlanValue where Value == Float {
   static func number(_ bounds: PlanBounds) -> Self {
-    scalar("number \(bounds)", write: \.yaml) { text throws(PlanRejection) in
+    scalar("number \(bounds)", write: \.yaml, accepts: bounds.contains) { text throws(PlanRejection) in
       // Only decimal notation: Swift's parser also accepts "nan" and hexadecimal numbers.
-      guard text.allSatisfy({ "+-.eE0123456789".contains($0) }), let value = Float(text) else { return nil }
-      return bounds.contains(value) ? value : nil
+      text.allSatisfy { "+-.eE0123456789".contains($0) } ? Float(text) : nil
     }
   }
 }
@@ -275,7 +285,8 @@ extension PlanValue where Value == ClosedRange<Float> {
         }
         return pair[0]...pair[1]
       },
-      write: { ends.write([$0.lowerBound, $0.upperBound]) })
+      write: { ends.write([$0.lowerBound, $0.upperBound]) },
+      accepts: { ends.accepts([$0.lowerBound, $0.upperBound]) })
   }
 }
 
@@ -295,6 +306,12 @@ extension PlanValue where Value == Plan.Method.Rounds {
         switch rounds {
         case .each(let count): each.write(count)
         case .list(let counts): list.write(counts)
+        }
+      },
+      accepts: { rounds in
+        switch rounds {
+        case .each(let count): each.accepts(count)
+        case .list(let counts): list.accepts(counts)
         }
       })
   }
@@ -324,6 +341,7 @@ extension PlanValue {
         }
         return values
       },
-      write: { "[\($0.map(element.write).joined(separator: ", "))]" })
+      write: { "[\($0.map(element.write).joined(separator: ", "))]" },
+      accepts: { count.contains($0.count) && $0.allSatisfy(element.accepts) })
   }
 }

@@ -2,9 +2,9 @@ import CDeflate
 import Foundation
 
 /// Compression in zlib's format, and its checksum.
-enum Compression {
+package enum Compression {
   /// Compresses at a level of 1 (fast) to 12.
-  static func deflate(_ bytes: [UInt8], level: Int32) -> Data {
+  package static func deflate(_ bytes: [UInt8], level: Int32) -> Data {
     guard let compressor = libdeflate_alloc_compressor(level) else {
       preconditionFailure("no memory for a compressor of level \(level)")
     }
@@ -19,7 +19,7 @@ enum Compression {
 
   /// Decompresses exactly `count` bytes; nil if the stream is damaged or has another length. Allocates no more than
   /// `count` bytes, whatever the stream claims.
-  static func inflate(_ data: Data, count: Int) -> [UInt8]? {
+  package static func inflate(_ data: Data, count: Int) -> [UInt8]? {
     guard let decompressor = libdeflate_alloc_decompressor() else {
       preconditionFailure("no memory for a decompressor")
     }
@@ -38,12 +38,12 @@ enum Compression {
   }
 
   /// Returns the CRC-32 of `bytes`, continued from the CRC-32 `before` of preceding bytes; 0 if there are none.
-  static func checksum(_ bytes: Data, after before: UInt32 = 0) -> UInt32 {
+  package static func checksum(_ bytes: Data, after before: UInt32 = 0) -> UInt32 {
     bytes.withUnsafeBytes { libdeflate_crc32(before, $0.baseAddress, $0.count) }
   }
 
   /// Splits numbers of `width` bytes into one plane per byte, which groups the similar high bytes.
-  static func shuffle(_ bytes: UnsafeRawBufferPointer, width: Int) -> [UInt8] {
+  package static func shuffle(_ bytes: UnsafeRawBufferPointer, width: Int) -> [UInt8] {
     let count = bytes.count / width
     return [UInt8](unsafeUninitializedCapacity: bytes.count) { to, initialised in
       for plane in 0..<width {
@@ -54,7 +54,9 @@ enum Compression {
   }
 
   /// Restores the numbers from planes.
-  static func unshuffle(_ planes: ArraySlice<UInt8>, width: Int, into to: UnsafeMutableRawBufferPointer) {
+  package static func unshuffle(
+    _ planes: ArraySlice<UInt8>, width: Int, into to: UnsafeMutableRawBufferPointer
+  ) {
     let count = planes.count / width
     planes.withUnsafeBufferPointer { from in
       for plane in 0..<width {

@@ -1,5 +1,4 @@
 import Engine
-import Federation
 import Foundation
 
 /// Encodes weights relative to earlier ones, and decodes them: an update relative to its base, or a layer relative to
@@ -136,13 +135,6 @@ package struct UpdateCoding: Sendable {
 
   /// Compresses at zlib's fastest level; higher levels save hardly more for such data.
   private func compress(_ raw: [UInt8]) -> Data { Compression.deflate(raw, level: 1) }
-}
-
-extension Plan {
-  /// Returns the coding of a stage's updates with a codec, for a client whose model has the blocks `kept`.
-  package func coding(_ codec: UpdateCodec, _ stage: Int, keeping kept: [Int]) -> UpdateCoding {
-    UpdateCoding(codec, self.stage(stage, keeping: kept), share: Double(traffic.kept))
-  }
 }
 
 /// Differences as the upper halves of float32, and top-k, which keeps some of them.

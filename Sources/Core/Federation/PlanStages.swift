@@ -1,0 +1,33 @@
+import Engine
+import Support
+
+/// The stages of a plan for the sets of blocks that clients have, each derived from the plan once.
+package struct PlanStages: Sendable {
+  private struct Key: Sendable, Hashable {
+    let index: Int
+    let kept: [Int]
+  }
+
+  private let plan: Plan
+  private let stages: Memo<Key, Stage>
+  /// With depth dropout clients have different blocks. A stage takes some tens of kilobytes.
+  private static let limit = 64
+
+  package init(_ plan: Plan) {
+    self.plan = plan
+    stages = Memo(limit: Self.limit) { plan.stage($0.index, keeping: $0.kept) }
+  }
+
+  /// Returns stage `index`, counted from 1, for a client that has the blocks `kept`.
+  package func stage(_ index: Int, keeping kept: [Int]) -> Stage { stages(Key(index: index, kept: kept)) }
+
+  /// Returns the stage of a client in a round.
+  package func stage(_ key: RoundKey, client: String) -> Stage {
+    stage(key.stage, keeping: plan.keptBlocks(key, client: client))
+  }
+
+  /// Returns the coding of a client's update of a round.
+  package func coding(_ codec: UpdateCodec?, _ key: RoundKey, client: String) -> UpdateCoding {
+    UpdateCoding(codec ?? .plain, stage(key, client: client), share: Double(plan.traffic.kept))
+  }
+}
