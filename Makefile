@@ -1,6 +1,6 @@
 # A new user needs two commands: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build man demo bench check test interop deb trydeb tryslurm lint format clean
+.PHONY: help setup build man demo bench check test interop golden deb trydeb tryslurm lint format clean
 
 SWIFT ?= swift
 PYTHON ?= python3
@@ -44,6 +44,9 @@ interop: setup ## Hold exported encoders against onnxruntime and timm, in Python
 	@$(PYTHON) Tests/interop/check_export.py --packages
 	$(SWIFT) build $(RELEASE) --build-tests
 	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.InteropTests'
+
+golden: ## Compute the golden cases in Tests/golden again; needs Python with torch
+	$(PYTHON) Tests/golden/make_golden.py
 
 deb: setup ## Build Debian packages into .build/packages
 	@bash deploy/make-deb.sh

@@ -3,8 +3,25 @@ import Foundation
 import Simulation
 import Testing
 
-/// The golden cases outside the repository, computed in float64 by another implementation.
+/// Golden cases, computed in float64 by other implementations: the cases of Tests/golden, and those outside the
+/// repository.
 @Suite struct ConformanceTests {
+  /// The cases that Tests/golden/make_golden.py writes.
+  private static let own: URL = {
+    var tests = URL(fileURLWithPath: #filePath)
+    for _ in 0..<3 { tests.deleteLastPathComponent() }
+    return tests.appendingPathComponent("golden")
+  }()
+
+  @Test func everyOwnCasePasses() throws {
+    let cases = try GoldenFolder(Self.own).cases
+    #expect(cases.count >= 20)
+    for golden in cases {
+      let outcome = Conformance.run(golden)
+      #expect(outcome.passed, "\(outcome.line)")
+    }
+  }
+
   /// The folder ../shared/golden, relative to the package.
   static let golden: URL = {
     var root = URL(fileURLWithPath: #filePath)
