@@ -180,8 +180,8 @@ extension Round.Abandonment {
     case .quorumOutOfReach(let admitted):
       "\(counted(admitted, "update")) admitted, and too many rejected for a quorum of \(quorum)"
     case .updatesDiverged(let count, let answers):
-      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
-    case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"
+      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or too large"
+    case .modelDiverged: "diverged: the new model has numbers that are not finite, or too large"
     }
   }
 }

@@ -33,7 +33,7 @@ struct ClientLog: Sendable {
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
     case .diverged(let key, let step, let steps):
       logger.warning(
-        "\(key): the training diverged at step \(step) of \(steps): its numbers are not finite, or absurdly large"
+        "\(key): the training diverged at step \(step) of \(steps): its numbers are not finite, or too large"
       )
     case .offersAgain(let key): logger.notice("\(key): the update of before is offered again")
     case .judged(let verdict):

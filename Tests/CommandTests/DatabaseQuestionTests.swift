@@ -97,7 +97,7 @@ import Testing
       let reason = "only 0 clients came in time for a quorum of 2"
       let status = try await Command.run("fedserver", "status", "--database", database).output
       #expect(status.contains("the job was given up\nthe last attempt was abandoned: \(reason)"), "\(status)")
-      #expect(status.contains("start the server again to go on"), "\(status)")
+      #expect(status.contains("start the server again to continue"), "\(status)")
       let json = try await ask("status", database, folder).output
       let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
       #expect((object?["reason"] as? String)?.hasPrefix(reason) == true, "\(json)")

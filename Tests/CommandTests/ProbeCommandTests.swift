@@ -30,7 +30,7 @@ import Wire
       }
       for client in clients { #expect(try await client.outcome().code == 0) }
       let outcome = try await server.outcome()
-      #expect(outcome.code == 0 && outcome.errors.contains("the linear probe predicts"), "\(outcome)")
+      #expect(outcome.code == 0 && outcome.errors.contains("linear probe accuracy"), "\(outcome)")
       let listed = try await Command.run(
         "fedserver", "rounds", "--database", folder.path("strata.sqlite"), "--json")
       let rounds = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]

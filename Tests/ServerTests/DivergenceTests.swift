@@ -145,7 +145,7 @@ import Wire
           Snapshot(first.stage, parts: poisoned.map(\.data)),
           at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
-        #expect(reasons == ["diverged: the new model has numbers that are not finite, or absurdly large"])
+        #expect(reasons == ["diverged: the new model has numbers that are not finite, or too large"])
       }
       let endings = effects.compactMap { if case .end(.failure(let error), _) = $0 { error } else { nil } }
       guard let ending = endings.first, case ServerError.diverged = ending else {

@@ -112,7 +112,7 @@ import Watch
       for (phase, words) in [
         (ServerStatus.Phase.finished, "Finished The job is done."),
         (.failed, "Given up Stage 1 of 2, round 2 of 2: made up."),
-        (.stopped, "Stopped Stage 1 of 2, round 2 of 2; the job goes on when the server is started again."),
+        (.stopped, "Stopped Stage 1 of 2, round 2 of 2; the job continues when the server is started again."),
       ] {
         overview.status.phase = phase
         for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
@@ -135,9 +135,9 @@ import Watch
       overview.status.phase = .training
       (overview.status.cohort, overview.status.admitted, overview.status.quorum) = (5, 2, 4)
       for (present, words) in [
-        (0, "5 clients were asked to train, none is connected: 2 updates are here, 4 are needed."),
-        (1, "5 clients were asked to train, one is connected: 2 updates are here, 4 are needed."),
-        (3, "5 clients train: 2 updates are here, 4 are needed."),
+        (0, "5 clients were asked to train, none is connected: 2 updates are admitted, 4 are needed."),
+        (1, "5 clients were asked to train, one is connected: 2 updates are admitted, 4 are needed."),
+        (3, "5 clients train: 2 updates are admitted, 4 are needed."),
       ] {
         overview.status.present = present
         #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains(words), "\(present)")

@@ -162,7 +162,7 @@ package struct CertificateFolder: Sendable {
       _ = try authorityCertificate
       do { return try files.lines("revoked", Revocation.init) } catch {
         throw CertificateError(
-          "\(error); without the list of revoked certificates nobody gets in: fedserver certificate restore --tls \(path)"
+          "\(error); restore the list of revoked certificates with fedserver certificate restore --tls \(path)"
         )
       }
     }

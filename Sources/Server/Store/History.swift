@@ -25,7 +25,7 @@ package struct History: Sendable {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw StoreError("\(path): there is no such file")
     }
-    guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, and no database") }
+    guard !isFolder.boolValue else { throw StoreError("\(path): is a folder, not a database") }
     guard access(path, R_OK) == 0 else {
       let reason = errno == EACCES ? "no permission to read it" : String(cString: strerror(errno))
       throw StoreError("\(path): \(reason)")

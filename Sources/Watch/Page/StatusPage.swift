@@ -102,7 +102,7 @@ struct Headline {
       let why = overview.failure ?? "something failed, and the server's log says what"
       return ("failed", overview.status.reason == nil ? "Given up" : "Failed", "\(place): \(why)")
     case .stopped:
-      return ("stopped", "Stopped", "\(place); the job goes on when the server is started again")
+      return ("stopped", "Stopped", "\(place); the job continues when the server is started again")
     case .recruiting, .training, .aggregating, .calibrating:
       guard !overview.isRunning else { return nil }
       return ("failed", "Gone", "the server does not run; it was at \(place)")
@@ -116,7 +116,7 @@ struct Headline {
     else {
       return status.doing
     }
-    let updates = "\(status.admitted) updates are here, \(status.quorum) are needed"
+    let updates = "\(status.admitted) updates are admitted, \(status.quorum) are needed"
     let here = ["none is", "one is"].dropFirst(max(status.present, 0)).first ?? "\(status.present) are"
     return "\(status.cohort) clients were asked to train, \(here) connected: \(updates)"
   }

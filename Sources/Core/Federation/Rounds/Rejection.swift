@@ -41,7 +41,7 @@ package enum Rejection: String, Sendable, Hashable, Codable, CaseIterable, Error
     case .undecodable: "its bytes are not those of the round's codec"
     case .notFinite: "it holds a number that is not finite"
     case .overLimit: "its samples, or another number that it claims, are out of bounds"
-    case .diverged: "its training diverged: a weight is absurdly large"
+    case .diverged: "its training diverged: a weight is too large"
     case .overNorm: "it is farther from the round's weights than the plan allows"
     }
   }
