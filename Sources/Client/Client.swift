@@ -91,11 +91,11 @@ package struct Client: Sendable {
           throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping:
           let detail = try served.ending.get().detail
-          reason = detail.isEmpty ? "it stops" : detail
+          reason = detail.isEmpty ? "it is stopping" : detail
           failure = .connection(reason)
         }
       } catch WireError.closed where !wasWelcomed && configuration.certificate == nil {
-        reason = "the connection is closed; the server may want TLS (fedclient enroll)"
+        reason = "the connection was closed; the server may require TLS (fedclient enroll)"
         failure = .connection(reason)
       } catch let error as WireError {
         failure = ClientError(error)

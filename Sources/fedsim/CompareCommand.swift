@@ -54,7 +54,7 @@ struct CompareCommand: AsyncParsableCommand {
   var clients: Int = 4
 
   @Option(
-    help: "How the images are shared out: even, dirichlet:BETA or shards:K.",
+    help: "The partition of the images: even, dirichlet:BETA or shards:K.",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 

@@ -75,7 +75,7 @@ struct RunCommand: AsyncParsableCommand {
   var probeEvery: Int = 0
 
   @Flag(
-    help: "Reject images of which a file is broken, instead of leaving it out; all are read at the start.")
+    help: "Fail if a file is broken, instead of leaving it out; all files are read at the start.")
   var strict = false
 
   @Flag(help: "Replace what an earlier run left in DIR.")

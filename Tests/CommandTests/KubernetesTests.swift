@@ -108,7 +108,8 @@ import Wire
         let outcome = try await pod.outcome()
         #expect(outcome.code == 0, "\(outcome)")
         #expect(
-          outcome.errors.contains("client-\(index): share \(index)/\(count), even, by JOB_COMPLETION_INDEX"))
+          outcome.errors.contains("client-\(index): share \(index)/\(count), even, from JOB_COMPLETION_INDEX")
+        )
       }
       let outcome = try await coordinator.outcome()
       #expect(outcome.code == 0 && outcome.output.hasPrefix("encoder "), "\(outcome)")

@@ -40,7 +40,7 @@ package struct ComparisonPage: Sendable {
 
   private var introduction: String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
-    return "\(report.clients) clients, images \(report.data) shared out as \(report.partition), tested on "
+    return "\(report.clients) clients, images \(report.data) divided as \(report.partition), tested on "
       + "\(report.testData). "
       + (report.seeds.count == 1 ? "Seed \(seeds)." : "Seeds \(seeds): mean ± standard deviation.")
   }
