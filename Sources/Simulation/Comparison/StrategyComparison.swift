@@ -53,7 +53,7 @@ package struct StrategyComparison: Sendable {
       _ = try Plan(yaml: plan.yaml(), file: variant.name)
     } catch {
       let problem = error.problems.first.map { "\($0.field): \($0.reason)" } ?? ""
-      throw .plan("the plan as \(variant.label): \(problem)")
+      throw .plan("the plan with \(variant.label): \(problem)")
     }
   }
 
