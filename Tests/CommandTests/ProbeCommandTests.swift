@@ -42,7 +42,7 @@ import Wire
   @Test func imagesThatNoProbeCanBeTakenOfAreNamed() async throws {
     try await withTemporaryFolder { folder in
       let alone = try await server(folder, "--probe-data", "shapes:60").outcome()
-      #expect(alone.code == 64 && alone.errors.contains("go together"), "\(alone)")
+      #expect(alone.code == 64 && alone.errors.contains("need each other"), "\(alone)")
       let gone = try await server(
         folder, "--probe-data", "shapes:60", "--probe-test-data", "cifar10:\(folder.path("nowhere"))"
       ).outcome()

@@ -65,7 +65,7 @@ package struct Metric: Sendable, Hashable {
     help: "0 where all representations are the same, 1 where they spread", isOfClients: true)
   package static let effectiveRank = Metric(
     "effectiveRank", title: "Effective rank", heading: "rank",
-    help: "In how many directions representations differ", digits: 1, isOfClients: true)
+    help: "Number of directions in which representations differ", digits: 1, isOfClients: true)
 
   /// All that this version knows, in the order in which they are shown.
   package static let all = [

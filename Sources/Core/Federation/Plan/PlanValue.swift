@@ -55,7 +55,7 @@ extension PlanValue where Value == String {
     scalar("text of 1 … \(limit) characters", quoted: true, write: { $0.yamlQuoted }) {
       text throws(PlanRejection) in
       guard !text.contains(where: { $0.isControl }) else {
-        throw PlanRejection("is \(PlanRejection.shown(text)); control characters have no place in it")
+        throw PlanRejection("is \(PlanRejection.shown(text)); must not contain control characters")
       }
       return (1...limit).contains(text.count) ? text : nil
     }
@@ -74,7 +74,7 @@ extension PlanValue where Value == String {
           _ = try DataSpec(parsing: spec)
         } catch {
           guard case .badSpecification(_, let problem) = error else {
-            throw PlanRejection("is no data: \(error)")
+            throw PlanRejection("is not a data SPEC: \(error)")
           }
           throw PlanRejection("is \(PlanRejection.shown(spec)): \(problem); accepted: \(DataSpec.accepted)")
         }
