@@ -122,9 +122,9 @@ package struct Client: Sendable {
       let now = Date()
       // The server reports this, too, but in a TLS alert that does not always arrive.
       guard identity.certificate.expires >= now else {
-        let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
+        let end = "the certificate of \(identity.certificate.name) in \(certificate.path) expired on"
         throw .certificate(
-          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock is wrong: it says \(now.minute)"
+          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock, \(now.minute), is wrong"
         )
       }
       do {

@@ -12,7 +12,7 @@ enum DatabasePlace {
   /// Throws ``CommandFailure`` if a server cannot use a database at the path, whether or not it exists.
   static func requireUsable(_ path: String) throws(CommandFailure) {
     let folder = folder(of: path)
-    guard !isFolder(path) else { throw CommandFailure(.store, "\(path): is a folder, not a database") }
+    guard !isFolder(path) else { throw CommandFailure(.store, "\(path): it is a folder, not a database") }
     guard access(folder, F_OK) == 0 else {
       throw CommandFailure(.store, "\(path): its folder \(folder): \(String(cString: strerror(errno)))")
     }

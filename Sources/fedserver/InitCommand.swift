@@ -167,7 +167,7 @@ struct StagedFolder {
     var isFolder: ObjCBool = false
     isNew = !FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder)
     if !isNew {
-      guard isFolder.boolValue else { throw CommandFailure(.store, "\(path): exists and is not a folder") }
+      guard isFolder.boolValue else { throw CommandFailure(.store, "\(path): it exists and is not a folder") }
       let names: [String]
       do { names = try FileManager.default.contentsOfDirectory(atPath: folder.path) } catch {
         throw CommandFailure(.store, "\(path): \(error.systemWords)")

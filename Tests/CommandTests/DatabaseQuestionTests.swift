@@ -94,7 +94,7 @@ import Testing
       let waits = server.lines.filter { $0.contains("waits for clients") }.map { $0.drop { $0 != " " } }
       #expect(!waits.isEmpty && Set(waits).count == waits.count, "a line is there twice: \(waits)")
 
-      let reason = "only 0 clients came in time for a quorum of 2"
+      let reason = "only 0 clients connected in time for a quorum of 2"
       let status = try await Command.run("fedserver", "status", "--database", database).output
       #expect(status.contains("the job was given up\nthe last attempt was abandoned: \(reason)"), "\(status)")
       #expect(status.contains("start the server again to continue"), "\(status)")
