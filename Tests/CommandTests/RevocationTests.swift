@@ -87,7 +87,7 @@ import Testing
       #expect(chmod(key, 0o644) == 0)
       let outcome = try await run(folder).outcome()
       #expect(outcome.code == 7 && outcome.lines.count == 1, "\(outcome)")
-      #expect(outcome.errors.hasPrefix("fedserver: \(key): others may read this key"), "\(outcome)")
+      #expect(outcome.errors.hasPrefix("fedserver: \(key): other users may read this key"), "\(outcome)")
       #expect(!FileManager.default.fileExists(atPath: folder.path("strata.sqlite")))
     }
   }

@@ -144,7 +144,7 @@ import Testing
 
   @Test func whatHoldsNothingIsRejected() throws {
     #expect(rejection(try file { $1 = [:] }).hasPrefix("none of its tensors"))
-    #expect(rejection(Data("what?".utf8)).contains("no safetensors file"))
+    #expect(rejection(Data("what?".utf8)).contains("not a safetensors file"))
     let whole = try file()
     for count in stride(from: 0, to: whole.count, by: 97) { _ = rejection(whole.prefix(count)) }
   }

@@ -44,7 +44,7 @@ import Testing
     try put("cat/2.png", 2)
     #expect(try load().labels == nil)
     let error = #expect(throws: DatasetError.self) { try load("?labels=folder") }
-    #expect(error?.description == "\(files.path)/1.png: lies in no folder that would name its class")
+    #expect(error?.description == "\(files.path)/1.png: is not in a folder that names its class")
   }
 
   @Test func hiddenFilesAndFoldersArePassedOver() throws {
