@@ -69,7 +69,7 @@ struct RoundsCommand: AsyncParsableCommand {
       attempts.map { attempt in
         [
           "\(attempt.stage)", "\(attempt.round)", "\(attempt.attempt)", "\(attempt.clients)",
-          number(attempt.waited, digits: 1), attempt.outcome ?? "under way", attempt.reason ?? "-",
+          number(attempt.waited, digits: 1), attempt.outcome ?? "in progress", attempt.reason ?? "-",
         ]
       })
   }

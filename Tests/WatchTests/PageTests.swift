@@ -107,7 +107,7 @@ import Watch
       var overview = try run.overview
       overview.status.until = Date(timeIntervalSince1970: 1_790_000_500)
       #expect(StatusPage(overview).html.contains("data-over=\"no\""))
-      #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains("This phase ends at the latest"))
+      #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains("Latest end of this phase"))
       (overview.status.stage, overview.status.round, overview.status.attempt) = (1, 2, 1)
       for (phase, words) in [
         (ServerStatus.Phase.finished, "Finished The job is done."),
@@ -118,7 +118,7 @@ import Watch
         for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
           let found = try MarkupCheck.parse(html)
           #expect(found.text.contains(words), "\(phase)")
-          #expect(!found.text.contains("at the latest") && !found.text.contains("in training"))
+          #expect(!found.text.contains("Latest end") && !found.text.contains("in training"))
           #expect(found.elements.contains { $0.attributes["class"] == "state \(phase.rawValue)" })
         }
         #expect(StatusPage(overview).html.contains("data-over=\"yes\""))
@@ -213,7 +213,7 @@ import Watch
       overview.status.awaitedCount = 7
       let html = StatusPage(overview).html
       let states = html.matches(of: /<td class="text state">([^<]*)<\/td>/).map { String($0.1) }
-      #expect(states == ["fetching", "training", "sending", "away"])
+      #expect(states == ["fetching", "training", "sending", "offline"])
       let text = try MarkupCheck.parse(html).text
       #expect(text.contains("step\u{A0}3\u{A0}of\u{A0}4"))
       #expect(text.contains("1.00\u{A0}MB\u{A0}of\u{A0}4.00\u{A0}MB"))
@@ -222,7 +222,8 @@ import Watch
       overview.status.phase = .recruiting
       overview.status.awaited = [.init(client: "device-4")]
       overview.status.awaitedCount = 1
-      #expect(StatusPage(overview).html.contains("Of the last cohort are missing: device-4 (not connected)."))
+      #expect(
+        StatusPage(overview).html.contains("Missing clients of the last cohort: device-4 (not connected)."))
       overview.status.phase = .finished
       #expect(!StatusPage(overview).html.contains("missing:"))
       let metrics = Metrics(overview, ProcessUse.now).text

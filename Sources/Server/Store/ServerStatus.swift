@@ -144,7 +144,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     let more = max(awaitedCount ?? 0, awaited.count) - min(awaited.count, most)
     let names = awaited.prefix(most).map { "\($0.client) (\($0.doing))" }
     let list = names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
-    return phase == .recruiting ? "of the last cohort are missing: \(list)" : "missing: \(list)"
+    return phase == .recruiting ? "missing clients of the last cohort: \(list)" : "missing: \(list)"
   }
 
   /// Whether the server has recorded its end, successful or not.
