@@ -80,7 +80,7 @@ struct LocalShare: Sendable {
 struct ShareOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Train on one share of the images, divided as in 'fedsim run': even, dirichlet:BETA or shards:K with --share, or auto[:KIND] with the share that Slurm, MPI or Kubernetes sets. (auto means auto:even)",
+      "Train on one share of the images, divided as in 'fedsim run'. With even, dirichlet:BETA or shards:K, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
       valueName: "kind"))
   var partition: String?
 

@@ -31,7 +31,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'. With --partition, clients are named NAME-INDEX. (default with --partition: client)"
+      "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'. With a partition, clients are named NAME-INDEX. (default with a partition: client)"
   )
   var name: String?
 
@@ -46,7 +46,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "This client's state folder; with --partition, DIR/NAME-INDEX. (default: ~/.local/state/strata/NAME)",
+      "This client's state folder; with a partition, DIR/NAME-INDEX. (default: ~/.local/state/strata/NAME)",
       valueName: "dir"), completion: .directory)
   var state: String?
 
@@ -67,7 +67,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The folder of this client's certificate; with --partition, DIR/NAME-INDEX. (default: 'tls' in the state folder, if it exists)",
+      "The folder of this client's certificate; with a partition, DIR/NAME-INDEX. (default: 'tls' in the state folder, if it exists)",
       valueName: "dir"), completion: .directory)
   var tls: String?
 

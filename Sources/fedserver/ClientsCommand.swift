@@ -9,7 +9,7 @@ struct ClientsCommand: AsyncParsableCommand {
     discussion: """
       Prints each client's images, its admitted and rejected updates, its updates that counted for fewer images than \
       claimed (cut), and the bytes received from it and sent to it. The status page shows which clients are connected \
-      (fedserver run --http). For example:
+      (docs/watching.md). For example:
 
         fedserver clients --database strata.sqlite --json
       """)

@@ -95,9 +95,9 @@ struct RestoreCommand: AsyncParsableCommand {
     commandName: "restore",
     abstract: "Restores the list of revoked certificates if it is missing or damaged.",
     discussion: """
-      The server reads the list from the file 'revoked' in the folder of --tls, and rejects all clients without it. \
-      The restored list has the valid lines of the old one and, with --database, those of the server's copy. If both \
-      are lost, no client is revoked: revoke the clients again. For example:
+      The server reads the list from the file 'revoked' in its folder of certificates, and rejects all clients without \
+      it. The restored list has the valid lines of the old one and, if --database names it, those of the server's \
+      copy. If both are lost, no client is revoked: revoke the clients again. For example:
 
         fedserver certificate restore --tls tls --database strata.sqlite
       """)

@@ -186,7 +186,7 @@ enum CompareList {
     try list(text) { entry in
       guard let value = Case(rawValue: entry) else {
         let known = Case.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("'\(entry)' is none of \(known)")
+        throw ValidationError("'\(entry)' is not one of \(known)")
       }
       return value
     }

@@ -14,9 +14,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     usage: "fedsim evaluate [<options>] <encoder> --train <spec> --test <spec>",
     discussion: """
       ENCODER is an encoder.safetensors of 'fedsim run' or 'fedserver export', or any safetensors file with the names \
-      of timm's VisionTransformer. Such a file does not describe the encoder completely: it needs --image, --patch and \
-      --heads, and its images are normalised by a plan's defaults. docs/method.md, Evaluation, describes the methods. \
-      For example:
+      of timm's VisionTransformer. Such a file does not describe the encoder completely: give the options for image, \
+      patch and heads. Its images are normalised by a plan's defaults. docs/method.md, Evaluation, describes the \
+      methods. For example:
 
         fedsim evaluate encoder.safetensors --train cifar10:DIR --test cifar10:DIR
 
