@@ -14,7 +14,7 @@ SOURCES := Package.swift Sources Tests
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: ## Install the system libraries that are missing, and check for Swift
+setup: ## Install missing system libraries, and check for Swift
 	@bash deploy/setup.sh
 
 build: setup ## Build the commands
@@ -25,7 +25,7 @@ man: build ## Write manual pages and completions into .build/man and .build/comp
 	@bash deploy/make-man.sh .build/release .build
 
 # Removes the report of an earlier demo, which could be mistaken for this one's if this one fails.
-demo: build ## Run a small federation of four clients; its report goes to runs/demo
+demo: build ## Run a small federation of four clients, with its report in runs/demo
 	@rm -rf runs/demo
 	.build/release/fedsim run deploy/plans/demo.yaml --clients 4 --data 'shapes:4000' \
 	  --test-data 'shapes:1000' --partition even --out runs/demo
@@ -40,7 +40,7 @@ test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests
 	$(WIDTH) $(SWIFT) test $(RELEASE) --skip-build
 
-interop: setup ## Hold exported encoders against onnxruntime and timm, in Python
+interop: setup ## Compare exported encoders with onnxruntime and timm, in Python
 	@$(PYTHON) Tests/interop/check_export.py --packages
 	$(SWIFT) build $(RELEASE) --build-tests
 	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.InteropTests'
@@ -51,10 +51,10 @@ golden: ## Compute the golden cases in Tests/golden again; needs Python with tor
 deb: setup ## Build Debian packages into .build/packages
 	@bash deploy/make-deb.sh
 
-trydeb: ## Try those packages in a Debian of their own, as root: install, run, upgrade, purge
+trydeb: ## Test the packages in a separate Debian system, as root: install, run, upgrade, purge
 	@bash deploy/try-deb.sh
 
-tryslurm: ## Try deploy/slurm in a Slurm of one node, as root; needs make build before
+tryslurm: ## Test deploy/slurm in a Slurm cluster of one node, as root, after make build
 	@bash deploy/slurm/try-slurm.sh
 
 lint: ## Check the format of the sources
@@ -63,5 +63,5 @@ lint: ## Check the format of the sources
 format: ## Format the sources in place
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-clean: ## Remove what was built and what demos reported
+clean: ## Remove the build and the reports of demos
 	rm -rf .build runs/demo

@@ -63,9 +63,9 @@ short() {
 
 long() {
   case $1 in
-  strata-server) echo 'fedserver, which grows an encoder layer by layer with the help of its clients.' ;;
-  strata-client) echo "fedclient, which trains on this machine's images without sending them anywhere." ;;
-  strata-sim) echo 'fedsim, which runs a whole federation, and compares, evaluates and accounts.' ;;
+  strata-server) echo 'fedserver, which coordinates clients that train an encoder layer by layer.' ;;
+  strata-client) echo "fedclient, which trains on images that stay on this machine." ;;
+  strata-sim) echo 'fedsim, which runs, compares and evaluates federations on one machine.' ;;
   esac
 }
 

@@ -238,7 +238,7 @@ try_installing() {
     check "$name.service is enabled" has "etc/systemd/system/multi-user.target.wants/$name.service"
     check "systemd-analyze finds nothing wrong with $name.service" verifies "$name"
   done
-  check 'the server has no plan before somebody writes one' reject has etc/strata/plan.yaml
+  check 'the server has no plan after the installation' reject has etc/strata/plan.yaml
   check 'dpkg finds every file as it was packed' inside dpkg --verify "${names[@]}"
 }
 
@@ -247,7 +247,7 @@ try_upgrading() {
   start_all
   check 'three rounds are committed' waits_for fedserver 'stage 1 round 3 is committed'
   kill "${jobs[@]}"
-  check 'server and clients stop in good order' end_well
+  check 'server and clients stop cleanly' end_well
   check 'the job is not over' reject says '^encoder' "$root/tmp/fedserver.log"
 
   before=$(state) settings=$(cat "$root"/etc/default/fed{client,server}) old=$(version strata-server)
@@ -256,12 +256,12 @@ try_upgrading() {
   check "the version was $old and is $old.1" is_at "$old.1"
   check 'the state is what it was' is_same "$before" "$(state)"
   check 'the changed settings are what they were' is_same "$settings" "$(cat "$root"/etc/default/fed{client,server})"
-  check 'the settings of the higher version lie beside them' has etc/default/fedserver.dpkg-dist
+  check 'the settings of the higher version are next to them' has etc/default/fedserver.dpkg-dist
 
   start_all
   check 'server and clients end well' end_well
   check 'the job is done' says '^encoder [0-9a-f]\{64\}$' "$root/tmp/fedserver.log"
-  check 'it went on where it was: round 1 was not trained again' \
+  check 'the job continued: round 1 was not trained again' \
     reject says 'stage 1 round 1 is committed' "$root/tmp/fedserver.log"
   check 'the last round is committed' says 'stage 2 round 100 is committed' "$root/tmp/fedserver.log"
 }

@@ -91,11 +91,11 @@ package struct Client: Sendable {
           throw ClientError.turnedAway(try served.ending.get().detail)
         case .stopping:
           let detail = try served.ending.get().detail
-          reason = detail.isEmpty ? "it stops" : detail
+          reason = detail.isEmpty ? "it is stopping" : detail
           failure = .connection(reason)
         }
       } catch WireError.closed where !wasWelcomed && configuration.certificate == nil {
-        reason = "the connection is closed; the server may want TLS (fedclient enroll)"
+        reason = "the connection was closed; the server may require TLS (fedclient enroll)"
         failure = .connection(reason)
       } catch let error as WireError {
         failure = ClientError(error)
@@ -122,9 +122,9 @@ package struct Client: Sendable {
       let now = Date()
       // The server reports this, too, but in a TLS alert that does not always arrive.
       guard identity.certificate.expires >= now else {
-        let end = "the certificate of \(identity.certificate.name) in \(certificate.path) ended on"
+        let end = "the certificate of \(identity.certificate.name) in \(certificate.path) expired on"
         throw .certificate(
-          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock is wrong: it says \(now.minute)"
+          "\(end) \(identity.certificate.expires.day); enrol again, unless this device's clock, \(now.minute), is wrong"
         )
       }
       do {

@@ -26,8 +26,8 @@ package enum ClientError: Error, Sendable, CustomStringConvertible {
     case .data(let reason): reason
     case .connection(let reason): "the server cannot be reached: \(reason)"
     case .distrusted(let reason), .certificate(let reason): reason
-    case .turnedAway(let reason): "the server turned this client away: \(reason)"
-    case .server(let reason): "the server makes no sense: \(reason)"
+    case .turnedAway(let reason): "the server rejected this client: \(reason)"
+    case .server(let reason): "the server sent an invalid message: \(reason)"
     case .memory(let reason): reason
     case .state(let reason): reason
     }

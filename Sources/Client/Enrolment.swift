@@ -49,7 +49,9 @@ package struct Enrolment: Sendable {
     try await connection.send(
       .enrol(EnrolmentRequest(name: code.name, secret: code.secret, request: request.pem)))
     let certificate = try Self.certificate(try await connection.receive())
-    guard let authority = await connection.pinned else { throw ClientError.server("no authority") }
+    guard let authority = await connection.pinned else {
+      throw ClientError.server("no authority certificate")
+    }
     return (certificate, authority)
   }
 

@@ -98,7 +98,7 @@ package struct LayerCache: Sendable {
       }
     }
     guard size(part) ?? -1 == head.offset else {
-      throw ClientError.server("a piece of layer \(head.digest) at \(head.offset), out of order")
+      throw ClientError.server("a piece of layer \(head.digest) at offset \(head.offset) is out of order")
     }
     let file = try FileHandle(forWritingTo: part)
     try file.seek(toOffset: UInt64(head.offset))

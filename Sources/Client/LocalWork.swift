@@ -190,7 +190,7 @@ struct LocalWork: Sendable {
         assignment.schedule, images: images.count, of: stage, workers: threads, limit: configuration.memory,
         resident: resident)
     } catch {
-      throw .memory("\(assignment.key): \(error), beside \(resident / 1_000_000) MB for everything else")
+      throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
   }
 
@@ -199,7 +199,7 @@ struct LocalWork: Sendable {
     let key = assignment.key
     guard (1...plan.stages).contains(key.stage), (1...plan.mostRounds(stage: key.stage)).contains(key.round)
     else {
-      throw .server("\(key) is not in its plan")
+      throw .server("\(key) is not in the plan")
     }
     let stage = stages.stage(key, client: configuration.name)
     let fits = zip(stage.model.parts, assignment.parts).allSatisfy {
@@ -207,7 +207,7 @@ struct LocalWork: Sendable {
     }
     guard fits, stage.model.parts.count == assignment.parts.count,
       assignment.trained == stage.parts.map(\.name)
-    else { throw .server("the layers of \(key) are not those of its plan") }
+    else { throw .server("the layers of \(key) do not match the plan") }
     return stage
   }
 }

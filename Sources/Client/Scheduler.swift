@@ -66,7 +66,7 @@ enum Scheduler: CaseIterable, Sendable {
     guard step > 0, last == first + (count - 1) * step else {
       throw SchedulerError(
         "SLURM_ARRAY_TASK_COUNT is \(count), but the array goes from \(first) to \(last) in steps of \(step): "
-          + "its ids are not at equal distances")
+          + "its ids are not evenly spaced")
     }
     guard id >= first, id <= last, (id - first) % step == 0 else {
       throw SchedulerError("\(mark) is \(id), which is not among \(first) to \(last) in steps of \(step)")
@@ -104,7 +104,7 @@ package struct SchedulerShare: Sendable, Hashable {
   private static func nobody(_ variables: SchedulerVariables) -> SchedulerError {
     if variables.has("SLURM_JOB_ID") {
       return SchedulerError(
-        "SLURM_STEP_ID is not set: this is Slurm's job itself, and none of its tasks; start it with srun or mpirun"
+        "SLURM_STEP_ID is not set: this process is the Slurm job itself, not one of its tasks; start it with srun or mpirun"
       )
     }
     let marks = Scheduler.allCases.map(\.mark).joined(separator: ", ")
@@ -132,7 +132,7 @@ struct SchedulerVariables: Sendable {
     guard let text = values[name] else { return nil }
     // No environment needs more, and sums of such numbers cannot overflow.
     guard let number = Int(text), (0...Int(Int32.max)).contains(number) else {
-      throw SchedulerError("\(name) is '\(Self.shown(text))': it is a whole number of 0 or more")
+      throw SchedulerError("\(name) is '\(Self.shown(text))': it must be a whole number of 0 or more")
     }
     return number
   }
@@ -150,7 +150,7 @@ struct SchedulerVariables: Sendable {
     let count = try number(name, besides: other, hint: hint)
     guard Share.counts.contains(count) else {
       throw SchedulerError(
-        "\(name) is \(count): there are \(Share.counts.lowerBound) to \(Share.counts.upperBound) clients")
+        "\(name) is \(count): it must be \(Share.counts.lowerBound) to \(Share.counts.upperBound)")
     }
     return count
   }
@@ -162,7 +162,7 @@ struct SchedulerVariables: Sendable {
     let place = try number(index, besides: mark)
     let clients = try self.count(count, besides: mark, hint: hint)
     guard place < clients else {
-      throw SchedulerError("\(index) is \(place), but \(count) is \(clients): it counts from 0")
+      throw SchedulerError("\(index) is \(place), but \(count) is \(clients): the index counts from 0")
     }
     return Share(place, of: clients)
   }

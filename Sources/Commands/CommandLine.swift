@@ -123,7 +123,7 @@ package enum CommandHelp {
     return (["Exit codes:"] + ([(0, success)] + known).map(line)).joined(separator: "\n")
   }
 
-  private static let success = "done, or a server or client stopped in good order by a signal"
+  private static let success = "success, or a server or client stopped cleanly by a signal"
 
   private static func line(_ code: Int32, _ meaning: String) -> String {
     "  \(code)\(String(repeating: " ", count: 4 - "\(code)".count))\(meaning)"

@@ -19,24 +19,24 @@ package struct OutputFile: Sendable {
     func reject(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
     self.path = path
     folder = Self.folder(of: path)
-    guard !path.isEmpty, !path.hasSuffix("/") else { throw reject("it names no file") }
+    guard !path.isEmpty, !path.hasSuffix("/") else { throw reject("it does not name a file") }
     guard FileIdentity(folder) != nil else {
       throw reject("its folder \(folder): \(String(cString: strerror(errno)))")
     }
     var status = stat()
     if lstat(path, &status) == 0 {
       let kind = status.st_mode & S_IFMT
-      guard kind != S_IFLNK else { throw reject("it is a symbolic link, and nothing is written through one") }
-      guard kind == S_IFREG else { throw reject("it is there, and is no regular file") }
+      guard kind != S_IFLNK else { throw reject("it is a symbolic link, which is not followed") }
+      guard kind == S_IFREG else { throw reject("it exists and is not a regular file") }
       mode = status.st_mode & 0o777
     } else {
       guard errno == ENOENT else { throw reject(String(cString: strerror(errno))) }
       mode = nil
     }
     if let database, DatabaseFamily(database).holds(path, in: folder) {
-      throw reject("it belongs to the database \(database), which would be lost")
+      throw reject("it belongs to the database \(database), and is not replaced")
     }
-    guard !Self.isDatabase(path) else { throw reject("a database is there, and is not replaced") }
+    guard !Self.isDatabase(path) else { throw reject("it is a database, and is not replaced") }
   }
 
   /// Writes the file. Throws ``CommandFailure`` with the path.

@@ -21,7 +21,7 @@ package enum StandardOutput {
     while !rest.isEmpty {
       guard STDOUT_FILENO.isWritable(within: 100) else {
         try Task.checkCancellation()
-        if let end, .now >= end { throw CommandFailure(.store, "standard output: it is not read") }
+        if let end, .now >= end { throw CommandFailure(.store, "standard output: nothing reads it") }
         continue
       }
       let piece = rest.prefix(Int(PIPE_BUF))
@@ -177,7 +177,7 @@ package final class StandardError: Sendable {
   private static func notice(_ lines: Int) -> [UInt8] {
     let name = ProcessInfo.processInfo.processName
     return Array(
-      "\(name): \(lines) \(lines == 1 ? "line was" : "lines were") dropped: nothing took them in time\n".utf8)
+      "\(name): \(lines) \(lines == 1 ? "line was" : "lines were") dropped: the reader is too slow\n".utf8)
   }
 
   private static func lines(_ bytes: some Sequence<UInt8>) -> Int {

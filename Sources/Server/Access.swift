@@ -91,10 +91,10 @@ package final class Access: Sendable {
   func rejection(of name: String, _ identity: PeerIdentity?) throws -> Goodbye? {
     guard folder != nil else { return nil }
     guard let identity else {
-      return Goodbye(.rejected, "no certificate was shown; fedclient enroll fetches one")
+      return Goodbye(.rejected, "the client sent no certificate; run fedclient enroll")
     }
     guard identity.name == name else {
-      return Goodbye(.rejected, "the certificate is that of \(identity.name), not of \(name)")
+      return Goodbye(.rejected, "the certificate is for \(identity.name), not for \(name)")
     }
     return try rejection(of: identity)
   }
@@ -106,11 +106,11 @@ package final class Access: Sendable {
     guard let revoked = try revoked else { return Goodbye(.stopping, Self.unknown) }
     if revoked.contains(identity.serial) { return Goodbye(.rejected, "the certificate is revoked") }
     return identity.expires < Date()
-      ? Goodbye(.rejected, "the certificate ended on \(identity.expires.day); enrol again") : nil
+      ? Goodbye(.rejected, "the certificate expired on \(identity.expires.day); enrol again") : nil
   }
 
   /// The message to clients while the list cannot be read; they are admitted again afterwards.
-  private static let unknown = "the server cannot tell which certificates are revoked"
+  private static let unknown = "the server cannot read the list of revoked certificates"
 
   /// The serial numbers of revoked certificates; nil if they are unknown. Throws ``StoreError``.
   private var revoked: Set<String>? {
@@ -150,7 +150,7 @@ package final class Access: Sendable {
   func enrol(_ request: EnrolmentRequest) throws -> IssuedCertificate {
     do {
       guard let folder, try folder.canIssue else {
-        throw EnrolmentRejected(description: "certificates are not issued here")
+        throw EnrolmentRejected(description: "this server does not issue certificates")
       }
       // Keeps the code unused until clients can be admitted again.
       guard try revoked != nil else { throw EnrolmentRejected(description: Self.unknown) }
@@ -160,7 +160,7 @@ package final class Access: Sendable {
       else {
         throw EnrolmentRejected(
           description:
-            "the code is mistyped, was used already or withdrawn, or is older than \(CertificateFolder.enrolmentHours) hours"
+            "the code is mistyped, used, revoked, or older than \(CertificateFolder.enrolmentHours) hours"
         )
       }
       return IssuedCertificate(certificate: certificate.pem)

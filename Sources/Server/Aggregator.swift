@@ -189,7 +189,7 @@ struct Calibrator: Sendable {
     } catch {
       throw .calibrationData(error.description)
     }
-    guard images.count >= 2 else { throw .calibrationData("\(calibration.data): one image is too few") }
+    guard images.count >= 2 else { throw .calibrationData("\(calibration.data): two images are needed") }
     (self.plan, self.calibration, self.threads) = (plan, calibration, threads)
   }
 

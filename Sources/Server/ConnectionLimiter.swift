@@ -101,7 +101,7 @@ package final class ConnectionLimiter: Sendable {
     state.told = state.told.filter { $0.value + .seconds(60) > now }
     guard state.told[address] == nil else { return nil }
     state.told[address] = now
-    return "\(here) connections from there have not said who they are"
+    return "\(here) connections from this address are unauthenticated"
   }
 
   private func leave(_ number: UInt64) { state.withLock { Self.remove(number, &$0) } }

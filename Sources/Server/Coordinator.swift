@@ -114,29 +114,31 @@ extension Coordinator {
   /// Handles a hello. Returns the goodbye if the client is rejected; nil if it is admitted, after sending the welcome.
   func join(_ hello: Hello, _ session: Session) -> Goodbye? {
     guard hello.protocol == Hello.currentProtocol else {
-      return Goodbye(.rejected, "protocol \(hello.protocol); this server speaks \(Hello.currentProtocol)")
+      return Goodbye(
+        .rejected, "the client has protocol \(hello.protocol), this server \(Hello.currentProtocol)")
     }
     guard Hello.isValid(name: hello.name) else {
       return Goodbye(.rejected, "a name is 1 to 64 letters, digits, '.', '_' or '-'")
     }
     if let rest = offenders.rest(of: hello.name, at: now) {
-      return Goodbye(.rejected, "this client said too much in vain; it may come back in \(rest) s")
+      return Goodbye(
+        .rejected, "this client sent too many messages without effect; it can reconnect in \(rest) s")
     }
     if let other = sessions[hello.name] {
       guard other.silence > halfOpenSilence else {
         // This may be the same device, whose old connection has not timed out yet.
-        return Goodbye(.stopping, "the name \(hello.name) is connected already")
+        return Goodbye(.stopping, "a client named \(hello.name) is already connected")
       }
       // The device was disconnected abruptly and has returned before its old connection timed out.
-      other.dismiss(Goodbye(.rejected, "another connection has taken the name \(hello.name)"))
-      leave(hello.name, other, reason: "it came back on another connection")
+      other.dismiss(Goodbye(.rejected, "another connection uses the name \(hello.name)"))
+      leave(hello.name, other, reason: "it reconnected on another connection")
     }
     guard arrivals.take(hello.name, at: now, connected: sessions) else {
-      return Goodbye(.stopping, "the client \(hello.name) comes back too often; once a second is enough")
+      return Goodbye(.stopping, "the client \(hello.name) reconnects too often; the limit is once a second")
     }
     do {
       guard try store.hasRoom(for: hello.name) else {
-        return Goodbye(.rejected, "the database has as many clients as it takes")
+        return Goodbye(.rejected, "the database is full: it has the maximum number of clients")
       }
     } catch {
       perform(engine.stop(because: error))

@@ -14,10 +14,10 @@ package struct EndingCertificate: Sendable, CustomStringConvertible {
   package var description: String {
     let isServers = role == .server
     if days < 0 {
-      let what = isServers ? "this server's certificate ended on" : "the authority's certificate ended on"
-      return "\(what) \(expires.day), and no device gets in; \(remedy)"
+      let what = isServers ? "this server's certificate expired on" : "the authority's certificate expired on"
+      return "\(what) \(expires.day), and no device can connect; \(remedy)"
     }
-    let what = isServers ? "this server's certificate ends in" : "the authority's certificate ends in"
+    let what = isServers ? "this server's certificate expires in" : "the authority's certificate expires in"
     return "\(what) \(days) days, on \(expires.day); \(remedy)"
   }
 
@@ -40,7 +40,7 @@ extension Access {
     let authority = EndingCertificate(
       .authority, identity.authority,
       remedy:
-        "make another authority, and let every device enrol again (docs/operating.md, a lost authority)",
+        "make another authority, and enrol every device again (docs/operating.md, Replacing the authority)",
       now: now)
     return [authority, server].compactMap { $0 }
   }

@@ -176,12 +176,12 @@ extension Round.Abandonment {
     switch self {
     case .deadlinePassed(let admitted): "the deadline passed with \(admitted) of \(quorum) updates"
     case .tooFewClients(let present):
-      "only \(counted(present, "client")) came in time for a quorum of \(quorum)"
+      "only \(counted(present, "client")) connected in time for a quorum of \(quorum)"
     case .quorumOutOfReach(let admitted):
       "\(counted(admitted, "update")) admitted, and too many rejected for a quorum of \(quorum)"
     case .updatesDiverged(let count, let answers):
-      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or absurdly large"
-    case .modelDiverged: "diverged: the new model has numbers that are not finite, or absurdly large"
+      "diverged: \(count) of \(counted(answers, "client")) sent numbers that are not finite, or too large"
+    case .modelDiverged: "diverged: the new model has numbers that are not finite, or too large"
     }
   }
 }

@@ -46,7 +46,7 @@ package struct MessageLimiter {
 /// The error of a client that keeps sending messages in vain.
 struct TooManyInVain: Error, CustomStringConvertible {
   var description: String {
-    "more than \(MessageLimiter.mostInVain) offers, declines and fetches led to nothing"
+    "more than \(MessageLimiter.mostInVain) offers, declines and fetches had no effect"
   }
 }
 

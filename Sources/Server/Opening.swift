@@ -23,7 +23,7 @@ struct Opening {
     }
     let done = RoundKey(stage: last.stage.number, round: last.round.number, attempt: last.round.attempt)
     guard let committed = plan.snapshot(stage: done.stage, last.parts) else {
-      throw ServerError.inconsistentStore("the layers of \(done) are not those of the plan")
+      throw ServerError.inconsistentStore("the layers of \(done) do not match the plan")
     }
     after = done
     // An older version has not stored the decision and used only the number of rounds.
@@ -54,7 +54,7 @@ extension Plan {
     let noted = try store.noteInitial(weights.digest, of: job)
     guard noted == weights.digest else {
       throw ServerError.initial(
-        "\(file): it is not the file that the job began with (SHA-256 \(weights.digest), where that was \(noted))"
+        "\(file): it is not the file that the job began with (SHA-256 \(weights.digest) instead of \(noted))"
       )
     }
     return weights
@@ -77,7 +77,7 @@ extension Plan {
     let file = URL(fileURLWithPath: initial, relativeTo: base).path
     guard let data = FileManager.default.contents(atPath: file) else {
       throw .initial(
-        "\(file): there is no such file, or it cannot be read, and stage \(stage) starts from it")
+        "\(file): there is no such file, or it cannot be read; stage \(stage) starts from it")
     }
     do {
       return (try InitialWeights(parsing: data, for: encoder), file)

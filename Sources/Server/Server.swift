@@ -97,7 +97,7 @@ package struct Server: Sendable {
         } catch WireError.closed {
           // The job has not ended, but no client can connect any more.
           await coordinator.stop(
-            because: WireError.address("\(endpoint)", reason: "nothing can connect there any more"))
+            because: WireError.address("\(endpoint)", reason: "the listening socket is closed"))
           break
         } catch {
           // Too many descriptors are open. Connected clients continue, and new ones must wait.

@@ -114,7 +114,7 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .gaveUp(let key, let reason): "\(key) was given up: \(reason)"
     case .diverged(let key, let reason):
-      "\(key) \(reason); try a lower local.learningRate, a higher method.temperature or less local.weightDecay, or a round.normLimit where few clients do so"
+      "\(key) \(reason); try a lower local.learningRate, a higher method.temperature or less local.weightDecay, or a round.normLimit if few clients diverge"
     case .calibrationData(let reason): "calibration data: \(reason)"
     case .initial(let reason): "initial: \(reason)"
     case .inconsistentStore(let reason): "the database is inconsistent: \(reason)"

@@ -61,7 +61,7 @@ package final class Session: Sendable {
       return state.messages
     }
     guard waiting <= Self.mostWaitingMessages else {
-      return hangUp("it does not read: \(Self.mostWaitingMessages) messages wait for it")
+      return hangUp("it does not read: \(Self.mostWaitingMessages) messages are queued for it")
     }
     queue.yield(.message(message))
   }
@@ -140,7 +140,7 @@ package final class Session: Sendable {
       if let ending = state.withLock({ $0.reason }) {
         reason = ending
       } else if place.isLost {
-        reason = "it was silent, and others wanted its place"
+        reason = "it was unauthenticated, and was replaced by a newer connection"
       }
     } catch let error as WireError where error.isSilence {
       reason = "\(error)"
@@ -184,7 +184,7 @@ package final class Session: Sendable {
   /// Answers the enrolment of a new device. Codes are accepted over TLS only.
   private func enrol(_ request: EnrolmentRequest) async throws {
     guard connection.isSecret else {
-      return post(.goodbye(Goodbye(.rejected, "certificates are not issued here")))
+      return post(.goodbye(Goodbye(.rejected, "this server does not issue certificates")))
     }
     do {
       let certificate = try access.enrol(request)
@@ -192,7 +192,7 @@ package final class Session: Sendable {
       post(.certificate(certificate))
       post(.goodbye(Goodbye(.finished)))
     } catch let error as Access.EnrolmentRejected {
-      await coordinator.noteTurnedAway(peer, reason: "\(request.name.prefix(64)) wants to enrol: \(error)")
+      await coordinator.noteTurnedAway(peer, reason: "enrolment of \(request.name.prefix(64)): \(error)")
       post(.goodbye(Goodbye(.rejected, "\(error)")))
     }
   }
@@ -336,13 +336,13 @@ package final class Session: Sendable {
         taken = signs.acknowledged
         // Twice the limit, so that a client that is also silent is reported as silent.
         guard now < takenAt + limit * 2 else {
-          return hangUp("it has taken nothing of what it was sent for \((limit * 2).seconds) s")
+          return hangUp("it has received nothing of the sent data for \((limit * 2).seconds) s")
         }
         next = isWriting ? min(look, takenAt + limit * 2, next) : look
       } else {
         let deadline = start + .seconds(WireLimits.helloSeconds)
         guard now < deadline else {
-          return hangUp("it said no hello within \(WireLimits.helloSeconds) s")
+          return hangUp("it sent no hello within \(WireLimits.helloSeconds) s")
         }
         next = min(next, deadline)
       }

@@ -28,12 +28,12 @@ package struct Metrics: Sendable {
     }
     return [
       family("strata_phase", .gauge, "What the server does: 1 for its phase, 0 for all others.", phases),
-      gauge("strata_stage", "The stage under way, counted from 1.", status.stage),
+      gauge("strata_stage", "The current stage, counted from 1.", status.stage),
       gauge("strata_stages", "Stages of the plan.", status.stages),
-      gauge("strata_round", "The round under way, counted from 1 in each stage.", status.round),
-      gauge("strata_stage_rounds", "Rounds of the stage under way.", status.rounds),
+      gauge("strata_round", "The current round, counted from 1 in each stage.", status.round),
+      gauge("strata_stage_rounds", "Rounds of the current stage.", status.rounds),
       gauge("strata_planned_rounds", "Rounds of the whole plan.", overview.plannedRounds),
-      gauge("strata_round_attempt", "The attempt at the round under way, counted from 1.", status.attempt),
+      gauge("strata_round_attempt", "The attempt at the current round, counted from 1.", status.attempt),
       gauge("strata_phase_start_time_seconds", "When the phase began, Unix time.", status.since),
     ] + estimates(overview)
   }
@@ -41,13 +41,13 @@ package struct Metrics: Sendable {
   /// Returns the available estimates.
   private static func estimates(_ overview: Overview) -> [String] {
     [
-      ("round", "the round under way", overview.estimate.roundEnd),
+      ("round", "the current round", overview.estimate.roundEnd),
       ("job", "the job", overview.estimate.jobEnd),
     ].compactMap { name, what, end in
       end.map {
         gauge(
           "strata_estimated_\(name)_end_timestamp_seconds",
-          "When \(what) will be over, estimated, Unix time.",
+          "Estimated end of \(what), Unix time.",
           $0)
       }
     }
@@ -60,11 +60,12 @@ package struct Metrics: Sendable {
     }
     return [
       counter("strata_rounds_committed_total", "Rounds that were committed.", overview.rounds.count),
-      counter("strata_rounds_abandoned_total", "Attempts at rounds that were given up.", overview.abandoned),
+      counter("strata_rounds_abandoned_total", "Abandoned attempts at rounds.", overview.abandoned),
       summary(
-        "strata_round_duration_seconds", "What committed rounds took.", overview.rounds.compactMap(\.seconds)),
+        "strata_round_duration_seconds", "Duration of committed rounds.",
+        overview.rounds.compactMap(\.seconds)),
       summary(
-        "strata_round_wait_seconds", "What committed rounds waited for clients before that.",
+        "strata_round_wait_seconds", "Wait for clients before committed rounds.",
         overview.rounds.compactMap(\.waited)),
     ]
   }
@@ -74,7 +75,7 @@ package struct Metrics: Sendable {
     guard let last = overview.rounds.last else { return [] }
     let figures: [(String, String, Double?)] = [
       ("clients", "Clients whose updates were admitted", Double(last.clients)),
-      ("wait_seconds", "Wait for clients before it", last.waited),
+      ("wait_seconds", "Wait for clients before the round", last.waited),
     ]
     return Metric.all.compactMap { metric($0, overview) }
       + figures.compactMap { name, help, value in
@@ -106,9 +107,11 @@ package struct Metrics: Sendable {
       counter("strata_updates_admitted_total", "Updates that were admitted.", overview.updatesAdmitted),
       family("strata_updates_rejected_total", .counter, "Updates that were rejected, by reason.", rejected),
       gauge("strata_round_cohort_clients", "Clients that were asked to train.", overview.status.cohort),
-      gauge("strata_round_admitted_updates", "Updates of the round that are here.", overview.status.admitted),
       gauge(
-        "strata_round_quorum_updates", "Updates without which it is not committed.", overview.status.quorum),
+        "strata_round_admitted_updates", "Admitted updates of the current round.", overview.status.admitted),
+      gauge(
+        "strata_round_quorum_updates", "Updates that the current round needs to be committed.",
+        overview.status.quorum),
     ]
   }
 
@@ -123,33 +126,33 @@ package struct Metrics: Sendable {
         "strata_clients_connected", "Clients that are connected.",
         overview.clients.count(where: \.isConnected)),
       gauge(
-        "strata_clients_not_asked", "Clients that are connected and are not asked to train for now.",
+        "strata_clients_not_asked", "Connected clients that are not asked to train for now.",
         overview.status.notAsked?.count ?? 0),
       family(
-        "strata_clients_active", .gauge, "Clients that are connected, by what they do.",
+        "strata_clients_active", .gauge, "Connected clients, by activity.",
         ClientActivity.allCases.map { activity in
           ([("activity", activity.rawValue)], Double(overview.clients.count { $0.activity == activity }))
         }),
-      gauge("strata_clients_known", "Clients that have joined at some time.", overview.clients.count),
+      gauge("strata_clients_known", "Clients that have ever joined.", overview.clients.count),
       counter(
         "strata_received_bytes_total", "Bytes from all clients.",
         overview.total(\.receivedBytes)),
       counter("strata_sent_bytes_total", "Bytes to all clients.", overview.total(\.sentBytes)),
       each("strata_client_connected", .gauge, "Whether a client is connected.") { $0.isConnected ? 1 : 0 },
-      each("strata_client_last_contact_timestamp_seconds", .gauge, "When it was last heard, Unix time.") {
+      each("strata_client_last_contact_timestamp_seconds", .gauge, "Last contact with a client, Unix time.") {
         $0.lastContact.timeIntervalSince1970
       },
       each("strata_client_received_bytes_total", .counter, "Bytes from a client.") {
         Double($0.receivedBytes)
       },
       each("strata_client_sent_bytes_total", .counter, "Bytes to a client.") { Double($0.sentBytes) },
-      each("strata_client_resident_memory_bytes", .gauge, "What its process has resident, as it says.") {
+      each("strata_client_resident_memory_bytes", .gauge, "Resident memory that a client reports.") {
         $0.residentBytes.map(Double.init)
       },
-      each("strata_client_updates_admitted_total", .counter, "Its updates that were admitted.") {
+      each("strata_client_updates_admitted_total", .counter, "Admitted updates of a client.") {
         Double($0.admitted)
       },
-      each("strata_client_updates_rejected_total", .counter, "Its updates that were rejected.") {
+      each("strata_client_updates_rejected_total", .counter, "Rejected updates of a client.") {
         Double($0.rejected)
       },
     ]

@@ -10,11 +10,11 @@ import Support
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Looks at images: what is there, what is broken, and what a plan would take on this machine.",
+    abstract: "Checks a data set, and estimates the memory and time of a plan on this machine.",
     usage: "fedclient check [<options>] --data <spec>",
     discussion: """
-      Every image is read once. With --plan a few steps of each stage are timed on these images. The sheet has a row \
-      for each of eight images: the image, and six views of it as training makes them. Nothing is sent. For example:
+      Reads every image once. --plan times a few steps of each stage on these images. The sheet shows eight images, \
+      each with six views as in training. Nothing is sent. For example:
 
         fedclient check --data folder:/srv/images --plan plan.yaml --sheet sheet.png
 
@@ -30,11 +30,11 @@ struct CheckCommand: AsyncParsableCommand {
   var plan: String?
 
   @Option(
-    help: ArgumentHelp("Where a contact sheet is written, a PNG.", valueName: "file"),
+    help: ArgumentHelp("The contact sheet to write, a PNG file.", valueName: "file"),
     completion: .file(extensions: ["png"]))
   var sheet: String?
 
-  @Flag(help: "Reject images of which a file is broken, instead of counting it.")
+  @Flag(help: "Fail if a file is broken, instead of counting it.")
   var strict = false
 
   @Option(help: "Threads that read and train, 1 to 256. (default: all cores)")
@@ -42,7 +42,7 @@ struct CheckCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What a client may have resident, such as 256MB. (default: what the plan says)", valueName: "bytes"))
+      "The client's memory limit, such as 256MB. (default: the plan's)", valueName: "bytes"))
   var memory: String?
 
   @Flag(help: "Print one JSON object.")
@@ -53,7 +53,7 @@ struct CheckCommand: AsyncParsableCommand {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
     }
     guard sharing.partition == nil || plan != nil else {
-      throw ValidationError("--partition needs --plan: the plan's seed decides whose an image is")
+      throw ValidationError("--partition needs --plan: the plan's seed determines the partition")
     }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
   }
@@ -142,7 +142,7 @@ struct CheckReport: Encodable {
       lines.append(
         line(
           "other",
-          data.passedOver.map { "\($0.count) \($0.ending)" }.joined(separator: ", ") + ", passed over"))
+          data.passedOver.map { "\($0.count) \($0.ending)" }.joined(separator: ", ") + ", ignored"))
     }
     if let sheet { lines.append(line("sheet", sheet)) }
     if !stages.isEmpty { lines += [""] + table(stages) }
@@ -170,7 +170,7 @@ struct CheckReport: Encodable {
 
   private func spread(_ spread: DataReport.Spread) -> String {
     spread.min == spread.max
-      ? "\(spread.min)" : "\(spread.min) to \(spread.max), \(spread.median) in the middle"
+      ? "\(spread.min)" : "\(spread.min) to \(spread.max), median \(spread.median)"
   }
 
   private func table(_ stages: [TrainingEstimate.Stage]) -> [String] {

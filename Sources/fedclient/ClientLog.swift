@@ -12,7 +12,7 @@ struct ClientLog: Sendable {
   func tell(_ line: String) { logger.notice("\(line)") }
 
   func shared(_ share: LocalShare, name: String) {
-    logger.notice("\(name): share \(share.share), \(share.partition), by \(share.source)")
+    logger.notice("\(name): share \(share.share), \(share.partition), from \(share.source)")
   }
 
   func note(_ event: ClientEvent) {
@@ -23,7 +23,7 @@ struct ClientLog: Sendable {
       logger.info("\(key): \(missing) layers to fetch, \(bytes) bytes")
     case .damaged(let digest): logger.warning("layer \(digest) is damaged and is fetched again")
     case .planned(let key, let bytes):
-      logger.info("\(key): training will take \((bytes + 999_999) / 1_000_000) MB")
+      logger.info("\(key): training needs \((bytes + 999_999) / 1_000_000) MB")
     case .training(let key, let step, let steps, let loss):
       if step == steps { logger.debug("\(key): step \(step) of \(steps), loss \(loss)") }
     case .trained(let key, let offer):
@@ -33,19 +33,19 @@ struct ClientLog: Sendable {
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
     case .diverged(let key, let step, let steps):
       logger.warning(
-        "\(key): the training diverged at step \(step) of \(steps): its numbers are not finite, or absurdly large"
+        "\(key): the training diverged at step \(step) of \(steps): its numbers are not finite, or too large"
       )
-    case .offersAgain(let key): logger.notice("\(key): the update of before is offered again")
+    case .offersAgain(let key): logger.notice("\(key): the earlier update is offered again")
     case .judged(let verdict):
       if let rejection = verdict.rejection {
         logger.warning("\(verdict.key): the update is rejected: \(rejection.explanation)")
       } else {
         logger.info("\(verdict.key): the update is admitted")
       }
-    case .dropped(let key): logger.info("\(key) is over")
+    case .dropped(let key): logger.info("\(key) has ended")
     case .declined(let key, let reason): logger.notice("\(key): declined: \(reason)")
     case .paused(let key, let reason): logger.notice("\(key): the training pauses: \(reason)")
-    case .resumed(let key): logger.notice("\(key): the training goes on")
+    case .resumed(let key): logger.notice("\(key): the training resumes")
     case .disconnected(let reason): logger.warning("disconnected: \(reason)")
     case .finished: logger.notice("the job is done")
     }

@@ -10,10 +10,9 @@ struct EnrolCommand: AsyncParsableCommand {
     commandName: "enroll",
     abstract: "Fetches this device's certificate with a one-time code.",
     discussion: """
-      The code is what 'fedserver enroll NAME' printed, or the file 'code' that 'fedserver init' wrote. The key is \
-      made here and never leaves the device. Key and certificate go to the folder 'tls' of the client's state, where \
-      'fedclient run' finds them. A device whose certificate will end soon enrolls again, with another code. For \
-      example:
+      'fedserver enroll NAME' prints a code; 'fedserver init' writes one to the file 'code'. The key is made on the \
+      device and never leaves it. Key and certificate are stored in the folder 'tls' of the client's state folder, \
+      where 'fedclient run' finds them. To renew a certificate, enroll again with another code. For example:
 
         fedclient enroll --server coordinator.example:7400 CODE
       """)
@@ -22,11 +21,11 @@ struct EnrolCommand: AsyncParsableCommand {
   var server: String
 
   @Option(
-    help: ArgumentHelp("The client's own folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"),
+    help: ArgumentHelp("The client's state folder. (default: ~/.local/state/strata/NAME)", valueName: "dir"),
     completion: .directory)
   var state: String?
 
-  @Argument(help: "The code, NAME, a dot and seven groups of six.")
+  @Argument(help: "The code: NAME, a dot, and seven groups of six characters.")
   var code: String
 
   private var endpoint: Endpoint {

@@ -5,10 +5,10 @@ import Federation
 struct FedClient: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedclient",
-    abstract: "Trains for a federation on this machine's images, which never leave it.",
+    abstract: "Trains for a federation on images that stay on this machine.",
     discussion: """
-      On a new device: look at the images ('fedclient check'), fetch a certificate ('fedclient enroll'), take part \
-      ('fedclient run').
+      On a new device, check the images ('fedclient check'), fetch a certificate ('fedclient enroll'), and join the \
+      server ('fedclient run').
 
       \(codes)
       """,

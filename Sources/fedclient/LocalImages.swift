@@ -80,18 +80,20 @@ struct LocalShare: Sendable {
 struct ShareOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Trains on one share of the images, which are shared out as in 'fedsim run': even, dirichlet:BETA or shards:K, with --share; or auto[:KIND], with the share that Slurm, MPI or Kubernetes gives this process. (auto is auto:even)",
+      "Train on one share of the images, divided as in 'fedsim run'. With even, dirichlet:BETA or shards:K, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
       valueName: "kind"))
   var partition: String?
 
-  @Option(help: ArgumentHelp("Which share of how many, from 0, such as 0/4.", valueName: "index/count"))
+  @Option(
+    help: ArgumentHelp(
+      "The index of the share, from 0, and the number of shares, such as 0/4.", valueName: "index/count"))
   var share: String?
 
   func validate() throws {
     guard let share else {
       guard partition == nil || isAutomatic else {
         throw ValidationError(
-          "--partition \(partition ?? "") needs --share INDEX/COUNT, or auto before the kind")
+          "--partition \(partition ?? "") needs --share INDEX/COUNT, or auto:KIND")
       }
       return
     }
@@ -101,7 +103,7 @@ struct ShareOptions: ParsableArguments {
       )
     }
     guard partition != nil else { throw ValidationError("--share needs --partition") }
-    guard !isAutomatic else { throw ValidationError("--share and --partition auto contradict each other") }
+    guard !isAutomatic else { throw ValidationError("--share and --partition auto cannot be combined") }
   }
 
   private var isAutomatic: Bool { partition == "auto" || partition?.hasPrefix("auto:") == true }

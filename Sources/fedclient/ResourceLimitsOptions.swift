@@ -9,29 +9,29 @@ import Support
 struct ResourceLimitsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Raises the niceness of the process, 0 to 19; one that is higher already stays.", valueName: "n"))
+      "Raise the niceness of the process to this value, 0 to 19; a higher one is kept.", valueName: "n"))
   var nice: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Processor time while it trains, of all threads together, in percent of one core: 50% is half a core, 200% two. Training pauses between steps to keep it.",
+      "Limit of processor time during training, in percent of one core: 50% is half a core, 200% two. Training pauses between steps to stay below it.",
       valueName: "percent"))
   var cpu: String?
 
   @Option(
     help: ArgumentHelp(
-      "When it may train and send, in local time, such as 22:00-06:00,12:30-13:30. At other times it declines rounds, and gives up the one under way.",
+      "Hours for training and sending, in local time, such as 22:00-06:00,12:30-13:30. At other times the client declines rounds, and stops the current one.",
       valueName: "ranges"))
   var hours: String?
 
   @Option(
     name: .customLong("bytes-a-day"),
     help: ArgumentHelp(
-      "What it may receive and send in a day, both together, such as 200MB. A round that would pass it is declined.",
+      "Limit of bytes received and sent in a day, such as 200MB. The client declines a round that would exceed it.",
       valueName: "bytes"))
   var bytesADay: String?
 
-  @Flag(help: "On battery it declines rounds; a training under way pauses until the power is back.")
+  @Flag(help: "On battery, decline rounds and pause a running training until mains power returns.")
   var pauseOnBattery = false
 
   func validate() throws {

@@ -14,16 +14,16 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
-      The images stay here, and their labels are not used; weights alone are sent. The state folder keeps the layers \
-      that were received, and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops it in good order; \
-      started again, it goes on. For example:
+      Images stay on this machine and labels are not used; only weights are sent. The state folder keeps received \
+      layers and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops the client cleanly; after a restart \
+      it continues. For example:
 
         fedclient run --server coordinator:7400 --name device-1 --data folder:images
 
-      \(CommandHelp.dataSpec) 'fedclient check' looks at it.
+      \(CommandHelp.dataSpec) 'fedclient check' checks it.
 
-      Under Slurm, MPI or Kubernetes all clients can have one command line, with --partition auto: each is called \
-      NAME-INDEX, and has a folder of that name in --state and in --tls (docs/schedulers.md).
+      Under Slurm, MPI or Kubernetes, all clients can have the same command line with --partition auto: each is named \
+      NAME-INDEX, and uses the folder of that name in --state and in --tls (docs/schedulers.md).
       """)
 
   @Option(help: ArgumentHelp("The server, HOST:PORT.", valueName: "address"))
@@ -31,7 +31,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'. Where images are shared out, what stands before -INDEX. (default there: client)"
+      "This client's name, unique in the federation: 1 to 64 letters, digits, '.', '_' or '-'. With a partition, clients are named NAME-INDEX. (default with a partition: client)"
   )
   var name: String?
 
@@ -41,12 +41,12 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup var sharing: ShareOptions
 
   @Flag(
-    help: "Reject images of which a file is broken, instead of leaving it out; all are read at the start.")
+    help: "Fail if a file is broken, instead of leaving it out; all files are read at the start.")
   var strict = false
 
   @Option(
     help: ArgumentHelp(
-      "This client's own folder; where images are shared out, DIR/NAME-INDEX. (default: ~/.local/state/strata/NAME)",
+      "This client's state folder; with a partition, DIR/NAME-INDEX. (default: ~/.local/state/strata/NAME)",
       valueName: "dir"), completion: .directory)
   var state: String?
 
@@ -55,23 +55,23 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How long an unreachable server is tried again, in ms, s, m or h, such as 30s or 720h.",
+      "How long to retry an unreachable server, in ms, s, m or h, such as 30s or 720h.",
       valueName: "time"))
   var patience: String = "10m"
 
   @Option(
     help: ArgumentHelp(
-      "What this process may have resident, such as 256MB or 1GiB. (default: what the plan says)",
+      "This process's memory limit, such as 256MB or 1GiB. (default: the plan's)",
       valueName: "bytes"))
   var memory: String?
 
   @Option(
     help: ArgumentHelp(
-      "The folder of this client's certificate; where images are shared out, DIR/NAME-INDEX. (default: the state's folder 'tls', if there is one)",
+      "The folder of this client's certificate; with a partition, DIR/NAME-INDEX. (default: 'tls' in the state folder, if it exists)",
       valueName: "dir"), completion: .directory)
   var tls: String?
 
-  @Flag(help: "Talk to a server on another machine without TLS: anybody on the way can read and change it.")
+  @Flag(help: "Connect to another machine without TLS: the network can read and change the traffic.")
   var insecure = false
 
   @OptionGroup(title: "Resource limits") var limits: ResourceLimitsOptions
@@ -130,7 +130,7 @@ struct RunCommand: AsyncParsableCommand {
         if let line = images.passedOver { log.tell(line) }
         let manager = ServiceManager()
         // The server may be unreachable for long, so the client is ready as soon as it starts to connect.
-        manager.ready("looking for \(server)")
+        manager.ready("connecting to \(server)")
         try await cancellingOnSignal({ manager.stopping() }) {
           try await manager.watched { try await client.run() }
         }

@@ -28,7 +28,7 @@ enum StateFolder {
       case .held(let owner):
         throw CommandFailure(
           .store,
-          "\(folder.path): another client is at work in this folder\(owner.map { ", process \($0)" } ?? ""); give each its own --state"
+          "\(folder.path): another client uses this folder\(owner.map { ", process \($0)" } ?? ""); give each client its own --state"
         )
       case .unusable(let path, let reason): throw CommandFailure(.store, "\(path): \(reason)")
       }

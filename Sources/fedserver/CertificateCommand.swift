@@ -9,9 +9,9 @@ struct CertificateCommand: ParsableCommand {
     commandName: "certificate",
     abstract: "Makes, lists and revokes the certificates of a federation.",
     discussion: """
-      First the authority, then the server's certificate. Devices fetch theirs with a code of 'fedserver enroll'; \
-      'certificate client' makes one here, for a device that cannot. A running server uses new files without a restart \
-      (docs/security.md). 'fedserver init' makes the first two.
+      Make the authority first, then the server's certificate; 'fedserver init' makes both. A device fetches its \
+      certificate with a code of 'fedserver enroll'; for a device that cannot, use 'certificate client'. A running \
+      server loads new files without a restart (docs/security.md).
       """,
     subcommands: [
       AuthorityCommand.self, ServerCertificateCommand.self, ClientCertificateCommand.self, RevokeCommand.self,
@@ -23,17 +23,17 @@ struct AuthorityCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "authority", abstract: "Makes the federation's own certificate authority.",
     discussion: """
-      Once for a federation: with another authority all certificates are worth nothing. For example:
+      A federation has one authority: a new one invalidates all certificates. For example:
 
         fedserver certificate authority "My federation" --tls tls
       """)
 
   @OptionGroup var options: CertificateOptions
 
-  @Argument(help: "Its name, such as the federation's.")
+  @Argument(help: "The authority's name, such as the federation's.")
   var name: String = "Strata"
 
-  @Option(help: "How long it is valid, in days, 1 to 7300.")
+  @Option(help: "Validity in days, 1 to 7300.")
   var days: Int = Certificate.Role.authority.days
 
   func validate() throws {
@@ -52,11 +52,11 @@ struct AuthorityCommand: AsyncParsableCommand {
 
 struct ServerCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "server", abstract: "Makes the server's certificate, in place of the one there is.",
+    commandName: "server", abstract: "Makes the server's certificate, and replaces an existing one.",
     usage: "fedserver certificate server [<options>] --tls <dir> <name>",
     discussion: """
-      It holds every name or address that clients reach the server by; localhost, 127.0.0.1 and ::1 are always among \
-      them. For example:
+      The certificate contains every name and address by which clients reach the server; localhost, 127.0.0.1 and ::1 \
+      are always included. For example:
 
         fedserver certificate server coordinator.example --host 192.0.2.10 --tls tls
       """)
@@ -68,10 +68,10 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Another name or address that clients reach it by. May be given more than once.", valueName: "host"))
+      "Another name or address of the server. May be given more than once.", valueName: "host"))
   var host: [String] = []
 
-  @Option(help: "How long it is valid, in days, 1 to 7300.")
+  @Option(help: "Validity in days, 1 to 7300.")
   var days: Int = Certificate.Role.server.days
 
   func validate() throws {
@@ -91,11 +91,11 @@ struct ServerCertificateCommand: AsyncParsableCommand {
 struct ClientCertificateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "client",
-    abstract: "Makes a client's key and certificate here, to be carried to its device.",
+    abstract: "Makes a client's key and certificate, to be copied to its device.",
     usage: "fedserver certificate client [<options>] --tls <dir> --out <dir> <name>",
     discussion: """
-      For a device that cannot reach the server to enroll; 'fedclient run --tls DIR' uses what is carried there. For \
-      example:
+      This is for a device that cannot enroll. Copy the folder to the device, and use it there with 'fedclient run \
+      --tls DIR'. For example:
 
         fedserver certificate client device-1 --tls tls --out device-1-tls
       """)
@@ -106,10 +106,10 @@ struct ClientCertificateCommand: AsyncParsableCommand {
   var name: String
 
   @Option(
-    help: ArgumentHelp("The folder to write them into.", valueName: "dir"), completion: .directory)
+    help: ArgumentHelp("The folder to write to.", valueName: "dir"), completion: .directory)
   var out: String
 
-  @Option(help: "How long it is valid, in days, 1 to 7300.")
+  @Option(help: "Validity in days, 1 to 7300.")
   var days: Int = Certificate.Role.client.days
 
   func validate() throws {

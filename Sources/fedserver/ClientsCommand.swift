@@ -7,8 +7,9 @@ struct ClientsCommand: AsyncParsableCommand {
     commandName: "clients",
     abstract: "Lists the clients of a database, whether its server runs or not.",
     discussion: """
-      Images, updates that were admitted, rejected, and counted for fewer images than they claimed (cut), and bytes at the server's sockets, from the client and to it. \
-      Who is connected this moment is on the status page (fedserver run --http). For example:
+      Prints each client's images, its admitted and rejected updates, its updates that counted for fewer images than \
+      claimed (cut), and the bytes received from it and sent to it. The status page shows which clients are connected \
+      (docs/watching.md). For example:
 
         fedserver clients --database strata.sqlite --json
       """)

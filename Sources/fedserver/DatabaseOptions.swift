@@ -12,7 +12,7 @@ enum DatabasePlace {
   /// Throws ``CommandFailure`` if a server cannot use a database at the path, whether or not it exists.
   static func requireUsable(_ path: String) throws(CommandFailure) {
     let folder = folder(of: path)
-    guard !isFolder(path) else { throw CommandFailure(.store, "\(path): it is a folder, and no database") }
+    guard !isFolder(path) else { throw CommandFailure(.store, "\(path): it is a folder, not a database") }
     guard access(folder, F_OK) == 0 else {
       throw CommandFailure(.store, "\(path): its folder \(folder): \(String(cString: strerror(errno)))")
     }
@@ -41,7 +41,7 @@ enum DatabasePlace {
 struct DatabaseQuestion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The server's SQLite file; nothing in it is changed, and its server may be at work.", valueName: "file"),
+      "The server's SQLite file. It is only read; the server may be running.", valueName: "file"),
     completion: .database)
   var database: String
 

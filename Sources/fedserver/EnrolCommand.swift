@@ -8,8 +8,8 @@ struct EnrolCommand: AsyncParsableCommand {
     commandName: "enroll",
     abstract: "Prints a one-time code with which a new device fetches its certificate.",
     discussion: """
-      It is valid for \(CertificateFolder.enrolmentHours) hours, for one use; give it to the device as you would a \
-      password. The server has to run when it is used. For example, here and then on the device:
+      The code is valid for \(CertificateFolder.enrolmentHours) hours and for one use; keep it secret, like a \
+      password. The server must run when the device uses it. For example, on the server and then on the device:
 
         fedserver enroll device-1 --tls tls
         fedclient enroll --server coordinator.example:7400 CODE

@@ -14,9 +14,9 @@ struct ExportCommand: AsyncParsableCommand {
                               --format <format> --out <file>
       """,
     discussion: """
-      The encoder alone, as deep as it is at that stage, without heads. safetensors has the names of timm's \
-      VisionTransformer (of torchvision's ResNet), and starts another job as its plan's 'initial'; onnx is of opset \
-      17 (docs/export.md). For example, the last committed round:
+      Writes the encoder with the blocks of that stage, without heads. safetensors has the names of timm's \
+      VisionTransformer or torchvision's ResNet, and can be the 'initial' of another plan; onnx has opset 17 \
+      (docs/export.md). For example, the last committed round:
 
         fedserver export --database strata.sqlite --format onnx --out encoder.onnx
       """)
@@ -38,11 +38,11 @@ struct ExportCommand: AsyncParsableCommand {
       "The round of that stage, counted from 1. (default: its last committed one)", valueName: "n"))
   var round: Int?
 
-  @Option(help: ArgumentHelp("What kind of file is written.", valueName: "format"))
+  @Option(help: ArgumentHelp("The file's format.", valueName: "format"))
   var format: Format
 
   @Option(
-    help: ArgumentHelp("The file to write; one that is there is replaced.", valueName: "file"),
+    help: ArgumentHelp("The file to write; an existing one is replaced.", valueName: "file"),
     completion: .file(extensions: ["safetensors", "onnx"]))
   var out: String
 

@@ -5,9 +5,9 @@ import Federation
 struct FedServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fedserver",
-    abstract: "Coordinates a federation: grows an encoder layer by layer with the help of its clients.",
+    abstract: "Coordinates a federation whose clients train an encoder layer by layer.",
     discussion: """
-      A first deployment begins with 'fedserver init first --host NAME --client DEVICE', which says how to go on.
+      To set up a federation, run 'fedserver init first --host NAME --client DEVICE'; it prints the next commands.
 
       \(CommandHelp.exitCodes(.plan, .data, .address, .store, .gaveUp, .processor, .diverged, .usage, .system))
       """,

@@ -9,11 +9,11 @@ import Wire
 struct InitCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init",
-    abstract: "Writes all that a first deployment needs into a new folder.",
+    abstract: "Writes the files of a first deployment into a new folder.",
     usage: "fedserver init [<options>] <dir>",
     discussion: """
-      A commented plan, certificates, a one-time code for each device, units and settings for systemd, and a README \
-      with the commands to give next, which is printed too. DIR is new or empty; nothing is overwritten. For example:
+      Writes a commented plan, certificates, a one-time code for each device, units and settings for systemd, and a \
+      README with the next commands, which is also printed. DIR must be new or empty. For example:
 
         fedserver init first --host coordinator.example --client device-1 --client device-2
       """)
@@ -23,27 +23,27 @@ struct InitCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A name or address that clients reach the server by; the first is in their settings. May be given more than once. (default: this machine's name)",
+      "A name or address of the server; the clients' settings have the first. May be given more than once. (default: this machine's name)",
       valueName: "name"))
   var host: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "A device that gets a code and settings of its own. May be given more than once.", valueName: "name"))
+      "A device to make a code and settings for. May be given more than once.", valueName: "name"))
   var client: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "The images on a device, for its settings: KIND:ARGUMENT (docs/data.md).", valueName: "spec"))
+      "The data SPEC in the clients' settings, KIND:ARGUMENT (docs/data.md).", valueName: "spec"))
   var data: String = "folder:/srv/images"
 
   func validate() throws {
     try checkHosts(host)
     for name in client { try checkName(name) }
-    guard Set(client).count == client.count else { throw ValidationError("a --client is there twice") }
+    guard Set(client).count == client.count else { throw ValidationError("a --client is given twice") }
     // The value goes into a file that systemd reads, and into command lines.
     guard !data.contains(where: { $0.isNewline || "\"'\\$`".contains($0) }) else {
-      throw ValidationError("--data has a quote, a backslash, a $ or a line's end")
+      throw ValidationError("--data contains a quote, a backslash, a $ or a line break")
     }
     do { _ = try DataSpec(parsing: data) } catch { throw ValidationError("--data: \(error.description)") }
   }
@@ -56,7 +56,7 @@ struct InitCommand: AsyncParsableCommand {
       let first = FirstDeployment(hosts: hosts, clients: client, data: data)
       try StagedFolder(folder).fill { try first.write(into: $0) }
       try StandardOutput.write(
-        "\(folder) is written. It says how to go on in README.md:\n\n\(first.steps)", terminator: "")
+        "\(folder) is written. The next steps, also in its README.md:\n\n\(first.steps)", terminator: "")
     }
   }
 }
@@ -167,13 +167,13 @@ struct StagedFolder {
     var isFolder: ObjCBool = false
     isNew = !FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder)
     if !isNew {
-      guard isFolder.boolValue else { throw CommandFailure(.store, "\(path): it is there, and is no folder") }
+      guard isFolder.boolValue else { throw CommandFailure(.store, "\(path): it exists and is not a folder") }
       let names: [String]
       do { names = try FileManager.default.contentsOfDirectory(atPath: folder.path) } catch {
         throw CommandFailure(.store, "\(path): \(error.systemWords)")
       }
       guard names.isEmpty else {
-        throw CommandFailure(.store, "\(path) is not empty, and nothing is overwritten; name a new folder")
+        throw CommandFailure(.store, "\(path) is not empty; name a new folder")
       }
     }
     let parent = isNew ? folder.deletingLastPathComponent() : folder
@@ -184,7 +184,7 @@ struct StagedFolder {
   func fill(_ body: (URL) throws -> Void) throws {
     let parent = stage.deletingLastPathComponent().path
     guard FileManager.default.fileExists(atPath: parent) else {
-      throw CommandFailure(.store, "\(folder.path): there is no folder \(parent) to make it in")
+      throw CommandFailure(.store, "\(folder.path): its parent folder \(parent) does not exist")
     }
     do {
       try FileManager.default.createDirectory(at: stage, withIntermediateDirectories: false)

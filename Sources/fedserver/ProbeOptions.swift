@@ -8,22 +8,22 @@ import Server
 struct ProbeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Labelled images that a linear classifier is fitted to, on top of the encoder, after committed rounds; no client sees them. (default: no probe)",
+      "Labelled images to fit a linear classifier on the encoder's output after committed rounds; they stay on the server. (default: no probe)",
       valueName: "spec"))
   var probeData: String?
 
-  @Option(help: ArgumentHelp("Labelled images that this classifier is tested on.", valueName: "spec"))
+  @Option(help: ArgumentHelp("Labelled images to test this classifier on.", valueName: "spec"))
   var probeTestData: String?
 
   @Option(
     help: ArgumentHelp(
-      "Rounds from one probe to the next, counted over all stages; the last round always has one. (default: 1)",
+      "Rounds from one probe to the next, counted over all stages; the last round is always probed. (default: 1)",
       valueName: "rounds"))
   var probeEvery: Int?
 
   func validate() throws {
     guard (probeData == nil) == (probeTestData == nil) else {
-      throw ValidationError("--probe-data and --probe-test-data go together")
+      throw ValidationError("--probe-data and --probe-test-data need each other")
     }
     guard probeEvery == nil || probeData != nil else {
       throw ValidationError("--probe-every needs --probe-data")

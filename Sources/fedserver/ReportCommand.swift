@@ -9,21 +9,21 @@ import Watch
 struct ReportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Writes a whole run as one page, from its database, whether the server runs or not.",
+    abstract: "Writes a report of a run as one page, whether the server runs or not.",
     discussion: """
-      One HTML file with plots that needs no network (docs/watching.md). For example:
+      The report is one HTML file with plots, and needs no network (docs/watching.md). For example:
 
         fedserver report --database strata.sqlite --out report.html
       """)
 
   @Option(
     help: ArgumentHelp(
-      "The server's SQLite file; nothing in it is changed, and its server may be at work.", valueName: "file"),
+      "The server's SQLite file. It is only read; the server may be running.", valueName: "file"),
     completion: .database)
   var database: String
 
   @Option(
-    help: ArgumentHelp("The HTML file to write; one that is there is replaced.", valueName: "file"),
+    help: ArgumentHelp("The HTML file to write; an existing one is replaced.", valueName: "file"),
     completion: .file(extensions: ["html"]))
   var out: String
 

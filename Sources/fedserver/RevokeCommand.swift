@@ -7,9 +7,9 @@ import Server
 struct RevokeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "revoke",
-    abstract: "Revokes all certificates of a client, and the codes it has not used.",
+    abstract: "Revokes all certificates and unused codes of a client.",
     discussion: """
-      A running server ends its connection within ten seconds; a new code lets it in again. For example:
+      A running server closes its connection within ten seconds. To admit it again, give it a new code. For example:
 
         fedserver certificate revoke device-1 --tls tls
       """)
@@ -27,7 +27,7 @@ struct RevokeCommand: AsyncParsableCommand {
       ]
       .compactMap { $0 }
       guard !parts.isEmpty else {
-        throw CertificateError("\(name) has no certificate that is not revoked, and no unused code")
+        throw CertificateError("\(name) has no unrevoked certificate and no unused code")
       }
       try StandardOutput.write("\(parts.joined(separator: " and ")) of \(name) revoked")
     }
@@ -41,11 +41,11 @@ struct RevokeCommand: AsyncParsableCommand {
 struct CertificateListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Lists the certificates that were issued, and the codes that were not used.",
+    abstract: "Lists the issued certificates and the unused codes.",
     discussion: """
-      Serial number, role, name, and until when each is valid, or that it is revoked or expired; behind them the \
-      codes with which devices can still enroll, each with its name and its end. With --database also what was revoked \
-      by the database's copy of the list alone. For example:
+      Prints the serial number, role, name and state of each certificate: the end of its validity, expired or revoked; \
+      then the name and the end of validity of each unused code. --database adds the revocations that only the \
+      database's copy of the list has. For example:
 
         fedserver certificate list --tls tls
       """)
@@ -69,10 +69,10 @@ struct CertificateListCommand: AsyncParsableCommand {
         try StandardOutput.write("\(one.serial)  \(one.role.rawValue)  \(one.name)  \(Self.state(one))")
       }
       for one in missing {
-        try StandardOutput.write("not in the list of revoked ones  \(one.serial)  \(one.name)")
+        try StandardOutput.write("missing in the list of revoked certificates  \(one.serial)  \(one.name)")
       }
       for code in books.codes {
-        try StandardOutput.write("unused code  \(code.name)  good until \(code.expires.minute)")
+        try StandardOutput.write("unused code  \(code.name)  valid until \(code.expires.minute)")
       }
     }
   }
@@ -93,11 +93,11 @@ struct CertificateListCommand: AsyncParsableCommand {
 struct RestoreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore",
-    abstract: "Writes the list of revoked certificates anew, where it is missing or damaged.",
+    abstract: "Restores the list of revoked certificates if it is missing or damaged.",
     discussion: """
-      The server wants the list 'revoked' beside the authority's certificate, and lets nobody in without it. The new \
-      one has every line of the old one that makes sense and, with --database, the copy that the server keeps there. \
-      Without both nobody is revoked any more: revoke again who should be. For example:
+      The server reads the list from the file 'revoked' in its folder of certificates, and rejects all clients without \
+      it. The restored list has the valid lines of the old one and, if --database names it, those of the server's \
+      copy. If both are lost, no client is revoked: revoke the clients again. For example:
 
         fedserver certificate restore --tls tls --database strata.sqlite
       """)
@@ -112,7 +112,7 @@ struct RestoreCommand: AsyncParsableCommand {
       for one in list {
         print("\(one.serial)  \(one.name)  revoked\(one.date.map { " on \($0.day)" } ?? "")")
       }
-      let lost = omitted > 0 ? "; lines that made no sense and are gone: \(omitted)" : ""
+      let lost = omitted > 0 ? "; invalid lines dropped: \(omitted)" : ""
       print("revoked certificates in \(options.folder.path)/revoked: \(list.count)\(lost)")
     }
   }
@@ -122,7 +122,7 @@ struct RestoreCommand: AsyncParsableCommand {
 struct RevocationCopy: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The server's SQLite file, which has a copy of the list; nothing in it is changed.", valueName: "file"),
+      "The server's SQLite file, which has a copy of the list. It is only read.", valueName: "file"),
     completion: .database)
   var database: String?
 

@@ -10,24 +10,24 @@ struct RoundsCommand: AsyncParsableCommand {
     commandName: "rounds",
     abstract: "Lists the committed rounds of a database, whether its server runs or not.",
     discussion: """
-      A line for each round: its loss is the mean over the clients' images; the loss of calibration is that on the \
-      server's own images; an attempt of 2 and up was tried before; cut are the clients that claimed more images than \
-      count (round.maxSamples of the plan). --all has the attempts that were abandoned too, with the reason. "waited" \
-      is how long a round waited for clients before it asked any. For example:
+      Prints a line for each round. "loss" is the mean over the clients' images, "calibration" the loss on the \
+      server's own images; "attempt" is above 1 if earlier attempts were abandoned; "cut" is the number of clients \
+      that claimed more images than count (the plan's round.maxSamples); "waited" is how long the round waited for \
+      clients before it began. For example:
 
         fedserver rounds --database strata.sqlite
       """)
 
   @OptionGroup var question: DatabaseQuestion
 
-  @Flag(help: "List every attempt: abandoned ones with the reason, and the one under way.")
+  @Flag(help: "List every attempt, with the reason if it was abandoned, and the current one.")
   var all = false
 
   @Flag(help: "Print CSV, a line for each metric of each round, of its layers and of its clients.")
   var csv = false
 
   func validate() throws {
-    if csv, all || question.json { throw ValidationError("--csv goes with neither --all nor --json") }
+    if csv, all || question.json { throw ValidationError("--csv cannot be combined with --all or --json") }
   }
 
   func run() async throws {
@@ -69,7 +69,7 @@ struct RoundsCommand: AsyncParsableCommand {
       attempts.map { attempt in
         [
           "\(attempt.stage)", "\(attempt.round)", "\(attempt.attempt)", "\(attempt.clients)",
-          number(attempt.waited, digits: 1), attempt.outcome ?? "under way", attempt.reason ?? "-",
+          number(attempt.waited, digits: 1), attempt.outcome ?? "in progress", attempt.reason ?? "-",
         ]
       })
   }

@@ -13,10 +13,10 @@ struct RunCommand: AsyncParsableCommand {
     abstract: "Runs a plan to its end.",
     usage: "fedserver run [<options>] <plan> --database <file>",
     discussion: """
-      Clients connect with 'fedclient run', and the first round begins when enough of them are here. The database \
-      keeps every round: started again on the same database, the server goes on with the round that was under way. \
-      SIGTERM or SIGINT stops it in good order. 'fedserver status' says what it waits for. For example, on \
-      this machine alone, and for other machines with --listen 0.0.0.0:7400 --tls tls besides:
+      Clients connect with 'fedclient run'; the first round begins when enough of them are connected. The database \
+      keeps every round: after a restart on the same database, the server continues with the current round. SIGTERM or \
+      SIGINT stops it cleanly. 'fedserver status' prints what it waits for. Add --listen 0.0.0.0:7400 --tls tls to \
+      listen for other machines. For example:
 
         fedserver run plan.yaml --database strata.sqlite
       """)
@@ -26,33 +26,34 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Where to listen, HOST:PORT; a name is all its addresses, 0.0.0.0 every address.", valueName: "address")
+      "The address to listen on, HOST:PORT; a name means all its addresses, 0.0.0.0 all of this machine's.",
+      valueName: "address")
   )
   var listen: String = "127.0.0.1:7400"
 
   @Option(
-    help: ArgumentHelp("The SQLite file; it is created if there is none.", valueName: "file"),
+    help: ArgumentHelp("The SQLite file; it is created if it does not exist.", valueName: "file"),
     completion: .database)
   var database: String
 
   @Option(
     help: ArgumentHelp(
-      "The folder of the server's certificates (fedserver certificate); without it nothing is encrypted.",
+      "The folder of the server's certificates (fedserver certificate). (default: no encryption)",
       valueName: "dir"), completion: .directory)
   var tls: String?
 
-  @Flag(help: "Listen for other machines without TLS: anybody on the way can read and change what travels.")
+  @Flag(help: "Listen for other machines without TLS: the network can read and change the traffic.")
   var insecure = false
 
   @Option(
     help: ArgumentHelp(
-      "How many connections from one address may not have said yet who they are, 1 to 100000.", valueName: "n"
+      "Limit of unauthenticated connections from one address, 1 to 100000.", valueName: "n"
     ))
   var maxUnauthenticated: Int = ConnectionLimiter.Limits().perAddress
 
   @Option(
     help: ArgumentHelp(
-      "Where to show what goes on, HOST:PORT, to whoever can reach it (docs/watching.md); without it nowhere.",
+      "The address of the status page, HOST:PORT, which needs no password (docs/watching.md). (default: no status page)",
       valueName: "address"))
   var http: String?
 
@@ -163,7 +164,7 @@ struct RunCommand: AsyncParsableCommand {
     switch event {
     case .listening(let endpoint): manager.ready("listening on \(endpoint)")
     case .recruiting(let key, let present, let needed):
-      manager.say("\(key) waits for clients: \(present) of \(needed) are here")
+      manager.say("\(key) waits for clients: \(present) of \(needed) are connected")
     case .committed(let round): manager.say("stage \(round.stage) round \(round.round) is committed")
     default: break
     }

@@ -22,7 +22,7 @@ struct ServerLog: Sendable {
 
   func stopped() {
     unauthenticated.end()
-    logger.notice("stopped; the job goes on when the server is started again")
+    logger.notice("stopped; the job continues when the server is started again")
   }
 
   /// Prints the job's result. A failure is only logged, since the database has the result.
@@ -37,41 +37,41 @@ struct ServerLog: Sendable {
   func bound(_ listener: Listener) {
     let (endpoint, addresses) = (listener.endpoint, listener.addresses)
     guard addresses != [endpoint] else { return }
-    logger.notice("\(endpoint.host) is \(addresses.map(\.host).joined(separator: " and "))")
+    logger.notice("\(endpoint.host) resolves to \(addresses.map(\.host).joined(separator: " and "))")
     if !listener.elsewhere.isEmpty {
       let others = listener.elsewhere.map(\.host).joined(separator: " and ")
-      logger.warning("\(endpoint.host) is \(others) as well, which this machine is not")
+      logger.warning("\(endpoint.host) also resolves to \(others), outside this machine")
     }
   }
 
   func watched(at endpoint: Endpoint) {
     if !endpoint.isLoopback {
-      logger.warning("the status page is plain HTTP; anybody who reaches \(endpoint.host) can read it")
+      logger.warning("the status page is plain HTTP; anyone who reaches \(endpoint.host) can read it")
     }
-    logger.notice("to be watched at http://\(endpoint)/")
+    logger.notice("status page at http://\(endpoint)/")
   }
 
   func note(_ event: ServerEvent) {
     switch event {
     case .listening(let endpoint): logger.notice("listening on \(endpoint)")
-    case .resumed(let key): logger.notice("going on after \(key)")
+    case .resumed(let key): logger.notice("continuing after \(key)")
     case .continued(let key, let admitted):
-      logger.notice("\(key) goes on with \(counted(admitted, "update")) admitted before")
+      logger.notice("\(key) continues with \(counted(admitted, "update")) admitted earlier")
     case .lost(let client):
-      logger.warning("the admitted update of \(client) is damaged or gone; it is asked again")
+      logger.warning("the admitted update of \(client) is damaged or missing; the client is asked again")
     case .joined(let client, let peer): logger.info("\(client) joined from \(peer)")
     case .left(let client, let reason): logger.info("\(client) left: \(reason)")
     case .folded(let key, let client, let offer):
-      logger.info("\(key): \(client) is admitted with its late update of \(offer.key)")
+      logger.info("\(key): the late update of \(client) for \(offer.key) is admitted")
     case .reloaded(nil): logger.notice("new certificates are in use")
     case .reloaded(let reason?): logger.error("the old certificates stay in use: \(reason)")
-    case .revocationsUnknown(nil): logger.notice("the list of revoked certificates is read again")
-    case .revocationsUnknown(let reason?): logger.error("nobody gets in: \(reason)")
+    case .revocationsUnknown(nil): logger.notice("the list of revoked certificates is readable again")
+    case .revocationsUnknown(let reason?): logger.error("all clients are rejected: \(reason)")
     case .revocationsMissing(let missing, let folder, let database):
       let names = missing.prefix(5).map { "\($0.name) (\($0.serial))" }.joined(separator: ", ")
       let more = missing.count > 5 ? " and \(missing.count - 5) more" : ""
       logger.error(
-        "the list of revoked certificates lacks \(names)\(more), which the database knows; they stay revoked: fedserver certificate restore --tls \(folder) --database \(database)"
+        "the list of revoked certificates lacks \(names)\(more), which the database has; they stay revoked; restore the list with fedserver certificate restore --tls \(folder) --database \(database)"
       )
     case .enrolled(let client, let peer): logger.notice("\(client) has fetched its certificate from \(peer)")
     case .expires(let client, let days):
@@ -79,22 +79,24 @@ struct ServerLog: Sendable {
         "the certificate of \(client) is valid for \(days == 1 ? "1 more day" : "\(days) more days")")
     case .ending(let certificate):
       logger.log(level: certificate.days < 0 ? .error : .warning, "\(certificate)")
-    case .turnedAway(let peer, let reason): unauthenticated.line("\(peer) is turned away: \(reason)")
+    case .turnedAway(let peer, let reason):
+      unauthenticated.line("the connection from \(peer) is rejected: \(reason)")
     case .recruiting(let key, let present, let needed):
-      let line = "\(key) waits for clients: \(present) of \(needed) are here"
+      let line = "\(key) waits for clients: \(present) of \(needed) are connected"
       if waiting.isNew(line) { logger.info("\(line)") }
     case .assigned(let key, let client): logger.info("\(key) is assigned to \(client)")
     case .admitted(let key, let client, let offer):
-      logger.info("\(key): \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
+      logger.info("\(key): the update of \(client) is admitted, \(offer.samples) samples, loss \(offer.loss)")
     case .rejected(let key, let client, let rejection):
-      logger.warning("\(key): \(client) is rejected: \(rejection.explanation)")
+      logger.warning("\(key): the update of \(client) is rejected: \(rejection.explanation)")
     case .rests(let client, let rounds):
-      logger.warning("\(client) was rejected too often and is not asked for \(counted(rounds, "round"))")
+      logger.warning(
+        "\(client) is not asked for \(counted(rounds, "round")): its updates were rejected too often")
     case .cut(let key, let clients, let most):
       let others = clients.count > Self.named ? " and \(clients.count - Self.named) more" : ""
       let names = clients.prefix(Self.named).joined(separator: ", ")
       logger.warning(
-        "\(key): claims count for \(counted(most, "sample")) at most: \(names)\(others) claimed more")
+        "\(key): claims are limited to \(counted(most, "sample")): \(names)\(others) claimed more")
     case .declined(let key, let client, let reason): logger.info("\(key): \(client) declines: \(reason)")
     case .committed(let round):
       let figures = "loss \(number(round.loss, digits: 4)), \(number(round.seconds, digits: 1)) s"
@@ -103,8 +105,8 @@ struct ServerLog: Sendable {
       )
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
     case .probed(let key, let accuracy):
-      logger.notice("\(key): the linear probe predicts \(String(format: "%.1f %%", 100 * accuracy))")
-    case .unprobed(let reason): logger.warning("no probe was taken: \(reason)")
+      logger.notice("\(key): linear probe accuracy \(String(format: "%.1f %%", 100 * accuracy))")
+    case .unprobed(let reason): logger.warning("the linear probe failed: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break
     }
@@ -177,6 +179,6 @@ final class LimitedLines: Sendable {
       defer { state.suppressed = 0 }
       return state.suppressed
     }
-    if count > 0 { write("\(count) more \(count == 1 ? "connection was" : "connections were") turned away") }
+    if count > 0 { write("\(count) more \(count == 1 ? "connection was" : "connections were") rejected") }
   }
 }

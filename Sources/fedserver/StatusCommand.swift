@@ -9,11 +9,11 @@ import Watch
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Says what a server is doing, from its database, whether it runs or not.",
+    abstract: "Prints the state of a server from its database, whether it runs or not.",
     discussion: """
-      The stage and round, which clients are waited for and what they do, how many are connected, when the round and \
-      the job will be over as far as that can be estimated, why updates were rejected, and why a server ended that was \
-      not stopped. "running" in the JSON says whether the process is still there. For example:
+      Prints the stage and round, the clients that the server waits for and their state, the number of connected \
+      clients, estimates of the end of the round and the job, the reasons of rejected updates, and why the server \
+      ended if it was not stopped. In the JSON, "running" is true if the server's process exists. For example:
 
         fedserver status --database strata.sqlite
       """)
@@ -65,10 +65,11 @@ struct StatusCommand: AsyncParsableCommand {
         // After that, a round that waits for all clients starts with a quorum; one without a quorum is abandoned.
         let isWaiting = status.phase == .recruiting
         lines.append(
-          (isWaiting ? "waits for so many until " : "at the latest until ") + until.formatted(time))
+          (isWaiting ? "waits for \(counted(status.needed, "client")) until " : "this phase ends by ")
+            + until.formatted(time))
       }
       let ends = [
-        answer.estimate?.roundEnd.map { "the round is over at \($0.formatted(time))" },
+        answer.estimate?.roundEnd.map { "the round ends at \($0.formatted(time))" },
         answer.estimate?.jobEnd.map { "the job at \($0.formatted(time))" },
       ].compactMap(\.self)
       if !ends.isEmpty { lines.append("estimated: \(ends.joined(separator: ", "))") }
@@ -77,9 +78,9 @@ struct StatusCommand: AsyncParsableCommand {
       )
       lines += (status.notAsked ?? []).map { "\($0.client) is not asked: \($0.explanation)" }
     } else if !status.hasEnded {
-      lines.append("but the server does not run: process \(status.process) is gone")
+      lines.append("the server does not run: process \(status.process) has ended")
     }
-    if status.phase == .failed { lines.append("start the server again to go on with this round") }
+    if status.phase == .failed { lines.append("start the server again to continue with this round") }
     let rejections = (status.rejections ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     if !rejections.isEmpty { lines.append("updates rejected so far: \(rejections.joined(separator: ", "))") }
     // Names and reasons in the database may contain any characters.

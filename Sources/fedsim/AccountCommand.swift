@@ -10,9 +10,9 @@ struct AccountCommand: AsyncParsableCommand {
     commandName: "account",
     abstract: "Computes a plan's traffic, operations and memory, without training.",
     discussion: """
-      Beside the plan's own figures stand those of the other strategies and, for a vision transformer, of other \
-      numbers of layers a stage; by the conventions of LW-FedSSL's tables and as this software has them \
-      (docs/accounting.md). For example:
+      Prints the figures of the plan, of the other strategies and, for a vision transformer, of other numbers of \
+      layers a stage, by the conventions of LW-FedSSL's tables and by those of this software (docs/accounting.md). For \
+      example:
 
         fedsim account plan.yaml --images 2000
       """)
@@ -20,7 +20,7 @@ struct AccountCommand: AsyncParsableCommand {
   @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: "How many images a client has. (default: one batch)")
+  @Option(help: "Images of a client. (default: one batch)")
   var images: Int?
 
   @Flag(help: "Print one JSON object.")
@@ -44,11 +44,10 @@ struct AccountCommand: AsyncParsableCommand {
 struct TrafficCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "traffic",
-    abstract: "Computes what a plan sends to and from a client under each codec, without training.",
+    abstract: "Computes the traffic of a plan's client under each codec, without training.",
     discussion: """
-      Beside it stands plain end-to-end training over the same rounds, with the same chance that a round is missed \
-      (docs/traffic.md). What zlib saves is left out, and the messages around the weights, a few KB a round. For \
-      example:
+      Compares it with plain end-to-end training over the same rounds, with the same probability that a client misses \
+      a round (docs/traffic.md). Excludes compression, and messages without weights, a few KB a round. For example:
 
         fedsim traffic plan.yaml
       """)
@@ -83,11 +82,11 @@ struct TrafficCommand: AsyncParsableCommand {
 struct MemoryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "memory",
-    abstract: "Measures what a client has resident when it trains a stage of a plan, and prints it as JSON.",
+    abstract: "Measures the resident memory of a client that trains a stage of a plan, as JSON.",
     usage: "fedsim memory [<options>] <plan> --stage <stage>",
     discussion: """
-      One optimiser step on noise, as a client's process would do it; peakMemoryBytes is what the kernel says was \
-      resident at most. For example:
+      Runs one optimiser step on noise, as a client's process does; peakMemoryBytes is the peak of resident memory \
+      that the kernel reports. For example:
 
         fedsim memory plan.yaml --stage 1
       """)
@@ -98,7 +97,7 @@ struct MemoryCommand: AsyncParsableCommand {
   @Option(help: "The stage, counted from 1.")
   var stage: Int
 
-  @Option(help: "Images of the client, where they are less than a batch. (default: a batch)")
+  @Option(help: "Images of the client, if fewer than a batch. (default: one batch)")
   var images: Int?
 
   @Option(help: "Threads of the training, 1 to 256.")

@@ -21,9 +21,8 @@ struct BenchStepCommand: AsyncParsableCommand {
     abstract: "Times optimiser steps of ViT-Tiny against OpenBLAS's own rate.",
     usage: "fedsim bench step [<options>]",
     discussion: """
-      GFLOP/s counts the products that are computed, which with --full-last-block are those of every block in full. \
-      The reference is OpenBLAS's product of 2048 x 2048 x 2048 with the same number of threads, measured in the same \
-      run. For example:
+      GFLOP/s counts the matrix products that are computed. The reference is OpenBLAS's product of 2048 x 2048 x 2048 \
+      with the same number of threads, measured in the same run. For example:
 
         fedsim bench step --stage 12 --batch 256 --memory 80MB
       """)
@@ -31,7 +30,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   @Option(help: "Which layers train.")
   var strategy: Strategy = .layerWise
 
-  @Option(help: "The stage, 1 to 12; end-to-end has one alone.")
+  @Option(help: "The stage, 1 to 12; end-to-end has only one.")
   var stage: Int = 12
 
   @Option(help: "Images a step, 2 to 4096.")
@@ -46,19 +45,19 @@ struct BenchStepCommand: AsyncParsableCommand {
   @Option(help: "Steps that are timed, 1 to 1000.")
   var steps: Int = 5
 
-  @Option(help: "Images that a worker takes through the encoder at a time.")
+  @Option(help: "Images that a worker processes at a time.")
   var chunk: Int = 8
 
   @Option(
     help: ArgumentHelp(
-      "What the trainer may take, such as 100MB: it computes in slices to stay below. (default: as much as it wants)",
+      "The trainer's memory limit, such as 100MB: it computes in slices to stay below. (default: no limit)",
       valueName: "bytes"))
   var memory: String?
 
-  @Flag(help: "Time the frozen prefix alone.")
+  @Flag(help: "Time only the frozen prefix.")
   var prefixOnly = false
 
-  @Flag(help: "All tokens through the last block, where the class token's path would do.")
+  @Flag(help: "Compute the last block for all tokens, not only for the class token.")
   var fullLastBlock = false
 
   @Flag(help: "Print one JSON object.")
@@ -127,7 +126,7 @@ struct BenchRoundCommand: AsyncParsableCommand {
     abstract: "Times rounds of clients that do not train, at a real server with a real store.",
     usage: "fedsim bench round [<options>]",
     discussion: """
-      Every client gets the whole model in every round and gives it back. The server is a process of its own, whose \
+      Each client receives the whole model in every round and sends it back. The server is a process of its own, whose \
       memory is measured. For example:
 
         fedsim bench round --clients 100 --rounds 3
@@ -136,7 +135,7 @@ struct BenchRoundCommand: AsyncParsableCommand {
   @Option(help: "Clients, 1 to 10000, all of which take part in every round.")
   var clients: Int = 10
 
-  @Option(help: "Bytes of the model, about, 20000 to 1000000000.")
+  @Option(help: "Approximate bytes of the model, 20000 to 1000000000.")
   var bytes: Int = 4_800_000
 
   @Option(help: "Rounds, 1 to 10000.")
@@ -194,13 +193,13 @@ struct BenchCodecCommand: AsyncParsableCommand {
     commandName: "codec",
     abstract: "Times the coding of a plan's updates, as bytes of float32 a second of one core.",
     discussion: """
-      "numbers" makes the numbers of the difference, "coded" compresses them as well; then the same on the way back. \
-      For example:
+      "numbers" is the rate of computing the coded numbers, "coded" that with compression; "decoded" and "of which \
+      numbers" are the rates of the reverse. For example:
 
         fedsim bench codec plan.yaml
       """)
 
-  @Argument(help: "The plan, of whose first stage an update is coded.", completion: .plan)
+  @Argument(help: "The plan; an update of its first stage is coded.", completion: .plan)
   var plan: String
 
   @Flag(help: "Print JSON.")
@@ -231,8 +230,9 @@ struct BenchSuiteCommand: AsyncParsableCommand {
     commandName: "suite",
     abstract: "Times a set of steps of ViT-Tiny, each in a process of its own, and prints one table.",
     discussion: """
-      Memory is what each process had resident at most. The rate counts the products that are computed; the fraction \
-      is of OpenBLAS's product of 2048 x 2048 x 2048 in the same process. It takes some minutes. For example:
+      Memory is each process's peak of resident memory. The rate counts the matrix products that are computed; the \
+      fraction is relative to OpenBLAS's product of 2048 x 2048 x 2048 in the same process. The command takes some \
+      minutes. For example:
 
         fedsim bench suite
       """)

@@ -7,12 +7,12 @@ import Simulation
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Runs federations under faults and virtual time, and checks what must hold.",
+    abstract: "Tests federations under faults and virtual time.",
     discussion: """
-      Every seed is a federation of its own: rules, clients, liars, delays, lost connections, partitions and crashes \
-      of either side follow from it. Rounds, participation, frames and the SQLite store are the real ones; training \
-      is replaced by whole numbers, so that a committed model can be compared to the bit. A seed that fails is \
-      printed, and fails again in the same way (docs/checking.md). For example:
+      Each seed determines a federation: rules, clients, faulty clients, delays, lost connections, partitions and \
+      crashes of either side. Rounds, participation, frames and the SQLite store are the real ones; training is \
+      replaced by whole numbers, so that a committed model can be compared to the bit. A seed that fails is printed, \
+      and fails again in the same way (docs/checking.md). For example:
 
         fedsim check --seeds 1..10000
         fedsim check --seeds 4711..4711
@@ -23,7 +23,7 @@ struct CheckCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Feed the protocol with so many inputs that nobody should send, instead.", valueName: "inputs"))
+      "Instead, feed this number of malformed inputs to the protocol's decoders.", valueName: "inputs"))
   var hostile: Int?
 
   @Flag(help: "Print one JSON object.")

@@ -17,10 +17,10 @@ struct CompareCommand: AsyncParsableCommand {
                             --data <spec> --test-data <spec>
       """,
     discussion: """
-      Every run is a 'fedsim run' in a process of its own, in DIR/STRATEGY-SSL-SEED; the memory of a client is \
-      measured by 'fedsim memory'. A centralised run, one client with all images, is added as a baseline. DIR gets \
-      compare.txt, compare.json and compare.html. A run that fails does not stop the others: the table says so, and \
-      the exit code is that of the first. For example:
+      Each run is a 'fedsim run' in a process of its own, with the results in DIR/STRATEGY-SSL-SEED; 'fedsim memory' \
+      measures the memory of a client. The baseline is a centralised run, one client with all images. Writes \
+      compare.txt, compare.json and compare.html to DIR. If a run fails, the others continue; the table names it, and \
+      the exit code is that of the first failed run. For example:
 
         fedsim compare plan.yaml --data shapes:4000 --test-data shapes:1000 --out all
 
@@ -31,17 +31,17 @@ struct CompareCommand: AsyncParsableCommand {
   var plan: String
 
   @Option(
-    help: "Which strategies, with commas between. (default: layer-wise,progressive,end-to-end)",
+    help: "Strategies, separated by commas. (default: layer-wise,progressive,end-to-end)",
     completion: .list(Strategy.allCases.map(\.rawValue)), transform: CompareList.strategies)
   var strategies: [Strategy] = Strategy.allCases
 
   @Option(
-    help: "Which losses of simclr, mocov3 and byol, with commas between. (default: the plan's)",
+    help: "Losses of simclr, mocov3 and byol, separated by commas. (default: the plan's)",
     completion: .list(SelfSupervision.allCases.map(\.rawValue)), transform: CompareList.losses)
   var ssl: [SelfSupervision]?
 
   @Option(
-    help: ArgumentHelp("The folder for all that is left behind.", valueName: "dir"), completion: .directory)
+    help: ArgumentHelp("The folder for the results.", valueName: "dir"), completion: .directory)
   var out: String
 
   @Option(help: ArgumentHelp("The clients' images, as for run.", valueName: "spec"))
@@ -50,23 +50,25 @@ struct CompareCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Labelled images for the evaluation.", valueName: "spec"))
   var testData: String
 
-  @Option(help: "How many clients take part, 1 to 10000.")
+  @Option(help: "The number of clients, 1 to 10000.")
   var clients: Int = 4
 
   @Option(
-    help: "How the images are shared out: even, dirichlet:BETA or shards:K.",
+    help: "The partition of the images: even, dirichlet:BETA or shards:K.",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
-  @Option(help: "Seeds, with commas between. (default: the plan's)", transform: CompareList.seeds)
+  @Option(help: "Seeds, separated by commas. (default: the plan's)", transform: CompareList.seeds)
   var seeds: [UInt64]?
 
-  @Option(help: ArgumentHelp("Fine-tune each encoder for so many epochs; 0: not.", valueName: "epochs"))
+  @Option(
+    help: ArgumentHelp("Epochs of fine-tuning of each encoder; 0: no fine-tuning.", valueName: "epochs"))
   var fineTune: Int = 0
 
   @Option(
     help: ArgumentHelp(
-      "Probe after every so many rounds; 0: only at the end. (default: a tenth of them)", valueName: "rounds")
+      "Rounds from one probe to the next; 0: only at the end. (default: a tenth of the rounds)",
+      valueName: "rounds")
   )
   var probeEvery: Int?
 
@@ -76,7 +78,7 @@ struct CompareCommand: AsyncParsableCommand {
   @Option(help: "Threads of one training, 1 to 256.")
   var threads: Int = 1
 
-  @Flag(help: "Go on with an earlier comparison in DIR: what is finished is not run again.")
+  @Flag(help: "Continue an earlier comparison in DIR; finished runs are not repeated.")
   var resume = false
 
   @Flag(help: "Print compare.json instead of the table.")
@@ -97,7 +99,7 @@ struct CompareCommand: AsyncParsableCommand {
       let settings = try settings()
       let progress = CompareProgress()
       let report = try await resultUnlessStopped(
-        "fedsim", on: progress.terminal, last: "stopped; the same command with --resume goes on"
+        "fedsim", on: progress.terminal, last: "stopped; the same command with --resume continues"
       ) {
         do {
           let comparison = try StrategyComparison(settings, observer: progress.note)
@@ -184,7 +186,7 @@ enum CompareList {
     try list(text) { entry in
       guard let value = Case(rawValue: entry) else {
         let known = Case.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("'\(entry)' is none of \(known)")
+        throw ValidationError("'\(entry)' is not one of \(known)")
       }
       return value
     }
@@ -196,7 +198,7 @@ enum CompareList {
     var known: Set<Entry> = []
     return try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
       let entry = try parse(String(word))
-      guard known.insert(entry).inserted else { throw ValidationError("'\(word)' is there twice") }
+      guard known.insert(entry).inserted else { throw ValidationError("'\(word)' is given twice") }
       return entry
     }
   }

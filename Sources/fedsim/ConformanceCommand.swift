@@ -6,10 +6,10 @@ import Simulation
 struct ConformanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "conformance",
-    abstract: "Holds every layer, loss, augmentation and training step against golden numbers.",
+    abstract: "Compares layers, losses, augmentations and training steps with golden numbers.",
     discussion: """
-      DIR holds manifest.json and one safetensors file a case. A line a case names its largest error and its \
-      tolerance; the last line counts. The exit code is 1 if any case failed or is not known. For example:
+      DIR contains manifest.json and a safetensors file for each case. Prints a line for each case with its largest \
+      error and its tolerance, then the totals. The exit code is 1 if a case failed or is unknown. For example:
 
         fedsim conformance ../shared/golden
       """)

@@ -14,9 +14,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     usage: "fedsim evaluate [<options>] <encoder> --train <spec> --test <spec>",
     discussion: """
       ENCODER is an encoder.safetensors of 'fedsim run' or 'fedserver export', or any safetensors file with the names \
-      of timm's VisionTransformer; the latter does not say all about itself, so that --image, --patch and --heads \
-      must, and its images are normalised by a plan's defaults. What is computed: docs/method.md, Evaluation. For \
-      example:
+      of timm's VisionTransformer. Such a file does not describe the encoder completely: give the options for image, \
+      patch and heads. Its images are normalised by a plan's defaults. docs/method.md, Evaluation, describes the \
+      methods. For example:
 
         fedsim evaluate encoder.safetensors --train cifar10:DIR --test cifar10:DIR
 
@@ -26,30 +26,30 @@ struct EvaluateCommand: AsyncParsableCommand {
   @Argument(help: "The encoder, a safetensors file.", completion: .file(extensions: ["safetensors"]))
   var encoder: String
 
-  @Option(help: ArgumentHelp("Labelled images that classifiers are fitted to.", valueName: "spec"))
+  @Option(help: ArgumentHelp("Labelled images to fit classifiers on.", valueName: "spec"))
   var train: String
 
-  @Option(help: ArgumentHelp("Labelled images that they are tested on.", valueName: "spec"))
+  @Option(help: ArgumentHelp("Labelled images to test the classifiers on.", valueName: "spec"))
   var test: String
 
-  @Option(help: ArgumentHelp("Fine-tune as well, for so many epochs; 0: not.", valueName: "epochs"))
+  @Option(help: ArgumentHelp("Epochs of fine-tuning; 0: no fine-tuning.", valueName: "epochs"))
   var fineTune: Int = 0
 
-  @Option(help: "What fine-tuning draws its random numbers from.")
+  @Option(help: "The seed of fine-tuning.")
   var seed: UInt64 = 1
 
   @Option(help: "Threads of the engine, 1 to 256. (default: all cores)")
   var threads: Int?
 
   @Option(
-    help: ArgumentHelp("Side of an image, where the file does not say.", valueName: "pixels"))
+    help: ArgumentHelp("Side of an image, if the file does not contain it.", valueName: "pixels"))
   var image: Int?
 
   @Option(
-    help: ArgumentHelp("Side of a patch, where the file does not say.", valueName: "pixels"))
+    help: ArgumentHelp("Side of a patch, if the file does not contain it.", valueName: "pixels"))
   var patch: Int?
 
-  @Option(help: "Attention heads of a block, where the file does not say.")
+  @Option(help: "Attention heads of a block, if the file does not contain them.")
   var heads: Int?
 
   @Flag(help: "Print one JSON object.")

@@ -7,8 +7,8 @@ struct FedSim: AsyncParsableCommand {
     commandName: "fedsim",
     abstract: "Runs a whole federation on one machine, with the real server and real clients.",
     discussion: """
-      To try a plan before a federation has it: 'fedsim run' trains it here, 'fedsim account' and 'fedsim traffic' \
-      calculate what it takes, 'fedsim compare' holds strategies against each other.
+      To try a plan before a deployment: 'fedsim run' runs it on this machine, 'fedsim account' and 'fedsim traffic' \
+      calculate its cost, and 'fedsim compare' compares strategies.
 
       \(codes)
       """,

@@ -14,9 +14,9 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Runs a plan's federation over loopback sockets and evaluates the encoder.",
     discussion: """
-      Server and clients are those of fedserver and fedclient; the clients' trainings wait in a queue for the \
-      machine's cores. DIR gets summary.json, encoder.safetensors (timm's names), report.txt and strata.sqlite, which \
-      'fedserver report' makes a page of. For example:
+      Server and clients are those of fedserver and fedclient; the clients' trainings share the machine's cores. \
+      Writes summary.json, encoder.safetensors (timm's names), report.txt and strata.sqlite to DIR. 'fedserver report' \
+      writes strata.sqlite as a page. For example:
 
         fedsim run plan.yaml --data shapes:4000 --test-data shapes:1000 --out mine
 
@@ -26,7 +26,7 @@ struct RunCommand: AsyncParsableCommand {
   @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: "How many clients take part, 1 to 10000.")
+  @Option(help: "The number of clients, 1 to 10000.")
   var clients: Int = 4
 
   @Option(help: ArgumentHelp("The clients' images.", valueName: "spec"))
@@ -38,17 +38,17 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Fine-tune as well in the evaluation, for so many epochs; 0: not.", valueName: "epochs"))
+      "Epochs of fine-tuning in the evaluation; 0: no fine-tuning.", valueName: "epochs"))
   var fineTune: Int = 0
 
   @Option(
     help:
-      "How the images are shared out: even, dirichlet:BETA (over labels, the smaller the more uneven) or shards:K (K shards of the images sorted by label a client, about K classes at most).",
+      "The partition of the images: even, dirichlet:BETA (by label; a smaller BETA is more uneven) or shards:K (each client gets K shards of the images sorted by label).",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
   @Option(
-    help: ArgumentHelp("The folder for what the run leaves behind.", valueName: "dir"), completion: .directory
+    help: ArgumentHelp("The folder for the results.", valueName: "dir"), completion: .directory
   )
   var out: String
 
@@ -60,7 +60,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The chance, 0 to 1, that a client declines a round that it is drawn for.", valueName: "chance"))
+      "The probability, 0 to below 1, that a client declines a round.", valueName: "chance"))
   var dropout: Double = 0
 
   @Option(
@@ -71,17 +71,17 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Probe the encoder after every so many rounds too; 0: only at the end.", valueName: "rounds"))
+      "Rounds from one probe of the encoder to the next; 0: only at the end.", valueName: "rounds"))
   var probeEvery: Int = 0
 
   @Flag(
-    help: "Reject images of which a file is broken, instead of leaving it out; all are read at the start.")
+    help: "Fail if a file is broken, instead of leaving it out; all files are read at the start.")
   var strict = false
 
-  @Flag(help: "Replace what an earlier run left in DIR.")
+  @Flag(help: "Replace the results of an earlier run in DIR.")
   var overwrite = false
 
-  @Flag(help: "Print what summary.json holds instead of the table.")
+  @Flag(help: "Print summary.json instead of the table.")
   var json = false
 
   func validate() throws {
@@ -106,7 +106,7 @@ struct RunCommand: AsyncParsableCommand {
       let settings = try settings(in: folder)
       let progress = RunProgress(settings.plan)
       let summary = try await resultUnlessStopped(
-        "fedsim", on: progress.terminal, last: "stopped; nothing of the run is kept", undo: folder.giveUp
+        "fedsim", on: progress.terminal, last: "stopped; its output is removed", undo: folder.giveUp
       ) {
         do {
           return try await Experiment(settings, observer: progress.note).run(preparing: folder.take)

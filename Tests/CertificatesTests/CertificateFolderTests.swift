@@ -76,7 +76,7 @@ import Testing
       ] {
         try Data(text.utf8).write(to: list)
         #expect(
-          failure()?.hasPrefix("\(path): line \(line) makes no sense; ") == true,
+          failure()?.hasPrefix("\(path): line \(line) is invalid; ") == true,
           "\(text): \(failure() ?? "")")
         #expect(throws: CertificateError.self) { try folder.revoke("one") }
       }
@@ -141,7 +141,7 @@ import Testing
         let error = #expect(throws: CertificateError.self) { try use() }
         #expect(
           error?.description
-            == "\(path): others may read this key (its mode is \(String(mode, radix: 8))), and it is not used: chmod 600 \(path)"
+            == "\(path): other users may read this key (mode \(String(mode, radix: 8))), so it is not used: chmod 600 \(path)"
         )
       }
     }

@@ -46,7 +46,7 @@ import Wire
       let client = Client(configuration, images: { _ in throw Unexpected("images") })
       let error = await #expect(throws: ClientError.self) { try await client.run() }
       guard case .certificate(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
-      let words = "the certificate of a in \(own.path) ended on \(certificate.expires.day); enrol again"
+      let words = "the certificate of a in \(own.path) expired on \(certificate.expires.day); enrol again"
       #expect(reason.hasPrefix(words), "\(reason)")
     }
   }

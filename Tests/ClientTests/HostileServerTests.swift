@@ -93,7 +93,7 @@ import Wire
       }
       #expect(fetches == 4, "the first time, and three times more")
       await session.connection.close()
-      try await expectServerError(server, "other bytes")
+      try await expectServerError(server, "do not match")
     }
   }
 
@@ -131,7 +131,7 @@ import Wire
       }
       try await session.send(.assignment(assignment))
       await serveAll(session, snapshot, extra)
-      try await expectServerError(server, "its plan")
+      try await expectServerError(server, "the plan")
       await session.connection.close()
     }
   }

@@ -37,6 +37,6 @@ import Testing
   @Test func aStageThatDoesNotFitSaysWhatItNeeds() throws {
     let figures = TrainingEstimate(try plan(), images, threads: 1, limit: ByteCount("1MB")).measure(stage: 2)
     #expect(figures.secondsPerRound == nil)
-    #expect(figures.problem?.contains("MB of memory at least") == true)
+    #expect(figures.problem?.contains("MB of memory, and ") == true)
   }
 }

@@ -61,10 +61,10 @@ import Wire
       first.send(SIGTERM, at: "stage 1 round 2 is committed")
       let stopped = try await first.outcome()
       #expect(stopped.code == 0, "\(stopped)")
-      #expect(stopped.errors.contains("stopped; the job goes on"))
+      #expect(stopped.errors.contains("stopped; the job continues"))
       #expect(!stopped.errors.contains("the job is done"), "it was too fast to be stopped in the middle")
       let second = try startServer(folder, rounds: 40, listen: address)
-      _ = try await second.errors.line(containing: "going on after stage 1 round")
+      _ = try await second.errors.line(containing: "continuing after stage 1 round")
       for client in clients {
         let outcome = try await client.outcome()
         #expect(outcome.code == 0, "\(outcome)")
@@ -143,7 +143,7 @@ import Wire
       for client in clients { #expect(try await client.outcome().code == 0) }
       let finished = try await second.outcome()
       #expect(finished.code == 0, "\(finished)")
-      #expect(finished.errors.contains("going on after stage 1 round"))
+      #expect(finished.errors.contains("continuing after stage 1 round"))
       #expect(!finished.errors.contains("stage 1 round 1 is committed"), "it began again")
     }
   }

@@ -23,7 +23,7 @@ import Testing
         at: folder.appendingPathComponent("folder"), withIntermediateDirectories: false)
       for (name, problem) in [
         ("missing", "there is no such file"), ("text", "file is not a database"),
-        ("folder", "it is a folder"),
+        ("folder", "is a folder"),
         ("empty", "no server has run on it yet"),
       ] {
         let outcome = try await ask(command, folder.path(name), folder)
@@ -94,10 +94,10 @@ import Testing
       let waits = server.lines.filter { $0.contains("waits for clients") }.map { $0.drop { $0 != " " } }
       #expect(!waits.isEmpty && Set(waits).count == waits.count, "a line is there twice: \(waits)")
 
-      let reason = "only 0 clients came in time for a quorum of 2"
+      let reason = "only 0 clients connected in time for a quorum of 2"
       let status = try await Command.run("fedserver", "status", "--database", database).output
       #expect(status.contains("the job was given up\nthe last attempt was abandoned: \(reason)"), "\(status)")
-      #expect(status.contains("start the server again to go on"), "\(status)")
+      #expect(status.contains("start the server again to continue"), "\(status)")
       let json = try await ask("status", database, folder).output
       let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
       #expect((object?["reason"] as? String)?.hasPrefix(reason) == true, "\(json)")

@@ -86,7 +86,7 @@ import Testing
       #expect(outcome.code == 7, "\(outcome)")
       #expect(
         outcome.lines.last?.hasPrefix(
-          "fedserver: \(database): it was moved or removed while the server was at work on it") == true,
+          "fedserver: \(database): it was moved or removed while the server used it") == true,
         "\(outcome)")
       _ = try await client.errors.line(containing: "disconnected: the server cannot use its database")
       client.terminate()

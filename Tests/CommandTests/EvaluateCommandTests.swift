@@ -88,7 +88,7 @@ import Testing
 
   /// Weights that are not finite, and weights with outputs that are not finite.
   @Test(arguments: [
-    (Float.nan, "blocks.0.mlp.fc1.weight holds what is not a finite number"), (3e38, "diverged"),
+    (Float.nan, "blocks.0.mlp.fc1.weight contains a number that is not finite"), (3e38, "diverged"),
   ])
   func anEncoderThatDivergedIsRejected(weight: Float, reason: String) async throws {
     try await withRun { encoder, folder in

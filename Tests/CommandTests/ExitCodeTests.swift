@@ -217,7 +217,7 @@ import Wire
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(
         "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path)
-      expect(outcome, 7, "\(folder.path): it is a folder, and no database", from: "fedserver")
+      expect(outcome, 7, "\(folder.path): it is a folder, not a database", from: "fedserver")
       let nowhere = try await Command.run(
         "fedserver", "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path("none/db")
       )

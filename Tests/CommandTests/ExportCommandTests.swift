@@ -106,8 +106,8 @@ import Testing
         ([database, "--out", out, "--stage", "1", "--round", "9"], "stage 1 round 9 is not committed"),
         ([database, "--out", folder.path("none/encoder")], "/none: No such file or directory"),
         ([database, "--out", database], "it belongs to the database"),
-        ([database, "--out", folder.path], "\(folder.path): it is there, and is no regular file"),
-        ([database, "--out", folder.path("fifo")], "fifo: it is there, and is no regular file"),
+        ([database, "--out", folder.path], "\(folder.path): it exists and is not a regular file"),
+        ([database, "--out", folder.path("fifo")], "fifo: it exists and is not a regular file"),
       ] {
         let outcome = try await Command(
           "fedserver", ["export", "--format", "onnx", "--database"] + arguments

@@ -163,7 +163,8 @@ import Testing
       #expect(before == after, "somebody may be in it")
       let key = try text("\(first)/tls/authority.key")
       for (path, problem) in [
-        (first, "not empty"), ("\(first)/plan.yaml", "no folder"), (folder.path("a/b"), "no folder"),
+        (first, "not empty"), ("\(first)/plan.yaml", "is not a folder"),
+        (folder.path("a/b"), "does not exist"),
         ("/proc/first", ": No such file or directory"),
       ] {
         let rejected = try await Command.run("fedserver", "init", path)

@@ -56,9 +56,9 @@ import Testing
       try await expectRejection("norm.weight is [8], where this encoder has [24]")
       try Data("This is no encoder, but a text.".utf8).write(
         to: folder.appendingPathComponent("start.safetensors"))
-      try await expectRejection("it is no safetensors file")
+      try await expectRejection("it is not a safetensors file")
       try Data(count: 3).write(to: folder.appendingPathComponent("start.safetensors"))
-      try await expectRejection("3 bytes are no safetensors file")
+      try await expectRejection("it is not a safetensors file: 3 bytes")
     }
   }
 }

@@ -84,7 +84,7 @@ import Wire
         instead: ["0.0.0.0:7400": "127.0.0.1:0", "0.0.0.0:8080": "127.0.0.1:0"])
       let listening = try await coordinator.errors.line(containing: "listening on ")
       let address = String(try #require(listening.split(separator: " ").last))
-      let watched = try await coordinator.errors.line(containing: "to be watched at http://")
+      let watched = try await coordinator.errors.line(containing: "status page at http://")
       let page = try #require(watched.components(separatedBy: "http://").last).trimmingCharacters(in: [
         "/", " ",
       ])
@@ -108,7 +108,8 @@ import Wire
         let outcome = try await pod.outcome()
         #expect(outcome.code == 0, "\(outcome)")
         #expect(
-          outcome.errors.contains("client-\(index): share \(index)/\(count), even, by JOB_COMPLETION_INDEX"))
+          outcome.errors.contains("client-\(index): share \(index)/\(count), even, from JOB_COMPLETION_INDEX")
+        )
       }
       let outcome = try await coordinator.outcome()
       #expect(outcome.code == 0 && outcome.output.hasPrefix("encoder "), "\(outcome)")

@@ -49,15 +49,15 @@ import Testing
       #expect(mkfifo(folder.path("fifo"), 0o600) == 0)
       for (name, problem) in [
         ("link", "it is a symbolic link"), ("dangling", "it is a symbolic link"),
-        ("fifo", "it is there, and is no regular file"), ("", "it names no file"),
+        ("fifo", "it exists and is not a regular file"), ("", "it does not name a file"),
         ("none/out", "its folder \(folder.path("none")): No such file or directory"),
         ("target/out", "Not a directory"),
       ] {
         let path = name.isEmpty ? folder.path + "/" : folder.path(name)
         #expect(rejection(path)?.hasPrefix("\(path): \(problem)") == true, "\(rejection(path) ?? "taken")")
       }
-      #expect(rejection("/dev/null") == "/dev/null: it is there, and is no regular file")
-      #expect(rejection(folder.path) == "\(folder.path): it is there, and is no regular file")
+      #expect(rejection("/dev/null") == "/dev/null: it exists and is not a regular file")
+      #expect(rejection(folder.path) == "\(folder.path): it exists and is not a regular file")
     }
   }
 
@@ -77,14 +77,14 @@ import Testing
         for given in [database, folder.path("link")] {
           let problem = rejection("\(folder.path)/\(name)", notIn: given)
           #expect(
-            problem?.hasSuffix("it belongs to the database \(given), which would be lost") == true, "\(name)")
+            problem?.hasSuffix("it belongs to the database \(given), and is not replaced") == true, "\(name)")
         }
       }
       #expect(rejection(folder.path("report.html"), notIn: database) == nil)
       // Another database is unrelated to the command, but must not be lost either.
       try Data("SQLite format 3\0 and more".utf8).write(to: folder.appendingPathComponent("other"))
       #expect(
-        rejection(folder.path("other")) == "\(folder.path("other")): a database is there, and is not replaced"
+        rejection(folder.path("other")) == "\(folder.path("other")): it is a database, and is not replaced"
       )
     }
   }

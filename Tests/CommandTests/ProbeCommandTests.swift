@@ -30,7 +30,7 @@ import Wire
       }
       for client in clients { #expect(try await client.outcome().code == 0) }
       let outcome = try await server.outcome()
-      #expect(outcome.code == 0 && outcome.errors.contains("the linear probe predicts"), "\(outcome)")
+      #expect(outcome.code == 0 && outcome.errors.contains("linear probe accuracy"), "\(outcome)")
       let listed = try await Command.run(
         "fedserver", "rounds", "--database", folder.path("strata.sqlite"), "--json")
       let rounds = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
@@ -42,7 +42,7 @@ import Wire
   @Test func imagesThatNoProbeCanBeTakenOfAreNamed() async throws {
     try await withTemporaryFolder { folder in
       let alone = try await server(folder, "--probe-data", "shapes:60").outcome()
-      #expect(alone.code == 64 && alone.errors.contains("go together"), "\(alone)")
+      #expect(alone.code == 64 && alone.errors.contains("need each other"), "\(alone)")
       let gone = try await server(
         folder, "--probe-data", "shapes:60", "--probe-test-data", "cifar10:\(folder.path("nowhere"))"
       ).outcome()

@@ -102,7 +102,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let (server, address) = try await startServer(folder, cohort: 1, quorum: 1, epochs: 10_000)
       let client = try startClient(folder, "one", address, ["--nice", "17"], images: 4096)
-      _ = try await client.errors.line(containing: "training will take")
+      _ = try await client.errors.line(containing: "training needs")
       // The kernel does not notify when a thread has computed for a while, so this polls.
       var threads = try Self.threads(of: client.process)
       while !threads.contains(where: { $0.ticks >= 20 }) {
@@ -131,7 +131,7 @@ import Testing
           "--name",
           "one", "--data", "shapes:32", "--state", folder.path("one"), "--threads", "2",
         ])
-      _ = try await client.errors.line(containing: "training will take")
+      _ = try await client.errors.line(containing: "training needs")
       var threads = try Self.threads(of: client.process)
       while !threads.contains(where: { $0.ticks >= 20 }) {
         try await Task.sleep(for: .milliseconds(20))

@@ -76,7 +76,7 @@ import Testing
       let list = try await Command("fedserver", ["certificate", "list", "--tls", folder.path("tls")] + copy)
         .outcome()
       #expect(list.output.contains("  client  one  revoked\n"), "\(list)")
-      #expect(list.output.contains("not in the list of revoked ones  "), "\(list)")
+      #expect(list.output.contains("missing in the list of revoked certificates  "), "\(list)")
     }
   }
 
@@ -87,7 +87,7 @@ import Testing
       #expect(chmod(key, 0o644) == 0)
       let outcome = try await run(folder).outcome()
       #expect(outcome.code == 7 && outcome.lines.count == 1, "\(outcome)")
-      #expect(outcome.errors.hasPrefix("fedserver: \(key): others may read this key"), "\(outcome)")
+      #expect(outcome.errors.hasPrefix("fedserver: \(key): other users may read this key"), "\(outcome)")
       #expect(!FileManager.default.fileExists(atPath: folder.path("strata.sqlite")))
     }
   }

@@ -50,7 +50,8 @@ import Wire
           "run", try folder.plan(), "--listen", "127.0.0.1:0", "--database", folder.path("strata.sqlite"),
         ], environment: ["NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "100000"])
       _ = try await manager.log.line(containing: "READY=1")
-      _ = try await manager.log.line(containing: "STATUS=stage 1 round 1 waits for clients: 0 of 2 are here")
+      _ = try await manager.log.line(
+        containing: "STATUS=stage 1 round 1 waits for clients: 0 of 2 are connected")
       _ = try await manager.log.line(containing: "WATCHDOG=1")
       server.terminate()
       _ = try await manager.log.line(containing: "STOPPING=1")

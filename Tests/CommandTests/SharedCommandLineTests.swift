@@ -64,7 +64,7 @@ import Testing
         let outcome = try await client.outcome()
         #expect(outcome.code == 0, "\(outcome)")
         #expect(
-          outcome.errors.contains("client-\(index): share \(index)/4, \(launch.kind), by "),
+          outcome.errors.contains("client-\(index): share \(index)/4, \(launch.kind), from "),
           "\(outcome.errors)")
       }
       let outcome = try await server.outcome()

@@ -29,7 +29,7 @@ import Testing
       #expect(second.code == 7, "\(second)")
       #expect(
         second.errors
-          == "fedclient: \(state): another client is at work in this folder, process \(first.process); give each its own --state\n",
+          == "fedclient: \(state): another client uses this folder, process \(first.process); give each client its own --state\n",
         "\(second)")
       first.cut()
       _ = try await first.outcome()

@@ -19,8 +19,8 @@ import Testing
       let line = try await server.errors.line(containing: "waits for clients: 0 of 2")
       #expect(line.contains("stage 1 round 1"))
       let waiting = try await status(folder)
-      #expect(waiting.output.contains("waits for clients: 0 of 2 are here"), "\(waiting)")
-      #expect(waiting.output.contains("\nwaits for so many until "), "\(waiting)")
+      #expect(waiting.output.contains("waits for clients: 0 of 2 are connected"), "\(waiting)")
+      #expect(waiting.output.contains("\nwaits for 2 clients until "), "\(waiting)")
       let json = try await status(folder, "--json").output
       let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
       #expect(object?["phase"] as? String == "recruiting" && object?["running"] as? Bool == true, "\(json)")
@@ -43,7 +43,7 @@ import Testing
       _ = try await server.errors.line(containing: "waits for clients")
       server.terminate()
       #expect(try await server.outcome().code == 0)
-      #expect(try await status(folder).output.contains("stopped; the job goes on"))
+      #expect(try await status(folder).output.contains("stopped; the job continues"))
     }
   }
 

@@ -26,7 +26,7 @@ import Testing
       #expect(FileManager.default.fileExists(atPath: folder.path("runs/mine/strata.sqlite")))
       let outcome = try await stop(long, signal)
       #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome)")
-      #expect(outcome.lines.last == "fedsim: stopped; nothing of the run is kept")
+      #expect(outcome.lines.last == "fedsim: stopped; its output is removed")
       #expect(!FileManager.default.fileExists(atPath: folder.path("runs/mine")))
       let again = try await Command("fedsim", ["run", try folder.plan()] + run).outcome()
       #expect(again.code == 0, "\(again)")
@@ -83,7 +83,7 @@ import Testing
       _ = try await long.errors.line(containing: "stage 1/2 round 1/100000  loss ")
       let outcome = try await stop(long, SIGTERM)
       #expect(outcome.code == 143 && outcome.output.isEmpty, "\(outcome)")
-      #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume goes on")
+      #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume continues")
       let again = try await Command("fedsim", ["compare", try folder.plan()] + words + ["--resume"]).outcome()
       #expect(again.code == 0, "\(again)")
     }

@@ -123,7 +123,8 @@ import Testing
       let twice = try await server(folder, "certificate", "authority")
       #expect(twice.code == 7 && twice.lines.count == 1, "\(twice)")
       let unknown = try await server(folder, "certificate", "revoke", "nobody")
-      #expect(unknown.code == 7 && unknown.errors.contains("nobody has no certificate"), "\(unknown)")
+      #expect(
+        unknown.code == 7 && unknown.errors.contains("nobody has no unrevoked certificate"), "\(unknown)")
       let code = try await Command.run("fedclient", "enroll", "--server", "127.0.0.1:1", "nonsense")
       #expect(code.code == 64 && code.lines.count == 1, "\(code)")
       let missing = try await Command.run(

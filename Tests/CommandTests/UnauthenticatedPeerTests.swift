@@ -48,9 +48,9 @@ import Wire
       }
       let outcome = try await stop(server)
       let seconds = (ContinuousClock.now - start) / .seconds(1)
-      let named = outcome.lines.count { $0.contains(" is turned away: ") }
+      let named = outcome.lines.count { $0.contains("the connection from ") && $0.contains(" is rejected: ") }
       let sums = outcome.lines.compactMap {
-        $0.firstMatch(of: /(\d+) more connections? (was|were) turned away/)
+        $0.firstMatch(of: /(\d+) more connections? (was|were) rejected/)
       }
       #expect(named + sums.reduce(0) { $0 + Int($1.1)! } == count, "\(outcome.errors.suffix(2000))")
       #expect(

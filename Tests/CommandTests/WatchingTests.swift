@@ -25,7 +25,7 @@ import Wire
   @Test func aCrowdAtThePageDoesNotHarmTheRounds() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder)
-      let peer = WebPeer(try await endpoint(server, "to be watched at http://"))
+      let peer = WebPeer(try await endpoint(server, "status page at http://"))
       let address = try await endpoint(server, "listening on ")
       var crowd: [ByteConnection] = []
       defer { for connection in crowd { connection.close() } }
@@ -65,7 +65,7 @@ import Wire
   @Test func anAddressThatIsTakenIsSaidToBe() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder)
-      let taken = try await endpoint(server, "to be watched at http://")
+      let taken = try await endpoint(server, "status page at http://")
       let other = folder.appendingPathComponent("other")
       try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
       let outcome = try await startServer(other, http: "\(taken)").outcome()
@@ -79,7 +79,7 @@ import Wire
   @Test func anOpenPageHearsThatTheServerStops() async throws {
     try await withTemporaryFolder { folder in
       let server = try startServer(folder)
-      let peer = WebPeer(try await endpoint(server, "to be watched at http://"))
+      let peer = WebPeer(try await endpoint(server, "status page at http://"))
       var asked = ContinuousClock.now
       #expect(try await peer.get("/", "Strata-Page: it").body.contains("data-over=\"no\""))
       server.terminate()
@@ -100,8 +100,8 @@ import Wire
     try await withTemporaryFolder { folder in
       let server = try startServer(folder, http: "0.0.0.0:0")
       let line = try await server.errors.line(containing: "the status page is plain HTTP")
-      #expect(line.contains("warning") && line.contains("anybody who reaches 0.0.0.0 can read it"))
-      _ = try await endpoint(server, "to be watched at http://")
+      #expect(line.contains("warning") && line.contains("anyone who reaches 0.0.0.0 can read it"))
+      _ = try await endpoint(server, "status page at http://")
       server.terminate()
       let outcome = try await server.outcome()
       #expect(outcome.code == 0, "\(outcome)")

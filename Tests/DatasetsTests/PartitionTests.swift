@@ -44,7 +44,7 @@ import Testing
     #expect(try Partition.even.split(unlabelled, clients: 5, seed: 1).count == 5)
     for partition in [Partition.dirichlet(beta: 1), .shards(perClient: 2)] {
       let error = #expect(throws: DatasetError.self) { try partition.split(unlabelled, clients: 5, seed: 1) }
-      #expect(error?.description.contains("unlabelled") == true)
+      #expect(error?.description.contains("needs labels") == true)
     }
   }
 

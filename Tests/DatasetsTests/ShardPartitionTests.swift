@@ -31,7 +31,8 @@ import Testing
     let error = #expect(throws: DatasetError.self) {
       try Partition.shards(perClient: 300).split(set, clients: 10, seed: 1)
     }
-    #expect(error?.description.contains("2000 images do not make 300 shards for each of 10 clients") == true)
+    #expect(
+      error?.description.contains("2000 images are too few for 300 shards for each of 10 clients") == true)
     #expect(throws: DatasetError.self) {
       try Partition.shards(perClient: .max).split(set, clients: 10, seed: 1)
     }

@@ -113,13 +113,19 @@ import Testing
 
   /// By the format, every byte of the data belongs to a tensor, even to unused ones.
   @Test(arguments: [
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "bytes 4 to 8 of its data are no tensor's"),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, "bytes 0 to 4 of its data are no tensor's"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+      "bytes 4 to 8 of its data belong to no tensor"
+    ),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+      "bytes 0 to 4 of its data belong to no tensor"
+    ),
     (
       #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}"#,
-      "b: its bytes are those of a too"
+      "b: its bytes also belong to a"
     ),
-    ("{}", "bytes 0 to 8 of its data are no tensor's"),
+    ("{}", "bytes 0 to 8 of its data belong to no tensor"),
   ])
   func bytesOfNoTensorOrOfTwoAreRefused(header: String, problem: String) {
     let error = #expect(throws: Safetensors.FormatError.self) {
@@ -132,7 +138,7 @@ import Testing
     let error = #expect(throws: Safetensors.FormatError.self) {
       try Safetensors(parsing: Data("This is a text, and longer than eight bytes.".utf8))
     }
-    #expect(error?.description == "it is no safetensors file")
+    #expect(error?.description == "it is not a safetensors file")
   }
 
   @Test func hugeHeadersAndDeepOnesAreRefused() {

@@ -85,7 +85,7 @@ import Testing
 
   @Test func aPartInPiecesIsRejected() throws {
     let data = try file { $1["blocks.1.attn.qkv.bias"] = nil }
-    #expect(rejection(data) == "blocks.1.attn.qkv.bias is missing, while others of blocks.1 are there")
+    #expect(rejection(data) == "blocks.1.attn.qkv.bias is missing, but other tensors of blocks.1 are present")
     #expect(rejection(try file { $1["cls_token"] = nil }).hasPrefix("cls_token is missing"))
   }
 
@@ -125,7 +125,7 @@ import Testing
   @Test func aTensorThatWouldBeMissedIsRejected() throws {
     let one = Safetensors.Tensor(shape: [1], values: [1])
     for name in ["blocks.0.ls1.gamma", "reg_token", "norm_pre.weight", "a\nb"] {
-      #expect(rejection(try file { $1[name] = one }).contains("no place for"), "\(name)")
+      #expect(rejection(try file { $1[name] = one }).contains("is not a tensor of this encoder"), "\(name)")
     }
   }
 
@@ -139,12 +139,12 @@ import Testing
 
   @Test func numbersMustBeFinite() throws {
     let data = try file { $1["norm.bias"] = .init(shape: [8], values: [1, 2, .nan, 0, 0, 0, 0, 0]) }
-    #expect(rejection(data) == "norm.bias holds what is not a finite number")
+    #expect(rejection(data) == "norm.bias contains a number that is not finite")
   }
 
   @Test func whatHoldsNothingIsRejected() throws {
     #expect(rejection(try file { $1 = [:] }).hasPrefix("none of its tensors"))
-    #expect(rejection(Data("what?".utf8)).contains("no safetensors file"))
+    #expect(rejection(Data("what?".utf8)).contains("not a safetensors file"))
     let whole = try file()
     for count in stride(from: 0, to: whole.count, by: 97) { _ = rejection(whole.prefix(count)) }
   }

@@ -15,7 +15,7 @@ import Wire
       let lock = try DatabaseLock(path)
       #expect(DatabaseLock.isHeld(of: path) == true)
       let error = #expect(throws: StoreError.self) { try DatabaseLock(path) }
-      #expect(error?.description == "\(path): another server is at work on it, process \(getpid())")
+      #expect(error?.description == "\(path): another server uses it, process \(getpid())")
       // Checking the lock does not release it.
       #expect(DatabaseLock.isHeld(of: path) == true)
       lock.release()

@@ -58,7 +58,7 @@ import Wire
   /// Each message ends only its connection, with the field's name; the round continues.
   @Test(arguments: [
     (Message.heartbeat(Heartbeat(step: -1, steps: 3)), "heartbeat.step is -1"),
-    (.heartbeat(Heartbeat(step: 1, steps: .max)), "heartbeat.steps is no whole number of 0 to "),
+    (.heartbeat(Heartbeat(step: 1, steps: .max)), "heartbeat.steps is not a whole number of 0 to "),
     (.heartbeat(Heartbeat(memory: .min)), "heartbeat.memory is -9223372036854775808"),
     (.decline(Decline(key: RoundKey(stage: 1, round: 1), reason: "", seconds: .min)), "decline.seconds is "),
   ])
@@ -145,7 +145,7 @@ import Wire
           Snapshot(first.stage, parts: poisoned.map(\.data)),
           at: .seconds(60 * attempt))
         let reasons = effects.compactMap { if case .note(.abandoned(_, let why)) = $0 { why } else { nil } }
-        #expect(reasons == ["diverged: the new model has numbers that are not finite, or absurdly large"])
+        #expect(reasons == ["diverged: the new model has numbers that are not finite, or too large"])
       }
       let endings = effects.compactMap { if case .end(.failure(let error), _) = $0 { error } else { nil } }
       guard let ending = endings.first, case ServerError.diverged = ending else {

@@ -35,15 +35,16 @@ import Testing
   @Test func theServersIsNamedWithTheCommandThatRenewsIt() async throws {
     let renewal = "renew it: fedserver certificate server device --host 192.0.2.10 --tls DIR"
     let ending = try await said(authority: 400, server: 20)
-    #expect(ending == ["this server's certificate ends in 19 days, on \(day(20)); \(renewal)"])
+    #expect(ending == ["this server's certificate expires in 19 days, on \(day(20)); \(renewal)"])
     let ended = try await said(authority: 400, server: -2)
-    #expect(ended == ["this server's certificate ended on \(day(-2)), and no device gets in; \(renewal)"])
+    #expect(
+      ended == ["this server's certificate expired on \(day(-2)), and no device can connect; \(renewal)"])
   }
 
   @Test func theAuthoritysIsNamed() async throws {
     let ending = try await said(authority: 5, server: 100)
     #expect(ending.count == 1)
-    #expect(ending.first?.hasPrefix("the authority's certificate ends in 4 days, on \(day(5))") == true)
+    #expect(ending.first?.hasPrefix("the authority's certificate expires in 4 days, on \(day(5))") == true)
   }
 
   @Test func aServerSaysSoWhenItStarts() async throws {

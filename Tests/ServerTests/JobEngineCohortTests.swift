@@ -22,11 +22,11 @@ import Wire
         #expect(driver.assignments["b"] == nil && driver.releases.isEmpty)
         if day == 0 {
           let working = driver.engine.status(since: Date(), at: driver.now, Date())
-          #expect(working.doing == "1 client trains: 0 updates are here, 2 are needed", "a goes on")
+          #expect(working.doing == "1 client trains: 0 updates are admitted, 2 are needed", "a goes on")
           #expect(try driver.submit("a", distance: 0.1) == nil)
         }
         let status = driver.engine.status(since: Date(), at: driver.now, Date())
-        #expect(status.doing == "waits for clients: 2 of 2 are here, 1 of which does not train now")
+        #expect(status.doing == "waits for clients: 2 of 2 are connected, 1 of which is not asked")
         #expect(status.admitted == 1 && status.needed == 2 && status.quorum == 2 && status.attempt == 1)
         #expect(
           status.notAsked?.map(\.client) == ["b"] && status.notAsked?.first?.reason == "outside its hours")

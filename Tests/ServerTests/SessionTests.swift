@@ -134,7 +134,7 @@ import Wire
       let first = try await ScriptedClient.welcome("a", at: server.endpoint)
       let second = try await ScriptedClient("a", at: server.endpoint)
       guard case .goodbye(let goodbye) = try await second.hear() else { throw Unexpected("no goodbye") }
-      #expect(goodbye.reason == .stopping && goodbye.detail.contains("connected already"))
+      #expect(goodbye.reason == .stopping && goodbye.detail.contains("already connected"))
       await second.connection.close()
       #expect(try await first.takePart(samples: 1, adding: 1).count == 2)
     }

@@ -98,11 +98,11 @@ import Testing
       for _ in 0..<2 {
         let error = #expect(throws: StoreError.self) { try store.finish(job, at: now) }
         let words =
-          "it was \(isReplaced ? "replaced" : "moved or removed") while the server was at work on it"
+          "it was \(isReplaced ? "replaced" : "moved or removed") while the server used it"
         #expect(error?.description.contains("\(file): \(words)") == true, "\(error!)")
       }
       let unawaited = #expect(throws: StoreError.self) { try store.addTraffic([:], at: now) }
-      #expect(unawaited?.description.contains("was at work on it") == true)
+      #expect(unawaited?.description.contains("used it") == true)
     }
   }
 

@@ -214,7 +214,7 @@ import Watch
           sql: "UPDATE rounds SET reason = CAST(zeroblob(40000000) AS TEXT) WHERE outcome = 'abandoned'")
       }
       let error = try #require(throws: StoreError.self) { try History(run.path).job() }
-      #expect(error.description == "\(run.path): a value in it is longer than any that this software writes")
+      #expect(error.description == "\(run.path): a value in it is too long")
     }
   }
 
@@ -236,7 +236,7 @@ import Watch
         try $0.execute(sql: "UPDATE weights SET bytes = zeroblob(90000000) WHERE rowid = 1")
       }
       let error = try #require(throws: StoreError.self) { try CommittedModel(in: run.path) }
-      #expect(error.description.contains("are not those of its plan"))
+      #expect(error.description.contains("do not match the plan"))
     }
   }
 

@@ -74,12 +74,13 @@ import Watch
     try await withMadeRun { run in
       var overview = try run.overview
       (overview.status.phase, overview.isRunning) = (.training, true)
-      #expect(!StatusPage(overview).html.contains("estimated"))
+      #expect(!StatusPage(overview).html.contains("Estimated"))
       overview.estimate.roundEnd = now
       overview.estimate.jobEnd = now.addingTimeInterval(3600)
       let page = StatusPage(overview).html
       #expect(
-        page.contains("<dt>Round over, estimated</dt>") && page.contains("<dt>Job over, estimated</dt>"))
+        page.contains("<dt>Estimated end of the round</dt>")
+          && page.contains("<dt>Estimated end of the job</dt>"))
       let metrics = Metrics(overview, ProcessUse.now).text
       #expect(metrics.contains("\nstrata_estimated_job_end_timestamp_seconds 1790004600\n"))
     }

@@ -107,18 +107,18 @@ import Watch
       var overview = try run.overview
       overview.status.until = Date(timeIntervalSince1970: 1_790_000_500)
       #expect(StatusPage(overview).html.contains("data-over=\"no\""))
-      #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains("This phase ends at the latest"))
+      #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains("Latest end of this phase"))
       (overview.status.stage, overview.status.round, overview.status.attempt) = (1, 2, 1)
       for (phase, words) in [
         (ServerStatus.Phase.finished, "Finished The job is done."),
         (.failed, "Given up Stage 1 of 2, round 2 of 2: made up."),
-        (.stopped, "Stopped Stage 1 of 2, round 2 of 2; the job goes on when the server is started again."),
+        (.stopped, "Stopped Stage 1 of 2, round 2 of 2; the job continues when the server is started again."),
       ] {
         overview.status.phase = phase
         for html in [StatusPage(overview).html, ReportPage(overview, plan: "").html] {
           let found = try MarkupCheck.parse(html)
           #expect(found.text.contains(words), "\(phase)")
-          #expect(!found.text.contains("at the latest") && !found.text.contains("in training"))
+          #expect(!found.text.contains("Latest end") && !found.text.contains("in training"))
           #expect(found.elements.contains { $0.attributes["class"] == "state \(phase.rawValue)" })
         }
         #expect(StatusPage(overview).html.contains("data-over=\"yes\""))
@@ -135,9 +135,9 @@ import Watch
       overview.status.phase = .training
       (overview.status.cohort, overview.status.admitted, overview.status.quorum) = (5, 2, 4)
       for (present, words) in [
-        (0, "5 clients were asked to train, none is connected: 2 updates are here, 4 are needed."),
-        (1, "5 clients were asked to train, one is connected: 2 updates are here, 4 are needed."),
-        (3, "5 clients train: 2 updates are here, 4 are needed."),
+        (0, "5 clients were asked to train, none is connected: 2 updates are admitted, 4 are needed."),
+        (1, "5 clients were asked to train, one is connected: 2 updates are admitted, 4 are needed."),
+        (3, "5 clients train: 2 updates are admitted, 4 are needed."),
       ] {
         overview.status.present = present
         #expect(try MarkupCheck.parse(StatusPage(overview).html).text.contains(words), "\(present)")
@@ -213,7 +213,7 @@ import Watch
       overview.status.awaitedCount = 7
       let html = StatusPage(overview).html
       let states = html.matches(of: /<td class="text state">([^<]*)<\/td>/).map { String($0.1) }
-      #expect(states == ["fetching", "training", "sending", "away"])
+      #expect(states == ["fetching", "training", "sending", "offline"])
       let text = try MarkupCheck.parse(html).text
       #expect(text.contains("step\u{A0}3\u{A0}of\u{A0}4"))
       #expect(text.contains("1.00\u{A0}MB\u{A0}of\u{A0}4.00\u{A0}MB"))
@@ -222,7 +222,8 @@ import Watch
       overview.status.phase = .recruiting
       overview.status.awaited = [.init(client: "device-4")]
       overview.status.awaitedCount = 1
-      #expect(StatusPage(overview).html.contains("Of the last cohort are missing: device-4 (not connected)."))
+      #expect(
+        StatusPage(overview).html.contains("Missing clients of the last cohort: device-4 (not connected)."))
       overview.status.phase = .finished
       #expect(!StatusPage(overview).html.contains("missing:"))
       let metrics = Metrics(overview, ProcessUse.now).text

@@ -13,7 +13,7 @@ import Wire
   @Test(
     arguments: [
       (11, #"{"step": -3, "steps": 10}"#, "heartbeat.step is -3, and must be 0 to "),
-      (11, #"{"step": 1, "steps": 9223372036854775807}"#, "heartbeat.steps is no whole number of 0 to "),
+      (11, #"{"step": 1, "steps": 9223372036854775807}"#, "heartbeat.steps is not a whole number of 0 to "),
       (11, #"{"memory": -1}"#, "heartbeat.memory is -1"),
       (
         13, #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "reason": "", "seconds": -9}"#,
@@ -35,13 +35,13 @@ import Wire
   /// The same holds for numbers out of the range of any type, and for non-numbers.
   @Test(
     arguments: [
-      (11, #"{"step": 1e30}"#, "heartbeat.step is no whole number"),
-      (11, #"{"memory": 99999999999999999999}"#, "heartbeat.memory is no whole number"),
-      (11, #"{"steps": 0.5}"#, "heartbeat.steps is no whole number"),
+      (11, #"{"step": 1e30}"#, "heartbeat.step is not a whole number"),
+      (11, #"{"memory": 99999999999999999999}"#, "heartbeat.memory is not a whole number"),
+      (11, #"{"steps": 0.5}"#, "heartbeat.steps is not a whole number"),
       (11, #"{"steps": "NaN"}"#, "a heartbeat with an unreadable head: steps: "),
       (
         13, #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "reason": "", "seconds": 1e400}"#,
-        "decline.seconds is no whole number"
+        "decline.seconds is not a whole number"
       ),
       (1, #"{"protocol": 1e400, "name": "a", "software": "s"}"#, "a hello with an unreadable head: "),
     ] as [(UInt8, String, String)]) func whatNoTypeHoldsIsNamedToo(kind: UInt8, head: String, reason: String)

@@ -131,7 +131,7 @@ import Wire
     let reason = try #require(distrust(meeting.serverError), "\(meeting)")
     let day = Date(timeIntervalSinceNow: -86_400).day
     #expect(
-      reason.hasPrefix("the certificate of device-1 ended on \(day): it has to enrol again"), "\(reason)")
+      reason.hasPrefix("the certificate of device-1 expired on \(day): it must enrol again"), "\(reason)")
     #expect(meeting.heard == nil)
   }
 
@@ -142,7 +142,7 @@ import Wire
       let meeting = try await meet(server, expired)
       #expect(
         meeting.clientError
-          == .tls(.rejected("the server rejects this device's certificate: it has ended; enrol again")),
+          == .tls(.rejected("the server rejects this device's certificate: it has expired; enrol again")),
         "\(meeting)")
     }
   }
@@ -154,14 +154,14 @@ import Wire
     let meeting = try await meet(expired, try client("device-1"))
     let day = Date(timeIntervalSinceNow: -86_400).day
     let reason = try #require(distrust(meeting.clientError), "\(meeting)")
-    #expect(reason.hasPrefix("the server's certificate ended on \(day), or this device's clock is wrong"))
+    #expect(reason.hasPrefix("the server's certificate expired on \(day), or this device's clock, "))
     let rejection =
-      "the device rejects this server's certificate: by the device's clock it has ended, on \(day)"
+      "the device rejects this server's certificate: it has expired by the device's clock, on \(day)"
     #expect(meeting.serverError == .tls(.rejected(rejection)))
     // A new device would fail in the same way.
     let pinned = try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1")
     let early = try #require(distrust(try await meet(expired, pinned).clientError))
-    #expect(early.hasPrefix("the server's certificate ended on \(day)"), "\(early)")
+    #expect(early.hasPrefix("the server's certificate expired on \(day)"), "\(early)")
   }
 
   /// A stolen device cannot impersonate the server.
@@ -191,16 +191,16 @@ import Wire
     let other = try Self.server(try Authority(creating: "test", days: 1), ["127.0.0.1"])
     let rejected = try await meet(other, try client("device-1"))
     #expect(rejected.heard == nil)
-    let words = "the server's certificate is another authority's than this device's: enrol again"
+    let words = "the server's certificate was issued by another authority than this device's: enrol again"
     #expect(rejected.clientError == .tls(.distrusted(words)))
-    let fault = "the device knows another authority; it has to enrol again"
+    let fault = "the device trusts another authority; it must enrol again"
     #expect(rejected.serverError == .tls(.rejected("the device rejects this server's certificate: \(fault)")))
     // The same holds for a new device, which knows the authority only by its pin.
     let meeting = try await meet(
       other, try TLSContext(pin: EnrolmentCode.pin(of: authority.certificate), host: "127.0.0.1"))
     #expect(
       meeting.clientError
-        == .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")))
+        == .tls(.distrusted("the code is for another server, or mistyped")))
   }
 
   @Test func withoutTLSOnOneSideNothingIsSaid() async throws {

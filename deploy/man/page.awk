@@ -52,11 +52,11 @@ listing && /^  [0-9]+ / {
   print ".Sh ENVIRONMENT"
   print ".Bl -tag -width Ds"
   print ".It Ev TERM"
-  print "Where it is"
+  print "If it is"
   print ".Dq dumb"
-  print "or standard error is no terminal, progress is told in plain lines."
+  print "or standard error is not a terminal, progress is printed in plain lines."
   print ".It Ev NO_COLOR"
-  print "Nothing is ever coloured."
+  print "Disables colours."
   print ".El"
 }
 /^\.Ex/ {

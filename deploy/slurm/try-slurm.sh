@@ -168,7 +168,7 @@ try_array() {
   check 'an array: its jobs end well' limited sbatch --wait --array=1-7:2 "$scripts/clients.sbatch" \
     "$node:7400" "$folder/clients" "$data"
   check 'an array: the server ends well' wait "$server"
-  check 'an array: its clients know their places' says 'client-3: share 3/4, even, by SLURM_ARRAY_TASK_ID' \
+  check 'an array: its clients have their shares' says 'client-3: share 3/4, even, from SLURM_ARRAY_TASK_ID' \
     strata-client-*_7.log
   check_federation 'an array' server.log "$(cat encoder)" even strata-client-*.log
   cd "$OLDPWD"

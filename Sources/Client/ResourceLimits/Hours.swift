@@ -19,7 +19,8 @@ package struct Hours: Sendable, Hashable {
     var spans: [Span] = []
     for piece in text.split(separator: ",", omittingEmptySubsequences: false) {
       guard let span = Self.span(piece) else {
-        throw PlanRejection("\(PlanRejection.shown(String(piece))) is no range of hours, such as 22:00-06:00")
+        throw PlanRejection(
+          "\(PlanRejection.shown(String(piece))) is not a range of hours, such as 22:00-06:00")
       }
       spans.append(span)
     }

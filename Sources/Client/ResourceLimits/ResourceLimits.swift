@@ -54,7 +54,7 @@ package struct ResourceLimits: Sendable {
   func overspending(needed: Int, spent: Int) -> DeclineReason? {
     guard let bytesADay, needed > bytesADay.bytes - spent else { return nil }
     return DeclineReason(
-      "it needs \(Self.megabytes(needed)) and has spent \(Self.megabytes(spent)) of \(bytesADay) a day",
+      "the round needs \(Self.megabytes(needed)), and the client has used \(Self.megabytes(spent)) of \(bytesADay) a day",
       seconds: secondsOfDayLeft)
   }
 

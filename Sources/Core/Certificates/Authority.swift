@@ -36,7 +36,7 @@ package struct Authority: Sendable {
     _ request: SigningRequest, name: String, days: Int
   ) throws(CertificateError) -> Certificate {
     guard let publicKey = X509_REQ_get0_pubkey(request.pointer) else {
-      throw .openSSL("a request without key")
+      throw .openSSL("a request without a key")
     }
     return try Self.sign(
       .client, name: name, hosts: [], publicKey: publicKey, days: days, issuer: certificate, key: key)

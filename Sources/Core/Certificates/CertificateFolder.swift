@@ -18,7 +18,7 @@ package struct CertificateFolder: Sendable {
   /// all certificates issued so far.
   package func createAuthority(_ name: String, days: Int) throws(CertificateError) -> Certificate {
     guard try !files.exists("authority.crt"), try !files.exists("authority.key") else {
-      throw CertificateError("\(path) has an authority already; its certificates would be lost with it")
+      throw CertificateError("\(path) has an authority already, which is not replaced")
     }
     try files.create()
     let authority = try Authority(creating: name, days: days)
@@ -162,7 +162,7 @@ package struct CertificateFolder: Sendable {
       _ = try authorityCertificate
       do { return try files.lines("revoked", Revocation.init) } catch {
         throw CertificateError(
-          "\(error); without the list of revoked certificates nobody gets in: fedserver certificate restore --tls \(path)"
+          "\(error); restore the list of revoked certificates with fedserver certificate restore --tls \(path)"
         )
       }
     }
@@ -225,10 +225,10 @@ package struct Identity: Sendable {
   /// Throws ``CertificateError`` if the parts do not match.
   package init(certificate: Certificate, key: PrivateKey, authority: Certificate) throws(CertificateError) {
     guard certificate.belongs(to: key) else {
-      throw CertificateError("the key is not that of the certificate of \(certificate.name)")
+      throw CertificateError("the key does not belong to the certificate of \(certificate.name)")
     }
     guard certificate.isSigned(by: authority) else {
-      throw CertificateError("the certificate of \(certificate.name) is not this authority's")
+      throw CertificateError("the certificate of \(certificate.name) was not issued by this authority")
     }
     (self.certificate, self.key, self.authority) = (certificate, key, authority)
   }

@@ -24,7 +24,7 @@ struct KeyFiles: Sendable {
         return try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasPrefix(".") }
       } catch {
         guard access(folder.path, R_OK | X_OK) != 0 else {
-          throw CertificateError("\(folder.path): it is no folder that can be read")
+          throw CertificateError("\(folder.path): it is not a readable folder")
         }
         guard errno == ENOENT else { throw .system(folder) }
         return []
@@ -73,7 +73,7 @@ struct KeyFiles: Sendable {
     guard status.st_mode & others != 0 else { return }
     let mode = String(status.st_mode & 0o777, radix: 8)
     throw CertificateError(
-      "\(file.path): others may read this key (its mode is \(mode)), and it is not used: chmod 600 \(file.path)"
+      "\(file.path): other users may read this key (mode \(mode)), so it is not used: chmod 600 \(file.path)"
     )
   }
 
@@ -147,7 +147,7 @@ struct KeyFiles: Sendable {
       number += 1
       if line.isEmpty { continue }
       guard let entry = parse(line.split(separator: " ")) else {
-        throw CertificateError("\(url(name).path): line \(number) makes no sense")
+        throw CertificateError("\(url(name).path): line \(number) is invalid")
       }
       entries.append(entry)
     }

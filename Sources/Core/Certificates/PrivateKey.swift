@@ -93,7 +93,7 @@ package final class SigningRequest: @unchecked Sendable {
     }
     pointer = request
     guard let key = X509_REQ_get0_pubkey(request), X509_REQ_verify(request, key) == 1 else {
-      throw .openSSL("a request that its key has not signed")
+      throw .openSSL("a request that is not signed with its key")
     }
     guard EVP_PKEY_get_security_bits(key) >= 112 else { throw CertificateError("a request with a weak key") }
   }

@@ -60,12 +60,12 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
         : "\(path): \(bytes) bytes are not a multiple of \(recordBytes): \(bytes % recordBytes) left over"
     case .badLabel(let path, let record, let label, let classes, let option):
       "\(path): record \(record) has label \(label), where labels are 0 to \(classes - 1)"
-        + (option.map { "; \($0) takes another number of classes" } ?? "")
+        + (option.map { "; \($0) sets the number of classes" } ?? "")
     case .malformed(let path, let problem):
       "\(path): \(problem)"
     case .tooLarge(let path, let bytes, let memory):
-      "\(path): \(bytes / 1_000_000) MB of images, where there are \(memory / 1_000_000) MB of memory; "
-        + "take some of them with limit=N"
+      "\(path): \(bytes / 1_000_000) MB of images exceed the \(memory / 1_000_000) MB of memory; "
+        + "load fewer with limit=N"
     case .broken(let files):
       BrokenFile.rejection(files)
     case .tooFew(let count, let broken):
@@ -74,7 +74,7 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
     case .unlabelled(let purpose, let problem):
       "\(purpose) needs labels, and the images have none" + (problem.map { ": \($0)" } ?? "")
     case .differentClasses(let train, let test):
-      "the training images' classes (\(Self.list(train))) are not the test images' (\(Self.list(test)))"
+      "the training images' classes (\(Self.list(train))) differ from the test images' (\(Self.list(test)))"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):

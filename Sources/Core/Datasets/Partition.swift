@@ -77,7 +77,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
   private func labels(of set: ImageSet) throws(DatasetError) -> [Int] {
     guard let labels = set.labels else {
       throw rejection(
-        "the images are unlabelled, and it needs labels" + (set.labelProblem.map { ": \($0)" } ?? ""))
+        "it needs labels, and the images have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
     }
     return labels
   }
@@ -175,7 +175,8 @@ extension Partition {
   ) throws(DatasetError) -> [[Int]] {
     let (shards, overflow) = clients.multipliedReportingOverflow(by: perClient)
     guard !overflow && shards <= labels.count else {
-      throw rejection("\(labels.count) images do not make \(perClient) shards for each of \(clients) clients")
+      throw rejection(
+        "\(labels.count) images are too few for \(perClient) shards for each of \(clients) clients")
     }
     // Shuffled first, so that the seed determines which images of a class form a shard.
     let shuffled = (0..<labels.count).shuffled(using: &random)

@@ -182,14 +182,16 @@ extension EncoderCheckpoint {
     guard let image = hints.image, let patch = hints.patch, let heads = hints.heads else {
       let given = [("image", hints.image), ("patch", hints.patch), ("heads", hints.heads)]
       throw CheckpointError(
-        "its metadata do not say what encoder it is (\(Key.encoder) is missing)",
+        "its metadata do not describe the encoder (\(Key.encoder) is missing)",
         missing: given.filter { $0.1 == nil }.map(\.0))
     }
     func shape(_ name: String, of rank: Int) throws(CheckpointError) -> [Int] {
       guard let shape = tensors[name]?.shape else {
-        throw CheckpointError("\(name) is missing: it is none of timm's vision transformers")
+        throw CheckpointError("\(name) is missing: it is not a vision transformer with timm's names")
       }
-      guard shape.count == rank else { throw CheckpointError("\(name) is \(shape), not of \(rank) sides") }
+      guard shape.count == rank else {
+        throw CheckpointError("\(name) has the shape \(shape); must have \(rank) sides")
+      }
       return shape
     }
     let width = try shape("cls_token", of: 3)[2]
@@ -234,7 +236,7 @@ extension EncoderCheckpoint {
       throw CheckpointError("\(entry.name) is \(tensor.shape), where this encoder has \(entry.shape)")
     }
     guard tensor.values.allSatisfy(\.isFinite) else {
-      throw CheckpointError("\(entry.name) holds what is not a finite number")
+      throw CheckpointError("\(entry.name) contains a number that is not finite")
     }
   }
 
@@ -242,7 +244,7 @@ extension EncoderCheckpoint {
   static func check(_ names: some Sequence<String>, among entries: [Layout.Entry]) throws(CheckpointError) {
     let known = Set(entries.map(\.name))
     for name in names.sorted() where !known.contains(name) {
-      throw CheckpointError("\(PlanRejection.shown(name)) is a tensor that this encoder has no place for")
+      throw CheckpointError("\(PlanRejection.shown(name)) is not a tensor of this encoder")
     }
   }
 }

@@ -32,9 +32,9 @@ package struct InitialWeights: Sendable {
       parts.insert(entry.part)
     }
     for entry in entries where parts.contains(entry.part) && file.tensors[entry.name] == nil {
-      throw CheckpointError("\(entry.name) is missing, while others of \(entry.part) are there")
+      throw CheckpointError("\(entry.name) is missing, but other tensors of \(entry.part) are present")
     }
-    guard !parts.isEmpty else { throw CheckpointError("none of its tensors has a name of this encoder's") }
+    guard !parts.isEmpty else { throw CheckpointError("none of its tensors belongs to this encoder") }
     (digest, self.parts, tensors) = (Digest(of: data), parts, file.tensors)
   }
 
@@ -70,7 +70,7 @@ package struct InitialWeights: Sendable {
     guard case .vit(let wanted) = encoder, metadata[EncoderCheckpoint.Key.encoder] != nil else { return }
     let stated: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
     guard case .vit(let own) = stated else {
-      throw CheckpointError("its metadata say that it is a \(stated.family.rawValue)")
+      throw CheckpointError("its metadata describe a \(stated.family.rawValue)")
     }
     guard own.heads == wanted.heads else {
       throw CheckpointError("heads is \(own.heads) by its metadata, where this encoder has \(wanted.heads)")

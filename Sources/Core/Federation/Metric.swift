@@ -52,20 +52,21 @@ package struct Metric: Sendable, Hashable {
     help: "Mean loss of the calibration on the server's own images", digits: 4)
   package static let probe = Metric(
     "probe", title: "Linear probe", line: "encoder", heading: "probe",
-    help: "Test images whose class a linear classifier on the encoder predicts", unit: .share, digits: 1,
+    help: "Share of test images whose class a linear classifier on the encoder predicts", unit: .share,
+    digits: 1,
     exportedName: "last_probe_accuracy_ratio")
   package static let alignment = Metric(
     "alignment", title: "Alignment", heading: "alignment",
-    help: "Squared distance of two views of an image, 0 to 4: small where they agree", isOfClients: true)
+    help: "Squared distance of two views of an image, 0 to 4: small if they agree", isOfClients: true)
   package static let uniformity = Metric(
     "uniformity", title: "Uniformity", heading: "uniformity",
-    help: "0 where all images are one point; the lower, the more they spread", isOfClients: true)
+    help: "0 if all projections are the same point; lower values mean more spread", isOfClients: true)
   package static let deviation = Metric(
     "deviation", title: "Deviation", heading: "deviation",
-    help: "0 where all representations are the same, 1 where they spread", isOfClients: true)
+    help: "0 if all representations are the same, 1 if they spread", isOfClients: true)
   package static let effectiveRank = Metric(
     "effectiveRank", title: "Effective rank", heading: "rank",
-    help: "In how many directions representations differ", digits: 1, isOfClients: true)
+    help: "Number of directions in which representations differ", digits: 1, isOfClients: true)
 
   /// All that this version knows, in the order in which they are shown.
   package static let all = [

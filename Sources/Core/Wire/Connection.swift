@@ -42,7 +42,7 @@ package actor Connection {
     decoder = FrameDecoder(limit: limit)
     isSecret = tls != nil
     let address = try? socket.socket.remotePeer()
-    peer = address.map(Self.describe) ?? "a peer that is gone"
+    peer = address.map(Self.describe) ?? "a disconnected peer"
     host = address.map(Self.host) ?? ""
     Network.sendAtOnce(socket.socket)
   }
@@ -72,7 +72,7 @@ package actor Connection {
       try await connection.shakeHands()
     } catch {
       await connection.close()
-      throw error == .closed ? .tls(.broken("\(endpoint) does not answer in TLS")) : error
+      throw error == .closed ? .tls(.broken("\(endpoint) does not answer with TLS")) : error
     }
     return connection
   }

@@ -11,7 +11,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
   /// Throws ``WireError/address(_:reason:)`` for text of another form.
   package init(parsing text: String) throws(WireError) {
     guard let colon = text.lastIndex(of: ":") else {
-      throw .address(text, reason: "a HOST:PORT is wanted")
+      throw .address(text, reason: "must be HOST:PORT")
     }
     var host = text[..<colon]
     if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
@@ -57,7 +57,7 @@ struct HostAddress: Sendable {
       answer.finish()
     }
     for await result in answers { return try result.get() }
-    throw .address("\(endpoint)", reason: "the search for its address was cancelled")
+    throw .address("\(endpoint)", reason: "the lookup of its address was cancelled")
   }
 
   private static func lookUp(_ endpoint: Endpoint, isNumeric: Bool) -> Result<[HostAddress], WireError> {
@@ -75,7 +75,7 @@ struct HostAddress: Sendable {
     let addresses = entries.compactMap { $0.flatMap { HostAddress($0.pointee, port: endpoint.port) } }
       .filter { seen.insert($0.endpoint).inserted }
     guard !addresses.isEmpty else {
-      return .failure(.address("\(endpoint)", reason: "its addresses are neither of IPv4 nor of IPv6"))
+      return .failure(.address("\(endpoint)", reason: "it has no IPv4 or IPv6 address"))
     }
     return .success(addresses)
   }

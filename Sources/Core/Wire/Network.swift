@@ -75,7 +75,7 @@ package enum Network {
   /// restart the process; nothing is lost that a power failure would keep.
   private static func end(because error: any Error) -> Never {
     let line =
-      "\(ProcessInfo.processInfo.processName): the system does not tell of sockets any more: \(reason(error))\n"
+      "\(ProcessInfo.processInfo.processName): the system cannot wait for sockets: \(reason(error))\n"
     // Does not block if standard error cannot be written.
     var place = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
     if poll(&place, 1, 0) == 1, place.revents == Int16(POLLOUT) {

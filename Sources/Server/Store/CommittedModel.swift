@@ -45,7 +45,7 @@ package struct CommittedModel: Sendable {
   }
 
   private static func unlike(_ key: RoundKey) -> StoreError {
-    StoreError("the layers of \(key) are not those of its plan")
+    StoreError("the layers of \(key) do not match the plan")
   }
 
   /// Returns the bytes of a round's layers without reading them; nil if one is not a blob.

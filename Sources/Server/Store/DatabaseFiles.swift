@@ -29,14 +29,14 @@ struct DatabaseFiles: Sendable {
       guard let found = FileIdentity(path) else { throw Self.gone(path) }
       guard found == file else {
         throw StoreError(
-          "\(path): it was replaced while the server was at work on it, and nothing more is kept")
+          "\(path): it was replaced while the server used it, and nothing more is stored")
       }
     }
   }
 
   private static func gone(_ path: String) -> StoreError {
     StoreError(
-      "\(path): it was moved or removed while the server was at work on it, and nothing more is kept (\(String(cString: strerror(errno))))"
+      "\(path): it was moved or removed while the server used it, and nothing more is stored (\(String(cString: strerror(errno))))"
     )
   }
 }
@@ -53,7 +53,7 @@ package final class DatabaseLock: Sendable {
       switch error {
       case .held(let owner):
         throw StoreError(
-          "\(database): another server is at work on it\(owner.map { ", process \($0)" } ?? "")")
+          "\(database): another server uses it\(owner.map { ", process \($0)" } ?? "")")
       case .unusable(let path, let reason): throw StoreError("\(path): \(reason)")
       }
     }

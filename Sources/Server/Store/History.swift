@@ -25,7 +25,7 @@ package struct History: Sendable {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw StoreError("\(path): there is no such file")
     }
-    guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, and no database") }
+    guard !isFolder.boolValue else { throw StoreError("\(path): it is a folder, not a database") }
     guard access(path, R_OK) == 0 else {
       let reason = errno == EACCES ? "no permission to read it" : String(cString: strerror(errno))
       throw StoreError("\(path): \(reason)")
@@ -52,7 +52,7 @@ package struct History: Sendable {
       access(folder.isEmpty ? "." : folder, W_OK) != 0
     else { return StoreError("\(path): \(StoreError.reason(error))") }
     return StoreError(
-      "\(path): SQLite cannot read it in a folder that it may not write to; copy it, and its -wal if there is one, to one that it may"
+      "\(path): SQLite needs write access to its folder; copy it, and its -wal file if there is one, to a writable folder"
     )
   }
 

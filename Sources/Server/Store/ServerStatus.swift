@@ -144,7 +144,7 @@ package struct ServerStatus: Sendable, Hashable, Codable {
     let more = max(awaitedCount ?? 0, awaited.count) - min(awaited.count, most)
     let names = awaited.prefix(most).map { "\($0.client) (\($0.doing))" }
     let list = names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
-    return phase == .recruiting ? "of the last cohort are missing: \(list)" : "missing: \(list)"
+    return phase == .recruiting ? "missing clients of the last cohort: \(list)" : "missing: \(list)"
   }
 
   /// Whether the server has recorded its end, successful or not.
@@ -162,14 +162,14 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   /// The server's activity in a few words.
   package var doing: String {
     switch phase {
-    case .recruiting: "waits for clients: \(present) of \(needed) are here\(absence)"
+    case .recruiting: "waits for clients: \(present) of \(needed) are connected\(absence)"
     case .training:
       "\(counted(cohort, "client")) \(cohort == 1 ? "trains" : "train"): \(counted(admitted, "update")) "
-        + "\(admitted == 1 ? "is" : "are") here, \(quorum) \(quorum == 1 ? "is" : "are") needed"
-    case .aggregating: "makes one model of \(counted(admitted, "update"))"
-    case .calibrating: "trains on images of the server's own"
+        + "\(admitted == 1 ? "is" : "are") admitted, \(quorum) \(quorum == 1 ? "is" : "are") needed"
+    case .aggregating: "aggregates \(counted(admitted, "update"))"
+    case .calibrating: "calibrates on the server's own images"
     case .finished: "the job is done"
-    case .stopped: "stopped; the job goes on when the server is started again"
+    case .stopped: "stopped; the job continues when the server is started again"
     case .failed: reason.map { "the server ended: \($0)" } ?? "the job was given up"
     }
   }
@@ -177,8 +177,8 @@ package struct ServerStatus: Sendable, Hashable, Codable {
   private var absence: String {
     switch away ?? 0 {
     case 0: ""
-    case 1: ", 1 of which does not train now"
-    case let away: ", \(away) of which do not train now"
+    case 1: ", 1 of which is not asked"
+    case let away: ", \(away) of which are not asked"
     }
   }
 

@@ -56,7 +56,7 @@ package final class Store: Sendable {
   package func close() { isClosed.store(true, ordering: .relaxed) }
 
   private func requireOpen() throws(StoreError) {
-    guard !isClosed.load(ordering: .relaxed) else { throw StoreError("\(path): it is closed") }
+    guard !isClosed.load(ordering: .relaxed) else { throw StoreError("\(path): the database is closed") }
   }
 
   /// Writes in a transaction. If not `awaited`, it is flushed with the next write that is, or by the ``DeferredSync``.
@@ -139,7 +139,7 @@ package final class Store: Sendable {
   package func noteInitial(_ digest: Digest, of job: JobRecord) throws(StoreError) -> Digest {
     try write { db in
       guard let id = job.id, var job = try JobRecord.fetchOne(db, key: id) else {
-        throw StoreError("job '\(job.name)' is gone")
+        throw StoreError("job '\(job.name)' is missing")
       }
       if let known = job.initial { return known }
       job.initial = digest
@@ -360,12 +360,12 @@ package struct StoreError: Error, CustomStringConvertible {
   static func reason(_ error: any Error) -> String {
     switch error {
     case let error as DatabaseError where error.resultCode == .SQLITE_TOOBIG:
-      return "a value in it is longer than any that this software writes"
+      return "a value in it is too long"
     case let error as DatabaseError:
       return firstLine(error.message ?? "SQLite error \(error.resultCode.rawValue)")
     case is RowDecodingError:
       let column = "\(error)".firstMatch(of: /column: "(\w+)"/).map { " \($0.1)" } ?? ""
-      return "its column\(column) holds what this software does not write"
+      return "its column\(column) contains an invalid value"
     case let error as DecodingError:
       let field = error.path.isEmpty ? "" : " in \(firstLine(error.path))"
       return "a record in it cannot be read\(field)"

@@ -38,7 +38,8 @@ final class Checker {
   func acknowledge(_ key: RoundKey, to client: String, _ store: Store) {
     let key = counts(key, client)
     let stored = (try? store.admitted(key)) ?? [:]
-    require(stored[client] != nil, "\(client) is told that \(key) has its update, which is not stored")
+    require(
+      stored[client] != nil, "\(client) has an acknowledgement of \(key) for an update that is not stored")
   }
 
   /// Records that a client has received the admission of its update.
@@ -172,7 +173,7 @@ final class Checker {
       let late = folded[key]?[name]
       let sent = VirtualClient.update(name, late ?? key, count: mean.count)
       let update = late == nil ? sent : rebase(sent)
-      guard update.count == mean.count else { return require(false, "\(key) has a late update of nothing") }
+      guard update.count == mean.count else { return require(false, "\(key) has an empty late update") }
       for index in mean.indices { mean[index] += weight * update[index] }
     }
     let bytes = mean.withUnsafeBytes { Data($0) }

@@ -115,9 +115,9 @@ final class VirtualFederation {
         checker.require(now < healing.until, "no round was committed by \(healing.until) after healing")
       }
     }
-    checker.require(isDone || healing != nil, "nothing happens any more at \(now)")
+    checker.require(isDone || healing != nil, "no event follows \(now)")
     if healing.map({ checker.rounds <= $0.rounds }) ?? false {
-      checker.require(isDone, "nothing happens any more at \(now), and no round was committed after healing")
+      checker.require(isDone, "no event follows \(now), and no round was committed after healing")
     }
   }
 }
@@ -339,7 +339,7 @@ extension VirtualFederation {
         if isRight {
           perform(client.participation.hold(version), client, link)
         } else {
-          checker.require(false, "\(client.name) gets other bytes than those of \(head.digest)")
+          checker.require(false, "\(client.name) receives bytes that do not match \(head.digest)")
         }
       case .assemble(let assignment):
         perform(client.participation.assemble(assignment, missing: []), client, link)

@@ -40,7 +40,7 @@ package struct ComparisonPage: Sendable {
 
   private var introduction: String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
-    return "\(report.clients) clients, images \(report.data) shared out as \(report.partition), tested on "
+    return "\(report.clients) clients, images \(report.data) divided as \(report.partition), tested on "
       + "\(report.testData). "
       + (report.seeds.count == 1 ? "Seed \(seeds)." : "Seeds \(seeds): mean ± standard deviation.")
   }
@@ -74,9 +74,8 @@ package struct ComparisonPage: Sendable {
 
   private var notes: String {
     let more =
-      "By round: a client that takes part in every round, its weights and products by calculation, its memory "
-      + "measured once a stage. Losses are those of the clients' own training and differ between methods in "
-      + "what they add up."
+      "By round: for a client that takes part in every round; weights and products are calculated, memory is "
+      + "measured once a stage. Losses are the clients' training losses, whose terms differ between methods."
     let lines = (ComparisonTable.notes + [more]).map { "<p>\(Markup.escape($0))</p>" }
     return "<section class=\"notes\">\n\(lines.joined(separator: "\n"))\n</section>"
   }

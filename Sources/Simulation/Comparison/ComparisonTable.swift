@@ -133,9 +133,9 @@ extension ComparisonTable {
 
   /// The explanations below a table.
   package static let notes = [
-    "Memory: the most that a client's process had resident in a step of any stage, in a process of its own.",
-    "Compute: products of the average client, counted; upload and download: of the same, at the socket.",
-    "Time: all rounds, the clients sharing this machine. Centralised: one client with all images, end to end.",
+    "Memory: the peak of resident memory in a step of any stage, measured in a process of its own.",
+    "Compute: matrix products of the average client, counted; upload and download: its bytes at the socket.",
+    "Time: all rounds, with all clients on this machine. Centralised: one client with all images, end to end.",
   ]
 }
 

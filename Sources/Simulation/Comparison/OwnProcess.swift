@@ -15,7 +15,7 @@ package final class OwnProcess: Sendable {
     let message: String
 
     /// The reason of a failure, in one line.
-    var reason: String { code < 0 ? "it was ended by signal \(-code)" : message }
+    var reason: String { code < 0 ? "it was killed by signal \(-code)" : message }
   }
 
   package init(_ executable: URL) { self.executable = executable }

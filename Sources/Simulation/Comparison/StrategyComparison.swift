@@ -50,7 +50,7 @@ package struct StrategyComparison: Sendable {
   /// Checks a variant's plan, since a plan can be valid with one strategy and invalid with another.
   private static func check(_ plan: Plan, _ variant: ComparisonVariant) throws(ComparisonError) {
     if let problem = plan.problems.first {
-      throw .plan("the plan as \(variant.label): \(problem.field): \(problem.reason)")
+      throw .plan("the plan with \(variant.label): \(problem.field): \(problem.reason)")
     }
   }
 

@@ -97,7 +97,7 @@ package struct GoldenCase {
   }
 
   private func missing(_ name: String, _ kind: String) -> ConformanceError {
-    ConformanceError("attribute \(name): a \(kind) is wanted")
+    ConformanceError("attribute \(name): must be a \(kind)")
   }
 }
 

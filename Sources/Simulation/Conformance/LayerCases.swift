@@ -216,7 +216,7 @@ final class LayerFixture {
   func fill(_ matrix: Matrix, _ name: String) throws {
     let tensor = try tensors(name)
     guard tensor.values.count == matrix.count else {
-      throw ConformanceError("\(name) has the shape \(tensor.shape); \(matrix.count) elements are wanted")
+      throw ConformanceError("\(name) has the shape \(tensor.shape); must have \(matrix.count) elements")
     }
     let flat = matrix.flat
     for (index, value) in tensor.values.enumerated() { flat[0, index] = value }

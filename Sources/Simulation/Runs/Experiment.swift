@@ -183,7 +183,7 @@ package struct Experiment: Sendable {
               seed, "dropout \(name)", [key.stage, key.round, key.attempt + declined.count]))
           guard Double(random.uniform()) < dropout else { return nil }
           declined.count += 1
-          return DeclineReason("it drops out")
+          return DeclineReason("simulated dropout")
         }
       }
     }

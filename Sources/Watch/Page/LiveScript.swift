@@ -30,7 +30,7 @@ enum LiveScript {
     const names = new Intl.Collator("en", { numeric: true });
     const sizes = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
     let column = 0, direction = 1;
-    // What a row is sorted by: a time, a number with its unit, a share of the whole, or text; null where nothing is.
+    // Returns the sort key of a row: a time, a number with its unit, a share, or text; null for an empty cell.
     const value = (row) => {
       const cell = row.cells[column];
       const time = cell.querySelector("time");
@@ -117,10 +117,10 @@ enum LiveScript {
         ago();
         say("Live", false);
       } catch (error) {
-        // As of the last answer: what goes on since is not known, and no time is counted any further.
+        // The page keeps the state of the last answer, and its times stop.
         const then = new Date(heard - shift).toISOString().slice(0, 19).replace("T", " ") + "\\u00a0UTC";
-        say(job.dataset.over === "yes" ? "The server has ended; this is its last state, of " + then
-          : "No answer since " + then + "; this is what was last heard", true);
+        say(job.dataset.over === "yes" ? "The server has ended; this is its last state, at " + then
+          : "No answer since " + then + "; this is the last known state", true);
       }
       asking = false;
       if (!document.hidden) timer = setTimeout(look, pause);

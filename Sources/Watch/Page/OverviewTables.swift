@@ -95,7 +95,7 @@ struct OverviewParts {
         last?.monitors.map { $0.isCollapsed ? "<strong>representations collapse</strong>" : "none" }
           ?? Wording.none
       ),
-      ("Attempts given up", "\(overview.abandoned)"),
+      ("Abandoned attempts", "\(overview.abandoned)"),
       (
         "Updates",
         "\(overview.updatesAdmitted)\(space)admitted, \(overview.rejections.values.reduce(0, +))\(space)rejected"
@@ -117,13 +117,13 @@ struct OverviewParts {
     if isLive, !overview.isOver {
       facts.append(("In this phase since", Wording.time(overview.status.since, .ago)))
       if let until = overview.status.until {
-        facts.append(("This phase ends at the latest", Wording.time(until, .until)))
+        facts.append(("Latest end of this phase", Wording.time(until, .until)))
       }
       if let end = overview.estimate.roundEnd {
-        facts.append(("Round over, estimated", Wording.time(end, .until)))
+        facts.append(("Estimated end of the round", Wording.time(end, .until)))
       }
       if let end = overview.estimate.jobEnd {
-        facts.append(("Job over, estimated", Wording.time(end, .until)))
+        facts.append(("Estimated end of the job", Wording.time(end, .until)))
       }
       facts.append(("Memory of the server", Wording.bytes(overview.residentBytes)))
     }
@@ -174,7 +174,7 @@ struct ClientTable {
     let shown = overview.latestClients
     let others = overview.clients.count - shown.count
     let more = Wording.count(others, "more client")
-    let note = others > 0 ? "<p class=\"muted\">Not shown: \(more), heard longer ago.</p>" : ""
+    let note = others > 0 ? "<p class=\"muted\">Not shown: \(more) with an earlier last contact.</p>" : ""
     return """
       <p class="find" id="find" hidden=""><label>Find a client <input type="search" id="wanted" \
       autocomplete="off"/></label> <span class="muted" id="found" role="status"></span></p>
@@ -210,7 +210,7 @@ struct ClientTable {
 
   /// Returns the activity of a client or, if it is connected but not asked to train, the reason.
   private static func state(_ client: Overview.Client, notAsked: String?) -> String {
-    guard client.isConnected else { return "away" }
+    guard client.isConnected else { return "offline" }
     if let notAsked { return "<span title=\"\(Markup.escape(notAsked))\">not asked</span>" }
     return client.activity?.rawValue ?? "connected"
   }

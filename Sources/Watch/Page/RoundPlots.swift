@@ -13,7 +13,7 @@ struct RoundPlots {
   private var all: [(plot: Plot, caption: String)] {
     let duration = (
       plot("Duration", .seconds, [("round", { $0.seconds }), ("wait", { $0.waited })], startsAtZero: true),
-      "What a round took, and what it waited for clients before."
+      "Duration of each round, and its wait for clients before it began."
     )
     return (metrics + [duration]).filter { !$0.0.series.isEmpty }
   }
@@ -113,6 +113,6 @@ struct RoundTables {
           ["\(attempt.attempt)", Markup.escape(attempt.reason), Wording.time(attempt.finishedAt)]
         )
       }, none: "None.")
-    return table.html("Attempts that were given up", live: live)
+    return table.html("Abandoned attempts", live: live)
   }
 }

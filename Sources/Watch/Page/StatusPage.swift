@@ -36,7 +36,7 @@ package struct StatusPage: Sendable {
       <body>
       <main id="job" data-over="\(overview.isOver ? "yes" : "no")">
       <h1 id="name" data-live="">\(Markup.escape(overview.name))</h1>
-      <p class="connection" id="connection" role="status">As of the page's loading</p>
+      <p class="connection" id="connection" role="status">State at the time of loading</p>
       <div id="now" data-live="">
       \(parts.headline)
       \(parts.missing)
@@ -60,7 +60,7 @@ package struct StatusPage: Sendable {
       <div id="rejections" data-live="">
       \(parts.rejections)
       </div>
-      <p class="muted">Strata \(Software.version). For machines: /api/overview, /metrics, /healthz.</p>
+      <p class="muted">Strata \(Software.version). API: /api/overview, /metrics, /healthz.</p>
       </main>
       <script>\(Self.script)</script>
       </body>
@@ -99,13 +99,13 @@ struct Headline {
     switch overview.status.phase {
     case .finished: return ("finished", "Finished", "the job is done")
     case .failed:
-      let why = overview.failure ?? "something failed, and the server's log says what"
+      let why = overview.failure ?? "the server's log gives the reason"
       return ("failed", overview.status.reason == nil ? "Given up" : "Failed", "\(place): \(why)")
     case .stopped:
-      return ("stopped", "Stopped", "\(place); the job goes on when the server is started again")
+      return ("stopped", "Stopped", "\(place); the job continues when the server is started again")
     case .recruiting, .training, .aggregating, .calibrating:
       guard !overview.isRunning else { return nil }
-      return ("failed", "Gone", "the server does not run; it was at \(place)")
+      return ("failed", "Not running", "the server does not run; its last state is \(place)")
     }
   }
 
@@ -116,7 +116,7 @@ struct Headline {
     else {
       return status.doing
     }
-    let updates = "\(status.admitted) updates are here, \(status.quorum) are needed"
+    let updates = "\(status.admitted) updates are admitted, \(status.quorum) are needed"
     let here = ["none is", "one is"].dropFirst(max(status.present, 0)).first ?? "\(status.present) are"
     return "\(status.cohort) clients were asked to train, \(here) connected: \(updates)"
   }
@@ -144,7 +144,7 @@ struct LayerStack {
       switch layer.state {
       case .frozen: "frozen"
       case .training: isOver ? "unfinished" : "in training"
-      case .toCome: isOver ? "not begun" : "to come"
+      case .toCome: isOver ? "not started" : "pending"
       }
     return """
       <li class="layer \(layer.state.rawValue)">\(Self.bar(layer.done, of: layer.rounds))\

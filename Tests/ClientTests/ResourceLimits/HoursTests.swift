@@ -29,7 +29,7 @@ import Testing
 
   @Test func namesTheRangeThatIsNone() {
     let rejection = #expect(throws: PlanRejection.self) { try Hours("22:00-06:00,7-8") }
-    #expect(rejection?.reason == "'7-8' is no range of hours, such as 22:00-06:00")
+    #expect(rejection?.reason == "'7-8' is not a range of hours, such as 22:00-06:00")
   }
 
   @Test func beginsWithItsFirstMinuteAndEndsBeforeItsLast() throws {

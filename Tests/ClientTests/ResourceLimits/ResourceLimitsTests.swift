@@ -59,7 +59,8 @@ final class FakeClock: Sendable {
     #expect(limits.declineReason(needed: 150_000_000, spent: 50_000_000) == nil)
     #expect(
       limits.declineReason(needed: 150_000_000, spent: 50_000_001)
-        == DeclineReason("it needs 150.0 MB and has spent 50.0 MB of 200MB a day", seconds: 86_400))
+        == DeclineReason(
+          "the round needs 150.0 MB, and the client has used 50.0 MB of 200MB a day", seconds: 86_400))
     #expect(limits.declineReason(needed: 0, spent: 200_000_001) != nil)
   }
 

@@ -48,7 +48,7 @@ import Testing
       try await wait(for: "stage 3 round 1 is committed", second)
       try await second.follow(.init(verb: "cut", daemon: "fedserver", words: ""))
       try await second.run(.block(blocks[1]))
-      try await wait(for: "going on after stage", second)
+      try await wait(for: "continuing after stage", second)
       #expect(try await encoder(second) == expected)
     }
   }

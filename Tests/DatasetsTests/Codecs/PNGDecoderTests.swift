@@ -152,7 +152,7 @@ import Testing
     file[file.count / 2] ^= 1
     let set = try image(file)
     _ = set.bytes(0)
-    #expect(set.broken.count == 1, "its checksum is another")
+    #expect(set.broken.count == 1, "its checksum differs")
   }
 
   @Test func aHeaderThatPromisesTooMuchIsRejected() throws {

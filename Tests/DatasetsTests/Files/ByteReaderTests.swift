@@ -43,7 +43,7 @@ import Testing
     let reader = try reader(Array(Make.gzip(bytes).dropLast(8)))
     #expect(try reader.read(200_000) == bytes)
     let error = #expect(throws: DatasetError.self) { try reader.finish() }
-    #expect(error?.description == "\(files.path)/file: is cut off behind byte 200000")
+    #expect(error?.description == "\(files.path)/file: is cut off after byte 200000")
   }
 
   @Test func tooManyBytesAreSaidSo() throws {
@@ -51,7 +51,7 @@ import Testing
       let reader = try reader(file)
       _ = try reader.read(199_999)
       let error = #expect(throws: DatasetError.self) { try reader.finish() }
-      #expect(error?.description.contains("goes on after the 199999 bytes") == true)
+      #expect(error?.description.contains("continues after the 199999 bytes") == true)
     }
   }
 
@@ -63,7 +63,7 @@ import Testing
       _ = try reader.read(10_000)
       try reader.finish()
     }
-    #expect(error?.description.contains("is damaged behind byte 10000: incorrect data check") == true)
+    #expect(error?.description.contains("is damaged after byte 10000: incorrect data check") == true)
   }
 
   /// Impossible sizes are rejected before memory is allocated.

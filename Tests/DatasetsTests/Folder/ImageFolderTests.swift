@@ -44,7 +44,7 @@ import Testing
     try put("cat/2.png", 2)
     #expect(try load().labels == nil)
     let error = #expect(throws: DatasetError.self) { try load("?labels=folder") }
-    #expect(error?.description == "\(files.path)/1.png: lies in no folder that would name its class")
+    #expect(error?.description == "\(files.path)/1.png: is not in a folder that names its class")
   }
 
   @Test func hiddenFilesAndFoldersArePassedOver() throws {
@@ -118,7 +118,7 @@ import Testing
     try files.write("dog/a.b\u{1B}[31m", [1])
     let set = try load()
     #expect(set.count == 2)
-    #expect(set.passedOver.summary == "8 files are passed over: 4 .webp, 2 .bmp, 2 others")
+    #expect(set.passedOver.summary == "8 files are ignored: 4 .webp, 2 .bmp, 2 others")
     #expect(DataReport(set, Workers(1)).passedOver.map(\.ending) == [".webp", ".bmp", "others"])
     for name in ["cat/1.png", "cat/2.JFIF"] {
       try FileManager.default.removeItem(atPath: "\(files.path)/\(name)")
@@ -126,7 +126,7 @@ import Testing
     let error = #expect(throws: DatasetError.self) { try load() }
     #expect(
       error?.description
-        == "\(files.path): no file named *.jpg, *.jpeg, *.jfif or *.png in this folder; 8 files are passed over: 4 .webp, 2 .bmp, 2 others"
+        == "\(files.path): no file named *.jpg, *.jpeg, *.jfif or *.png in this folder; 8 files are ignored: 4 .webp, 2 .bmp, 2 others"
     )
   }
 

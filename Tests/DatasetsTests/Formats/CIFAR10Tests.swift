@@ -62,7 +62,7 @@ import Testing
       let error = #expect(throws: DatasetError.self) { try CIFAR10.read(directory: directory, role: .test) }
       #expect(
         error?.description.hasSuffix(
-          "record 1 has label 15, where labels are 0 to 9; classes=N takes another number of classes") == true
+          "record 1 has label 15, where labels are 0 to 9; classes=N sets the number of classes") == true
       )
       let set = try DataSpec(parsing: "cifar10:\(directory)?classes=16").load(role: .test)
       #expect(set.classes == 16 && set.labels == [1, 15])

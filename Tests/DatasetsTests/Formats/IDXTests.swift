@@ -76,21 +76,22 @@ import Testing
     let zeros = [UInt8](repeating: 0, count: 70_000_000)
     #expect(
       try rejection(Make.gzip(Make.idx([70, 1000, 1000], zeros))).contains(
-        "no images shrink to less than a 256th"))
+        "more than 256 times as many"))
   }
 
   @Test func whatIsWrongIsSaidInOneLine() throws {
     try files.write("y", Make.idx([2], [7, 0]))
     let whole = Make.idx([3, 4, 5], pixels)
     #expect(try rejection(whole, "?labels=\(files.path)/y").hasSuffix("/y: has 2 labels for 3 images"))
-    #expect(try rejection([1, 2, 3, 4, 5]).hasSuffix("/x: is no IDX file"))
+    #expect(try rejection([1, 2, 3, 4, 5]).hasSuffix("/x: is not an IDX file"))
     #expect(
       try rejection([0, 0, 13, 1, 0, 0, 0, 1]).contains("holds numbers of type 13, where bytes are type 8"))
-    #expect(try rejection(Make.idx([2], [7, 0])).contains("is it labels?"))
+    #expect(try rejection(Make.idx([2], [7, 0])).contains("is it a file of labels?"))
     #expect(try rejection(Array(whole.dropLast())).contains("is too short for 3 images of 1 x 4 x 5"))
-    #expect(try rejection(whole + [0]).contains("goes on after the 76 bytes that its header promises"))
+    #expect(try rejection(whole + [0]).contains("continues after the 76 bytes that its header declares"))
     #expect(try rejection(Make.idx([0xFFFF_FFFF, 16_000, 16_000], [0])).contains("is too short for"))
-    #expect(try rejection(Make.idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0])).contains("no images"))
+    #expect(
+      try rejection(Make.idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0])).contains("not a shape of images"))
     #expect(try rejection(Make.gzip(Array(whole.dropLast()))).contains("ends after 75 bytes, 1 too early"))
     #expect(try rejection([0, 0]).contains("is too short"))
   }

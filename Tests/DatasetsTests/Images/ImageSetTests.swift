@@ -56,6 +56,6 @@ import Testing
       try named(["cat", "cow"]).requireClasses(of: named(["cat", "dog"]))
     }
     #expect(
-      error?.description == "the training images' classes (cat, dog) are not the test images' (cat, cow)")
+      error?.description == "the training images' classes (cat, dog) differ from the test images' (cat, cow)")
   }
 }

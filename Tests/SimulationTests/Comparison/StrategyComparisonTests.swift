@@ -116,7 +116,7 @@ import Testing
     let rejected = #expect(throws: ComparisonError.self) {
       try StrategyComparison(try Self.settings(plan, out: out)) { _ in }
     }
-    #expect(rejected?.description.hasPrefix("the plan as layer-wise, simclr: round.deadline: ") == true)
+    #expect(rejected?.description.hasPrefix("the plan with layer-wise, simclr: round.deadline: ") == true)
     var settings = try Self.settings(out: out)
     settings.data = try DataSpec(parsing: "folder:/nowhere")
     await #expect(throws: DatasetError.self) { _ = try await Self.run(settings) }

@@ -87,7 +87,7 @@ package final class ByteReader {
       throw .malformed(
         path: path,
         problem:
-          "\(packed) bytes would become \(count) of \(what): no images shrink to less than a \(Self.likelyRatio)th"
+          "\(packed) bytes would expand to \(count) of \(what), more than \(Self.likelyRatio) times as many"
       )
     }
   }
@@ -123,9 +123,9 @@ package final class ByteReader {
   package func finish() throws(DatasetError) {
     var byte: UInt8 = 0
     let rest = coding == .plain ? end - offset : try inflate(1, into: &byte)
-    guard !isCutOff else { throw .malformed(path: path, problem: "is cut off behind byte \(position)") }
+    guard !isCutOff else { throw .malformed(path: path, problem: "is cut off after byte \(position)") }
     guard rest == 0 else {
-      throw .malformed(path: path, problem: "goes on after the \(position) bytes that its header promises")
+      throw .malformed(path: path, problem: "continues after the \(position) bytes that its header declares")
     }
   }
 
@@ -154,7 +154,7 @@ package final class ByteReader {
       case Z_BUF_ERROR: (hasEnded, isCutOff) = (true, true)
       default:
         let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib fails with \(status)"
-        throw .malformed(path: path, problem: "is damaged behind byte \(position + done): \(reason)")
+        throw .malformed(path: path, problem: "is damaged after byte \(position + done): \(reason)")
       }
     }
     return done

@@ -26,7 +26,7 @@ struct NumPyArray {
     guard length <= Self.largestHeader else { throw damage("its header of \(length) bytes is too long") }
     let header = String(decoding: try reader.read(length), as: UTF8.self)
     guard let type = Self.text("descr", in: header), let shape = Self.shape(in: header) else {
-      throw damage("its header cannot be understood: \(Spelling.shortened(header))")
+      throw damage("its header is invalid: \(Spelling.shortened(header))")
     }
     isByColumns = Self.value("fortran_order", in: header)?.hasPrefix("True") == true
     (self.type, self.shape) = (type, shape)

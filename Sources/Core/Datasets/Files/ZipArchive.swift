@@ -45,15 +45,16 @@ package struct ZipArchive {
     let place = "\(path): \(member.name)"
     guard !member.isEncrypted else { throw .malformed(path: place, problem: "is encrypted") }
     guard member.method == 0 || member.method == 8 else {
-      throw .malformed(path: place, problem: "is packed by method \(member.method), not stored or deflated")
+      throw .malformed(
+        path: place, problem: "has compression method \(member.method); must be stored or deflated")
     }
     let local = LittleEndian(try file.bytes(at: member.header, count: Self.localBytes))
     guard local.number(0, 4) == 0x0403_4B50, let name = local.number(26, 2), let extra = local.number(28, 2)
-    else { throw .malformed(path: place, problem: "is not where the archive's directory says") }
+    else { throw .malformed(path: place, problem: "is not at its offset in the archive's directory") }
     let start = member.header + Self.localBytes + name + extra
     guard member.compressed <= file.size - start, member.method == 8 || member.compressed == member.size
     else {
-      throw .malformed(path: place, problem: "is cut off, or of another size than the directory says")
+      throw .malformed(path: place, problem: "is cut off, or its size differs from the directory's")
     }
     return try ByteReader(
       file, path: place, start..<start + member.compressed, member.method == 8 ? .deflate : .plain,
@@ -64,7 +65,7 @@ package struct ZipArchive {
   package func check(_ member: Member, _ reader: ByteReader) throws(DatasetError) {
     try reader.finish()
     guard reader.position == member.size, reader.checksum == member.checksum else {
-      throw .malformed(path: reader.path, problem: "is damaged: its checksum is another")
+      throw .malformed(path: reader.path, problem: "is damaged: its checksum differs")
     }
   }
 

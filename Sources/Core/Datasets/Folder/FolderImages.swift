@@ -121,7 +121,7 @@ package struct PassedOver: Sendable, Hashable {
     let all = endings
     let names = all.prefix(Self.named).map { "\($0.count) \($0.ending)" }.joined(separator: ", ")
     let rest = all.dropFirst(Self.named).reduce(0) { $0 + $1.count }
-    return (files == 1 ? "1 file is passed over: " : "\(files) files are passed over: ") + names
+    return (files == 1 ? "1 file is ignored: " : "\(files) files are ignored: ") + names
       + (rest > 0 ? " and \(rest) more" : "")
   }
 

@@ -42,7 +42,9 @@ enum ImageFile {
   private static func open(_ path: FilePath) throws(ImageFault) -> RegularFile {
     do {
       let file = try RegularFile(path)
-      guard file.size <= largestFile else { throw ImageFault("its \(file.size) bytes are too many") }
+      guard file.size <= largestFile else {
+        throw ImageFault("its size of \(file.size) bytes is over the limit")
+      }
       return file
     } catch let error as DatasetError {
       throw ImageFault(error.problem)

@@ -44,7 +44,7 @@ package struct ImageFolder: Sendable {
     let listing = try FolderListing(root)
     let stray = listing.files.first { $0.topFolder == nil }
     if let stray, labels == .folder {
-      throw .malformed(path: "\(root)/\(stray)", problem: "lies in no folder that would name its class")
+      throw .malformed(path: "\(root)/\(stray)", problem: "is not in a folder that names its class")
     }
     let names = labels == Labels.none || stray != nil ? nil : listing.topFolders
     // Folders are distinguished by their bytes; two names that look alike are two classes.

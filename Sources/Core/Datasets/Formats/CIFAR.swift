@@ -65,7 +65,7 @@ struct CIFARRecords {
     for (version, marks) in others {
       guard let name = marks.first(where: names.contains) else { continue }
       return
-        "holds CIFAR-\(classes)'s \(version) version (\(name)), where its binary version is read (\(binary))"
+        "holds CIFAR-\(classes)'s \(version) version (\(name)); the binary version is required (\(binary))"
     }
     return nil
   }

@@ -40,7 +40,7 @@ enum IDX {
     let sides = try sides(reader)
     guard sides.count >= 3 else {
       throw .malformed(
-        path: images, problem: "has \(sides.count) sides, where images have 3 or 4: is it labels?")
+        path: images, problem: "has \(sides.count) sides, where images have 3 or 4: is it a file of labels?")
     }
     let array = try ImageArray(sides: sides, path: images)
     let pixels = try array.read(reader, limit: limit)
@@ -70,7 +70,7 @@ enum IDX {
   private static func sides(_ reader: ByteReader) throws(DatasetError) -> [Int] {
     let magic = try reader.read(4)
     guard magic[0] == 0, magic[1] == 0, (1...mostSides).contains(Int(magic[3])) else {
-      throw .malformed(path: reader.path, problem: "is no IDX file")
+      throw .malformed(path: reader.path, problem: "is not an IDX file")
     }
     guard magic[2] == bytesType else {
       throw .malformed(

@@ -32,7 +32,7 @@ struct ImageArray {
         problem: "has the shape \(sides), where images are [N, H, W], [N, H, W, C] or [N, C, H, W], C 1 or 3")
     }
     guard sides[0] > 0, (1...Self.largestSide).contains(height), (1...Self.largestSide).contains(width) else {
-      throw .malformed(path: path, problem: "has the shape \(sides), which are no images")
+      throw .malformed(path: path, problem: "has the shape \(sides), which is not a shape of images")
     }
     self.init(count: sides[0], ImageShape(channels: channels, height: height, width: width), order)
   }

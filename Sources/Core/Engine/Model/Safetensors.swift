@@ -66,7 +66,7 @@ package struct Safetensors: Sendable {
   /// file of float32 tensors.
   package init(parsing data: Data, where isWanted: (String) -> Bool = { _ in true }) throws {
     guard data.count >= 8 else {
-      throw FormatError(description: "\(data.count) bytes are no safetensors file")
+      throw FormatError(description: "it is not a safetensors file: \(data.count) bytes")
     }
     let data = Data(data)
     let length = data.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
@@ -74,7 +74,7 @@ package struct Safetensors: Sendable {
       // An implausible header length indicates text or another format.
       throw FormatError(
         description: length > Self.longestHeader
-          ? "it is no safetensors file"
+          ? "it is not a safetensors file"
           : "it is cut off: a header of \(length) bytes in a file of \(data.count)")
     }
     let body = 8 + Int(length)
@@ -85,7 +85,7 @@ package struct Safetensors: Sendable {
     }
     if let texts = object[Self.metadataKey] {
       guard let texts = texts as? [String: String] else {
-        throw FormatError(description: "the metadata are not texts by name")
+        throw FormatError(description: "the metadata are not strings")
       }
       metadata = texts
     }
@@ -126,15 +126,15 @@ package struct Safetensors: Sendable {
       ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
     }) {
       guard bytes.lowerBound >= end else {
-        throw FormatError(description: "\(name): its bytes are those of \(last) too")
+        throw FormatError(description: "\(name): its bytes also belong to \(last)")
       }
       guard bytes.lowerBound == end else {
-        throw FormatError(description: "bytes \(end) to \(bytes.lowerBound) of its data are no tensor's")
+        throw FormatError(description: "bytes \(end) to \(bytes.lowerBound) of its data belong to no tensor")
       }
       (end, last) = (bytes.upperBound, name)
     }
     guard end == size else {
-      throw FormatError(description: "bytes \(end) to \(size) of its data are no tensor's")
+      throw FormatError(description: "bytes \(end) to \(size) of its data belong to no tensor")
     }
   }
 

@@ -39,7 +39,7 @@ package struct MemoryPlan: Sendable {
     package let allowed: Int
 
     package var description: String {
-      "this stage needs \((needed + 999_999) / 1_000_000) MB of memory at least, and may have \(allowed > 0 ? "\(allowed / 1_000_000) MB" : "none")"
+      "this stage needs at least \((needed + 999_999) / 1_000_000) MB of memory, and \(allowed > 0 ? "\(allowed / 1_000_000) MB are" : "none is") available"
     }
   }
 

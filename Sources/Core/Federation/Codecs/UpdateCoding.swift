@@ -101,7 +101,8 @@ package struct UpdateCoding: Sendable {
       }
     }
     guard bytes.count <= mostBytes, let raw = Compression.inflate(bytes, count: rawBytes) else {
-      throw Failure(description: "\(bytes.count) bytes do not unpack to the \(rawBytes) of \(codec.rawValue)")
+      throw Failure(
+        description: "\(bytes.count) bytes do not decompress to the \(rawBytes) of \(codec.rawValue)")
     }
     return try update(of: raw, base: base)
   }

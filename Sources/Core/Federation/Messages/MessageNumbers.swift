@@ -104,7 +104,7 @@ private struct NumberCheck {
   mutating func whole(_ field: String, _ value: Int?, _ bounds: ClosedRange<Int> = NumberBounds.whole) {
     guard let value, !bounds.contains(value) else { return }
     // The largest number stands for any invalid number.
-    let reason = value == .max ? "is no whole number of" : "is \(value), and must be"
+    let reason = value == .max ? "is not a whole number of" : "is \(value), and must be"
     reject(field, .overLimit, "\(reason) \(bounds.lowerBound) to \(bounds.upperBound)")
   }
 

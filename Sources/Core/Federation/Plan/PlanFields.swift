@@ -96,11 +96,11 @@ extension PlanField {
   private static let job: [PlanField] = [
     PlanField(
       "name", \.name, .text(upTo: PlanLimits.name),
-      "What the job is called in reports and in the store."),
-    PlanField("seed", \.seed, .seed, "Every random number of the job follows from it."),
+      "The job's name in reports and in the store."),
+    PlanField("seed", \.seed, .seed, "The seed of all random numbers of the job."),
     PlanField(
       "initial", \.initial, .file,
-      "A safetensors file with timm's names that the encoder starts from, relative to the plan's file."),
+      "The initial weights: a safetensors file with timm's names, relative to the plan's file."),
   ]
 
   private static let encoder: [PlanField] = [
@@ -149,7 +149,7 @@ extension PlanField {
       "Passes of a client over its images in a round."),
     PlanField(
       "local.batch", \.local.batch, .integer(2...PlanLimits.batch), unit: "images",
-      "Images a step; an incomplete last batch is dropped, and the loss needs two to compare."),
+      "Images a step; an incomplete last batch is dropped."),
     PlanField(
       "local.learningRate", \.local.learningRate, .number(.above(0, to: PlanLimits.learningRate)),
       unit: "per 256 images", "Base learning rate; a step uses it times batch / 256."),
@@ -158,7 +158,7 @@ extension PlanField {
       "AdamW's decoupled weight decay."),
     PlanField(
       "local.schedule", \.local.schedule, .choice,
-      "The learning rate inside a stage: the same throughout, or down to nothing along a cosine."),
+      "The learning rate within a stage: constant, or a cosine that falls to 0."),
     PlanField(
       "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
       "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
@@ -168,19 +168,19 @@ extension PlanField {
     ),
     PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
-      "What a client's process may have resident: it computes in slices to stay below, or refuses."),
+      "Memory limit of a client's process: it computes in slices to stay below, and ends if it cannot."),
   ]
 
   private static let traffic: [PlanField] = [
     PlanField(
       "traffic.codec", \.traffic.codec, .choice,
-      "How updates travel: as they are, or as differences of so many bits; top-k sends the largest alone."),
+      "Coding of updates: plain weights, coded differences, or only the largest differences (top-k)."),
     PlanField(
       "traffic.kept", \.traffic.kept, .number(.above(0, to: 1)), unit: "share",
-      "Values of an update that top-k sends; the rest is added to the client's next one."),
+      "Values of an update that top-k sends; the rest is added to the client's next update."),
     PlanField(
       "traffic.layers", \.traffic.layers, .choice,
-      "How layers travel to clients: as they are, or as differences to an earlier version; not top-k."),
+      "Coding of layers for clients: plain weights, or coded differences to an earlier version; not top-k."),
   ]
 
   private static let round: [PlanField] = [
@@ -192,7 +192,7 @@ extension PlanField {
       or: .derived("3/4 of `cohort`, rounded up") {
         $0.round.quorum = Plan.RoundRules.quorum(cohort: $0.round.cohort)
       },
-      "Updates without which a round is not committed; at most `cohort`."),
+      "Updates that a round needs to be committed; at most `cohort`."),
     PlanField(
       "round.minimumClients", \.round.minimumClients, .integer(1...PlanLimits.minimumClients),
       unit: "clients",
@@ -201,27 +201,27 @@ extension PlanField {
     ),
     PlanField(
       "round.overSelection", \.round.overSelection, .integer(0...PlanLimits.cohort), unit: "clients",
-      "Clients that are asked beyond the cohort, against stragglers: the first `cohort` updates are enough."),
+      "Clients asked beyond the cohort, against stragglers: a round needs only the first `cohort` updates."),
     PlanField(
       "round.stragglers", \.round.stragglers, .choice,
-      "An update that is not ready when its round is over: rejected, or folded into the stage's next round."),
+      "Updates that arrive after the end of their round: rejected, or folded into the stage's next round."),
     PlanField(
       "round.normLimit", \.round.normLimit, .number(.from(0, to: PlanLimits.weight)),
       unit: "x the weights' length",
-      "How far an update may be from the weights that it started from; 0: any distance."),
+      "Largest distance of an update from the weights that it started from; 0: no limit."),
     PlanField(
-      "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "tries",
-      "How often a round is tried before the server gives up."),
+      "round.attempts", \.round.attempts, .integer(1...PlanLimits.attempts), unit: "attempts",
+      "Attempts at a round before the server gives up."),
     PlanField(
       "round.maxSamples", \.round.maxSamples, .claim(upTo: PlanLimits.samples), unit: "images",
-      "What a client's claim of images weighs at most; auto: ten times the lower median of the round's claims."
+      "Limit of the images that a client's update counts for; auto: ten times the lower median of the round."
     ),
     PlanField(
       "round.aggregation", \.round.aggregation, .choice,
-      "How updates become one: by mean weighted with samples, or weight by weight by median or trimmed mean."),
+      "Aggregation of updates: mean weighted by samples, or median or trimmed mean of each weight."),
     PlanField(
       "round.trim", \.round.trim, .integer(0...PlanLimits.cohort), unit: "clients",
-      "Values of a weight that trimmed-mean leaves out at either end; less than half of `quorum`."),
+      "Values of a weight that trimmed-mean drops at each end; less than half of `quorum`."),
     PlanField(
       "round.deadline", \.round.deadline, .duration(upTo: PlanLimits.deadline), unit: "with the value",
       "How long the clients have for a round: a whole number with ms, s, m or h."),
@@ -236,7 +236,7 @@ extension PlanField {
       or: .derived("`24h`, or `deadline` where that is longer") {
         $0.round.timeout = max(.hours(24), $0.round.deadline)
       },
-      "How long a round waits for enough clients before the try has failed; at least `deadline`."),
+      "How long a round waits for enough clients before the attempt fails; at least `deadline`."),
   ]
 }
 
@@ -244,29 +244,30 @@ extension PlanField {
   static let method: [PlanField] = [
     PlanField(
       "method.strategy", \.method.strategy, .choice,
-      "Which layers exist, train and travel: one stage's alone, all up to it, or everything at once."),
+      "Layers that are trained and sent: only the stage's, all up to the stage's, or all at once."),
     PlanField(
       "method.layersPerStage", \.method.layersPerStage, .integer(1...PlanLimits.depth), unit: "blocks",
       "Blocks that a stage adds."),
     PlanField(
       "method.laps", \.method.laps, .integer(1...PlanLimits.laps), unit: "laps",
-      "How often layer-wise training goes through the layers; in a further lap the layers above are frozen, too."
+      "Passes of layer-wise training over the layers; after the first, the layers above are frozen too."
     ),
     PlanField(
       "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",
-      "Rounds of a stage, with plateau at most. End-to-end runs the rounds of all stages in its single one."),
+      "Rounds of a stage; with plateau, the maximum. End-to-end runs the rounds of all stages in its single stage."
+    ),
     PlanField(
       "method.curriculum", \.method.curriculum, .choice,
       "What ends a stage: its number of rounds, or a loss that no longer falls."),
     PlanField(
       "method.plateauWindow", \.method.plateauWindow, .integer(1...PlanLimits.window), unit: "rounds",
-      "Rounds whose mean loss plateau compares with that of as many rounds before."),
+      "Rounds whose mean loss plateau compares with that of the same number of rounds before."),
     PlanField(
       "method.plateauImprovement", \.method.plateauImprovement, .number(.from(0, to: 1)), unit: "share",
       "Plateau ends a stage whose mean loss has fallen by less than this share."),
     PlanField(
       "method.leastRounds", \.method.leastRounds, .integer(1...PlanLimits.rounds), unit: "rounds",
-      "Rounds that a stage of plateau has at least."),
+      "Minimum rounds of a stage with plateau."),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
       or: .derived("`transfer`; `random` for resnet") {
@@ -276,10 +277,10 @@ extension PlanField {
     PlanField("method.ssl", \.method.ssl, .choice, "The self-supervised loss."),
     PlanField(
       "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
-      "How much of the target branch a step keeps, with mocov3 and byol."),
+      "Share of the target branch that a step keeps, with mocov3 and byol."),
     PlanField(
       "method.activeBlocks", \.method.activeBlocks, .integer(0...PlanLimits.depth), unit: "blocks",
-      "Depth dropout: blocks that run at a client at most, drawn anew each round; 0: all of them."),
+      "Depth dropout: the most blocks that a client runs, drawn in each round; 0: all blocks."),
     PlanField(
       "method.temperature", \.method.temperature, .number(.above(0, to: PlanLimits.temperature)),
       "Divides the similarities in the loss."),
@@ -297,7 +298,8 @@ extension PlanField {
       unit: "epochs", "Passes over those images."),
     PlanField(
       "method.calibration.every", \.method.calibrationFields.every, .interval(upTo: PlanLimits.rounds),
-      unit: "rounds", "When it happens: after every round, after every n-th of a stage, or at a stage's end."),
+      unit: "rounds",
+      "When to calibrate: after every round, after every n-th of a stage, or at a stage's end."),
   ]
 
   static let augmentation: [PlanField] = [
@@ -324,16 +326,16 @@ extension PlanField {
       unit: "± factor", "Saturation is scaled by 1 ± this."),
     PlanField(
       "augmentation.hue", \.augmentation.hue, .number(.from(0, to: 0.5)), unit: "± turns",
-      "How far the hue turns round the colour wheel."),
+      "Largest rotation of the hue."),
     PlanField(
       "augmentation.grayscale", \.augmentation.grayscale, .number(.from(0, to: 1)), unit: "probability",
-      "Loss of all colour."),
+      "Conversion to greyscale."),
     PlanField(
       "augmentation.blur", \.augmentation.blur, .numbers(2...2, "one a view", .from(0, to: 1)),
       unit: "probability", "Gaussian blur."),
     PlanField(
       "augmentation.blurKernel", \.augmentation.blurKernel, .kernel(upTo: PlanLimits.kernel), unit: "pixels",
-      "Side of the blur's kernel, less than twice `image`; auto: near a tenth of it, and at least 3."),
+      "Side of the blur's kernel, less than twice `image`; auto: about a tenth of `image`, at least 3."),
     PlanField(
       "augmentation.blurSigma", \.augmentation.blurSigma, .range(.above(0, to: PlanLimits.sigma)),
       unit: "pixels", "Standard deviation of the blur."),
@@ -342,18 +344,18 @@ extension PlanField {
       unit: "probability", "Inversion of the bright values."),
     PlanField(
       "augmentation.solarizeThreshold", \.augmentation.solarizeThreshold, .number(.from(0, to: 1)),
-      unit: "of full brightness", "From which value on solarizing inverts."),
+      unit: "of full brightness", "Value from which solarizing inverts."),
     PlanField(
       "augmentation.mean", \.augmentation.mean,
       .numbers(
         1...PlanLimits.channels, "one for all channels or one a channel",
         .from(-PlanLimits.channel, to: PlanLimits.channel)),
-      unit: "of full brightness", "Subtracted from every value, last of all."),
+      unit: "of full brightness", "Subtracted from every value, as the last step."),
     PlanField(
       "augmentation.deviation", \.augmentation.deviation,
       .numbers(
         1...PlanLimits.channels, "one for all channels or one a channel",
         .above(0, to: PlanLimits.channel)),
-      unit: "of full brightness", "What is left is divided by it."),
+      unit: "of full brightness", "Every value is divided by it after that."),
   ]
 }

@@ -126,7 +126,7 @@ private struct PlanReader {
 enum PlanDocument {
   static func root(of text: String, file: String) throws(PlanError) -> Node {
     guard text.utf8.count <= PlanLimits.file else {
-      throw error(file, 1, "is longer than \(PlanLimits.file) bytes, which no plan is")
+      throw error(file, 1, "is longer than \(PlanLimits.file) bytes")
     }
     let root: Node?
     do {

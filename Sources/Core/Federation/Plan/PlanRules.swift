@@ -52,7 +52,7 @@ extension PlanRule {
   static let all: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
       plan.traffic.layers == .topK
-        ? "is top-k; what it leaves out would be missing in the global weights: it is for updates alone" : nil
+        ? "is top-k, which is only for updates" : nil
     },
     PlanRule("local.views") { plan in
       plan.local.views % 2 == 0
@@ -77,23 +77,23 @@ extension PlanRule {
       guard active > 0 else { return nil }
       if plan.encoder.family == .resnet { return "is \(active); every layer of a resnet must run" }
       if plan.method.strategy == .endToEnd {
-        return "is \(active); end-to-end has a single stage, of all blocks"
+        return "is \(active); end-to-end trains all blocks in its single stage"
       }
       return active < plan.method.layersPerStage
         ? "is \(active), less than the \(plan.method.layersPerStage) blocks that a stage trains" : nil
     },
     PlanRule("local.views", "method.activeBlocks") { plan in
       plan.local.views > 0 && plan.method.activeBlocks > 0
-        ? "is \(plan.local.views); with depth dropout there is another prefix each round, and nothing to keep"
+        ? "is \(plan.local.views); must be 0 with depth dropout, because the prefix changes in each round"
         : nil
     },
     PlanRule("round.stragglers", "method.activeBlocks") { plan in
       plan.round.stragglers == .fold && plan.method.activeBlocks > 0
-        ? "is fold; with depth dropout a client's next update is of other blocks" : nil
+        ? "is fold; must be reject with depth dropout, because a client's blocks change in each round" : nil
     },
     PlanRule("round.timeout", "round.deadline") { plan in
       plan.round.timeout < plan.round.deadline
-        ? "is \(plan.round.timeout), less than the deadline of \(plan.round.deadline), up to which all are waited for"
+        ? "is \(plan.round.timeout), less than the deadline of \(plan.round.deadline)"
         : nil
     },
     PlanRule("round.wait", "round.deadline") { plan in
@@ -102,7 +102,7 @@ extension PlanRule {
     },
     PlanRule("round.trim", "round.aggregation", "round.quorum") { plan in
       plan.round.aggregation == .trimmedMean && 2 * plan.round.trim >= plan.round.quorum
-        ? "is \(plan.round.trim), which leaves nothing of a quorum of \(plan.round.quorum)" : nil
+        ? "is \(plan.round.trim); must be less than half of the quorum of \(plan.round.quorum)" : nil
     },
     PlanRule("encoder.channels") { plan in
       plan.encoder.imageChannels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
@@ -139,7 +139,7 @@ extension PlanRule {
     },
     PlanRule("method.calibration.every", "method.curriculum") { plan in
       plan.method.calibration?.every == .stage && plan.method.curriculum == .plateau
-        ? "is stage; with plateau a round is not known to be a stage's last before it is committed" : nil
+        ? "is stage; with plateau, the last round of a stage is not known before it is committed" : nil
     },
     PlanRule("method.roundsPerStage", "method.layersPerStage", "encoder.depth") { plan in
       guard case .list(let rounds) = plan.method.roundsPerStage,

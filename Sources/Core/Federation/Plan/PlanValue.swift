@@ -74,7 +74,7 @@ extension PlanValue where Value == String {
       accepts: { (1...limit).contains($0.count) && !$0.contains { $0.isControl } }
     ) { text throws(PlanRejection) in
       guard !text.contains(where: { $0.isControl }) else {
-        throw PlanRejection("is \(PlanRejection.shown(text)); control characters have no place in it")
+        throw PlanRejection("is \(PlanRejection.shown(text)); must not contain control characters")
       }
       return text
     }
@@ -93,7 +93,7 @@ extension PlanValue where Value == String {
           _ = try DataSpec(parsing: spec)
         } catch {
           guard case .badSpecification(_, let problem) = error else {
-            throw PlanRejection("is no data: \(error)")
+            throw PlanRejection("is not a data SPEC: \(error)")
           }
           throw PlanRejection("is \(PlanRejection.shown(spec)): \(problem); accepted: \(DataSpec.accepted)")
         }

@@ -33,7 +33,7 @@ package struct TimeSpan: Sendable, Hashable, Comparable {
     }
     let (product, overflow) = (Int(digits) ?? .max).multipliedReportingOverflow(by: unit.1)
     guard !overflow, product < .max else {
-      throw PlanRejection("is \(PlanRejection.shown(text)); that is longer than can be counted")
+      throw PlanRejection("is \(PlanRejection.shown(text)); it is too long")
     }
     self.init(milliseconds: product)
   }

@@ -74,7 +74,7 @@ package struct Participation: Sendable {
       return []  // The end of a transfer for a closed round.
     case (.request(let request), .offering(let offer)) where request.digest == offer.digest:
       guard request.offset >= 0, request.offset <= offer.bytes else {
-        throw UnexpectedMessage("a request from offset \(request.offset) of \(offer.bytes)")
+        throw UnexpectedMessage("a request from offset \(request.offset) of \(offer.bytes) bytes")
       }
       return [.upload(offer, from: request.offset)]
     case (.request, .idle), (.request, .training), (.request, .fetching), (.request, .offering): return []
@@ -117,7 +117,7 @@ package struct Participation: Sendable {
     else { return [] }
     losses += 1
     guard losses <= Self.mostLosses else {
-      throw UnexpectedMessage("other bytes than those of \(version.digest), \(losses) times")
+      throw UnexpectedMessage("bytes that do not match \(version.digest), \(losses) times")
     }
     return [.fetch(version)]
   }

@@ -36,13 +36,13 @@ package enum Rejection: String, Sendable, Hashable, Codable, CaseIterable, Error
     case .duplicate: "another update of this client is already admitted"
     case .alreadyRejected: "an update of this client was rejected in this round already"
     case .wrongBase: "it was trained from another snapshot"
-    case .wrongSize: "its length is not that of what trains"
-    case .wrongDigest: "its bytes are not those of its digest"
-    case .undecodable: "its bytes are not those of the round's codec"
+    case .wrongSize: "its length does not match the parts in training"
+    case .wrongDigest: "its bytes do not match its digest"
+    case .undecodable: "its bytes do not match the round's codec"
     case .notFinite: "it holds a number that is not finite"
-    case .overLimit: "its samples, or another number that it claims, are out of bounds"
-    case .diverged: "its training diverged: a weight is absurdly large"
-    case .overNorm: "it is farther from the round's weights than the plan allows"
+    case .overLimit: "its number of samples, or another of its numbers, is out of bounds"
+    case .diverged: "its training diverged: a weight is too large"
+    case .overNorm: "its distance from the round's weights is over the plan's limit"
     }
   }
 }

@@ -46,11 +46,11 @@ extension TLSFailure {
 
   private static func clientsFault(_ alert: Alert) -> String {
     switch alert {
-    case .certificateExpired: "it has ended; enrol again"
+    case .certificateExpired: "it has expired; enrol again"
     case .certificateRevoked: "it is revoked; enrol again"
-    case .unknownAuthority: "it is another authority's; enrol again"
+    case .unknownAuthority: "it was issued by another authority; enrol again"
     case .badCertificate, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
-      "it is not valid there; set both clocks right, or enrol again"
+      "it is not valid; correct the clocks of both machines, or enrol again"
     }
   }
 
@@ -58,11 +58,12 @@ extension TLSFailure {
     let end = own.map { ", on \($0.expires.day)" } ?? ""
     let hosts = own.map { " (\($0.hosts.joined(separator: ", ")))" } ?? ""
     return switch alert {
-    case .certificateExpired: "by the device's clock it has ended\(end)"
-    case .unknownAuthority: "the device knows another authority; it has to enrol again"
-    case .badCertificate: "the device reaches it by a name that is not in it\(hosts), or has a wrong clock"
+    case .certificateExpired: "it has expired by the device's clock\(end)"
+    case .unknownAuthority: "the device trusts another authority; it must enrol again"
+    case .badCertificate:
+      "the device uses a host name that is not in the certificate\(hosts), or its clock is wrong"
     case .certificateRevoked, .unsupportedCertificate, .certificateUnknown, .certificateRequired:
-      "it is none for a server"
+      "it is not a server certificate"
     }
   }
 }
@@ -92,31 +93,32 @@ struct Distrust {
   private func serversFault(_ host: String) -> String {
     let whose =
       certificate.serial == leaf.serial ? "server's certificate" : "server's authority's certificate"
-    let clock = "or this device's clock is wrong: it says \(Date().minute)"
+    let clock = "or this device's clock, \(Date().minute), is wrong"
     return switch error {
-    case X509_V_ERR_CERT_HAS_EXPIRED: "the \(whose) ended on \(certificate.expires.day), \(clock)"
+    case X509_V_ERR_CERT_HAS_EXPIRED: "the \(whose) expired on \(certificate.expires.day), \(clock)"
     case X509_V_ERR_CERT_NOT_YET_VALID:
       "the \(whose) is not valid before \(certificate.begins.minute), \(clock)"
     case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: Self.mismatch(leaf, host)
     case _ where Self.otherAuthority.contains(error):
-      "the server's certificate is another authority's than this device's: enrol again"
-    default: "the \(whose) is not believed: \(words)"
+      "the server's certificate was issued by another authority than this device's: enrol again"
+    default: "the \(whose) cannot be verified: \(words)"
     }
   }
 
   private var clientsFault: String {
     // The name of an unauthenticated peer's certificate is logged only if a client could have that name.
     let name = Hello.isValid(name: leaf.name) ? "the certificate of \(leaf.name)" : "its certificate"
-    let clock = "or this machine's clock is wrong: it says \(Date().minute)"
+    let clock = "or this machine's clock, \(Date().minute), is wrong"
     return switch error {
     case X509_V_ERR_CERT_HAS_EXPIRED where certificate.serial == leaf.serial:
-      "\(name) ended on \(certificate.expires.day): it has to enrol again, \(clock)"
+      "\(name) expired on \(certificate.expires.day): it must enrol again, \(clock)"
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      "the authority's certificate ended on \(certificate.expires.day), \(clock)"
+      "the authority's certificate expired on \(certificate.expires.day), \(clock)"
     case X509_V_ERR_CERT_NOT_YET_VALID:
       "\(name) is not valid before \(certificate.begins.minute), \(clock)"
-    case _ where Self.otherAuthority.contains(error): "\(name) is another authority's: it has to enrol again"
-    default: "\(name) is not believed: \(words)"
+    case _ where Self.otherAuthority.contains(error):
+      "\(name) was issued by another authority: it must enrol again"
+    default: "\(name) cannot be verified: \(words)"
     }
   }
 

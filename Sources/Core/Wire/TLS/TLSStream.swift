@@ -69,7 +69,7 @@ final class TLSStream: ByteStream {
   /// Checks that the server's certificate is signed by an authority that it presents and that matches the pin.
   private func check(_ pin: String) throws(StreamError) {
     guard let leaf = SSL_get1_peer_certificate(session).map(Certificate.init(owning:)) else {
-      throw .tls(.distrusted("the server shows no certificate"))
+      throw .tls(.distrusted("the server sent no certificate"))
     }
     let chain = SSL_get_peer_cert_chain(session)
     let shown = (0..<max(OPENSSL_sk_num(chain), 0)).compactMap { index in
@@ -77,7 +77,7 @@ final class TLSStream: ByteStream {
     }
     guard let authority = shown.first(where: { EnrolmentCode.pin(of: $0) == pin }),
       leaf.isSigned(by: authority), leaf.isForServers
-    else { throw .tls(.distrusted("this is not the server that the code is for, or the code is mistyped")) }
+    else { throw .tls(.distrusted("the code is for another server, or mistyped")) }
     // Faults that would reject the device later are reported while its code is still valid.
     for certificate in [leaf, authority] {
       let now = Date()
