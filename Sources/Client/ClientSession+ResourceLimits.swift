@@ -16,16 +16,18 @@ extension ClientSession {
   }
 
   /// Returns the bytes that a round will transfer, frames included: the layers and coded differences that are missing
-  /// here, the update, and the messages that fetch and offer them.
+  /// here, the update, the messages that fetch and offer them, and the next assignment with the decline of it.
   private func bytes(of assignment: Assignment) throws(ClientError) -> Int {
     let missing = assignment.lacking(cache.holds).reduce(0) { sum, version in
       sum + Self.fetchBytes + Frame.bytes(ofPieces: chunk, of: version.bytes - cache.received(version))
     }
-    return try missing + Self.offerBytes + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
+    return try missing + Self.offerBytes + Self.declineBytes
+      + Frame.bytes(ofPieces: chunk, of: updateBytes(assignment))
   }
 
-  /// The maximum bytes of a fetch, and of an offer, a request and an acknowledgement together.
-  private static let (fetchBytes, offerBytes) = (128, 800)
+  /// The bytes of a fetch; of an offer, a request and an acknowledgement; and of an assignment of some tens of parts and
+  /// its decline.
+  private static let (fetchBytes, offerBytes, declineBytes) = (128, 800, 1024)
 
   /// Returns the bytes of a round's coded update: the exact number if it is trained already, otherwise the codec's
   /// maximum times the compression ratio of the last update.

@@ -11,7 +11,7 @@ struct ConformanceCommand: AsyncParsableCommand {
       DIR contains manifest.json and a safetensors file for each case. Prints a line for each case with its largest \
       error and its tolerance, then the totals. The exit code is 1 if a case failed or is unknown. For example:
 
-        fedsim conformance ../shared/golden
+        fedsim conformance Tests/golden
       """)
 
   @Argument(help: ArgumentHelp("A folder with a manifest.json.", valueName: "dir"), completion: .directory)

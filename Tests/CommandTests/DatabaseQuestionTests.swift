@@ -23,7 +23,7 @@ import Testing
         at: folder.appendingPathComponent("folder"), withIntermediateDirectories: false)
       for (name, problem) in [
         ("missing", "there is no such file"), ("text", "file is not a database"),
-        ("folder", "is a folder"),
+        ("folder", "it is a folder"),
         ("empty", "no server has run on it yet"),
       ] {
         let outcome = try await ask(command, folder.path(name), folder)

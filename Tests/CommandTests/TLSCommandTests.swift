@@ -59,7 +59,7 @@ import Testing
       #expect(try await server(folder, "enroll", "lost").code == 0)
       let list = try await server(folder, "certificate", "list")
       #expect(
-        list.output.contains(/unused code  lost  good until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n/), "\(list)")
+        list.output.contains(/unused code  lost  valid until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n/), "\(list)")
       let revoked = try await server(folder, "certificate", "revoke", "lost")
       #expect(revoked.code == 0 && revoked.output == "1 unused code of lost revoked\n", "\(revoked)")
       #expect(try await server(folder, "certificate", "list").output.isEmpty)

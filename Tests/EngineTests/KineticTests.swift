@@ -5,7 +5,8 @@ import Testing
 @Suite struct KineticTests {
   private func options(tau: Float, slice: Int? = nil) -> TrainingOptions {
     var options = TinyViT.options(batch: 6)
-    (options.kinetic, options.slice, options.chunk) = (tau, slice, 2)
+    options.regularisers = tau == 0 ? [] : [.residualBranches(Kinetic(tau: tau))]
+    (options.slice, options.chunk) = (slice, 2)
     return options
   }
 

@@ -29,7 +29,7 @@ import Testing
       // The final normalisation's bias shifts all images equally, which the projector's first normalisation removes.
       Differentiable(
         $0.name, trainer.parameters[$0.slot], gradient: trainer.gradient($0.slot).array(),
-        vanishes: $0.name == "norm.bias" && options.proximal == 0)
+        vanishes: $0.name == "norm.bias" && options.weightPenalties.isEmpty)
     }
     FiniteDifferences(seed: seed, tolerance: 0.02)
       .expect(slots, sourceLocation: sourceLocation) { Double(trainer.step(on: views)) }

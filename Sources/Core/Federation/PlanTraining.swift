@@ -82,7 +82,8 @@ extension Plan {
   package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions
   {
     var options = trainingOptions(curriculum.place(of: key), images: images)
-    (options.alignment, options.proximal, options.epochs) = (0, 0, calibration.epochs)
+    options.regularisers.removeAll(where: \.usesReference)
+    options.epochs = calibration.epochs
     return options
   }
 

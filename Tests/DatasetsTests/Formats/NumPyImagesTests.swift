@@ -151,7 +151,7 @@ import Testing
       let error = #expect(throws: DatasetError.self) {
         try Partition.dirichlet(beta: 1).split(set, clients: 1, seed: 1)
       }
-      #expect(error?.description.hasSuffix("it needs labels: \(problem)") == true)
+      #expect(error?.description.hasSuffix("needs labels, and the images have none: \(problem)") == true)
     }
   }
 

@@ -16,6 +16,10 @@ package protocol Encoder: Sendable {
   func featureSize(behind depth: Int) -> Int
   /// Returns the initial distribution of one of its parameters.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
+  /// Returns the width F of the pooled features after `depth` blocks, at least 1.
+  func pooledWidth(behind depth: Int) -> Int
+  /// Adds the parameters of another readout, after `depth` blocks, for an exit; their names begin with `name`.
+  func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout
   /// Creates the forward and backward passes of a training step.
   func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass
   /// Returns the memory of these passes, by name.
@@ -107,6 +111,8 @@ package protocol EncoderRunner: AnyObject {
   func advance(_ count: Int, from start: Int, to end: Int, _ parameters: borrowing Storage)
   /// Computes the representations [count, D] from the features at depth `start`.
   func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage)
+  /// Computes the pooled features of the chunk after `depth` blocks [count, F].
+  func pool(_ count: Int, behind depth: Int, into rows: Matrix)
 }
 
 /// The floating-point operations of one image's forward pass. Only matrix products count, with an addition and a

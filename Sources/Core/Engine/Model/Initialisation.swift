@@ -9,15 +9,18 @@ package enum Initialisation {
     for entry in model.layout.entries {
       var random = RandomNumbers(seed, "parameter \(entry.name)")
       let values = parameters[entry.slot].flat
-      let distribution =
+      let isEncoders =
         entry.slot.offset < model.encoderRange.upperBound
-        ? model.encoder.distribution(of: entry) : model.objective.distribution(of: entry)
+        || model.exits.contains { $0.readoutRange.contains(entry.slot.offset) }
+      let distribution =
+        isEncoders ? model.encoder.distribution(of: entry) : model.objective.distribution(of: entry)
       for index in 0..<values.count { values[0, index] = distribution.draw(&random) }
     }
   }
 
   /// Initialises a new stage from the previous one: copies every part that both have, and initialises new blocks with
-  /// `method`. A transferred block is copied from the block `layersPerStage` below it.
+  /// `method`. A transferred block is copied from the block `layersPerStage` below it. An exit after the blocks of the
+  /// previous stage is a copy of its readout and classifier.
   package static func grow(
     _ model: Model, into parameters: borrowing Storage, from below: Model,
     _ belowParameters: borrowing Storage, _ method: LayerInitialisation, layersPerStage: Int, seed: UInt64
@@ -25,7 +28,7 @@ package enum Initialisation {
     random(model, into: parameters, seed: seed)
     for part in model.parts {
       guard let source = source(of: part, in: below, method, layersPerStage) else { continue }
-      let (to, from) = (parameters[part.range], belowParameters[source.range])
+      let (to, from) = (parameters[part.range], belowParameters[source])
       precondition(to.count == from.count, "\(part.name) of \(to.count) from \(from.count)")
       Elementwise.copy(from, to: to)
     }
@@ -33,12 +36,13 @@ package enum Initialisation {
 
   private static func source(
     of part: Model.Part, in below: Model, _ method: LayerInitialisation, _ layersPerStage: Int
-  ) -> Model.Part? {
-    if let same = below.part(part.name) { return same }
+  ) -> Range<Int>? {
+    if let same = below.part(part.name) { return same.range }
+    if part.name == Exit.part(below.depth) { return below.headRange }
     guard method == .transfer, part.name.hasPrefix("blocks."), let index = Int(part.name.dropFirst(7)) else {
       return nil
     }
-    return below.part("blocks.\(index - layersPerStage)")
+    return below.part("blocks.\(index - layersPerStage)")?.range
   }
 
   /// The distribution from which a parameter's values are drawn.

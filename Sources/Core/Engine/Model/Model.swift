@@ -1,11 +1,11 @@
 /// An encoder with a number of blocks, the heads of its objective, and the layout of all parameters.
 ///
-/// The order is stem, blocks, readout, heads.
+/// The order is stem, blocks, readout, heads, exits.
 package struct Model: Sendable {
   /// A range of the layout that is transmitted and stored as a unit; the papers call it a layer.
   package struct Part: Sendable, Hashable {
     /// The name from the encoder's family: `stem`, `blocks.0` …, `norm`; then the objective's heads, `projector` and
-    /// `predictor`, or `head`.
+    /// `predictor`, or `head`; then the exits, `exits.1` … by their depth.
     package let name: String
     package let range: Range<Int>
   }
@@ -14,14 +14,20 @@ package struct Model: Sendable {
   package let encoder: any Encoder
   /// The training objective with its heads.
   package let objective: any Objective
+  /// The exits below the last block, by depth.
+  package let exits: [Exit]
+  /// The end of readout and heads.
+  package let headEnd: Int
   /// The parts in layout order, without gaps.
   package let parts: [Part]
   /// The range of the encoder's parameters without heads, which is the content of an exported checkpoint.
   package let encoderRange: Range<Int>
 
-  /// Creates a model with the given blocks, by their indices in the finished encoder.
+  /// Creates a model with the given blocks, by their indices in the finished encoder, and with exits after these
+  /// numbers of blocks, for which the objective must classify.
   package init(
-    _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, blocks: [Int]
+    _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, blocks: [Int],
+    exits depths: [Int] = []
   ) {
     precondition(
       !blocks.isEmpty && blocks.allSatisfy((0..<configuration.depth).contains),
@@ -30,6 +36,12 @@ package struct Model: Sendable {
     encoder = configuration.makeEncoder(blocks: blocks, in: &layout)
     encoderRange = layout.range
     self.objective = objective.makeObjective(width: configuration.output, in: &layout)
+    headEnd = layout.range.upperBound
+    var exits: [Exit] = []
+    for depth in depths {
+      exits.append(Exit(behind: depth, of: encoder, self.objective, in: &layout))
+    }
+    self.exits = exits
     self.layout = layout
     parts = Self.parts(of: layout)
   }
@@ -52,6 +64,9 @@ package struct Model: Sendable {
 
   /// The start of readout and heads.
   package var headStart: Int { blockPart(depth - 1).range.upperBound }
+
+  /// The range of readout and heads.
+  package var headRange: Range<Int> { headStart..<headEnd }
 
   private static func parts(of layout: Layout) -> [Part] {
     var parts: [Part] = []

@@ -8,14 +8,20 @@ package struct Stage: Sendable {
     package var trained: Set<String>
     /// The number of the pass through the layers, starting at 1.
     package var lap: Int
+    /// The numbers of blocks after which earlier stages have left an exit, ascending.
+    package var exits: [Int]
 
-    package init(blocks: [Int], trained: Set<String>, lap: Int = 1) {
-      (self.blocks, self.trained, self.lap) = (blocks, trained, lap)
+    package init(blocks: [Int], trained: Set<String>, lap: Int = 1, exits: [Int] = []) {
+      (self.blocks, self.trained, self.lap, self.exits) = (blocks, trained, lap, exits)
     }
 
     /// Creates a content in which the blocks `training` train, and the stem if `stem` is true.
-    package init(blocks: [Int], training: some Sequence<Int>, stem: Bool, lap: Int = 1) {
-      self.init(blocks: blocks, trained: Set(training.map(Self.part) + (stem ? ["stem"] : [])), lap: lap)
+    package init(
+      blocks: [Int], training: some Sequence<Int>, stem: Bool, lap: Int = 1, exits: [Int] = []
+    ) {
+      self.init(
+        blocks: blocks, trained: Set(training.map(Self.part) + (stem ? ["stem"] : [])), lap: lap,
+        exits: exits)
     }
 
     /// Returns the name of a block's part.
@@ -36,14 +42,15 @@ package struct Stage: Sendable {
     index: Int, _ content: Content, _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration
   ) {
     self.init(
-      index: index, content, Model(configuration, objective: objective, blocks: content.blocks))
+      index: index, content,
+      Model(configuration, objective: objective, blocks: content.blocks, exits: content.exits))
   }
 
   private init(index: Int, _ content: Content, _ model: Model) {
     precondition(index >= 1, "stage \(index)")
     (self.index, self.content, self.model) = (index, content, model)
     let parts = model.parts.filter {
-      content.trained.contains($0.name) || $0.range.lowerBound >= model.headStart
+      content.trained.contains($0.name) || model.headRange.contains($0.range.lowerBound)
     }
     precondition(
       content.trained.allSatisfy { name in parts.contains { $0.name == name } },
@@ -81,7 +88,9 @@ package struct Stage: Sendable {
   /// The same model with all layers trained, as in the server's calibration.
   package var trainingEverything: Stage {
     Stage(
-      index: index, Content(blocks: content.blocks, training: content.blocks, stem: true, lap: content.lap),
+      index: index,
+      Content(
+        blocks: content.blocks, training: content.blocks, stem: true, lap: content.lap, exits: content.exits),
       model)
   }
 
@@ -110,7 +119,7 @@ package struct Stage: Sendable {
   }
 
   /// The trained parameters whose gradients depend on the whole batch: readout and heads.
-  package var headRange: Range<Int> { model.headStart..<model.layout.count }
+  package var headRange: Range<Int> { model.headRange }
 
   /// The ranges that the optimiser updates: trained parameters without buffers.
   package var optimised: [Range<Int>] { ranges.flatMap { model.layout.optimised($0) } }

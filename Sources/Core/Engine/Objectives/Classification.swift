@@ -38,6 +38,12 @@ package struct ClassificationObjective: Objective {
     entry.shape.count == 1 ? .constant(0) : .normal(deviation: 0.02)
   }
 
+  package var classifier: Linear? { head }
+
+  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear? {
+    Linear("\(name).head", inputs: width, outputs: classes, in: &layout)
+  }
+
   package func operations(passes: Int) -> Int { passes * 2 * head.weight.count }
 
   package func makeStep(
@@ -72,5 +78,14 @@ package struct ClassificationObjective: Objective {
     }
 
     func monitors(_ work: borrowing Storage) -> CollapseMonitors? { nil }
+  }
+}
+
+extension ObjectiveConfiguration {
+  /// Cross-entropy of a linear layer on the representations.
+  package static func classification(classes: Int) -> Self {
+    ObjectiveConfiguration { width, layout in
+      ClassificationObjective(classes: classes, width: width, in: &layout)
+    }
   }
 }

@@ -91,3 +91,10 @@ package struct ContrastiveObjective: ProjectionObjective {
     func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }
   }
 }
+
+extension ObjectiveConfiguration {
+  /// NT-Xent over both views' projections.
+  package static func contrastive(_ heads: HeadConfiguration) -> Self {
+    ObjectiveConfiguration { width, layout in ContrastiveObjective(heads, width: width, in: &layout) }
+  }
+}

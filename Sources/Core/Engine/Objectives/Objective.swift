@@ -16,12 +16,21 @@ package protocol Objective: Sendable {
   /// Returns the floating-point operations of the heads for a view of an image. They run once per pass of the encoder
   /// (forward, twice backward, and each branch), or less if a head is not part of all branches.
   func operations(passes: Int) -> Int
+  /// The layer that classifies representations; nil if the objective does not classify.
+  var classifier: Linear? { get }
+  /// Adds the parameters of another such layer, for an exit; returns nil if the objective does not classify.
+  func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear?
   /// Adds the memory of a batch after `encoder` to a layout. Returns the step of a batch; `penalties` act on the
   /// representations that it compares.
   func makeStep(
     _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
     in layout: inout Layout
   ) -> any ObjectiveStep
+}
+
+extension Objective {
+  package var classifier: Linear? { nil }
+  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear? { nil }
 }
 
 /// The forward and backward pass of a batch through an objective.
@@ -48,17 +57,17 @@ package enum Branch: Sendable, Hashable, CaseIterable {
 /// The encoder's output for a batch, and the memory for its gradients.
 package struct PooledBatch {
   /// The pooled features [V·B, F]; row v·B + i is view v of image i.
-  let pooled: Matrix
+  package let pooled: Matrix
   /// The gradients of the pooled features [V·B, F], written by the objective.
-  let gradients: Matrix
+  package let gradients: Matrix
   /// The output of the other branches for the same images, with the parameters of each.
-  let branches: [PooledBranch]
+  package let branches: [PooledBranch]
   /// The gradients of readout and heads, separate for each view, so that workers do not share them.
-  let headGradients: [StorageBox]
+  package let headGradients: [StorageBox]
   /// The images, for their classes.
-  let images: Minibatch
+  package let images: Minibatch
 
-  func branch(_ branch: Branch) -> PooledBranch {
+  package func branch(_ branch: Branch) -> PooledBranch {
     guard let found = branches.first(where: { $0.branch == branch }) else {
       preconditionFailure("a step without its branch \(branch)")
     }
@@ -98,19 +107,25 @@ package struct LossTerms: Sendable, Hashable {
   }
 }
 
-/// The configuration of an objective.
-package enum ObjectiveConfiguration: Sendable, Hashable {
-  /// A self-supervised loss that compares two views of an image.
-  case selfSupervised(SelfSupervision, HeadConfiguration)
-  /// Classification with a linear layer on the representations.
-  case classification(classes: Int)
+/// An objective before its heads have places in a layout.
+///
+/// Each objective has a static function here that creates its configuration, in its own file.
+package struct ObjectiveConfiguration: Sendable {
+  private let make: @Sendable (_ width: Int, _ layout: inout Layout) -> any Objective
 
-  /// Creates the objective and adds the parameters of its heads, for representations of `width`, to a layout.
-  func makeObjective(width: Int, in layout: inout Layout) -> any Objective {
-    switch self {
-    case .selfSupervised(.simclr, let heads): ContrastiveObjective(heads, width: width, in: &layout)
-    case .selfSupervised(let loss, let heads): PredictiveObjective(loss, heads, width: width, in: &layout)
-    case .classification(let classes): ClassificationObjective(classes: classes, width: width, in: &layout)
+  /// - Parameter make: adds the parameters of the heads behind representations of a width to a layout.
+  package init(_ make: @escaping @Sendable (_ width: Int, _ layout: inout Layout) -> any Objective) {
+    self.make = make
+  }
+
+  /// Adds the parameters of the heads behind an encoder's representations of `width` to a layout.
+  func makeObjective(width: Int, in layout: inout Layout) -> any Objective { make(width, &layout) }
+
+  /// Comparison of two views of an image.
+  package static func selfSupervised(_ loss: SelfSupervision, _ heads: HeadConfiguration) -> Self {
+    switch loss {
+    case .simclr: contrastive(heads)
+    case .mocov3, .byol: predictive(loss, heads)
     }
   }
 }

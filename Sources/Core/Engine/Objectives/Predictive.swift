@@ -124,3 +124,10 @@ package struct PredictiveObjective: ProjectionObjective {
     func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }
   }
 }
+
+extension ObjectiveConfiguration {
+  /// Predictions of one view compared with the target branch's projections of the other.
+  package static func predictive(_ loss: SelfSupervision, _ heads: HeadConfiguration) -> Self {
+    ObjectiveConfiguration { width, layout in PredictiveObjective(loss, heads, width: width, in: &layout) }
+  }
+}

@@ -1,6 +1,7 @@
 /// ρ / 2 ‖w - w_global‖², where w_global are the received weights (FedProx, arXiv 1812.06127, equation 2).
 package struct Proximal: WeightPenalty {
   package let name = "proximal"
+  package let usesReference = true
   /// ρ.
   let weight: Float
 

@@ -1,10 +1,28 @@
-/// A regulariser on the weights. Regularisers add a term to the objective's loss; ``RepresentationPenalty`` acts on the
-/// representations that the objective compares.
+/// A term of the loss in addition to the objective's, at one of three places.
 ///
-/// A new regulariser conforms to one of these protocols and is added to ``TrainingOptions``.
+/// A new regulariser conforms to one of the protocols and is added to ``TrainingOptions/regularisers``.
+package enum Regulariser: Sendable {
+  case weights(any WeightPenalty)
+  /// On the representations that the objective compares.
+  case representations(any RepresentationPenalty)
+  case residualBranches(any BranchPenalty)
+
+  /// Whether it compares with the received global model.
+  package var usesReference: Bool {
+    switch self {
+    case .weights(let penalty): penalty.usesReference
+    case .representations(let penalty): penalty.usesReference
+    case .residualBranches: false
+    }
+  }
+}
+
+/// A regulariser on the weights.
 package protocol WeightPenalty: Sendable {
   /// The name of its term in the loss.
   var name: String { get }
+  /// Whether it uses the received parameters.
+  var usesReference: Bool { get }
 
   /// Returns the penalty on the parameters in `ranges` and adds its gradient; `reference` contains the received
   /// parameters.

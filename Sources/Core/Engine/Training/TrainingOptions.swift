@@ -1,17 +1,13 @@
 import Foundation
 
 /// The settings of a local training or a calibration.
-package struct TrainingOptions: Sendable, Hashable {
+package struct TrainingOptions: Sendable {
   /// The momentum μ: the share of the target branch that a step keeps.
   package var momentum: Float
   /// The temperature τ of contrastive losses.
   package var temperature: Float
-  /// The weight α of representation alignment with the global model; 0 disables it.
-  package var alignment: Float
-  /// The weight ρ of the proximal term (FedProx, arXiv 1812.06127); 0 disables it.
-  package var proximal: Float
-  /// The parameter τ of the kinetic term on residual branches (TRGL, arXiv 2210.00949); 0 disables it.
-  package var kinetic: Float
+  /// The terms of the loss in addition to the objective's.
+  package var regularisers: [Regulariser]
   /// The batch size B, images per step.
   package var batch: Int
   package var epochs: Int
@@ -24,6 +20,9 @@ package struct TrainingOptions: Sendable, Hashable {
   /// encoder twice: once for the loss, and again slice by slice for the gradients, which are bit-identical.
   package var slice: Int?
 
+  /// Creates options. `alignment` is the weight α of representation alignment with the global model, `proximal` the
+  /// weight ρ of FedProx's term (arXiv 1812.06127), and `kinetic` the parameter τ of the kinetic term on residual
+  /// branches (TRGL, arXiv 2210.00949); 0 disables a term.
   package init(
     momentum: Float = 0.99, temperature: Float = 0.05, alignment: Float = 0,
     proximal: Float = 0, kinetic: Float = 0, batch: Int, epochs: Int = 1,
@@ -31,9 +30,12 @@ package struct TrainingOptions: Sendable, Hashable {
   ) {
     self.momentum = momentum
     self.temperature = temperature
-    self.alignment = alignment
-    self.proximal = proximal
-    self.kinetic = kinetic
+    regularisers = []
+    if alignment != 0 {
+      regularisers.append(.representations(Alignment(weight: alignment, temperature: temperature)))
+    }
+    if kinetic != 0 { regularisers.append(.residualBranches(Kinetic(tau: kinetic))) }
+    if proximal != 0 { regularisers.append(.weights(Proximal(weight: proximal))) }
     self.batch = batch
     self.epochs = epochs
     self.weightDecay = weightDecay
@@ -41,16 +43,18 @@ package struct TrainingOptions: Sendable, Hashable {
     self.chunk = chunk
   }
 
-  /// The regularisers on the weights.
-  var weightPenalties: [any WeightPenalty] { proximal == 0 ? [] : [Proximal(weight: proximal)] }
-
-  /// The regularisers on the representations that the objective compares.
-  var representationPenalties: [any RepresentationPenalty] {
-    alignment == 0 ? [] : [Alignment(weight: alignment, temperature: temperature)]
+  /// The regularisers of each kind.
+  package var weightPenalties: [any WeightPenalty] {
+    regularisers.compactMap { if case .weights(let penalty) = $0 { penalty } else { nil } }
   }
 
-  /// The regularisers on the outputs of residual branches.
-  var branchPenalties: [any BranchPenalty] { kinetic == 0 ? [] : [Kinetic(tau: kinetic)] }
+  var representationPenalties: [any RepresentationPenalty] {
+    regularisers.compactMap { if case .representations(let penalty) = $0 { penalty } else { nil } }
+  }
+
+  var branchPenalties: [any BranchPenalty] {
+    regularisers.compactMap { if case .residualBranches(let penalty) = $0 { penalty } else { nil } }
+  }
 
   /// Returns the branches other than the online one, which the objective and the regularisers use.
   package func branches(of objective: any Objective) -> [Branch] {

@@ -45,14 +45,24 @@ package struct ResNet: Encoder {
   }
 
   package var configuration: EncoderConfiguration { .resnet(shape) }
-  package var pooledWidth: Int { shape.width << (blocks.count - 1) }
+  package var pooledWidth: Int { pooledWidth(behind: blocks.count) }
+  package func pooledWidth(behind depth: Int) -> Int { shape.width << (depth - 1) }
+
+  package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
+    let width = pooledWidth(behind: depth)
+    guard width < configuration.output else { return .identity }
+    return .linear(Linear("\(name).adapter", inputs: width, outputs: configuration.output, in: &layout))
+  }
 
   package func featureSize(behind depth: Int) -> Int {
     depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize
   }
 
   /// The number of pixels of the last layer's output.
-  var lastArea: Int { layers[layers.count - 1][1].second.norm.area }
+  var lastArea: Int { area(behind: layers.count) }
+
+  /// Returns the number of pixels of a layer's output.
+  func area(behind depth: Int) -> Int { layers[depth - 1][1].second.norm.area }
 
   package var operations: EncoderOperations {
     let blocks = layers.map { $0.flatMap(\.units).reduce(0) { $0 + $1.convolution.operations } }

@@ -79,6 +79,10 @@ final class ResNetRunner: EncoderRunner {
     encoder.readout.forward(pooled, into: rows, .none, rows: 0..<count, storage, parameters)
   }
 
+  func pool(_ count: Int, behind depth: Int, into rows: Matrix) {
+    Self.pool(features(count, behind: depth), area: encoder.area(behind: depth), into: rows)
+  }
+
   /// Computes the mean over the pixels of each channel.                   x [n, F·A], y [n, F]
   static func pool(_ x: Matrix, area: Int, into y: Matrix) {
     for image in 0..<x.rows {

@@ -30,6 +30,11 @@ package struct VisionTransformer: Encoder {
   package var pooledWidth: Int { shape.width }
   package var readout: Readout { .norm(norm) }
   package func featureSize(behind depth: Int) -> Int { shape.tokens * shape.width }
+  package func pooledWidth(behind depth: Int) -> Int { shape.width }
+
+  package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
+    .norm(LayerNorm("\(name).norm", width: shape.width, in: &layout))
+  }
 
   /// A block computes queries, keys and values, scores, context, projection, MLP. The last block
   /// (``ClassTokenAttention``) computes queries, directions, values and projection of one token, scores and mixtures

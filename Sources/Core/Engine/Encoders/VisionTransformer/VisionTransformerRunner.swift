@@ -105,4 +105,9 @@ extension VisionTransformerRunner: EncoderRunner {
     ClassTokenBlock(last).forward(tokens(count), into: rows, trace, scratch(count), parameters)
     encoder.norm.forward(rows, into: rows, trace.norm2, parameters)
   }
+
+  func pool(_ count: Int, behind depth: Int, into rows: Matrix) {
+    let (x, tokens) = (tokens(count), encoder.shape.tokens)
+    Elementwise.copy(Matrix(x.start, rows: count, columns: x.columns, stride: tokens * x.stride), to: rows)
+  }
 }

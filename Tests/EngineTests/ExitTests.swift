@@ -1,0 +1,112 @@
+import Engine
+import Testing
+
+/// Exits as parts of a model: they are left behind by a stage, stay frozen, and inference stops at them.
+@Suite struct ExitTests {
+  private static let classes = 5
+  private static let encoders = [TinyViT.encoder, TinyResNet.encoder]
+
+  /// Stage `depth` of a classification that has left an exit after each stage before.
+  private func stage(_ encoder: EncoderConfiguration, _ depth: Int, exits: [Int]? = nil) -> Stage {
+    Stage(
+      index: depth,
+      Stage.Content(
+        blocks: Array(0..<depth), training: [depth - 1], stem: depth == 1,
+        exits: exits ?? Array(1..<depth)),
+      encoder, objective: .classification(classes: Self.classes))
+  }
+
+  private func random(_ model: Model, seed: UInt64) -> Storage {
+    let parameters = Storage(model.layout)
+    Initialisation.random(model, into: parameters, seed: seed)
+    return parameters
+  }
+
+  private func images(_ encoder: EncoderConfiguration, seed: UInt64)
+    -> (Int, UnsafeMutablePointer<Float>) -> Void
+  {
+    { index, place in
+      var random = RandomNumbers(seed, "image \(index)")
+      for pixel in 0..<encoder.input.count { place[pixel] = random.normal() }
+    }
+  }
+
+  @Test(arguments: encoders) func exitsAreFrozenParts(encoder: EncoderConfiguration) {
+    let stage = stage(encoder, 3)
+    #expect(stage.model.parts.map(\.name).suffix(2) == ["exits.1", "exits.2"])
+    #expect(!stage.parts.contains { $0.name.hasPrefix("exits.") } && stage.parts.last?.name == "head")
+    #expect(stage.model.headRange.upperBound < stage.model.layout.count)
+    let without = self.stage(encoder, 3, exits: [])
+    #expect(stage.count == without.count && stage.model.encoderRange == without.model.encoderRange)
+  }
+
+  /// The next stage's exit is the previous stage's readout and classifier, and earlier exits stay.
+  @Test(arguments: encoders) func aStageLeavesItsClassifierBehind(encoder: EncoderConfiguration) {
+    let (first, second, third) = (stage(encoder, 1).model, stage(encoder, 2).model, stage(encoder, 3).model)
+    let one = random(first, seed: 41)
+    let (two, three) = (StorageBox(second.layout.range), StorageBox(third.layout.range))
+    Initialisation.grow(second, into: two.storage, from: first, one, .random, layersPerStage: 1, seed: 42)
+    Initialisation.grow(
+      third, into: three.storage, from: second, two.storage, .random, layersPerStage: 1, seed: 42)
+    let before = EarlyExits(first, chunk: 4).classify(4, confidence: 0, one, images(encoder, seed: 43))
+    for (model, parameters) in [(second, two), (third, three)] {
+      let after = EarlyExits(model, chunk: 4)
+        .classify(4, confidence: 0, parameters.storage, images(encoder, seed: 43))
+      for (old, new) in zip(before, after) {
+        #expect(old.label == new.label && abs(old.confidence - new.confidence) < 1e-5 && new.depth == 1)
+      }
+    }
+  }
+
+  /// Each image's prediction is that of the first exit which is confident, whichever other images there are.
+  @Test(arguments: encoders) func imagesLeaveAtTheFirstConfidentExit(encoder: EncoderConfiguration) {
+    let seed: UInt64 = 44
+    let model = stage(encoder, 3).model
+    let parameters = random(model, seed: seed)
+    for entry in model.layout.entries where entry.name.hasSuffix("head.weight") {
+      var random = RandomNumbers(seed, entry.name)
+      let values = parameters[entry.slot].flat
+      for index in 0..<values.count { values[0, index] = random.normal() * 0.7 }
+    }
+    let count = 12
+    let images = images(encoder, seed: seed)
+    /// The predictions of all images at one exit: earlier ones are never confident enough.
+    func all(_ depth: Int) -> [EarlyExits.Prediction] {
+      let truncated = stage(encoder, depth, exits: []).model
+      let own = Storage(truncated.layout)
+      for entry in truncated.layout.entries {
+        let name: String
+        if depth < 3, entry.slot.offset >= truncated.headStart {
+          let source =
+            entry.name.hasPrefix("head.") || entry.name.hasPrefix("adapter.") ? entry.name : entry.name
+          name = "exits.\(depth).\(source)"
+        } else {
+          name = entry.name
+        }
+        guard let source = model.layout.entries.first(where: { $0.name == name }) else {
+          Issue.record("no \(name)")
+          continue
+        }
+        Elementwise.copy(parameters[source.slot], to: own[entry.slot])
+      }
+      return EarlyExits(truncated, chunk: count).classify(count, confidence: 2, own, images)
+    }
+    let byExit = (1...3).map(all)
+    let exits = EarlyExits(model, chunk: count)
+    var depths: Set<Int> = []
+    for threshold in stride(from: 0.22, to: 1, by: 0.04 as Float) {
+      let got = exits.classify(count, confidence: threshold, parameters, images)
+      for index in 0..<count {
+        let expected = byExit.first { $0[index].confidence >= threshold } ?? byExit[2]
+        let close = byExit.contains { abs($0[index].confidence - threshold) < 1e-4 }
+        #expect(
+          close
+            || got[index].label == expected[index].label && got[index].depth == expected[index].depth
+              && abs(got[index].confidence - expected[index].confidence) < 1e-4,
+          "image \(index) at \(threshold), seed \(seed)")
+        depths.insert(got[index].depth)
+      }
+    }
+    #expect(depths == [1, 2, 3], "seed \(seed) shows nothing")
+  }
+}
