@@ -1,3 +1,4 @@
+import TestSupport
 import Certificates
 import Dispatch
 import Foundation

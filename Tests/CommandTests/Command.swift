@@ -276,14 +276,6 @@ final class LineLog: Sendable {
   }
 }
 
-/// Runs `body` with a temporary folder.
-func withTemporaryFolder<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try await body(folder)
-}
-
 extension URL {
   /// Writes a plan that trains in milliseconds to this folder. Returns its path.
   func plan(

@@ -1,3 +1,4 @@
+import TestSupport
 import Federation
 import Foundation
 import Server

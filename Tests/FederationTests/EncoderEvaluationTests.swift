@@ -2,7 +2,6 @@ import Datasets
 import Engine
 import Federation
 import Foundation
-import Server
 import TestSupport
 import Testing
 

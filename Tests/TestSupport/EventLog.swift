@@ -1,23 +1,23 @@
 import Synchronization
 
 /// The events of an observer, in order. A test waits for an event instead of sleeping.
-final class EventLog<Event: Sendable>: Sendable {
+package final class EventLog<Event: Sendable>: Sendable {
   private let events = Mutex<[Event]>([])
   private let ticks: AsyncStream<Void>
   private let tick: AsyncStream<Void>.Continuation
 
-  init() { (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+  package init() { (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
 
-  var all: [Event] { events.withLock { $0 } }
+  package var all: [Event] { events.withLock { $0 } }
 
-  func note(_ event: Event) {
+  package func note(_ event: Event) {
     events.withLock { $0.append(event) }
     tick.yield()
   }
 
   /// Returns the first non-nil result of `pick`, for an event noted already or a later one. Only one task at a time may
   /// wait.
-  func first<Found>(_ pick: (Event) -> Found?) async throws -> Found {
+  package func first<Found>(_ pick: (Event) -> Found?) async throws -> Found {
     var seen = 0
     while true {
       let fresh = events.withLock { Array($0[seen...]) }
