@@ -100,6 +100,16 @@ package final class Session: Sendable {
 
   // MARK: - Reading
 
+  /// Sends the last message of the connection within a limited time, since the client may not be reading.
+  private func sendLast(_ goodbye: Goodbye) async {
+    let timer = runtime.start { [runtime, connection] in
+      guard (try? await runtime.sleep(until: runtime.now + Self.farewell)) != nil else { return }
+      await connection.shutDown()
+    }
+    try? await connection.send(.goodbye(goodbye))
+    timer.cancel()
+  }
+
   private func read() async {
     var (conversation, arrival) = (Conversation(), UpdateArrival())
     var limiter = MessageLimiter()
@@ -117,7 +127,7 @@ package final class Session: Sendable {
         }
         if let identity, let goodbye = try access.rejection(of: identity) {
           reason = goodbye.detail
-          try? await connection.send(.goodbye(goodbye))
+          await sendLast(goodbye)
           break
         }
         let now = runtime.now
@@ -151,7 +161,7 @@ package final class Session: Sendable {
       reason = failure.description
     } catch {
       reason = "\(error)"
-      try? await connection.send(.goodbye(Goodbye(.protocolError, reason)))
+      await sendLast(Goodbye(.protocolError, reason))
     }
     if let client = conversation.client {
       await coordinator.leave(client, self, reason: reason)

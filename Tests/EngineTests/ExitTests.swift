@@ -94,7 +94,7 @@ import Testing
     let byExit = (1...3).map(all)
     let exits = EarlyExits(model, chunk: count)
     var depths: Set<Int> = []
-    for threshold in stride(from: 0.22 as Float, to: 1, by: 0.04) {
+    for threshold in stride(from: 0.21 as Float, to: 1, by: 0.01) {
       let got = exits.classify(count, confidence: threshold, parameters, images)
       for index in 0..<count {
         let expected = byExit.first { $0[index].confidence >= threshold } ?? byExit[2]

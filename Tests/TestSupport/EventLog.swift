@@ -1,17 +1,18 @@
-import Synchronization
+import Foundation
 
 /// The events of an observer, in order. A test waits for an event instead of sleeping.
-package final class EventLog<Event: Sendable>: Sendable {
-  private let events = Mutex<[Event]>([])
+package final class EventLog<Event: Sendable>: @unchecked Sendable {
+  private let lock = NSLock()
+  private var events: [Event] = []
   private let ticks: AsyncStream<Void>
   private let tick: AsyncStream<Void>.Continuation
 
   package init() { (ticks, tick) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
 
-  package var all: [Event] { events.withLock { $0 } }
+  package var all: [Event] { lock.withLock { events } }
 
   package func note(_ event: Event) {
-    events.withLock { $0.append(event) }
+    lock.withLock { events.append(event) }
     tick.yield()
   }
 
@@ -20,7 +21,7 @@ package final class EventLog<Event: Sendable>: Sendable {
   package func first<Found>(_ pick: (Event) -> Found?) async throws -> Found {
     var seen = 0
     while true {
-      let fresh = events.withLock { Array($0[seen...]) }
+      let fresh = all[seen...]
       for event in fresh { if let found = pick(event) { return found } }
       seen += fresh.count
       var waiting = ticks.makeAsyncIterator()
