@@ -66,7 +66,9 @@ import Testing
     for entry in model.layout.entries where entry.name.hasSuffix("head.weight") {
       var random = RandomNumbers(seed, entry.name)
       let values = parameters[entry.slot].flat
-      for index in 0..<values.count { values[0, index] = random.normal() * 0.7 }
+      // The second exit is more confident than the first.
+      let scale: Float = entry.name.hasPrefix("exits.1.") ? 0.3 : 0.9
+      for index in 0..<values.count { values[0, index] = random.normal() * scale }
     }
     let count = 12
     let images = images(encoder, seed: seed)
