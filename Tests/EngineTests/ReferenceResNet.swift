@@ -20,8 +20,8 @@ struct ReferenceResNet {
   /// The pooled features of a batch [rows][F] and the outputs of its residual branches, one a block [rows][C·h·h].
   func run(_ images: [[Double]]) -> (pooled: [[Double]], branches: [[[Double]]]) {
     var branches: [[[Double]]] = []
-    let c = encoder.configuration
-    var x = Maps(values: images, channels: c.imageChannels, side: c.imageSide)
+    let c = encoder.shape.images
+    var x = Maps(values: images, channels: c.channels, side: c.side)
     x = relu(unit(x, "conv1", "bn1", encoder.stem))
     for (index, layer) in encoder.layers.enumerated() {
       for (number, block) in layer.enumerated() {

@@ -60,7 +60,7 @@ enum TinyResNet {
     let terms = encoderPass.backward(d, trainer.parameters, batch, pooled: pooled, into: lanes)
 
     var images: [[Double]] = []
-    let image = Storage(0..<encoder.configuration.input.count)
+    let image = Storage(0..<encoder.shape.images.count)
     for row in 0..<6 {
       write(row / 3, row % 3, image.all.start)
       images.append(image.all.doubles)

@@ -45,7 +45,7 @@ extension Curriculum {
   }
 
   /// Returns the decision at the end of a stage.
-  func afterStage(_ stage: Int) -> Decision { stage < stages ? .beginStage : .finish }
+  package func afterStage(_ stage: Int) -> Decision { stage < stages ? .beginStage : .finish }
 }
 
 /// The kinds of curriculum.

@@ -42,7 +42,7 @@ package struct EncoderCheckpoint: Sendable {
 
   /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot.
   package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings, origin: Origin? = nil) {
-    var configuration = snapshot.stage.model.encoder.configuration
+    var configuration = snapshot.stage.model.configuration
     configuration.depth = snapshot.stage.model.depth
     self.init(
       configuration, mean: augmentation.mean, deviation: augmentation.deviation, origin: origin,

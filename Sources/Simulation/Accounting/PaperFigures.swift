@@ -86,7 +86,7 @@ package struct PaperOperations: Sendable, Hashable {
       blocks = model.encoder.blocks.map { _ in Self.block(c) }
       readout = 5 * c.width
     } else {
-      preconditionFailure("the paper has no \(model.encoder.configuration.family)")
+      preconditionFailure("the paper has no \(type(of: model.encoder))")
     }
     let objective = model.objective as? any ProjectionObjective
     heads = objective?.projectionHeads.reduce(0) { $0 + Self.head($1) } ?? 0

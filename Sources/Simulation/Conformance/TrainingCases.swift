@@ -9,7 +9,7 @@ enum TrainingCases {
       throw ConformanceError("in.view1 has the shape \(view1.shape), in.view2 \(view2.shape)")
     }
     let (steps, batch) = (view1.shape[0], view1.shape[1])
-    let size = stage.model.encoder.configuration.input.count
+    let size = stage.model.configuration.input.count
     guard view1.values.count == steps * batch * size else {
       throw ConformanceError("in.view1 has the shape \(view1.shape) for images of \(size)")
     }

@@ -4,7 +4,7 @@ import Testing
 
 /// Every command in a document works as shown.
 @Suite(.unhurried) struct DocumentTests {
-  private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql"]
+  private static let languages: Set = ["sh", "yaml", "json", "text", "python", "promql", "swift"]
 
   @Test(arguments: Repository.documents)
   func itsCommandsRunInTheirOrder(path: String) async throws {

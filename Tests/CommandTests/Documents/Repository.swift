@@ -9,10 +9,10 @@ enum Repository {
     return folder
   }()
 
-  /// The documents: README.md, CHANGELOG.md, docs/*.md and deploy/**/README.md, as paths from the root.
+  /// The documents: README.md, CONTRIBUTING.md, CHANGELOG.md, docs/*.md and deploy/**/README.md, as paths from the root.
   static let documents: [String] = {
     let docs = files(under: "docs").filter { $0.hasSuffix(".md") }
-    return ["README.md", "CHANGELOG.md"]
+    return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
       + (docs + files(under: "deploy").filter { $0.hasSuffix("/README.md") }).sorted()
   }()
 

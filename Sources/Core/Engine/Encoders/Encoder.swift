@@ -1,13 +1,15 @@
 /// An encoder of a family: a stem, blocks that are added stage by stage, and a readout.
 ///
 /// A new family conforms to this protocol and is added to ``EncoderConfiguration``; the trainer, plans and the protocol
-/// remain unchanged. n images, F = ``pooledWidth``, D = the configuration's ``EncoderConfiguration/output``.
+/// remain unchanged. n images, F = ``pooledWidth``, D = ``output``. It adds its parameters in this order: the part `stem`,
+/// a part `blocks.I` for each of ``blocks``, and the readout.
 package protocol Encoder: Sendable {
-  var configuration: EncoderConfiguration { get }
   /// The indices of the existing blocks in the finished encoder, ascending: the first ones, or some with depth dropout.
   var blocks: [Int] { get }
   /// The width F of the last block's output for an image.
   var pooledWidth: Int { get }
+  /// The width D of a representation.
+  var output: Int { get }
   var readout: Readout { get }
   /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }
@@ -65,7 +67,7 @@ package struct PassSettings: Sendable {
   /// Chunks of those rows; the last one may be smaller.
   package var chunks: Int { (rows + chunk - 1) / chunk }
   /// Whether the outputs of a block's residual branches are kept for the penalties on them.
-  func keepsBranches(ofBlock position: Int) -> Bool {
+  package func keepsBranches(ofBlock position: Int) -> Bool {
     !branchPenalties.isEmpty && trainedBlocks.contains(position)
   }
 }
@@ -124,4 +126,8 @@ package struct EncoderOperations: Sendable {
   /// The operations of the part of the last block that the readout needs.
   package let lastBlock: Int
   package let readout: Int
+
+  package init(stem: Int, blocks: [Int], lastBlock: Int, readout: Int) {
+    (self.stem, self.blocks, self.lastBlock, self.readout) = (stem, blocks, lastBlock, readout)
+  }
 }

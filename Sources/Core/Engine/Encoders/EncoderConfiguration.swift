@@ -62,7 +62,7 @@ package enum EncoderConfiguration: Sendable, Hashable {
   package var output: Int {
     switch self {
     case .vit(let c): c.width
-    case .resnet(let c): c.width << 3
+    case .resnet(let c): c.output
     }
   }
 
@@ -163,6 +163,9 @@ package struct ResNetConfiguration: Sendable, Hashable {
   package init(images: ImageInput, width: Int, depth: Int = 4) {
     (self.images, self.width, self.depth) = (images, width, depth)
   }
+
+  /// The width of a representation: the channels of the fourth layer.
+  package var output: Int { width << 3 }
 }
 
 // MARK: - Fields

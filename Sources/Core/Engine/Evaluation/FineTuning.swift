@@ -78,7 +78,7 @@ package struct FineTuning {
     let logits = Storage(0..<labels.count * classes)
     let y = logits.all.reshaped(labels.count, classes)
     head.forward(
-      representations.all.reshaped(labels.count, model.encoder.configuration.output), into: y,
+      representations.all.reshaped(labels.count, model.encoder.output), into: y,
       trainer.parameters)
     let right = labels.indices.count { row in
       let best = (1..<y.columns).reduce(0) { y[row, $1] > y[row, $0] ? $1 : $0 }

@@ -127,7 +127,7 @@ package enum Representations {
     _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
   ) -> Storage {
     var layout = Layout()
-    let slot = layout.add("representations", count, encoder.configuration.output)
+    let slot = layout.add("representations", count, encoder.output)
     let result = Storage(layout)
     let rows = result[slot]
     let runners = (0..<workers.count).map { _ in encoder.makeRunner(chunk: chunk) }

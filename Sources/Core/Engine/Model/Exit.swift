@@ -17,7 +17,7 @@ package struct Exit: Sendable {
     let start = layout.range.upperBound
     readout = encoder.makeReadout(Self.part(depth), behind: depth, in: &layout)
     readoutRange = start..<layout.range.upperBound
-    let width = encoder.configuration.output
+    let width = encoder.output
     guard let classifier = objective.makeClassifier(Self.part(depth), width: width, in: &layout) else {
       preconditionFailure("an exit of an objective that does not classify")
     }
@@ -63,7 +63,7 @@ package final class EarlyExits {
     (self.model, self.chunk, exits) = (model, chunk, model.exits + [last])
     runner = model.encoder.makeRunner(chunk: chunk)
     var layout = Layout(alignment: 16)
-    let output = model.encoder.configuration.output
+    let output = model.encoder.output
     var plans: [(pooled: Slot, trace: Readout.TracePlan, representations: Slot, logits: Slot)] = []
     for exit in exits {
       plans.append(

@@ -12,6 +12,8 @@ package struct Model: Sendable {
 
   package let layout: Layout
   package let encoder: any Encoder
+  /// The configuration that made the encoder; nil if a function did.
+  private let made: EncoderConfiguration?
   /// The training objective with its heads.
   package let objective: any Objective
   /// The exits below the last block, by depth.
@@ -32,10 +34,29 @@ package struct Model: Sendable {
     precondition(
       !blocks.isEmpty && blocks.allSatisfy((0..<configuration.depth).contains),
       "blocks \(blocks) of \(configuration.depth)")
+    self.init(configuration, objective: objective, exits: depths) {
+      configuration.makeEncoder(blocks: blocks, in: &$0)
+    }
+  }
+
+  /// Creates a model with the encoder of a family that is not in ``EncoderConfiguration``. `makeEncoder` adds its
+  /// parameters to the layout.
+  package init(
+    objective: ObjectiveConfiguration, exits depths: [Int] = [],
+    encoder makeEncoder: (inout Layout) -> any Encoder
+  ) {
+    self.init(nil, objective: objective, exits: depths, makeEncoder)
+  }
+
+  private init(
+    _ configuration: EncoderConfiguration?, objective: ObjectiveConfiguration, exits depths: [Int],
+    _ makeEncoder: (inout Layout) -> any Encoder
+  ) {
     var layout = Layout()
-    encoder = configuration.makeEncoder(blocks: blocks, in: &layout)
+    made = configuration
+    encoder = makeEncoder(&layout)
     encoderRange = layout.range
-    self.objective = objective.makeObjective(width: configuration.output, in: &layout)
+    self.objective = objective.makeObjective(width: encoder.output, in: &layout)
     headEnd = layout.range.upperBound
     var exits: [Exit] = []
     for depth in depths {
@@ -51,6 +72,12 @@ package struct Model: Sendable {
     _ configuration: EncoderConfiguration, objective: ObjectiveConfiguration, depth: Int
   ) {
     self.init(configuration, objective: objective, blocks: Array(0..<depth))
+  }
+
+  /// The configuration of the encoder; traps for a family that is not in ``EncoderConfiguration``.
+  package var configuration: EncoderConfiguration {
+    guard let made else { preconditionFailure("\(type(of: encoder)) has no configuration") }
+    return made
   }
 
   /// The number of blocks.

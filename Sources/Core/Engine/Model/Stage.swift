@@ -46,8 +46,11 @@ package struct Stage: Sendable {
       Model(configuration, objective: objective, blocks: content.blocks, exits: content.exits))
   }
 
-  private init(index: Int, _ content: Content, _ model: Model) {
+  /// Creates a stage of a model that has the content's blocks.
+  package init(index: Int, _ content: Content, _ model: Model) {
     precondition(index >= 1, "stage \(index)")
+    precondition(
+      content.blocks == model.encoder.blocks, "blocks \(content.blocks) of \(model.encoder.blocks)")
     (self.index, self.content, self.model) = (index, content, model)
     let parts = model.parts.filter {
       content.trained.contains($0.name) || model.headRange.contains($0.range.lowerBound)

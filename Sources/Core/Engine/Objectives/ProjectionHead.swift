@@ -42,7 +42,7 @@ package struct ProjectionHead: Sendable {
   }
 
   /// The distributions of nn.Linear; biases are 0, normalisations 1 and 0.
-  static func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
+  package static func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
     if entry.shape.count == 1 { return .constant(entry.name.hasSuffix("weight") ? 1 : 0) }
     return .uniform(bound: 1 / Float(entry.slot.columns).squareRoot())
   }

@@ -1,14 +1,14 @@
 /// The encoder's readout for a batch, from pooled features to representations, with its backward pass.
 ///
 /// R rows, F = pooled width, D = width of a representation.
-struct Representing: Sendable {
+package struct Representing: Sendable {
   private let readout: Readout
   private let trace: Readout.TracePlan
   /// The representations and their gradients [R, D].
-  let representations, gradients: Slot
+  package let representations, gradients: Slot
 
-  init(_ encoder: any Encoder, rows: Int, in layout: inout Layout) {
-    let width = encoder.configuration.output
+  package init(_ encoder: any Encoder, rows: Int, in layout: inout Layout) {
+    let width = encoder.output
     readout = encoder.readout
     trace = readout.tracePlan(rows: rows, width: width, in: &layout)
     representations = layout.add("representations", rows, width)
@@ -16,7 +16,7 @@ struct Representing: Sendable {
   }
 
   /// Computes the representations of `rows` of `pooled` [R, F].
-  func forward(
+  package func forward(
     _ pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage, _ work: borrowing Storage
   ) {
     readout.forward(
@@ -24,7 +24,7 @@ struct Representing: Sendable {
   }
 
   /// Computes the gradient of `rows` of the pooled features from that of their representations.
-  func backward(
+  package func backward(
     into gradients: Matrix, pooled: Matrix, rows: Range<Int>, _ parameters: borrowing Storage,
     _ work: borrowing Storage, adding headGradients: borrowing Storage
   ) {
@@ -53,16 +53,16 @@ extension ProjectionObjective {
 /// worker processes a view, because batch statistics cover one view.
 ///
 /// B images, P = width of a projection; row v·B + i is view v of image i.
-struct Projections: Sendable {
+package struct Projections: Sendable {
   private let projector: ProjectionHead
   private let representing: Representing
   /// The projector's traces, one per view.
   private let traces: [ProjectionHead.TracePlan]
   /// The projections z and their gradients [2B, P].
-  let output, gradients: Slot
-  let batch: Int
+  package let output, gradients: Slot
+  package let batch: Int
 
-  init(_ projector: ProjectionHead, _ encoder: any Encoder, batch: Int, in layout: inout Layout) {
+  package init(_ projector: ProjectionHead, _ encoder: any Encoder, batch: Int, in layout: inout Layout) {
     precondition(batch >= 2, "a batch of \(batch): contrast needs two images")
     (self.projector, self.batch) = (projector, batch)
     representing = Representing(encoder, rows: 2 * batch, in: &layout)
@@ -73,11 +73,11 @@ struct Projections: Sendable {
     gradients = layout.add("projection gradients", 2 * batch, projector.output)
   }
 
-  func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
+  package func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
 
   /// Computes `z`, which is ``output`` or that of another branch. The backward pass uses the traces of the last call,
   /// so other branches must run first.
-  func forward(
+  package func forward(
     _ pooled: Matrix, into z: Matrix, _ parameters: borrowing Storage, _ work: borrowing Storage,
     _ workers: Workers
   ) {
@@ -90,7 +90,7 @@ struct Projections: Sendable {
   }
 
   /// Computes the gradients of the batch's pooled features from ``gradients``.
-  func backward(
+  package func backward(
     _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
   ) {
     workers.run(2) { view, _ in
@@ -105,18 +105,18 @@ struct Projections: Sendable {
     }
   }
 
-  func monitors(_ work: borrowing Storage) -> CollapseMonitors? {
+  package func monitors(_ work: borrowing Storage) -> CollapseMonitors? {
     CollapseMonitors(projections: work[output], representations: work[representing.representations])
   }
 }
 
 /// The penalties on a batch's projections, with the reference branch's projections if a penalty uses them.
-struct ProjectionPenalties: Sendable {
+package struct ProjectionPenalties: Sendable {
   private let steps: [(name: String, step: any RepresentationPenaltyStep)]
   /// The projections g of the reference branch [2B, P].
   private let reference: Slot?
 
-  init(
+  package init(
     _ penalties: [any RepresentationPenalty], batch: Int, width: Int, in layout: inout Layout
   ) {
     reference =
@@ -130,7 +130,7 @@ struct ProjectionPenalties: Sendable {
   }
 
   /// Computes the reference branch's projections; must run before the online branch.
-  func prepare(
+  package func prepare(
     _ projections: Projections, _ batch: PooledBatch, _ work: borrowing Storage, _ workers: Workers
   ) {
     guard let reference else { return }
@@ -139,7 +139,7 @@ struct ProjectionPenalties: Sendable {
   }
 
   /// Adds the penalties to the loss, and their gradients to dz.                                       z, dz [2B, P]
-  func add(to loss: inout LossTerms, _ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) {
+  package func add(to loss: inout LossTerms, _ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) {
     for (name, step) in steps {
       loss.add(name, step.loss(z, reference: reference.map { work[$0] } ?? z, adding: dz, work))
     }

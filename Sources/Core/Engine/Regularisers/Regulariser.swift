@@ -66,20 +66,20 @@ package protocol BranchPenalty: Sendable {
 /// The penalties on residual branches during one backward pass.
 ///
 /// Each chunk of images has its own sums, so that the totals do not depend on which worker took which chunk.
-struct BranchPenalties {
+package struct BranchPenalties {
   /// The slot of the sums, in the layout of a pass.
-  struct Plan: Sendable {
-    let slot: Slot
-    let penalties: [any BranchPenalty]
+  package struct Plan: Sendable {
+    private let slot: Slot
+    private let penalties: [any BranchPenalty]
 
-    init?(_ settings: PassSettings, in layout: inout Layout) {
+    package init?(_ settings: PassSettings, in layout: inout Layout) {
       guard !settings.branchPenalties.isEmpty else { return nil }
       penalties = settings.branchPenalties
       slot = layout.add("branch penalties", penalties.count, settings.chunks)
     }
 
     /// `rows` is the number of rows of a branch's output for the whole batch.
-    func penalties(_ storage: borrowing Storage, rows: Int) -> BranchPenalties {
+    package func penalties(_ storage: borrowing Storage, rows: Int) -> BranchPenalties {
       BranchPenalties(penalties: penalties, sums: storage[slot], rows: rows)
     }
   }
@@ -89,17 +89,17 @@ struct BranchPenalties {
   private let sums: Matrix
   private let rows: Int
 
-  func clear() { Elementwise.fill(sums, 0) }
+  package func clear() { Elementwise.fill(sums, 0) }
 
   /// Adds the gradients of all penalties to that of a branch's output for a chunk of images.
-  func apply(_ branch: Matrix, chunk: Int, adding gradient: Matrix) {
+  package func apply(_ branch: Matrix, chunk: Int, adding gradient: Matrix) {
     for (index, penalty) in penalties.enumerated() {
       sums[index, chunk] += penalty.loss(branch, of: rows * branch.columns, adding: gradient)
     }
   }
 
   /// The terms of the last batch.
-  var terms: [LossTerms.Term] {
+  package var terms: [LossTerms.Term] {
     penalties.enumerated().map { index, penalty in
       let total = (0..<sums.columns).reduce(0.0) { $0 + Double(sums[index, $1]) }
       return LossTerms.Term(name: penalty.name, value: Float(total))

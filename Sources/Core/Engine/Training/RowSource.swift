@@ -61,16 +61,16 @@ package struct Minibatch {
   }
 
   package var count: Int { images.count }
-  var givesFeatures: Bool { source.givesFeatures }
+  package var givesFeatures: Bool { source.givesFeatures }
 
   /// Writes view `view` of image 0 ..< ``count``.
-  func write(view: Int, image: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
+  package func write(view: Int, image: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
     source.write(
       view: view, image: images[images.startIndex + image], epoch: epoch, worker: worker, into: place)
   }
 
   /// Returns the label of image 0 ..< ``count``.
-  func label(_ image: Int) -> Int {
+  package func label(_ image: Int) -> Int {
     guard let labels else { preconditionFailure("images without labels") }
     return labels[images[images.startIndex + image]]
   }

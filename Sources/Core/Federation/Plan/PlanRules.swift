@@ -138,8 +138,9 @@ extension PlanRule {
         : nil
     },
     PlanRule("method.calibration.every", "method.curriculum") { plan in
-      plan.method.calibration?.every == .stage && plan.method.curriculum == .plateau
-        ? "is stage; with plateau, the last round of a stage is not known before it is committed" : nil
+      plan.method.calibration?.every == .stage && plan.method.curriculum != .fixed
+        ? "is stage; with \(plan.method.curriculum.rawValue), the last round of a stage is not known before it is committed"
+        : nil
     },
     PlanRule("method.roundsPerStage", "method.layersPerStage", "encoder.depth") { plan in
       guard case .list(let rounds) = plan.method.roundsPerStage,

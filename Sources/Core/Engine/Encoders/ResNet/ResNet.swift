@@ -34,24 +34,24 @@ package struct ResNet: Encoder {
       channels = outputs
     }
     self.layers = layers
-    if channels == EncoderConfiguration.resnet(c).output {
+    if channels == c.output {
       readout = .identity
     } else {
       // A separate part for each stage, because it is not transferred to the next one.
       layout.part = "adapter.\(blocks.count)"
       readout = .linear(
-        Linear("adapter", inputs: channels, outputs: EncoderConfiguration.resnet(c).output, in: &layout))
+        Linear("adapter", inputs: channels, outputs: c.output, in: &layout))
     }
   }
 
-  package var configuration: EncoderConfiguration { .resnet(shape) }
   package var pooledWidth: Int { pooledWidth(behind: blocks.count) }
+  package var output: Int { shape.output }
   package func pooledWidth(behind depth: Int) -> Int { shape.width << (depth - 1) }
 
   package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
     let width = pooledWidth(behind: depth)
-    guard width < configuration.output else { return .identity }
-    return .linear(Linear("\(name).adapter", inputs: width, outputs: configuration.output, in: &layout))
+    guard width < output else { return .identity }
+    return .linear(Linear("\(name).adapter", inputs: width, outputs: output, in: &layout))
   }
 
   package func featureSize(behind depth: Int) -> Int {
@@ -67,7 +67,7 @@ package struct ResNet: Encoder {
   package var operations: EncoderOperations {
     let blocks = layers.map { $0.flatMap(\.units).reduce(0) { $0 + $1.convolution.operations } }
     var readout = 0
-    if case .linear = self.readout { readout = 2 * pooledWidth * configuration.output }
+    if case .linear = self.readout { readout = 2 * pooledWidth * output }
     return EncoderOperations(
       stem: stem.convolution.operations, blocks: blocks, lastBlock: blocks[blocks.count - 1], readout: readout
     )

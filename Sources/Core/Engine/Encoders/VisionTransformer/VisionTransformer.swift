@@ -26,8 +26,8 @@ package struct VisionTransformer: Encoder {
     norm = LayerNorm("norm", width: shape.width, in: &layout)
   }
 
-  package var configuration: EncoderConfiguration { .vit(shape) }
   package var pooledWidth: Int { shape.width }
+  package var output: Int { shape.width }
   package var readout: Readout { .norm(norm) }
   package func featureSize(behind depth: Int) -> Int { shape.tokens * shape.width }
   package func pooledWidth(behind depth: Int) -> Int { shape.width }
