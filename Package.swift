@@ -139,6 +139,10 @@ let package = Package(
     library("PageChecks", in: "Tests/PageChecks", ["Wire"]),
     tests("Pages", ["PageChecks"]),
     tests("Simulation", ["fedsim", "PageChecks"]),
+    // The examples of docs/extending.md, which use only what other modules may.
+    .testTarget(
+      name: "ExtendingTests", dependencies: ["Engine", "Federation", "TestSupport"],
+      path: "Tests/ExtendingTests", swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -1,0 +1,94 @@
+import Engine
+
+/// The loss of Barlow Twins (arXiv 2103.03230, equation 1): the cross-correlation of the projections of two views is
+/// to be the identity.
+///
+/// B images, P = width of a projection. With C = z1ᵀ·z2 / B [P, P], the loss is Σ (1 - C_ii)² + λ Σ C_ij² over i ≠ j. A
+/// projector ends with a normalisation over the batch, so the elements of C are correlations.
+package struct CrossCorrelation: Sendable {
+  /// C, which is replaced with its gradient.
+  private let correlations: Slot
+  /// λ.
+  private let weight: Float
+
+  /// Adds the loss's work space to a layout. The default of `weight` is the paper's.
+  package init(width: Int, weight: Float = 5e-3, in layout: inout Layout) {
+    correlations = layout.add("correlations", width, width)
+    self.weight = weight
+  }
+
+  /// Returns the loss and adds its gradient: dz1 += z2·dCᵀ / B, dz2 += z1·dC / B.
+  ///
+  /// `z` and `dz` are [2B, P]: rows 0 ..< B belong to the first view, B ..< 2B to the second.
+  package func loss(_ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) -> Float {
+    let (batch, c) = (z.rows / 2, work[correlations])
+    let (first, second, scale) = (0..<batch, batch..<2 * batch, 1 / Float(batch))
+    precondition(c.rows == z.columns, "\(z.columns) columns for \(c.rows)")
+    Products.product(z.rows(first).transposed, z.rows(second), into: c, scale: scale)
+    var total: Double = 0
+    for i in 0..<c.rows {
+      for j in 0..<c.columns {
+        let (factor, difference) = i == j ? (1, c[i, j] - 1) : (weight, c[i, j])
+        total += Double(factor * difference * difference)
+        c[i, j] = 2 * factor * difference
+      }
+    }
+    Products.product(z.rows(second), c.transposed, into: dz.rows(first), scale: scale, keep: 1)
+    Products.product(z.rows(first), c, into: dz.rows(second), scale: scale, keep: 1)
+    return Float(total)
+  }
+}
+
+/// Barlow Twins: two views have equal projections, whose elements are not correlated. It needs no negative pairs and no
+/// target branch.
+package struct BarlowTwinsObjective: ProjectionObjective {
+  package let branches: [Branch] = []
+  private let projector: ProjectionHead
+
+  init(_ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
+    projector = ProjectionHead.projector(heads, width: width, in: &layout)
+  }
+
+  package var projectionHeads: [ProjectionHead] { [projector] }
+
+  package func operations(passes: Int) -> Int { passes * projector.operations }
+
+  package func makeStep(
+    _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
+    in layout: inout Layout
+  ) -> any ObjectiveStep {
+    let (batch, width) = (options.batch, projector.output)
+    return Step(
+      projections: Projections(projector, encoder, batch: batch, in: &layout),
+      loss: CrossCorrelation(width: width, in: &layout),
+      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
+  }
+
+  private struct Step: ObjectiveStep {
+    let projections: Projections
+    let loss: CrossCorrelation
+    let penalties: ProjectionPenalties
+
+    func run(
+      _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
+    ) -> LossTerms {
+      let (z, dz) = (work[projections.output], work[projections.gradients])
+      penalties.prepare(projections, batch, work, workers)
+      projections.forward(batch.pooled, into: z, parameters, work, workers)
+      Elementwise.fill(dz, 0)
+      var terms = LossTerms("cross-correlation", loss.loss(z, adding: dz, work))
+      penalties.add(to: &terms, z, adding: dz, work)
+      projections.backward(batch, parameters, work, workers)
+      return terms
+    }
+
+    func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }
+  }
+}
+
+extension ObjectiveConfiguration {
+  /// The cross-correlation of both views' projections.
+  package static func barlowTwins(_ heads: HeadConfiguration) -> Self {
+    ObjectiveConfiguration { width, layout in BarlowTwinsObjective(heads, width: width, in: &layout) }
+  }
+}

@@ -1,0 +1,27 @@
+import Engine
+
+/// λ Σ |w| over the trained weights (lasso, Tibshirani 1996), which draws small weights towards 0.
+package struct Lasso: WeightPenalty {
+  package let name = "lasso"
+  package let usesReference = false
+  /// λ, greater than 0.
+  let weight: Float
+
+  package init(weight: Float) { self.weight = weight }
+
+  /// Its gradient is λ sign(w), and 0 for a weight of 0.
+  package func loss(
+    _ parameters: borrowing Storage, reference: borrowing Storage, ranges: [Range<Int>],
+    adding gradients: borrowing Storage
+  ) -> Float {
+    var sum: Double = 0
+    for range in ranges {
+      let (w, gradient) = (parameters[range].start, gradients[range].start)
+      for index in 0..<range.count {
+        sum += Double(w[index].magnitude)
+        gradient[index] += w[index] == 0 ? 0 : w[index] < 0 ? -weight : weight
+      }
+    }
+    return weight * Float(sum)
+  }
+}

@@ -1,0 +1,1 @@
+../EngineTests/TinyViT.swift
