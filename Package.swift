@@ -101,7 +101,7 @@ let package = Package(
     library("Certificates", in: "Sources/Core/Certificates", ["Support", "CSSL"]),
     library(
       "Wire", in: "Sources/Core/Wire",
-      ["Support", "Federation", "Certificates", "CSSL", "CDeflate", sockets]),
+      ["Support", "Federation", "Certificates", "CSSL", sockets]),
     library("Server", in: "Sources/Server", ["Support", "Wire", "Certificates", "Datasets", grdb, sqlite]),
     library("Client", in: "Sources/Client", ["Support", "Wire", "Certificates", "Datasets"]),
     library("Pages", in: "Sources/Pages", ["Support"]),

@@ -93,7 +93,7 @@ package struct SchedulerShare: Sendable, Hashable {
       // An explicit share is final, even if it is the only one.
       if share.count > 1 || scheduler == .explicit { break }
     }
-    guard let found else { throw Self.nobody(variables) }
+    guard let found else { throw Self.noScheduler(variables) }
     (share, source) = (found.share, found.scheduler.mark)
     if let clients = try variables.number(Scheduler.clients), clients != share.count {
       throw SchedulerError(
@@ -101,7 +101,7 @@ package struct SchedulerShare: Sendable, Hashable {
     }
   }
 
-  private static func nobody(_ variables: SchedulerVariables) -> SchedulerError {
+  private static func noScheduler(_ variables: SchedulerVariables) -> SchedulerError {
     if variables.has("SLURM_JOB_ID") {
       return SchedulerError(
         "SLURM_STEP_ID is not set: this process is the Slurm job itself, not one of its tasks; start it with srun or mpirun"

@@ -97,14 +97,6 @@ func table(_ heads: [(String, isNumber: Bool)], _ rows: [[String]]) -> String {
   }.joined(separator: "\n")
 }
 
-/// Returns a cell as one line without characters that control a terminal.
-private func cell(_ text: String) -> String {
-  let isShown = { (scalar: Unicode.Scalar) in
-    ![.control, .format, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
-  }
-  return String(String.UnicodeScalarView(text.unicodeScalars.map { isShown($0) ? $0 : "\u{FFFD}" }))
-}
-
 /// Returns a number with `digits` decimal places, or a dash.
 func number(_ value: Double?, digits: Int) -> String {
   value.map { Numeral.fixed($0, digits: digits) } ?? "-"

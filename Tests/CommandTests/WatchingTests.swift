@@ -30,7 +30,7 @@ import Wire
       var crowd: [ByteConnection] = []
       defer { for connection in crowd { connection.close() } }
       for _ in 0..<200 { crowd.append(try await peer.open(saying: "GET /api/overview HTTP/1.1\r\nA: ")) }
-      // With so many connections a visitor may have to retry. The server waits for its clients meanwhile.
+      // With this number of connections a request may have to be repeated. The server waits for its clients meanwhile.
       var health: Int?
       while health != 200 { health = try? await peer.get("/healthz").status }
       #expect(try await peer.get("/").body.contains(">tiny</h1>"))

@@ -2,7 +2,7 @@ import Engine
 
 /// What a metric of a round is: its name in databases, messages and JSON, and how it is shown.
 ///
-/// A new metric is one more of ``all``. Whoever measures it sets its value: a client in the offer of its update, the
+/// A new metric is an entry of ``all``, and code that sets its value: at a client in the offer of its update, at the
 /// server in the metrics of a round. Database, status page, report, Prometheus and JSON show what is there.
 package struct Metric: Sendable, Hashable {
   package enum Unit: Sendable, Hashable {

@@ -18,7 +18,7 @@ extension Store {
   /// Returns the committed rounds of a stage, in order.
   package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
     try read { db in
-      let metrics = try Self.metrics(db)
+      let metrics = try Self.metrics(db, ofStage: stage.key())
       return try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
         .order(Column("number")).fetchAll(db).map { metrics[$0.id] ?? RoundMetrics() }
     }
@@ -37,13 +37,17 @@ extension Store {
     }
   }
 
-  /// The metrics that this version knows, by round.
-  static func metrics(_ db: Database) throws -> [Int64?: RoundMetrics] {
+  /// Returns the metrics that this version knows by round, of all rounds or those of a stage.
+  static func metrics(_ db: Database, ofStage stage: Int64? = nil) throws -> [Int64?: RoundMetrics] {
     let known = Set(Metric.all.map(\.name))
     // A database of an earlier version, which is only read, has them in columns.
     let sql = try db.tableExists("metrics") ? "SELECT * FROM metrics" : Schema.formerMetrics(db).sql
     guard !sql.isEmpty else { return [:] }
-    let rows = try Row.fetchCursor(db, sql: sql)
+    let rows = try Row.fetchCursor(
+      db,
+      sql: """
+        SELECT * FROM (\(sql)) WHERE :stage IS NULL OR roundId IN (SELECT id FROM rounds WHERE stageId = :stage)
+        """, arguments: ["stage": stage])
     var metrics: [Int64?: RoundMetrics] = [:]
     while let row = try rows.next() {
       let name = try row.decode(String.self, forColumn: "name")
