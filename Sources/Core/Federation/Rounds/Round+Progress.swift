@@ -58,11 +58,13 @@ extension Round {
   private mutating func startTraining(at now: Duration) -> Step? {
     let available = available(at: now)
     if available.count >= rules.quorum { quorumSince = quorumSince ?? now }
-    let waitedEnough = waitEnds.map { $0 <= now } ?? false
+    // A quorum that connects late is not waited for beyond the timeout: the attempt begins instead of ending.
+    let hasTimedOut = now >= begins + rules.timeout.duration
+    let waitedEnough = hasTimedOut || (waitEnds.map { $0 <= now } ?? false)
     // Connected clients that will not train are not waited for if the others are a quorum.
     guard now >= opens, waitedEnough || present.count >= clientsAwaited, available.count >= rules.quorum
     else {
-      guard now >= begins + rules.timeout.duration else { return nil }
+      guard hasTimedOut else { return nil }
       let reason = Abandonment.tooFewClients(present: available.count)
       return (.closed(.abandoned(reason)), [.abandon(reason)])
     }
