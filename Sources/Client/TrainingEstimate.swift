@@ -48,7 +48,7 @@ package struct TrainingEstimate: Sendable {
       options = try plan.trainingOptions(
         .whole, images: images.count, of: stage, workers: threads, limit: limit, resident: resident)
     } catch {
-      let wanted = plan.trainingOptions(.whole, images: images.count)
+      let wanted = plan.trainingOptions(.whole, stage: index, images: images.count)
       return figures(key, wanted, memory: error.needed, seconds: nil, problem: "\(error)")
     }
     return figures(

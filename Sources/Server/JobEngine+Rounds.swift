@@ -97,6 +97,9 @@ extension JobEngine {
     roundRecord.samples = round.ledger.samples
     roundRecord.metrics = round.ledger.metrics
     roundRecord.metrics[.calibrationLoss] = calibrationLoss.map { Double($0) }
+    for metric in Metric.all {
+      if let measure = metric.measure { roundRecord.metrics.merge(measure(draft)) }
+    }
     let decision = plan.curriculum.next(
       after: round.key,
       history: try store.history(of: stageRecord) + [roundRecord.metrics])

@@ -10,7 +10,7 @@ package struct Overview: Sendable, Hashable, Codable {
   /// The plan's name, strategy and loss, as named in the plan.
   package var name: String
   package var strategy: String
-  package var ssl: String
+  package var objective: String
   /// The server's version.
   package var software: String
   package var startedAt: Date
@@ -227,7 +227,7 @@ extension Overview {
     at now: Date
   ) {
     name = plan.name
-    (strategy, ssl) = (plan.method.strategy.rawValue, plan.method.ssl.rawValue)
+    (strategy, objective) = (plan.method.strategy.rawValue, plan.method.objective.rawValue)
     software = Software.version
     (startedAt, finishedAt) = (recorded.job.startedAt, recorded.job.finishedAt)
     status = recorded.status

@@ -40,7 +40,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   var threads: Int?
 
   @Option(help: "The self-supervised loss.")
-  var ssl: SelfSupervision = .simclr
+  var objective: ObjectiveKind = .simclr
 
   @Option(help: "Steps that are timed, 1 to 1000.")
   var steps: Int = 5
@@ -81,7 +81,7 @@ struct BenchStepCommand: AsyncParsableCommand {
   private func measure() async throws {
     var benchmark = StepBenchmark()
     (benchmark.strategy, benchmark.stage, benchmark.batch) = (strategy, stage, batch)
-    benchmark.ssl = ssl
+    benchmark.objective = objective
     benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     (benchmark.steps, benchmark.chunk) = (steps, chunk)
     (benchmark.prefixOnly, benchmark.lastBlock) = (prefixOnly, fullLastBlock ? .whole : .readout)
@@ -97,7 +97,7 @@ struct BenchStepCommand: AsyncParsableCommand {
     }
     if json { return try StandardOutput.write(Commands.json(result)) }
     try StandardOutput.write(
-      "\(result.strategy), \(result.ssl), stage \(result.stage), batch \(result.batch), \(result.threads) threads"
+      "\(result.strategy), \(result.objective), stage \(result.stage), batch \(result.batch), \(result.threads) threads"
     )
     try StandardOutput.write(
       String(
@@ -118,7 +118,7 @@ struct BenchStepCommand: AsyncParsableCommand {
 }
 
 extension Strategy: ExpressibleByArgument {}
-extension SelfSupervision: ExpressibleByArgument {}
+extension ObjectiveKind: ExpressibleByArgument {}
 
 struct BenchRoundCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -37,8 +37,8 @@ struct CompareCommand: AsyncParsableCommand {
 
   @Option(
     help: "Losses of simclr, mocov3 and byol, separated by commas. (default: the plan's)",
-    completion: .list(SelfSupervision.allCases.map(\.rawValue)), transform: CompareList.losses)
-  var ssl: [SelfSupervision]?
+    completion: .list(ObjectiveKind.allCases.map(\.rawValue)), transform: CompareList.losses)
+  var objectives: [ObjectiveKind]?
 
   @Option(
     help: ArgumentHelp("The folder for the results.", valueName: "dir"), completion: .directory)
@@ -133,7 +133,8 @@ struct CompareCommand: AsyncParsableCommand {
     let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
     do {
       var settings = StrategyComparison.Settings(
-        plan: plan, strategies: strategies, ssl: ssl ?? [plan.method.ssl], seeds: seeds ?? [plan.seed],
+        plan: plan, strategies: strategies, objectives: objectives ?? [plan.method.objective],
+        seeds: seeds ?? [plan.seed],
         clients: clients, data: try DataSpec(parsing: data), testData: try DataSpec(parsing: testData),
         partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores),
@@ -170,7 +171,7 @@ struct CompareCommand: AsyncParsableCommand {
 /// Parses the comma-separated lists on the command line of a comparison.
 enum CompareList {
   @Sendable static func strategies(_ text: String) throws -> [Strategy] { try cases(text) }
-  @Sendable static func losses(_ text: String) throws -> [SelfSupervision] { try cases(text) }
+  @Sendable static func losses(_ text: String) throws -> [ObjectiveKind] { try cases(text) }
 
   @Sendable static func seeds(_ text: String) throws -> [UInt64] {
     try list(text) { entry in

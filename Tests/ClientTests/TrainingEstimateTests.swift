@@ -28,7 +28,7 @@ import Testing
       // Two complete batches of 40 images, three times.
       #expect(figures.steps == 6)
       #expect(try #require(figures.secondsPerRound) > 0 && figures.problem == nil)
-      let options = plan.trainingOptions(.whole, images: 40)
+      let options = plan.trainingOptions(.whole, stage: index, images: 40)
       let trainer = MemoryPlan(plan.stage(index), options, workers: 1).bytes
       #expect(figures.memoryBytes > trainer, "the process has more than its trainer")
     }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ViewCacheTests {
   private static let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
   private static let model = Model(
-    encoder, objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)), depth: 3)
+    encoder, objective: .contrastive(HeadConfiguration(hidden: 8, output: 4)), depth: 3)
   private static let size = encoder.vit.tokens * encoder.width
   private let folder = FileManager.default.temporaryDirectory.appending(path: "views-\(UUID())")
 

@@ -59,7 +59,8 @@ import Testing
   @Test func aRunThatDivergesIsMarkedAndTheOthersGoOn() async throws {
     try await withTemporaryFolder { folder in
       let outcome = try await Command.run(
-        "fedsim", "compare", try folder.divergingPlan(), "--strategies", "layer-wise", "--ssl", "simclr,byol",
+        "fedsim", "compare", try folder.divergingPlan(), "--strategies", "layer-wise", "--objectives",
+        "simclr,byol",
         "--clients", "2", "--data", "shapes:64", "--test-data", "shapes:30", "--out", folder.path("out"))
       #expect(outcome.code == 11, "\(outcome)")
       #expect(outcome.output.contains("\nlayer-wise, simclr (diverged)"), "\(outcome.output)")
@@ -75,7 +76,7 @@ import Testing
 
   @Test(arguments: [
     ("--strategies", "layer-wise,sideways", "sideways"), ("--strategies", "", "Missing"),
-    ("--ssl", "simclr,simclr", "twice"), ("--seeds", "7,-1", "-1"), ("--clients", "0", "--clients"),
+    ("--objectives", "simclr,simclr", "twice"), ("--seeds", "7,-1", "-1"), ("--clients", "0", "--clients"),
     ("--fine-tune", "-1", "--fine-tune"), ("--probe-every", "x", "--probe-every"),
   ])
   func aBadOption(option: String, value: String, word: String) async throws {

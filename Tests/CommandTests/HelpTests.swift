@@ -86,7 +86,7 @@ import Testing
     (
       ["fedsim", "compare"],
       [
-        "<plan>", "--strategies <strategies>", "--ssl <ssl>", "--out <dir>", "--data <spec>",
+        "<plan>", "--strategies <strategies>", "--objectives <objectives>", "--out <dir>", "--data <spec>",
         "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
         "--fine-tune <epochs>", "--probe-every <rounds>", "--cores <cores>", "--threads <threads>",
         "--resume", "--json",
@@ -98,7 +98,8 @@ import Testing
     (
       ["fedsim", "bench", "step"],
       [
-        "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>", "--ssl <ssl>",
+        "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>",
+        "--objective <objective>",
         "--steps <steps>", "--chunk <chunk>", "--memory <bytes>", "--prefix-only", "--full-last-block",
         "--json",
       ]

@@ -12,9 +12,11 @@ import Testing
   }
 
   /// A training with any numbers completes, and reports divergence.
-  @Test(arguments: SelfSupervision.allCases)
-  func aTrainingThatDivergesSaysSo(ssl: SelfSupervision) {
-    let stage = Stage(.layerWise, index: 2, TinyViT.encoder, objective: .selfSupervised(ssl, TinyViT.heads))
+  @Test(arguments: ObjectiveKind.allCases)
+  func aTrainingThatDivergesSaysSo(objective: ObjectiveKind) {
+    let stage = Stage(
+      .layerWise, index: 2, TinyViT.encoder,
+      objective: objective.configuration(ObjectiveSettings(heads: TinyViT.heads)))
     var options = TinyViT.options(alignment: 0.5, epochs: 3)
     #expect(!trained(stage, options).hasDiverged)
     (options.schedule, options.weightDecay) = (LearningRateSchedule(rate: 1e6), 1)
@@ -32,12 +34,14 @@ import Testing
   /// the square, are detected by the next training.
   @Test(arguments: [
     TinyViT.encoder,
-    EncoderConfiguration.resnet(
+    EncoderConfiguration(
       ResNetConfiguration(images: ImageInput(side: 8), width: 4, depth: 2)),
   ])
   func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
-    for ssl in SelfSupervision.allCases {
-      let stage = Stage(.endToEnd, index: 1, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
+    for objective in ObjectiveKind.allCases {
+      let stage = Stage(
+        .endToEnd, index: 1, encoder,
+        objective: objective.configuration(ObjectiveSettings(heads: TinyViT.heads)))
       let options = TinyViT.options(alignment: 0.5, epochs: 2)
       let trainer = TinyViT.trainer(stage, options, seed: 193)
       let weights = trainer.parameters.all
@@ -46,8 +50,8 @@ import Testing
       #expect(!Divergence.isReached(Elementwise.largestMagnitude(weights), after: max(largest, 1.01)))
       trainer.begin()
       let summary = trainer.train(RandomViews(seed: 193, count: 15), seed: 193)
-      #expect(summary.loss.isFinite, "\(ssl), seed 193")
-      #expect(!trainer.hasDiverged || encoder.family == .resnet, "\(ssl), seed 193")
+      #expect(summary.loss.isFinite, "\(objective), seed 193")
+      #expect(!trainer.hasDiverged || encoder.family == .resnet, "\(objective), seed 193")
     }
   }
 

@@ -75,7 +75,7 @@ private struct LabelledViews: RowSource {
     var options = FineTuning.Options(epochs: 20, images: 32)
     (options.chunk, options.learningRate) = (5, 0.08)
     let tuning = FineTuning(encoder, classes: 3, options, seed: seed, workers: Workers(2))
-    let start = Model(encoder, objective: .selfSupervised(.simclr, TinyViT.heads), depth: encoder.depth)
+    let start = Model(encoder, objective: .contrastive(TinyViT.heads), depth: encoder.depth)
     let parameters = Storage(start.layout)
     Initialisation.random(start, into: parameters, seed: seed)
     tuning.trainer.parameters.copy(tuning.model.encoderRange, from: parameters)

@@ -5,11 +5,11 @@ import Testing
 @Suite struct FrozenAboveTests {
   /// Returns a stage of the whole encoder that trains these blocks.
   private func stage(
-    _ encoder: EncoderConfiguration, _ trained: [Int], stem: Bool, _ ssl: SelfSupervision = .simclr
+    _ encoder: EncoderConfiguration, _ trained: [Int], stem: Bool, _ objective: ObjectiveKind = .simclr
   ) -> Stage {
     Stage(
       index: 1, Stage.Content(blocks: Array(0..<encoder.depth), training: trained, stem: stem, lap: 2),
-      encoder, objective: .selfSupervised(ssl, TinyViT.heads))
+      encoder, objective: objective.configuration(ObjectiveSettings(heads: TinyViT.heads)))
   }
 
   private static let sets: [(trained: [Int], stem: Bool)] = [
@@ -44,10 +44,10 @@ import Testing
     }
   }
 
-  @Test(arguments: sets, SelfSupervision.allCases)
-  func whatIsFrozenKeepsItsBits(set: (trained: [Int], stem: Bool), ssl: SelfSupervision) {
+  @Test(arguments: sets, ObjectiveKind.allCases)
+  func whatIsFrozenKeepsItsBits(set: (trained: [Int], stem: Bool), objective: ObjectiveKind) {
     for encoder in [TinyViT.encoder, TinyResNet.encoder] {
-      let stage = stage(encoder, set.trained, stem: set.stem, ssl)
+      let stage = stage(encoder, set.trained, stem: set.stem, objective)
       let results = [1, 2, 3].map { workers in
         let options = TinyViT.options(alignment: 0.4, proximal: 0.1)
         let trainer = TinyViT.trainer(stage, options, workers: workers, seed: 312)

@@ -5,7 +5,7 @@ import Testing
   private static func model(depth: Int) -> Model {
     Model(
       EncoderConfiguration(image: 8, patch: 4, width: 24, depth: 6, heads: 3),
-      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10, bias: true)),
+      objective: .contrastive(HeadConfiguration(hidden: 20, output: 10, bias: true)),
       depth: depth)
   }
 

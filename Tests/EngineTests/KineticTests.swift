@@ -13,7 +13,7 @@ import Testing
   private func stage(_ encoder: EncoderConfiguration, _ trained: [Int]) -> Stage {
     Stage(
       index: 1, Stage.Content(blocks: Array(0..<encoder.depth), training: trained, stem: false, lap: 1),
-      encoder, objective: .selfSupervised(.simclr, TinyViT.heads))
+      encoder, objective: .contrastive(TinyViT.heads))
   }
 
   /// Neither threads nor slices change a bit, whatever trains.

@@ -46,8 +46,8 @@ import Testing
     let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
     let options = TrainingOptions(batch: 256, schedule: LearningRateSchedule(rate: 1))
     let layerWise = Stage(
-      .layerWise, index: 12, tiny, objective: .selfSupervised(.simclr, HeadConfiguration()))
-    let endToEnd = Stage(.endToEnd, index: 1, tiny, objective: .selfSupervised(.simclr, HeadConfiguration()))
+      .layerWise, index: 12, tiny, objective: .contrastive(HeadConfiguration()))
+    let endToEnd = Stage(.endToEnd, index: 1, tiny, objective: .contrastive(HeadConfiguration()))
     let ratio =
       Double(MemoryPlan(endToEnd, options, workers: 2).bytes)
       / Double(MemoryPlan(layerWise, options, workers: 2).bytes)

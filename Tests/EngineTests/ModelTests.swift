@@ -7,7 +7,7 @@ import Testing
 
   @Test func hasThePapersParameterCounts() {
     let model = Model(
-      Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration(bias: true)), depth: 12)
+      Self.tiny, objective: .contrastive(HeadConfiguration(bias: true)), depth: 12)
     var counts: [String: Int] = [:]
     for entry in model.layout.entries { counts[entry.name] = entry.slot.count }
     for index in 0..<12 { #expect(model.part("blocks.\(index)")?.range.count == 444_864) }
@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test func partsCoverTheLayoutWithoutGaps() {
-    let model = Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 5)
+    let model = Model(Self.tiny, objective: .contrastive(HeadConfiguration()), depth: 5)
     #expect(
       model.parts.map(\.name)
         == ["stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "norm", "projector"])
@@ -39,7 +39,7 @@ import Testing
   /// Parts are sent as ranges of the layout, so parameters are packed.
   @Test func parametersArePackedAndNamedOnce() {
     let layout = Model(
-      Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration(bias: true)), depth: 2
+      Self.tiny, objective: .contrastive(HeadConfiguration(bias: true)), depth: 2
     ).layout
     #expect(layout.entries.reduce(0) { $0 + $1.slot.count } == layout.count)
     #expect(Set(layout.entries.map(\.name)).count == layout.entries.count)
@@ -48,8 +48,8 @@ import Testing
   /// Growing appends parts: the shallower model is a prefix of the deeper one.
   @Test func theEncodersPrefixStaysWhereItIs() {
     let (shallow, deep) = (
-      Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 3),
-      Model(Self.tiny, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 7)
+      Model(Self.tiny, objective: .contrastive(HeadConfiguration()), depth: 3),
+      Model(Self.tiny, objective: .contrastive(HeadConfiguration()), depth: 7)
     )
     for part in shallow.parts where part.name == "stem" || part.name.hasPrefix("blocks.") {
       #expect(deep.part(part.name) == part)

@@ -5,7 +5,7 @@ import Testing
   private let views = RandomViews(seed: 92, count: 9)
 
   private func tokens(to depth: Int, by way: [Int], workers: Int, chunk: Int) -> [Float] {
-    let model = Model(TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads), depth: 3)
+    let model = Model(TinyViT.encoder, objective: .contrastive(TinyViT.heads), depth: 3)
     let runner = PrefixRunner(model, chunk: chunk, workers: Workers(workers))
     Initialisation.random(model, into: runner.parameters, seed: 93)
     let size = TinyViT.encoder.vit.tokens * TinyViT.encoder.width

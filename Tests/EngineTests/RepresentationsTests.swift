@@ -6,7 +6,7 @@ struct RepresentationsTests {
 
   private func represent(count: Int, threads: Int, chunk: Int) -> [Float] {
     let model = Model(
-      configuration, objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)), depth: 3)
+      configuration, objective: .contrastive(HeadConfiguration(hidden: 8, output: 4)), depth: 3)
     let parameters = Storage(model.layout)
     Initialisation.random(model, into: parameters, seed: 5)
     let size = configuration.input.count

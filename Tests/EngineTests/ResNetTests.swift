@@ -3,11 +3,13 @@ import Testing
 
 /// A ResNet small enough to be trained a thousand times in a test.
 enum TinyResNet {
-  static let encoder = EncoderConfiguration.resnet(
+  static let encoder = EncoderConfiguration(
     ResNetConfiguration(images: ImageInput(side: 8), width: 3, depth: 4))
 
-  static func stage(_ strategy: Strategy, index: Int, ssl: SelfSupervision = .simclr) -> Stage {
-    Stage(strategy, index: index, encoder, objective: .selfSupervised(ssl, TinyViT.heads))
+  static func stage(_ strategy: Strategy, index: Int, objective: ObjectiveKind = .simclr) -> Stage {
+    Stage(
+      strategy, index: index, encoder,
+      objective: objective.configuration(ObjectiveSettings(heads: TinyViT.heads)))
   }
 
   /// Returns a trainer whose parameters and running statistics all differ from their initial values.
@@ -169,9 +171,9 @@ enum TinyResNet {
   }
 
   @Test func hasResNet18sShape() {
-    let encoder = EncoderConfiguration.resnet(
+    let encoder = EncoderConfiguration(
       ResNetConfiguration(images: ImageInput(side: 32), width: 64, depth: 4))
-    let model = Model(encoder, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 4)
+    let model = Model(encoder, objective: .contrastive(HeadConfiguration()), depth: 4)
     let weights = model.layout.entries.filter {
       !$0.isBuffer && $0.slot.offset < model.encoderRange.upperBound
     }
@@ -179,7 +181,7 @@ enum TinyResNet {
     #expect(weights.reduce(0) { $0 + $1.slot.count } == 11_176_512 - 9_408 + 1_728)
     #expect(encoder.output == 512 && model.encoder.pooledWidth == 512)
     #expect(model.parts.map(\.name) == ["stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "projector"])
-    let second = Model(encoder, objective: .selfSupervised(.simclr, HeadConfiguration()), depth: 2)
+    let second = Model(encoder, objective: .contrastive(HeadConfiguration()), depth: 2)
     #expect(second.encoder.pooledWidth == 128 && second.part("adapter.2")?.range.count == 128 * 512 + 512)
   }
 

@@ -13,7 +13,7 @@ import Testing
 
   @Test(arguments: 1...4) func layerWiseTrainsItsOwnBlock(index: Int) {
     let stage = Stage(
-      .layerWise, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
+      .layerWise, index: index, Self.encoder(depth: 4), objective: .contrastive(Self.heads))
     #expect(stage.model.depth == index)
     #expect(stage.trainedBlocks == Array(index - 1..<index) && stage.prefixDepth == index - 1)
     #expect(stage.trainsStem == (index == 1))
@@ -25,7 +25,7 @@ import Testing
     for index in 1...2 {
       let stage = Stage(
         .layerWise, index: index, layersPerStage: 2, Self.encoder(depth: 4),
-        objective: .selfSupervised(.simclr, Self.heads))
+        objective: .contrastive(Self.heads))
       #expect(stage.model.depth == 2 * index)
       #expect(stage.parts.map(\.name) == Self.parts(2 * index - 2..<2 * index, stem: index == 1))
     }
@@ -33,7 +33,7 @@ import Testing
 
   @Test(arguments: 1...4) func progressiveTrainsAllThatExists(index: Int) {
     let stage = Stage(
-      .progressive, index: index, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
+      .progressive, index: index, Self.encoder(depth: 4), objective: .contrastive(Self.heads))
     #expect(stage.model.depth == index)
     #expect(stage.parts.map(\.name) == Self.parts(0..<index, stem: true))
     #expect(stage.ranges == [stage.model.layout.range])
@@ -41,7 +41,7 @@ import Testing
 
   @Test func endToEndTrainsEverythingInASingleStage() {
     let stage = Stage(
-      .endToEnd, index: 1, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
+      .endToEnd, index: 1, Self.encoder(depth: 4), objective: .contrastive(Self.heads))
     #expect(stage.model.depth == 4)
     #expect(stage.parts.map(\.name) == Self.parts(0..<4, stem: true))
     #expect(stage.ranges == [stage.model.layout.range])
@@ -49,7 +49,7 @@ import Testing
 
   @Test func calibrationTrainsEverythingOfTheSameModel() {
     let stage = Stage(
-      .layerWise, index: 3, Self.encoder(depth: 4), objective: .selfSupervised(.simclr, Self.heads))
+      .layerWise, index: 3, Self.encoder(depth: 4), objective: .contrastive(Self.heads))
     let calibration = stage.trainingEverything
     #expect(calibration.index == 3 && calibration.model.depth == 3)
     #expect(calibration.trainedBlocks == [0, 1, 2] && calibration.trainsStem)
@@ -60,7 +60,7 @@ import Testing
   @Test(arguments: Strategy.allCases) func theRangeIsBlocksThenHeads(strategy: Strategy) {
     let index = strategy == .endToEnd ? 1 : 2
     let stage = Stage(
-      strategy, index: index, Self.encoder(depth: 3), objective: .selfSupervised(.simclr, Self.heads))
+      strategy, index: index, Self.encoder(depth: 3), objective: .contrastive(Self.heads))
     #expect(stage.blockRanges.first?.lowerBound == stage.ranges[0].lowerBound)
     #expect(stage.blockRanges.last?.upperBound == stage.headRange.lowerBound)
     #expect(stage.headRange.upperBound == stage.ranges.last?.upperBound)
@@ -73,13 +73,13 @@ import Testing
       let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
       _ = Stage(
         .layerWise, index: 4, encoder,
-        objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10)))
+        objective: .contrastive(HeadConfiguration(hidden: 20, output: 10)))
     }
     await #expect(processExitsWith: .failure) {
       let encoder = EncoderConfiguration(image: 8, patch: 4, width: 12, depth: 3, heads: 3)
       _ = Stage(
         .progressive, index: 0, encoder,
-        objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 20, output: 10)))
+        objective: .contrastive(HeadConfiguration(hidden: 20, output: 10)))
     }
   }
 }

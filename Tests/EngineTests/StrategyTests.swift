@@ -6,6 +6,6 @@ import Testing
   @Test func namesStay() {
     #expect(Strategy.allCases.map(\.rawValue) == ["layer-wise", "progressive", "end-to-end"])
     #expect(LayerInitialisation.allCases.map(\.rawValue) == ["transfer", "random"])
-    #expect(SelfSupervision(rawValue: "simclr") == .simclr)
+    #expect(ObjectiveKind(rawValue: "simclr") == .simclr)
   }
 }

@@ -44,7 +44,7 @@ import Testing
 
   @Test(arguments: [16, 19] as [UInt64]) func layerWiseFirstStage(seed: UInt64) {
     let stage = Stage(
-      .layerWise, index: 1, TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads))
+      .layerWise, index: 1, TinyViT.encoder, objective: .contrastive(TinyViT.heads))
     expectGradients(stage, TinyViT.options(alignment: 0.7, batch: 7), nudged: true, seed: seed)
   }
 

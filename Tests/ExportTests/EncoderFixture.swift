@@ -27,6 +27,6 @@ struct EncoderFixture {
 
   static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 3, heads: 2, mlpRatio: 3)
-  static let resnet = EncoderConfiguration.resnet(
+  static let resnet = EncoderConfiguration(
     ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 }

@@ -23,13 +23,13 @@ struct InteropTests {
     ("resnet", EncoderFixture.resnet, 4), ("resnet-unfinished", EncoderFixture.resnet, 2),
     (
       "resnet-18",
-      EncoderConfiguration.resnet(
+      EncoderConfiguration(
         ResNetConfiguration(images: ImageInput(side: 16), width: 64, depth: 4)),
       4
     ),
     (
       "resnet-odd",
-      EncoderConfiguration.resnet(
+      EncoderConfiguration(
         ResNetConfiguration(images: ImageInput(side: 9, channels: 1), width: 4, depth: 1)), 1
     ),
   ])

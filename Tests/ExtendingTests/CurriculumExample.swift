@@ -19,3 +19,10 @@ package struct PatienceCurriculum: Curriculum {
     return losses.count - 1 - best < patience ? .continueStage : afterStage(key.stage)
   }
 }
+
+extension CurriculumKind {
+  /// Uses the plan's window of rounds.
+  package static let patience = CurriculumKind("patience") { fixed, plan in
+    PatienceCurriculum(fixed: fixed, patience: plan.method.plateauWindow)
+  }
+}

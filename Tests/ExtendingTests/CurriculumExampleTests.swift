@@ -50,6 +50,13 @@ import Testing
     #expect(rounds(patience: 2) { $0.round % 2 == 0 ? nil : 1 } == [5, 5, 5])
   }
 
+  @Test func plansTakeIt() throws {
+    var plan = plan
+    (plan.method.curriculum, plan.method.plateauWindow) = (.patience, 2)
+    let curriculum = try #require(plan.curriculum as? PatienceCurriculum)
+    #expect(curriculum.patience == 2 && curriculum.mostRounds(stage: 1) == 15)
+  }
+
   @Test func aRoundHasItsPlaceInTheSchedule() {
     let curriculum = PatienceCurriculum(fixed: FixedCurriculum(stages: 1) { _ in 4 }, patience: 2)
     #expect(curriculum.place(of: RoundKey(stage: 1, round: 2)) == SchedulePlace(from: 0.25, to: 0.5))

@@ -12,6 +12,10 @@ package struct ResidualMLP: Encoder {
     /// The number of blocks of the finished encoder.
     package var depth: Int
 
+    package init(images: ImageInput, width: Int, depth: Int) {
+      (self.images, self.width, self.depth) = (images, width, depth)
+    }
+
     /// The width M of a block's hidden layer.
     package var hidden: Int { 4 * width }
   }
@@ -73,6 +77,19 @@ package struct ResidualMLP: Encoder {
   package func makeRunner(chunk: Int) -> any EncoderRunner { ResidualMLPRunner(self, chunk: chunk) }
 
   package func runnerMemory(chunk: Int) -> Int { ResidualMLPRunner.Plan(self, chunk: chunk).layout.bytes }
+}
+
+/// The family `mlp` of a plan. The number of blocks and the width are fields of all families.
+extension ResidualMLP.Shape: FamilyConfiguration {
+  package static let family = EncoderConfiguration.Family("mlp", Self.self)
+  package var output: Int { width }
+
+  package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
+    ResidualMLP(self, blocks: blocks, in: &layout)
+  }
+
+  package init(from decoder: any Swift.Decoder) throws { try self.init(commonFieldsOf: decoder) }
+  package func encode(to encoder: any Swift.Encoder) throws { try encodeCommonFields(to: encoder) }
 }
 
 extension ResidualMLP {

@@ -1,4 +1,5 @@
 import Engine
+import Federation
 import Testing
 
 @Suite struct EncoderExampleTests {
@@ -8,7 +9,7 @@ import Testing
   /// Returns a stage with `depth` blocks, of which `training` train.
   private func stage(
     _ depth: Int, training: [Int], stem: Bool = false,
-    _ objective: ObjectiveConfiguration = .selfSupervised(.simclr, TinyViT.heads)
+    _ objective: ObjectiveConfiguration = .contrastive(TinyViT.heads)
   ) -> Stage {
     let blocks = Array(0..<depth)
     let model = Model(objective: objective) { ResidualMLP(Self.shape, blocks: blocks, in: &$0) }
@@ -37,6 +38,14 @@ import Testing
     }
     #expect(slots.reduce(0) { $0 + $1.values.count } == stage.count)
     FiniteDifferences(seed: 43).expect(slots) { Double(trainer.step(on: images)) }
+  }
+
+  @Test func plansTakeIt() {
+    var plan = Plan(encoder: EncoderConfiguration(Self.shape), heads: TinyViT.heads)
+    #expect(plan.stages == 3 && plan.stage(2).model.encoder is ResidualMLP)
+    #expect(plan.yaml().contains("\n  family: mlp\n"))
+    plan.encoder.width = 20
+    #expect(plan.encoder.value.output == 20 && plan.encoder.family != .vit)
   }
 
   /// Layer-wise training of three stages, each grown from the one before.

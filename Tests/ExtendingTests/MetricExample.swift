@@ -4,7 +4,7 @@ extension Metric {
   /// The root mean square of a round's trained weights: it grows long before a training diverges.
   package static let weightScale = Metric(
     "weightScale", title: "Weights", line: "model", heading: "weights",
-    help: "Root mean square of the trained weights", digits: 4)
+    help: "Root mean square of the trained weights", digits: 4, measure: { $0.weightScales })
 }
 
 extension Snapshot {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct MetricExampleTests {
   private let stage = Stage(
-    .layerWise, index: 2, TinyViT.encoder, objective: .selfSupervised(.simclr, TinyViT.heads))
+    .layerWise, index: 2, TinyViT.encoder, objective: .contrastive(TinyViT.heads))
 
   /// Returns the parameters of the stage with one value for each part.
   private func snapshot(_ values: [Float]) -> Snapshot {
@@ -24,6 +24,12 @@ import Testing
     let square = zip(counts, [4, 9, 16]).reduce(0) { $0 + $1.0 * $1.1 } / counts.reduce(0, +)
     let whole = try #require(metrics[.weightScale])
     #expect(abs(whole * whole - square) < 1e-9)
+  }
+
+  @Test func theServerMeasuresIt() throws {
+    let measure = try #require(Metric.weightScale.measure)
+    let snapshot = snapshot([9, 9, 2, -3, 4])
+    #expect(measure(snapshot) == snapshot.weightScales)
   }
 
   /// A row of the round and one of each layer, as in the database.

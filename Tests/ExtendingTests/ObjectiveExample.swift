@@ -86,9 +86,11 @@ package struct BarlowTwinsObjective: ProjectionObjective {
   }
 }
 
-extension ObjectiveConfiguration {
+extension ObjectiveKind {
   /// The cross-correlation of both views' projections.
-  package static func barlowTwins(_ heads: HeadConfiguration) -> Self {
-    ObjectiveConfiguration { width, layout in BarlowTwinsObjective(heads, width: width, in: &layout) }
+  package static let barlowTwins = ObjectiveKind("barlow-twins") { settings in
+    ObjectiveConfiguration { width, layout in
+      BarlowTwinsObjective(settings.heads, width: width, in: &layout)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Engine
+import Federation
 import Testing
 
 @Suite struct ObjectiveExampleTests {
@@ -36,7 +37,8 @@ import Testing
 
   private func stage(_ strategy: Strategy) -> Stage {
     Stage(
-      strategy, index: strategy == .endToEnd ? 1 : 2, TinyViT.encoder, objective: .barlowTwins(TinyViT.heads))
+      strategy, index: strategy == .endToEnd ? 1 : 2, TinyViT.encoder,
+      objective: ObjectiveKind.barlowTwins.configuration(ObjectiveSettings(heads: TinyViT.heads)))
   }
 
   /// The whole step, differentiated with respect to all trained parameters.
@@ -63,6 +65,14 @@ import Testing
         vanishes: shifts.contains($0.name))
     }
     FiniteDifferences(seed: 16, tolerance: 0.02).expect(slots) { Double(trainer.step(on: views)) }
+  }
+
+  @Test func plansTakeIt() {
+    var plan = Plan(encoder: TinyViT.encoder, heads: TinyViT.heads)
+    plan.method.objective = .barlowTwins
+    let model = plan.stage(1).model
+    #expect(model.objective is BarlowTwinsObjective && model.objective.views == 2)
+    #expect(plan.yaml().contains("\n  objective: barlow-twins\n"))
   }
 
   @Test func trainingLowersTheLoss() throws {

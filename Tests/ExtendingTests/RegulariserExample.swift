@@ -1,4 +1,5 @@
 import Engine
+import Federation
 
 /// λ Σ |w| over the trained weights (lasso, Tibshirani 1996), which draws small weights towards 0.
 package struct Lasso: WeightPenalty {
@@ -24,4 +25,17 @@ package struct Lasso: WeightPenalty {
     }
     return weight * Float(sum)
   }
+}
+
+/// The section `method.lasso` of a plan.
+package struct LassoSettings: RegulariserSettings {
+  package static let name = "lasso"
+  package static let fields = [
+    PlanField("weight", \Self.weight, .number(.above(0, to: 1000)), unit: "x loss", "Weight of Σ |w|.")
+  ]
+
+  package var weight: Float = 0.01
+
+  package init() {}
+  package func regulariser(_ plan: Plan, stage: Int) -> Regulariser { .weights(Lasso(weight: weight)) }
 }

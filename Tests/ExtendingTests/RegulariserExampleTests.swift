@@ -1,4 +1,5 @@
 import Engine
+import Federation
 import Testing
 
 @Suite struct RegulariserExampleTests {
@@ -45,6 +46,17 @@ import Testing
         #expect(abs(got - before - (weight < 0 ? -0.01 : 0.01)) < 1e-5, "\(entry.name), seeds 32 and 33")
       }
     }
+  }
+
+  @Test func plansTakeIt() throws {
+    var plan = Plan(encoder: TinyViT.encoder, heads: TinyViT.heads)
+    plan.method.alignment = 0
+    plan.method.regularisers[LassoSettings.self] = LassoSettings()
+    let options = plan.trainingOptions(.whole, stage: 1, images: 8)
+    let penalty = try #require(options.weightPenalties.first as? Lasso)
+    #expect(options.regularisers.count == 1 && penalty.weight == 0.01)
+    let field = try #require(LassoSettings.fields.first)
+    #expect(field.path == "method.lasso.weight" && field.standard == "`0.01`")
   }
 
   @Test func trainingMakesTheWeightsSmaller() {

@@ -7,13 +7,13 @@ import Testing
 @Suite struct EncoderCheckpointTests {
   private static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 3, heads: 2, mlpRatio: 3)
-  private static let resnet = EncoderConfiguration.resnet(
+  private static let resnet = EncoderConfiguration(
     ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 
   private static func snapshot(_ encoder: EncoderConfiguration, stage index: Int) -> Snapshot {
     let stage = Stage(
       .layerWise, index: index, encoder,
-      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 6, output: 4)))
+      objective: .contrastive(HeadConfiguration(hidden: 6, output: 4)))
     let parameters = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: parameters, seed: 4)
     return Snapshot(stage, parameters)

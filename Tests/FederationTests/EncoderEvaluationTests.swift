@@ -7,13 +7,13 @@ import Testing
 
 @Suite(.unhurried) struct EncoderEvaluationTests {
   private static let vit = EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 2, heads: 3)
-  private static let resnet = EncoderConfiguration.resnet(
+  private static let resnet = EncoderConfiguration(
     ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 2))
 
   private func checkpoint(_ encoder: EncoderConfiguration) -> EncoderCheckpoint {
     let stage = Stage(
       .endToEnd, index: 1, encoder,
-      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 8, output: 4)))
+      objective: .contrastive(HeadConfiguration(hidden: 8, output: 4)))
     let parameters = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: parameters, seed: 3)
     return EncoderCheckpoint(Snapshot(stage, parameters), AugmentationSettings())

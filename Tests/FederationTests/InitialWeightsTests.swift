@@ -7,13 +7,13 @@ import Testing
 @Suite struct InitialWeightsTests {
   private static let vit = EncoderConfiguration(
     image: 8, channels: 1, patch: 4, width: 8, depth: 2, heads: 2, mlpRatio: 3)
-  private static let resnet = EncoderConfiguration.resnet(
+  private static let resnet = EncoderConfiguration(
     ResNetConfiguration(images: ImageInput(side: 16), width: 3, depth: 4))
 
   private func stage(_ encoder: EncoderConfiguration, _ index: Int) -> Stage {
     Stage(
       .layerWise, index: index, encoder,
-      objective: .selfSupervised(.simclr, HeadConfiguration(hidden: 6, output: 4)))
+      objective: .contrastive(HeadConfiguration(hidden: 6, output: 4)))
   }
 
   private func random(_ stage: Stage, seed: UInt64) -> Storage {

@@ -8,7 +8,7 @@ import Testing
   private let heads = HeadConfiguration(hidden: 6, output: 4)
 
   private func stage(_ strategy: Strategy, index: Int) -> Stage {
-    Stage(strategy, index: index, configuration, objective: .selfSupervised(.simclr, heads))
+    Stage(strategy, index: index, configuration, objective: .contrastive(heads))
   }
 
   /// Returns random values for every parameter of a stage's model.

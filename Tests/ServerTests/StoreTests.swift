@@ -54,7 +54,7 @@ import Testing
   @Test(arguments: [false, true]) func aPlanWithEarlierNamesIsTheSamePlan(isResNet: Bool) async throws {
     var plan = plan
     if isResNet {
-      plan.encoder = .resnet(ResNetConfiguration(images: ImageInput(side: 16), width: 4))
+      plan.encoder = EncoderConfiguration(ResNetConfiguration(images: ImageInput(side: 16), width: 4))
       plan.method.initialisation = .random
     }
     (plan.round.minimumClients, plan.round.overSelection, plan.round.maxSamples) = (7, 2, 99)

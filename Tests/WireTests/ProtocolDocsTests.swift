@@ -92,7 +92,7 @@ import Wire
   /// The order of the weights, part by part, in which a client must store them.
   @Test func theWeightsStandThereInTheirOrder() throws {
     var plan = Plan(encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3))
-    plan.method.ssl = .mocov3
+    plan.method.objective = .mocov3
     let layout = plan.stage(1).model.layout
     for (part, prefix) in [
       ("stem", ""), ("blocks.i", "blocks.0."), ("norm", "norm."), ("projector", "projector."),
@@ -112,7 +112,7 @@ import Wire
   /// The same for a ResNet, whose parts contain the listed names in order.
   @Test func theWeightsOfAResNetStandThereInTheirOrder() throws {
     let plan = Plan(
-      encoder: EncoderConfiguration.resnet(
+      encoder: EncoderConfiguration(
         ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 4)))
     let entries = plan.stage(2).model.layout.entries
     for (row, part) in [("`stem` of a ResNet", "stem"), ("`adapter.n`", "adapter.2")] {

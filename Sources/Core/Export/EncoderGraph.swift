@@ -13,7 +13,9 @@ struct EncoderGraph {
   static let (input, output) = ("image", "representation")
 
   /// Creates the graph of a checkpoint's encoder: from normalised images [n, C, H, W] to representations [n, D].
-  init(_ checkpoint: EncoderCheckpoint) {
+  ///
+  /// Throws ``ExportError`` for a family without a graph.
+  init(_ checkpoint: EncoderCheckpoint) throws(ExportError) {
     let c = checkpoint.configuration
     let images = c.input.images
     graph = ONNXGraph(
@@ -21,22 +23,14 @@ struct EncoderGraph {
       output: .init(name: Self.output, shape: [c.output]))
     var layout = Layout()
     let blocks = Array(0..<c.depth)
-    let encoder: any Encoder
-    let walk: (inout EncoderGraph) -> String
-    switch c {
-    case .vit(let c):
-      let transformer = VisionTransformer(c, blocks: blocks, in: &layout)
-      (encoder, walk) = (transformer, { $0.add(transformer, Self.input) })
-    case .resnet(let c):
-      let network = ResNet(c, blocks: blocks, in: &layout)
-      (encoder, walk) = (network, { $0.add(network, Self.input) })
-    }
+    let encoder = c.makeEncoder(blocks: blocks, in: &layout)
+    guard let graphed = encoder as? any GraphedEncoder else { throw .noGraph(family: c.family.rawValue) }
     names = Dictionary(uniqueKeysWithValues: layout.entries.map { ($0.slot.offset, $0.name) })
     for entry in layout.entries {
       guard let tensor = checkpoint.tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
       graph.add(ONNXTensor(name: entry.name, shape: tensor.shape, values: .floats(tensor.values)))
     }
-    let pooled = walk(&self)
+    let pooled = graphed.addNodes(to: &self, Self.input)
     graph.scope = "readout"
     let representation = add(encoder.readout, pooled)
     _ = graph.add(.identity, representation, named: Self.output)
@@ -80,12 +74,26 @@ struct EncoderGraph {
   }
 }
 
+/// An encoder with an ONNX graph.
+protocol GraphedEncoder: Encoder {
+  /// Adds the nodes from images [n, C, H, W] to the pooled features [n, F]. Returns the name of their output.
+  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String
+}
+
+extension VisionTransformer: GraphedEncoder {
+  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String { graph.add(self, images) }
+}
+
+extension ResNet: GraphedEncoder {
+  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String { graph.add(self, images) }
+}
+
 /// The forward pass of a vision transformer from images to class tokens (arXiv 2010.11929), in the order of timm.
 ///
 /// n images (any number), P patches, T = 1 + P tokens, D = width, H heads of d = D / H, M = hidden width.
 extension EncoderGraph {
   /// Adds an encoder, from images [n, C, H, W] to the class tokens [n, D] after the last block.
-  mutating func add(_ encoder: VisionTransformer, _ images: String) -> String {
+  fileprivate mutating func add(_ encoder: VisionTransformer, _ images: String) -> String {
     var x = add(encoder.stem, images)
     for block in encoder.layers { x = add(block, x) }
     graph.scope = "pool"
@@ -156,7 +164,7 @@ extension EncoderGraph {
 /// n images (any number), C channels, H = side.
 extension EncoderGraph {
   /// Adds an encoder, from images [n, C, H, H] to channel means [n, F].
-  mutating func add(_ encoder: ResNet, _ images: String) -> String {
+  fileprivate mutating func add(_ encoder: ResNet, _ images: String) -> String {
     var x = relu(add(encoder.stem, images))
     for block in encoder.layers.joined() { x = add(block, x) }
     graph.scope = "pool"
@@ -196,12 +204,12 @@ extension EncoderCheckpoint {
   /// Returns the encoder as an ONNX file of opset 17: from `image` [n, C, H, W], normalised as in the metadata, to
   /// `representation` [n, D], for any n. Weights keep their names.
   ///
-  /// Throws ``ExportError`` if the file would exceed the maximum size.
+  /// Throws ``ExportError`` if the file would exceed the maximum size, or the encoder's family has no ONNX graph.
   package func onnx() throws -> Data {
     let bytes = layout.count * MemoryLayout<Float>.stride
     guard bytes <= Self.mostBytes else { throw ExportError.tooLarge(bytes: bytes) }
     let model = ONNXModel(
-      graph: EncoderGraph(self).graph, name: origin?.plan ?? "encoder", producer: "strata",
+      graph: try EncoderGraph(self).graph, name: origin?.plan ?? "encoder", producer: "strata",
       producerVersion: Software.version, metadata: try metadata())
     return model.encoded()
   }
@@ -214,11 +222,15 @@ extension EncoderCheckpoint {
 package enum ExportError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The weights exceed the size of an ONNX file.
   case tooLarge(bytes: Int)
+  /// The encoder's family has no ONNX graph.
+  case noGraph(family: String)
 
   package var description: String {
     switch self {
     case .tooLarge(let bytes):
       "its weights are \(bytes) bytes, and an ONNX file holds less than 2 GiB; safetensors has no such limit"
+    case .noGraph(let family):
+      "the encoder is a \(family), which has no ONNX graph; safetensors holds any encoder"
     }
   }
 }

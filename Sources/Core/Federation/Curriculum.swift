@@ -1,4 +1,5 @@
 import Engine
+import Support
 
 /// The decision after a committed round.
 package enum Decision: String, Sendable, Hashable, Codable {
@@ -48,12 +49,20 @@ extension Curriculum {
   package func afterStage(_ stage: Int) -> Decision { stage < stages ? .beginStage : .finish }
 }
 
-/// The kinds of curriculum.
-package enum CurriculumKind: String, Sendable, Hashable, Codable, CaseIterable {
-  /// Every stage has a fixed number of rounds.
-  case fixed
-  /// A stage ends when its loss stops falling.
-  case plateau
+/// A curriculum that plans can name.
+package struct CurriculumKind: NamedKind {
+  /// The curricula of plans; a new curriculum is added here.
+  package static let allCases: [CurriculumKind] = [.fixed, .plateau]
+
+  package let rawValue: String
+  private let make: @Sendable (FixedCurriculum, Plan) -> any Curriculum
+
+  /// Creates a kind with a name in plans; `make` creates it from a plan and from the curriculum of the plan's rounds.
+  package init(_ name: String, _ make: @escaping @Sendable (FixedCurriculum, Plan) -> any Curriculum) {
+    (rawValue, self.make) = (name, make)
+  }
+
+  fileprivate func curriculum(_ fixed: FixedCurriculum, _ plan: Plan) -> any Curriculum { make(fixed, plan) }
 }
 
 /// A curriculum with a fixed number of rounds for each stage.
@@ -101,17 +110,22 @@ package struct PlateauCurriculum: Curriculum {
   }
 }
 
+extension CurriculumKind {
+  /// Every stage has a fixed number of rounds.
+  package static let fixed = CurriculumKind("fixed") { fixed, _ in fixed }
+  /// A stage ends when its loss stops falling.
+  package static let plateau = CurriculumKind("plateau") { fixed, plan in
+    PlateauCurriculum(
+      fixed: fixed, window: plan.method.plateauWindow, improvement: plan.method.plateauImprovement,
+      leastRounds: plan.method.leastRounds)
+  }
+}
+
 extension Plan {
   /// The curriculum of the plan.
   package var curriculum: any Curriculum {
     let fixed = FixedCurriculum(stages: stages) { [self] in mostRounds(stage: $0) }
-    return switch method.curriculum {
-    case .fixed: fixed
-    case .plateau:
-      PlateauCurriculum(
-        fixed: fixed, window: method.plateauWindow, improvement: method.plateauImprovement,
-        leastRounds: method.leastRounds)
-    }
+    return method.curriculum.curriculum(fixed, self)
   }
 
   /// Returns the first attempt at the round after a decision; nil if the job is finished.

@@ -151,11 +151,10 @@ extension EncoderCheckpoint {
     var plan = Plan(encoder: encoder)
     plan.augmentation.mean = try value(Key.mean, metadata)
     plan.augmentation.deviation = try value(Key.deviation, metadata)
-    var (patch, heads): (Int?, Int?)
-    if case .vit(let c) = encoder { (patch, heads) = (c.patch, c.heads) }
+    let transformer = encoder.value as? ViTConfiguration
     for (name, hint, own) in [
-      ("image", hints.image, encoder.input.images.side), ("patch", hints.patch, patch),
-      ("heads", hints.heads, heads),
+      ("image", hints.image, encoder.input.images.side), ("patch", hints.patch, transformer?.patch),
+      ("heads", hints.heads, transformer?.heads),
     ] {
       guard let hint, hint != own else { continue }
       let stated = own.map(String.init) ?? "nothing that a \(encoder.family.rawValue) has,"

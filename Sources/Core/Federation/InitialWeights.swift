@@ -67,9 +67,10 @@ package struct InitialWeights: Sendable {
   private static func checkHeads(
     _ metadata: [String: String], _ encoder: EncoderConfiguration
   ) throws(CheckpointError) {
-    guard case .vit(let wanted) = encoder, metadata[EncoderCheckpoint.Key.encoder] != nil else { return }
+    guard let wanted = encoder.value as? ViTConfiguration, metadata[EncoderCheckpoint.Key.encoder] != nil
+    else { return }
     let stated: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
-    guard case .vit(let own) = stated else {
+    guard let own = stated.value as? ViTConfiguration else {
       throw CheckpointError("its metadata describe a \(stated.family.rawValue)")
     }
     guard own.heads == wanted.heads else {

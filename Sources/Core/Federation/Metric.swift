@@ -2,9 +2,10 @@ import Engine
 
 /// What a metric of a round is: its name in databases, messages and JSON, and how it is shown.
 ///
-/// A new metric is an entry of ``all``, and code that sets its value: at a client in the offer of its update, at the
-/// server in the metrics of a round. Database, status page, report, Prometheus and JSON show what is there.
-package struct Metric: Sendable, Hashable {
+/// A new metric is an entry of ``all``. The server measures it on the model of each round if it has a ``measure``; a
+/// metric of clients is added to ``Trainer/metrics``. Database, status page, report, Prometheus and JSON show what is
+/// there.
+package struct Metric: Sendable {
   package enum Unit: Sendable, Hashable {
     /// A number without a unit.
     case plain
@@ -29,13 +30,17 @@ package struct Metric: Sendable, Hashable {
   package let isOfClients: Bool
   /// Its name in Prometheus's format, behind `strata_`.
   package let exportedName: String
+  /// Measures the model of a committed round: its value for the whole model and for layers. Nil for other metrics.
+  package let measure: (@Sendable (Snapshot) -> RoundMetrics)?
 
   package init(
     _ name: String, title: String, line: String = "clients", heading: String, help: String,
-    unit: Unit = .plain, digits: Int = 3, isOfClients: Bool = false, exportedName: String? = nil
+    unit: Unit = .plain, digits: Int = 3, isOfClients: Bool = false, exportedName: String? = nil,
+    measure: (@Sendable (Snapshot) -> RoundMetrics)? = nil
   ) {
     (self.name, self.title, self.line, self.heading, self.help) = (name, title, line, heading, help)
     (self.unit, self.digits, self.isOfClients) = (unit, digits, isOfClients)
+    self.measure = measure
     self.exportedName = exportedName ?? "last_round_\(Self.exported(name))\(unit == .share ? "_ratio" : "")"
   }
 
@@ -75,6 +80,12 @@ package struct Metric: Sendable, Hashable {
 
   /// Those that clients report.
   package static let ofClients = all.filter(\.isOfClients)
+}
+
+/// Metrics are equal if their names are.
+extension Metric: Hashable {
+  package static func == (a: Metric, b: Metric) -> Bool { a.name == b.name }
+  package func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }
 
 /// The metrics of a round: of the round as a whole, and of its layers and clients. All of them are finite.

@@ -14,7 +14,7 @@ extension Plan {
       Stage.Content(
         blocks: blocks, training: isLayerWise ? Array(trainedBlocks(stage: index)) : blocks,
         stem: !isLayerWise || (index - 1) % steps == 0, lap: (index - 1) / steps + 1), encoder,
-      objective: .selfSupervised(method.ssl, heads))
+      objective: method.objective.configuration(ObjectiveSettings(heads: heads)))
   }
 
   /// Returns the blocks that a stage of the layer-wise plan trains. The first lap adds them; further laps retrain them
@@ -46,15 +46,17 @@ extension Plan {
 
   /// Returns the options of a client's training on `images` images. A client with fewer images than a batch uses smaller
   /// batches and a proportionally smaller learning rate.
-  package func trainingOptions(_ place: SchedulePlace, images: Int) -> TrainingOptions {
+  package func trainingOptions(_ place: SchedulePlace, stage: Int, images: Int) -> TrainingOptions {
     let batch = min(local.batch, images)
-    return TrainingOptions(
+    var options = TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
         local.schedule, rate: local.learningRate * Float(batch) / 256, from: place.from,
         to: place.to))
+    options.regularisers += method.regularisers.regularisers(self, stage: stage)
+    return options
   }
 
   /// Returns these options, adjusted to fit into a client's memory: `limit`, or the plan's limit, minus the `resident`
@@ -62,7 +64,7 @@ extension Plan {
   package func trainingOptions(
     _ place: SchedulePlace, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
   ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
-    let options = trainingOptions(place, images: images)
+    let options = trainingOptions(place, stage: stage.index, images: images)
     guard let limit = limit ?? local.memory else { return options }
     // In addition to the trainer, memory holds a layer being received, the update being sent, and the base of its
     // encoding.
@@ -81,7 +83,7 @@ extension Plan {
   /// global model, which calibration replaces.
   package func calibrationOptions(_ key: RoundKey, _ calibration: Calibration, images: Int) -> TrainingOptions
   {
-    var options = trainingOptions(curriculum.place(of: key), images: images)
+    var options = trainingOptions(curriculum.place(of: key), stage: key.stage, images: images)
     options.regularisers.removeAll(where: \.usesReference)
     options.epochs = calibration.epochs
     return options

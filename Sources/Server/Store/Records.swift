@@ -27,7 +27,7 @@ package struct JobRecord: NumberedRecord, Sendable {
     let names = [
       "roster": "minimumClients", "spare": "overSelection", "mostSamples": "maxSamples",
       "patience": "timeout",
-      "late": "stragglers",
+      "late": "stragglers", "ssl": "objective",
     ]
     let isResNet = yaml.contains("\n  family: resnet\n")
     let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false).compactMap { line -> String? in

@@ -22,7 +22,7 @@ package struct Account: Sendable, Hashable, Codable {
 
   package let name: String
   package let encoder: EncoderConfiguration
-  package let ssl: SelfSupervision
+  package let objective: ObjectiveKind
   package let rounds: Int
   package let localEpochs: Int
   package let batch: Int
@@ -46,7 +46,7 @@ package struct Account: Sendable, Hashable, Codable {
         isPlan: variant == plan, paper: PaperFigures(variant),
         planned: PlannedFigures(variant, images: images))
     }
-    (name, encoder, ssl, rounds) = (plan.name, plan.encoder, plan.method.ssl, plan.mostRounds)
+    (name, encoder, objective, rounds) = (plan.name, plan.encoder, plan.method.objective, plan.mostRounds)
     (localEpochs, batch, self.images) = (plan.local.epochs, min(plan.local.batch, images), images)
     calibration = plan.method.calibration?.every
     var strategies = [Strategy.endToEnd, .layerWise, .progressive].map { plan.with($0) }
@@ -98,7 +98,7 @@ extension Account {
       }
     }
     return [
-      "\(name): \(encoder.family.rawValue) of \(encoder.depth) blocks, \(ssl.rawValue), \(rounds) rounds of "
+      "\(name): \(encoder.family.rawValue) of \(encoder.depth) blocks, \(objective.rawValue), \(rounds) rounds of "
         + "\(localEpochs) epochs\(calibration ?? "")",
       "a client of \(images) images in batches of \(batch)",
     ]

@@ -23,7 +23,7 @@ package struct PlannedFigures: Sendable, Hashable, Codable {
     var memory = (bytes: 0, stage: 1)
     for index in 1...plan.stages {
       let stage = plan.exampleStage(index)
-      let options = plan.trainingOptions(.whole, images: images)
+      let options = plan.trainingOptions(.whole, stage: index, images: images)
       let bytes = MemoryPlan(stage, options, workers: 1).bytes
       if bytes > memory.bytes { memory = (bytes, index) }
     }
@@ -53,7 +53,7 @@ package struct PlannedOperations: Sendable, Hashable {
   /// Returns the operations of a local training. The incomplete last batch of an epoch is dropped.
   private static func training(_ plan: Plan, _ stage: Stage, images: Int) -> Double {
     guard images >= 2 else { return 0 }
-    let options = plan.trainingOptions(.whole, images: images)
+    let options = plan.trainingOptions(.whole, stage: stage.index, images: images)
     let step = OperationCount.step(
       stage, batch: options.batch, branches: options.branches(of: stage.model.objective).count,
       features: isCached(plan, stage))

@@ -6,7 +6,7 @@ import Support
 /// Times optimiser steps of ViT-Tiny (depth 12, 32 x 32, patch 4) and compares them with the rate of OpenBLAS.
 package struct StepBenchmark: Sendable {
   package var strategy = Strategy.layerWise
-  package var ssl = SelfSupervision.simclr
+  package var objective = ObjectiveKind.simclr
   package var stage = 12
   package var batch = 128
   package var threads = 1
@@ -29,7 +29,7 @@ package struct StepBenchmark: Sendable {
     }
 
     package let strategy: String
-    package let ssl: String
+    package let objective: String
     package let stage: Int
     package let batch: Int
     package let threads: Int
@@ -55,7 +55,7 @@ package struct StepBenchmark: Sendable {
   package func run() throws -> Result {
     let stage = Stage(
       strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder,
-      objective: .selfSupervised(ssl, HeadConfiguration()))
+      objective: objective.configuration(ObjectiveSettings(heads: HeadConfiguration())))
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int
@@ -77,7 +77,8 @@ package struct StepBenchmark: Sendable {
     let sgemm = Products.measureRate(threads: threads)
     let rate = Double(operations) / times[0]
     return Result(
-      strategy: strategy.rawValue, ssl: ssl.rawValue, stage: self.stage, batch: batch, threads: threads,
+      strategy: strategy.rawValue, objective: objective.rawValue, stage: self.stage, batch: batch,
+      threads: threads,
       stepSeconds: Result.Seconds(min: times[0], median: times[times.count / 2]), gflops: rate / 1e9,
       sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak, plannedMemoryBytes: planned,
       trainerMemoryBytes: before.map { peak - $0 })

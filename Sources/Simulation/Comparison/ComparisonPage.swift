@@ -96,17 +96,17 @@ package struct ComparisonPage: Sendable {
   /// The losses in the order of the table.
   private var losses: [String] {
     report.rows.reduce(into: []) { names, row in
-      if names.last != row.variant.ssl.rawValue { names.append(row.variant.ssl.rawValue) }
+      if names.last != row.variant.objective.rawValue { names.append(row.variant.objective.rawValue) }
     }
   }
 
   /// Returns the plots of one loss; not all values are comparable between losses.
-  private func plots(of ssl: String) -> String {
-    let rows = report.rows.filter { $0.variant.ssl.rawValue == ssl && !$0.rounds.isEmpty }
+  private func plots(of objective: String) -> String {
+    let rows = report.rows.filter { $0.variant.objective.rawValue == objective && !$0.rounds.isEmpty }
     guard !rows.isEmpty else { return "" }
     let figures = ComparisonPlots(rows).all.map { "<figure>\n\($0.svg)\n</figure>" }
     return """
-      <h2>By round: \(Markup.escape(ssl))</h2>
+      <h2>By round: \(Markup.escape(objective))</h2>
       <div class="plots">
       \(figures.joined(separator: "\n"))
       </div>

@@ -71,7 +71,7 @@ package struct ComparisonReport: Sendable, Codable {
     (self.name, self.command, self.plan, self.clients) = (name, command, plan, clients)
     (self.data, self.testData, self.partition, self.seeds) = (data, testData, partition, seeds)
     self.rows = rows.map { row in
-      let base = rows.first { $0.variant == ComparisonVariant(.endToEnd, row.variant.ssl) }
+      let base = rows.first { $0.variant == ComparisonVariant(.endToEnd, row.variant.objective) }
       var row = row
       // Ratios before training have no meaning.
       for (figure, spread) in row.figures where figure != .untrainedProbe {

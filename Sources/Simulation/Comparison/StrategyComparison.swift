@@ -28,7 +28,7 @@ package struct StrategyComparison: Sendable {
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ComparisonError) {
     (self.settings, self.observer, process) = (settings, observer, OwnProcess(settings.executable))
     let trainings = settings.strategies.map { ComparisonVariant.Training($0) } + [.centralised]
-    variants = settings.ssl.flatMap { ssl in trainings.map { ComparisonVariant($0, ssl) } }
+    variants = settings.objectives.flatMap { objective in trainings.map { ComparisonVariant($0, objective) } }
     guard settings.plan.round.cohort <= settings.clients else {
       throw .plan(
         "the plan's cohort is \(settings.plan.round.cohort), but there \(settings.clients == 1 ? "is" : "are") \(counted(settings.clients, "client"))"
@@ -171,7 +171,7 @@ extension StrategyComparison {
   package struct Settings: Sendable {
     package var plan: Plan
     package var strategies: [Strategy]
-    package var ssl: [SelfSupervision]
+    package var objectives: [ObjectiveKind]
     package var seeds: [UInt64]
     package var clients: Int
     package var data: DataSpec
@@ -192,11 +192,11 @@ extension StrategyComparison {
     package var command: String
 
     package init(
-      plan: Plan, strategies: [Strategy], ssl: [SelfSupervision], seeds: [UInt64], clients: Int,
+      plan: Plan, strategies: [Strategy], objectives: [ObjectiveKind], seeds: [UInt64], clients: Int,
       data: DataSpec, testData: DataSpec, partition: Partition, out: URL, cores: Int, threads: Int,
       executable: URL, command: String
     ) {
-      (self.plan, self.strategies, self.ssl, self.seeds) = (plan, strategies, ssl, seeds)
+      (self.plan, self.strategies, self.objectives, self.seeds) = (plan, strategies, objectives, seeds)
       (self.clients, self.data, self.testData, self.partition) = (clients, data, testData, partition)
       (self.out, self.cores, self.threads) = (out, cores, threads)
       (self.executable, self.command) = (executable, command)
@@ -295,24 +295,26 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
   }
 
   package let training: Training
-  package let ssl: SelfSupervision
+  package let objective: ObjectiveKind
 
   private enum CodingKeys: String, CodingKey {
     case training = "strategy"
-    case ssl
+    case objective
   }
 
-  package init(_ training: Training, _ ssl: SelfSupervision) { (self.training, self.ssl) = (training, ssl) }
+  package init(_ training: Training, _ objective: ObjectiveKind) {
+    (self.training, self.objective) = (training, objective)
+  }
 
   /// The name for folders, such as `layer-wise-simclr`.
-  package var name: String { "\(training.rawValue)-\(ssl.rawValue)" }
+  package var name: String { "\(training.rawValue)-\(objective.rawValue)" }
   /// The name for tables, such as `layer-wise, simclr`.
-  package var label: String { "\(training.rawValue), \(ssl.rawValue)" }
+  package var label: String { "\(training.rawValue), \(objective.rawValue)" }
 
   /// Returns the plan of this variant, in a comparison with `clients` clients.
   package func plan(of base: Plan, seed: UInt64, clients: Int) -> Plan {
     var plan = base.with(training.strategy)
-    (plan.seed, plan.method.ssl) = (seed, ssl)
+    (plan.seed, plan.method.objective) = (seed, objective)
     plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     guard training == .centralised else { return plan }
     (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)

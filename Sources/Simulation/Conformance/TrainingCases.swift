@@ -57,9 +57,9 @@ enum TrainingCases {
     guard let strategy = strategies[try golden.text("strategy")] else {
       throw ConformanceError("this version does not know the strategy \(try golden.text("strategy"))")
     }
-    let ssl = try golden.text("ssl")
-    guard let ssl = SelfSupervision(rawValue: ssl) else {
-      throw ConformanceError("this version does not know the loss \(ssl)")
+    let name = try golden.text("ssl")
+    guard let objective = ObjectiveKind(rawValue: name) else {
+      throw ConformanceError("this version does not know the objective \(name)")
     }
     let width = try golden.integer("dim")
     guard let hidden = try tensors("param.encoder.blocks.0.mlp.fc1.weight").shape.first, width > 0 else {
@@ -81,7 +81,8 @@ enum TrainingCases {
       throw ConformanceError("stage \(index) of \(layers) layers in \(configuration.depth)")
     }
     return Stage(
-      strategy, index: index, layersPerStage: layers, configuration, objective: .selfSupervised(ssl, heads))
+      strategy, index: index, layersPerStage: layers, configuration,
+      objective: objective.configuration(ObjectiveSettings(heads: heads)))
   }
 
   private static func trainer(

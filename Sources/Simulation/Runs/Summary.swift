@@ -32,7 +32,7 @@ package struct Summary: Sendable, Codable {
   package let name: String
   package let seed: UInt64
   package let strategy: String
-  package let ssl: String
+  package let objective: String
   package let stages: Int
   package let rounds: [RoundSummary]
   package let clients: [ClientTraffic]
@@ -55,7 +55,7 @@ package struct Summary: Sendable, Codable {
     encoderDigest: Digest, seconds: Double
   ) {
     (name, seed, strategy) = (plan.name, plan.seed, plan.method.strategy.rawValue)
-    (ssl, stages, self.rounds) = (plan.method.ssl.rawValue, plan.stages, rounds)
+    (objective, stages, self.rounds) = (plan.method.objective.rawValue, plan.stages, rounds)
     self.clients = clients.map {
       ClientTraffic(name: $0.name, samples: $0.samples, bytesUp: $0.bytesUp, bytesDown: $0.bytesDown)
     }
@@ -76,7 +76,7 @@ package struct Summary: Sendable, Codable {
 
   /// The run as a table for a terminal.
   package var table: String {
-    var lines = ["\(name): \(strategy), \(ssl), \(counted(clients.count, "client"))", ""]
+    var lines = ["\(name): \(strategy), \(objective), \(counted(clients.count, "client"))", ""]
     lines.append(
       "stage  round      loss  clients  samples  seconds" + (link == nil ? "" : "  network  cuts")
         + (probes == nil ? "" : "   probe"))

@@ -74,7 +74,7 @@ struct OverviewParts {
   /// The maximum number of clients named in a sentence.
   private static let mostMissing = 8
 
-  var method: String { Markup.escape("\(overview.strategy), \(overview.ssl)") }
+  var method: String { Markup.escape("\(overview.strategy), \(overview.objective)") }
   var stack: String { LayerStack(layers: overview.layers, isOver: overview.isOver).html }
   var plots: RoundPlots { RoundPlots(overview: overview) }
   var clients: ClientTable { ClientTable(overview: overview) }

@@ -42,9 +42,10 @@ import Testing
     var full = try Plan(yaml: example, file: "full")
     let empty = try Plan(
       yaml: "encoder: {image: 32, patch: 4, width: 192, depth: 12, heads: 3}", file: "empty")
-    // These are examples: a name, and a section that is off if omitted.
+    // These are examples: a name, and sections that are off if omitted.
     #expect(full.method.calibration == Plan.Calibration(data: "shapes:512"))
-    (full.name, full.method.calibration) = (empty.name, nil)
+    #expect(full.method.regularisers.count == RegulariserSections.all.count)
+    (full.name, full.method.calibration, full.method.regularisers) = (empty.name, nil, RegulariserSections())
     #expect(full == empty)
     // Every field has a unit, unless it is a word, a share or a file.
     for field in PlanField.all where field.type.hasPrefix("integer") && field.path != "seed" {

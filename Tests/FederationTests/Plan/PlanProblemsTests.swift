@@ -64,7 +64,7 @@ import Testing
     for trial in 0..<20_000 {
       var plan = Self.plan
       if trial % 2 == 1 {
-        plan.encoder = .resnet(ResNetConfiguration(images: ImageInput(side: 32), width: 8))
+        plan.encoder = EncoderConfiguration(ResNetConfiguration(images: ImageInput(side: 32), width: 8))
       }
       if trial % 3 == 1 { plan.method.calibration = Plan.Calibration(data: "shapes:8") }
       plan.method.strategy = Strategy.allCases[trial % 3]

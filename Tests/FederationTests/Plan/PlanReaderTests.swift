@@ -37,7 +37,7 @@ func plan(with line: String = "") -> String {
       plan.method
         == Plan.Method(
           strategy: .layerWise, layersPerStage: 1, roundsPerStage: .each(15), initialisation: .transfer,
-          ssl: .simclr, temperature: 0.05, alignment: 0.01, calibration: nil))
+          objective: .simclr, temperature: 0.05, alignment: 0.01, calibration: nil))
     #expect(
       plan.local
         == Plan.LocalTraining(
@@ -59,7 +59,7 @@ func plan(with line: String = "") -> String {
         layersPerStage: 2
         roundsPerStage: [3, 4]
         initialisation: random
-        ssl: simclr
+        objective: simclr
         temperature: 0.2
         alignment: 0
         calibration: {data: "shapes:512", epochs: 2, every: stage}
@@ -127,7 +127,7 @@ func plan(with line: String = "") -> String {
       encoder: {image: 32, patch: 5, width: 100, depth: 4, heads: 3}
       method:
         strategy: layerwise
-        ssl: moco
+        objective: moco
         temperature: 0
       local: {batch: 1}
       round:
@@ -142,7 +142,7 @@ func plan(with line: String = "") -> String {
         "plan.yaml:2: encoder.width: is 100, which is not a multiple of 3 heads",
         "plan.yaml:4: method.strategy: is 'layerwise'; "
           + "this version knows layer-wise, progressive, end-to-end",
-        "plan.yaml:5: method.ssl: is 'moco'; this version knows simclr, mocov3, byol",
+        "plan.yaml:5: method.objective: is 'moco'; this version knows simclr, mocov3, byol",
         "plan.yaml:6: method.temperature: is '0'; must be: number above 0, up to 100",
         "plan.yaml:7: local.batch: is '1'; must be: integer 2 … 65536",
         "plan.yaml:9: round.quorum: is 5, more than the cohort of 4",

@@ -17,7 +17,7 @@ import Testing
     ("seed: 1\nseed: 2\nseed: 3", "plan.yaml:1: seed: is given more than once, first here"),
     ("method: {temperature: 1, temperature: 2}", "plan.yaml:1: method.temperature: is given more than once"),
     (
-      "method:\n  ssl: byol\nlocal:\n  epochs: 1\n  epochs: 2",
+      "method:\n  objective: byol\nlocal:\n  epochs: 1\n  epochs: 2",
       "plan.yaml:4: local.epochs: is given more than"
     ),
     (
@@ -43,7 +43,7 @@ import Testing
     ("method: {roundsPerStage: [1, 2, 0, 4]}", "method.roundsPerStage: entry 3 is '0'; must be"),
     ("method: {roundsPerStage: []}", "method.roundsPerStage: has 0 entries"),
     ("method: {roundsPerStage: {a: 1}}", "method.roundsPerStage: is a mapping; must be"),
-    ("method: {ssl: dino}", "method.ssl: is 'dino'; this version knows simclr, mocov3, byol"),
+    ("method: {objective: dino}", "method.objective: is 'dino'; this version knows simclr, mocov3, byol"),
     ("method: {momentum: 1.5}", "method.momentum: is '1.5'; must be: number 0 … 1"),
     ("method: {activeBlocks: 1, layersPerStage: 2}", "method.activeBlocks: is 1, less than the 2 blocks"),
     ("method: {activeBlocks: 2, strategy: end-to-end}", "method.activeBlocks: is 2; end-to-end trains all"),

@@ -25,10 +25,13 @@ import Testing
     var plan = Plan(encoder: EncoderConfiguration(image: 32, patch: 4, width: 96, depth: 4, heads: 3))
     // encoder, heads, method, local, round, traffic, augmentation.
     let sections = 7
-    let calibration = PlanField.all.filter { $0.path.hasPrefix("method.calibration.") }.count
-    #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count - calibration + sections)
+    let optional = PlanField.all.filter { $0.path.wholeMatch(of: /method\.\w+\.\w+/) != nil }.count
+    #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count - optional + sections)
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
-    #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count + sections + 1)
+    plan.method.regularisers.addAll()
+    #expect(
+      plan.yaml().split(separator: "\n").count
+        == PlanField.all.count + sections + 1 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -40,14 +43,21 @@ import Testing
     var plan = Plan.random(&numbers)
     while plan.encoder.family != family { plan = Plan.random(&numbers) }
     plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
+    plan.method.regularisers.addAll()
+    // A random name can contain characters whose escapes have digits.
+    plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"
     plan.augmentation.blurKernel = 79
     plan.local.views = 80
     plan.local.memory = ByteCount(bytes: 80_000_000)
     plan.round.maxSamples = 81
     let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan))
-    let properties = leaves(of: json, at: "")
     let fields = leaves(ofYAML: plan.yaml())
+    // In JSON the regularisers are an object of their own.
+    let properties = Dictionary(
+      uniqueKeysWithValues: leaves(of: json, at: "").map {
+        ($0.key.replacing("method.regularisers.", with: "method."), $0.value)
+      })
     #expect(Set(properties.keys) == Set(fields.keys))
     #expect(Set(fields.keys) == Set(PlanField.all.filter { $0.belongs(to: plan) }.map(\.path)))
     for (path, property) in properties {

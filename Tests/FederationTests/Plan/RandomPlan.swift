@@ -44,7 +44,7 @@ extension Plan {
         strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
         roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
         initialisation: .random(using: &numbers) ? .transfer : .random,
-        ssl: SelfSupervision.allCases.randomElement(using: &numbers)!, momentum: numbers.float(upTo: 1),
+        objective: ObjectiveKind.allCases.randomElement(using: &numbers)!, momentum: numbers.float(upTo: 1),
         temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
     if plan.method.strategy != .endToEnd, .random(using: &numbers) {
       plan.method.activeBlocks = numbers.int(layers...PlanLimits.depth)
@@ -55,6 +55,9 @@ extension Plan {
         data: "folder:" + numbers.text(upTo: 200).filter { !"?&".contains($0) } + "d",
         epochs: numbers.int(1...9),
         every: every.randomElement(using: &numbers)!)
+    }
+    if Bool.random(using: &numbers) {
+      plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: numbers.float(upTo: 1000) + 1e-3)
     }
     // A file's name is never the word for no file.
     if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }
@@ -88,7 +91,7 @@ extension Plan {
   /// Replaces the transformer by a ResNet.
   private mutating func becomeResNet(_ numbers: inout RandomNumbers, layers: Int) {
     let stages = numbers.int(1...(4 / layers))
-    encoder = EncoderConfiguration.resnet(
+    encoder = EncoderConfiguration(
       ResNetConfiguration(
         images: ImageInput(side: 8 * numbers.int(1...32), channels: encoder.imageChannels),
         width: numbers.int(1...64), depth: layers * stages))
@@ -120,4 +123,11 @@ extension AugmentationSettings {
     settings.deviation = (0..<channels).map { _ in numbers.float(upTo: 1000) }
     return settings
   }
+}
+
+extension RegulariserSections {
+  /// Adds the section of each regulariser with its default settings.
+  mutating func addAll() { for type in Self.all { add(type) } }
+
+  private mutating func add<Settings: RegulariserSettings>(_ type: Settings.Type) { self[type] = type.init() }
 }

@@ -8,7 +8,7 @@ import Testing
   /// Plans of every kind have an account, in which end-to-end costs most.
   @Test(arguments: [
     "encoder: {family: resnet, image: 32, width: 64}",
-    "encoder: {family: resnet, image: 32, width: 8, depth: 2}\nmethod: {strategy: end-to-end, ssl: byol}",
+    "encoder: {family: resnet, image: 32, width: 8, depth: 2}\nmethod: {strategy: end-to-end, objective: byol}",
     "encoder: {image: 16, patch: 4, width: 24, depth: 1, heads: 3}",
     "encoder: {image: 16, patch: 4, width: 24, depth: 7, heads: 3}\nmethod: {strategy: progressive}",
     """

@@ -17,11 +17,11 @@ import Testing
       name: "account", seed: 7,
       encoder: isViT
         ? EncoderConfiguration(image: 8, patch: 4, width: 168, depth: 4, heads: 3)
-        : .resnet(ResNetConfiguration(images: ImageInput(side: 8), width: 24, depth: 3)),
+        : EncoderConfiguration(ResNetConfiguration(images: ImageInput(side: 8), width: 24, depth: 3)),
       heads: HeadConfiguration(hidden: 256, output: 64),
       method: Plan.Method(
         strategy: strategy, roundsPerStage: .each(2), initialisation: isViT ? .transfer : .random,
-        ssl: .byol, activeBlocks: activeBlocks,
+        objective: .byol, activeBlocks: activeBlocks,
         calibration: calibration.map { Plan.Calibration(data: "shapes:8", every: $0) }))
     plan.local = Plan.LocalTraining(epochs: 1, batch: 8)
     plan.round = Plan.RoundRules(cohort: 2)
@@ -81,7 +81,7 @@ import Testing
   @Test func memoryIsThatOfTheLargestStage() {
     let plan = Self.plan(.progressive)
     let bytes = (1...4).map { index in
-      let options = plan.trainingOptions(.whole, images: 16)
+      let options = plan.trainingOptions(.whole, stage: 1, images: 16)
       return MemoryPlan(plan.stage(index), options, workers: 1).bytes
     }
     let planned = PlannedFigures(plan, images: 16)

@@ -13,7 +13,7 @@ import Testing
       encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 3 * layers, heads: 3),
       heads: HeadConfiguration(hidden: 32, output: 16),
       method: Plan.Method(
-        strategy: strategy, layersPerStage: layers, roundsPerStage: rounds, ssl: .mocov3,
+        strategy: strategy, layersPerStage: layers, roundsPerStage: rounds, objective: .mocov3,
         calibration: calibration.map { Plan.Calibration(data: "shapes:16", every: $0) }))
   }
 
@@ -84,7 +84,7 @@ import Testing
   /// The temporary linear layer of an incomplete ResNet differs in each stage.
   @Test func aResNetsAdapters() {
     let plan = Plan(
-      encoder: EncoderConfiguration.resnet(
+      encoder: EncoderConfiguration(
         ResNetConfiguration(images: ImageInput(side: 8), width: 4, depth: 4)),
       heads: HeadConfiguration(hidden: 8, output: 4),
       method: Plan.Method(roundsPerStage: .each(1), initialisation: .random))

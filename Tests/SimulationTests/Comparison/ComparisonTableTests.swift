@@ -116,7 +116,7 @@ import Testing
     let data = Data(try report.json().utf8)
     let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
     let row = try #require((object["rows"] as? [[String: Any]])?.first)
-    #expect(row["variant"] as? [String: String] == ["strategy": "layer-wise", "ssl": "simclr"])
+    #expect(row["variant"] as? [String: String] == ["strategy": "layer-wise", "objective": "simclr"])
     let figures = try #require(row["figures"] as? [String: [String: Double]])
     let costs: Set = ["memoryBytes", "operations", "bytesUp", "bytesDown", "seconds"]
     #expect(Set(figures.keys) == costs.union(["linearProbe", "untrainedProbe"]))

@@ -9,7 +9,7 @@ import Testing
     let base = Plan.tiny(rounds: 3)
     let plan = ComparisonVariant(.progressive, .byol).plan(of: base, seed: 11, clients: 2)
     var wanted = base
-    (wanted.seed, wanted.method.strategy, wanted.method.ssl) = (11, .progressive, .byol)
+    (wanted.seed, wanted.method.strategy, wanted.method.objective) = (11, .progressive, .byol)
     #expect(plan == wanted)
     for training in ComparisonVariant.Training.allCases {
       let plan = ComparisonVariant(training, .simclr).plan(of: base, seed: 7, clients: 2)

@@ -17,7 +17,7 @@ enum MadeComparison {
       """
     }
     let text = """
-      {"name": "made", "seed": 7, "strategy": "layer-wise", "ssl": "simclr", "stages": 2, "collapsed": \(collapsed),
+      {"name": "made", "seed": 7, "strategy": "layer-wise", "objective": "simclr", "stages": 2, "collapsed": \(collapsed),
        "encoderDigest": "", "seconds": \(seconds + 1), "peakMemoryBytes": 1, "evaluation": \(evaluation),
        "rounds": [\(rounds.joined(separator: ","))],
        "clients": [

@@ -14,7 +14,7 @@ import Testing
           let result = try StageMemory(plan, stage: stage, images: 10, threads: 1).measure()
           #expect(result.stage == stage && result.batch == 10)
           let planned = MemoryPlan(
-            plan.stage(stage), plan.trainingOptions(.whole, images: 10), workers: 1)
+            plan.stage(stage), plan.trainingOptions(.whole, stage: stage, images: 10), workers: 1)
           #expect(result.plannedMemoryBytes == planned.bytes && result.peakMemoryBytes > planned.bytes)
         }
       }

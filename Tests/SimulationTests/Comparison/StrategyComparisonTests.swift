@@ -29,7 +29,7 @@ import Testing
     // The commands are in the folder of the test bundle.
     let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     return StrategyComparison.Settings(
-      plan: plan, strategies: [.layerWise, .endToEnd], ssl: [.simclr], seeds: [7], clients: 2,
+      plan: plan, strategies: [.layerWise, .endToEnd], objectives: [.simclr], seeds: [7], clients: 2,
       data: try DataSpec(parsing: "shapes:64"), testData: try DataSpec(parsing: "shapes:30"),
       partition: .even, out: out, cores: 2, threads: 1, executable: folder.appendingPathComponent("fedsim"),
       command: "fedsim compare")

@@ -12,7 +12,7 @@ import Testing
       name: "collapse", seed: 1,
       encoder: EncoderConfiguration(image: 16, patch: 4, width: 24, depth: 1, heads: 3),
       heads: HeadConfiguration(hidden: 32, output: 16))
-    (plan.method.ssl, plan.method.momentum, plan.method.alignment) = (.byol, 0, 0)
+    (plan.method.objective, plan.method.momentum, plan.method.alignment) = (.byol, 0, 0)
     plan.method.roundsPerStage = .each(30)
     plan.local = Plan.LocalTraining(epochs: 40, batch: 16, learningRate: 1, weightDecay: 1)
     plan.round = Plan.RoundRules(cohort: 2)

@@ -30,12 +30,12 @@ import Testing
       }
     ),
     ("initialisation", { $0.method.initialisation = .random }),
-    ("ssl mocov3", { $0.method.ssl = .mocov3 }),
-    ("ssl byol", { $0.method.ssl = .byol }),
+    ("objective mocov3", { $0.method.objective = .mocov3 }),
+    ("objective byol", { $0.method.objective = .byol }),
     (
       "momentum",
       {
-        $0.method.ssl = .byol
+        $0.method.objective = .byol
         $0.method.momentum = 0.5
       }
     ),
@@ -147,18 +147,18 @@ import Testing
   /// A target branch has a predictor, which is sent with the projector.
   @Test func thePredictorTravels() async throws {
     var up: [Int] = []
-    for ssl in [SelfSupervision.simclr, .mocov3] {
-      let plan = Self.plan { $0.method.ssl = ssl }
+    for objective in [ObjectiveKind.simclr, .mocov3] {
+      let plan = Self.plan { $0.method.objective = objective }
       up.append(try await TinyRun.summary(plan).clients.reduce(0) { $0 + $1.bytesUp })
     }
     let predictor =
-      (Self.plan { $0.method.ssl = .mocov3 }.stage(1).model.part("predictor")?.range.count ?? 0) * 4
+      (Self.plan { $0.method.objective = .mocov3 }.stage(1).model.part("predictor")?.range.count ?? 0) * 4
     #expect(predictor > 0 && abs(up[1] - up[0] - 2 * 8 * predictor) < predictor, "\(up), \(predictor)")
   }
 
   @Test(arguments: Strategy.allCases) func aResNetTrains(strategy: Strategy) async throws {
     var plan = Plan.tiny(strategy)
-    plan.encoder = EncoderConfiguration.resnet(
+    plan.encoder = EncoderConfiguration(
       ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 4))
     plan.method.initialisation = .random
     let summary = try await TinyRun.summary(plan)

@@ -18,9 +18,11 @@ import Testing
       let decoded = try JSONDecoder().decode(Summary.self, from: data)
       #expect(decoded.encoderDigest == summary.encoderDigest && decoded.rounds == summary.rounds)
       let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-      let keys = ["strategy", "ssl", "stages", "rounds", "clients", "probe", "encoderDigest", "seconds"]
+      let keys = [
+        "strategy", "objective", "stages", "rounds", "clients", "probe", "encoderDigest", "seconds",
+      ]
       for key in keys + ["peakMemoryBytes"] { #expect(object[key] != nil, "\(key) is missing") }
-      #expect(object["strategy"] as? String == "layer-wise" && object["ssl"] as? String == "simclr")
+      #expect(object["strategy"] as? String == "layer-wise" && object["objective"] as? String == "simclr")
       #expect(object["stages"] as? Int == 2)
       let round = try #require((object["rounds"] as? [[String: Any]])?.first)
       #expect(Set(round.keys).isSuperset(of: ["stage", "round", "loss", "seconds", "clients"]))

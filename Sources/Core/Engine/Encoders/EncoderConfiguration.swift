@@ -1,29 +1,23 @@
-/// The configuration of an encoder of any family. A new family adds a ``FamilyConfiguration`` with its ``Encoder``, and
-/// a line in each of the four lists here.
-package enum EncoderConfiguration: Sendable, Hashable {
-  case vit(ViTConfiguration)
-  case resnet(ResNetConfiguration)
+import Support
 
-  /// The names of the families in plans and checkpoints.
-  package enum Family: String, Sendable, Codable, CaseIterable {
-    /// Vision transformers (arXiv 2010.11929).
-    case vit
-    /// ResNet-18, in four layers (arXiv 1512.03385).
-    case resnet
+/// The configuration of an encoder of any family.
+package struct EncoderConfiguration: Sendable {
+  /// The family's own configuration.
+  package let value: any FamilyConfiguration
 
-    /// The type of the family's configurations.
-    fileprivate var type: any FamilyConfiguration.Type {
-      switch self {
-      case .vit: ViTConfiguration.self
-      case .resnet: ResNetConfiguration.self
-      }
-    }
-  }
+  package init(_ value: any FamilyConfiguration) { self.value = value }
 
-  private var value: any FamilyConfiguration {
-    switch self {
-    case .vit(let c): c
-    case .resnet(let c): c
+  /// A family of encoders: a ``FamilyConfiguration`` with its ``Encoder``.
+  package struct Family: NamedKind {
+    /// The families that plans and checkpoints can name; a new family is added here.
+    package static let allCases: [Family] = [.vit, .resnet]
+
+    package let rawValue: String
+    fileprivate let type: any FamilyConfiguration.Type
+
+    /// Creates a family with a name in plans, and the type of its configurations.
+    package init(_ name: String, _ type: any FamilyConfiguration.Type) {
+      (rawValue, self.type) = (name, type)
     }
   }
 }
@@ -39,8 +33,6 @@ package protocol FamilyConfiguration: Sendable, Hashable, Codable {
   var depth: Int { get set }
   /// The width D of a representation.
   var output: Int { get }
-  /// The same as a configuration of any family.
-  var configuration: EncoderConfiguration { get }
 
   /// Creates a configuration with defaults for the family's own fields.
   init(images: ImageInput, width: Int, depth: Int)
@@ -54,7 +46,7 @@ extension EncoderConfiguration {
     get { type(of: value).family }
     set {
       guard newValue != family else { return }
-      self = newValue.type.init(images: value.images, width: width, depth: depth).configuration
+      self = EncoderConfiguration(newValue.type.init(images: value.images, width: width, depth: depth))
     }
   }
 
@@ -96,17 +88,19 @@ extension EncoderConfiguration {
   /// The configuration of a vision transformer; traps for other families.
   package var vit: ViTConfiguration {
     get {
-      guard case .vit(let c) = self else { preconditionFailure("a \(family) has no patches") }
-      return c
+      guard let value = value as? ViTConfiguration else {
+        preconditionFailure("a \(family.rawValue) has no patches")
+      }
+      return value
     }
-    set { self = .vit(newValue) }
+    set { self = EncoderConfiguration(newValue) }
   }
 
   /// Creates the configuration of a vision transformer.
   package init(
     image: Int, channels: Int = 3, patch: Int, width: Int, depth: Int, heads: Int, mlpRatio: Int = 4
   ) {
-    self = .vit(
+    self.init(
       ViTConfiguration(
         images: ImageInput(side: image, channels: channels), patch: patch, width: width, depth: depth,
         heads: heads, mlpRatio: mlpRatio))
@@ -115,8 +109,13 @@ extension EncoderConfiguration {
   private mutating func change(_ body: (inout any FamilyConfiguration) -> Void) {
     var value = value
     body(&value)
-    self = value.configuration
+    self = EncoderConfiguration(value)
   }
+}
+
+extension EncoderConfiguration: Hashable {
+  package static func == (a: Self, b: Self) -> Bool { AnyHashable(a.value) == AnyHashable(b.value) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(AnyHashable(value)) }
 }
 
 /// The input of an encoder.
@@ -159,7 +158,7 @@ extension EncoderConfiguration: Codable {
 
   package init(from decoder: any Swift.Decoder) throws {
     let family = try decoder.container(keyedBy: Key.self).decode(Family.self, forKey: .family)
-    self = try family.type.init(from: decoder).configuration
+    self.init(try family.type.init(from: decoder))
   }
 
   package func encode(to encoder: any Swift.Encoder) throws {
@@ -173,7 +172,7 @@ private enum CommonKey: String, CodingKey { case image, channels, width, depth }
 
 extension FamilyConfiguration {
   /// Decodes the fields of all families; those of its own have defaults.
-  init(commonFieldsOf decoder: any Swift.Decoder) throws {
+  package init(commonFieldsOf decoder: any Swift.Decoder) throws {
     let values = try decoder.container(keyedBy: CommonKey.self)
     self.init(
       images: ImageInput(
@@ -182,7 +181,7 @@ extension FamilyConfiguration {
       width: try values.decode(Int.self, forKey: .width), depth: try values.decode(Int.self, forKey: .depth))
   }
 
-  func encodeCommonFields(to encoder: any Swift.Encoder) throws {
+  package func encodeCommonFields(to encoder: any Swift.Encoder) throws {
     var values = encoder.container(keyedBy: CommonKey.self)
     try values.encode(images.side, forKey: .image)
     try values.encode(images.channels, forKey: .channels)

@@ -98,3 +98,8 @@ extension ObjectiveConfiguration {
     ObjectiveConfiguration { width, layout in ContrastiveObjective(heads, width: width, in: &layout) }
   }
 }
+
+extension ObjectiveKind {
+  /// NT-Xent over both views' projections (arXiv 2002.05709).
+  package static let simclr = ObjectiveKind("simclr") { .contrastive($0.heads) }
+}

@@ -1,7 +1,9 @@
+import Support
+
 /// The training objective of a stage: everything after the encoder. Its heads' parameters follow the encoder's in the
 /// layout of a ``Model``.
 ///
-/// A new objective conforms to this protocol and is added to ``ObjectiveConfiguration``; the trainer, plans and the
+/// A new objective conforms to this protocol and is added to ``ObjectiveKind``; the trainer, plans and the
 /// protocol remain unchanged. B images per step, V views of each, F = the encoder's pooled width.
 package protocol Objective: Sendable {
   /// The number of views V of each image in a step: 1 or 2.
@@ -120,22 +122,29 @@ package struct ObjectiveConfiguration: Sendable {
 
   /// Adds the parameters of the heads behind an encoder's representations of `width` to a layout.
   func makeObjective(width: Int, in layout: inout Layout) -> any Objective { make(width, &layout) }
-
-  /// Comparison of two views of an image.
-  package static func selfSupervised(_ loss: SelfSupervision, _ heads: HeadConfiguration) -> Self {
-    switch loss {
-    case .simclr: contrastive(heads)
-    case .mocov3, .byol: predictive(loss, heads)
-    }
-  }
 }
 
-/// The self-supervised loss of local training.
-package enum SelfSupervision: String, Sendable, Codable, CaseIterable {
-  /// NT-Xent over both views' projections (arXiv 2002.05709).
-  case simclr
-  /// InfoNCE between predictions and a target branch's projections (arXiv 2104.02057).
-  case mocov3
-  /// Cosine distance between predictions and a target branch's projections (arXiv 2006.07733).
-  case byol
+/// An objective that plans can name.
+package struct ObjectiveKind: NamedKind {
+  /// The objectives of plans; a new objective is added here.
+  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol]
+
+  package let rawValue: String
+  private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration
+
+  /// Creates a kind with a name in plans; `make` creates its configuration.
+  package init(_ name: String, _ make: @escaping @Sendable (ObjectiveSettings) -> ObjectiveConfiguration) {
+    (rawValue, self.make) = (name, make)
+  }
+
+  /// Returns the configuration of the objective with a plan's settings.
+  package func configuration(_ settings: ObjectiveSettings) -> ObjectiveConfiguration { make(settings) }
+}
+
+/// The settings of objectives in plans.
+package struct ObjectiveSettings: Sendable, Hashable {
+  /// The heads of objectives that compare projections.
+  package var heads: HeadConfiguration
+
+  package init(heads: HeadConfiguration = HeadConfiguration()) { self.heads = heads }
 }

@@ -27,10 +27,15 @@ package struct CosineDistance: Sendable {
 package struct PredictiveObjective: ProjectionObjective {
   package let branches = [Branch.target]
   package let projector, predictor: ProjectionHead
-  private let loss: SelfSupervision
+  private let comparison: Comparison
 
-  init(_ loss: SelfSupervision, _ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
-    self.loss = loss
+  /// The comparison of a prediction with the projection of the other view.
+  package enum Comparison: Sendable {
+    case infoNCE, cosine
+  }
+
+  init(_ comparison: Comparison, _ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
+    self.comparison = comparison
     projector = ProjectionHead.projector(heads, width: width, in: &layout)
     predictor = ProjectionHead.predictor(heads, in: &layout)
   }
@@ -53,7 +58,7 @@ package struct PredictiveObjective: ProjectionObjective {
       keys: layout.add("target projections", 2 * batch, width),
       gradients: layout.add("prediction gradients", 2 * batch, width),
       inputGradients: layout.add("prediction input gradients", 2 * batch, width),
-      distance: loss == .byol
+      distance: comparison == .cosine
         ? .cosine(CosineDistance(batch: batch, width: width, in: &layout))
         : .infoNCE(InfoNCE(batch: batch, width: width, in: &layout), temperature: options.temperature),
       penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
@@ -127,7 +132,18 @@ package struct PredictiveObjective: ProjectionObjective {
 
 extension ObjectiveConfiguration {
   /// Predictions of one view compared with the target branch's projections of the other.
-  package static func predictive(_ loss: SelfSupervision, _ heads: HeadConfiguration) -> Self {
-    ObjectiveConfiguration { width, layout in PredictiveObjective(loss, heads, width: width, in: &layout) }
+  package static func predictive(
+    _ comparison: PredictiveObjective.Comparison, _ heads: HeadConfiguration
+  ) -> Self {
+    ObjectiveConfiguration { width, layout in
+      PredictiveObjective(comparison, heads, width: width, in: &layout)
+    }
   }
+}
+
+extension ObjectiveKind {
+  /// InfoNCE between predictions and a target branch's projections (arXiv 2104.02057).
+  package static let mocov3 = ObjectiveKind("mocov3") { .predictive(.infoNCE, $0.heads) }
+  /// Cosine distance between predictions and a target branch's projections (arXiv 2006.07733).
+  package static let byol = ObjectiveKind("byol") { .predictive(.cosine, $0.heads) }
 }

@@ -52,7 +52,7 @@ package struct TrainingOptions: Sendable {
     regularisers.compactMap { if case .representations(let penalty) = $0 { penalty } else { nil } }
   }
 
-  var branchPenalties: [any BranchPenalty] {
+  package var branchPenalties: [any BranchPenalty] {
     regularisers.compactMap { if case .residualBranches(let penalty) = $0 { penalty } else { nil } }
   }
 

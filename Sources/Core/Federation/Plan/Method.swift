@@ -23,7 +23,7 @@ extension Plan {
     /// The initialisation of new layers. Default transfer, which starts from trained features instead of noise.
     package var initialisation: LayerInitialisation
     /// The self-supervised loss. Default simclr, which needs neither a target branch nor a predictor.
-    package var ssl: SelfSupervision
+    package var objective: ObjectiveKind
     /// The momentum mu of the target branch (mocov3 and byol). Default 0.99, as in the paper.
     package var momentum: Float
     /// The maximum number of blocks that run at a client, including the trained ones (depth dropout); 0 means all.
@@ -34,6 +34,8 @@ extension Plan {
     /// The weight of representation alignment in the loss; 0 disables it. Default 0.01, which is small compared with
     /// the self-supervised loss.
     package var alignment: Float
+    /// Further regularisers. Default none.
+    package var regularisers = RegulariserSections()
     /// Training on the server's images after aggregation. Default none, because it requires such images.
     package var calibration: Calibration?
 
@@ -41,7 +43,7 @@ extension Plan {
       strategy: Strategy = .layerWise, layersPerStage: Int = 1, laps: Int = 1,
       roundsPerStage: Rounds = .each(15), curriculum: CurriculumKind = .fixed, plateauWindow: Int = 3,
       plateauImprovement: Float = 0.01, leastRounds: Int = 1,
-      initialisation: LayerInitialisation = .transfer, ssl: SelfSupervision = .simclr,
+      initialisation: LayerInitialisation = .transfer, objective: ObjectiveKind = .simclr,
       momentum: Float = 0.99, activeBlocks: Int = 0, temperature: Float = 0.05, alignment: Float = 0.01,
       calibration: Calibration? = nil
     ) {
@@ -54,7 +56,7 @@ extension Plan {
       self.plateauImprovement = plateauImprovement
       self.leastRounds = leastRounds
       self.initialisation = initialisation
-      self.ssl = ssl
+      self.objective = objective
       self.momentum = momentum
       self.activeBlocks = activeBlocks
       self.temperature = temperature

@@ -5,7 +5,7 @@ import Yams
 /// docs/plans.md.
 package struct PlanField: Sendable {
   /// The value of a field that the file omits.
-  enum Default: Sendable {
+  package enum Default: Sendable {
     /// The field is required.
     case required
     /// The field is required except for a ResNet, for which it has this value.
@@ -25,26 +25,49 @@ package struct PlanField: Sendable {
   package let meaning: String
   /// The encoder family to which the field applies; nil for all.
   let family: EncoderConfiguration.Family?
+  /// The section of the field if a plan need not have it; nil for a section that all plans have.
+  let optionalSection: OptionalSection?
   let fallback: Default
   let read: @Sendable (Node, inout Plan) throws(PlanRejection) -> Void
   let write: @Sendable (Plan) -> String
   /// Returns the problem of the field's value in a plan; nil if it has none.
   let problem: @Sendable (Plan) -> String?
 
+  /// A section that a plan need not have, such as `method.calibration`.
+  struct OptionalSection: Sendable {
+    /// Returns whether a plan has the section.
+    let isPresent: @Sendable (Plan) -> Bool
+    /// Adds the section, with the defaults of its fields.
+    let create: @Sendable (inout Plan) -> Void
+  }
+
   init<Value>(
     _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable,
     of family: EncoderConfiguration.Family? = nil, _ value: PlanValue<Value>,
-    unit: String = "", or fallback: Default = .standard, _ meaning: String
+    unit: String = "", or fallback: Default = .standard, _ meaning: String,
+    in section: OptionalSection? = nil
+  ) {
+    self.init(
+      path, value, of: family, unit: unit, or: fallback, meaning, in: section,
+      get: { $0[keyPath: place] }, set: { $0[keyPath: place] = $1 })
+  }
+
+  /// Creates a field whose value a plan reads and writes with two functions.
+  init<Value>(
+    _ path: String, _ value: PlanValue<Value>, of family: EncoderConfiguration.Family? = nil,
+    unit: String = "", or fallback: Default = .standard, _ meaning: String, in section: OptionalSection?,
+    get: @escaping @Sendable (Plan) -> Value, set: @escaping @Sendable (inout Plan, Value) -> Void
   ) {
     self.path = path
     self.type = value.type
     self.unit = unit
     self.meaning = meaning
     self.family = family
+    self.optionalSection = section
     self.fallback = fallback
-    self.read = { node, plan throws(PlanRejection) in plan[keyPath: place] = try value.read(node) }
-    self.write = { value.write($0[keyPath: place]) }
-    self.problem = { value.problem($0[keyPath: place]) }
+    self.read = { node, plan throws(PlanRejection) in set(&plan, try value.read(node)) }
+    self.write = { value.write(get($0)) }
+    self.problem = { value.problem(get($0)) }
   }
 
   /// Returns whether the field applies to a plan's encoder.
@@ -52,7 +75,7 @@ package struct PlanField: Sendable {
 
   /// Returns whether a plan has the field: it applies to the encoder, and the plan has its section.
   func isPresent(in plan: Plan) -> Bool {
-    belongs(to: plan) && (section != Self.optionalSection || plan.method.calibration != nil)
+    belongs(to: plan) && (optionalSection?.isPresent(plan) ?? true)
   }
 
   /// The section, such as `encoder` of `encoder.width`; empty for a top-level field.
@@ -69,15 +92,19 @@ package struct PlanField: Sendable {
     case .derived(let words, _): words
     }
   }
-
-  /// The optional section; without it there is no calibration.
-  static let optionalSection = "method.calibration"
 }
 
 extension Plan {
   /// The initial value for reading: all defaults, and the paper's encoder for required fields.
   static let unset = Plan(
     encoder: EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3))
+}
+
+extension PlanField.OptionalSection {
+  /// Without it, the server does not calibrate.
+  static let calibration = Self(
+    isPresent: { $0.method.calibration != nil },
+    create: { $0.method.calibration = Plan.Calibration(data: "") })
 }
 
 extension Plan.Method {
@@ -91,7 +118,8 @@ extension Plan.Method {
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + calibration + local + round + traffic + augmentation
+    job + encoder + heads + method + calibration + RegulariserSections.all.flatMap { $0.fields } + local
+    + round + traffic + augmentation
 
   private static let job: [PlanField] = [
     PlanField(
@@ -274,7 +302,8 @@ extension PlanField {
         $0.method.initialisation = $0.encoder.family == .resnet ? .random : .transfer
       },
       "How a new layer starts: as a copy of the layer below, or at random."),
-    PlanField("method.ssl", \.method.ssl, .choice, "The self-supervised loss."),
+    PlanField(
+      "method.objective", \.method.objective, .choice, "What a stage is trained for: a self-supervised loss."),
     PlanField(
       "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
       "Share of the target branch that a step keeps, with mocov3 and byol."),
@@ -292,14 +321,15 @@ extension PlanField {
   static let calibration: [PlanField] = [
     PlanField(
       "method.calibration.data", \.method.calibrationFields.data, .dataSpec, or: .required,
-      "The server's own images, as a data SPEC such as `shapes:512`."),
+      "The server's own images, as a data SPEC such as `shapes:512`.", in: .calibration),
     PlanField(
       "method.calibration.epochs", \.method.calibrationFields.epochs, .integer(1...PlanLimits.epochs),
-      unit: "epochs", "Passes over those images."),
+      unit: "epochs", "Passes over those images.", in: .calibration),
     PlanField(
       "method.calibration.every", \.method.calibrationFields.every, .interval(upTo: PlanLimits.rounds),
       unit: "rounds",
-      "When to calibrate: after every round, after every n-th of a stage, or at a stage's end."),
+      "When to calibrate: after every round, after every n-th of a stage, or at a stage's end.",
+      in: .calibration),
   ]
 
   static let augmentation: [PlanField] = [

@@ -40,7 +40,7 @@ private struct PlanReader {
       }
       let path = section.isEmpty ? name.string : "\(section).\(name.string)"
       if name.string.contains(".") {
-        // Otherwise a top-level `method.ssl: simclr` would be accepted as the field of that path.
+        // Otherwise a top-level `method.objective: simclr` would be accepted as the field of that path.
         rejectUnknown(name.string, section: section, line)
       } else if PlanField.all.contains(where: { $0.path == path }) {
         nodes[path] = value
@@ -63,6 +63,10 @@ private struct PlanReader {
             field.path, line(of: field.path), "is not a field of a \(plan.encoder.family.rawValue) encoder")
         }
         continue
+      }
+      if let section = field.optionalSection {
+        guard lines[field.section] != nil, !rejected.contains(field.section) else { continue }
+        if !section.isPresent(plan) { section.create(&plan) }
       }
       if let node = nodes[field.path] {
         do throws(PlanRejection) {
@@ -89,8 +93,7 @@ private struct PlanReader {
     case .derived(_, let change): change(&plan)
     case .requiredUnlessResNet(let change) where plan.encoder.family == .resnet: change(&plan)
     case .required, .requiredUnlessResNet:
-      let isWanted = lines[field.section] != nil || field.section != PlanField.optionalSection
-      guard isWanted, rejected.isDisjoint(with: ["", field.section, field.path]) else { return }
+      guard rejected.isDisjoint(with: ["", field.section, field.path]) else { return }
       reject(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")
     }
   }

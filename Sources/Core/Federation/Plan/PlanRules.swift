@@ -1,4 +1,5 @@
 import Datasets
+import Engine
 import Support
 
 /// A constraint between fields. A rule is checked only if each of its fields has a valid value, so that one mistake is
@@ -108,7 +109,7 @@ extension PlanRule {
       plan.encoder.imageChannels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
     },
     PlanRule("encoder.patch", "encoder.image", "encoder.family") { plan in
-      guard case .vit(let c) = plan.encoder else { return nil }
+      guard let c = plan.encoder.value as? ViTConfiguration else { return nil }
       guard c.images.side % c.patch == 0 else {
         return "is \(c.patch), which does not divide the image's \(c.images.side) pixels"
       }
@@ -116,14 +117,13 @@ extension PlanRule {
         ? "is \(c.patch), which makes \(c.patches) patches; at most \(PlanLimits.patches)" : nil
     },
     PlanRule("encoder.width", "encoder.heads") { plan in
-      guard case .vit(let c) = plan.encoder, c.width % c.heads != 0 else { return nil }
+      guard let c = plan.encoder.value as? ViTConfiguration, c.width % c.heads != 0 else { return nil }
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
-      var ratio = 4
-      if case .vit(let c) = plan.encoder { ratio = c.mlpRatio }
+      let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
       let parameters = plan.encoder.depth * (4 + 2 * ratio) * width * width
       return parameters <= PlanLimits.parameters
         ? nil : "gives blocks of \(parameters) parameters altogether; at most \(PlanLimits.parameters)"
@@ -220,6 +220,8 @@ package enum PlanLimits {
   package static let learningRate: Float = 10
   /// The weight of a term of the loss (alignment, proximal): above it, rounding would eliminate the main loss.
   package static let weight: Float = 1000
+  /// The parameter of the kinetic term: above it, the term is less than rounding of any loss.
+  package static let tau: Float = 100_000
   /// The temperature: similarities are at most 1, so a higher temperature makes all of them equal.
   package static let temperature: Float = 100
   /// The strength of brightness, contrast and saturation: above 1 only the upper end of the range grows.

@@ -4,7 +4,7 @@ import Support
 import Yams
 
 /// The representation of a type in a plan's file: its description, reading, writing, and the check of a value.
-struct PlanValue<Value: Sendable>: Sendable {
+package struct PlanValue<Value: Sendable>: Sendable {
   /// The description in docs/plans.md.
   let type: String
   /// Parses and checks a node.
@@ -48,7 +48,7 @@ extension PlanValue {
 }
 
 extension PlanValue where Value == Int {
-  static func integer(_ range: ClosedRange<Int>) -> Self {
+  package static func integer(_ range: ClosedRange<Int>) -> Self {
     scalar("integer \(range.lowerBound) … \(range.upperBound)", accepts: range.contains) {
       text throws(PlanRejection) in Int(text)
     }
@@ -127,7 +127,7 @@ extension PlanValue where Value == TimeSpan {
 
 extension PlanValue where Value: CaseIterable & RawRepresentable<String> {
   /// One of the words of a type.
-  static var choice: Self {
+  package static var choice: Self {
     let words = Value.allCases.map(\.rawValue)
     let known = words.joined(separator: ", ")
     let type = words.count == 1 ? "only \(known)" : "one of \(known)"
@@ -235,14 +235,14 @@ extension Float {
 }
 
 /// The range of real numbers of a field.
-struct PlanBounds: Sendable, CustomStringConvertible {
+package struct PlanBounds: Sendable, CustomStringConvertible {
   let lower: Float
   let upper: Float
   /// Whether the range excludes `lower`, for example for divisors.
   var isOpen = false
 
-  static func from(_ lower: Float, to upper: Float) -> Self { PlanBounds(lower: lower, upper: upper) }
-  static func above(_ lower: Float, to upper: Float) -> Self {
+  package static func from(_ lower: Float, to upper: Float) -> Self { PlanBounds(lower: lower, upper: upper) }
+  package static func above(_ lower: Float, to upper: Float) -> Self {
     PlanBounds(lower: lower, upper: upper, isOpen: true)
   }
 
@@ -250,13 +250,13 @@ struct PlanBounds: Sendable, CustomStringConvertible {
     (isOpen ? value > lower : value >= lower) && value <= upper
   }
 
-  var description: String {
+  package var description: String {
     isOpen ? "above \(lower.yaml), up to \(upper.yaml)" : "\(lower.yaml) … \(upper.yaml)"
   }
 }
 
 extension PlanValue where Value == Float {
-  static func number(_ bounds: PlanBounds) -> Self {
+  package static func number(_ bounds: PlanBounds) -> Self {
     scalar("number \(bounds)", write: \.yaml, accepts: bounds.contains) { text throws(PlanRejection) in
       // Only decimal notation: Swift's parser also accepts "nan" and hexadecimal numbers.
       text.allSatisfy { "+-.eE0123456789".contains($0) } ? Float(text) : nil

@@ -14,9 +14,13 @@ package struct ResNetConfiguration: Sendable, Hashable {
   package var output: Int { width << 3 }
 }
 
+extension EncoderConfiguration.Family {
+  /// ResNet-18, in four layers (arXiv 1512.03385).
+  package static let resnet = Self("resnet", ResNetConfiguration.self)
+}
+
 extension ResNetConfiguration: FamilyConfiguration {
   package static let family = EncoderConfiguration.Family.resnet
-  package var configuration: EncoderConfiguration { .resnet(self) }
 
   /// All four layers.
   package init(images: ImageInput, width: Int) { self.init(images: images, width: width, depth: 4) }

@@ -33,9 +33,13 @@ package struct ViTConfiguration: Sendable, Hashable {
   }
 }
 
+extension EncoderConfiguration.Family {
+  /// Vision transformers (arXiv 2010.11929).
+  package static let vit = Self("vit", ViTConfiguration.self)
+}
+
 extension ViTConfiguration: FamilyConfiguration {
   package static let family = EncoderConfiguration.Family.vit
-  package var configuration: EncoderConfiguration { .vit(self) }
   package var output: Int { width }
 
   /// A single patch and a single head.
