@@ -9,7 +9,7 @@ import Wire
 extension Plan {
   /// A job of two stages whose model is a few kilobytes.
   static func tiny(
-    cohort: Int = 3, quorum: Int? = nil, rounds: Method.Rounds = .each(1), deadline: TimeSpan = .minutes(5),
+    cohort: Int = 3, quorum: Int? = nil, rounds: Method.Rounds = .each(1), deadline: TimeSpan = .hours(4),
     attempts: Int = 3, seed: UInt64 = 7
   ) -> Plan {
     var plan = Plan(
