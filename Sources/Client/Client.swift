@@ -154,7 +154,7 @@ package struct Client: Sendable {
     }
     let set: ImageSet
     do {
-      set = try images(plan).fitted(to: ImageFit(plan.encoder))
+      set = try plan.labelled(images(plan)).fitted(to: ImageFit(plan.encoder))
     } catch let error as DatasetError {
       throw ClientError.data(error.description)
     }

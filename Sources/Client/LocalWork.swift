@@ -161,7 +161,8 @@ struct LocalWork: Sendable {
     let seed = RandomNumbers.derive(plan.seed, "fixed views \(configuration.name)")
     func views(_ cache: ViewCache?) -> FixedViews {
       FixedViews(
-        images, augmenter, views: plan.local.views, seed: seed, roundSeed: assignment.seed, workers: threads,
+        images, augmenter, views: plan.local.views, kinds: stage.model.objective.views, seed: seed,
+        roundSeed: assignment.seed, workers: threads,
         cache: cache)
     }
     guard !stage.trainsStem else { return views(nil) }

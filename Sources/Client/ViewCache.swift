@@ -148,14 +148,17 @@ extension ViewCache.Contents {
   }
 }
 
-/// A fixed number of augmented views per image, two of which an epoch uses: as images or, if a prefix is frozen, as
+/// A fixed number of augmented views per image, one or two of which an epoch uses: as images or, if a prefix is frozen, as
 /// that prefix's cached outputs.
 ///
-/// Even views use the augmentation of first views, odd ones that of second views.
+/// With two views of an image in a step, even views use the augmentation of first views and odd ones that of second
+/// views; with one, all use that of first views.
 final class FixedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
   private let views: Int
+  /// The number of views of an image in a step.
+  private let kinds: Int
   /// The seed of the run, so that the views stay the same in all rounds.
   private let seed: UInt64
   /// The seed of the round, which selects the pairs of views.
@@ -164,11 +167,12 @@ final class FixedViews: RowSource {
   private let cache: ViewCache?
 
   init(
-    _ images: ImageSet, _ augmenter: Augmenter, views: Int, seed: UInt64, roundSeed: UInt64, workers: Int,
+    _ images: ImageSet, _ augmenter: Augmenter, views: Int, kinds: Int = 2, seed: UInt64, roundSeed: UInt64,
+    workers: Int,
     cache: ViewCache?
   ) {
     precondition(views >= 2 && views % 2 == 0, "\(views) views: both kinds are needed")
-    (self.images, self.augmenter, self.views) = (images, augmenter, views)
+    (self.images, self.augmenter, self.views, self.kinds) = (images, augmenter, views, kinds)
     (self.seed, self.roundSeed, self.cache) = (seed, roundSeed, cache)
     scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
@@ -178,10 +182,11 @@ final class FixedViews: RowSource {
 
   var count: Int { images.count }
   var givesFeatures: Bool { cache != nil }
+  var labels: [Int]? { images.labels }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
     var random = RandomNumbers(roundSeed, "pair", epoch, image, view)
-    let index = 2 * random.below(views / 2) + view
+    let index = kinds * random.below(views / kinds) + view
     if let cache {
       cache.read(image, index, into: place)
     } else {
@@ -193,6 +198,6 @@ final class FixedViews: RowSource {
   func draw(_ image: Int, _ index: Int, _ worker: Int, _ pixels: UnsafeMutablePointer<Float>) {
     var random = RandomNumbers(seed, "fixed view", image, index)
     augmenter.view(
-      index % 2, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
+      index % kinds, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
   }
 }

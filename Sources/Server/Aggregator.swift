@@ -184,8 +184,8 @@ struct Calibrator: Sendable {
     guard let calibration = plan.method.calibration else { return nil }
     do {
       // Strict, because these images belong to the job and no user sees a report of broken files.
-      images = try DataSpec(parsing: calibration.data).load(
-        role: .train, for: ImageFit(plan.encoder), strict: true)
+      images = try plan.labelled(
+        DataSpec(parsing: calibration.data).load(role: .train, for: ImageFit(plan.encoder), strict: true))
     } catch {
       throw .calibrationData(error.description)
     }

@@ -33,7 +33,7 @@ struct CompareCommand: AsyncParsableCommand {
   @Option(
     help: "Strategies, separated by commas. (default: layer-wise,progressive,end-to-end)",
     completion: .list(Strategy.allCases.map(\.rawValue)), transform: CompareList.strategies)
-  var strategies: [Strategy] = Strategy.allCases
+  var strategies: [Strategy] = [.layerWise, .progressive, .endToEnd]
 
   @Option(
     help: "Losses of simclr, mocov3 and byol, separated by commas. (default: the plan's)",

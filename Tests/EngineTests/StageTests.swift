@@ -58,7 +58,7 @@ import Testing
 
   /// The trained parameters are one range: blocks, then norm and heads, which need the whole batch.
   @Test(arguments: Strategy.allCases) func theRangeIsBlocksThenHeads(strategy: Strategy) {
-    let index = strategy == .endToEnd ? 1 : 2
+    let index = strategy.hasSingleStage ? 1 : 2
     let stage = Stage(
       strategy, index: index, Self.encoder(depth: 3), objective: .contrastive(Self.heads))
     #expect(stage.blockRanges.first?.lowerBound == stage.ranges[0].lowerBound)

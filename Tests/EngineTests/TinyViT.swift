@@ -7,7 +7,7 @@ enum TinyViT {
 
   /// Returns the second stage, or the only one of end-to-end training.
   static func stage(_ strategy: Strategy) -> Stage {
-    Stage(strategy, index: strategy == .endToEnd ? 1 : 2, encoder, objective: .contrastive(heads))
+    Stage(strategy, index: strategy.hasSingleStage ? 1 : 2, encoder, objective: .contrastive(heads))
   }
 
   static func options(

@@ -37,7 +37,7 @@ import Testing
 
   private func stage(_ strategy: Strategy) -> Stage {
     Stage(
-      strategy, index: strategy == .endToEnd ? 1 : 2, TinyViT.encoder,
+      strategy, index: strategy.hasSingleStage ? 1 : 2, TinyViT.encoder,
       objective: ObjectiveKind.barlowTwins.configuration(ObjectiveSettings(heads: TinyViT.heads)))
   }
 

@@ -31,6 +31,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case unlabelled(for: String, problem: String? = nil)
   /// The labels of training and test images have different meanings.
   case differentClasses(train: [String], test: [String])
+  /// Images have classes that are not those of the job.
+  case otherClasses(job: ClassList, own: ClassList)
   /// An invalid partition such as `dirichlet:0.5`.
   case badPartition(String, problem: String)
   /// A partition that is impossible for these images and this number of clients.
@@ -75,6 +77,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "\(purpose) needs labels, and the images have none" + (problem.map { ": \($0)" } ?? "")
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) differ from the test images' (\(Self.list(test)))"
+    case .otherClasses(let job, let own):
+      "the images' classes (\(Self.words(own))) are not those of the job (\(Self.words(job)))"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):
@@ -89,6 +93,15 @@ extension DatasetError {
     switch self {
     case .unreadable(_, let reason): reason
     default: description
+    }
+  }
+
+  private static func words(_ classes: ClassList) -> String {
+    switch classes {
+    case .count(let count): count == 0 ? "none" : "\(count) without names: 0 to \(count - 1)"
+    case .names(let names):
+      names.prefix(20).joined(separator: ", ")
+        + (names.count > 20 ? " and \(names.count - 20) more" : "")
     }
   }
 

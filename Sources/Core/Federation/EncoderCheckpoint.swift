@@ -44,6 +44,10 @@ package struct EncoderCheckpoint: Sendable {
   package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings, origin: Origin? = nil) {
     var configuration = snapshot.stage.model.configuration
     configuration.depth = snapshot.stage.model.depth
+    // The grid belongs to the classifier; a representation is the mean of all pixels.
+    if (configuration.value as? ResNetConfiguration)?.grid != nil {
+      configuration = configuration.pooled(grid: 1)
+    }
     self.init(
       configuration, mean: augmentation.mean, deviation: augmentation.deviation, origin: origin,
       tensors: snapshot.encoderTensors().tensors)

@@ -8,13 +8,38 @@ extension Plan {
   /// With depth dropout, `keeping` contains the indices of the blocks that exist.
   package func stage(_ index: Int, keeping kept: [Int]? = nil) -> Stage {
     let blocks = kept ?? Array(0..<stageDepth(index))
-    let isLayerWise = method.strategy == .layerWise
+    let (trained, stem): ([Int], Bool) =
+      switch method.strategy {
+      case .layerWise: (Array(trainedBlocks(stage: index)), (index - 1) % steps == 0)
+      case .progressive, .endToEnd: (blocks, true)
+      case .headOnly: ([], false)
+      }
     return Stage(
       index: index,
       Stage.Content(
-        blocks: blocks, training: isLayerWise ? Array(trainedBlocks(stage: index)) : blocks,
-        stem: !isLayerWise || (index - 1) % steps == 0, lap: (index - 1) / steps + 1), encoder,
-      objective: method.objective.configuration(ObjectiveSettings(heads: heads)))
+        blocks: blocks, training: trained, stem: stem, lap: (index - 1) / steps + 1,
+        exits: exits(stage: index)),
+      stageEncoder, objective: method.objective.configuration(objectiveSettings))
+  }
+
+  /// The encoder's configuration in stages: a classifier of a ResNet reads a grid of its map.
+  private var stageEncoder: EncoderConfiguration {
+    method.classification.map { encoder.pooled(grid: $0.grid) } ?? encoder
+  }
+
+  private var objectiveSettings: ObjectiveSettings {
+    guard let classification = method.classification else { return ObjectiveSettings(heads: heads) }
+    return ObjectiveSettings(
+      heads: heads,
+      classifier: ClassifierConfiguration(
+        classes: classification.classes.count, hidden: classification.hidden,
+        smoothing: classification.smoothing))
+  }
+
+  /// Returns the numbers of blocks after which the stages before have left exits.
+  private func exits(stage: Int) -> [Int] {
+    guard method.classification != nil, !method.strategy.hasSingleStage else { return [] }
+    return (1..<stage).map { $0 * method.layersPerStage }
   }
 
   /// Returns the blocks that a stage of the layer-wise plan trains. The first lap adds them; further laps retrain them
@@ -41,7 +66,7 @@ extension Plan {
 
   /// Returns the number of blocks of a stage's model.
   package func stageDepth(_ stage: Int) -> Int {
-    method.strategy == .endToEnd ? encoder.depth : min(stage, steps) * method.layersPerStage
+    method.strategy.hasSingleStage ? encoder.depth : min(stage, steps) * method.layersPerStage
   }
 
   /// Returns the options of a client's training on `images` images. A client with fewer images than a batch uses smaller

@@ -8,7 +8,7 @@ extension Plan {
   func with(_ strategy: Strategy) -> Plan {
     var plan = self
     plan.method.strategy = strategy
-    if strategy == .endToEnd { plan.method.activeBlocks = 0 }
+    if strategy.hasSingleStage { plan.method.activeBlocks = 0 }
     return plan
   }
 

@@ -54,7 +54,7 @@ package struct StepBenchmark: Sendable {
   /// Throws ``MemoryPlan/TooSmall`` if the trainer does not fit.
   package func run() throws -> Result {
     let stage = Stage(
-      strategy, index: strategy == .endToEnd ? 1 : stage, Self.encoder,
+      strategy, index: strategy.hasSingleStage ? 1 : stage, Self.encoder,
       objective: objective.configuration(ObjectiveSettings(heads: HeadConfiguration())))
     let workers = Workers(threads)
     let times: [Double]

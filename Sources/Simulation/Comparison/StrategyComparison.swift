@@ -274,6 +274,7 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
     case layerWise = "layer-wise"
     case progressive
     case endToEnd = "end-to-end"
+    case headOnly = "head-only"
     /// The baseline without a federation: one client has all images and trains end to end.
     case centralised
 
@@ -282,6 +283,7 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
       case .layerWise: self = .layerWise
       case .progressive: self = .progressive
       case .endToEnd: self = .endToEnd
+      case .headOnly: self = .headOnly
       }
     }
 
@@ -290,6 +292,7 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
       case .layerWise: .layerWise
       case .progressive: .progressive
       case .endToEnd, .centralised: .endToEnd
+      case .headOnly: .headOnly
       }
     }
   }
@@ -315,6 +318,7 @@ package struct ComparisonVariant: Sendable, Hashable, Codable {
   package func plan(of base: Plan, seed: UInt64, clients: Int) -> Plan {
     var plan = base.with(training.strategy)
     (plan.seed, plan.method.objective) = (seed, objective)
+    if objective == .classification { plan.method.alignment = 0 } else { plan.method.classification = nil }
     plan.round.timeout = max(plan.round.timeout, plan.round.deadline)
     guard training == .centralised else { return plan }
     (plan.round.cohort, plan.round.quorum, plan.round.minimumClients) = (1, 1, 1)

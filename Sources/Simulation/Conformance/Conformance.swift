@@ -55,7 +55,8 @@ package enum Conformance {
   private static let operations: [String: Operation] = LayerCases.operations
     .merging(LossCases.operations) { first, _ in first }
     .merging(AugmentationCases.operations) { first, _ in first }
-    .merging(["local_training": TrainingCases.localTraining]) { first, _ in first }
+    .merging(TrainingCases.operations) { first, _ in first }
+    .merging(ClassificationCases.operations) { first, _ in first }
 }
 
 /// The largest error of a case so far.

@@ -2,23 +2,60 @@ import Engine
 
 /// The golden cases of a client's optimiser steps: losses, gradients of the first step, trained parameters.
 enum TrainingCases {
-  static func localTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
-    let stage = try stage(of: golden, tensors)
+  static let operations: [String: Conformance.Operation] = [
+    "local_training": localTraining, "supervised_training": supervisedTraining,
+  ]
+
+  private static func localTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
     let (view1, view2) = try (tensors("in.view1"), tensors("in.view2"))
-    guard view1.shape.count == 5, view1.shape == view2.shape else {
+    guard view1.shape == view2.shape else {
       throw ConformanceError("in.view1 has the shape \(view1.shape), in.view2 \(view2.shape)")
     }
-    let (steps, batch) = (view1.shape[0], view1.shape[1])
+    let stage = try stage(of: golden, tensors, selfSupervised(golden, tensors))
+    return try run(golden, tensors, stage, [view1, view2], labels: nil, terms: ["kinetic": "kinetic"])
+  }
+
+  private static func supervisedTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison
+  {
+    let dims = try golden.integers("classifier")
+    guard (2...3).contains(dims.count), dims.allSatisfy({ $0 > 0 }), let classes = dims.last else {
+      throw ConformanceError("a classifier of \(dims)")
+    }
+    let classifier = ClassifierConfiguration(
+      classes: classes, hidden: dims.count == 3 ? dims[1] : 0,
+      smoothing: Float(try golden.number("smoothing")),
+      commitment: try golden.integer("commitment") == 1)
+    let stage = try stage(of: golden, tensors, .classification(classifier))
+    let labels = try tensors("in.labels").values.map { Int($0) }
+    guard labels.allSatisfy((0..<classes).contains) else {
+      throw ConformanceError("labels that are not among \(classes) classes")
+    }
+    return try run(
+      golden, tensors, stage, [tensors("in.view")], labels: labels,
+      terms: [
+        "ce": "cross-entropy", "bottleneck": "bottleneck", "kinetic": "kinetic", "commitment": "commitment",
+      ])
+  }
+
+  /// Runs the steps of a case; `terms` has the names of the loss's terms by those of the case.
+  private static func run(
+    _ golden: GoldenCase, _ tensors: GoldenTensors, _ stage: Stage, _ given: [Safetensors.Tensor],
+    labels: [Int]?, terms: [String: String]
+  ) throws -> Comparison {
+    let shape = given[0].shape
+    guard shape.count == 5 else { throw ConformanceError("views of the shape \(shape)") }
+    let (steps, batch) = (shape[0], shape[1])
     let size = stage.model.configuration.input.count
-    guard view1.values.count == steps * batch * size else {
-      throw ConformanceError("in.view1 has the shape \(view1.shape) for images of \(size)")
+    guard given[0].values.count == steps * batch * size, labels.map({ $0.count == steps * batch }) ?? true
+    else {
+      throw ConformanceError("views of the shape \(shape) for images of \(size)")
     }
     let trainer = try trainer(stage, golden, batch: batch, tensors)
     try checkGradientNames(stage, tensors)
 
     var comparison = Comparison()
     var losses: [LossTerms] = []
-    let views = GivenViews(count: steps * batch, size: size, views: [view1.values, view2.values])
+    let views = GivenViews(count: steps * batch, size: size, views: given.map(\.values), labels: labels)
     let order = Array(0..<views.count)
     for step in 0..<steps {
       let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
@@ -26,9 +63,9 @@ enum TrainingCases {
       if step == 0 { try compareGradients(trainer, tensors, &comparison) }
     }
     try comparison.compare("out.losses", losses.map(\.total), with: tensors("out.losses").values)
-    if tensors.has("out.kinetic_terms") {
-      let terms = losses.map { $0.terms.first { $0.name == "kinetic" }?.value ?? 0 }
-      try comparison.compare("out.kinetic_terms", terms, with: tensors("out.kinetic_terms").values)
+    for (name, term) in terms.sorted(by: { $0.key < $1.key }) where tensors.has("out.\(name)_terms") {
+      let values = losses.map { $0.terms.first { $0.name == term }?.value ?? 0 }
+      try comparison.compare("out.\(name)_terms", values, with: tensors("out.\(name)_terms").values)
     }
     let absolute = try golden.number("trained_parameters_tolerance")
     for entry in stage.model.layout.entries where tensors.has("out.\(caseName(entry.name))") {
@@ -44,6 +81,7 @@ enum TrainingCases {
   private struct GivenViews: RowSource {
     let count, size: Int
     let views: [[Float]]
+    let labels: [Int]?
 
     func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
       views[view].withUnsafeBufferPointer {
@@ -52,47 +90,68 @@ enum TrainingCases {
     }
   }
 
-  private static func stage(of golden: GoldenCase, _ tensors: GoldenTensors) throws -> Stage {
-    let strategies: [String: Strategy] = ["lw": .layerWise, "prog": .progressive, "e2e": .endToEnd]
-    guard let strategy = strategies[try golden.text("strategy")] else {
-      throw ConformanceError("this version does not know the strategy \(try golden.text("strategy"))")
-    }
+  private static func selfSupervised(
+    _ golden: GoldenCase, _ tensors: GoldenTensors
+  ) throws -> ObjectiveConfiguration {
     let name = try golden.text("ssl")
     guard let objective = ObjectiveKind(rawValue: name) else {
       throw ConformanceError("this version does not know the objective \(name)")
+    }
+    let projector = try golden.integers("projector")
+    guard projector.count == 4, try projector[0] == golden.integer("dim"), projector[1] == projector[2] else {
+      throw ConformanceError("a projector of \(projector)")
+    }
+    return objective.configuration(
+      ObjectiveSettings(
+        heads: HeadConfiguration(
+          hidden: projector[1], output: projector[3], bias: tensors.has("param.projector.0.bias"))))
+  }
+
+  private static func encoder(
+    of golden: GoldenCase, _ tensors: GoldenTensors
+  ) throws -> EncoderConfiguration {
+    let images = ImageInput(side: try golden.integer("image"), channels: try golden.integer("channels"))
+    guard images.side > 0, images.channels > 0 else { throw ConformanceError("images of \(images.count)") }
+    if golden.has("family"), try golden.text("family") == "resnet" {
+      let (width, grid) = try (golden.integer("width"), golden.integer("grid"))
+      guard width > 0, grid > 0, images.side % (8 * grid) == 0 || images.side % grid == 0 else {
+        throw ConformanceError("a grid of \(grid)")
+      }
+      return EncoderConfiguration(ResNetConfiguration(images: images, width: width)).pooled(grid: grid)
     }
     let width = try golden.integer("dim")
     guard let hidden = try tensors("param.encoder.blocks.0.mlp.fc1.weight").shape.first, width > 0 else {
       throw ConformanceError("param.encoder.blocks.0.mlp.fc1.weight has no rows")
     }
-    let configuration = EncoderConfiguration(
-      image: try golden.integer("image"), channels: try golden.integer("channels"),
-      patch: try golden.integer("patch"), width: width, depth: try golden.integer("depth"),
-      heads: try golden.integer("heads"), mlpRatio: hidden / width)
-    let projector = try golden.integers("projector")
-    guard projector.count == 4, projector[0] == width, projector[1] == projector[2] else {
-      throw ConformanceError("a projector of \(projector)")
+    return EncoderConfiguration(
+      image: images.side, channels: images.channels, patch: try golden.integer("patch"), width: width,
+      depth: try golden.integer("depth"), heads: try golden.integer("heads"), mlpRatio: hidden / width)
+  }
+
+  private static func stage(
+    of golden: GoldenCase, _ tensors: GoldenTensors, _ objective: ObjectiveConfiguration
+  ) throws -> Stage {
+    let strategies: [String: Strategy] = ["lw": .layerWise, "prog": .progressive, "e2e": .endToEnd]
+    guard let strategy = strategies[try golden.text("strategy")] else {
+      throw ConformanceError("this version does not know the strategy \(try golden.text("strategy"))")
     }
-    let heads = HeadConfiguration(
-      hidden: projector[1], output: projector[3], bias: tensors.has("param.projector.0.bias"))
-    let index = strategy == .endToEnd ? 1 : try golden.integer("stage")
+    let configuration = try encoder(of: golden, tensors)
+    let index = strategy.hasSingleStage ? 1 : try golden.integer("stage")
     let layers = try golden.integer("layers_per_stage")
-    guard index >= 1, layers >= 1, strategy == .endToEnd || index * layers <= configuration.depth else {
+    guard index >= 1, layers >= 1, strategy.hasSingleStage || index * layers <= configuration.depth else {
       throw ConformanceError("stage \(index) of \(layers) layers in \(configuration.depth)")
     }
-    return Stage(
-      strategy, index: index, layersPerStage: layers, configuration,
-      objective: objective.configuration(ObjectiveSettings(heads: heads)))
+    return Stage(strategy, index: index, layersPerStage: layers, configuration, objective: objective)
   }
 
   private static func trainer(
     _ stage: Stage, _ golden: GoldenCase, batch: Int, _ tensors: GoldenTensors
   ) throws -> Trainer {
+    func number(_ name: String) throws -> Float { golden.has(name) ? Float(try golden.number(name)) : 0 }
     let options = TrainingOptions(
-      momentum: Float(try golden.number("momentum")), temperature: Float(try golden.number("temperature")),
-      alignment: Float(try golden.number("alignment")),
-      proximal: Float(try golden.number("proximal")),
-      kinetic: golden.has("kinetic_tau") ? Float(try golden.number("kinetic_tau")) : 0, batch: batch,
+      momentum: try number("momentum"), temperature: try number("temperature"),
+      alignment: try number("alignment"), proximal: try number("proximal"),
+      kinetic: try number("kinetic_tau"), batch: batch,
       weightDecay: Float(try golden.number("weight_decay")),
       schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)
     let trainer = Trainer(stage, options, workers: Workers(2))
@@ -110,7 +169,7 @@ enum TrainingCases {
 
   /// Checks that the trained parameters are exactly those with gradients in the case; frozen parameters have none.
   private static func checkGradientNames(_ stage: Stage, _ tensors: GoldenTensors) throws {
-    let names = stage.entries.map { caseName($0.name) }.sorted()
+    let names = stage.entries.filter { !$0.isBuffer }.map { caseName($0.name) }.sorted()
     guard names == tensors.names("grad.") else {
       throw ConformanceError("gradients exist of \(names) instead of \(tensors.names("grad."))")
     }
@@ -126,6 +185,7 @@ enum TrainingCases {
   }
 
   private static func caseName(_ name: String) -> String {
-    name.hasPrefix("projector.") || name.hasPrefix("predictor.") ? name : "encoder.\(name)"
+    ["projector.", "predictor.", "classifier.", "commitment."].contains { name.hasPrefix($0) }
+      ? name : "encoder.\(name)"
   }
 }

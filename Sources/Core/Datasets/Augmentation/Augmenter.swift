@@ -249,6 +249,7 @@ package final class AugmentedViews: RowSource {
   }
 
   package var count: Int { images.count }
+  package var labels: [Int]? { images.labels }
 
   package func write(
     view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>

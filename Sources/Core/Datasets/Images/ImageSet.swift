@@ -45,6 +45,20 @@ package struct ImageSet: Sendable {
     self.init(PixelBuffer(pixels, count: count, shape), labels: labels, classes: classes)
   }
 
+  /// Returns the same images with other labels, 0 ..< `classes`.
+  func relabelled(_ labels: [Int], classes: Int, names: [String]?) -> ImageSet {
+    precondition(labels.count == count && labels.allSatisfy { (0..<classes).contains($0) }, "other labels")
+    return ImageSet(source, order: order, labels: labels, classes: classes, names: names)
+  }
+
+  private init(
+    _ source: any ImageSource, order: [Int]?, labels: [Int], classes: Int, names: [String]?
+  ) {
+    (self.source, self.order, self.labels) = (source, order, labels)
+    count = order?.count ?? source.count
+    (self.classes, classNames, labelProblem) = (classes, names, nil)
+  }
+
   private init(_ whole: ImageSet, _ source: any ImageSource, order: [Int]?, labels: [Int]?) {
     (self.source, self.order, self.labels) = (source, order, labels)
     count = order?.count ?? source.count

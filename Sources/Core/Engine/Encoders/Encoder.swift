@@ -14,12 +14,17 @@ package protocol Encoder: Sendable {
   /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }
 
+  /// The number of blocks that a pass needs above its prefix even if none of them trains.
+  var tracedBlocks: Int { get }
+
   /// Returns the number of floats of an image's features after `depth` blocks; 0 means after the stem.
   func featureSize(behind depth: Int) -> Int
   /// Returns the initial distribution of one of its parameters.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
   /// Returns the width F of the pooled features after `depth` blocks, at least 1.
   func pooledWidth(behind depth: Int) -> Int
+  /// Returns the width D of the output of a readout after `depth` blocks, at least 1.
+  func output(behind depth: Int) -> Int
   /// Adds the parameters of another readout, after `depth` blocks, for an exit; their names begin with `name`.
   func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout
   /// Creates the forward and backward passes of a training step.
@@ -30,6 +35,11 @@ package protocol Encoder: Sendable {
   func makeRunner(chunk: Int) -> any EncoderRunner
   /// Returns the memory of a runner in bytes.
   func runnerMemory(chunk: Int) -> Int
+}
+
+extension Encoder {
+  package var tracedBlocks: Int { 1 }
+  package func output(behind depth: Int) -> Int { output }
 }
 
 /// The trained blocks of a pass, and the size of its batches.
@@ -86,7 +96,7 @@ package protocol EncoderPass: AnyObject {
   /// Computes `pooled` [rows, F], and the pooled features of every branch.
   func forward(
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch])
-  /// Adds the gradients of the trained parameters to the shards, from the gradient `d` of the pooled features [rows,
+  /// Adds the gradients of the trained parameters, of which there are some, to the shards, from the gradient `d` of the pooled features [rows,
   /// F], which is overwritten. Each shard sums its own chunks in order, whichever worker computes them. Returns the
   /// terms of the penalties on residual branches.
   @discardableResult

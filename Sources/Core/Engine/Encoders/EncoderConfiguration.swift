@@ -36,8 +36,15 @@ package protocol FamilyConfiguration: Sendable, Hashable, Codable {
 
   /// Creates a configuration with defaults for the family's own fields.
   init(images: ImageInput, width: Int, depth: Int)
+  /// Returns the configuration of an encoder whose representations are the means of g x g cells of its last map, without
+  /// a readout. Families whose features are not a map return themselves.
+  func pooled(grid: Int) -> Self
   /// Creates an encoder and adds its parameters to a layout: stem, the blocks of these indices, readout.
   func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder
+}
+
+extension FamilyConfiguration {
+  package func pooled(grid: Int) -> Self { self }
 }
 
 extension EncoderConfiguration {
@@ -84,6 +91,10 @@ extension EncoderConfiguration {
   package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
     value.makeEncoder(blocks: blocks, in: &layout)
   }
+
+  /// Returns the configuration of an encoder whose representations are the means of g x g cells of its last map, if it
+  /// has one.
+  package func pooled(grid: Int) -> Self { Self(value.pooled(grid: grid)) }
 
   /// The configuration of a vision transformer; traps for other families.
   package var vit: ViTConfiguration {

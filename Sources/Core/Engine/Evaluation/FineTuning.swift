@@ -3,7 +3,7 @@
 package struct FineTuning {
   package let options: Options
   package let trainer: Trainer
-  private let head: Linear
+  private let head: Classifier
 
   /// The settings of fine-tuning. The base rate, the batch size, the warm-up and the cosine are LW-FedSSL's (arXiv
   /// 2401.11647); the weight decay and the length of the warm-up are not.
@@ -40,7 +40,9 @@ package struct FineTuning {
     _ configuration: EncoderConfiguration, classes: Int, _ options: Options, seed: UInt64, workers: Workers
   ) {
     self.options = options
-    let stage = Stage(.endToEnd, index: 1, configuration, objective: .classification(classes: classes))
+    let stage = Stage(
+      .endToEnd, index: 1, configuration,
+      objective: .classification(ClassifierConfiguration(classes: classes, convention: .timm)))
     trainer = Trainer(stage, options.training, workers: workers)
     guard let objective = stage.model.objective as? ClassificationObjective else {
       preconditionFailure("a classification has another objective")
@@ -74,12 +76,13 @@ package struct FineTuning {
     let representations = Representations.of(
       labels.count, by: model.encoder, trainer.parameters, workers: trainer.workers, chunk: options.chunk,
       write)
-    let classes = head.weight.rows
-    let logits = Storage(0..<labels.count * classes)
-    let y = logits.all.reshaped(labels.count, classes)
+    var layout = Layout(alignment: 16)
+    let trace = Classifier.TracePlan(head, rows: labels.count, in: &layout)
+    let work = Storage(layout)
     head.forward(
-      representations.all.reshaped(labels.count, model.encoder.output), into: y,
+      representations.all.reshaped(labels.count, model.encoder.output), trace, rows: 0..<labels.count, work,
       trainer.parameters)
+    let y = work[trace.logits]
     let right = labels.indices.count { row in
       let best = (1..<y.columns).reduce(0) { y[row, $1] > y[row, $0] ? $1 : $0 }
       return best == labels[row]

@@ -4,7 +4,7 @@ package struct Exit: Sendable {
   /// The number of blocks before the exit.
   package let depth: Int
   package let readout: Readout
-  package let classifier: Linear
+  package let classifier: Classifier
   /// The range of the readout's parameters in the model's layout.
   let readoutRange: Range<Int>
 
@@ -17,7 +17,7 @@ package struct Exit: Sendable {
     let start = layout.range.upperBound
     readout = encoder.makeReadout(Self.part(depth), behind: depth, in: &layout)
     readoutRange = start..<layout.range.upperBound
-    let width = encoder.output
+    let width = encoder.output(behind: depth)
     guard let classifier = objective.makeClassifier(Self.part(depth), width: width, in: &layout) else {
       preconditionFailure("an exit of an objective that does not classify")
     }
@@ -54,8 +54,22 @@ package final class EarlyExits {
   private let chunk: Int
   private let runner: any EncoderRunner
   private let work: Storage
-  /// For each exit: pooled features, trace of the readout, representations, logits.
-  private let plans: [(pooled: Slot, trace: Readout.TracePlan, representations: Slot, logits: Slot)]
+  private let plans: [Plan]
+
+  /// The slots of an exit.
+  private struct Plan {
+    let pooled, representations: Slot
+    let readout: Readout.TracePlan
+    let classifier: Classifier.TracePlan
+
+    init(_ exit: Exit, _ encoder: any Encoder, chunk: Int, in layout: inout Layout) {
+      let width = exit.classifier.width
+      pooled = layout.add("pooled", chunk, encoder.pooledWidth(behind: exit.depth))
+      representations = layout.add("representations", chunk, width)
+      readout = exit.readout.tracePlan(rows: chunk, width: width, in: &layout)
+      classifier = Classifier.TracePlan(exit.classifier, rows: chunk, in: &layout)
+    }
+  }
 
   /// Creates a classifier for chunks of up to `chunk` images; the model's objective must classify.
   package init(_ model: Model, chunk: Int) {
@@ -63,17 +77,8 @@ package final class EarlyExits {
     (self.model, self.chunk, exits) = (model, chunk, model.exits + [last])
     runner = model.encoder.makeRunner(chunk: chunk)
     var layout = Layout(alignment: 16)
-    let output = model.encoder.output
-    var plans: [(pooled: Slot, trace: Readout.TracePlan, representations: Slot, logits: Slot)] = []
-    for exit in exits {
-      plans.append(
-        (
-          layout.add("pooled", chunk, model.encoder.pooledWidth(behind: exit.depth)),
-          exit.readout.tracePlan(rows: chunk, width: output, in: &layout),
-          layout.add("representations", chunk, output),
-          layout.add("logits", chunk, exit.classifier.weight.rows)
-        ))
-    }
+    var plans: [Plan] = []
+    for exit in exits { plans.append(Plan(exit, model.encoder, chunk: chunk, in: &layout)) }
     self.plans = plans
     work = Storage(layout)
   }
@@ -108,9 +113,7 @@ package final class EarlyExits {
 
   /// Returns the logits at an exit [count, C], after the blocks from depth `start` on.
   private func logits(
-    _ count: Int, from start: Int, _ exit: Exit,
-    _ plan: (pooled: Slot, trace: Readout.TracePlan, representations: Slot, logits: Slot), isLast: Bool,
-    _ parameters: borrowing Storage
+    _ count: Int, from start: Int, _ exit: Exit, _ plan: Plan, isLast: Bool, _ parameters: borrowing Storage
   ) -> Matrix {
     let rows = 0..<count
     let representations = work[plan.representations].rows(rows)
@@ -121,11 +124,10 @@ package final class EarlyExits {
       runner.advance(count, from: start, to: exit.depth, parameters)
       let pooled = work[plan.pooled].rows(rows)
       runner.pool(count, behind: exit.depth, into: pooled)
-      exit.readout.forward(pooled, into: representations, plan.trace, rows: rows, work, parameters)
+      exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
     }
-    let logits = work[plan.logits].rows(rows)
-    exit.classifier.forward(representations, into: logits, parameters)
-    return logits
+    exit.classifier.forward(representations, plan.classifier, rows: rows, work, parameters)
+    return work[plan.classifier.logits].rows(rows)
   }
 
   /// Moves the features of the remaining images to the front.

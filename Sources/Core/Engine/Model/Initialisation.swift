@@ -28,6 +28,8 @@ package enum Initialisation {
     random(model, into: parameters, seed: seed)
     for part in model.parts {
       guard let source = source(of: part, in: below, method, layersPerStage) else { continue }
+      // The classifier of a ResNet has another width at each stage, and starts at random.
+      if source.count != part.range.count, model.headRange.contains(part.range.lowerBound) { continue }
       let (to, from) = (parameters[part.range], belowParameters[source])
       precondition(to.count == from.count, "\(part.name) of \(to.count) from \(from.count)")
       Elementwise.copy(from, to: to)
@@ -37,6 +39,7 @@ package enum Initialisation {
   private static func source(
     of part: Model.Part, in below: Model, _ method: LayerInitialisation, _ layersPerStage: Int
   ) -> Range<Int>? {
+    if part.name == Classifier.commitmentPart { return nil }
     if let same = below.part(part.name) { return same.range }
     if part.name == Exit.part(below.depth) { return below.headRange }
     guard method == .transfer, part.name.hasPrefix("blocks."), let index = Int(part.name.dropFirst(7)) else {

@@ -76,16 +76,22 @@ package struct Stage: Sendable {
     _ strategy: Strategy, index: Int, layersPerStage: Int = 1, _ configuration: EncoderConfiguration,
     objective: ObjectiveConfiguration, keeping kept: [Int]? = nil
   ) {
-    let depth = strategy == .endToEnd ? configuration.depth : index * layersPerStage
+    let depth = strategy.hasSingleStage ? configuration.depth : index * layersPerStage
     precondition(
       index >= 1 && depth <= configuration.depth, "stage \(index) of \(configuration.depth) blocks")
     let blocks = kept ?? Array(0..<depth)
-    let isLayerWise = strategy == .layerWise
+    let trained =
+      switch strategy {
+      case .layerWise: blocks.suffix(layersPerStage)
+      case .progressive, .endToEnd: blocks[...]
+      case .headOnly: blocks.prefix(0)
+      }
     self.init(
       index: index,
       Content(
-        blocks: blocks, training: isLayerWise ? blocks.suffix(layersPerStage) : blocks[...],
-        stem: !isLayerWise || index == 1), configuration, objective: objective)
+        blocks: blocks, training: trained,
+        stem: strategy == .progressive || strategy == .endToEnd || (strategy == .layerWise && index == 1)),
+      configuration, objective: objective)
   }
 
   /// The same model with all layers trained, as in the server's calibration.
@@ -107,8 +113,10 @@ package struct Stage: Sendable {
   }
 
   /// The number of blocks below all trained parts, whose outputs are constant during the stage. If only readout and
-  /// heads train, all blocks except the last.
-  package var prefixDepth: Int { trainsStem ? 0 : trainedBlocks.first ?? model.depth - 1 }
+  /// heads train, all blocks that a pass does not need.
+  package var prefixDepth: Int {
+    trainsStem ? 0 : trainedBlocks.first ?? model.depth - model.encoder.tracedBlocks
+  }
 
   /// The parts of the frozen stem and prefix, which come first in the layout; empty if the stem trains.
   package var prefixParts: ArraySlice<Model.Part> { model.parts.prefix(trainsStem ? 0 : 1 + prefixDepth) }
@@ -154,6 +162,11 @@ package enum Strategy: String, Sendable, Codable, CaseIterable {
   case progressive
   /// FedSSL: all layers exist and train, in a single stage.
   case endToEnd = "end-to-end"
+  /// All layers exist and are frozen, in a single stage; only readout and heads train.
+  case headOnly = "head-only"
+
+  /// Whether all layers exist from the beginning, so that there is a single stage.
+  package var hasSingleStage: Bool { self == .endToEnd || self == .headOnly }
 }
 
 /// The initialisation of a new layer.

@@ -1,50 +1,86 @@
-/// The cross-entropy loss of a classifier: -log softmax(y)[label], averaged over the rows.
+import Foundation
+
+/// The cross-entropy loss of a classifier with label smoothing ε, averaged over the rows:
+/// (1 - ε) (-log p_y) + ε / C Σ (-log p_c), p = softmax(y).
 ///
 /// B images, C classes.
 package enum CrossEntropy {
-  /// Returns the loss of logits and replaces them with the gradient, (softmax(y) - one-hot) / B, in place.   y [B, C]
-  package static func loss(_ y: Matrix, label: (Int) -> Int) -> Float {
+  /// Returns the loss of logits and replaces them with the gradient, (p - ((1 - ε) one-hot + ε / C)) / B, in place.
+  ///                                                                                                      y [B, C]
+  package static func loss(_ y: Matrix, smoothing: Float = 0, label: (Int) -> Int) -> Float {
     var total: Double = 0
-    let scale = 1 / Float(y.rows)
+    let (scale, share) = (1 / Float(y.rows), smoothing / Float(y.columns))
     for r in 0..<y.rows {
       let label = label(r)
       let own = y[r, label]
-      total += Double(Softmax.row(y.row(r), count: y.columns) - own)
-      y[r, label] -= 1
+      let sum = smoothing > 0 ? Elementwise.sum(y.row(r), count: y.columns) : 0
+      let logSum = Softmax.row(y.row(r), count: y.columns)
+      total += Double(logSum - own)
+      if smoothing > 0 {
+        // -Σ log p_c = C logSum - Σ y_c.
+        total += Double(smoothing * (own - sum / Float(y.columns)))
+        for c in 0..<y.columns { y[r, c] -= share }
+      }
+      y[r, label] -= 1 - smoothing
       for c in 0..<y.columns { y[r, c] *= scale }
     }
     return Float(total / Double(y.rows))
   }
 }
 
-/// Classification of images with a linear layer on the representations, trained with cross-entropy.
+/// The loss of a commitment head: binary cross-entropy against whether the classifier is right, averaged over the rows.
+/// Neither the representations nor the logits have a gradient of it (QuickNets, arXiv 2212.12866).
+package enum CommitmentLoss {
+  /// Returns the loss and replaces u with the gradient (sigmoid(u) - right) / B.                        u, right [B, 1]
+  package static func loss(_ u: Matrix, right: Matrix) -> Float {
+    var total: Double = 0
+    for r in 0..<u.rows {
+      let (value, target) = (Double(u[r, 0]), Double(right[r, 0]))
+      // log(1 + e^u) - target u, without overflow.
+      total += max(value, 0) + log1p(exp(-abs(value))) - target * value
+      u[r, 0] = Float((1 / (1 + exp(-value)) - target) / Double(u.rows))
+    }
+    return Float(total / Double(u.rows))
+  }
+
+  /// Writes 1 for each row whose largest logit is that of its label, else 0; of equal logits the lower class counts.
+  package static func right(_ logits: Matrix, into right: Matrix, label: (Int) -> Int) {
+    for r in 0..<logits.rows {
+      let best = (1..<max(logits.columns, 1)).reduce(0) { logits[r, $1] > logits[r, $0] ? $1 : $0 }
+      right[r, 0] = best == label(r) ? 1 : 0
+    }
+  }
+}
+
+/// Classification of images by their representations, trained with cross-entropy on one view of each image.
 package struct ClassificationObjective: Objective {
   package let views = 1
   package let needsLabels = true
   package let branches: [Branch] = []
-  package let head: Linear
-  package let classes: Int
+  package let head: Classifier
+  package let configuration: ClassifierConfiguration
 
-  /// The layer's parameters have timm's names, `head.weight` and `head.bias`.
-  init(classes: Int, width: Int, in layout: inout Layout) {
-    precondition(classes > 0, "\(classes) classes")
-    self.classes = classes
-    layout.part = "head"
-    head = Linear("head", inputs: width, outputs: classes, in: &layout)
+  init(_ configuration: ClassifierConfiguration, width: Int, in layout: inout Layout) {
+    self.configuration = configuration
+    layout.part = configuration.convention == .timm ? "head" : "classifier"
+    head = Classifier(configuration, width: width, in: &layout)
   }
 
-  /// The distributions of timm's linear layers.
   package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {
-    entry.shape.count == 1 ? .constant(0) : .normal(deviation: 0.02)
+    switch configuration.convention {
+    case .timm: entry.shape.count == 1 ? .constant(0) : .normal(deviation: 0.02)
+    // An exit's classifier is a copy of a stage's.
+    case .sequential: head.bound(of: entry).map { .uniform(bound: $0) } ?? .constant(0)
+    }
   }
 
-  package var classifier: Linear? { head }
+  package var classifier: Classifier? { head }
 
-  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear? {
-    Linear("\(name).head", inputs: width, outputs: classes, in: &layout)
+  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? {
+    Classifier(configuration, width: width, prefix: "\(name).", in: &layout)
   }
 
-  package func operations(passes: Int) -> Int { passes * 2 * head.weight.count }
+  package func operations(passes: Int) -> Int { passes * head.operations }
 
   package func makeStep(
     _ encoder: any Encoder, _ options: TrainingOptions, penalties: [any RepresentationPenalty],
@@ -52,29 +88,46 @@ package struct ClassificationObjective: Objective {
   ) -> any ObjectiveStep {
     precondition(penalties.isEmpty, "a classification with \(penalties.map(\.name))")
     return Step(
-      head: head, representing: Representing(encoder, rows: options.batch, in: &layout),
-      logits: layout.add("logits", options.batch, classes))
+      head: head, smoothing: configuration.smoothing,
+      representing: Representing(encoder, rows: options.batch, in: &layout),
+      trace: Classifier.TracePlan(head, rows: options.batch, in: &layout),
+      commitment: head.commitment.map {
+        ($0, layout.add("commitment", options.batch, 1), layout.add("right", options.batch, 1))
+      })
   }
 
   private struct Step: ObjectiveStep {
-    let head: Linear
+    let head: Classifier
+    let smoothing: Float
     let representing: Representing
-    /// The logits, which are replaced with their gradients [B, C].
-    let logits: Slot
+    let trace: Classifier.TracePlan
+    /// The commitment head, its outputs u, and whether the classifier is right [B, 1].
+    let commitment: (head: Linear, outputs: Slot, right: Slot)?
 
     func run(
       _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
     ) -> LossTerms {
-      let (y, logits, rows) = (work[representing.representations], work[logits], 0..<batch.pooled.rows)
+      let (t, rows) = (work[representing.representations], 0..<batch.pooled.rows)
       let gradients = batch.headGradients[0]
       representing.forward(batch.pooled, rows: rows, parameters, work)
-      head.forward(y, into: logits, parameters)
-      let loss = CrossEntropy.loss(logits, label: batch.images.label)
+      head.forward(t, trace, rows: rows, work, parameters)
+      if let commitment {
+        CommitmentLoss.right(work[trace.logits], into: work[commitment.right], label: batch.images.label)
+      }
+      var terms = LossTerms(
+        "cross-entropy",
+        CrossEntropy.loss(work[trace.logits], smoothing: smoothing, label: batch.images.label))
       head.backward(
-        logits, input: y, into: work[representing.gradients], parameters, gradients.storage)
+        input: t, into: work[representing.gradients], trace, rows: rows, work, parameters, gradients.storage)
+      if let (head, outputs, right) = commitment {
+        let u = work[outputs]
+        head.forward(t, into: u, parameters)
+        terms.add("commitment", CommitmentLoss.loss(u, right: work[right]))
+        head.backward(u, input: t, into: nil, parameters, gradients.storage)
+      }
       representing.backward(
         into: batch.gradients, pooled: batch.pooled, rows: rows, parameters, work, adding: gradients.storage)
-      return LossTerms("cross-entropy", loss)
+      return terms
     }
 
     func monitors(_ work: borrowing Storage) -> CollapseMonitors? { nil }
@@ -82,10 +135,20 @@ package struct ClassificationObjective: Objective {
 }
 
 extension ObjectiveConfiguration {
-  /// Cross-entropy of a linear layer on the representations.
-  package static func classification(classes: Int) -> Self {
+  /// Cross-entropy of a classifier on the representations.
+  package static func classification(_ classifier: ClassifierConfiguration) -> Self {
     ObjectiveConfiguration { width, layout in
-      ClassificationObjective(classes: classes, width: width, in: &layout)
+      ClassificationObjective(classifier, width: width, in: &layout)
     }
   }
+
+  /// Cross-entropy of a linear classifier of `classes` classes.
+  package static func classification(classes: Int) -> Self {
+    classification(ClassifierConfiguration(classes: classes))
+  }
+}
+
+extension ObjectiveKind {
+  /// Cross-entropy with labels; a stage leaves its classifier behind as an exit.
+  package static let classification = ObjectiveKind("classification") { .classification($0.classifier) }
 }

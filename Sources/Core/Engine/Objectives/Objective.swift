@@ -18,10 +18,10 @@ package protocol Objective: Sendable {
   /// Returns the floating-point operations of the heads for a view of an image. They run once per pass of the encoder
   /// (forward, twice backward, and each branch), or less if a head is not part of all branches.
   func operations(passes: Int) -> Int
-  /// The layer that classifies representations; nil if the objective does not classify.
-  var classifier: Linear? { get }
-  /// Adds the parameters of another such layer, for an exit; returns nil if the objective does not classify.
-  func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear?
+  /// The classifier of representations; nil if the objective does not classify.
+  var classifier: Classifier? { get }
+  /// Adds the parameters of another classifier, for an exit; returns nil if the objective does not classify.
+  func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier?
   /// Adds the memory of a batch after `encoder` to a layout. Returns the step of a batch; `penalties` act on the
   /// representations that it compares.
   func makeStep(
@@ -31,8 +31,8 @@ package protocol Objective: Sendable {
 }
 
 extension Objective {
-  package var classifier: Linear? { nil }
-  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Linear? { nil }
+  package var classifier: Classifier? { nil }
+  package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? { nil }
 }
 
 /// The forward and backward pass of a batch through an objective.
@@ -127,7 +127,7 @@ package struct ObjectiveConfiguration: Sendable {
 /// An objective that plans can name.
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
-  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol]
+  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification]
 
   package let rawValue: String
   private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration
@@ -146,5 +146,13 @@ package struct ObjectiveSettings: Sendable, Hashable {
   /// The heads of objectives that compare projections.
   package var heads: HeadConfiguration
 
-  package init(heads: HeadConfiguration = HeadConfiguration()) { self.heads = heads }
+  /// The classifier of objectives with labels.
+  package var classifier: ClassifierConfiguration
+
+  package init(
+    heads: HeadConfiguration = HeadConfiguration(),
+    classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1)
+  ) {
+    (self.heads, self.classifier) = (heads, classifier)
+  }
 }

@@ -64,7 +64,10 @@ package final class Trainer {
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
     var loss = memory.objective.run(batch, parameters, work, workers)
-    loss.add(encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards))
+    if !stage.blockRanges.isEmpty {
+      loss.add(
+        encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards))
+    }
     sumGradients()
     for penalty in weightPenalties {
       let value = penalty.loss(

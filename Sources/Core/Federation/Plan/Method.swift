@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 
 extension Plan {
@@ -22,7 +23,7 @@ extension Plan {
     package var leastRounds: Int
     /// The initialisation of new layers. Default transfer, which starts from trained features instead of noise.
     package var initialisation: LayerInitialisation
-    /// The self-supervised loss. Default simclr, which needs neither a target branch nor a predictor.
+    /// The objective of a stage. Default simclr, which needs neither a target branch nor a predictor.
     package var objective: ObjectiveKind
     /// The momentum mu of the target branch (mocov3 and byol). Default 0.99, as in the paper.
     package var momentum: Float
@@ -36,6 +37,8 @@ extension Plan {
     package var alignment: Float
     /// Further regularisers. Default none.
     package var regularisers = RegulariserSections()
+    /// The classes and the classifier of the objective classification. Default none.
+    package var classification: Classification?
     /// Training on the server's images after aggregation. Default none, because it requires such images.
     package var calibration: Calibration?
 
@@ -89,5 +92,29 @@ extension Plan.Method {
       case .list(let rounds): try value.encode(rounds)
       }
     }
+  }
+}
+
+extension Plan {
+  /// The classes of a job with labels, and the classifier that a stage trains.
+  package struct Classification: Sendable, Hashable, Codable {
+    /// The classes. No default.
+    package var classes: ClassList
+    /// The width of the classifier's hidden layer. Default 0: a linear classifier.
+    package var hidden: Int
+    /// The label smoothing. Default 0.
+    package var smoothing: Float
+    /// The side g of the grid whose cells' means a ResNet's classifier reads. Default 1, the mean of all pixels.
+    package var grid: Int
+
+    package init(classes: ClassList, hidden: Int = 0, smoothing: Float = 0, grid: Int = 1) {
+      (self.classes, self.hidden, self.smoothing, self.grid) = (classes, hidden, smoothing, grid)
+    }
+  }
+
+  /// Returns the images with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
+  package func labelled(_ images: ImageSet) throws(DatasetError) -> ImageSet {
+    guard let classification = method.classification else { return images }
+    return try images.labelled(by: classification.classes)
   }
 }

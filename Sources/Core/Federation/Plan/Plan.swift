@@ -69,8 +69,8 @@ extension Plan {
   /// The number of stages in a lap of the layer-wise plan: depth divided by layers per stage.
   package var steps: Int { encoder.depth / method.layersPerStage }
 
-  /// The number of stages of this plan: 1 for end-to-end, otherwise ``steps`` in each lap.
-  package var stages: Int { method.strategy == .endToEnd ? 1 : steps * method.laps }
+  /// The number of stages of this plan: 1 for end-to-end and head-only, otherwise ``steps`` in each lap.
+  package var stages: Int { method.strategy.hasSingleStage ? 1 : steps * method.laps }
 
   /// Returns the number of rounds of a stage, which starts at 1; the maximum if the curriculum is open.
   ///
@@ -79,11 +79,11 @@ extension Plan {
   /// strategies over equal rounds.
   package func mostRounds(stage: Int) -> Int {
     precondition((1...stages).contains(stage), "stage \(stage) of \(stages)")
-    switch (method.roundsPerStage, method.strategy) {
-    case (.each(let rounds), .endToEnd): return rounds * steps
-    case (.each(let rounds), _): return rounds
-    case (.list(let rounds), .endToEnd): return rounds.reduce(0, +)
-    case (.list(let rounds), _): return rounds[(stage - 1) % steps]
+    switch (method.roundsPerStage, method.strategy.hasSingleStage) {
+    case (.each(let rounds), true): return rounds * steps
+    case (.each(let rounds), false): return rounds
+    case (.list(let rounds), true): return rounds.reduce(0, +)
+    case (.list(let rounds), false): return rounds[(stage - 1) % steps]
     }
   }
 

@@ -107,7 +107,20 @@ extension PlanField.OptionalSection {
     create: { $0.method.calibration = Plan.Calibration(data: "") })
 }
 
+extension PlanField.OptionalSection {
+  /// Without it, the objective needs no labels.
+  static let classification = Self(
+    isPresent: { $0.method.classification != nil },
+    create: { $0.method.classification = Plan.Classification(classes: .count(0)) })
+}
+
 extension Plan.Method {
+  /// The classification's fields; setting one of them creates the section.
+  var classificationFields: Plan.Classification {
+    get { classification ?? Plan.Classification(classes: .count(0)) }
+    set { classification = newValue }
+  }
+
   /// The calibration's fields; setting one of them creates the calibration.
   var calibrationFields: Plan.Calibration {
     get { calibration ?? Plan.Calibration(data: "") }
@@ -118,7 +131,8 @@ extension Plan.Method {
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + calibration + RegulariserSections.all.flatMap { $0.fields } + local
+    job + encoder + heads + method + calibration + classification
+    + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 
   private static let job: [PlanField] = [
@@ -272,7 +286,8 @@ extension PlanField {
   static let method: [PlanField] = [
     PlanField(
       "method.strategy", \.method.strategy, .choice,
-      "Layers that are trained and sent: only the stage's, all up to the stage's, or all at once."),
+      "Layers that are trained and sent: only the stage's, all up to the stage's, all at once, or only the heads."
+    ),
     PlanField(
       "method.layersPerStage", \.method.layersPerStage, .integer(1...PlanLimits.depth), unit: "blocks",
       "Blocks that a stage adds."),
@@ -303,7 +318,8 @@ extension PlanField {
       },
       "How a new layer starts: as a copy of the layer below, or at random."),
     PlanField(
-      "method.objective", \.method.objective, .choice, "What a stage is trained for: a self-supervised loss."),
+      "method.objective", \.method.objective, .choice,
+      "What a stage is trained for: a self-supervised loss, or the classes of labels."),
     PlanField(
       "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
       "Share of the target branch that a step keeps, with mocov3 and byol."),
@@ -315,6 +331,9 @@ extension PlanField {
       "Divides the similarities in the loss."),
     PlanField(
       "method.alignment", \.method.alignment, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
+      or: .derived("`0.01`; `0` for classification") {
+        if $0.method.objective == .classification { $0.method.alignment = 0 }
+      },
       "Weight of the alignment with the global model's projections; 0 turns it off."),
   ]
 
@@ -330,6 +349,25 @@ extension PlanField {
       unit: "rounds",
       "When to calibrate: after every round, after every n-th of a stage, or at a stage's end.",
       in: .calibration),
+  ]
+
+  static let classification: [PlanField] = [
+    PlanField(
+      "method.classification.classes", \.method.classificationFields.classes,
+      .classes(upTo: PlanLimits.classes),
+      or: .required, "The classes of the job: their number, or a list of their names.", in: .classification),
+    PlanField(
+      "method.classification.hidden", \.method.classificationFields.hidden, .integer(0...PlanLimits.head),
+      unit: "numbers", "Width of the classifier's hidden layer; 0: a linear classifier.", in: .classification),
+    PlanField(
+      "method.classification.smoothing", \.method.classificationFields.smoothing, .number(.from(0, to: 0.9)),
+      unit: "share", "Label smoothing: the share of a label that is spread over all classes.",
+      in: .classification),
+    PlanField(
+      "method.classification.grid", \.method.classificationFields.grid, .integer(1...PlanLimits.image),
+      unit: "cells",
+      "A resnet's classifier reads the means of grid x grid cells of its map; divides the map's side.",
+      in: .classification),
   ]
 
   static let augmentation: [PlanField] = [

@@ -77,8 +77,12 @@ extension PlanRule {
       let active = plan.method.activeBlocks
       guard active > 0 else { return nil }
       if plan.encoder.family == .resnet { return "is \(active); every layer of a resnet must run" }
-      if plan.method.strategy == .endToEnd {
-        return "is \(active); end-to-end trains all blocks in its single stage"
+      if plan.method.strategy.hasSingleStage {
+        return "is \(active); \(plan.method.strategy.rawValue) runs all blocks in its single stage"
+      }
+      if plan.method.classification != nil {
+        return
+          "is \(active); a stage of a classification leaves an exit behind its blocks, which must all run"
       }
       return active < plan.method.layersPerStage
         ? "is \(active), less than the \(plan.method.layersPerStage) blocks that a stage trains" : nil
@@ -136,6 +140,38 @@ extension PlanRule {
       plan.method.laps > 1 && plan.method.strategy != .layerWise
         ? "is \(plan.method.laps); \(plan.method.strategy.rawValue) trains all layers at once, and has one lap"
         : nil
+    },
+    PlanRule("method.objective", "method.classification.classes") { plan in
+      plan.method.objective == .classification && plan.method.classification == nil
+        ? "is classification, which needs the section method.classification with classes" : nil
+    },
+    PlanRule("method.classification.classes", "method.objective") { plan in
+      plan.method.objective != .classification && plan.method.classification != nil
+        ? "is only for the objective classification; this plan has \(plan.method.objective.rawValue)" : nil
+    },
+    PlanRule("method.alignment", "method.objective") { plan in
+      plan.method.objective == .classification && plan.method.alignment > 0
+        ? "is \(plan.method.alignment.yaml); must be 0 for classification, which has no projections" : nil
+    },
+    PlanRule("method.laps", "method.objective") { plan in
+      plan.method.objective == .classification && plan.method.laps > 1
+        ? "is \(plan.method.laps); must be 1 for classification" : nil
+    },
+    PlanRule(
+      "method.classification.grid", "method.classification.classes", "encoder.family", "encoder.image",
+      "encoder.depth"
+    ) { plan in
+      guard let grid = plan.method.classification?.grid, grid > 1 else { return nil }
+      guard plan.encoder.family == .resnet else {
+        return "is \(grid); only a resnet has a map, a classifier of a transformer reads its class token"
+      }
+      let side = plan.encoder.imageSide >> (plan.encoder.depth - 1)
+      return side > 0 && side % grid == 0
+        ? nil : "is \(grid), which does not divide the \(side) pixels along the last layer's map"
+    },
+    PlanRule("encoder.family", "encoder.image", "encoder.depth") { plan in
+      guard let grid = (plan.encoder.value as? ResNetConfiguration)?.grid else { return nil }
+      return grid == 1 ? nil : "has a grid of \(grid) as an encoder; it belongs to a classifier"
     },
     PlanRule("method.calibration.every", "method.curriculum") { plan in
       plan.method.calibration?.every == .stage && plan.method.curriculum != .fixed
@@ -206,6 +242,8 @@ package enum PlanLimits {
   package static let parameters = 1 << 30
   /// The width of a head's hidden layer and output: at most 4096 in BYOL.
   package static let head = 16384
+  /// The classes: more than any published data set of images has.
+  package static let classes = 100_000
   /// The rounds of a stage: two months at a minute each.
   package static let rounds = 100_000
   /// The laps through the layers: more are equivalent to end-to-end training.

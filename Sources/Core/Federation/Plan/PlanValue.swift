@@ -345,3 +345,35 @@ extension PlanValue {
       accepts: { count.contains($0.count) && $0.allSatisfy(element.accepts) })
   }
 }
+
+extension PlanValue where Value == ClassList {
+  /// A number, or a list of different names.
+  static func classes(upTo limit: Int) -> Self {
+    let count = PlanValue<Int>.integer(1...limit)
+    let type = "\(count.type), or a list of different names"
+    let list = PlanValue<[String]>.list(1...limit, of: .text(upTo: PlanLimits.name), type)
+    return PlanValue(
+      type: type,
+      read: { node throws(PlanRejection) in
+        guard case .sequence = node else { return .count(try count.read(node)) }
+        let names = try list.read(node)
+        var seen: Set<String> = []
+        for name in names where !seen.insert(name).inserted {
+          throw PlanRejection("has \(PlanRejection.shown(name)) twice; must be: \(type)")
+        }
+        return .names(names)
+      },
+      write: { classes in
+        switch classes {
+        case .count(let number): count.write(number)
+        case .names(let names): list.write(names)
+        }
+      },
+      accepts: { classes in
+        switch classes {
+        case .count(let number): count.accepts(number)
+        case .names(let names): list.accepts(names) && Set(names).count == names.count
+        }
+      })
+  }
+}

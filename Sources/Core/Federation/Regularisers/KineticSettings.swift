@@ -22,8 +22,8 @@ package struct KineticSettings: RegulariserSettings {
 
   /// Returns τ of a stage: the given value in the first half of the stages of a lap, rounded down, and twice the value in
   /// the others. End-to-end training has twice the value.
-  private func tau(_ plan: Plan, stage: Int) -> Float {
-    guard plan.method.strategy != .endToEnd else { return 2 * tau }
+  package func tau(_ plan: Plan, stage: Int) -> Float {
+    guard !plan.method.strategy.hasSingleStage else { return 2 * tau }
     return (stage - 1) % plan.steps < plan.steps / 2 ? tau : 2 * tau
   }
 }

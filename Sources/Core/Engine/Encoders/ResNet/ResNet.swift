@@ -34,7 +34,7 @@ package struct ResNet: Encoder {
       channels = outputs
     }
     self.layers = layers
-    if channels == c.output {
+    if c.grid != nil || channels == c.output {
       readout = .identity
     } else {
       // A separate part for each stage, because it is not transferred to the next one.
@@ -45,12 +45,18 @@ package struct ResNet: Encoder {
   }
 
   package var pooledWidth: Int { pooledWidth(behind: blocks.count) }
-  package var output: Int { shape.output }
-  package func pooledWidth(behind depth: Int) -> Int { shape.width << (depth - 1) }
+  /// Frozen layers normalise with running statistics only below the traced ones.
+  package var tracedBlocks: Int { 0 }
+  package var output: Int { output(behind: blocks.count) }
+  package func output(behind depth: Int) -> Int {
+    shape.grid.map { shape.output(behind: depth, grid: $0) } ?? shape.output
+  }
+
+  package func pooledWidth(behind depth: Int) -> Int { shape.output(behind: depth, grid: shape.grid ?? 1) }
 
   package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
     let width = pooledWidth(behind: depth)
-    guard width < output else { return .identity }
+    guard shape.grid == nil, width < output else { return .identity }
     return .linear(Linear("\(name).adapter", inputs: width, outputs: output, in: &layout))
   }
 
@@ -58,11 +64,10 @@ package struct ResNet: Encoder {
     depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize
   }
 
-  /// The number of pixels of the last layer's output.
-  var lastArea: Int { area(behind: layers.count) }
-
-  /// Returns the number of pixels of a layer's output.
-  func area(behind depth: Int) -> Int { layers[depth - 1][1].second.norm.area }
+  /// Returns the pooling of a layer's output.
+  func pooling(behind depth: Int) -> GridPooling {
+    GridPooling(side: layers[depth - 1][1].second.convolution.outputSide, grid: shape.grid ?? 1)
+  }
 
   package var operations: EncoderOperations {
     let blocks = layers.map { $0.flatMap(\.units).reduce(0) { $0 + $1.convolution.operations } }
@@ -98,6 +103,56 @@ package struct ResNet: Encoder {
 
   package func makeRunner(chunk: Int) -> any EncoderRunner { ResNetRunner(self, chunk: chunk) }
   package func runnerMemory(chunk: Int) -> Int { ResNetRunner.Plan(self, chunk: chunk).layout.bytes }
+}
+
+/// The means of the g x g equal cells of a map, with channels outside and rows of cells inside.
+///
+/// n images, C channels, side² pixels.
+struct GridPooling: Sendable {
+  let side, grid: Int
+
+  /// - Parameter grid: g, which divides the side.
+  init(side: Int, grid: Int) {
+    precondition(grid > 0 && side % grid == 0, "\(grid) cells along a side of \(side)")
+    (self.side, self.grid) = (side, grid)
+  }
+
+  private var cell: Int { side / grid }
+
+  /// y = the means of x                                                       x [n, C·side²], y [n, C·g²]
+  func forward(_ x: Matrix, into y: Matrix) {
+    let area = side * side
+    for image in 0..<x.rows {
+      if grid == 1 {
+        for channel in 0..<y.columns {
+          y[image, channel] = Elementwise.sum(x.row(image) + channel * area, count: area) / Float(area)
+        }
+        continue
+      }
+      for index in 0..<y.columns {
+        let corner = corner(index)
+        var sum: Float = 0
+        for row in 0..<cell { sum += Elementwise.sum(x.row(image) + corner + row * side, count: cell) }
+        y[image, index] = sum / Float(cell * cell)
+      }
+    }
+  }
+
+  /// dx = the gradient of the pixels                                        dy [n, C·g²], dx [n, C·side²]
+  func backward(_ dy: Matrix, into dx: Matrix) {
+    for image in 0..<dy.rows {
+      for index in 0..<dy.columns {
+        let (corner, d) = (corner(index), dy[image, index] / Float(cell * cell))
+        for row in 0..<cell { (dx.row(image) + corner + row * side).update(repeating: d, count: cell) }
+      }
+    }
+  }
+
+  /// Returns the offset of a cell's first pixel.
+  private func corner(_ index: Int) -> Int {
+    let (channel, place) = (index / (grid * grid), index % (grid * grid))
+    return (channel * side + place / grid * cell) * side + place % grid * cell
+  }
 }
 
 extension ResNetPass {

@@ -5,13 +5,19 @@ package struct ResNetConfiguration: Sendable, Hashable {
   package var width: Int
   /// The number of layers of the finished encoder, up to 4.
   package var depth: Int
+  /// The side g of the grid whose means are the representation. Nil for the mean of all pixels, which a temporary linear
+  /// layer maps to the width of the fourth layer while layers are missing.
+  package var grid: Int?
 
   package init(images: ImageInput, width: Int, depth: Int) {
     (self.images, self.width, self.depth) = (images, width, depth)
   }
 
-  /// The width of a representation: the channels of the fourth layer.
-  package var output: Int { width << 3 }
+  /// The width of a representation: the channels of the fourth layer; with a grid, those of the last layer times the
+  /// cells.
+  package var output: Int { grid.map { output(behind: depth, grid: $0) } ?? width << 3 }
+
+  func output(behind depth: Int, grid: Int) -> Int { (width << (depth - 1)) * grid * grid }
 }
 
 extension EncoderConfiguration.Family {
@@ -29,6 +35,22 @@ extension ResNetConfiguration: FamilyConfiguration {
     ResNet(self, blocks: blocks, in: &layout)
   }
 
-  package init(from decoder: any Swift.Decoder) throws { try self.init(commonFieldsOf: decoder) }
-  package func encode(to encoder: any Swift.Encoder) throws { try encodeCommonFields(to: encoder) }
+  package func pooled(grid: Int) -> Self {
+    var configuration = self
+    configuration.grid = grid
+    return configuration
+  }
+
+  private enum Key: String, CodingKey { case grid }
+
+  package init(from decoder: any Swift.Decoder) throws {
+    try self.init(commonFieldsOf: decoder)
+    grid = try decoder.container(keyedBy: Key.self).decodeIfPresent(Int.self, forKey: .grid)
+  }
+
+  package func encode(to encoder: any Swift.Encoder) throws {
+    try encodeCommonFields(to: encoder)
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encodeIfPresent(grid, forKey: .grid)
+  }
 }

@@ -76,10 +76,8 @@ extension ResNetPass: EncoderPass {
       if isTrained { run(block, trace, x, trained) } else { run(block, trace, x, frozen) }
       x = memory[trace.output]
     }
-    let area = encoder.lastArea
-    eachChunk(of: settings.chunk) { rows, _ in
-      ResNetRunner.pool(x.rows(rows), area: area, into: pooled.rows(rows))
-    }
+    let pooling = encoder.pooling(behind: encoder.layers.count)
+    eachChunk(of: settings.chunk) { rows, _ in pooling.forward(x.rows(rows), into: pooled.rows(rows)) }
   }
 
   /// The residual blocks above the prefix, and whether each is trained.
@@ -146,15 +144,9 @@ extension ResNetPass: EncoderPass {
   ) -> [LossTerms.Term] {
     penalties?.clear()
     var (dy, other) = (0, 1)
-    let area = encoder.lastArea
-    let top = gradient(dy, columns: d.columns * area)
-    eachChunk(of: settings.chunk) { rows, _ in
-      for row in rows {
-        for channel in 0..<d.columns {
-          (top.row(row) + channel * area).update(repeating: d[row, channel] / Float(area), count: area)
-        }
-      }
-    }
+    let pooling = encoder.pooling(behind: encoder.layers.count)
+    let top = gradient(dy, columns: encoder.featureSize(behind: encoder.layers.count))
+    eachChunk(of: settings.chunk) { rows, _ in pooling.backward(d.rows(rows), into: top.rows(rows)) }
     let blocks = blocks
     for index in blocks.indices.reversed() {
       let below = index > 0 ? plan.blocks[index - 1].output : plan.stem?.output

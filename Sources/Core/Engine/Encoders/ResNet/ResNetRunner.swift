@@ -75,21 +75,12 @@ final class ResNetRunner: EncoderRunner {
   func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage) {
     advance(count, from: start, to: encoder.layers.count, parameters)
     let pooled = place(plan.middle, count, encoder.pooledWidth)
-    Self.pool(features(count, behind: encoder.layers.count), area: encoder.lastArea, into: pooled)
+    pool(count, behind: encoder.layers.count, into: pooled)
     encoder.readout.forward(pooled, into: rows, .none, rows: 0..<count, storage, parameters)
   }
 
   func pool(_ count: Int, behind depth: Int, into rows: Matrix) {
-    Self.pool(features(count, behind: depth), area: encoder.area(behind: depth), into: rows)
-  }
-
-  /// Computes the mean over the pixels of each channel.                   x [n, F·A], y [n, F]
-  static func pool(_ x: Matrix, area: Int, into y: Matrix) {
-    for image in 0..<x.rows {
-      for channel in 0..<y.columns {
-        y[image, channel] = Elementwise.sum(x.row(image) + channel * area, count: area) / Float(area)
-      }
-    }
+    encoder.pooling(behind: depth).forward(features(count, behind: depth), into: rows)
   }
 
   private func run(_ unit: BasicBlock.Unit, _ x: Matrix, into y: Matrix, _ parameters: borrowing Storage) {
