@@ -22,7 +22,9 @@ enum ClassificationCases {
     let head = Classifier(configuration, width: dims[0], in: &layout)
     let trace = Classifier.TracePlan(head, rows: labels.count, in: &work)
     let (t, dt) = (work.add("t", labels.count, dims[0]), work.add("dt", labels.count, dims[0]))
-    let (parameters, gradients, memory) = (Storage(layout), Storage(layout), Storage(work))
+    let parameters = Storage(layout)
+    let gradients = Storage(layout)
+    let memory = Storage(work)
     for entry in layout.entries {
       let tensor = try tensors("param.\(entry.name.dropFirst("classifier.".count))")
       guard tensor.values.count == entry.slot.count else {
