@@ -12,7 +12,7 @@ import Testing
   }
 
   /// A training with any numbers completes, and reports divergence.
-  @Test(arguments: ObjectiveKind.allCases)
+  @Test(arguments: [ObjectiveKind.simclr, .mocov3, .byol])
   func aTrainingThatDivergesSaysSo(objective: ObjectiveKind) {
     let stage = Stage(
       .layerWise, index: 2, TinyViT.encoder,
@@ -38,7 +38,7 @@ import Testing
       ResNetConfiguration(images: ImageInput(side: 8), width: 4, depth: 2)),
   ])
   func fromWhateverPassesTheNextRoundCanTrain(encoder: EncoderConfiguration) {
-    for objective in ObjectiveKind.allCases {
+    for objective in [ObjectiveKind.simclr, .mocov3, .byol] {
       let stage = Stage(
         .endToEnd, index: 1, encoder,
         objective: objective.configuration(ObjectiveSettings(heads: TinyViT.heads)))

@@ -112,6 +112,7 @@ package struct Experiment: Sendable {
       encoderDigest: snapshot.encoderDigest,
       seconds: elapsed)
     summary.link = links?.report
+    summary.exits = try await classify(snapshot, test)
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
@@ -121,8 +122,10 @@ package struct Experiment: Sendable {
 
   private func load() throws -> (train: ImageSet, test: ImageSet?) {
     let fit = ImageFit(plan.encoder)
-    let train = try settings.data.load(role: .train, for: fit, strict: settings.isStrict)
-    let test = try settings.testData?.load(role: .test, for: fit, strict: settings.isStrict)
+    let train = try plan.labelled(settings.data.load(role: .train, for: fit, strict: settings.isStrict))
+    let test = try settings.testData.map {
+      try plan.labelled($0.load(role: .test, for: fit, strict: settings.isStrict))
+    }
     if let test { try EncoderEvaluation.requireLabels(train, test) }
     try plan.checkFiles(in: settings.planFolder)
     return (train, test)
@@ -209,6 +212,15 @@ package struct Experiment: Sendable {
       }
       return Summary.Evaluation(
         trained: try accuracies(checkpoint), untrained: try accuracies(plan.untrained()))
+    }
+  }
+
+  /// Evaluates the exits of a classification on the test images.
+  private func classify(_ snapshot: Snapshot, _ test: ImageSet?) async throws -> ExitEvaluation.Result? {
+    guard let test, plan.method.classification != nil else { return nil }
+    observer(.evaluating)
+    return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
+      try ExitEvaluation(plan, test, threads: settings.cores).result(of: snapshot, plan.augmentation)
     }
   }
 

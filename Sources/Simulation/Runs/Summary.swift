@@ -40,6 +40,8 @@ package struct Summary: Sendable, Codable {
   package let collapsed: Bool
   package let probe: Probe?
   package let evaluation: Evaluation?
+  /// The exits of a classification on the test images.
+  package internal(set) var exits: ExitEvaluation.Result?
   /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
   /// The report of the clients' links, if they had a shape.
@@ -104,6 +106,7 @@ package struct Summary: Sendable, Codable {
           format: "monitors         uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
       )
     }
+    lines += exits?.lines ?? []
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
@@ -133,6 +136,17 @@ extension Summary.Evaluation {
       line("linear probe") { $0.linearProbe }, line("k-NN") { $0.nearestNeighbours },
       line("fine-tuned") { $0.fineTuned },
     ].compactMap(\.self)
+  }
+}
+
+extension ExitEvaluation.Result {
+  /// A line for each exit.
+  fileprivate var lines: [String] {
+    exits.map {
+      String(
+        format: "exit %-11d %.1f %% right, %.1f %% by the most frequent class", $0.depth, 100 * $0.accuracy,
+        100 * majority)
+    }
   }
 }
 

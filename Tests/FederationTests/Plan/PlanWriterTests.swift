@@ -29,9 +29,10 @@ import Testing
     #expect(plan.yaml().split(separator: "\n").count == PlanField.all.count - optional + sections)
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
     plan.method.regularisers.addAll()
+    plan.method.classification = Plan.Classification(classes: .count(10))
     #expect(
       plan.yaml().split(separator: "\n").count
-        == PlanField.all.count + sections + 1 + RegulariserSections.all.count)
+        == PlanField.all.count + sections + 2 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -44,6 +45,8 @@ import Testing
     while plan.encoder.family != family { plan = Plan.random(&numbers) }
     plan.method.calibration = Plan.Calibration(data: "shapes:512", epochs: 77, every: .rounds(78))
     plan.method.regularisers.addAll()
+    plan.method.classification = Plan.Classification(
+      classes: .count(82), hidden: 83, smoothing: 0.5, grid: 84)
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"

@@ -44,9 +44,10 @@ extension Plan {
         strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
         roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
         initialisation: .random(using: &numbers) ? .transfer : .random,
-        objective: ObjectiveKind.allCases.randomElement(using: &numbers)!, momentum: numbers.float(upTo: 1),
+        objective: [ObjectiveKind.simclr, .mocov3, .byol].randomElement(using: &numbers)!,
+        momentum: numbers.float(upTo: 1),
         temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
-    if plan.method.strategy != .endToEnd, .random(using: &numbers) {
+    if !plan.method.strategy.hasSingleStage, .random(using: &numbers) {
       plan.method.activeBlocks = numbers.int(layers...PlanLimits.depth)
     }
     if Bool.random(using: &numbers) {
@@ -58,6 +59,14 @@ extension Plan {
     }
     if Bool.random(using: &numbers) {
       plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: numbers.float(upTo: 1000) + 1e-3)
+    }
+    if plan.method.activeBlocks == 0, plan.method.laps == 1, .random(using: &numbers) {
+      (plan.method.objective, plan.method.alignment) = (.classification, 0)
+      plan.method.classification = Classification(
+        classes: .random(using: &numbers)
+          ? .count(numbers.int(1...1000))
+          : .names((0..<numbers.int(1...9)).map { "\($0) \(numbers.text(upTo: 9))" }),
+        hidden: numbers.int(0...99), smoothing: numbers.float(upTo: 0.9))
     }
     // A file's name is never the word for no file.
     if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }

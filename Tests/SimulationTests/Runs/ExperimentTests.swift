@@ -57,7 +57,7 @@ import Testing
     }
     digests.insert(
       try await TinyRun.summary(.tiny(calibration: Plan.Calibration(data: "shapes:16"))).encoderDigest)
-    #expect(digests.count == 4)
+    #expect(digests.count == 5)
   }
 
   @Test func aCalibratedRunFinishes() async throws {

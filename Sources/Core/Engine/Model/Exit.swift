@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A readout with a classifier after `depth` blocks, at which inference can stop. A stage of a classification leaves its
 /// readout and classifier behind as an exit, whose parameters are a part of the model.
 package struct Exit: Sendable {
@@ -109,6 +111,46 @@ package final class EarlyExits {
       remaining = kept.map { remaining[$0] }
     }
     return predictions.compactMap(\.self)
+  }
+
+  /// Returns the numbers of blocks before the exits of a model, with the last one.
+  package static func depths(of model: Model) -> [Int] { model.exits.map(\.depth) + [model.depth] }
+
+  /// Classifies images at every exit of a model, of which `image(index, pixels)` writes one as [C, H, W] on any thread.
+  /// Returns the predictions of each exit for the images in order.
+  package static func answers(
+    _ model: Model, _ parameters: borrowing Storage, images count: Int, workers: Workers, chunk: Int = 32,
+    _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> [[Prediction]] {
+    let chunks = (count + chunk - 1) / chunk
+    let exits = (0..<workers.count).map { _ in EarlyExits(model, chunk: chunk) }
+    let results = Mutex<[Int: [[Prediction]]]>([:])
+    workers.run(chunks) { index, worker in
+      let first = index * chunk
+      let answers = exits[worker].answers(min(chunk, count - first), parameters) { image(first + $0, $1) }
+      results.withLock { $0[index] = answers }
+    }
+    let byChunk = results.withLock { $0 }
+    return depths(of: model).indices.map { exit in (0..<chunks).flatMap { byChunk[$0]?[exit] ?? [] } }
+  }
+
+  /// Returns the predictions of each exit for a chunk of images.
+  private func answers(
+    _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> [[Prediction]] {
+    runner.begin(count, parameters, image)
+    var (depth, all): (Int, [[Prediction]]) = (0, [])
+    for (index, exit) in exits.enumerated() {
+      let logits = logits(
+        count, from: depth, exit, plans[index], isLast: index == exits.count - 1, parameters)
+      depth = exit.depth
+      all.append(
+        (0..<count).map {
+          let (label, confidence) = Self.largest(logits.row($0), count: logits.columns)
+          return Prediction(label: label, confidence: confidence, depth: depth)
+        })
+    }
+    return all
   }
 
   /// Returns the logits at an exit [count, C], after the blocks from depth `start` on.

@@ -1,0 +1,60 @@
+import Datasets
+import Engine
+import Foundation
+
+/// The answers of every exit of a classifier to labelled images.
+package struct ExitEvaluation: Sendable {
+  /// The images, with labels that are indices into the job's classes.
+  private let images: ImageSet
+  private let labels: [Int]
+  private let threads: Int
+
+  /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if the images do not have the
+  /// classes of the plan or none can be read. The images must have the encoder's size.
+  package init(_ plan: Plan, _ test: ImageSet, threads: Int) throws(DatasetError) {
+    images = try plan.labelled(test).readable(Workers(threads))
+    guard let labels = images.labels, !labels.isEmpty else {
+      guard images.count == 0 else { throw .unlabelled(for: "an evaluation", problem: images.labelProblem) }
+      throw .broken(images.broken)
+    }
+    (self.labels, self.threads) = (labels, threads)
+  }
+
+  /// The result of an exit.
+  package struct Exit: Sendable, Hashable, Codable {
+    /// The number of blocks before the exit.
+    package let depth: Int
+    /// The share of images whose class the exit predicts, 0 … 1.
+    package let accuracy: Double
+  }
+
+  /// The results of all exits, by depth.
+  package struct Result: Sendable, Hashable, Codable {
+    package let exits: [Exit]
+    /// The share of images of the most frequent class, which is the accuracy of always predicting it.
+    package let majority: Double
+    package let images: Int
+  }
+
+  /// Classifies all images at each exit of a snapshot of a classification, without augmentation and with running
+  /// statistics.
+  package func result(of snapshot: Snapshot, _ augmentation: AugmentationSettings) -> Result {
+    let model = snapshot.stage.model
+    let parameters = Storage(model.layout)
+    snapshot.write(into: parameters)
+    let augmenter = Augmenter(
+      .withLabels(mean: augmentation.mean, deviation: augmentation.deviation), for: model.configuration)
+    let answers = EarlyExits.answers(
+      model, parameters, images: images.count, workers: Workers(threads)
+    ) { augmenter.plain(images, index: $0, into: $1) }
+    let depths = EarlyExits.depths(of: model)
+    var counts: [Int: Int] = [:]
+    for label in labels { counts[label, default: 0] += 1 }
+    return Result(
+      exits: zip(depths, answers).map { depth, answers in
+        let right = zip(answers, labels).count { $0.label == $1 }
+        return Exit(depth: depth, accuracy: Double(right) / Double(labels.count))
+      },
+      majority: Double(counts.values.max() ?? 0) / Double(labels.count), images: labels.count)
+  }
+}
