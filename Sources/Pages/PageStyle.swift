@@ -77,6 +77,7 @@ package enum PageStyle {
       pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8pt; }
       details::details-content { display: block; content-visibility: visible; }
     }
+    \(ConfusionMatrixFigure.css)
     """
 }
 

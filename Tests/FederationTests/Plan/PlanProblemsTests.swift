@@ -20,6 +20,7 @@ import Testing
     ("round.cohort", \.round.cohort), ("round.quorum", \.round.quorum),
     ("round.minimumClients", \.round.minimumClients), ("round.overSelection", \.round.overSelection),
     ("round.attempts", \.round.attempts), ("round.trim", \.round.trim),
+    ("augmentation.padding", \.augmentation.padding),
   ]
 
   private static let numbers: [(String, WritableKeyPath<Plan, Float> & Sendable)] = [

@@ -68,6 +68,7 @@ func plan(with line: String = "") -> String {
       round: {cohort: 5, minimumClients: 9, attempts: 1, deadline: 250ms}
       augmentation:
         cropArea: [0.5, 0.75]
+        padding: 4
         blur: [1, 0]
         blurKernel: 5
         mean: [0.25]
@@ -97,6 +98,7 @@ func plan(with line: String = "") -> String {
           cohort: 5, quorum: 4, minimumClients: 9, attempts: 1, deadline: TimeSpan(milliseconds: 250)))
     var augmentation = AugmentationSettings()
     augmentation.cropArea = 0.5...0.75
+    augmentation.padding = 4
     augmentation.blur = [1, 0]
     augmentation.blurKernel = 5
     augmentation.mean = [0.25]

@@ -116,6 +116,7 @@ extension AugmentationSettings {
     var settings = Self()
     settings.cropArea = numbers.range(upTo: 1)
     settings.cropRatio = numbers.range(upTo: 10)
+    settings.padding = numbers.int(0...image / 2)
     settings.flip = numbers.float(upTo: 1)
     settings.jitter = numbers.float(upTo: 1)
     settings.brightness = numbers.float(upTo: 2)

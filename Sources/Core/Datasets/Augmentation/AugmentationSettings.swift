@@ -7,6 +7,12 @@ package struct AugmentationSettings: Sendable, Hashable, Codable {
   package var cropArea: ClosedRange<Float> = 0.2...1
   /// The width of a crop divided by its height. Default 3/4 … 4/3.
   package var cropRatio: ClosedRange<Float> = 0.75...4 / 3
+  /// The zeros, in pixels, with which each side of the normalised image is padded; a view is then a random
+  /// crop of the padded image, without scaling, instead of a random resized crop (arXiv 1512.03385, section
+  /// 4.2, with 4 pixels on images of 32). ``cropArea`` and ``cropRatio`` have no effect then. The padding
+  /// takes part in the operations that follow, so it is 0 unless these change the mean colour. Default 0: a
+  /// random resized crop.
+  package var padding = 0
   /// The probability of a horizontal flip. Default 0.5, which makes both directions equally likely.
   package var flip: Float = 0.5
   /// The probability that brightness, contrast, saturation and hue change, in random order. Default 0.8.

@@ -3,6 +3,7 @@ import Engine
 /// Makes the augmented views for training and the plain images for evaluation.
 ///
 /// The order is that of SimCLR and MoCo v3: crop, flip, colour jitter, grayscale, blur, solarize, normalise.
+/// With ``AugmentationSettings/padding`` the crop is one of the padded image.
 package struct Augmenter: Sendable {
   /// The settings passed to the initializer.
   package let settings: AugmentationSettings
@@ -13,6 +14,8 @@ package struct Augmenter: Sendable {
 
   private let crop: CropSampler
   private let blurKernel: Int
+  /// The padding of each channel, which normalisation makes 0.
+  private let border: [Float]
   /// Per channel; a normalised value is (x - mean) · scale.
   private let mean: [Float]
   private let scale: [Float]
@@ -23,8 +26,9 @@ package struct Augmenter: Sendable {
     self.init(settings, size: images.side, channels: images.channels)
   }
 
-  /// Creates an augmenter for views of `channels` x `size` x `size`.
-  package init(_ settings: AugmentationSettings, size: Int, channels: Int) {
+  /// Creates an augmenter for views of `channels` x `size` x `size`. Without `normalises`, values stay in 0 …
+  /// 1.
+  package init(_ settings: AugmentationSettings, size: Int, channels: Int, normalises: Bool = true) {
     precondition(size > 0 && (channels == 1 || channels == 3), "\(channels) x \(size) x \(size)")
     precondition(
       settings.blur.count == 2 && settings.solarize.count == 2,
@@ -32,6 +36,7 @@ package struct Augmenter: Sendable {
     precondition(
       [1, channels].contains(settings.mean.count) && [1, channels].contains(settings.deviation.count),
       "a mean of \(settings.mean) and a deviation of \(settings.deviation) for \(channels) channels")
+    precondition(settings.padding >= 0, "a padding of \(settings.padding) pixels")
     let kernel = settings.blurKernel(forSize: size)
     precondition(
       kernel > 0 && kernel % 2 == 1 && kernel <= AugmentationSettings.largestKernel(forSize: size),
@@ -41,8 +46,11 @@ package struct Augmenter: Sendable {
     self.channels = channels
     crop = CropSampler(area: settings.cropArea, ratio: settings.cropRatio)
     blurKernel = kernel
-    mean = (0..<channels).map { settings.mean[min($0, settings.mean.count - 1)] }
-    scale = (0..<channels).map { 1 / settings.deviation[min($0, settings.deviation.count - 1)] }
+    border = (0..<channels).map { settings.mean[min($0, settings.mean.count - 1)] }
+    mean = normalises ? border : [Float](repeating: 0, count: channels)
+    scale = (0..<channels).map {
+      normalises ? 1 / settings.deviation[min($0, settings.deviation.count - 1)] : 1
+    }
   }
 
   /// Returns scratch for one worker that makes views of these images.
@@ -60,11 +68,15 @@ package struct Augmenter: Sendable {
     precondition(
       scratch.longestSide >= max(size, set.size) && scratch.channels >= channels,
       "scratch for \(scratch.channels) x \(scratch.longestSide)², images of \(channels) x \(set.size)²")
-    let shape = set.copyImage(index, into: scratch.image)
-    let source = PlanarImage(scratch.image, channels: channels, height: shape.height, width: shape.width)
     let image = PlanarImage(target, channels: channels, height: size, width: size)
-    let rectangle = crop.draw(height: shape.height, width: shape.width, &random)
-    Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
+    if settings.padding > 0 {
+      cropPadded(set, index, &random, into: image, scratch)
+    } else {
+      let shape = set.copyImage(index, into: scratch.image)
+      let source = PlanarImage(scratch.image, channels: channels, height: shape.height, width: shape.width)
+      let rectangle = crop.draw(height: shape.height, width: shape.width, &random)
+      Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
+    }
     if random.chance(settings.flip) { Augmentation.horizontalFlip(image) }
     if random.chance(settings.jitter) { jitter(image, &random) }
     if random.chance(settings.grayscale) { Augmentation.grayscale(image) }
@@ -84,6 +96,20 @@ package struct Augmenter: Sendable {
     requireFit(set)
     set.copySquare(index, size: size, into: target)
     normalise(PlanarImage(target, channels: channels, height: size, width: size))
+  }
+
+  /// Writes a random crop of the padded image, drawn uniformly from its (2 · padding + 1)² crops of size x
+  /// size. An image of another size is first scaled as in ``plain(_:index:into:)``.
+  private func cropPadded(
+    _ set: ImageSet, _ index: Int, _ random: inout RandomNumbers, into image: PlanarImage,
+    _ scratch: AugmentationScratch
+  ) {
+    set.copySquare(index, size: size, into: scratch.image, scratch.resampler)
+    let source = PlanarImage(scratch.image, channels: channels, height: size, width: size)
+    let (padding, places) = (settings.padding, 2 * settings.padding + 1)
+    let top = random.below(places) - padding
+    let left = random.below(places) - padding
+    Augmentation.paddedCrop(source, top: top, left: left, border: border, into: image)
   }
 
   /// Applies torchvision's `ColorJitter`: the four factors, in random order.
@@ -209,6 +235,8 @@ package final class AugmentationScratch {
   let kernel: UnsafeMutablePointer<Float>
   let horizontal: ResamplingFilter
   let vertical: ResamplingFilter
+  /// For images that are scaled as bytes.
+  let resampler = Resampler()
 
   /// Allocates scratch for images of up to `channels` x `longestSide` x `longestSide`.
   package init(channels: Int, longestSide: Int) {

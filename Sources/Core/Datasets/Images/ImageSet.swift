@@ -103,10 +103,17 @@ package struct ImageSet: Sendable {
 
   /// Writes the central square of an image, resized to C x `size` x `size` if necessary, as floats in 0 … 1.
   package func copySquare(_ index: Int, size: Int, into image: UnsafeMutablePointer<Float>) {
+    copySquare(index, size: size, into: image, nil)
+  }
+
+  /// The same, with a resampler as scratch, if there is one.
+  func copySquare(
+    _ index: Int, size: Int, into image: UnsafeMutablePointer<Float>, _ resampler: Resampler?
+  ) {
     withImage(index) { source in
       if source.shape.height == size && source.shape.width == size { return source.write(into: image) }
       let fit = ImageFit(size: size, channels: source.shape.channels)
-      fit.square(source.pixels, Resampler()).withView { $0.write(into: image) }
+      fit.square(source.pixels, resampler ?? Resampler()).withView { $0.write(into: image) }
     }
   }
 

@@ -19,11 +19,9 @@ package struct ContactSheet {
   package init(
     _ images: ImageSet, _ fit: ImageFit, _ settings: AugmentationSettings, rows: Int = 8, seed: UInt64
   ) {
-    var settings = settings
-    // The picture shows images without normalisation.
-    (settings.mean, settings.deviation) = ([0], [1])
     self.images = images.fitted(to: fit)
-    augmenter = Augmenter(settings, size: fit.size, channels: fit.channels)
+    // The picture shows images without normalisation.
+    augmenter = Augmenter(settings, size: fit.size, channels: fit.channels, normalises: false)
     (self.rows, self.seed) = (min(rows, images.count), seed)
   }
 

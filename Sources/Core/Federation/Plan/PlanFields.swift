@@ -378,6 +378,10 @@ extension PlanField {
       "augmentation.cropRatio", \.augmentation.cropRatio, .range(.above(0, to: PlanLimits.ratio)),
       unit: "width / height", "Shape of a crop."),
     PlanField(
+      "augmentation.padding", \.augmentation.padding, .integer(0...PlanLimits.padding), unit: "pixels",
+      "Zeros around the normalised image, of which a view is a random crop; 0: a random resized crop instead."
+    ),
+    PlanField(
       "augmentation.flip", \.augmentation.flip, .number(.from(0, to: 1)), unit: "probability",
       "Horizontal flip."),
     PlanField(

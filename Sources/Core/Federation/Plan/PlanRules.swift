@@ -198,6 +198,11 @@ extension PlanRule {
       guard let kernel = plan.augmentation.blurKernel, kernel > largest else { return nil }
       return "is \(kernel), more than images of \(image) pixels allow; at most \(largest)"
     },
+    PlanRule("augmentation.padding", "encoder.image") { plan in
+      let (padding, image) = (plan.augmentation.padding, plan.encoder.imageSide)
+      return padding <= image / 2
+        ? nil : "is \(padding), more than half of the image's \(image) pixels"
+    },
     PlanRule("augmentation.mean", "encoder.channels") { plan in
       channels(plan.augmentation.mean.count, of: plan)
     },
@@ -266,6 +271,8 @@ package enum PlanLimits {
   package static let jitter: Float = 2
   /// The width of a crop divided by its height: a narrower strip shows no object.
   package static let ratio: Float = 10
+  /// The padding in pixels: half of the largest image, so that a crop keeps at least a quarter of any image.
+  package static let padding = image / 2
   /// The standard deviation of a blur in pixels: a larger one removes all content of small images.
   package static let sigma: Float = 32
   /// The side of a blur kernel in pixels: limited by reflection of the largest image.
