@@ -55,6 +55,7 @@ package enum Conformance {
   private static let operations: [String: Operation] = LayerCases.operations
     .merging(LossCases.operations) { first, _ in first }
     .merging(AugmentationCases.operations) { first, _ in first }
+    .merging(InformationCases.operations) { first, _ in first }
     .merging(["local_training": TrainingCases.localTraining]) { first, _ in first }
 }
 
