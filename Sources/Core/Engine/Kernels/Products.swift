@@ -20,13 +20,13 @@ package struct Transposed: Factor {
   package static var isTransposed: Bool { true }
 }
 
-/// Matrix products. This is the only file that calls OpenBLAS.
+/// Matrix products in float32.
 ///
 /// OpenBLAS runs only on the calling thread. Parallelism is over images (``Workers``), which needs no synchronisation
 /// inside a layer.
 package enum Products {
   /// Limits OpenBLAS to one thread; evaluated once, before the first product.
-  private static let singleThreaded: Void = openblas_set_num_threads(1)
+  static let singleThreaded: Void = openblas_set_num_threads(1)
 
   /// c = scale · a · b + keep · c                            a [M, K], b [K, N], c [M, N]
   ///

@@ -41,12 +41,15 @@ package struct Layout: Sendable {
     self.alignment = alignment
   }
 
-  /// Adds a slot; `shape` defaults to [rows, columns] and must have the same number of elements.
+  /// Adds a slot; `shape` defaults to [rows, columns] and must have the same number of elements. `alignment`
+  /// defaults to that of the layout.
   package mutating func add(
-    _ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil, isBuffer: Bool = false
+    _ name: String, _ rows: Int, _ columns: Int, shape: [Int]? = nil, isBuffer: Bool = false,
+    alignment: Int? = nil
   )
     -> Slot
   {
+    let alignment = alignment ?? self.alignment
     let shape = shape ?? [rows, columns]
     precondition(rows >= 0 && columns >= 0, "\(name) of \(rows) x \(columns)")
     precondition(shape.reduce(1, *) == rows * columns, "\(name): \(shape) is not \(rows) x \(columns)")
