@@ -34,7 +34,7 @@ import Testing
   @Test(arguments: encoders) func exitsAreFrozenParts(encoder: EncoderConfiguration) {
     let stage = stage(encoder, 3)
     #expect(stage.model.parts.map(\.name).suffix(2) == ["exits.1", "exits.2"])
-    #expect(!stage.parts.contains { $0.name.hasPrefix("exits.") } && stage.parts.last?.name == "head")
+    #expect(!stage.parts.contains { $0.name.hasPrefix("exits.") } && stage.parts.last?.name == "classifier")
     #expect(stage.model.headRange.upperBound < stage.model.layout.count)
     let without = self.stage(encoder, 3, exits: [])
     #expect(stage.count == without.count && stage.model.encoderRange == without.model.encoderRange)
@@ -63,7 +63,7 @@ import Testing
     let seed: UInt64 = 44
     let model = stage(encoder, 3).model
     let parameters = random(model, seed: seed)
-    for entry in model.layout.entries where entry.name.hasSuffix("head.weight") {
+    for entry in model.layout.entries where entry.name.hasSuffix("classifier.0.weight") {
       var random = RandomNumbers(seed, entry.name)
       let values = parameters[entry.slot].flat
       // The second exit is more confident than the first.
@@ -79,9 +79,7 @@ import Testing
       for entry in truncated.layout.entries {
         let name: String
         if depth < 3, entry.slot.offset >= truncated.headStart {
-          let source =
-            entry.name.hasPrefix("head.") || entry.name.hasPrefix("adapter.") ? entry.name : entry.name
-          name = "exits.\(depth).\(source)"
+          name = "exits.\(depth).\(entry.name)"
         } else {
           name = entry.name
         }

@@ -59,7 +59,7 @@ package struct BarlowTwinsObjective: ProjectionObjective {
   ) -> any ObjectiveStep {
     let (batch, width) = (options.batch, projector.output)
     return Step(
-      projections: Projections(projector, encoder, batch: batch, in: &layout),
+      projections: Projections(projector, encoder, options, in: &layout),
       loss: CrossCorrelation(width: width, in: &layout),
       penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
   }
@@ -78,7 +78,7 @@ package struct BarlowTwinsObjective: ProjectionObjective {
       Elementwise.fill(dz, 0)
       var terms = LossTerms("cross-correlation", loss.loss(z, adding: dz, work))
       penalties.add(to: &terms, z, adding: dz, work)
-      projections.backward(batch, parameters, work, workers)
+      projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms
     }
 

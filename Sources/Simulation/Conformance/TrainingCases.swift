@@ -148,12 +148,13 @@ enum TrainingCases {
     _ stage: Stage, _ golden: GoldenCase, batch: Int, _ tensors: GoldenTensors
   ) throws -> Trainer {
     func number(_ name: String) throws -> Float { golden.has(name) ? Float(try golden.number(name)) : 0 }
-    let options = TrainingOptions(
+    var options = TrainingOptions(
       momentum: try number("momentum"), temperature: try number("temperature"),
       alignment: try number("alignment"), proximal: try number("proximal"),
       kinetic: try number("kinetic_tau"), batch: batch,
       weightDecay: Float(try golden.number("weight_decay")),
       schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)
+    if let bottleneck = try bottleneck(golden) { options.regularisers.append(.features(bottleneck)) }
     let trainer = Trainer(stage, options, workers: Workers(2))
     for entry in stage.model.layout.entries {
       let name = "param.\(caseName(entry.name))"
@@ -165,6 +166,21 @@ enum TrainingCases {
     }
     trainer.begin()
     return trainer
+  }
+
+  /// Returns the bottleneck of a case; nil without.
+  private static func bottleneck(_ golden: GoldenCase) throws -> Bottleneck? {
+    guard golden.has("beta"), try golden.number("beta") != 0 else { return nil }
+    guard let term = RenyiBottleneck.Term(rawValue: try golden.text("term")),
+      let kernel = RenyiBottleneck.Kernel(rawValue: try golden.text("kernel"))
+    else { throw ConformanceError("this version does not know the bottleneck") }
+    let widths: RenyiBottleneck.Widths = try golden.text("width_rule") == "first" ? .first : .nearest
+    let settings = RenyiBottleneck.Settings(
+      weight: Float(try golden.number("beta")), term: term, alpha: try golden.number("alpha"), kernel: kernel,
+      widths: widths, neighbours: try golden.integer("neighbours"),
+      widthGradient: try golden.integer("width_gradient") == 1)
+    if let problem = settings.problem { throw ConformanceError(problem) }
+    return Bottleneck(settings)
   }
 
   /// Checks that the trained parameters are exactly those with gradients in the case; frozen parameters have none.

@@ -143,7 +143,7 @@ func plan(with line: String = "") -> String {
         "plan.yaml:2: encoder.patch: is 5, which does not divide the image's 32 pixels",
         "plan.yaml:2: encoder.width: is 100, which is not a multiple of 3 heads",
         "plan.yaml:4: method.strategy: is 'layerwise'; "
-          + "this version knows layer-wise, progressive, end-to-end",
+          + "this version knows layer-wise, progressive, end-to-end, head-only",
         "plan.yaml:5: method.objective: is 'moco'; this version knows simclr, mocov3, byol, classification",
         "plan.yaml:6: method.temperature: is '0'; must be: number above 0, up to 100",
         "plan.yaml:7: local.batch: is '1'; must be: integer 2 … 65536",

@@ -43,7 +43,10 @@ import Testing
     ("method: {roundsPerStage: [1, 2, 0, 4]}", "method.roundsPerStage: entry 3 is '0'; must be"),
     ("method: {roundsPerStage: []}", "method.roundsPerStage: has 0 entries"),
     ("method: {roundsPerStage: {a: 1}}", "method.roundsPerStage: is a mapping; must be"),
-    ("method: {objective: dino}", "method.objective: is 'dino'; this version knows simclr, mocov3, byol, classification"),
+    (
+      "method: {objective: dino}",
+      "method.objective: is 'dino'; this version knows simclr, mocov3, byol, classification"
+    ),
     ("method: {momentum: 1.5}", "method.momentum: is '1.5'; must be: number 0 … 1"),
     ("method: {activeBlocks: 1, layersPerStage: 2}", "method.activeBlocks: is 1, less than the 2 blocks"),
     ("method: {activeBlocks: 2, strategy: end-to-end}", "method.activeBlocks: is 2; end-to-end runs all"),

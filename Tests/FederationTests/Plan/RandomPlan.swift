@@ -76,6 +76,9 @@ extension Plan {
       schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000),
       views: plan.method.activeBlocks > 0 ? 0 : 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
+    if plan.local.views == 0, .random(using: &numbers) {
+      plan.method.regularisers[BottleneckSettings.self] = BottleneckSettings()
+    }
     plan.round = RoundRules(
       cohort: cohort, quorum: numbers.int(1...cohort), minimumClients: cohort + numbers.int(0...50),
       attempts: numbers.int(1...1000), deadline: TimeSpan(milliseconds: numbers.int(1...604_800_000)))

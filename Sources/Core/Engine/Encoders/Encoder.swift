@@ -10,6 +10,8 @@ package protocol Encoder: Sendable {
   var pooledWidth: Int { get }
   /// The width D of a representation.
   var output: Int { get }
+  /// The number of values of an input.
+  var inputCount: Int { get }
   var readout: Readout { get }
   /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }

@@ -91,6 +91,7 @@ package struct ClassificationObjective: Objective {
       head: head, smoothing: configuration.smoothing,
       representing: Representing(encoder, rows: options.batch, in: &layout),
       trace: Classifier.TracePlan(head, rows: options.batch, in: &layout),
+      penalties: FeaturePenalties(options, encoder, views: 1, in: &layout),
       commitment: head.commitment.map {
         ($0, layout.add("commitment", options.batch, 1), layout.add("right", options.batch, 1))
       })
@@ -101,6 +102,7 @@ package struct ClassificationObjective: Objective {
     let smoothing: Float
     let representing: Representing
     let trace: Classifier.TracePlan
+    let penalties: FeaturePenalties
     /// The commitment head, its outputs u, and whether the classifier is right [B, 1].
     let commitment: (head: Linear, outputs: Slot, right: Slot)?
 
@@ -125,6 +127,7 @@ package struct ClassificationObjective: Objective {
         terms.add("commitment", CommitmentLoss.loss(u, right: work[right]))
         head.backward(u, input: t, into: nil, parameters, gradients.storage)
       }
+      penalties.add(to: &terms, t, adding: work[representing.gradients], inputs: batch.inputs, work)
       representing.backward(
         into: batch.gradients, pooled: batch.pooled, rows: rows, parameters, work, adding: gradients.storage)
       return terms

@@ -63,7 +63,7 @@ package struct ContrastiveObjective: ProjectionObjective {
   ) -> any ObjectiveStep {
     let batch = options.batch
     return Step(
-      projections: Projections(projector, encoder, batch: batch, in: &layout),
+      projections: Projections(projector, encoder, options, in: &layout),
       loss: NTXent(batch: batch, width: projector.output, in: &layout),
       penalties: ProjectionPenalties(penalties, batch: batch, width: projector.output, in: &layout),
       temperature: options.temperature)
@@ -84,7 +84,7 @@ package struct ContrastiveObjective: ProjectionObjective {
       Elementwise.fill(dz, 0)
       var terms = LossTerms("contrastive", loss.loss(z, adding: dz, temperature: temperature, work))
       penalties.add(to: &terms, z, adding: dz, work)
-      projections.backward(batch, parameters, work, workers)
+      projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms
     }
 

@@ -68,6 +68,8 @@ package struct PooledBatch {
   package let headGradients: [StorageBox]
   /// The images, for their classes.
   package let images: Minibatch
+  /// The inputs of the network [V·B, values of an image], if a penalty needs them.
+  package let inputs: Matrix?
 
   package func branch(_ branch: Branch) -> PooledBranch {
     guard let found = branches.first(where: { $0.branch == branch }) else {

@@ -50,7 +50,7 @@ package struct PredictiveObjective: ProjectionObjective {
     in layout: inout Layout
   ) -> any ObjectiveStep {
     let (batch, width) = (options.batch, projector.output)
-    let projections = Projections(projector, encoder, batch: batch, in: &layout)
+    let projections = Projections(projector, encoder, options, in: &layout)
     var traces: [ProjectionHead.TracePlan] = []
     for _ in 0..<2 { traces.append(ProjectionHead.TracePlan(predictor, rows: batch, in: &layout)) }
     return Step(
@@ -90,7 +90,7 @@ package struct PredictiveObjective: ProjectionObjective {
       Elementwise.fill(dz, 0)
       var terms = LossTerms("predictive", predict(batch, z, adding: dz, parameters, work, workers))
       penalties.add(to: &terms, z, adding: dz, work)
-      projections.backward(batch, parameters, work, workers)
+      projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms
     }
 

@@ -61,8 +61,12 @@ package struct Projections: Sendable {
   /// The projections z and their gradients [2B, P].
   package let output, gradients: Slot
   package let batch: Int
+  private let penalties: FeaturePenalties
 
-  package init(_ projector: ProjectionHead, _ encoder: any Encoder, batch: Int, in layout: inout Layout) {
+  package init(
+    _ projector: ProjectionHead, _ encoder: any Encoder, _ options: TrainingOptions, in layout: inout Layout
+  ) {
+    let batch = options.batch
     precondition(batch >= 2, "a batch of \(batch): contrast needs two images")
     (self.projector, self.batch) = (projector, batch)
     representing = Representing(encoder, rows: 2 * batch, in: &layout)
@@ -71,6 +75,7 @@ package struct Projections: Sendable {
     self.traces = traces
     output = layout.add("projections", 2 * batch, projector.output)
     gradients = layout.add("projection gradients", 2 * batch, projector.output)
+    penalties = FeaturePenalties(options, encoder, views: 2, in: &layout)
   }
 
   package func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
@@ -89,9 +94,11 @@ package struct Projections: Sendable {
     }
   }
 
-  /// Computes the gradients of the batch's pooled features from ``gradients``.
+  /// Computes the gradients of the batch's pooled features from ``gradients``, and adds the penalties on features to the
+  /// loss.
   package func backward(
-    _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
+    _ batch: PooledBatch, adding terms: inout LossTerms, _ parameters: borrowing Storage,
+    _ work: borrowing Storage, _ workers: Workers
   ) {
     workers.run(2) { view, _ in
       let (rows, headGradients) = (rows(of: view), batch.headGradients[view])
@@ -99,9 +106,14 @@ package struct Projections: Sendable {
         work[gradients].rows(rows), input: work[representing.representations].rows(rows),
         into: work[representing.gradients].rows(rows), traces[view].trace(work), parameters,
         headGradients.storage)
+    }
+    penalties.add(
+      to: &terms, work[representing.representations], adding: work[representing.gradients],
+      inputs: batch.inputs, work)
+    workers.run(2) { view, _ in
       representing.backward(
-        into: batch.gradients, pooled: batch.pooled, rows: rows, parameters, work,
-        adding: headGradients.storage)
+        into: batch.gradients, pooled: batch.pooled, rows: rows(of: view), parameters, work,
+        adding: batch.headGradients[view].storage)
     }
   }
 

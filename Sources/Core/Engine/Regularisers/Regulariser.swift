@@ -1,10 +1,12 @@
-/// A term of the loss in addition to the objective's, at one of three places.
+/// A term of the loss in addition to the objective's, at one of four places.
 ///
 /// A new regulariser conforms to one of the protocols and is added to ``TrainingOptions/regularisers``.
 package enum Regulariser: Sendable {
   case weights(any WeightPenalty)
   /// On the representations that the objective compares.
   case representations(any RepresentationPenalty)
+  /// On the features of a stage, which are the representations before any head.
+  case features(any FeaturePenalty)
   case residualBranches(any BranchPenalty)
 
   /// Whether it compares with the received global model.
@@ -12,7 +14,7 @@ package enum Regulariser: Sendable {
     switch self {
     case .weights(let penalty): penalty.usesReference
     case .representations(let penalty): penalty.usesReference
-    case .residualBranches: false
+    case .features, .residualBranches: false
     }
   }
 }
@@ -49,6 +51,27 @@ package protocol RepresentationPenaltyStep: Sendable {
   func loss(
     _ z: Matrix, reference: Matrix, adding dz: Matrix, _ work: borrowing Storage
   ) -> Float
+}
+
+/// A regulariser on the features T of a stage: the class token of a transformer after the readout, or the means
+/// of a ResNet that its classifier or projector reads.
+package protocol FeaturePenalty: Sendable {
+  /// The name of its term in the loss.
+  var name: String { get }
+  /// Whether it uses the network's inputs.
+  var needsInputs: Bool { get }
+
+  /// Adds its work space for batches of `batch` images, one of `views` views at a time, to a layout. `inputs` is the
+  /// number of values of an input.
+  func makeStep(batch: Int, views: Int, inputs: Int, features: Int, in layout: inout Layout)
+    -> any FeaturePenaltyStep
+}
+
+/// A regulariser on features with its memory.
+package protocol FeaturePenaltyStep: Sendable {
+  /// Returns the share of a view in the penalty and adds its gradient.
+  ///                                            inputs [batch, inputs], features, gradients [batch, features]
+  func loss(inputs: Matrix, features: Matrix, adding gradients: Matrix, _ work: borrowing Storage) -> Float
 }
 
 /// A penalty on the outputs of the residual branches that train, before they are added to their input.

@@ -48,6 +48,8 @@ package struct Minibatch {
   private let labels: [Int]?
   private let images: ArraySlice<Int>
   private let epoch: Int
+  /// A place for a copy of each image that is written [V·B, values of an image]; nil for none.
+  var copy: Matrix?
 
   /// Creates a batch of images of a source, by their indices, in an epoch.
   package init(_ source: any RowSource, images: ArraySlice<Int>, epoch: Int) {
@@ -67,6 +69,9 @@ package struct Minibatch {
   package func write(view: Int, image: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
     source.write(
       view: view, image: images[images.startIndex + image], epoch: epoch, worker: worker, into: place)
+    guard let copy else { return }
+    precondition(!source.givesFeatures, "a copy of images that are not written")
+    copy.row(view * count + image).update(from: place, count: copy.columns)
   }
 
   /// Returns the label of image 0 ..< ``count``.

@@ -61,6 +61,8 @@ package final class Trainer {
   package func step(learningRate: Float, _ images: Minibatch) -> LossTerms {
     precondition(images.count == options.batch, "\(images.count) images for a batch of \(options.batch)")
     for gradients in shards + headGradients.dropFirst() { gradients.storage.clear() }
+    var images = images
+    images.copy = memory.inputs.map { work[$0] }
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
     var loss = memory.objective.run(batch, parameters, work, workers)
@@ -92,7 +94,7 @@ package final class Trainer {
           branch: branch, parameters: branch == .target ? target ?? reference : reference,
           pooled: work[pooled])
       },
-      headGradients: headGradients, images: images)
+      headGradients: headGradients, images: images, inputs: images.copy)
   }
 
   private func sumGradients() {
@@ -119,6 +121,8 @@ struct BatchMemory: Sendable {
   let pooled, gradients: Slot
   /// The pooled features of the reference and target branches.
   let branches: [(branch: Branch, pooled: Slot)]
+  /// The inputs of the network, if a penalty needs them.
+  let inputs: Slot?
   let objective: any ObjectiveStep
 
   init(_ stage: Stage, _ options: TrainingOptions) {
@@ -131,6 +135,9 @@ struct BatchMemory: Sendable {
       branches.append((branch, layout.add("\(branch) pooled", rows, width)))
     }
     self.branches = branches
+    inputs =
+      options.featurePenalties.contains { $0.needsInputs }
+      ? layout.add("inputs", rows, encoder.inputCount) : nil
     self.objective = objective.makeStep(
       encoder, options, penalties: options.representationPenalties, in: &layout)
   }

@@ -52,6 +52,10 @@ package struct TrainingOptions: Sendable {
     regularisers.compactMap { if case .representations(let penalty) = $0 { penalty } else { nil } }
   }
 
+  package var featurePenalties: [any FeaturePenalty] {
+    regularisers.compactMap { if case .features(let penalty) = $0 { penalty } else { nil } }
+  }
+
   package var branchPenalties: [any BranchPenalty] {
     regularisers.compactMap { if case .residualBranches(let penalty) = $0 { penalty } else { nil } }
   }

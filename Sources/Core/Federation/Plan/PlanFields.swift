@@ -227,7 +227,8 @@ extension PlanField {
     PlanField(
       "method.classification.classes", \.method.classificationFields.classes,
       .classes(upTo: PlanLimits.classes),
-      unit: "classes", or: .required, "The classes of the job: their number, or a list of their names.", in: .classification),
+      unit: "classes", or: .required, "The classes of the job: their number, or a list of their names.",
+      in: .classification),
     PlanField(
       "method.classification.hidden", \.method.classificationFields.hidden, .integer(0...PlanLimits.head),
       unit: "numbers", "Width of the classifier's hidden layer; 0: a linear classifier.", in: .classification),

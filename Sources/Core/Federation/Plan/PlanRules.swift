@@ -153,6 +153,11 @@ extension PlanRule {
       plan.method.objective == .classification && plan.method.alignment > 0
         ? "is \(plan.method.alignment.yaml); must be 0 for classification, which has no projections" : nil
     },
+    PlanRule("method.bottleneck.kind", "local.views") { plan in
+      plan.method.regularisers[BottleneckSettings.self]?.kind == .information && plan.local.views > 0
+        ? "is information, which needs the images; with local.views the frozen layers' outputs stand for them"
+        : nil
+    },
     PlanRule("method.laps", "method.objective") { plan in
       plan.method.objective == .classification && plan.method.laps > 1
         ? "is \(plan.method.laps); must be 1 for classification" : nil

@@ -16,7 +16,7 @@ package protocol RegulariserSettings: Sendable, Hashable, Codable {
 /// The regularisers that a plan names, in addition to alignment and FedProx's term.
 package struct RegulariserSections: Sendable {
   /// The regularisers of plans; a new regulariser is added here.
-  package static let all: [any RegulariserSettings.Type] = [KineticSettings.self]
+  package static let all: [any RegulariserSettings.Type] = [KineticSettings.self, BottleneckSettings.self]
 
   private var sections: [String: any RegulariserSettings] = [:]
 

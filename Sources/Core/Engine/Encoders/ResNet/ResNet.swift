@@ -47,6 +47,7 @@ package struct ResNet: Encoder {
   package var pooledWidth: Int { pooledWidth(behind: blocks.count) }
   /// Frozen layers normalise with running statistics only below the traced ones.
   package var tracedBlocks: Int { 0 }
+  package var inputCount: Int { shape.images.count }
   package var output: Int { output(behind: blocks.count) }
   package func output(behind depth: Int) -> Int {
     shape.grid.map { shape.output(behind: depth, grid: $0) } ?? shape.output

@@ -28,6 +28,7 @@ package struct VisionTransformer: Encoder {
 
   package var pooledWidth: Int { shape.width }
   package var output: Int { shape.width }
+  package var inputCount: Int { shape.images.count }
   package var readout: Readout { .norm(norm) }
   package func featureSize(behind depth: Int) -> Int { shape.tokens * shape.width }
   package func pooledWidth(behind depth: Int) -> Int { shape.width }
