@@ -24,16 +24,12 @@ package struct ExitEvaluation: Sendable {
   package struct Exit: Sendable, Hashable, Codable {
     /// The number of blocks before the exit.
     package let depth: Int
-    /// The share of images whose class the exit predicts, 0 … 1.
-    package let accuracy: Double
+    package let report: ClassificationReport
   }
 
   /// The results of all exits, by depth.
   package struct Result: Sendable, Hashable, Codable {
     package let exits: [Exit]
-    /// The share of images of the most frequent class, which is the accuracy of always predicting it.
-    package let majority: Double
-    package let images: Int
   }
 
   /// Classifies all images at each exit of a snapshot of a classification, without augmentation and with running
@@ -48,13 +44,15 @@ package struct ExitEvaluation: Sendable {
       model, parameters, images: images.count, workers: Workers(threads)
     ) { augmenter.plain(images, index: $0, into: $1) }
     let depths = EarlyExits.depths(of: model)
-    var counts: [Int: Int] = [:]
-    for label in labels { counts[label, default: 0] += 1 }
     return Result(
       exits: zip(depths, answers).map { depth, answers in
-        let right = zip(answers, labels).count { $0.label == $1 }
-        return Exit(depth: depth, accuracy: Double(right) / Double(labels.count))
-      },
-      majority: Double(counts.values.max() ?? 0) / Double(labels.count), images: labels.count)
+        Exit(
+          depth: depth,
+          report: ClassificationReport(
+            labels: labels, predictions: answers.map(\.label), classes: images.classes,
+            // Of two classes, the probability of class 1.
+            scores: answers.map { $0.label == 1 ? $0.confidence : 1 - $0.confidence },
+            classNames: images.classNames))
+      })
   }
 }

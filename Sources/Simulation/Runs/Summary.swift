@@ -140,13 +140,19 @@ extension Summary.Evaluation {
 }
 
 extension ExitEvaluation.Result {
-  /// A line for each exit.
+  /// A line for each exit, and one for the most frequent class.
   fileprivate var lines: [String] {
-    exits.map {
-      String(
-        format: "exit %-11d %.1f %% right, %.1f %% by the most frequent class", $0.depth, 100 * $0.accuracy,
-        100 * majority)
+    var lines = exits.map { exit in
+      let report = exit.report
+      let auroc = report.auroc.map { String(format: ", AUROC %.3f", $0) } ?? ""
+      return String(
+        format: "exit %-11d %.1f %% right, %.1f %% balanced, macro-F1 %.1f %%", exit.depth,
+        100 * report.accuracy, 100 * report.balancedAccuracy, 100 * report.macroF1) + auroc
     }
+    if let baseline = exits.last?.report.majorityBaseline {
+      lines.append(String(format: "majority class   %.1f %% right", 100 * baseline))
+    }
+    return lines
   }
 }
 

@@ -1,0 +1,50 @@
+import Datasets
+import Engine
+import Federation
+import Foundation
+import Simulation
+import TestSupport
+import Testing
+
+/// Federations that train with labels.
+@Suite(.unhurried) struct ClassificationRunTests {
+  private func plan(_ strategy: Strategy, rounds: Int = 1) -> Plan {
+    var plan = Plan.tiny(strategy, rounds: rounds)
+    (plan.method.objective, plan.method.alignment) = (.classification, 0)
+    plan.method.classification = Plan.Classification(classes: .count(10), smoothing: 0.1)
+    return plan
+  }
+
+  /// Each stage leaves an exit, and the round's model answers at all of them.
+  @Test(arguments: [Strategy.layerWise, .progressive, .endToEnd, .headOnly])
+  func everyStrategyHasItsExits(strategy: Strategy) async throws {
+    let plan = plan(strategy)
+    #expect(plan.problems == [])
+    try await TinyRun.run(plan, probe: true) { summary, folder in
+      let exits = try #require(summary.exits).exits
+      #expect(exits.map(\.depth) == (strategy.hasSingleStage ? [2] : [1, 2]))
+      #expect(exits.allSatisfy { $0.report.images == 30 && $0.report.confusion.count == 10 })
+      let text = try String(contentsOf: folder.appendingPathComponent("report.txt"), encoding: .utf8)
+      #expect(text.contains("majority class"))
+    }
+  }
+
+  @Test func labelsAreLearned() async throws {
+    var plan = plan(.layerWise, rounds: 12)
+    plan.local.epochs = 4
+    try await TinyRun.run(plan, clients: 2, probe: true) { summary, _ in
+      let (first, last) = (summary.rounds.first?.loss ?? 0, summary.rounds.last?.loss ?? 0)
+      #expect(last < 0.9 * first, "\(first) to \(last)")
+    }
+  }
+
+  /// A device whose data has other classes names both, before it trains.
+  @Test func otherClassesEndTheRunWithBothLists() async throws {
+    var plan = plan(.layerWise)
+    plan.method.classification?.classes = .names(["a", "b"])
+    let error = await #expect(throws: DatasetError.self) {
+      try await TinyRun.run(plan, probe: true) { _, _ in }
+    }
+    #expect("\(error, default: "none")".contains("(a, b)"))
+  }
+}
