@@ -78,7 +78,8 @@ package struct TrainingEstimate: Sendable {
     let source: any RowSource =
       features
       ? NoiseImages(
-        size: stage.model.encoder.featureSize(behind: stage.prefixDepth), givesFeatures: true)
+        size: stage.model.encoder.featureSize(behind: stage.prefixDepth), count: images.count,
+        givesFeatures: true)
       : views
     func step(_ number: Int) {
       let taken = (0..<options.batch).map { (number * options.batch + $0) % images.count }
@@ -92,17 +93,22 @@ package struct TrainingEstimate: Sendable {
 
 /// A few images of normal noise, which stand for any image.
 package struct NoiseImages: RowSource, Sendable {
-  package let count = 8
+  package let count: Int
   package let givesFeatures: Bool
+  /// All images have the first class.
+  package let labels: [Int]?
+  /// The number of different images.
+  private static let different = 8
   /// The number of floats in an image.
   private let size: Int
   private let values: [Float]
 
   /// Generates images of `size` floats, or the same number of features of a frozen prefix.
-  package init(size: Int, givesFeatures: Bool = false) {
-    (self.size, self.givesFeatures) = (size, givesFeatures)
+  package init(size: Int, count: Int, givesFeatures: Bool = false) {
+    (self.size, self.count, self.givesFeatures) = (size, count, givesFeatures)
+    labels = [Int](repeating: 0, count: count)
     var random = RandomNumbers(3)
-    values = (0..<count * size).map { _ in random.normal() }
+    values = (0..<Self.different * size).map { _ in random.normal() }
   }
 
   package func write(
@@ -114,7 +120,7 @@ package struct NoiseImages: RowSource, Sendable {
   /// Writes the noise for image `index`.
   package func write(_ index: Int, into place: UnsafeMutablePointer<Float>) {
     values.withUnsafeBufferPointer {
-      if let start = $0.baseAddress { place.update(from: start + index % count * size, count: size) }
+      if let start = $0.baseAddress { place.update(from: start + index % Self.different * size, count: size) }
     }
   }
 }

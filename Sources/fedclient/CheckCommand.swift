@@ -93,7 +93,7 @@ struct CheckCommand: AsyncParsableCommand {
     guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
     if let place { try draw(images, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
-    let fitted = try images.prepared(for: plan)
+    let fitted = try plan.labelled(images.prepared(for: plan))
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
     let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
     let stages = (1...plan.stages).map { stage in

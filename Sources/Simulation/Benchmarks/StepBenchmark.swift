@@ -55,7 +55,8 @@ package struct StepBenchmark: Sendable {
   package func run() throws -> Result {
     let stage = Stage(
       strategy, index: strategy.hasSingleStage ? 1 : stage, Self.encoder,
-      objective: objective.configuration(ObjectiveSettings(heads: HeadConfiguration())))
+      objective: objective.configuration(
+        ObjectiveSettings(classifier: ClassifierConfiguration(classes: 10))))
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int
@@ -95,14 +96,14 @@ package struct StepBenchmark: Sendable {
     let trainer = Trainer(stage, options, workers: workers, lastBlock: lastBlock)
     Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
     trainer.begin()
-    let images = NoiseImages(size: Self.encoder.input.count)
+    let images = NoiseImages(size: Self.encoder.input.count, count: batch)
     return Self.time(steps) { _ = trainer.step(learningRate: 1e-4, Minibatch(images, first: batch)) }
   }
 
   private func timePrefix(_ stage: Stage, _ workers: Workers) -> [Double] {
     let prefix = PrefixRunner(stage.model, chunk: chunk, workers: workers)
     Initialisation.random(stage.model, into: prefix.parameters, seed: 1)
-    let images = NoiseImages(size: Self.encoder.input.count)
+    let images = NoiseImages(size: Self.encoder.input.count, count: batch)
     return Self.time(steps) {
       prefix.run(2 * batch, from: .images, to: stage.model.depth - 1) { image, _, pixels in
         images.write(image, into: pixels)

@@ -112,7 +112,7 @@ package struct StageMemory: Sendable {
     let noise = NoiseImages(
       size: features
         ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.input.count,
-      givesFeatures: features)
+      count: options.batch, givesFeatures: features)
     _ = trainer.step(learningRate: 1e-4, Minibatch(noise, first: options.batch))
     let peak = ProcessMemory.peak
     return Result(
