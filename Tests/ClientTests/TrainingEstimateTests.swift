@@ -34,6 +34,15 @@ import Testing
     }
   }
 
+  /// A step needs labels, also if noise stands for the outputs of frozen layers.
+  @Test(arguments: [0, 2]) func aClassificationHasItsFigures(views: Int) throws {
+    var plan = try plan(views: views)
+    (plan.method.objective, plan.method.alignment) = (.classification, 0)
+    plan.method.classification = Plan.Classification(classes: .count(10))
+    let estimate = TrainingEstimate(plan, try plan.labelled(images), threads: 1, limit: nil)
+    for index in 1...2 { #expect(try #require(estimate.measure(stage: index).secondsPerRound) > 0) }
+  }
+
   @Test func aStageThatDoesNotFitSaysWhatItNeeds() throws {
     let figures = TrainingEstimate(try plan(), images, threads: 1, limit: ByteCount("1MB")).measure(stage: 2)
     #expect(figures.secondsPerRound == nil)
