@@ -48,10 +48,11 @@ import Testing
     Initialisation.grow(second, into: two.storage, from: first, one, .random, layersPerStage: 1, seed: 42)
     Initialisation.grow(
       third, into: three.storage, from: second, two.storage, .random, layersPerStage: 1, seed: 42)
-    let before = EarlyExits(first, chunk: 4).classify(4, confidence: 0, one, images(encoder, seed: 43))
+    let before = EarlyExits(first, chunk: 4).classify(
+      4, leaving: ExitRule(confidence: 0), one, images(encoder, seed: 43))
     for (model, parameters) in [(second, two), (third, three)] {
       let after = EarlyExits(model, chunk: 4)
-        .classify(4, confidence: 0, parameters.storage, images(encoder, seed: 43))
+        .classify(4, leaving: ExitRule(confidence: 0), parameters.storage, images(encoder, seed: 43))
       for (old, new) in zip(before, after) {
         #expect(old.label == new.label && abs(old.confidence - new.confidence) < 1e-5 && new.depth == 1)
       }
@@ -89,13 +90,14 @@ import Testing
         }
         Elementwise.copy(parameters[source.slot], to: own[entry.slot])
       }
-      return EarlyExits(truncated, chunk: count).classify(count, confidence: 2, own, images)
+      return EarlyExits(truncated, chunk: count).classify(
+        count, leaving: ExitRule(confidence: 2), own, images)
     }
     let byExit = (1...3).map(all)
     let exits = EarlyExits(model, chunk: count)
     var depths: Set<Int> = []
     for threshold in stride(from: 0.21 as Float, to: 1, by: 0.01) {
-      let got = exits.classify(count, confidence: threshold, parameters, images)
+      let got = exits.classify(count, leaving: ExitRule(confidence: threshold), parameters, images)
       for index in 0..<count {
         let expected = byExit.first { $0[index].confidence >= threshold } ?? byExit[2]
         let close = byExit.contains { abs($0[index].confidence - threshold) < 1e-4 }

@@ -129,7 +129,7 @@ import Testing
     let trainer = TinyViT.trainer(stage, TinyViT.options(batch: 10, epochs: 40), workers: 2, seed: 53)
     _ = trainer.train(images, seed: 54)
     let predictions = EarlyExits(stage.model, chunk: 40)
-      .classify(40, confidence: 0, trainer.parameters) { image, place in
+      .classify(40, leaving: ExitRule(confidence: 0), trainer.parameters) { image, place in
         images.write(view: 0, image: image, epoch: 100, worker: 0, into: place)
       }
     let right = zip(predictions, Self.labels).count { $0.label == $1 }

@@ -27,8 +27,9 @@ package struct WeightedMean {
   }
 
   /// Adds some values of a client's update, starting at an index. The next client's values follow after all values of
-  /// this one.
+  /// this one. A client without samples takes no part.
   package mutating func fold(_ values: UnsafeBufferPointer<Float>, at first: Int, samples: Int) {
+    guard samples != 0 else { return }
     if missing == 0 {
       precondition(samples > 0 && folded + samples <= total, "\(folded) and \(samples) of \(total) samples")
       folded += samples

@@ -57,6 +57,7 @@ package enum Conformance {
     .merging(AugmentationCases.operations) { first, _ in first }
     .merging(TrainingCases.operations) { first, _ in first }
     .merging(ClassificationCases.operations) { first, _ in first }
+    .merging(CascadeCases.operations) { first, _ in first }
     .merging(InformationCases.operations) { first, _ in first }
 }
 

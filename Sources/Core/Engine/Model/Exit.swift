@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 
 /// A readout with a classifier after `depth` blocks, at which inference can stop. A stage of a classification leaves its
@@ -37,8 +38,33 @@ package struct Exit: Sendable {
   static func part(_ depth: Int) -> String { "exits.\(depth)" }
 }
 
-/// Classifies images with early exits: an image leaves at the first exit whose confidence is at least a threshold, and
-/// later blocks run only for the images that remain (QuickNets, arXiv 2212.12866). It is used by one thread at a time.
+/// Decides whether an image leaves at an exit (QuickNets, arXiv 2212.12866).
+package struct ExitRule: Sendable, Hashable {
+  /// The least confidence of an answer, 0 … 1.
+  package var confidence: Float
+  /// The least commitment, 0 … 1, at exits with a commitment head.
+  package var gate: Float
+
+  package init(confidence: Float, gate: Float = 0.5) { (self.confidence, self.gate) = (confidence, gate) }
+
+  /// Returns whether an image leaves with this confidence and commitment; nil without a commitment head.
+  package func isMet(confidence: Float, commitment: Float?) -> Bool {
+    confidence >= self.confidence && (commitment.map { $0 >= gate } ?? true)
+  }
+
+  /// Returns whether an image leaves with a prediction.
+  package func isMet(by prediction: EarlyExits.Prediction) -> Bool {
+    isMet(confidence: prediction.confidence, commitment: prediction.commitment)
+  }
+
+  /// Returns whether a training image stays for the next stage: unless it would leave here, and with its own class.
+  package func keeps(_ prediction: EarlyExits.Prediction, label: Int) -> Bool {
+    prediction.label != label || !isMet(by: prediction)
+  }
+}
+
+/// Classifies images with early exits: an image leaves at the first exit whose rule it meets, and later blocks run only
+/// for the images that remain (QuickNets, arXiv 2212.12866). It is used by one thread at a time.
 ///
 /// C classes, F = pooled width, D = width of a representation.
 package final class EarlyExits {
@@ -47,8 +73,27 @@ package final class EarlyExits {
     package let label: Int
     /// The probability of the label, 1/C … 1.
     package let confidence: Float
+    /// The probability that the label is right by the exit's commitment head, 0 … 1; nil without one.
+    package let commitment: Float?
     /// The number of blocks that ran.
     package let depth: Int
+
+    package init(label: Int, confidence: Float, commitment: Float?, depth: Int) {
+      (self.label, self.confidence, self.commitment, self.depth) = (label, confidence, commitment, depth)
+    }
+
+    /// Returns the prediction from logits [C], which it replaces with probabilities, and from the output of the
+    /// commitment head. Of equal logits the lower class counts.
+    package init(
+      logits: UnsafeMutablePointer<Float>, count: Int, commitment output: Float? = nil, depth: Int
+    ) {
+      _ = Softmax.row(logits, count: count)
+      var best = 0
+      for index in 1..<max(count, 1) where logits[index] > logits[best] { best = index }
+      self.init(
+        label: best, confidence: logits[best],
+        commitment: output.map { 1 / (1 + Float(exp(-Double($0)))) }, depth: depth)
+    }
   }
 
   private let model: Model
@@ -63,6 +108,8 @@ package final class EarlyExits {
     let pooled, representations: Slot
     let readout: Readout.TracePlan
     let classifier: Classifier.TracePlan
+    /// The outputs of the commitment head [chunk, 1].
+    let commitment: Slot?
 
     init(_ exit: Exit, _ encoder: any Encoder, chunk: Int, in layout: inout Layout) {
       let width = exit.classifier.width
@@ -70,6 +117,7 @@ package final class EarlyExits {
       representations = layout.add("representations", chunk, width)
       readout = exit.readout.tracePlan(rows: chunk, width: width, in: &layout)
       classifier = Classifier.TracePlan(exit.classifier, rows: chunk, in: &layout)
+      commitment = exit.classifier.commitment.map { _ in layout.add("commitment", chunk, 1) }
     }
   }
 
@@ -87,30 +135,50 @@ package final class EarlyExits {
 
   /// Classifies `count` images, each given by `image(index, pixels)` as [C, H, W]. Returns their predictions in order.
   package func classify(
-    _ count: Int, confidence threshold: Float, _ parameters: borrowing Storage,
+    _ count: Int, leaving rule: ExitRule, _ parameters: borrowing Storage,
     _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [Prediction] {
-    precondition(count <= chunk, "\(count) images in chunks of \(chunk)")
     var predictions = [Prediction?](repeating: nil, count: count)
-    runner.begin(count, parameters, image)
-    var (remaining, depth) = (Array(0..<count), 0)
-    for (index, exit) in exits.enumerated() where !remaining.isEmpty {
-      let isLast = index == exits.count - 1
-      let logits = logits(remaining.count, from: depth, exit, plans[index], isLast: isLast, parameters)
-      depth = exit.depth
-      var kept: [Int] = []
-      for row in remaining.indices {
-        let (label, confidence) = Self.largest(logits.row(row), count: logits.columns)
-        if isLast || confidence >= threshold {
-          predictions[remaining[row]] = Prediction(label: label, confidence: confidence, depth: depth)
-        } else {
-          kept.append(row)
-        }
-      }
-      if !isLast { keep(kept, of: remaining.count, behind: depth) }
-      remaining = kept.map { remaining[$0] }
+    let last = exits[exits.count - 1].depth
+    pass(count, through: exits.count, parameters, image) { index, prediction in
+      guard rule.isMet(by: prediction) || prediction.depth == last else { return false }
+      predictions[index] = prediction
+      return true
     }
     return predictions.compactMap(\.self)
+  }
+
+  /// Returns for each of `count` training images whether it stays for the stage of the model: whether no exit of the
+  /// stages before classifies it right and lets it leave. `label(index)` is an image's class.
+  func stays(
+    _ count: Int, leaving rule: ExitRule, label: (Int) -> Int, _ parameters: borrowing Storage,
+    _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> [Bool] {
+    var stays = [Bool](repeating: true, count: count)
+    pass(count, through: exits.count - 1, parameters, image) { index, prediction in
+      stays[index] = rule.keeps(prediction, label: label(index))
+      return !stays[index]
+    }
+    return stays
+  }
+
+  /// Passes images through the first `number` exits; an image leaves at the first exit at which `leaves(index,
+  /// prediction)` returns true.
+  private func pass(
+    _ count: Int, through number: Int, _ parameters: borrowing Storage,
+    _ image: (Int, UnsafeMutablePointer<Float>) -> Void, leaves: (Int, Prediction) -> Bool
+  ) {
+    precondition(count <= chunk, "\(count) images in chunks of \(chunk)")
+    guard number > 0 else { return }
+    runner.begin(count, parameters, image)
+    var (remaining, depth) = (Array(0..<count), 0)
+    for (index, exit) in exits.prefix(number).enumerated() where !remaining.isEmpty {
+      let answers = predictions(remaining.count, from: depth, at: index, parameters)
+      depth = exit.depth
+      let kept = remaining.indices.filter { !leaves(remaining[$0], answers[$0]) }
+      if index < number - 1 { keep(kept, of: remaining.count, behind: depth) }
+      remaining = kept.map { remaining[$0] }
+    }
   }
 
   /// Returns the numbers of blocks before the exits of a model, with the last one.
@@ -134,6 +202,26 @@ package final class EarlyExits {
     return depths(of: model).indices.map { exit in (0..<chunks).flatMap { byChunk[$0]?[exit] ?? [] } }
   }
 
+  /// Returns the indices of the training images that stay for the stage of a model, ascending: those that no exit of
+  /// the stages before classifies right and lets leave. `image(index, pixels)` writes an image as [C, H, W] on any
+  /// thread.
+  package static func remaining(
+    _ model: Model, _ parameters: borrowing Storage, labels: [Int], leaving rule: ExitRule, workers: Workers,
+    chunk: Int = 32, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> [Int] {
+    let chunks = (labels.count + chunk - 1) / chunk
+    let exits = (0..<workers.count).map { _ in EarlyExits(model, chunk: chunk) }
+    let remaining = Mutex<[Int]>([])
+    workers.run(chunks) { index, worker in
+      let first = index * chunk
+      let stays = exits[worker].stays(
+        min(chunk, labels.count - first), leaving: rule, label: { labels[first + $0] }, parameters
+      ) { image(first + $0, $1) }
+      remaining.withLock { list in list += stays.indices.filter { stays[$0] }.map { first + $0 } }
+    }
+    return remaining.withLock { $0.sorted() }
+  }
+
   /// Returns the predictions of each exit for a chunk of images.
   private func answers(
     _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
@@ -141,25 +229,19 @@ package final class EarlyExits {
     runner.begin(count, parameters, image)
     var (depth, all): (Int, [[Prediction]]) = (0, [])
     for (index, exit) in exits.enumerated() {
-      let logits = logits(
-        count, from: depth, exit, plans[index], isLast: index == exits.count - 1, parameters)
+      all.append(predictions(count, from: depth, at: index, parameters))
       depth = exit.depth
-      all.append(
-        (0..<count).map {
-          let (label, confidence) = Self.largest(logits.row($0), count: logits.columns)
-          return Prediction(label: label, confidence: confidence, depth: depth)
-        })
     }
     return all
   }
 
-  /// Returns the logits at an exit [count, C], after the blocks from depth `start` on.
-  private func logits(
-    _ count: Int, from start: Int, _ exit: Exit, _ plan: Plan, isLast: Bool, _ parameters: borrowing Storage
-  ) -> Matrix {
-    let rows = 0..<count
+  /// Returns the predictions of the exit at an index for `count` images, after the blocks from depth `start` on.
+  private func predictions(
+    _ count: Int, from start: Int, at index: Int, _ parameters: borrowing Storage
+  ) -> [Prediction] {
+    let (exit, plan, rows) = (exits[index], plans[index], 0..<count)
     let representations = work[plan.representations].rows(rows)
-    if isLast {
+    if index == exits.count - 1 {
       // The last block is computed only as far as the readout needs it.
       runner.represent(count, from: start, into: representations, parameters)
     } else {
@@ -169,7 +251,17 @@ package final class EarlyExits {
       exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
     }
     exit.classifier.forward(representations, plan.classifier, rows: rows, work, parameters)
-    return work[plan.classifier.logits].rows(rows)
+    let logits = work[plan.classifier.logits].rows(rows)
+    var commitments: Matrix?
+    if let slot = plan.commitment, let head = exit.classifier.commitment {
+      let outputs = work[slot].rows(rows)
+      head.forward(representations, into: outputs, parameters)
+      commitments = outputs
+    }
+    return rows.map {
+      Prediction(
+        logits: logits.row($0), count: logits.columns, commitment: commitments?[$0, 0], depth: exit.depth)
+    }
   }
 
   /// Moves the features of the remaining images to the front.
@@ -178,12 +270,5 @@ package final class EarlyExits {
     for (to, from) in rows.enumerated() where to != from {
       Elementwise.copy(features.rows(from..<from + 1), to: features.rows(to..<to + 1))
     }
-  }
-
-  private static func largest(_ logits: UnsafeMutablePointer<Float>, count: Int) -> (Int, Float) {
-    _ = Softmax.row(logits, count: count)
-    var best = 0
-    for index in 1..<max(count, 1) where logits[index] > logits[best] { best = index }
-    return (best, logits[best])
   }
 }
