@@ -52,6 +52,8 @@ package enum ClientEvent: Sendable {
   case assigned(RoundKey, missing: Int, bytes: Int)
   /// A layer on disk is damaged; the client fetches it again.
   case damaged(Digest)
+  /// The images that the exits of a cascade have left for the round's stage, of all images of the client.
+  case selected(RoundKey, images: Int, of: Int)
   /// The resident memory that the training will need; none of it is allocated yet.
   case planned(RoundKey, bytes: Int)
   case training(RoundKey, step: Int, steps: Int, loss: Float)

@@ -13,6 +13,14 @@ struct LocalWork: Sendable {
   let images: ImageSet
   let cache: LayerCache
   let configuration: Client.Configuration
+  private let selection = Selection()
+
+  init(
+    plan: Plan, stages: PlanStages, images: ImageSet, cache: LayerCache, configuration: Client.Configuration
+  ) {
+    (self.plan, self.stages, self.images, self.cache) = (plan, stages, images, cache)
+    self.configuration = configuration
+  }
 
   /// The result of a training: the offer and the bytes it describes.
   struct Update: Sendable {
@@ -52,15 +60,21 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    let options = try options(stage, assignment)
+    guard let images = try images(of: stage, assignment, progress, note: note) else { return nil }
+    guard images.count - images.unreadable > 1 || !plan.isSelecting(stage: stage.index) else {
+      return Update(
+        offer: UpdateOffer(emptyFor: assignment.key, base: Snapshot.base(of: assignment.parts)),
+        bytes: Data())
+    }
+    let options = try options(stage, assignment, images: images.count)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
     let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
     // Runs before the trainer exists: filling a cache of views takes less memory than a trainer, and not on top of it.
-    let views = try source(stage, assignment, augmenter, chunk: options.chunk)
+    let views = try source(stage, assignment, images, augmenter, chunk: options.chunk)
     let result = try train(stage, options, assignment, on: views, progress, note: note)
     guard let result else { return nil }
     try (views as? FixedViews)?.check()
-    let samples = try readable()
+    let samples = try readable(images)
     if result.hasDiverged {
       note(.diverged(assignment.key, step: result.last.step, steps: result.last.steps))
     }
@@ -139,7 +153,7 @@ struct LocalWork: Sendable {
 
   /// Returns the number of images that could be read, which is the weight of the update. Throws
   /// ``ClientError/data(_:)`` if they are too few to train on; broken files are found only when they are read.
-  private func readable() throws(ClientError) -> Int {
+  private func readable(_ images: ImageSet) throws(ClientError) -> Int {
     let readable = images.count - images.unreadable
     guard readable >= 2 else {
       let reason = BrokenFile.summary(images.broken) ?? "the others are broken"
@@ -153,7 +167,7 @@ struct LocalWork: Sendable {
   /// Returns the round's views: new ones in each epoch, or some of a fixed number. If a prefix is frozen, they are its
   /// outputs.
   private func source(
-    _ stage: Stage, _ assignment: Assignment, _ augmenter: Augmenter, chunk: Int
+    _ stage: Stage, _ assignment: Assignment, _ images: ImageSet, _ augmenter: Augmenter, chunk: Int
   ) throws -> any RowSource {
     guard plan.local.views > 0 else {
       return AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
@@ -183,16 +197,62 @@ struct LocalWork: Sendable {
 
   /// Returns the round's options, reduced so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with the memory needed if that is impossible.
-  private func options(_ stage: Stage, _ assignment: Assignment) throws(ClientError) -> TrainingOptions {
+  private func options(
+    _ stage: Stage, _ assignment: Assignment, images count: Int
+  ) throws(ClientError) -> TrainingOptions {
     // The decoded images may still grow while the trainer exists.
     let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
     do {
       return try plan.trainingOptions(
-        assignment.schedule, images: images.count, of: stage, workers: threads, limit: configuration.memory,
+        assignment.schedule, images: count, of: stage, workers: threads, limit: configuration.memory,
         resident: resident)
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
+  }
+
+  // MARK: - The images of a stage
+
+  /// The images that a cascade has left for a stage, with the frozen layers and exits that left them.
+  private final class Selection: Sendable {
+    private let last = Mutex<(layers: [Digest], rows: [Int])?>(nil)
+
+    func rows(for layers: [Digest]) -> [Int]? {
+      last.withLock { $0.flatMap { $0.layers == layers ? $0.rows : nil } }
+    }
+
+    func keep(_ rows: [Int], for layers: [Digest]) { last.withLock { $0 = (layers, rows) } }
+  }
+
+  /// Returns the images of a stage: all, or those that the exits of the stages before have not learned. Returns nil if
+  /// stopped.
+  private func images(
+    of stage: Stage, _ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void
+  ) throws -> ImageSet? {
+    guard let cascade = plan.method.cascade, plan.isSelecting(stage: stage.index), let labels = images.labels
+    else { return images }
+    // The layers below do not change during a stage, so one selection serves all its rounds.
+    let trained = Set(assignment.trained)
+    let layers = assignment.parts.filter { !trained.contains($0.name) }.map(\.digest)
+    if let rows = selection.rows(for: layers) { return images.subset(rows) }
+    let chunk = try options(stage, assignment, images: images.count).chunk
+    let parameters = Storage(stage.model.layout)
+    for (part, version) in zip(stage.model.parts, assignment.parts) {
+      parameters[part.range].setBytes(try cache.read(version))
+    }
+    let augmenter = Augmenter(
+      .withLabels(mean: plan.augmentation.mean, deviation: plan.augmentation.deviation), for: plan.encoder)
+    let rows = EarlyExits.remaining(
+      stage.model, parameters, labels: labels, leaving: cascade.rule, workers: Workers(threads), chunk: chunk,
+      while: {
+        progress.gate.wait()
+        return !progress.isStopped
+      }
+    ) { augmenter.plain(images, index: $0, into: $1) }
+    guard let rows else { return nil }
+    selection.keep(rows, for: layers)
+    note(.selected(assignment.key, images: rows.count, of: images.count))
+    return images.subset(rows)
   }
 
   /// Returns the stage of an assignment. Throws ``ClientError/server(_:)`` if the plan does not contain it.

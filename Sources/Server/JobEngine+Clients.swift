@@ -98,6 +98,7 @@ extension JobEngine {
     } else {
       try store.admit(offer, from: client, to: roundRecord, at: date())
       round.admit(offer, from: client)
+      if offer.isEmpty { exhausted.insert(client) }
       note(.admitted(round.key, client: client, offer))
     }
     acknowledge(offer, client, nil)

@@ -50,7 +50,9 @@ extension JobEngine {
       case .assign(let client, _): assign(client)
       case .release(let client): send(.release(Release(key: round.key)), to: client)
       case .releaseLate(let client, let key): send(.release(Release(key: key)), to: client)
-      case .aggregate: effects.append(.aggregate(aggregator))
+      case .aggregate:
+        if let left = try lastImages() { return try endGrowth(left, at: now) }
+        effects.append(.aggregate(aggregator))
       case .calibrate: effects.append(.calibrate(draft, round.key))
       case .commit: try commit(at: now)
       case .abandon(let reason): try abandon(reason, at: now)
@@ -148,17 +150,47 @@ extension JobEngine {
     try begin(round.key.nextAttempt, opens: now + plan.round.pause(after: failures - 1), at: now)
   }
 
+  /// Returns the images that a cascade has left for the round's stage at all clients if they are fewer than a batch, so
+  /// that the encoder has grown as far as its data go. Returns nil if the stage goes on: also once it has a committed
+  /// round, and while a connected client has never reported its images.
+  private func lastImages() throws -> Int? {
+    guard plan.isSelecting(stage: round.key.stage), try store.history(of: stageRecord).isEmpty,
+      try present.subtracting(store.participants()).isEmpty
+    else { return nil }
+    let left = try store.clients().reduce(0) { $0 + $1.samples }
+    return left < plan.local.batch ? left : nil
+  }
+
+  /// Finishes the job with the model of the stage before.
+  private func endGrowth(_ left: Int, at now: Duration) throws {
+    let (stage, key) = (round.key.stage, round.key)
+    roundRecord.finishedAt = date()
+    try store.abandon(
+      roundRecord,
+      reason: "\(counted(left, "image")) remain for stage \(stage), fewer than a batch of \(plan.local.batch)"
+    )
+    try store.finish(job, at: date())
+    guard let last = try store.lastCommitted(of: job),
+      let model = plan.snapshot(stage: last.stage.number, last.parts)
+    else { throw ServerError.inconsistentStore("no round before \(key)") }
+    (snapshot, draft) = (model, model)
+    note(.grown(key, images: left, batch: plan.local.batch))
+    note(.finished)
+    end(.success(()), Goodbye(.finished))
+  }
+
   private func begin(
     _ key: RoundKey, late: Stragglers? = nil, opens: Duration? = nil, at now: Duration
   ) throws {
     away = away.filter { $0.value.until > now }
     rejections = [:]
     roundTimes = (now, nil)
+    if key.stage != stageRecord.number { exhausted = [] }
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
       key, plan, stages, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
-      away: away.mapValues(\.until), resting: Set(rests.keys), late: late, at: now, opens: opens)
+      away: away.mapValues(\.until), resting: exhausted.union(rests.keys), late: late, at: now, opens: opens)
     let waiting = deferred
     deferred = []
     for update in waiting { try decide(update.offer, isHere: true, fault: nil, from: update.client, at: now) }

@@ -62,6 +62,8 @@ package final class JobEngine {
   var rests: [String: Int] = [:]
   /// The rejected offers in the round by client; the first are stored, all are counted.
   var rejections: [String: Int] = [:]
+  /// The clients without images left for the stage of a cascade; they are asked only if the others are no quorum.
+  var exhausted: Set<String> = []
   /// The clients that declined, with the reason and the end of their absence.
   var away: [String: (reason: String, until: Duration)] = [:]
   /// The effects that have not been returned yet.
@@ -100,13 +102,15 @@ package final class JobEngine {
     let wait =
       opening.after == nil && plan.round.minimumClients > plan.round.cohort
       ? plan.round.deadline.duration : nil
+    exhausted = try store.exhausted(in: stageRecord)
     if var open = try store.openRound(of: stageRecord) {
       for client in try store.recover(&open) { effects.append(.note(.lost(client: client))) }
       roundRecord = open.record
       rejections = try store.rejections(of: open.record)
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(
-        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
+        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
+        resting: exhausted, at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(
           cohort: open.cohort, admitted: open.admitted, rejected: open.rejected, declined: open.declined,
@@ -118,7 +122,8 @@ package final class JobEngine {
       let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
       roundRecord = try store.openRound(key, of: stageRecord, at: date())
       round = Self.makeRound(
-        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [], at: now)
+        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
+        resting: exhausted, at: now)
     }
   }
 
@@ -183,7 +188,8 @@ package final class JobEngine {
       let coding = UpdateCoding(plan.traffic.codec, stage, share: Double(plan.traffic.kept))
       return Round.Expectation(
         base: Snapshot.base(of: model.manifest(keeping: kept)),
-        sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain })
+        sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain },
+        mayBeEmpty: plan.isSelecting(stage: key.stage))
     }
     return Round(
       key, rules: plan.round, needed: needed, missing: missing, wait: wait,

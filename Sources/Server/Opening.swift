@@ -26,6 +26,11 @@ struct Opening {
       throw ServerError.inconsistentStore("the layers of \(done) do not match the plan")
     }
     after = done
+    // A cascade may have finished the job before its last stage.
+    guard job.finishedAt == nil else {
+      (snapshot, key, isFinished) = (committed, done, true)
+      return
+    }
     // An older version has not stored the decision and used only the number of rounds.
     let history = try store.history(of: last.stage)
     let decision =

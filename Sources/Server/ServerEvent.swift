@@ -44,6 +44,8 @@ package enum ServerEvent: Sendable {
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)
   case abandoned(RoundKey, reason: String)
+  /// The job ends before this round's stage: a cascade has left fewer images than a batch.
+  case grown(RoundKey, images: Int, batch: Int)
   case finished
   /// The linear probe of a round: its accuracy on the test images, 0 … 1.
   case probed(RoundKey, accuracy: Double)

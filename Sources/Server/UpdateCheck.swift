@@ -32,6 +32,7 @@ package struct UpdateCheck: Sendable {
     of file: borrowing UpdateFile, _ receipt: UpdateReceipt? = nil
   ) throws(StoreError) -> Rejection? {
     guard file.count == offer.bytes else { return .wrongDigest }
+    if offer.isEmpty { return offer.digest == Digest(of: Data()) ? nil : .wrongDigest }
     guard receipt.map({ $0.digest == offer.digest }) ?? true else { return .wrongDigest }
     guard coding.codec == .plain, normLimit == 0, offer.bytes % 4 == 0 else {
       let bytes = try file.bytes()
@@ -59,6 +60,7 @@ package struct UpdateCheck: Sendable {
 
   /// Returns the values of an update. Throws their fault, apart from a wrong digest.
   func values(_ bytes: Data) throws(Rejection) -> [Float] {
+    if offer.isEmpty { return [] }
     let base = snapshot.trainedWeights(keeping: kept)
     let values: [Float]
     do { values = try coding.decode(bytes, base: base) } catch { throw .undecodable }

@@ -22,6 +22,8 @@ struct ClientLog: Sendable {
     case .assigned(let key, let missing, let bytes):
       logger.info("\(key): \(missing) layers to fetch, \(bytes) bytes")
     case .damaged(let digest): logger.warning("layer \(digest) is damaged and is fetched again")
+    case .selected(let key, let images, let all):
+      logger.notice("\(key): \(images) of \(all) images remain; earlier exits have learned the others")
     case .planned(let key, let bytes):
       logger.info("\(key): training needs \((bytes + 999_999) / 1_000_000) MB")
     case .training(let key, let step, let steps, let loss):
@@ -29,6 +31,10 @@ struct ClientLog: Sendable {
     case .trained(let key, let offer):
       // The divergence was already reported.
       guard offer.badNumber == nil else { break }
+      guard !offer.isEmpty else {
+        logger.notice("\(key): takes no part, because fewer than two images remain")
+        break
+      }
       let figures = String(format: "loss %.4f, %.1f s", offer.loss, offer.seconds)
       logger.notice("\(key): trained on \(offer.samples) images, \(figures)")
     case .diverged(let key, let step, let steps):

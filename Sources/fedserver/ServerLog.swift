@@ -103,6 +103,10 @@ struct ServerLog: Sendable {
       logger.notice(
         "stage \(round.stage) round \(round.round) is committed: \(counted(round.clients, "client")), \(figures)"
       )
+    case .grown(let key, let images, let batch):
+      logger.notice(
+        "the encoder ends with stage \(key.stage - 1): \(images) images remain for the next, fewer than a batch of \(batch)"
+      )
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
     case .probed(let key, let accuracy):
       logger.notice("\(key): linear probe accuracy \(String(format: "%.1f %%", 100 * accuracy))")

@@ -257,6 +257,10 @@ final class RunProgress: Sendable {
     case .abandoned(let key, let reason):
       set { $0.admitted = 0 }
       terminal.line("\(key) is abandoned: \(reason)")
+    case .grown(let key, let images, let batch):
+      terminal.line(
+        "the encoder ends with stage \(key.stage - 1): \(images) images remain for the next, fewer than a batch of \(batch)"
+      )
     case .committed(let round): commit(round)
     default: break
     }

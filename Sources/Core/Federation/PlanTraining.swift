@@ -33,7 +33,7 @@ extension Plan {
       heads: heads,
       classifier: ClassifierConfiguration(
         classes: classification.classes.count, hidden: classification.hidden,
-        smoothing: classification.smoothing))
+        smoothing: classification.smoothing, commitment: method.cascade?.commitment ?? false))
   }
 
   /// Returns the numbers of blocks after which the stages before have left exits.

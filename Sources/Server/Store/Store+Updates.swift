@@ -107,6 +107,23 @@ extension Store {
     }
   }
 
+  /// Returns the clients that had no images left in a round of a stage.
+  func exhausted(in stage: StageRecord) throws(StoreError) -> Set<String> {
+    try read { db in
+      try String.fetchSet(
+        db,
+        sql: """
+          SELECT DISTINCT client FROM updates JOIN rounds ON rounds.id = updates.roundId
+          WHERE stageId = ? AND refusal IS NULL AND updates.samples = 0
+          """, arguments: [stage.id])
+    }
+  }
+
+  /// Returns the clients of which an update was ever admitted.
+  func participants() throws(StoreError) -> Set<String> {
+    try read { try String.fetchSet($0, sql: "SELECT DISTINCT client FROM updates WHERE refusal IS NULL") }
+  }
+
   /// Returns the number of recorded rejections in a round by client.
   func rejections(of round: RoundRecord) throws(StoreError) -> [String: Int] {
     try updates(of: round).reduce(into: [:]) { counts, update in

@@ -204,22 +204,23 @@ package final class EarlyExits {
 
   /// Returns the indices of the training images that stay for the stage of a model, ascending: those that no exit of
   /// the stages before classifies right and lets leave. `image(index, pixels)` writes an image as [C, H, W] on any
-  /// thread.
+  /// thread. Returns nil as soon as `goesOn` is false, which is asked before each chunk, also on any thread.
   package static func remaining(
     _ model: Model, _ parameters: borrowing Storage, labels: [Int], leaving rule: ExitRule, workers: Workers,
-    chunk: Int = 32, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
-  ) -> [Int] {
+    chunk: Int = 32, while goesOn: () -> Bool = { true }, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> [Int]? {
     let chunks = (labels.count + chunk - 1) / chunk
     let exits = (0..<workers.count).map { _ in EarlyExits(model, chunk: chunk) }
-    let remaining = Mutex<[Int]>([])
+    let remaining = Mutex<[Int]?>([])
     workers.run(chunks) { index, worker in
+      guard goesOn() else { return remaining.withLock { $0 = nil } }
       let first = index * chunk
       let stays = exits[worker].stays(
         min(chunk, labels.count - first), leaving: rule, label: { labels[first + $0] }, parameters
       ) { image(first + $0, $1) }
-      remaining.withLock { list in list += stays.indices.filter { stays[$0] }.map { first + $0 } }
+      remaining.withLock { list in list? += stays.indices.filter { stays[$0] }.map { first + $0 } }
     }
-    return remaining.withLock { $0.sorted() }
+    return remaining.withLock { $0?.sorted() }
   }
 
   /// Returns the predictions of each exit for a chunk of images.

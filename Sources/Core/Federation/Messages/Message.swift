@@ -128,7 +128,8 @@ package struct LayerData: Sendable, Hashable {
   }
 }
 
-/// Offers an update; its bytes are sent when the server requests them.
+/// Offers an update; its bytes are sent when the server requests them. An update without samples has no bytes: the
+/// client has no images left for the stage of a cascade, and takes no part.
 package struct UpdateOffer: Sendable, Hashable, Codable {
   package var key: RoundKey
   /// The snapshot on which the training was based: ``Snapshot/base(of:)`` of the assignment's parts.
@@ -156,6 +157,15 @@ package struct UpdateOffer: Sendable, Hashable, Codable {
     (self.key, self.base, self.digest, self.bytes) = (key, base, digest, bytes)
     (self.samples, self.steps, self.loss, self.seconds) = (samples, steps, loss, seconds)
     self.metrics = metrics
+  }
+
+  /// Whether the client has no images left, and takes no part.
+  package var isEmpty: Bool { samples == 0 && bytes == 0 && steps == 0 }
+
+  /// Creates the offer of a client without images left for a round.
+  package init(emptyFor key: RoundKey, base: Digest) {
+    self.init(
+      key: key, base: base, digest: Digest(of: Data()), bytes: 0, samples: 0, steps: 0, loss: 0, seconds: 0)
   }
 
   /// The metrics of the last batch that tell a collapse; nil where one of them is missing.

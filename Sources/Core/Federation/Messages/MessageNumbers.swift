@@ -95,6 +95,7 @@ private struct NumberCheck {
     for metric in Metric.ofClients {
       real("metrics.\(metric.name)", offer.metrics[metric.name].map { Double($0) }, NumberBounds.figure)
     }
+    guard !offer.isEmpty else { return }
     whole("samples", offer.samples, NumberBounds.samples)
     whole("steps", offer.steps, 1...NumberBounds.whole.upperBound)
   }

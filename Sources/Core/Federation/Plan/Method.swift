@@ -39,6 +39,8 @@ extension Plan {
     package var regularisers = RegulariserSections()
     /// The classes and the classifier of the objective classification. Default none.
     package var classification: Classification?
+    /// The selection of a stage's images by the exits of the stages before. Default none: all images.
+    package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.
     package var calibration: Calibration?
 

@@ -3,7 +3,7 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + calibration + classification
+    job + encoder + heads + method + calibration + classification + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 

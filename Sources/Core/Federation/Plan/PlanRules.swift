@@ -50,7 +50,9 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = [
+  static let all: [PlanRule] = general + cascade
+
+  private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
       plan.traffic.layers == .topK
         ? "is top-k, which is only for updates" : nil

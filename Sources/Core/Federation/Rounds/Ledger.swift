@@ -14,7 +14,7 @@ package struct Ledger: Sendable, Hashable {
 
   /// The maximum number of samples that count for one client.
   package var mostCounted: Int {
-    let claims = admitted.values.map(\.samples).sorted()
+    let claims = admitted.values.map(\.samples).filter { $0 > 0 }.sorted()
     guard !claims.isEmpty else { return 0 }
     return maxSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
   }
@@ -36,9 +36,10 @@ package struct Ledger: Sendable, Hashable {
     admitted[client] = offer
   }
 
-  /// The order in which updates are aggregated, independent of their arrival.
+  /// The updates in the order in which they are aggregated, independent of their arrival, without those of clients that
+  /// have no images left.
   package var inClientOrder: [(client: String, offer: UpdateOffer)] {
-    admitted.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    admitted.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// The total number of samples that count.

@@ -107,9 +107,11 @@ package struct Round: Sendable {
     package let base: Digest
     /// The permitted numbers of bytes for each permitted codec.
     package let sizes: [UpdateCodec: ClosedRange<Int>]
+    /// Whether the client may have no images left, and takes no part then.
+    package let mayBeEmpty: Bool
 
-    package init(base: Digest, sizes: [UpdateCodec: ClosedRange<Int>]) {
-      (self.base, self.sizes) = (base, sizes)
+    package init(base: Digest, sizes: [UpdateCodec: ClosedRange<Int>], mayBeEmpty: Bool = false) {
+      (self.base, self.sizes, self.mayBeEmpty) = (base, sizes, mayBeEmpty)
     }
 
     /// The expectation of a plain update.
@@ -249,6 +251,7 @@ package struct Round: Sendable {
       expected = self.expected(client)
     }
     guard offer.base == expected.base else { return .wrongBase }
+    if offer.isEmpty && expected.mayBeEmpty { return offer.badNumber?.rejection }
     guard let sizes = expected.sizes[offer.codec ?? .plain] else { return .undecodable }
     guard sizes.contains(offer.bytes) else { return .wrongSize }
     return offer.badNumber?.rejection
