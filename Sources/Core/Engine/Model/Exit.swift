@@ -37,6 +37,46 @@ package struct Exit: Sendable {
   static func part(_ depth: Int) -> String { "exits.\(depth)" }
 }
 
+/// The multiply-accumulates of an image's forward pass through a model with exits. Only matrix products count.
+///
+/// S exits, the last at the end of the model. A pass that stops at exit s costs the sum of b_t + e_t for t = 1 … s.
+package struct ExitCosts: Sendable, Hashable {
+  /// b_s: the blocks between exit s and the one before; of the first exit, the stem too.
+  package let blocks: [Int]
+  /// e_s: the readout and the classifier of exit s.
+  package let exits: [Int]
+  /// The cost of a pass that asks only the last exit.
+  package let full: Int
+
+  /// Counts the passes of a model that classifies.
+  ///
+  /// - Parameter lastBlock: the part that counts of the block below each exit. ``LastBlock/readout`` counts the
+  ///   computation of ``EarlyExits``: for a transformer, the class token's part of that block, and the whole block only
+  ///   where an image goes on. ``LastBlock/whole`` counts every block once and completely.
+  package init(_ model: Model, lastBlock: LastBlock = .whole) {
+    guard let last = Exit(last: model) else { preconditionFailure("a model that does not classify") }
+    let operations = model.encoder.operations
+    let part = lastBlock == .whole ? nil : model.encoder.partialBlock
+    var (blocks, exits, computed): ([Int], [Int], Int) = ([], [], 0)
+    func below(_ depth: Int, from start: Int) -> Int {
+      let end = part == nil ? depth : depth - 1
+      return operations.blocks[start..<end].reduce(0, +) + (part ?? 0)
+    }
+    for exit in model.exits + [last] {
+      blocks.append((below(exit.depth, from: computed) + (exits.isEmpty ? operations.stem : 0)) / 2)
+      exits.append((exit.readout.operations + exit.classifier.operations) / 2)
+      computed = part == nil ? exit.depth : exit.depth - 1
+    }
+    (self.blocks, self.exits) = (blocks, exits)
+    full = (operations.stem + below(model.depth, from: 0)) / 2 + exits[exits.count - 1]
+  }
+
+  /// Returns the cost of a pass that stops at an exit, counted from 0.
+  package func cost(stoppingAt exit: Int) -> Int {
+    blocks[...exit].reduce(0, +) + exits[...exit].reduce(0, +)
+  }
+}
+
 /// Classifies images with early exits: an image leaves at the first exit whose confidence is at least a threshold, and
 /// later blocks run only for the images that remain (QuickNets, arXiv 2212.12866). It is used by one thread at a time.
 ///
@@ -85,29 +125,31 @@ package final class EarlyExits {
     work = Storage(layout)
   }
 
-  /// Classifies `count` images, each given by `image(index, pixels)` as [C, H, W]. Returns their predictions in order.
+  /// Classifies `count` images, each given by `image(index, pixels)` as [C, H, W]. Without a threshold, all images run to
+  /// the last exit. Returns their predictions in order.
   package func classify(
-    _ count: Int, confidence threshold: Float, _ parameters: borrowing Storage,
+    _ count: Int, confidence threshold: Float?, _ parameters: borrowing Storage,
     _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [Prediction] {
     precondition(count <= chunk, "\(count) images in chunks of \(chunk)")
     var predictions = [Prediction?](repeating: nil, count: count)
     runner.begin(count, parameters, image)
-    var (remaining, depth) = (Array(0..<count), 0)
-    for (index, exit) in exits.enumerated() where !remaining.isEmpty {
-      let isLast = index == exits.count - 1
-      let logits = logits(remaining.count, from: depth, exit, plans[index], isLast: isLast, parameters)
-      depth = exit.depth
+    let last = exits.count - 1
+    var (remaining, computed) = (Array(0..<count), 0)
+    for index in (threshold == nil ? last : 0)...last where !remaining.isEmpty {
+      let logits: Matrix
+      (logits, computed) = self.logits(remaining.count, from: computed, at: index, parameters)
       var kept: [Int] = []
       for row in remaining.indices {
         let (label, confidence) = Self.largest(logits.row(row), count: logits.columns)
-        if isLast || confidence >= threshold {
+        if index == last || confidence >= threshold ?? .infinity {
+          let depth = exits[index].depth
           predictions[remaining[row]] = Prediction(label: label, confidence: confidence, depth: depth)
         } else {
           kept.append(row)
         }
       }
-      if !isLast { keep(kept, of: remaining.count, behind: depth) }
+      if index < last { keep(kept, of: remaining.count, behind: computed) }
       remaining = kept.map { remaining[$0] }
     }
     return predictions.compactMap(\.self)
@@ -139,37 +181,30 @@ package final class EarlyExits {
     _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [[Prediction]] {
     runner.begin(count, parameters, image)
-    var (depth, all): (Int, [[Prediction]]) = (0, [])
+    var (computed, all): (Int, [[Prediction]]) = (0, [])
     for (index, exit) in exits.enumerated() {
-      let logits = logits(
-        count, from: depth, exit, plans[index], isLast: index == exits.count - 1, parameters)
-      depth = exit.depth
+      let logits: Matrix
+      (logits, computed) = self.logits(count, from: computed, at: index, parameters)
       all.append(
         (0..<count).map {
           let (label, confidence) = Self.largest(logits.row($0), count: logits.columns)
-          return Prediction(label: label, confidence: confidence, depth: depth)
+          return Prediction(label: label, confidence: confidence, depth: exit.depth)
         })
     }
     return all
   }
 
-  /// Returns the logits at an exit [count, C], after the blocks from depth `start` on.
+  /// Returns the logits at an exit [count, C] from the features after `start` blocks, and the number of blocks after which
+  /// the chunk then has features.
   private func logits(
-    _ count: Int, from start: Int, _ exit: Exit, _ plan: Plan, isLast: Bool, _ parameters: borrowing Storage
-  ) -> Matrix {
-    let rows = 0..<count
-    let representations = work[plan.representations].rows(rows)
-    if isLast {
-      // The last block is computed only as far as the readout needs it.
-      runner.represent(count, from: start, into: representations, parameters)
-    } else {
-      runner.advance(count, from: start, to: exit.depth, parameters)
-      let pooled = work[plan.pooled].rows(rows)
-      runner.pool(count, behind: exit.depth, into: pooled)
-      exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
-    }
+    _ count: Int, from start: Int, at index: Int, _ parameters: borrowing Storage
+  ) -> (Matrix, computed: Int) {
+    let (exit, plan, rows) = (exits[index], plans[index], 0..<count)
+    let (pooled, representations) = (work[plan.pooled].rows(rows), work[plan.representations].rows(rows))
+    let computed = runner.pool(count, from: start, behind: exit.depth, into: pooled, parameters)
+    exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
     exit.classifier.forward(representations, plan.classifier, rows: rows, work, parameters)
-    return work[plan.classifier.logits].rows(rows)
+    return (work[plan.classifier.logits].rows(rows), computed)
   }
 
   /// Moves the features of the remaining images to the front.
