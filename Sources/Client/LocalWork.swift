@@ -217,8 +217,14 @@ struct LocalWork: Sendable {
   private final class Selection: Sendable {
     private let last = Mutex<(layers: [Digest], rows: [Int])?>(nil)
 
+    /// Returns the images that these layers left.
     func rows(for layers: [Digest]) -> [Int]? {
       last.withLock { $0.flatMap { $0.layers == layers ? $0.rows : nil } }
+    }
+
+    /// Returns the images that the layers of an earlier stage left, of which these leave some; nil if there are none.
+    func candidates(for layers: [Digest]) -> [Int]? {
+      last.withLock { $0.flatMap { Set($0.layers).isSubset(of: layers) ? $0.rows : nil } }
     }
 
     func keep(_ rows: [Int], for layers: [Digest]) { last.withLock { $0 = (layers, rows) } }
@@ -229,12 +235,14 @@ struct LocalWork: Sendable {
   private func images(
     of stage: Stage, _ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void
   ) throws -> ImageSet? {
-    guard let cascade = plan.method.cascade, plan.isSelecting(stage: stage.index), let labels = images.labels
+    guard let cascade = plan.method.cascade, plan.isSelecting(stage: stage.index)
     else { return images }
     // The layers below do not change during a stage, so one selection serves all its rounds.
     let trained = Set(assignment.trained)
     let layers = assignment.parts.filter { !trained.contains($0.name) }.map(\.digest)
     if let rows = selection.rows(for: layers) { return images.subset(rows) }
+    let known = selection.candidates(for: layers)
+    let candidates = known.map { images.subset($0) } ?? images
     let chunk = try options(stage, assignment, images: images.count).chunk
     let parameters = Storage(stage.model.layout)
     for (part, version) in zip(stage.model.parts, assignment.parts) {
@@ -242,14 +250,16 @@ struct LocalWork: Sendable {
     }
     let augmenter = Augmenter(
       .withLabels(mean: plan.augmentation.mean, deviation: plan.augmentation.deviation), for: plan.encoder)
-    let rows = EarlyExits.remaining(
-      stage.model, parameters, labels: labels, leaving: cascade.rule, workers: Workers(threads), chunk: chunk,
+    let remaining = EarlyExits.remaining(
+      stage.model, parameters, labels: candidates.labels ?? [], leaving: cascade.rule,
+      workers: Workers(threads), chunk: chunk,
       while: {
         progress.gate.wait()
         return !progress.isStopped
       }
-    ) { augmenter.plain(images, index: $0, into: $1) }
-    guard let rows else { return nil }
+    ) { augmenter.plain(candidates, index: $0, into: $1) }
+    guard let remaining else { return nil }
+    let rows = known.map { known in remaining.map { known[$0] } } ?? remaining
     selection.keep(rows, for: layers)
     note(.selected(assignment.key, images: rows.count, of: images.count))
     return images.subset(rows)

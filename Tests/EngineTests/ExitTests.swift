@@ -111,4 +111,47 @@ import Testing
     }
     #expect(depths == [1, 2, 3], "seed \(seed) shows nothing")
   }
+
+  /// The formulas of the method for a transformer: T (4 + 2r) D² + 2 T² D a block, patches x values x D for the stem,
+  /// and D x C for an exit.
+  @Test func costsOfATransformerFollowTheFormula() {
+    let c = TinyViT.encoder.vit
+    let (tokens, width) = (c.tokens, c.width)
+    let block = Double(tokens * (4 + 2 * c.mlpRatio) * width * width + 2 * tokens * tokens * width)
+    let stem = Double(c.patches * c.patchSize * width)
+    let exit = Double(width * Self.classes)
+    let costs = ExitCosts(stage(TinyViT.encoder, 3).model)
+    #expect(costs.blocks == [stem + block, block, block] && costs.exits == [exit, exit, exit])
+    #expect(costs.cost(stoppingAt: 1) == stem + 2 * block + 2 * exit)
+    #expect(costs.full == stem + 3 * block + exit)
+    #expect(ExitCosts(stage(TinyViT.encoder, 3, exits: [2]).model).blocks == [stem + 2 * block, block])
+  }
+
+  /// What inference computes: of the block below an exit the class token's part, and all of it where an image goes on.
+  @Test func inferenceCostsLessThanWholeBlocks() throws {
+    let model = stage(TinyViT.encoder, 3).model
+    let (part, operations) = (try #require(model.encoder.partialBlock), model.encoder.operations)
+    let (block, stem) = (Double(operations.blocks[0]) / 2, Double(operations.stem) / 2)
+    let costs = ExitCosts(model, lastBlock: .readout)
+    #expect(costs.blocks == [stem + Double(part) / 2, block + Double(part) / 2, block + Double(part) / 2])
+    #expect(costs.full == stem + 2 * block + Double(part) / 2 + costs.exits[2])
+    // A resnet pools all pixels of its map.
+    let resnet = stage(TinyResNet.encoder, 3).model
+    let whole = ExitCosts(resnet)
+    #expect(ExitCosts(resnet, lastBlock: .readout) == whole)
+    #expect(whole.full == whole.cost(stoppingAt: 2) - whole.exits[0] - whole.exits[1])
+    #expect(whole.blocks[2] == Double(resnet.encoder.operations.blocks[2]) / 2)
+  }
+
+  /// Without a threshold no exit but the last answers.
+  @Test(arguments: encoders) func withoutAThresholdAllImagesRunToTheEnd(encoder: EncoderConfiguration) {
+    let model = stage(encoder, 3).model
+    let parameters = random(model, seed: 45)
+    let exits = EarlyExits(model, chunk: 6)
+    let all = exits.classify(6, leaving: nil, parameters, images(encoder, seed: 45))
+    let last = EarlyExits.answers(
+      model, parameters, images: 6, workers: Workers(1), images(encoder, seed: 45))
+    #expect(all.map(\.label) == last[2].map(\.label) && all.allSatisfy { $0.depth == 3 })
+    for (one, other) in zip(all, last[2]) { #expect(abs(one.confidence - other.confidence) < 1e-5) }
+  }
 }

@@ -24,6 +24,41 @@ extension Store {
     }
   }
 
+  /// Returns the images that the clients' updates counted for, by stage.
+  package func stageImages() throws(StoreError) -> [CascadeAccount.Stage] {
+    try read(Self.stageImages)
+  }
+
+  static func stageImages(_ db: Database) throws -> [CascadeAccount.Stage] {
+    let rows = try Row.fetchCursor(
+      db,
+      sql: """
+        SELECT stages.number, rounds.number AS round, outcome, client, updates.samples FROM updates
+        JOIN rounds ON rounds.id = updates.roundId JOIN stages ON stages.id = rounds.stageId
+        WHERE refusal IS NULL ORDER BY updates.id
+        """)
+    var stages: [Int: (rounds: Set<Int>, images: [String: Int], trained: Int)] = [:]
+    while let row = try rows.next() {
+      let (number, client, samples): (Int, String, Int) = (
+        try row.decode(forColumn: "number"), try row.decode(forColumn: "client"),
+        try row.decode(forColumn: "samples")
+      )
+      var stage = stages[number] ?? ([], [:], 0)
+      // A database may contain any number.
+      let counted = min(max(samples, 0), PlanLimits.samples)
+      stage.images[client] = counted
+      if try row.decode(String?.self, forColumn: "outcome") == RoundRecord.Outcome.committed.rawValue {
+        stage.rounds.insert(try row.decode(forColumn: "round"))
+        stage.trained = min(stage.trained + counted, 1 << 53)
+      }
+      stages[number] = stage
+    }
+    return stages.sorted { $0.key < $1.key }.map { number, stage in
+      CascadeAccount.Stage(
+        stage: number, rounds: stage.rounds.count, images: stage.images, trained: stage.trained)
+    }
+  }
+
   static func committedRounds(in db: Database) throws -> [(stage: StageRecord, round: RoundRecord)] {
     let stages = try StageRecord.order(Column("number")).fetchAll(db)
     let metrics = try metrics(db)

@@ -72,6 +72,11 @@ final class Checker {
     case .declined(current, let client, _): declined.insert(client)
     case .rejected(current, let client, _): if !admitted.contains(client) { rejected.insert(client) }
     case .abandoned(let key, let reason): abandon(key, reason)
+    case .grown(let key, let images, let batch):
+      let isFirst = !committed.keys.contains { $0.stage == key.stage }
+      require(
+        plan.isSelecting(stage: key.stage) && isFirst && images < batch,
+        "the encoder ends before \(key), for which \(images) images remain")
     default: break
     }
   }
@@ -143,7 +148,10 @@ final class Checker {
 
   /// Returns the weights of claims, limited to the plan's maximum or to ten times the lower median.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
-    let half = claims.values.filter { claim in 2 * claims.values.count { $0 <= claim } >= claims.count }.min()
+    let half = claims.values.filter { claim in
+      let counted = claims.values.filter { $0 > 0 }
+      return claim > 0 && 2 * counted.count { $0 <= claim } >= counted.count
+    }.min()
     let most = plan.round.maxSamples ?? 10 * (half ?? 0)
     return claims.mapValues { $0 > most ? most : $0 }
   }
@@ -166,9 +174,12 @@ final class Checker {
   private func compare(_ parts: [(name: String, weights: Data)], _ key: RoundKey, _ counted: [String: Int]) {
     let stage = plan.stage(key.stage)
     let total = counted.values.reduce(0, +)
-    guard total > 0 else { return }
+    guard total > 0 else {
+      let same = zip(parts, base.manifest).allSatisfy { Digest(of: $0.weights) == $1.digest }
+      return require(same, "\(key) has another model, although no client has images")
+    }
     var mean = [Float](repeating: 0, count: stage.count)
-    for (name, samples) in counted.sorted(by: { $0.key < $1.key }) {
+    for (name, samples) in counted.sorted(by: { $0.key < $1.key }) where samples > 0 {
       let weight = Float(Double(samples) / Double(total))
       let late = folded[key]?[name]
       let sent = VirtualClient.update(name, late ?? key, count: mean.count)

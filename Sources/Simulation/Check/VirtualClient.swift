@@ -82,6 +82,10 @@ final class VirtualClient {
   /// Returns the update for an assignment, according to the client's character.
   func train(_ assignment: Assignment, _ plan: Plan) -> (offer: UpdateOffer, bytes: Data) {
     if character == .stale, let lastOffer { return lastOffer }
+    let remaining = remaining(stage: assignment.key.stage, of: plan)
+    if character == .honest, remaining == 0 {
+      return (UpdateOffer(emptyFor: assignment.key, base: Snapshot.base(of: assignment.parts)), Data())
+    }
     let count =
       assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes } / 4
     var values = Self.update(name, assignment.key, count: count)
@@ -92,7 +96,7 @@ final class VirtualClient {
     let parts = character == .wrongBase ? Array(assignment.parts.dropFirst()) : assignment.parts
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
-      samples: claim, steps: 1, loss: 1, seconds: 1,
+      samples: claim(remaining), steps: 1, loss: 1, seconds: 1,
       codec: assignment.codec)
     if character == .wrongBytes || isLying {
       isLying = false
@@ -101,11 +105,20 @@ final class VirtualClient {
     return (offer, bytes)
   }
 
-  private var claim: Int {
+  /// Returns the images that a cascade leaves for a stage: in each stage a random share of those before.
+  private func remaining(stage: Int, of plan: Plan) -> Int {
+    guard plan.method.cascade != nil else { return samples }
+    return (1..<stage).reduce(samples) { left, stage in
+      var random = RandomNumbers(RandomNumbers.derive(plan.seed, "remaining of \(name)", [stage]))
+      return random.chance(0.3) ? 0 : Int(Float(left) * random.uniform())
+    }
+  }
+
+  private func claim(_ remaining: Int) -> Int {
     switch character {
     case .boaster: 1 << 40
     case .greedy: PlanLimits.samples
-    case .honest, .notFinite, .wrongSize, .wrongBytes, .stale, .wrongBase: samples
+    case .honest, .notFinite, .wrongSize, .wrongBytes, .stale, .wrongBase: max(remaining, 1)
     }
   }
 

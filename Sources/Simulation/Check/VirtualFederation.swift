@@ -95,6 +95,15 @@ final class VirtualFederation {
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
     if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
     if plan.method.strategy == .layerWise && waits.chance(0.3) { plan.method.laps = 2 }
+    var cascades = RandomNumbers(seed, "cascade")
+    if plan.method.strategy == .layerWise, plan.method.laps == 1, plan.method.calibration == nil,
+      cascades.chance(0.4)
+    {
+      (plan.method.objective, plan.method.alignment) = (.classification, 0)
+      plan.method.classification = Plan.Classification(classes: .count(2))
+      plan.method.cascade = Plan.Cascade(commitment: cascades.chance(0.5))
+      plan.local.batch = 2 + cascades.below(200)
+    }
     // Only this codec is exact, so that the committed weights can be checked.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan

@@ -65,9 +65,9 @@ enum CascadeCases {
     let costs = ExitCosts(blocks: blocks.map { Double($0) }, exits: exits.map { Double($0) })
     let images = remaining.map { Int($0) }
     var comparison = Comparison()
-    let training = costs.training(remaining: images, epochs: blocks.map { _ in epochs })
+    let training = costs.training(passes: images.map { $0 * epochs }, selecting: images)
     try comparison.compare("out.training", [Float(training)], with: tensors("out.training").values)
-    let endToEnd = costs.endToEnd(images: images[0], epochs: epochs * blocks.count)
+    let endToEnd = costs.endToEnd(passes: images[0] * epochs * blocks.count)
     try comparison.compare("out.end_to_end", [Float(endToEnd)], with: tensors("out.end_to_end").values)
     let inference = costs.inference(leaving: leaving.map { Int($0) })
     try comparison.compare("out.inference", [Float(inference)], with: tensors("out.inference").values)

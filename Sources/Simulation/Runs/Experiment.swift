@@ -113,6 +113,7 @@ package struct Experiment: Sendable {
       seconds: elapsed)
     summary.link = links?.report
     summary.exits = try await classify(snapshot, test)
+    summary.cascade = CascadeAccount(plan, try store.stageImages())
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, train, test)
     try summary.write(to: settings.out, checkpoint)
@@ -220,7 +221,8 @@ package struct Experiment: Sendable {
     guard let test, plan.method.classification != nil else { return nil }
     observer(.evaluating)
     return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
-      try ExitEvaluation(plan, test, threads: settings.cores).result(of: snapshot, plan.augmentation)
+      try ExitEvaluation(plan, test, threads: settings.cores).result(
+        of: snapshot, plan.augmentation, leaving: plan.exitRule)
     }
   }
 

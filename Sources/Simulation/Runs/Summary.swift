@@ -42,6 +42,8 @@ package struct Summary: Sendable, Codable {
   package let evaluation: Evaluation?
   /// The exits of a classification on the test images.
   package internal(set) var exits: ExitEvaluation.Result?
+  /// The images and costs of a cascade.
+  package internal(set) var cascade: CascadeAccount?
   /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
   /// The report of the clients' links, if they had a shape.
@@ -107,6 +109,7 @@ package struct Summary: Sendable, Codable {
       )
     }
     lines += exits?.lines ?? []
+    lines += cascade?.lines ?? []
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
@@ -152,7 +155,31 @@ extension ExitEvaluation.Result {
     if let baseline = exits.last?.report.majorityBaseline {
       lines.append(String(format: "majority class   %.1f %% right", 100 * baseline))
     }
+    if let early {
+      let images = Double(max(early.leaving.reduce(0, +), 1))
+      let shares = early.leaving.map { String(format: "%.0f", 100 * Double($0) / images) }
+      lines.append(
+        String(format: "leaving at %-4.2g  %.1f %% right, ", early.confidence, 100 * early.accuracy)
+          + shares.joined(separator: "/")
+          + String(
+            format: " %% at exits 1 to %d, %.0f %% of the operations", shares.count,
+            100 * early.operations / early.fullOperations))
+    }
     return lines
+  }
+}
+
+extension CascadeAccount {
+  /// The lines of the images that remained, and of the training's cost.
+  fileprivate var lines: [String] {
+    let images = stages.map { "\($0.remaining)" }.joined(separator: ", ")
+    return [
+      "images left      \(images) by stage",
+      String(
+        format:
+          "training         %.4g G multiply-accumulates, as %.3g epochs end to end; all %d epochs %.4g G",
+        training / 1e9, equalEpochs, Int((endToEnd / (training / equalEpochs)).rounded()), endToEnd / 1e9),
+    ]
   }
 }
 

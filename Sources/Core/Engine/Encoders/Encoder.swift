@@ -18,6 +18,9 @@ package protocol Encoder: Sendable {
 
   /// The number of blocks that a pass needs above its prefix even if none of them trains.
   var tracedBlocks: Int { get }
+  /// The operations of the part of a block that a readout behind it needs, if runners compute only that part; nil if they
+  /// compute the whole block.
+  var partialBlock: Int? { get }
 
   /// Returns the number of floats of an image's features after `depth` blocks; 0 means after the stem.
   func featureSize(behind depth: Int) -> Int
@@ -41,6 +44,7 @@ package protocol Encoder: Sendable {
 
 extension Encoder {
   package var tracedBlocks: Int { 1 }
+  package var partialBlock: Int? { nil }
   package func output(behind depth: Int) -> Int { output }
 }
 
@@ -127,6 +131,22 @@ package protocol EncoderRunner: AnyObject {
   func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage)
   /// Computes the pooled features of the chunk after `depth` blocks [count, F].
   func pool(_ count: Int, behind depth: Int, into rows: Matrix)
+  /// Computes the pooled features after `depth` blocks [count, F] from the features at depth `start`, which is less.
+  /// Returns the depth of the features that the chunk has afterwards: `depth`, or one less where a readout needs only a
+  /// part of the block below it.
+  func pool(
+    _ count: Int, from start: Int, behind depth: Int, into rows: Matrix, _ parameters: borrowing Storage
+  ) -> Int
+}
+
+extension EncoderRunner {
+  package func pool(
+    _ count: Int, from start: Int, behind depth: Int, into rows: Matrix, _ parameters: borrowing Storage
+  ) -> Int {
+    advance(count, from: start, to: depth, parameters)
+    pool(count, behind: depth, into: rows)
+    return depth
+  }
 }
 
 /// The floating-point operations of one image's forward pass. Only matrix products count, with an addition and a

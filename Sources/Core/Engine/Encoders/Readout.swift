@@ -9,6 +9,12 @@ package enum Readout: Sendable {
   /// The input is the representation.
   case identity
 
+  /// The floating-point operations for an image; only matrix products count.
+  package var operations: Int {
+    guard case .linear(let linear) = self else { return 0 }
+    return 2 * linear.weight.count
+  }
+
   /// The slots of the trace for the backward pass of a number of rows.
   package enum TracePlan: Sendable {
     case norm(LayerNorm.TracePlan)

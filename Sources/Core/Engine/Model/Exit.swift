@@ -133,15 +133,16 @@ package final class EarlyExits {
     work = Storage(layout)
   }
 
-  /// Classifies `count` images, each given by `image(index, pixels)` as [C, H, W]. Returns their predictions in order.
+  /// Classifies `count` images, each given by `image(index, pixels)` as [C, H, W]. Without a threshold, all images run to
+  /// the last exit. Returns their predictions in order.
   package func classify(
-    _ count: Int, leaving rule: ExitRule, _ parameters: borrowing Storage,
+    _ count: Int, leaving rule: ExitRule?, _ parameters: borrowing Storage,
     _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [Prediction] {
     var predictions = [Prediction?](repeating: nil, count: count)
-    let last = exits[exits.count - 1].depth
-    pass(count, through: exits.count, parameters, image) { index, prediction in
-      guard rule.isMet(by: prediction) || prediction.depth == last else { return false }
+    let last = exits.count - 1
+    pass(count, through: rule == nil ? last...last : 0...last, parameters, image) { index, exit, prediction in
+      guard exit == last || (rule?.isMet(by: prediction) ?? false) else { return false }
       predictions[index] = prediction
       return true
     }
@@ -155,28 +156,28 @@ package final class EarlyExits {
     _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [Bool] {
     var stays = [Bool](repeating: true, count: count)
-    pass(count, through: exits.count - 1, parameters, image) { index, prediction in
+    guard exits.count > 1 else { return stays }
+    pass(count, through: 0...exits.count - 2, parameters, image) { index, _, prediction in
       stays[index] = rule.keeps(prediction, label: label(index))
       return !stays[index]
     }
     return stays
   }
 
-  /// Passes images through the first `number` exits; an image leaves at the first exit at which `leaves(index,
-  /// prediction)` returns true.
+  /// Passes images through the exits of a range of indices; an image leaves at the first exit at which `leaves(image,
+  /// exit, prediction)` returns true.
   private func pass(
-    _ count: Int, through number: Int, _ parameters: borrowing Storage,
-    _ image: (Int, UnsafeMutablePointer<Float>) -> Void, leaves: (Int, Prediction) -> Bool
+    _ count: Int, through range: ClosedRange<Int>, _ parameters: borrowing Storage,
+    _ image: (Int, UnsafeMutablePointer<Float>) -> Void, leaves: (Int, Int, Prediction) -> Bool
   ) {
     precondition(count <= chunk, "\(count) images in chunks of \(chunk)")
-    guard number > 0 else { return }
     runner.begin(count, parameters, image)
-    var (remaining, depth) = (Array(0..<count), 0)
-    for (index, exit) in exits.prefix(number).enumerated() where !remaining.isEmpty {
-      let answers = predictions(remaining.count, from: depth, at: index, parameters)
-      depth = exit.depth
-      let kept = remaining.indices.filter { !leaves(remaining[$0], answers[$0]) }
-      if index < number - 1 { keep(kept, of: remaining.count, behind: depth) }
+    var (remaining, computed) = (Array(0..<count), 0)
+    for index in range where !remaining.isEmpty {
+      let answers: [Prediction]
+      (answers, computed) = predictions(remaining.count, from: computed, at: index, parameters)
+      let kept = remaining.indices.filter { !leaves(remaining[$0], index, answers[$0]) }
+      if index < range.upperBound { keep(kept, of: remaining.count, behind: computed) }
       remaining = kept.map { remaining[$0] }
     }
   }
@@ -228,29 +229,24 @@ package final class EarlyExits {
     _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) -> [[Prediction]] {
     runner.begin(count, parameters, image)
-    var (depth, all): (Int, [[Prediction]]) = (0, [])
-    for (index, exit) in exits.enumerated() {
-      all.append(predictions(count, from: depth, at: index, parameters))
-      depth = exit.depth
+    var (computed, all): (Int, [[Prediction]]) = (0, [])
+    for index in exits.indices {
+      let answers: [Prediction]
+      (answers, computed) = predictions(count, from: computed, at: index, parameters)
+      all.append(answers)
     }
     return all
   }
 
-  /// Returns the predictions of the exit at an index for `count` images, after the blocks from depth `start` on.
+  /// Returns the predictions of the exit at an index for `count` images from the features after `start` blocks, and the
+  /// number of blocks after which the chunk then has features.
   private func predictions(
     _ count: Int, from start: Int, at index: Int, _ parameters: borrowing Storage
-  ) -> [Prediction] {
+  ) -> ([Prediction], computed: Int) {
     let (exit, plan, rows) = (exits[index], plans[index], 0..<count)
-    let representations = work[plan.representations].rows(rows)
-    if index == exits.count - 1 {
-      // The last block is computed only as far as the readout needs it.
-      runner.represent(count, from: start, into: representations, parameters)
-    } else {
-      runner.advance(count, from: start, to: exit.depth, parameters)
-      let pooled = work[plan.pooled].rows(rows)
-      runner.pool(count, behind: exit.depth, into: pooled)
-      exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
-    }
+    let (pooled, representations) = (work[plan.pooled].rows(rows), work[plan.representations].rows(rows))
+    let computed = runner.pool(count, from: start, behind: exit.depth, into: pooled, parameters)
+    exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
     exit.classifier.forward(representations, plan.classifier, rows: rows, work, parameters)
     let logits = work[plan.classifier.logits].rows(rows)
     var commitments: Matrix?
@@ -259,10 +255,11 @@ package final class EarlyExits {
       head.forward(representations, into: outputs, parameters)
       commitments = outputs
     }
-    return rows.map {
+    let predictions = rows.map {
       Prediction(
         logits: logits.row($0), count: logits.columns, commitment: commitments?[$0, 0], depth: exit.depth)
     }
+    return (predictions, computed)
   }
 
   /// Moves the features of the remaining images to the front.

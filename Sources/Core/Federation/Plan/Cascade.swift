@@ -20,6 +20,9 @@ extension Plan {
     package var rule: ExitRule { ExitRule(confidence: confidence, gate: gate) }
   }
 
+  /// Decides which images leave early: as in the cascade, or by its default confidence without one.
+  package var exitRule: ExitRule { (method.cascade ?? Cascade()).rule }
+
   /// Whether clients select the images of a stage, and may have none left.
   package func isSelecting(stage: Int) -> Bool { method.cascade != nil && stage > 1 }
 }

@@ -49,6 +49,9 @@ package struct VisionTransformer: Encoder {
       lastBlock: 8 * d * d + 4 * t * d * c.heads + 4 * d * c.hidden, readout: 0)
   }
 
+  /// The part of a block for its class token.
+  package var partialBlock: Int? { operations.lastBlock }
+
   /// The distributions of timm's VisionTransformer: weights of linear layers and positions from a normal distribution,
   /// the patch projection as in nn.Conv2d, biases 0, normalisations 1 and 0.
   package func distribution(of entry: Layout.Entry) -> Initialisation.Distribution {

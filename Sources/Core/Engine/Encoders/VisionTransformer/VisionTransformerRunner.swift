@@ -99,11 +99,19 @@ extension VisionTransformerRunner: EncoderRunner {
   }
 
   func represent(_ count: Int, from start: Int, into rows: Matrix, _ parameters: borrowing Storage) {
-    guard let last = encoder.layers.last else { preconditionFailure("an encoder without blocks") }
-    advance(count, from: start, to: encoder.layers.count - 1, parameters)
-    let trace = lastTrace(count)
-    ClassTokenBlock(last).forward(tokens(count), into: rows, trace, scratch(count), parameters)
-    encoder.norm.forward(rows, into: rows, trace.norm2, parameters)
+    precondition(!encoder.layers.isEmpty, "an encoder without blocks")
+    _ = pool(count, from: start, behind: encoder.layers.count, into: rows, parameters)
+    encoder.norm.forward(rows, into: rows, lastTrace(count).norm2, parameters)
+  }
+
+  /// Computes the last of these blocks only for the class token, because many images may leave behind it.
+  func pool(
+    _ count: Int, from start: Int, behind depth: Int, into rows: Matrix, _ parameters: borrowing Storage
+  ) -> Int {
+    advance(count, from: start, to: depth - 1, parameters)
+    ClassTokenBlock(encoder.layers[depth - 1])
+      .forward(tokens(count), into: rows, lastTrace(count), scratch(count), parameters)
+    return depth - 1
   }
 
   func pool(_ count: Int, behind depth: Int, into rows: Matrix) {
