@@ -11,8 +11,8 @@ struct AccountCommand: AsyncParsableCommand {
     abstract: "Computes a plan's traffic, operations and memory, without training.",
     discussion: """
       Prints the figures of the plan, of the other strategies and, for a vision transformer, of other numbers of \
-      layers a stage, by the conventions of LW-FedSSL's tables and by those of this software (docs/accounting.md). For \
-      example:
+      layers a stage, by the conventions of LW-FedSSL's tables and by those of this software (docs/accounting.md); for \
+      a layer-wise classification also what its exits and its training cost. For example:
 
         fedsim account plan.yaml --images 2000
       """)
@@ -23,6 +23,12 @@ struct AccountCommand: AsyncParsableCommand {
   @Option(help: "Images of a client. (default: one batch)")
   var images: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Shares of the images that a cascade leaves for stage 2, 3 …, such as 0.8,0.5. (default: all)",
+      valueName: "shares"))
+  var remaining: String?
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -30,11 +36,30 @@ struct AccountCommand: AsyncParsableCommand {
     guard images.map((2...1_000_000_000).contains) ?? true else {
       throw ValidationError("--images is 2 to 1000000000")
     }
+    _ = try shares()
+  }
+
+  /// Returns the shares of `--remaining`.
+  private func shares() throws -> [Double] {
+    guard let remaining else { return [] }
+    let shares = remaining.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) ?? -1 }
+    guard shares.allSatisfy((0...1).contains), zip(shares, shares.dropFirst()).allSatisfy(>=) else {
+      throw ValidationError("--remaining is numbers from 0 to 1 that do not grow, separated by commas")
+    }
+    return shares
   }
 
   func run() async throws {
     try await reporting("fedsim") {
-      let account = Account(try readPlan(plan), images: images)
+      let (plan, shares) = (try readPlan(plan), try shares())
+      guard shares.isEmpty || plan.method.cascade != nil else {
+        throw CommandFailure(.plan, "--remaining is for a plan with method.cascade")
+      }
+      guard shares.count < max(plan.stages, 2) else {
+        throw CommandFailure(
+          .plan, "--remaining has \(shares.count) shares for the \(plan.stages - 1) stages after the first")
+      }
+      let account = Account(plan, images: images, remaining: shares)
       guard json else { return try StandardOutput.write(account.table, terminator: "") }
       try StandardOutput.write(Commands.json(account))
     }

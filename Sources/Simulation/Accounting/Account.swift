@@ -35,9 +35,13 @@ package struct Account: Sendable, Hashable, Codable {
   /// Layer-wise and progressive training with other numbers of layers per stage and with depth dropout; empty for an
   /// encoder that supports neither.
   package let growth: [Line]
+  /// The exits of a layer-wise classification; nil for other plans.
+  package let exits: ExitAccount?
 
   /// Uses a client with `images` images; nil for the size of one batch.
-  package init(_ plan: Plan, images: Int? = nil) {
+  ///
+  /// - Parameter remaining: The shares of the images that a cascade leaves for the stages after the first.
+  package init(_ plan: Plan, images: Int? = nil, remaining: [Double] = []) {
     let images = images ?? plan.local.batch
     func line(_ variant: Plan) -> Line {
       Line(
@@ -50,9 +54,11 @@ package struct Account: Sendable, Hashable, Codable {
     (localEpochs, batch, self.images) = (plan.local.epochs, min(plan.local.batch, images), images)
     calibration = plan.method.calibration?.every
     var strategies = [Strategy.endToEnd, .layerWise, .progressive].map { plan.with($0) }
+    if plan.method.strategy == .headOnly { strategies.append(plan) }
     if calibration != .round { strategies.append(strategies[1].calibratedEveryRound) }
     self.strategies = strategies.map(line)
     growth = Self.growth(plan).map(line)
+    exits = ExitAccount(plan, images: images, remaining: remaining)
   }
 
   /// Returns the plans of the second table: the paper's numbers of layers per stage that divide the depth, and one
@@ -65,7 +71,9 @@ package struct Account: Sendable, Hashable, Codable {
     let layers = [1, 2, 3, 4, 6].filter {
       $0 < depth && depth % $0 == 0 && depth / $0 <= plan.with(.endToEnd).mostRounds
     }
-    let variants = layers.map { ($0, 0) } + (layers.first == 1 ? [(1, active)] : [])
+    // The exits of a classification need all blocks below them.
+    let hasDropout = layers.first == 1 && plan.method.classification == nil
+    let variants = layers.map { ($0, 0) } + (hasDropout ? [(1, active)] : [])
     return [Strategy.layerWise, .progressive].flatMap { strategy in
       variants.map { plan.with(strategy).with(layersPerStage: $0, activeBlocks: $1) }
     }
@@ -86,6 +94,7 @@ extension Account {
       lines += [""] + Self.heading("\(strategy.rawValue), layers")
       lines += part.map { row($0, name: Self.growthName(of: $0)) }
     }
+    if let exits { lines += [""] + exits.lines }
     return (lines + ["", Self.legend]).joined(separator: "\n") + "\n"
   }
 

@@ -4,11 +4,13 @@ import Federation
 /// The variants that a plan is compared with. Each differs from the plan only as its name indicates, and has the same
 /// number of rounds.
 extension Plan {
-  /// Returns the plan with another strategy. End-to-end training has one stage of all blocks and no depth dropout.
+  /// Returns the plan with another strategy. End-to-end training has one stage of all blocks and no depth dropout; only
+  /// layer-wise training has a cascade.
   func with(_ strategy: Strategy) -> Plan {
     var plan = self
     plan.method.strategy = strategy
     if strategy.hasSingleStage { plan.method.activeBlocks = 0 }
+    if strategy != .layerWise { plan.method.cascade = nil }
     return plan
   }
 
@@ -27,9 +29,10 @@ extension Plan {
     return plan
   }
 
-  /// The plan with a calibration after every round.
+  /// The plan with a calibration after every round, and without a cascade, whose earlier exits must not change.
   var calibratedEveryRound: Plan {
     var plan = self
+    plan.method.cascade = nil
     plan.method.calibration = Calibration(data: method.calibration?.data ?? "", every: .round)
     return plan
   }

@@ -20,7 +20,7 @@ import Testing
     #expect(rows == fields, "in the table's order")
   }
 
-  /// The fenced YAML of the page; the full example contains every field, except those of a classification.
+  /// The fenced YAML of the page; the full example contains every field, except those of a classification and its cascade.
   @Test func showsExamplesThatAreTaken() throws {
     let text = try String(contentsOf: Self.page, encoding: .utf8)
     let examples = text.components(separatedBy: "```yaml\n").dropFirst()

@@ -30,9 +30,10 @@ import Testing
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
     plan.method.regularisers.addAll()
     plan.method.classification = Plan.Classification(classes: .count(10))
+    plan.method.cascade = Plan.Cascade()
     #expect(
       plan.yaml().split(separator: "\n").count
-        == PlanField.all.count + sections + 2 + RegulariserSections.all.count)
+        == PlanField.all.count + sections + 3 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -47,6 +48,7 @@ import Testing
     plan.method.regularisers.addAll()
     plan.method.classification = Plan.Classification(
       classes: .count(82), hidden: 83, smoothing: 0.5, grid: 84)
+    plan.method.cascade = Plan.Cascade(confidence: 0.85, gate: 0.625)
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"

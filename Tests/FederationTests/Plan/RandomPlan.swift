@@ -67,6 +67,11 @@ extension Plan {
           ? .count(numbers.int(1...1000))
           : .names((0..<numbers.int(1...9)).map { "\($0) \(numbers.text(upTo: 9))" }),
         hidden: numbers.int(0...99), smoothing: numbers.float(upTo: 0.9))
+      if plan.method.strategy == .layerWise, plan.method.calibration == nil, .random(using: &numbers) {
+        plan.method.cascade = Cascade(
+          confidence: numbers.float(upTo: 1), commitment: .random(using: &numbers),
+          gate: numbers.float(upTo: 1))
+      }
     }
     // A file's name is never the word for no file.
     if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }

@@ -38,6 +38,26 @@ import Testing
     }
   }
 
+  /// The images that remain are the same on any number of threads, and their accounts are in the summary.
+  @Test func aCascadeIsDeterministic() async throws {
+    var plan = plan(.layerWise, rounds: 3)
+    plan.method.cascade = Plan.Cascade(confidence: 0.1)
+    plan.local.epochs = 4
+    let (one, account) = try await TinyRun.run(plan, threads: 1, probe: true) { summary, _ in
+      let early = try #require(summary.exits?.early)
+      #expect(early.leaving.reduce(0, +) == 30 && early.operations > 0)
+      return (summary.encoderDigest, try #require(summary.cascade))
+    }
+    #expect(account.stages.map(\.stage) == [1, 2])
+    #expect(account.stages[0].images == ["client-0": 16, "client-1": 16])
+    #expect((0..<32).contains(account.stages[1].remaining), "\(account.stages[1].images)")
+    #expect(account.training > 0 && account.training < account.endToEnd)
+    let (two, other) = try await TinyRun.run(plan, threads: 2) { summary, _ in
+      (summary.encoderDigest, summary.cascade)
+    }
+    #expect(one == two && other == account)
+  }
+
   /// A device whose data has other classes names both, before it trains.
   @Test func otherClassesEndTheRunWithBothLists() async throws {
     var plan = plan(.layerWise)
