@@ -37,6 +37,11 @@ package struct Exit: Sendable {
   static func part(_ depth: Int) -> String { "exits.\(depth)" }
 }
 
+extension Model {
+  /// The exits by depth, with the last one if the objective classifies.
+  package var allExits: [Exit] { exits + [Exit(last: self)].compactMap(\.self) }
+}
+
 /// The multiply-accumulates of an image's forward pass through a model with exits. Only matrix products count.
 ///
 /// S exits, the last at the end of the model. A pass that stops at exit s costs the sum of b_t + e_t for t = 1 … s.
@@ -54,7 +59,7 @@ package struct ExitCosts: Sendable, Hashable {
   ///   computation of ``EarlyExits``: for a transformer, the class token's part of that block, and the whole block only
   ///   where an image goes on. ``LastBlock/whole`` counts every block once and completely.
   package init(_ model: Model, lastBlock: LastBlock = .whole) {
-    guard let last = Exit(last: model) else { preconditionFailure("a model that does not classify") }
+    precondition(model.objective.classifier != nil, "a model that does not classify")
     let operations = model.encoder.operations
     let part = lastBlock == .whole ? nil : model.encoder.partialBlock
     var (blocks, exits, computed): ([Int], [Int], Int) = ([], [], 0)
@@ -62,7 +67,7 @@ package struct ExitCosts: Sendable, Hashable {
       let end = part == nil ? depth : depth - 1
       return operations.blocks[start..<end].reduce(0, +) + (part ?? 0)
     }
-    for exit in model.exits + [last] {
+    for exit in model.allExits {
       blocks.append((below(exit.depth, from: computed) + (exits.isEmpty ? operations.stem : 0)) / 2)
       exits.append((exit.readout.operations + exit.classifier.operations) / 2)
       computed = part == nil ? exit.depth : exit.depth - 1
@@ -115,8 +120,8 @@ package final class EarlyExits {
 
   /// Creates a classifier for chunks of up to `chunk` images; the model's objective must classify.
   package init(_ model: Model, chunk: Int) {
-    guard let last = Exit(last: model) else { preconditionFailure("a model that does not classify") }
-    (self.model, self.chunk, exits) = (model, chunk, model.exits + [last])
+    precondition(model.objective.classifier != nil, "a model that does not classify")
+    (self.model, self.chunk, exits) = (model, chunk, model.allExits)
     runner = model.encoder.makeRunner(chunk: chunk)
     var layout = Layout(alignment: 16)
     var plans: [Plan] = []
