@@ -33,7 +33,7 @@ struct ClassifyCommand: AsyncParsableCommand {
     help: ArgumentHelp("The confidence at which an image leaves, 0 to 1. (default: no early exits)"))
   var confidence: Float?
 
-  @Option(help: ArgumentHelp("The format of the results: lines, csv or json.", valueName: "format"))
+  @Option(help: ArgumentHelp("The format of the results.", valueName: "format"))
   var format: Format = .lines
 
   @Option(

@@ -8,7 +8,7 @@ import Server
 struct ExportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
-    abstract: "Writes the encoder and the exits of a committed round to a file, while the server runs or not.",
+    abstract: "Writes the encoder and exits of a committed round to a file; the server may be running.",
     usage: """
       fedserver export [<options>] --database <file>
                               --format <format> --out <file>
@@ -77,7 +77,8 @@ struct ExportCommand: AsyncParsableCommand {
   }
 
   private static func text(_ written: Written) -> String {
-    let encoder = "\(written.file): stage \(written.stage) round \(written.round), depth \(written.depth), "
+    let encoder =
+      "\(written.file): stage \(written.stage) round \(written.round), depth \(written.depth), "
       + "\(written.output) numbers an image"
     guard let exits = written.exits, let classes = written.classes else { return encoder }
     return encoder + ", \(exits.count) \(exits.count == 1 ? "exit" : "exits") of \(classes) classes"
