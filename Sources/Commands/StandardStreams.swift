@@ -15,12 +15,12 @@ package enum StandardOutput {
   package static func write(
     _ text: String, terminator: String = "\n", patience: Duration? = nil
   ) throws {
-    _ = try isRead(text + terminator, patience: patience)
+    _ = try writePart(text + terminator, patience: patience)
   }
 
   /// Writes a part of a result in the same way. Returns false if the reader has closed the stream and no further part is
   /// needed.
-  package static func isRead(_ text: String, patience: Duration? = nil) throws -> Bool {
+  package static func writePart(_ text: String, patience: Duration? = nil) throws -> Bool {
     StandardError.shared.drain()
     let end = patience.map { ContinuousClock.now + $0 }
     var rest = Array(ForeignText.lines(text).utf8)[...]

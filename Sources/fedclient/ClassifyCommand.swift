@@ -78,7 +78,7 @@ struct ClassifyCommand: AsyncParsableCommand {
       try results(
         of: images, classifier, workers, WorkProgress(of: images.count, "images", on: terminal), write)
     }
-    guard let file else { return try run { try StandardOutput.isRead($0) } }
+    guard let file else { return try run { try StandardOutput.writePart($0) } }
     var summary: ClassificationSummary?
     try file.write { path in
       guard let handle = FileHandle(forWritingAtPath: path) else { throw POSIXError(.EIO) }
@@ -103,19 +103,20 @@ struct ClassifyCommand: AsyncParsableCommand {
   ) throws -> ClassificationSummary {
     var summary = ClassificationSummary(images, classifier, confidence: confidence)
     var text = ClassificationText(format, classifier.exits)
-    var isRead = try write(text.beginning)
+    var isRead = true
     for range in inference.blocks(images.count, workers) where isRead {
       let predictions = try classifier.predictions(for: images, range, confidence: confidence) {
         progress.advance()
       }
       progress.end()
-      var rows = ""
+      var rows = summary.images == 0 ? text.beginning : ""
       for (index, prediction) in zip(range, predictions) {
         guard let prediction else { continue }
         summary.count(prediction, index)
         rows += try text.row(images.name(of: index), prediction)
       }
-      isRead = try write(rows)
+      // Without a readable image there is no result, not even its beginning.
+      if summary.images > 0 { isRead = try write(rows) }
     }
     try summary.end(images)
     if isRead { _ = try write(try text.end(summary)) }

@@ -230,7 +230,7 @@ import Testing
         let file = try Data(contentsOf: URL(fileURLWithPath: name))
         try file.prefix(file.count / 2).write(to: URL(fileURLWithPath: name))
       }
-      let none = try await classify(model, "folder:\(images)")
+      let none = try await classify(model, "folder:\(images)", "--format", "json")
       #expect(none.code == 3 && none.lines.count == 1 && none.output.isEmpty, "\(none)")
     }
   }
@@ -257,7 +257,9 @@ import Testing
   func aReaderThatIsGoneEndsTheWork(stream: Command.Stream) async throws {
     try await withModel(Self.model()) { model, images, _ in
       let outcome = try await Command(
-        "fedclient", ["classify", "--model", model, "--data", "shapes:2000", "--threads", "1"], output: stream
+        "fedclient",
+        ["classify", "--model", model, "--data", "shapes:2000", "--threads", "1", "--format", "csv"],
+        output: stream
       ).outcome()
       #expect(outcome.code == (stream == .abandoned ? 0 : 7), "\(outcome)")
       // A thread writes after 8 batches of 32 images, and then nothing more is computed.
