@@ -11,6 +11,8 @@ package struct OutputFile: Sendable {
   private let folder: String
   /// The mode of the file that is replaced.
   private let mode: mode_t?
+  /// The file that is renamed once it is complete.
+  private let draft: String
 
   /// Checks that the file can be written, before its content is computed. Throws ``CommandFailure`` with the path.
   ///
@@ -19,6 +21,7 @@ package struct OutputFile: Sendable {
     func reject(_ reason: String) -> CommandFailure { CommandFailure(.store, "\(path): \(reason)") }
     self.path = path
     folder = Self.folder(of: path)
+    draft = "\(folder)/.strata-\(UUID().uuidString)"
     guard !path.isEmpty, !path.hasSuffix("/") else { throw reject("it does not name a file") }
     guard FileIdentity(folder) != nil else {
       throw reject("its folder \(folder): \(String(cString: strerror(errno)))")
@@ -46,7 +49,6 @@ package struct OutputFile: Sendable {
 
   /// Writes the file with `make`, which gets a temporary path. Throws ``CommandFailure`` with the path.
   package func write(_ make: (_ path: String) throws -> Void) throws(CommandFailure) {
-    let draft = "\(folder)/.strata-\(UUID().uuidString)"
     do {
       let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       guard descriptor >= 0 else { throw Self.lastError }
@@ -59,6 +61,9 @@ package struct OutputFile: Sendable {
       throw error as? CommandFailure ?? CommandFailure(.store, "\(path): \(error.systemWords)")
     }
   }
+
+  /// Removes what a ``write(_:)`` that is abandoned has written so far.
+  package func discard() { unlink(draft) }
 
   private static var lastError: POSIXError { POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
 

@@ -15,9 +15,15 @@ package enum StandardOutput {
   package static func write(
     _ text: String, terminator: String = "\n", patience: Duration? = nil
   ) throws {
+    _ = try writePart(text + terminator, patience: patience)
+  }
+
+  /// Writes a part of a result in the same way. Returns false if the reader has closed the stream and no further part is
+  /// needed.
+  package static func writePart(_ text: String, patience: Duration? = nil) throws -> Bool {
     StandardError.shared.drain()
     let end = patience.map { ContinuousClock.now + $0 }
-    var rest = Array((ForeignText.lines(text) + terminator).utf8)[...]
+    var rest = Array(ForeignText.lines(text).utf8)[...]
     while !rest.isEmpty {
       guard STDOUT_FILENO.isWritable(within: 100) else {
         try Task.checkCancellation()
@@ -27,10 +33,11 @@ package enum StandardOutput {
       let piece = rest.prefix(Int(PIPE_BUF))
       switch STDOUT_FILENO.write(piece) {
       case nil: rest = rest.dropFirst(piece.count)
-      case EPIPE: return
+      case EPIPE: return false
       case let number?: throw CommandFailure(.store, "standard output: \(String(cString: strerror(number)))")
       }
     }
+    return true
   }
 }
 

@@ -8,15 +8,15 @@ import Server
 struct ExportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
-    abstract: "Writes the encoder of a committed round to a file, whether the server runs or not.",
+    abstract: "Writes the encoder and exits of a committed round to a file; the server may be running.",
     usage: """
       fedserver export [<options>] --database <file>
                               --format <format> --out <file>
       """,
     discussion: """
-      Writes the encoder with the blocks of that stage, without heads. safetensors has the names of timm's \
-      VisionTransformer or torchvision's ResNet, and can be the 'initial' of another plan; onnx has opset 17 \
-      (docs/export.md). For example, the last committed round:
+      Writes the encoder with the blocks of that stage and, of a classification, its exits; other heads are omitted. \
+      safetensors has the names of timm's VisionTransformer or torchvision's ResNet, and can be the 'initial' of \
+      another plan; onnx has opset 17, with an output for each exit (docs/export.md). For example, the last committed round:
 
         fedserver export --database strata.sqlite --format onnx --out encoder.onnx
       """)
@@ -61,7 +61,7 @@ struct ExportCommand: AsyncParsableCommand {
       let c = checkpoint.configuration
       return Written(
         file: out, format: format.rawValue, stage: model.key.stage, round: model.key.round, depth: c.depth,
-        output: c.output)
+        output: c.output, exits: checkpoint.exits?.depths, classes: checkpoint.exits?.classes.count)
     }
   }
 
@@ -71,11 +71,17 @@ struct ExportCommand: AsyncParsableCommand {
     let stage, round: Int
     /// The number of the encoder's blocks, and the size of its output.
     let depth, output: Int
+    /// The numbers of blocks below the exits, and the number of classes; nil without exits.
+    let exits: [Int]?
+    let classes: Int?
   }
 
   private static func text(_ written: Written) -> String {
-    "\(written.file): stage \(written.stage) round \(written.round), depth \(written.depth), "
+    let encoder =
+      "\(written.file): stage \(written.stage) round \(written.round), depth \(written.depth), "
       + "\(written.output) numbers an image"
+    guard let exits = written.exits, let classes = written.classes else { return encoder }
+    return encoder + ", \(exits.count) \(exits.count == 1 ? "exit" : "exits") of \(classes) classes"
   }
 
   private func bytes(of checkpoint: EncoderCheckpoint) throws -> Data {

@@ -72,7 +72,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   private func evaluate(on terminal: Terminal) throws -> EvaluationReport {
     let start = ContinuousClock.now
-    let checkpoint = try checkpoint()
+    let checkpoint = try readCheckpoint(encoder, .init(image: image, patch: patch, heads: heads))
     let evaluation = try evaluation(checkpoint.configuration)
     let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
     var tuning: WorkProgress?
@@ -91,19 +91,6 @@ struct EvaluateCommand: AsyncParsableCommand {
     terminal.clear()
     if let line = BrokenFile.summary(evaluation.train.broken + evaluation.test.broken) { terminal.line(line) }
     return EvaluationReport(accuracies, evaluation, seconds: (ContinuousClock.now - start).seconds)
-  }
-
-  private func checkpoint() throws(CommandFailure) -> EncoderCheckpoint {
-    guard let data = FileManager.default.contents(atPath: encoder) else {
-      throw CommandFailure(.data, "\(encoder): there is no such file, or it cannot be read")
-    }
-    do {
-      return try EncoderCheckpoint(parsing: data, .init(image: image, patch: patch, heads: heads))
-    } catch {
-      let options = error.missing.map { "--\($0)" }.joined(separator: ", ")
-      let remedy = options.isEmpty ? "" : "; give \(options)"
-      throw CommandFailure(.data, "\(encoder): \(error.description)\(remedy)")
-    }
   }
 
   private func evaluation(_ encoder: EncoderConfiguration) throws(CommandFailure) -> EncoderEvaluation {

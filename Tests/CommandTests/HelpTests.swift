@@ -10,7 +10,7 @@ import Testing
       ["fedserver"],
       ["init", "run", "status", "rounds", "clients", "export", "report", "enroll", "certificate"]
     ),
-    (["fedclient"], ["run", "enroll", "check"]),
+    (["fedclient"], ["run", "enroll", "check", "classify", "embed"]),
     (
       ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
     ),
@@ -65,6 +65,20 @@ import Testing
         "--data <spec>", "--partition <kind>", "--share <index/count>", "--plan <file>", "--sheet <file>",
         "--strict", "--threads <threads>",
         "--memory <bytes>", "--json",
+      ]
+    ),
+    (
+      ["fedclient", "classify"],
+      [
+        "--model <file>", "--data <spec>", "--train", "--threads <threads>", "--batch <images>",
+        "--confidence <confidence>", "--format <format>", "--out <file>",
+      ]
+    ),
+    (
+      ["fedclient", "embed"],
+      [
+        "--model <file>", "--data <spec>", "--train", "--threads <threads>", "--batch <images>",
+        "--out <file>",
       ]
     ),
     (

@@ -6,10 +6,18 @@ import Federation
 struct EncoderFixture {
   let checkpoint: EncoderCheckpoint
 
-  init(_ configuration: EncoderConfiguration, depth: Int? = nil, seed: UInt64) {
+  /// - Parameter classification: the classes of an encoder with exits after each of its blocks.
+  init(
+    _ configuration: EncoderConfiguration, depth: Int? = nil, classification: Plan.Classification? = nil,
+    seed: UInt64
+  ) {
     var plan = Plan(
       name: "fixture", encoder: configuration, heads: HeadConfiguration(hidden: 4, output: 4))
     plan.method.initialisation = .random
+    if let classification {
+      plan.method.objective = .classification
+      plan.method.classification = classification
+    }
     let stage = plan.stage(depth ?? configuration.depth)
     let parameters = Storage(stage.model.layout)
     Initialisation.random(stage.model, into: parameters, seed: seed)
@@ -21,7 +29,7 @@ struct EncoderFixture {
       for index in 0..<values.count { values[0, index] += random.uniform(-bound, bound) }
     }
     checkpoint = EncoderCheckpoint(
-      Snapshot(stage, parameters), plan.augmentation,
+      Snapshot(stage, parameters), plan.augmentation, method: plan.method,
       origin: .init(plan: plan.name, stage: stage.index, round: 1))
   }
 

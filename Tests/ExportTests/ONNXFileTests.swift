@@ -10,6 +10,14 @@ import Testing
     (EncoderFixture.vit, 3), (EncoderFixture.vit, 1), (EncoderFixture.resnet, 4), (EncoderFixture.resnet, 2),
   ]
 
+  /// Encoders with exits, whose classifiers are linear or have a hidden layer, and read means or a grid.
+  private static let classifications: [(EncoderConfiguration, Plan.Classification)] = [
+    (EncoderFixture.vit, .init(classes: .names(["cat", "dog", "cow"]))),
+    (EncoderFixture.vit, .init(classes: .count(4), hidden: 5)),
+    (EncoderFixture.resnet, .init(classes: .count(4))),
+    (EncoderFixture.resnet, .init(classes: .count(4), hidden: 5, grid: 2)),
+  ]
+
   private func graph(_ checkpoint: EncoderCheckpoint) throws -> (ProtobufReader, ProtobufReader) {
     let model = try ProtobufReader(checkpoint.onnx())
     return (model, try #require(try model.messages(7).first))
@@ -28,6 +36,26 @@ import Testing
     let sides = [encoder.imageChannels, encoder.imageSide, encoder.imageSide]
     try expectPort(graph.messages(11), "image", sides)
     try expectPort(graph.messages(12), "representation", [encoder.output])
+  }
+
+  @Test(arguments: classifications)
+  func eachExitIsAnOutput(encoder: EncoderConfiguration, classification: Plan.Classification) throws {
+    let checkpoint = EncoderFixture(encoder, classification: classification, seed: 9).checkpoint
+    let (model, graph) = try graph(checkpoint)
+    let outputs = try graph.messages(12)
+    #expect(outputs.count == 1 + encoder.depth)
+    try expectPort([outputs[0]], "representation", [checkpoint.configuration.output])
+    for (index, output) in outputs.dropFirst().enumerated() {
+      try expectPort([output], "exit_\(index + 1)", [classification.classes.count])
+    }
+    let texts = try model.messages(14).map { ($0.texts(1)[0], $0.texts(2)[0]) }
+    let exits = texts.first { $0.0 == "strata.exits" }?.1
+    #expect(
+      exits?.contains("\"depths\":[\((1...encoder.depth).map(String.init).joined(separator: ","))]") == true)
+    if case .names = classification.classes {
+      #expect(exits?.contains(#""classes":["cat","dog","cow"]"#) == true)
+    }
+    try expectOrder(graph, outputs: Set(outputs.flatMap { $0.texts(1) }))
   }
 
   /// Expects a float tensor whose first dimension is dynamic.
@@ -63,6 +91,10 @@ import Testing
   /// The inputs of a node exist before it, every value is produced once and used, and all operators are in opset 17.
   @Test(arguments: encoders) func nodesFollowEachOther(encoder: EncoderConfiguration, depth: Int) throws {
     let (_, graph) = try graph(EncoderFixture(encoder, depth: depth, seed: 5).checkpoint)
+    try expectOrder(graph, outputs: ["representation"])
+  }
+
+  private func expectOrder(_ graph: ProtobufReader, outputs: Set<String>) throws {
     var there = Set(try graph.messages(5).flatMap { $0.texts(8) } + ["image"])
     var unused = there
     for node in try graph.messages(1) {
@@ -76,7 +108,7 @@ import Testing
         unused.insert(output)
       }
     }
-    #expect(unused == ["representation"])
+    #expect(unused == outputs)
   }
 
   @Test func aTransformersOperationsAreThosePerBlock() throws {

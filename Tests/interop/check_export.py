@@ -3,7 +3,8 @@
 
 check_export.py FOLDER      checks FOLDER's encoder.onnx with onnx and onnxruntime, and its encoder.safetensors
                             with timm (or torchvision) and torch, on the images of expected.safetensors, which
-                            also has the representations that the engine gives them
+                            also has the representations that the engine gives them, and the classes
+                            and confidences at each exit
 check_export.py --packages  says which packages are missing
 
 Exit code 0: everything agrees within 1e-4. 1: something does not. 2: packages are missing.
@@ -40,6 +41,22 @@ def read(path):
     return tensors, texts
 
 
+def compare_exits(outputs, expected, count):
+    """Compares the logits of all exits with the engine's classes and confidences."""
+    import numpy
+
+    worst = 0.0
+    for logits, classes, confidences in zip(outputs, expected["classes"], expected["confidences"]):
+        logits = logits.astype("float64")
+        shares = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        own = shares[numpy.arange(count), classes[:count].astype(int)]
+        # Of classes within the tolerance, either may be the engine's.
+        worst = max(worst, float((shares.max(axis=1) - own).max()))
+        worst = max(worst, float(abs(own - confidences[:count]).max()))
+    return worst
+
+
 def check_onnx(folder, images, expected):
     import onnx
     import onnxruntime
@@ -51,12 +68,15 @@ def check_onnx(folder, images, expected):
     texts = {prop.key: prop.value for prop in model.metadata_props}
     assert texts == read(folder / "encoder.safetensors")[1], "both files say the same about themselves"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    worst = 0.0
+    worst, representations = 0.0, expected["representations"]
+    exits = [f"exit_{index + 1}" for index in range(len(expected.get("classes", [])))]
+    assert [output.name for output in session.get_outputs()] == ["representation"] + exits
     # The batch may have any size.
     for count in {1, 2, len(images)}:
-        (rows,) = session.run(["representation"], {"image": images[:count]})
-        assert rows.shape == expected[:count].shape, f"{rows.shape} for {count} images"
-        worst = max(worst, float(abs(rows - expected[:count]).max()))
+        rows, *logits = session.run(["representation"] + exits, {"image": images[:count]})
+        assert rows.shape == representations[:count].shape, f"{rows.shape} for {count} images"
+        worst = max(worst, float(abs(rows - representations[:count]).max()))
+        worst = max(worst, compare_exits(logits, expected, count) if exits else 0.0)
     return worst
 
 
@@ -86,19 +106,22 @@ def check_torch(folder, images, expected):
 
     path = folder / "encoder.safetensors"
     with safe_open(path, "pt") as file:
-        model = torch_model(json.loads(file.metadata()["strata.encoder"]))
+        texts = file.metadata()
+    model = torch_model(json.loads(texts["strata.encoder"]))
     if model is None:
         return None
-    model.load_state_dict(load_file(path), strict=True)
+    others = model.load_state_dict(load_file(path), strict="strata.exits" not in texts)
+    assert not others.missing_keys, others.missing_keys
+    assert all(name.startswith(("exits.", "classifier.")) for name in others.unexpected_keys)
     model.eval()
     with torch.no_grad():
         rows = model(torch.from_numpy(images.copy())).numpy()
-    return float(abs(rows - expected).max())
+    return float(abs(rows - expected["representations"]).max())
 
 
 def check(folder):
-    tensors, _ = read(folder / "expected.safetensors")
-    images, expected = tensors["images"], tensors["representations"]
+    expected, _ = read(folder / "expected.safetensors")
+    images = expected["images"]
     good = True
     for name, packages, run in [("onnxruntime", ONNX, check_onnx), ("torch", TIMM, check_torch)]:
         if lacking := missing(packages):

@@ -2,38 +2,63 @@ import Engine
 import Federation
 import Foundation
 
-/// The ONNX graph of an encoder, with its parameters.
+/// The ONNX graph of an encoder and its exits, with their parameters.
 ///
-/// n images (any number), T tokens, D = width of the representation.
+/// n images (any number), T tokens, D = width of the representation, C classes.
 struct EncoderGraph {
   var graph: ONNXGraph
-  /// The names of parameters by their offset in the encoder's layout.
+  /// The names of parameters by their offset in the layout of the encoder or of the model with exits.
   private let names: [Int: String]
 
   static let (input, output) = ("image", "representation")
 
-  /// Creates the graph of a checkpoint's encoder: from normalised images [n, C, H, W] to representations [n, D].
+  /// Creates the graph of a checkpoint: from normalised images [n, C, H, W] to representations [n, D] and, in the file of a
+  /// classification, the logits of each exit [n, C].
   ///
   /// Throws ``ExportError`` for a family without a graph.
   init(_ checkpoint: EncoderCheckpoint) throws(ExportError) {
     let c = checkpoint.configuration
-    let images = c.input.images
+    let (images, model) = (c.input.images, checkpoint.classifier)
+    let exits = model?.allExits ?? []
     graph = ONNXGraph(
       input: .init(name: Self.input, shape: [images.channels, images.side, images.side]),
-      output: .init(name: Self.output, shape: [c.output]))
+      outputs: [.init(name: Self.output, shape: [c.output])]
+        + exits.enumerated().map { .init(name: Self.exit($0), shape: [$1.classifier.classes]) })
     var layout = Layout()
-    let blocks = Array(0..<c.depth)
-    let encoder = c.makeEncoder(blocks: blocks, in: &layout)
+    let encoder = model?.encoder ?? c.makeEncoder(blocks: Array(0..<c.depth), in: &layout)
     guard let graphed = encoder as? any GraphedEncoder else { throw .noGraph(family: c.family.rawValue) }
-    names = Dictionary(uniqueKeysWithValues: layout.entries.map { ($0.slot.offset, $0.name) })
-    for entry in layout.entries {
+    let entries = (model?.layout ?? layout).entries
+    names = Dictionary(uniqueKeysWithValues: entries.map { ($0.slot.offset, $0.name) })
+    for entry in entries {
       guard let tensor = checkpoint.tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
       graph.add(ONNXTensor(name: entry.name, shape: tensor.shape, values: .floats(tensor.values)))
     }
-    let pooled = graphed.addNodes(to: &self, Self.input)
+    var x = graphed.addStem(to: &self, Self.input)
+    for depth in 1...c.depth {
+      x = graphed.addBlock(depth - 1, to: &self, x)
+      for (index, exit) in exits.enumerated() where exit.depth == depth {
+        add(exit, Self.exit(index), of: graphed, x)
+      }
+    }
+    graph.scope = "pool"
+    let pooled = graphed.addPooling(to: &self, x)
     graph.scope = "readout"
     let representation = add(encoder.readout, pooled)
     _ = graph.add(.identity, representation, named: Self.output)
+  }
+
+  /// Returns the output's name of an exit, counted from 0.
+  private static func exit(_ index: Int) -> String { "exit_\(index + 1)" }
+
+  /// Adds an exit, from the features after its blocks to its logits [n, C].
+  private mutating func add(_ exit: Exit, _ name: String, of encoder: any GraphedEncoder, _ x: String) {
+    graph.scope = name
+    var y = add(exit.readout, encoder.addPooling(to: &self, x, behind: exit.depth))
+    for (index, layer) in exit.classifier.layers.enumerated() {
+      if index > 0 { y = graph.add(.relu, y) }
+      y = add(layer, y)
+    }
+    _ = graph.add(.identity, y, named: name)
   }
 
   /// Returns the name of a parameter.
@@ -76,32 +101,57 @@ struct EncoderGraph {
 
 /// An encoder with an ONNX graph.
 protocol GraphedEncoder: Encoder {
-  /// Adds the nodes from images [n, C, H, W] to the pooled features [n, F]. Returns the name of their output.
-  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String
+  /// Adds the nodes from images [n, C, H, W] to the features behind the stem. Returns the name of their output, as do the
+  /// others.
+  func addStem(to graph: inout EncoderGraph, _ images: String) -> String
+  /// Adds the nodes of the block at a position, from features to features.
+  func addBlock(_ position: Int, to graph: inout EncoderGraph, _ x: String) -> String
+  /// Adds the nodes from the last block's features to the pooled features of the representation [n, F].
+  func addPooling(to graph: inout EncoderGraph, _ x: String) -> String
+  /// Adds the nodes from the features after `depth` blocks to the pooled features of an exit [n, F].
+  func addPooling(to graph: inout EncoderGraph, _ x: String, behind depth: Int) -> String
 }
 
 extension VisionTransformer: GraphedEncoder {
-  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String { graph.add(self, images) }
+  func addStem(to graph: inout EncoderGraph, _ images: String) -> String { graph.add(stem, images) }
+
+  func addBlock(_ position: Int, to graph: inout EncoderGraph, _ x: String) -> String {
+    graph.add(layers[position], x)
+  }
+
+  func addPooling(to graph: inout EncoderGraph, _ x: String) -> String { graph.addClassToken(x) }
+
+  func addPooling(to graph: inout EncoderGraph, _ x: String, behind depth: Int) -> String {
+    graph.addClassToken(x)
+  }
 }
 
 extension ResNet: GraphedEncoder {
-  func addNodes(to graph: inout EncoderGraph, _ images: String) -> String { graph.add(self, images) }
+  func addStem(to graph: inout EncoderGraph, _ images: String) -> String { graph.addStem(stem, images) }
+
+  func addBlock(_ position: Int, to graph: inout EncoderGraph, _ x: String) -> String {
+    layers[position].reduce(x) { graph.add($1, $0) }
+  }
+
+  func addPooling(to graph: inout EncoderGraph, _ x: String) -> String { graph.addMeans(x) }
+
+  func addPooling(to graph: inout EncoderGraph, _ x: String, behind depth: Int) -> String {
+    let pooling = pooling(behind: depth)
+    return pooling.grid == 1 ? graph.addMeans(x) : graph.addMeans(x, cell: pooling.side / pooling.grid)
+  }
 }
 
 /// The forward pass of a vision transformer from images to class tokens (arXiv 2010.11929), in the order of timm.
 ///
 /// n images (any number), P patches, T = 1 + P tokens, D = width, H heads of d = D / H, M = hidden width.
 extension EncoderGraph {
-  /// Adds an encoder, from images [n, C, H, W] to the class tokens [n, D] after the last block.
-  fileprivate mutating func add(_ encoder: VisionTransformer, _ images: String) -> String {
-    var x = add(encoder.stem, images)
-    for block in encoder.layers { x = add(block, x) }
-    graph.scope = "pool"
-    return graph.add(.gather, x, graph.index(0), attributes: [.integer("axis", 1)])
+  /// Adds the selection of the class tokens [n, D] from x [n, T, D].
+  fileprivate mutating func addClassToken(_ x: String) -> String {
+    graph.add(.gather, x, graph.index(0), attributes: [.integer("axis", 1)])
   }
 
   /// Adds a patch embedding, from images [n, C, H, W] to tokens [n, T, D].
-  private mutating func add(_ stem: PatchEmbedding, _ images: String) -> String {
+  fileprivate mutating func add(_ stem: PatchEmbedding, _ images: String) -> String {
     let c = stem.configuration
     enter(stem.projection.weight)
     guard let bias = stem.projection.bias else { preconditionFailure("a patch projection without bias") }
@@ -120,7 +170,7 @@ extension EncoderGraph {
   }
 
   /// x + attention(norm1(x)), then x + mlp(norm2(x)).                 x [n, T, D]
-  private mutating func add(_ block: EncoderBlock, _ x: String) -> String {
+  fileprivate mutating func add(_ block: EncoderBlock, _ x: String) -> String {
     let attended = add(block.attention, add(block.norm1, x))
     let middle = graph.add(.add, x, attended)
     let fed = add(block.feedForward, add(block.norm2, middle))
@@ -163,16 +213,27 @@ extension EncoderGraph {
 ///
 /// n images (any number), C channels, H = side.
 extension EncoderGraph {
-  /// Adds an encoder, from images [n, C, H, H] to channel means [n, F].
-  fileprivate mutating func add(_ encoder: ResNet, _ images: String) -> String {
-    var x = relu(add(encoder.stem, images))
-    for block in encoder.layers.joined() { x = add(block, x) }
-    graph.scope = "pool"
-    return graph.add(.flatten, graph.add(.globalAveragePool, x))
+  /// Adds the stem, from images [n, C, H, H] to a map.
+  fileprivate mutating func addStem(_ stem: BasicBlock.Unit, _ images: String) -> String {
+    relu(add(stem, images))
+  }
+
+  /// Adds the means of the channels of a map [n, F].
+  fileprivate mutating func addMeans(_ x: String) -> String {
+    graph.add(.flatten, graph.add(.globalAveragePool, x))
+  }
+
+  /// Adds the means of the cells of cell x cell pixels of each channel [n, F·g²], row by row.
+  fileprivate mutating func addMeans(_ x: String, cell: Int) -> String {
+    let sides = [cell, cell]
+    return graph.add(
+      .flatten,
+      graph.add(
+        .averagePool, x, attributes: [.integers("kernel_shape", sides), .integers("strides", sides)]))
   }
 
   /// relu(second(relu(first(x))) + shortcut(x)).
-  private mutating func add(_ block: BasicBlock, _ x: String) -> String {
+  fileprivate mutating func add(_ block: BasicBlock, _ x: String) -> String {
     let middle = relu(add(block.first, x))
     let y = add(block.second, middle)
     var shortcut = x
@@ -202,11 +263,12 @@ extension EncoderGraph {
 
 extension EncoderCheckpoint {
   /// Returns the encoder as an ONNX file of opset 17: from `image` [n, C, H, W], normalised as in the metadata, to
-  /// `representation` [n, D], for any n. Weights keep their names.
+  /// `representation` [n, D] and, for a classification, the logits `exit_1` … [n, C] of its exits, for any n. Weights
+  /// keep their names.
   ///
   /// Throws ``ExportError`` if the file would exceed the maximum size, or the encoder's family has no ONNX graph.
   package func onnx() throws -> Data {
-    let bytes = layout.count * MemoryLayout<Float>.stride
+    let bytes = (classifier?.layout ?? layout).count * MemoryLayout<Float>.stride
     guard bytes <= Self.mostBytes else { throw ExportError.tooLarge(bytes: bytes) }
     let model = ONNXModel(
       graph: try EncoderGraph(self).graph, name: origin?.plan ?? "encoder", producer: "strata",

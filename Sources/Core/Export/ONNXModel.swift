@@ -59,7 +59,7 @@ struct ONNXModel {
     writer.write(Field.Graph.name, name)
     for tensor in graph.tensors { writer.write(Field.Graph.initializer) { tensor.write(to: &$0) } }
     writer.write(Field.Graph.input) { write(graph.input, to: &$0) }
-    writer.write(Field.Graph.output) { write(graph.output, to: &$0) }
+    for output in graph.outputs { writer.write(Field.Graph.output) { write(output, to: &$0) } }
   }
 
   private func write(_ port: ONNXGraph.Port, to writer: inout ProtobufWriter) {
@@ -94,10 +94,10 @@ struct ONNXGraph {
   }
 
   let input: Port
-  let output: Port
+  let outputs: [Port]
 
-  init(input: Port, output: Port) {
-    (self.input, self.output) = (input, output)
+  init(input: Port, outputs: [Port]) {
+    (self.input, self.outputs) = (input, outputs)
     known = [input.name]
   }
 
@@ -148,6 +148,7 @@ struct ONNXGraph {
 struct ONNXNode {
   enum Operator: String, CaseIterable {
     case add = "Add"
+    case averagePool = "AveragePool"
     case batchNormalization = "BatchNormalization"
     case concat = "Concat"
     case conv = "Conv"

@@ -4,7 +4,7 @@ import Foundation
 import Support
 
 /// An encoder in a file: its weights with timm's names (safetensors) and, in the metadata, its configuration and the
-/// normalisation of its images.
+/// normalisation of its images. The file of a classification also has its exits.
 package struct EncoderCheckpoint: Sendable {
   package let configuration: EncoderConfiguration
   /// The mean as in ``AugmentationSettings/mean``: one for all channels or one per channel.
@@ -13,7 +13,9 @@ package struct EncoderCheckpoint: Sendable {
   package let deviation: [Float]
   /// The round of a job that produced the weights; nil if the file does not contain it.
   package let origin: Origin?
-  /// The tensors of ``layout`` by name.
+  /// The exits; nil if the file has an encoder only.
+  package let exits: Exits?
+  /// The tensors of ``layout``, and those of the exits, by name.
   package let tensors: [String: Safetensors.Tensor]
 
   /// A committed round of a job.
@@ -36,38 +38,50 @@ package struct EncoderCheckpoint: Sendable {
     static let encoder = "strata.encoder"
     static let mean = "strata.mean"
     static let deviation = "strata.deviation"
+    /// The ``Exits``.
+    static let exits = "strata.exits"
     /// An ``Origin``.
     static let (plan, stage, round) = ("strata.plan", "strata.stage", "strata.round")
   }
 
-  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot.
-  package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings, origin: Origin? = nil) {
+  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot, and of its exits if the
+  /// plan's method is given and is a classification.
+  package init(
+    _ snapshot: Snapshot, _ augmentation: AugmentationSettings,
+    method: Plan.Method? = nil, origin: Origin? = nil
+  ) {
     var configuration = snapshot.stage.model.configuration
     configuration.depth = snapshot.stage.model.depth
     // The grid belongs to the classifier; a representation is the mean of all pixels.
     if (configuration.value as? ResNetConfiguration)?.grid != nil {
       configuration = configuration.pooled(grid: 1)
     }
+    let exits = method.flatMap { Exits($0, of: snapshot.stage) }
+    let layout = exits?.model(of: configuration).layout ?? configuration.encoderLayout
+    let names = Set(layout.entries.map(\.name))
     self.init(
-      configuration, mean: augmentation.mean, deviation: augmentation.deviation, origin: origin,
-      tensors: snapshot.encoderTensors().tensors)
+      configuration, mean: augmentation.mean, deviation: augmentation.deviation, origin: origin, exits: exits,
+      tensors: snapshot.tensors { names.contains($0.name) }.tensors)
   }
 
-  /// Creates a checkpoint; `tensors` are those of the configuration's encoder.
+  /// Creates a checkpoint; `tensors` are those of the configuration's encoder and of the exits.
   init(
     _ configuration: EncoderConfiguration, mean: [Float], deviation: [Float], origin: Origin?,
-    tensors: [String: Safetensors.Tensor]
+    exits: Exits?, tensors: [String: Safetensors.Tensor]
   ) {
     (self.configuration, self.mean, self.deviation) = (configuration, mean, deviation)
-    (self.origin, self.tensors) = (origin, tensors)
+    (self.origin, self.exits, self.tensors) = (origin, exits, tensors)
   }
 
   /// The layout of the encoder's parameters, with which the layouts of complete models begin.
   package var layout: Layout { configuration.encoderLayout }
 
   /// Writes the encoder's parameters to a storage whose layout begins with them.
-  package func write(into parameters: borrowing Storage) {
-    for entry in layout.entries {
+  package func write(into parameters: borrowing Storage) { write(layout.entries, into: parameters) }
+
+  /// Writes these parameters of the encoder or of ``classifier`` to a storage of their layout.
+  package func write(_ entries: [Layout.Entry], into parameters: borrowing Storage) {
+    for entry in entries {
       guard let tensor = tensors[entry.name] else { preconditionFailure("no \(entry.name)") }
       tensor.values.withUnsafeBufferPointer {
         parameters[entry.slot].start.update(from: $0.baseAddress!, count: $0.count)
@@ -79,7 +93,7 @@ package struct EncoderCheckpoint: Sendable {
   package func encoded() throws -> Data {
     var file = Safetensors()
     file.metadata = try metadata()
-    for entry in layout.entries { if let tensor = tensors[entry.name] { file.add(entry.name, tensor) } }
+    for entry in entries { if let tensor = tensors[entry.name] { file.add(entry.name, tensor) } }
     return try file.encoded()
   }
 
@@ -89,6 +103,7 @@ package struct EncoderCheckpoint: Sendable {
       Key.encoder: try Self.text(configuration), Key.mean: try Self.text(mean),
       Key.deviation: try Self.text(deviation),
     ]
+    if let exits { texts[Key.exits] = try Self.text(exits) }
     guard let origin else { return texts }
     texts[Key.plan] = try Self.text(origin.plan)
     texts[Key.stage] = try Self.text(origin.stage)
@@ -134,11 +149,15 @@ extension EncoderCheckpoint {
       ? try Self.plan(of: file.tensors, hints) : try Self.plan(of: file.metadata, hints)
     // The plan's initialisation is not used, but would be rejected for some encoders.
     plan.method.initialisation = .random
+    let exits: Exits? = file.metadata[Key.exits] == nil ? nil : try Self.value(Key.exits, file.metadata)
+    exits?.write(into: &plan)
     try Self.check(plan)
-    try Self.check(file.tensors, for: plan.encoder)
+    try exits?.checkDepths(of: plan.encoder)
+    try Self.check(
+      file.tensors, (exits?.model(of: plan.encoder).layout ?? plan.encoder.encoderLayout).entries)
     self.init(
       plan.encoder, mean: plan.augmentation.mean, deviation: plan.augmentation.deviation,
-      origin: try Self.origin(of: file.metadata), tensors: file.tensors)
+      origin: try Self.origin(of: file.metadata), exits: exits, tensors: file.tensors)
   }
 
   /// Returns the origin from metadata; nil for files of other software and older files.
@@ -221,11 +240,10 @@ extension EncoderCheckpoint {
   }
 
   /// Checks that all parameters are present with their shapes, and that no other tensor belongs to the encoder;
-  /// classifiers are ignored.
+  /// classifiers of other software are ignored.
   private static func check(
-    _ tensors: [String: Safetensors.Tensor], for encoder: EncoderConfiguration
+    _ tensors: [String: Safetensors.Tensor], _ entries: [Layout.Entry]
   ) throws(CheckpointError) {
-    let entries = encoder.encoderLayout.entries
     for entry in entries {
       guard let tensor = tensors[entry.name] else { throw CheckpointError("\(entry.name) is missing") }
       try check(tensor, for: entry)

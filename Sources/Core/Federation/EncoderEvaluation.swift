@@ -125,7 +125,7 @@ package struct EncoderEvaluation: Sendable {
 
 extension EncoderCheckpoint {
   /// Normalises images as the encoder was trained.
-  fileprivate var augmenter: Augmenter {
+  var augmenter: Augmenter {
     Augmenter(
       .withLabels(mean: mean, deviation: deviation), for: configuration)
   }

@@ -51,11 +51,13 @@ package struct InitialWeights: Sendable {
 
   /// The prefix of the temporary layer of an unfinished ResNet.
   private static let temporary = "adapter."
+  /// The prefixes of classifiers of other software, and of an exported classification's exits.
+  private static let classifiers = ["head.", "fc.", "classifier.", "exits."]
 
   /// Whether a tensor does not belong to the encoder: it is part of a classifier, counts batches, or belongs to blocks
   /// above the encoder's last.
   private static func isOther(_ name: String, depth: Int) -> Bool {
-    if ["head.", "fc.", temporary].contains(where: name.hasPrefix) { return true }
+    if (classifiers + [temporary]).contains(where: name.hasPrefix) { return true }
     if name.hasSuffix(".num_batches_tracked") { return true }
     if let block = name.prefixMatch(of: /blocks\.([0-9]+)\./) { return Int(block.1) ?? .max >= depth }
     if let layer = name.prefixMatch(of: /layer([0-9]+)\./) { return Int(layer.1) ?? .max > depth }

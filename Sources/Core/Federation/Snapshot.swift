@@ -160,11 +160,15 @@ package struct Snapshot: Sendable {
 
   /// Returns the encoder's parameters with timm's names.
   package func encoderTensors() -> Safetensors {
+    tensors { $0.slot.range.upperBound <= stage.model.encoderRange.upperBound }
+  }
+
+  /// Returns some parameters, in layout order.
+  func tensors(where isWanted: (Layout.Entry) -> Bool) -> Safetensors {
     let storage = Storage(stage.model.layout)
     write(into: storage)
     var file = Safetensors()
-    for entry in stage.model.layout.entries
-    where entry.slot.range.upperBound <= stage.model.encoderRange.upperBound {
+    for entry in stage.model.layout.entries where isWanted(entry) {
       file.add(entry.name, Safetensors.Tensor(shape: entry.shape, values: storage[entry.slot].array()))
     }
     return file

@@ -8,10 +8,11 @@ package struct CommittedModel: Sendable {
   package let key: RoundKey
   package let snapshot: Snapshot
 
-  /// The encoder without heads, with its origin.
+  /// The encoder, and the exits of a classification, with their origin; other heads are omitted.
   package var checkpoint: EncoderCheckpoint {
     EncoderCheckpoint(
-      snapshot, plan.augmentation, origin: .init(plan: plan.name, stage: key.stage, round: key.round))
+      snapshot, plan.augmentation, method: plan.method,
+      origin: .init(plan: plan.name, stage: key.stage, round: key.round))
   }
 
   /// Reads a round of the job in a database that may be in use: by default the last committed one, of all rounds or of

@@ -2,7 +2,7 @@ import Foundation
 import Support
 
 /// An array in NumPy's format (numpy.lib.format, versions 1 to 3): its header, and a reader at its first element.
-struct NumPyArray {
+package struct NumPyArray {
   /// The type of the elements: `|u1`, `<i8` …
   let type: String
   let shape: [Int]
@@ -49,6 +49,18 @@ struct NumPyArray {
     }
     let bytes = try reader.read(count * element.width)
     return (0..<count).map { element.integer(bytes, at: $0 * element.width) }
+  }
+
+  /// Returns the beginning of a file of little-endian float32 numbers, which follow it in the order of the rows.
+  package static func header(floats shape: [Int]) -> Data {
+    let sides = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
+    let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(sides)), }"
+    // Version 1: eight bytes, the length in two, and a text that ends at a multiple of 64 bytes.
+    let length = (10 + text.utf8.count + 1 + 63) / 64 * 64 - 10
+    let padding = String(repeating: " ", count: length - text.utf8.count - 1)
+    var data = Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0])
+    withUnsafeBytes(of: UInt16(length).littleEndian) { data.append(contentsOf: $0) }
+    return data + Data((text + padding + "\n").utf8)
   }
 
   // MARK: - Header, the text of a Python dictionary

@@ -42,6 +42,7 @@ final class FolderImages: ImageSource {
     image(index).withView(body)
   }
 
+  func path(of index: Int) -> String? { folder.path(index).description }
   func shape(of index: Int) -> ImageShape { folder.files[index].shape }
 
   func isFitted(to fit: ImageFit) -> Bool { fit == self.fit }

@@ -129,6 +129,20 @@ package struct ImageSet: Sendable {
     return source.shape(of: order?[index] ?? index)
   }
 
+  /// Returns the name of an image: the path of its file, or its number in the source, which counts from 0 and includes
+  /// images that were skipped.
+  package func name(of index: Int) -> String {
+    precondition(index >= 0 && index < count, "image \(index) of \(count)")
+    let place = order?[index] ?? index
+    return source.path(of: place) ?? "\(place)"
+  }
+
+  /// Whether an image has not been found unreadable so far.
+  package func isReadable(_ index: Int) -> Bool {
+    precondition(index >= 0 && index < count, "image \(index) of \(count)")
+    return !source.unreadable.contains(order?[index] ?? index)
+  }
+
   /// Whether ``fitted(to:)`` would change nothing.
   package func isFitted(to fit: ImageFit) -> Bool { source.isFitted(to: fit) }
 

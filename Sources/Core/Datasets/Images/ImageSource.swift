@@ -21,6 +21,8 @@ package protocol ImageSource: Sendable {
 
   /// Calls `body` with image 0 ..< `count`, which is valid while `body` runs.
   func withImage<Result>(_ index: Int, _ body: (ImageBytes) -> Result) -> Result
+  /// Returns the path of an image's file; nil for an image without a file of its own.
+  func path(of index: Int) -> String?
   /// Returns the original shape of an image, before it was fitted to an encoder.
   func shape(of index: Int) -> ImageShape
   /// Whether the images are already fitted to an encoder.

@@ -37,6 +37,7 @@ package struct PixelBuffer: ImageSource {
     }
   }
 
+  package func path(of index: Int) -> String? { nil }
   package func shape(of index: Int) -> ImageShape { found }
 
   package func isFitted(to fit: ImageFit) -> Bool { fit.keeps(shape) }

@@ -38,6 +38,11 @@ package struct Exit: Sendable {
   static func part(_ depth: Int) -> String { "exits.\(depth)" }
 }
 
+extension Model {
+  /// The exits by depth, with the last one if the objective classifies.
+  package var allExits: [Exit] { exits + [Exit(last: self)].compactMap(\.self) }
+}
+
 /// Decides whether an image leaves at an exit (QuickNets, arXiv 2212.12866).
 package struct ExitRule: Sendable, Hashable {
   /// The least confidence of an answer, 0 … 1.
@@ -123,8 +128,8 @@ package final class EarlyExits {
 
   /// Creates a classifier for chunks of up to `chunk` images; the model's objective must classify.
   package init(_ model: Model, chunk: Int) {
-    guard let last = Exit(last: model) else { preconditionFailure("a model that does not classify") }
-    (self.model, self.chunk, exits) = (model, chunk, model.exits + [last])
+    precondition(model.objective.classifier != nil, "a model that does not classify")
+    (self.model, self.chunk, exits) = (model, chunk, model.allExits)
     runner = model.encoder.makeRunner(chunk: chunk)
     var layout = Layout(alignment: 16)
     var plans: [Plan] = []

@@ -24,7 +24,7 @@ package struct ExitCosts: Sendable, Hashable {
   ///   computation of ``EarlyExits``: for a transformer, the class token's part of that block, and the whole block only
   ///   where an image goes on. ``LastBlock/whole`` counts every block once and completely.
   package init(_ model: Model, lastBlock: LastBlock = .whole) {
-    guard let last = Exit(last: model) else { preconditionFailure("a model that does not classify") }
+    precondition(model.objective.classifier != nil, "a model that does not classify")
     let operations = model.encoder.operations
     let part = lastBlock == .whole ? nil : model.encoder.partialBlock
     var (blocks, exits, computed): ([Double], [Double], Int) = ([], [], 0)
@@ -32,7 +32,7 @@ package struct ExitCosts: Sendable, Hashable {
       let end = part == nil ? depth : depth - 1
       return operations.blocks[start..<end].reduce(0, +) + (part ?? 0)
     }
-    for exit in model.exits + [last] {
+    for exit in model.allExits {
       blocks.append(Double(below(exit.depth, from: computed) + (exits.isEmpty ? operations.stem : 0)) / 2)
       exits.append(Double(exit.readout.operations + exit.classifier.operations) / 2)
       computed = part == nil ? exit.depth : exit.depth - 1

@@ -34,7 +34,7 @@ package struct ClassifierConfiguration: Sendable, Hashable {
 ///
 /// n rows, D = width of a representation, H = hidden width, C classes.
 package struct Classifier: Sendable {
-  let layers: [Linear]
+  package let layers: [Linear]
   /// The commitment head, from the representation to a number whose sigmoid is the commitment (QuickNets, arXiv
   /// 2212.12866); nil without.
   package let commitment: Linear?

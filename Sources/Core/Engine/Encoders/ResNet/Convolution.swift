@@ -96,15 +96,25 @@ package struct Convolution: Sendable {
     }
   }
 
+  /// Returns the columns of a row of patches whose pixels lie inside the image, if the pixel of column 0 is `first`.
+  private func inside(_ first: Int) -> Range<Int> {
+    guard first < side else { return 0..<0 }
+    let end = min((side - 1 - first) / stride + 1, outputSide)
+    return min(max(0, (stride - 1 - first) / stride), end)..<end
+  }
+
   /// Extracts the patches of image number `image` of a group.
   private func cut(_ x: UnsafePointer<Float>, _ image: Int, into patches: Matrix) {
     rows(of: patches, image) { to, channel, y, first in
-      guard y >= 0 && y < side else { return to.update(repeating: 0, count: outputSide) }
-      let line = x + (channel * side + y) * side
-      for column in 0..<outputSide {
-        let place = first + column * stride
-        to[column] = place >= 0 && place < side ? line[place] : 0
+      let columns = y >= 0 && y < side ? inside(first) : 0..<0
+      to.update(repeating: 0, count: columns.lowerBound)
+      let line = x + (channel * side + y) * side + first
+      if stride == 1 {
+        (to + columns.lowerBound).update(from: line + columns.lowerBound, count: columns.count)
+      } else {
+        for column in columns { to[column] = line[column &* stride] }
       }
+      (to + columns.upperBound).update(repeating: 0, count: outputSide - columns.upperBound)
     }
   }
 
@@ -112,11 +122,8 @@ package struct Convolution: Sendable {
   private func paste(_ patches: Matrix, _ image: Int, adding x: UnsafeMutablePointer<Float>) {
     rows(of: patches, image) { from, channel, y, first in
       guard y >= 0 && y < side else { return }
-      let line = x + (channel * side + y) * side
-      for column in 0..<outputSide {
-        let place = first + column * stride
-        if place >= 0 && place < side { line[place] += from[column] }
-      }
+      let line = x + (channel * side + y) * side + first
+      for column in inside(first) { line[column &* stride] += from[column] }
     }
   }
 }

@@ -66,7 +66,7 @@ package struct ResNet: Encoder {
   }
 
   /// Returns the pooling of a layer's output.
-  func pooling(behind depth: Int) -> GridPooling {
+  package func pooling(behind depth: Int) -> GridPooling {
     GridPooling(side: layers[depth - 1][1].second.convolution.outputSide, grid: shape.grid ?? 1)
   }
 
@@ -109,8 +109,8 @@ package struct ResNet: Encoder {
 /// The means of the g x g equal cells of a map, with channels outside and rows of cells inside.
 ///
 /// n images, C channels, side² pixels.
-struct GridPooling: Sendable {
-  let side, grid: Int
+package struct GridPooling: Sendable {
+  package let side, grid: Int
 
   /// - Parameter grid: g, which divides the side.
   init(side: Int, grid: Int) {
