@@ -40,8 +40,9 @@ package struct EncoderCheckpoint: Sendable {
     static let (plan, stage, round) = ("strata.plan", "strata.stage", "strata.round")
   }
 
-  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot.
+  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot and the layers that wait.
   package init(_ snapshot: Snapshot, _ augmentation: AugmentationSettings, origin: Origin? = nil) {
+    let snapshot = snapshot.complete
     var configuration = snapshot.stage.model.configuration
     configuration.depth = snapshot.stage.model.depth
     // The grid belongs to the classifier; a representation is the mean of all pixels.

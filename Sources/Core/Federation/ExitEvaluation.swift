@@ -32,9 +32,10 @@ package struct ExitEvaluation: Sendable {
     package let exits: [Exit]
   }
 
-  /// Classifies all images at each exit of a snapshot of a classification, without augmentation and with running
-  /// statistics.
+  /// Classifies all images at each exit of a snapshot of a classification, also at those that wait, without augmentation
+  /// and with running statistics.
   package func result(of snapshot: Snapshot, _ augmentation: AugmentationSettings) -> Result {
+    let snapshot = snapshot.complete
     let model = snapshot.stage.model
     let parameters = Storage(model.layout)
     snapshot.write(into: parameters)
