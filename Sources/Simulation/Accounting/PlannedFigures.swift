@@ -214,10 +214,14 @@ private struct PartVersionNumbers {
   mutating func grow(to stage: Stage, _ plan: Plan) -> [String] {
     let layers = layers()
     let next = stage.model
-    let heads = stage.content.lap > 1 && plan.method.classification != nil ? arrange(next, layers) : nil
-    if heads == nil { numbers = added(next, layers, plan) }
+    var anew: [String] = []
+    if let below = model, stage.content.lap > 1, plan.method.classification != nil {
+      anew = arrange(next, layers) + [Exit.part(below.depth)]
+    } else {
+      numbers = added(next, layers, plan)
+    }
     (model, names) = (next, next.parts.map(\.name))
-    return heads ?? []
+    return anew
   }
 
   /// Returns the numbers of all layers by their names in later stages (``Model/lastingParts``).
