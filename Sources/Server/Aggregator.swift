@@ -210,7 +210,7 @@ struct Calibrator: Sendable {
         // Further steps are useless once the loss is not finite.
         return loss.isFinite
       }
-      return (Snapshot(snapshot.stage, trainer.parameters), summary.loss)
+      return (snapshot.replacing(trainer.parameters), summary.loss)
     }
   }
 }

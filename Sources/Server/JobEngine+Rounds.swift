@@ -86,10 +86,10 @@ extension JobEngine {
     return library.deltaChains(to: parts, of: snapshot, holding: held)
   }
 
-  /// Returns the digests of the model's parts that a client's assignment omits.
+  /// Returns the digests of the model's parts that a client's assignment omits, and of the layers that wait.
   private func others(than kept: [Int]) -> [Digest] {
     let there = Set(snapshot.manifest(keeping: kept).map(\.digest))
-    return snapshot.manifest.map(\.digest).filter { !there.contains($0) }
+    return snapshot.versions.map(\.digest).filter { !there.contains($0) }
   }
 
   private func commit(at now: Duration) throws {
@@ -117,7 +117,7 @@ extension JobEngine {
     try store.commit(
       roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
     // Removes versions at which no delta chain begins any more.
-    let known = library.known.union(snapshot.manifest.map(\.digest))
+    let known = library.known.union(snapshot.versions.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }
     failures = 0
     note(

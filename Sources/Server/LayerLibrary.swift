@@ -62,7 +62,11 @@ package struct LayerLibrary {
       steps.append(Step(part: part.name, to: Digest(of: bytes), delta: delta, bytes: coded))
     }
     let published = draft.replacing(parts: parts)
-    for step in steps { chains[step.part, default: []].append(step) }
+    for step in steps {
+      // A stage may begin with another version than the last round's: a lap goes on from an exit.
+      if chains[step.part]?.last?.to != step.delta.from { chains[step.part] = nil }
+      chains[step.part, default: []].append(step)
+    }
     prune(published)
     return (published, Changes(steps: steps, kept: chains.mapValues(\.count)))
   }

@@ -53,7 +53,7 @@ package actor Prober {
       guard let (stage, round) = committed.last, round.probe == nil,
         evenIfNotDue || committed.count % interval == 0
       else { return }
-      let snapshot = Snapshot(plan.stage(stage.number), parts: try store.layers(of: round).map(\.weights))
+      let snapshot = try store.snapshot(plan, stage, round)
       let accuracy = try await TrainingThread.run("probe") { [evaluation, plan] in
         try evaluation.linearProbe(of: EncoderCheckpoint(snapshot, plan.augmentation))
       }

@@ -100,6 +100,19 @@ def stem(p, at, images, patch):
     return torch.cat([first, patches], dim=1) + p[at + "pos_embed"]
 
 
+def basic_block(p, x, stride):
+    """The output of a ResNet's block with batch statistics, and that of its branch."""
+
+    def norm(at, x):
+        return F.batch_norm(x, None, None, p[at + ".weight"], p[at + ".bias"], training=True)
+
+    hidden = F.relu(norm("bn1", F.conv2d(x, p["conv1.weight"], stride=stride, padding=1)))
+    branch = norm("bn2", F.conv2d(hidden, p["conv2.weight"], padding=1))
+    if "downsample.0.weight" in p:
+        x = norm("downsample.1", F.conv2d(x, p["downsample.0.weight"], stride=stride))
+    return F.relu(branch + x), branch
+
+
 def head(p, at, x, layers):
     """Linear, BatchNorm, ReLU …; the last BatchNorm has no affine part. All with the batch's statistics."""
     for index in range(layers):
@@ -152,6 +165,19 @@ def stem_parameters(n, at, width, channels, patch, tokens):
         at + "patch_embed.proj.weight": n.linear(width, channels, patch, patch),
         at + "patch_embed.proj.bias": n.bias(width),
     }
+
+
+def basic_block_parameters(n, inputs, outputs, stride):
+    p = {
+        "conv1.weight": n.linear(outputs, inputs, 3, 3),
+        **norm_parameters(n, "bn1.", outputs),
+        "conv2.weight": n.linear(outputs, outputs, 3, 3),
+        **norm_parameters(n, "bn2.", outputs),
+    }
+    if stride > 1 or inputs != outputs:
+        p["downsample.0.weight"] = n.linear(outputs, inputs, 1, 1)
+        p.update(norm_parameters(n, "downsample.1.", outputs))
+    return p
 
 
 def head_parameters(n, at, widths, bias):
@@ -222,6 +248,23 @@ def mlp_case(n, shape, hidden):
 def block_case(n, shape, hidden, heads):
     p = block_parameters(n, "", shape[-1], hidden)
     return differentiated(n.normal(*shape), p, n.normal(*shape), lambda p, x: block(p, "", x, heads))
+
+
+def basic_block_case(n, shape, channels, stride, tau):
+    variables = {
+        name: value.requires_grad_()
+        for name, value in basic_block_parameters(n, shape[1], channels, stride).items()
+    }
+    side = (shape[2] + stride - 1) // stride
+    x, dy = n.normal(*shape).requires_grad_(), n.normal(shape[0], channels, side, side)
+    y, branch = basic_block(variables, x, stride)
+    kinetic = branch.square().mean() / (2 * tau)
+    ((y * dy).sum() + kinetic).backward()
+    tensors = {"in.x": x, "in.dy": dy, "out.y": y, "out.kinetic": kinetic, "out.dx": x.grad}
+    for name, variable in variables.items():
+        tensors["param." + name] = variable
+        tensors["grad." + name] = variable.grad
+    return tensors
 
 
 def head_case(n, rows, dims, bias):
@@ -483,6 +526,18 @@ add("layer_norm", "layer_norm", 1e-5, lambda n: layer_norm_case(n, 11, 13, 1e-6)
 add("attention", "attention", 1e-5, lambda n: attention_case(n, (2, 7, 12), 2), {"heads": 2})
 add("mlp", "mlp", 1e-5, lambda n: mlp_case(n, (3, 5, 9), 18))
 add("vit_block", "vit_block", 1e-5, lambda n: block_case(n, (3, 6, 10), 20, 2), {"heads": 2})
+for suffix, shape, channels, stride, tau in [
+    ("", (5, 4, 6, 6), 4, 1, 0.1),
+    ("_projection", (3, 2, 5, 5), 7, 1, 0.5),
+    ("_odd_side", (7, 3, 5, 5), 6, 2, 0.03),
+]:
+    add(
+        "basic_block_kinetic" + suffix, "basic_block_kinetic", 2e-5,
+        lambda n, shape=shape, channels=channels, stride=stride, tau=tau: basic_block_case(
+            n, shape, channels, stride, tau
+        ),
+        {"stride": stride, "tau": tau},
+    )
 add("stem", "stem", 1e-5, lambda n: stem_case(n, (2, 3, 6, 6), 2, 10), {"patch": 2})
 add("head", "head", 1e-5, lambda n: head_case(n, 9, [10, 14, 14, 6], False), {"dims": [10, 14, 14, 6]})
 add("head_bias", "head", 1e-5, lambda n: head_case(n, 8, [9, 11, 7], True), {"dims": [9, 11, 7]})

@@ -151,9 +151,13 @@ extension Plan {
   }
 
   /// Returns the initial model of the next stage. New parts come from `initial` or are initialised with the plan's
-  /// method.
+  /// method. In a later lap no part is new, and a stage of a classification goes on from its layers and its exit as it
+  /// left them.
   package func grow(_ below: Snapshot, from initial: InitialWeights? = nil) -> Snapshot {
     let stage = stage(below.stage.index + 1)
+    if stage.content.lap > 1, method.classification != nil {
+      return below.arranged(as: stage, waiting: waitingParts(stage: stage.index).map(\.name))
+    }
     let old = Storage(below.stage.model.layout)
     below.write(into: old)
     let parameters = Storage(stage.model.layout)

@@ -44,12 +44,13 @@ package struct EncoderCheckpoint: Sendable {
     static let (plan, stage, round) = ("strata.plan", "strata.stage", "strata.round")
   }
 
-  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot, and of its exits if the
+  /// Creates a checkpoint of a snapshot's encoder, with the depth of the snapshot and the layers that wait, and of its exits if the
   /// plan's method is given and is a classification.
   package init(
     _ snapshot: Snapshot, _ augmentation: AugmentationSettings,
     method: Plan.Method? = nil, origin: Origin? = nil
   ) {
+    let snapshot = snapshot.complete
     var configuration = snapshot.stage.model.configuration
     configuration.depth = snapshot.stage.model.depth
     // The grid belongs to the classifier; a representation is the mean of all pixels.

@@ -47,11 +47,12 @@ package struct ExitEvaluation: Sendable {
     package let early: EarlyExit?
   }
 
-  /// Classifies all images at each exit of a snapshot of a classification, without augmentation and with running
+  /// Classifies all images at each exit of a snapshot of a classification, also at those that wait, without augmentation and with running
   /// statistics. `rule` decides which images leave early.
   package func result(
     of snapshot: Snapshot, _ augmentation: AugmentationSettings, leaving rule: ExitRule
   ) -> Result {
+    let snapshot = snapshot.complete
     let model = snapshot.stage.model
     let parameters = Storage(model.layout)
     snapshot.write(into: parameters)

@@ -10,7 +10,7 @@ extension Plan {
     let blocks = kept ?? Array(0..<stageDepth(index))
     let (trained, stem): ([Int], Bool) =
       switch method.strategy {
-      case .layerWise: (Array(trainedBlocks(stage: index)), (index - 1) % steps == 0)
+      case .layerWise: (Array(trainedBlocks(stage: index)), position(ofStage: index) == 1)
       case .progressive, .endToEnd: (blocks, true)
       case .headOnly: ([], false)
       }
@@ -39,13 +39,25 @@ extension Plan {
   /// Returns the numbers of blocks after which the stages before have left exits.
   private func exits(stage: Int) -> [Int] {
     guard method.classification != nil, !method.strategy.hasSingleStage else { return [] }
-    return (1..<stage).map { $0 * method.layersPerStage }
+    return (1...position(ofStage: stage)).dropLast().map { $0 * method.layersPerStage }
+  }
+
+  /// Returns the number of a stage in its lap, starting at 1.
+  private func position(ofStage stage: Int) -> Int { (stage - 1) % steps + 1 }
+
+  /// Returns the layers that exist but are not in a stage's model, in order of depth. Behind the blocks of a stage of a
+  /// classification comes its exit, so in a later lap the layers above wait; with other objectives they run.
+  package func waitingParts(stage index: Int) -> [Model.Part] {
+    let stage = stage(index)
+    guard stage.content.lap > 1, method.classification != nil else { return [] }
+    let there = Set(stage.model.lastingParts.map(\.name))
+    return self.stage(steps).model.lastingParts.filter { !there.contains($0.name) }
   }
 
   /// Returns the blocks that a stage of the layer-wise plan trains. The first lap adds them; further laps retrain them
   /// in order, while the others are frozen.
   private func trainedBlocks(stage: Int) -> Range<Int> {
-    let first = (stage - 1) % steps * method.layersPerStage
+    let first = (position(ofStage: stage) - 1) * method.layersPerStage
     return first..<first + method.layersPerStage
   }
 
@@ -66,7 +78,9 @@ extension Plan {
 
   /// Returns the number of blocks of a stage's model.
   package func stageDepth(_ stage: Int) -> Int {
-    method.strategy.hasSingleStage ? encoder.depth : min(stage, steps) * method.layersPerStage
+    if method.strategy.hasSingleStage { return encoder.depth }
+    let stages = method.classification == nil ? min(stage, steps) : position(ofStage: stage)
+    return stages * method.layersPerStage
   }
 
   /// Returns the options of a client's training on `images` images. A client with fewer images than a batch uses smaller

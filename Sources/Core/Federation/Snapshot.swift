@@ -21,6 +21,9 @@ package struct Snapshot: Sendable {
   package let stage: Stage
   /// The versions in layout order.
   package let manifest: [PartVersion]
+  /// The layers that are not in the stage's model because they wait for their stage in a later lap: blocks, and exits
+  /// with readout and classifier, in order of depth.
+  package let waiting: [PartVersion]
   private var weights: [Digest: Data]
 
   /// Copies all parameters of the stage's model.
@@ -30,12 +33,21 @@ package struct Snapshot: Sendable {
     self.init(stage, parts: parts)
   }
 
-  /// Creates a snapshot from the weights of all parts, in layout order.
-  package init(_ stage: Stage, parts: [Data]) {
-    self.init(stage, versions: parts.map { (Digest(of: $0), $0) })
+  /// Creates a snapshot from the weights of all parts, in layout order, and those of the layers that wait.
+  package init(_ stage: Stage, parts: [Data], waiting: [(name: String, weights: Data)] = []) {
+    let others = waiting.map {
+      (
+        version: PartVersion(name: $0.name, digest: Digest(of: $0.weights), bytes: $0.weights.count),
+        weights: $0.weights
+      )
+    }
+    self.init(stage, versions: parts.map { (Digest(of: $0), $0) }, waiting: others)
   }
 
-  private init(_ stage: Stage, versions: [(digest: Digest, weights: Data)]) {
+  private init(
+    _ stage: Stage, versions: [(digest: Digest, weights: Data)],
+    waiting: [(version: PartVersion, weights: Data)]
+  ) {
     precondition(versions.count == stage.model.parts.count)
     for (part, version) in zip(stage.model.parts, versions) {
       let count = version.weights.count
@@ -45,7 +57,9 @@ package struct Snapshot: Sendable {
     manifest = zip(stage.model.parts, versions).map { part, version in
       PartVersion(name: part.name, digest: version.digest, bytes: version.weights.count)
     }
-    weights = Dictionary(versions.map { ($0.digest, $0.weights) }) { first, _ in first }
+    self.waiting = waiting.map(\.version)
+    let all = versions.map { ($0.digest, $0.weights) } + waiting.map { ($0.version.digest, $0.weights) }
+    weights = Dictionary(all) { first, _ in first }
   }
 
   /// The same versions without weights, for use after the weights are released.
@@ -54,6 +68,9 @@ package struct Snapshot: Sendable {
     outline.weights = [:]
     return outline
   }
+
+  /// All versions as stored: those of the stage's model, then those that wait.
+  package var versions: [PartVersion] { manifest + waiting }
 
   /// Returns the weights of a version; nil if this snapshot does not contain it.
   package func data(_ digest: Digest) -> Data? { weights[digest] }
@@ -75,8 +92,9 @@ package struct Snapshot: Sendable {
     Digest(of: Data(manifest.map(\.digest.description).joined(separator: "\n").utf8))
   }
 
-  /// The SHA-256 of the encoder's float32 weights in layout order, without heads.
+  /// The SHA-256 of the encoder's float32 weights in layout order, without heads, and with the blocks that wait.
   package var encoderDigest: Digest {
+    guard waiting.isEmpty else { return complete.encoderDigest }
     var hasher = Hasher256()
     for (part, version) in zip(stage.model.parts, manifest)
     where part.range.upperBound <= stage.model.encoderRange.upperBound {
@@ -142,7 +160,18 @@ package struct Snapshot: Sendable {
       versions: manifest.map { version in
         // Unchanged parts, such as frozen layers, keep their digests.
         new[version.name].map { (Digest(of: $0), $0) } ?? (version.digest, weights[version.digest] ?? Data())
-      })
+      }, waiting: waitingWeights)
+  }
+
+  /// Returns the snapshot with the parameters of the stage's model replaced.
+  package func replacing(_ parameters: borrowing Storage) -> Snapshot {
+    var parts: [String: Data] = [:]
+    for part in stage.model.parts { parts[part.name] = parameters[part.range].bytes }
+    return replacing(parts: parts)
+  }
+
+  private var waitingWeights: [(version: PartVersion, weights: Data)] {
+    waiting.map { ($0, weights[$0.digest] ?? Data()) }
   }
 
   /// Returns the snapshot after a round, with the trained parts replaced by these values in order.
@@ -150,12 +179,12 @@ package struct Snapshot: Sendable {
     precondition(values.count == stage.count, "\(values.count) floats for \(stage.count)")
     let trained = Set(stage.parts.map(\.name))
     var start = 0
-    let parts = zip(stage.model.parts, manifest).map { part, version in
-      guard trained.contains(part.name) else { return weights[version.digest] ?? Data() }
-      defer { start += part.range.count }
-      return values[start..<start + part.range.count].withUnsafeBytes { Data($0) }
+    var parts: [String: Data] = [:]
+    for part in stage.model.parts where trained.contains(part.name) {
+      parts[part.name] = values[start..<start + part.range.count].withUnsafeBytes { Data($0) }
+      start += part.range.count
     }
-    return Snapshot(stage, parts: parts)
+    return replacing(parts: parts)
   }
 
   /// Returns the encoder's parameters with timm's names.
@@ -172,6 +201,47 @@ package struct Snapshot: Sendable {
       file.add(entry.name, Safetensors.Tensor(shape: entry.shape, values: storage[entry.slot].array()))
     }
     return file
+  }
+}
+
+// MARK: - Laps
+
+extension Snapshot {
+  /// Returns the same layers as the model of another stage, of which none is new: its readout and heads are the exit
+  /// behind its last block, and the present ones are an exit again. The layers `waiting`, by name, are not in its model.
+  package func arranged(as next: Stage, waiting names: [String]) -> Snapshot {
+    var layers = Dictionary(uniqueKeysWithValues: waitingWeights.map { ($0.version.name, $0.weights) })
+    for part in stage.model.lastingParts { layers[part.name] = bytes(of: part.range) }
+    func layer(_ name: String) -> Data {
+      guard let layer = layers[name] else { preconditionFailure("no \(name) behind stage \(stage.index)") }
+      return layer
+    }
+    let (model, head) = (next.model, layer(Exit.part(next.model.depth)))
+    let parts = model.parts.map { part in
+      guard model.headRange.contains(part.range.lowerBound) else { return layer(part.name) }
+      let start = 4 * (part.range.lowerBound - model.headStart)
+      return Data(head.dropFirst(start).prefix(4 * part.range.count))
+    }
+    return Snapshot(next, parts: parts, waiting: names.map { ($0, layer($0)) })
+  }
+
+  /// Returns the weights of adjacent parts of the stage's model.
+  private func bytes(of range: Range<Int>) -> Data {
+    zip(stage.model.parts, manifest).reduce(into: Data()) { bytes, pair in
+      if range.contains(pair.0.range.lowerBound) { bytes += weights[pair.1.digest] ?? Data() }
+    }
+  }
+
+  /// The model of all layers, if some wait: with all blocks, the last one's readout and heads, and all exits below.
+  package var complete: Snapshot {
+    guard !waiting.isEmpty else { return self }
+    let model = stage.model
+    let depth = model.configuration.depth
+    let exits = (model.lastingParts.map(\.name) + waiting.map(\.name)).compactMap(Exit.depth(ofPart:))
+    let whole = model.completed(exits: exits.filter { $0 < depth })
+    let content = Stage.Content(
+      blocks: whole.encoder.blocks, trained: [], lap: stage.content.lap, exits: whole.exits.map(\.depth))
+    return arranged(as: Stage(index: stage.index, content, whole), waiting: [])
   }
 }
 

@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import GRDB
@@ -6,6 +7,7 @@ import GRDB
 package struct CommittedModel: Sendable {
   package let plan: Plan
   package let key: RoundKey
+  /// The model with all layers, also those that wait in a later lap.
   package let snapshot: Snapshot
 
   /// The encoder, and the exits of a classification, with their origin; other heads are omitted.
@@ -37,16 +39,12 @@ package struct CommittedModel: Sendable {
     // Checks the sizes against the plan's before reading any layer.
     guard let sizes = plan.sizes(stage: key.stage),
       try Self.sizes(of: round, atMost: sizes.count + 1, in: db) == sizes
-    else { throw Self.unlike(key) }
+    else { throw StoreError.unlike(key) }
     db.limitValues(to: (sizes.max() ?? 0) + History.mostBytes)
     guard let snapshot = plan.snapshot(stage: key.stage, try Store.layers(of: round, in: db)) else {
-      throw Self.unlike(key)
+      throw StoreError.unlike(key)
     }
-    self.snapshot = snapshot
-  }
-
-  private static func unlike(_ key: RoundKey) -> StoreError {
-    StoreError("the layers of \(key) do not match the plan")
+    self.snapshot = snapshot.complete
   }
 
   /// Returns the bytes of a round's layers without reading them; nil if one is not a blob.
@@ -78,21 +76,47 @@ package struct CommittedModel: Sendable {
   }
 }
 
+extension StoreError {
+  fileprivate static func unlike(_ key: RoundKey) -> StoreError {
+    StoreError("the layers of \(key) do not match the plan")
+  }
+}
+
+extension Store {
+  /// Returns the model after a committed round of a plan's job.
+  package func snapshot(
+    _ plan: Plan, _ stage: StageRecord, _ round: RoundRecord
+  ) throws(StoreError) -> Snapshot {
+    guard let snapshot = plan.snapshot(stage: stage.number, try layers(of: round)) else {
+      throw .unlike(RoundKey(stage: stage.number, round: round.number, attempt: round.attempt))
+    }
+    return snapshot
+  }
+}
+
 extension Plan {
-  /// Returns the bytes of the parts of a stage's model; nil if there is no such stage.
-  fileprivate func sizes(stage index: Int) -> [Int]? {
-    guard (1...stages).contains(index) else { return nil }
-    return stage(index).model.parts.map { $0.range.count * 4 }
+  /// Returns the parts that are stored with a round of a stage: its model's and those that wait.
+  private func storedParts(of stage: Stage) -> [Model.Part] {
+    stage.model.parts + waitingParts(stage: stage.index)
   }
 
-  /// Returns the model of a stage made of parts; nil if they do not belong to the stage.
+  /// Returns the bytes of the parts that are stored with a round of a stage; nil if there is no such stage.
+  fileprivate func sizes(stage index: Int) -> [Int]? {
+    guard (1...stages).contains(index) else { return nil }
+    return storedParts(of: stage(index)).map { $0.range.count * 4 }
+  }
+
+  /// Returns the model of a stage made of stored parts; nil if they do not belong to the stage.
   func snapshot(stage index: Int, _ parts: [(name: String, weights: Data)]) -> Snapshot? {
     guard (1...stages).contains(index) else { return nil }
     let stage = stage(index)
-    guard parts.map(\.name) == stage.model.parts.map(\.name),
-      zip(parts, stage.model.parts).allSatisfy({ $0.weights.count == $1.range.count * 4 })
+    let known = storedParts(of: stage)
+    guard parts.map(\.name) == known.map(\.name),
+      zip(parts, known).allSatisfy({ $0.weights.count == $1.range.count * 4 })
     else { return nil }
-    return Snapshot(stage, parts: parts.map(\.weights))
+    let count = stage.model.parts.count
+    return Snapshot(
+      stage, parts: parts.prefix(count).map(\.weights), waiting: Array(parts.dropFirst(count)))
   }
 }
 

@@ -287,7 +287,7 @@ package final class Store: Sendable {
       // Executing a statement with its arguments does not copy their bytes.
       let weights = try db.makeStatement(
         sql: "INSERT OR IGNORE INTO weights (digest, bytes) VALUES (?, ?)")
-      for (position, version) in snapshot.manifest.enumerated() {
+      for (position, version) in snapshot.versions.enumerated() {
         try weights.execute(arguments: [version.digest.description, snapshot.data(version.digest)])
         var layer = LayerRecord(
           roundId: try round.key(), position: position, name: version.name, digest: version.digest)

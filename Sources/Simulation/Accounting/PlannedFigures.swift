@@ -72,7 +72,8 @@ package struct PlannedOperations: Sendable, Hashable {
     let operations = stage.model.encoder.operations
     let frozen = operations.blocks[..<stage.prefixDepth]
     let views = Double(images * plan.local.views)
-    if plan.isCalibrated(before: key) || (key.round == 1 && key.stage == 2) {
+    // The first stage of a lap has trained the stem.
+    if plan.isCalibrated(before: key) || (key.round == 1 && key.stage % plan.steps == 2 % plan.steps) {
       return views * Double(operations.stem + frozen.reduce(0, +))
     }
     return key.round == 1 ? views * Double(frozen.suffix(plan.method.layersPerStage).reduce(0, +)) : 0
@@ -113,12 +114,13 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
     for index in 1...plan.stages {
       let stage = plan.stage(index)
       let parts = stage.model.parts
-      versions.grow(to: stage.model, plan)
+      for name in versions.grow(to: stage, plan) { known[name] = nil }
       let sizes = parts.map { $0.range.count * 4 }
       let (up, down) = (
         Self.coded(plan.traffic.codec, plan, stage), Self.coded(plan.traffic.layers, plan, stage)
       )
-      let firstTrained = parts.count - stage.parts.count
+      let trainedNames = Set(stage.parts.map(\.name))
+      let trained = Set(parts.indices.filter { trainedNames.contains(parts[$0].name) })
       for key in plan.roundKeys(stage: index) {
         let isThere = dropout == 0 || !numbers.chance(dropout)
         let present = isThere ? Self.positions(plan, key, of: parts.count, client: 0) : []
@@ -132,15 +134,16 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
             round.layersDown += 1
           }
           known[name] = changes
-          if position >= firstTrained { round.bytesUp += up[position] }
+          if trained.contains(position) { round.bytesUp += up[position] }
         }
         rounds.append(round)
         // A client deletes the versions that an assignment does not name, neither as its parts nor as others'.
-        if isThere { held.formIntersection(parts.indices.map { versions[$0] }) }
+        if isThere { held.formIntersection(versions.all) }
         if plan.isCalibrated(after: key) {
-          versions.change(parts.indices)
+          let calibrated = Set(stage.trainingEverything.parts.map(\.name))
+          versions.change(parts.indices.filter { calibrated.contains(parts[$0].name) })
         } else {
-          versions.change(Self.changed(plan, key, of: parts.count).filter { $0 >= firstTrained })
+          versions.change(Self.changed(plan, key, of: parts.count).filter(trained.contains))
         }
       }
     }
@@ -178,9 +181,17 @@ private struct PartVersionNumbers {
   private var numbers: [Int] = []
   private var changes: [String: Int] = [:]
   private var last = 0
+  private var model: Model?
+  /// The numbers of the layers that wait in a later lap.
+  private var waiting: [String: Int] = [:]
+  /// The numbers of readout and heads in an exit, by its number.
+  private var contents: [Int: [Int]] = [:]
 
   /// The version of the part at a position.
   subscript(position: Int) -> Int { numbers[position] }
+
+  /// The versions of all layers, also of those that wait in a later lap.
+  var all: [Int] { numbers + waiting.values }
 
   /// Returns how often the part at a position has been replaced.
   func changes(of position: Int) -> Int { changes[names[position], default: 0] }
@@ -193,22 +204,72 @@ private struct PartVersionNumbers {
     }
   }
 
-  /// Creates a stage's model from the one below (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``). Common
-  /// parts stay. With `transfer` a new block is a copy, unless the plan has an initial file, which is assumed to
+  private mutating func next() -> Int {
+    last += 1
+    return last
+  }
+
+  /// Creates a stage's model from the one below. Returns the names of parts that do not go on from a version of the same
+  /// name.
+  mutating func grow(to stage: Stage, _ plan: Plan) -> [String] {
+    let layers = layers()
+    let next = stage.model
+    var anew: [String] = []
+    if let below = model, stage.content.lap > 1, plan.method.classification != nil {
+      anew = arrange(next, layers) + [Exit.part(below.depth)]
+    } else {
+      numbers = added(next, layers, plan)
+    }
+    (model, names) = (next, next.parts.map(\.name))
+    return anew
+  }
+
+  /// Returns the numbers of all layers by their names in later stages (``Model/lastingParts``).
+  private mutating func layers() -> [String: Int] {
+    guard let model else { return [:] }
+    var layers = waiting
+    var heads: [Int] = []
+    for (part, number) in zip(model.parts, numbers) {
+      if model.headRange.contains(part.range.lowerBound) {
+        heads.append(number)
+      } else {
+        layers[part.name] = number
+      }
+    }
+    // An exit of a single part has its bytes.
+    let exit = heads.count == 1 ? heads[0] : next()
+    contents[exit] = heads
+    layers[Exit.part(model.depth)] = exit
+    return layers
+  }
+
+  /// Returns the numbers of a stage with new layers (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``).
+  /// Common parts stay. With `transfer` a new block is a copy, unless the plan has an initial file, which is assumed to
   /// contain all parts.
-  mutating func grow(to model: Model, _ plan: Plan) {
+  private mutating func added(_ next: Model, _ layers: [String: Int], _ plan: Plan) -> [Int] {
     let copies = plan.method.initialisation == .transfer && plan.initial == nil
-    let old = Dictionary(uniqueKeysWithValues: zip(names, numbers))
-    names = model.parts.map(\.name)
-    numbers = model.parts.enumerated().map { position, part in
+    let old = layers.merging(zip(names, numbers)) { _, own in own }
+    return next.parts.enumerated().map { position, part in
       if let same = old[part.name] { return same }
-      let isBlock = (1...model.depth).contains(position)
+      let isBlock = (1...next.depth).contains(position)
       if isBlock, copies, let source = old["blocks.\(position - 1 - plan.method.layersPerStage)"] {
         return source
       }
-      last += 1
-      return last
+      return self.next()
     }
+  }
+
+  /// Arranges all layers as the model of a stage (``Snapshot/arranged(as:waiting:)``). Returns the names of readout and
+  /// heads, which are those of an exit.
+  private mutating func arrange(_ next: Model, _ layers: [String: Int]) -> [String] {
+    var heads = (layers[Exit.part(next.depth)].flatMap { contents[$0] } ?? [])[...]
+    numbers = next.parts.map { part in
+      next.headRange.contains(part.range.lowerBound)
+        ? heads.popFirst() ?? self.next() : layers[part.name] ?? self.next()
+    }
+    let there = Set(next.lastingParts.map(\.name))
+    waiting = layers.filter { !there.contains($0.key) }
+    return next.parts.filter { next.headRange.contains($0.range.lowerBound) }.map(\.name)
   }
 }
 

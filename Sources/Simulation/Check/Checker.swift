@@ -138,7 +138,13 @@ final class Checker {
     require(
       last.round.samples == weights.values.reduce(0, +), "\(key) counts \(last.round.samples ?? 0) samples")
     compare(last.parts, key, weights)
-    let result = Snapshot(plan.stage(key.stage), parts: last.parts.map(\.weights))
+    guard let result = try? store.snapshot(plan, last.stage, last.round) else {
+      return require(false, "\(key) has other layers than the plan")
+    }
+    let (before, trained) = (base.versions, Set(result.stage.parts.map(\.name)))
+    for (old, new) in zip(before, result.versions) where !trained.contains(new.name) {
+      require(old == new, "\(key) has changed \(new.name), which it does not train")
+    }
     let grows = following(key) == .beginStage
     (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
   }

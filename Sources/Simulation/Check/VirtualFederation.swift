@@ -95,6 +95,12 @@ final class VirtualFederation {
     plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
     if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
     if plan.method.strategy == .layerWise && waits.chance(0.3) { plan.method.laps = 2 }
+    // Laps are others with labels: layers wait.
+    var labels = RandomNumbers(seed, "labels")
+    if plan.method.strategy == .layerWise && labels.chance(0.4) {
+      (plan.method.objective, plan.method.alignment) = (.classification, 0)
+      plan.method.classification = Plan.Classification(classes: .count(2))
+    }
     var cascades = RandomNumbers(seed, "cascade")
     if plan.method.strategy == .layerWise, plan.method.laps == 1, plan.method.calibration == nil,
       cascades.chance(0.4)

@@ -4,7 +4,7 @@ import Engine
 enum LayerCases {
   static let operations: [String: Conformance.Operation] = [
     "layer_norm": layerNorm, "attention": attention, "mlp": feedForward, "vit_block": block, "head": head,
-    "stem": stem,
+    "stem": stem, "basic_block_kinetic": basicBlock,
   ]
 
   private static func layerNorm(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
@@ -131,6 +131,44 @@ enum LayerCases {
     return try fixture.finish()
   }
 
+  /// A residual block of a ResNet with batch statistics and the kinetic term, as an encoder of one block: each pixel of
+  /// its map is a cell of the grid, so that the pooled features are the block's output.
+  private static func basicBlock(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
+    let (x, dy, stride) = try (tensors("in.x"), tensors("in.dy"), golden.integer("stride"))
+    let (from, to) = (x.shape, dy.shape)
+    guard from.count == 4, to.count == 4, (from + to).allSatisfy({ $0 > 0 }), stride > 0,
+      from[2] == from[3], to[2] == to[3], from[0] == to[0], to[2] == (from[2] + stride - 1) / stride
+    else { throw ConformanceError("in.x \(from), in.dy \(to) with a stride of \(stride)") }
+    let (batch, side) = (from[0], from[2])
+    var (layout, work, unused) = (Layout(), Layout(), Layout())
+    var shape = ResNetConfiguration(images: ImageInput(side: side, channels: 1), width: to[1], depth: 1)
+    shape.grid = to[2]
+    let block = BasicBlock(
+      LayerFixture.name, inputs: from[1], outputs: to[1], stride: stride, side: side, in: &layout)
+    // The stem does not run, because the block's input is given.
+    let stem = BasicBlock.Unit(
+      "stem", "norm", inputs: 1, outputs: from[1], kernel: 1, stride: 1, side: side, in: &unused)
+    let (y, d) = (work.add("y", batch, block.outputSize), work.add("dy", batch, block.outputSize))
+    let fixture = try LayerFixture(layout, work: work, tensors)
+    try fixture.fill(fixture[d], "in.dy")
+    let settings = PassSettings(
+      prefix: 0, trainedBlocks: [0], trainsStem: false, views: 1, batch: batch, chunk: 2, keptRows: batch,
+      branchPenalties: [Kinetic(tau: Float(try golden.number("tau")))])
+    let pass = ResNetPass(
+      ResNet(shape, stem: stem, layers: [[block]]), settings, workers: Workers(2), keepsInputGradient: true)
+    let images = Minibatch(
+      GivenRows(count: batch, size: block.inputSize, views: [x.values], givesFeatures: true), first: batch)
+    let gradients = StorageBox([layout.range])
+    pass.forward(fixture.parameters, images, into: fixture[y], branches: [])
+    try fixture.compare("out.y", fixture[y])
+    let terms = pass.backward(
+      fixture[d], fixture.parameters, images, pooled: fixture[y], into: [gradients])
+    fixture.gradients.copy(from: gradients.storage)
+    try fixture.compare("out.kinetic", terms.map(\.value))
+    if let dx = pass.inputGradient { try fixture.compare("out.dx", dx) }
+    return try fixture.finish()
+  }
+
   /// The input, the output and their gradients, each [rows, width].
   private struct Places {
     let x, y, dx, dy: Slot
@@ -202,7 +240,8 @@ final class LayerFixture {
     self.work = Storage(work)
     parameters = Storage(layout)
     gradients = Storage(layout)
-    for entry in layout.entries {
+    // Running statistics are not used in training.
+    for entry in layout.entries where !entry.isBuffer {
       try fill(parameters[entry.slot], "param.\(Self.caseName(entry.name))")
     }
   }
@@ -222,13 +261,17 @@ final class LayerFixture {
     for (index, value) in tensor.values.enumerated() { flat[0, index] = value }
   }
 
-  func compare(_ name: String, _ got: Matrix) throws {
-    try comparison.compare(name, got.array(), with: tensors(name).values)
+  func compare(_ name: String, _ got: Matrix) throws { try compare(name, got.array()) }
+
+  func compare(_ name: String, _ got: [Float]) throws {
+    try comparison.compare(name, got, with: tensors(name).values)
   }
 
   /// Compares the gradients of all parameters, too. Returns the comparison.
   func finish() throws -> Comparison {
-    for entry in layout.entries { try compare("grad.\(Self.caseName(entry.name))", gradients[entry.slot]) }
+    for entry in layout.entries where !entry.isBuffer {
+      try compare("grad.\(Self.caseName(entry.name))", gradients[entry.slot])
+    }
     return comparison
   }
 

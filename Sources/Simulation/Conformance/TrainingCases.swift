@@ -55,7 +55,7 @@ enum TrainingCases {
 
     var comparison = Comparison()
     var losses: [LossTerms] = []
-    let views = GivenViews(count: steps * batch, size: size, views: given.map(\.values), labels: labels)
+    let views = GivenRows(count: steps * batch, size: size, views: given.map(\.values), labels: labels)
     let order = Array(0..<views.count)
     for step in 0..<steps {
       let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
@@ -75,19 +75,6 @@ enum TrainingCases {
         tolerance: golden.tolerance)
     }
     return comparison
-  }
-
-  /// The views of a case, image after image.
-  private struct GivenViews: RowSource {
-    let count, size: Int
-    let views: [[Float]]
-    let labels: [Int]?
-
-    func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
-      views[view].withUnsafeBufferPointer {
-        if let from = $0.baseAddress { place.update(from: from + image * size, count: size) }
-      }
-    }
   }
 
   private static func selfSupervised(
@@ -203,5 +190,19 @@ enum TrainingCases {
   private static func caseName(_ name: String) -> String {
     ["projector.", "predictor.", "classifier.", "commitment."].contains { name.hasPrefix($0) }
       ? name : "encoder.\(name)"
+  }
+}
+
+/// The views of a case, row after row: images, or features of a frozen prefix.
+struct GivenRows: RowSource {
+  let count, size: Int
+  let views: [[Float]]
+  var labels: [Int]?
+  var givesFeatures = false
+
+  func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
+    views[view].withUnsafeBufferPointer {
+      if let from = $0.baseAddress { place.update(from: from + image * size, count: size) }
+    }
   }
 }

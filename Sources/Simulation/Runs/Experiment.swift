@@ -272,8 +272,7 @@ package struct RoundProbe: Sendable, Hashable, Codable {
     var probes: [RoundProbe] = []
     for (index, (stage, round)) in committed.enumerated() {
       guard (index + 1) % interval == 0 || index + 1 == committed.count else { continue }
-      let weights = try store.layers(of: round).map(\.weights)
-      let snapshot = Snapshot(plan.stage(stage.number), parts: weights)
+      let snapshot = try store.snapshot(plan, stage, round)
       probes.append(
         RoundProbe(stage: stage.number, round: round.number, linearProbe: try accuracy(snapshot)))
     }

@@ -60,7 +60,7 @@ extension Plan {
     if Bool.random(using: &numbers) {
       plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: numbers.float(upTo: 1000) + 1e-3)
     }
-    if plan.method.activeBlocks == 0, plan.method.laps == 1, .random(using: &numbers) {
+    if plan.method.activeBlocks == 0, .random(using: &numbers) {
       (plan.method.objective, plan.method.alignment) = (.classification, 0)
       plan.method.classification = Classification(
         classes: .random(using: &numbers)

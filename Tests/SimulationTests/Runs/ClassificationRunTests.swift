@@ -29,6 +29,35 @@ import Testing
     }
   }
 
+  private func laps(_ isResNet: Bool, laps: Int = 2, rounds: Int = 1) -> Plan {
+    var plan = plan(.layerWise, rounds: rounds)
+    if isResNet {
+      plan.encoder = EncoderConfiguration(
+        ResNetConfiguration(images: ImageInput(side: 16), width: 4, depth: 2))
+      plan.method.initialisation = .random
+      plan.method.classification?.grid = 2
+    }
+    plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: 0.1)
+    plan.method.laps = laps
+    return plan
+  }
+
+  /// A second lap trains every exit again, and is repeated to the bit.
+  @Test(arguments: [false, true]) func lapsTrainTheExitsAgain(isResNet: Bool) async throws {
+    let (one, two) = (laps(isResNet, laps: 1), laps(isResNet))
+    #expect(two.problems == [])
+    var digests: Set<String> = [try await TinyRun.summary(one).encoderDigest]
+    for threads in [1, 2] {
+      try await TinyRun.run(two, threads: threads, cores: threads, probe: true) { summary, _ in
+        digests.insert(summary.encoderDigest)
+        #expect(summary.rounds.map { [$0.stage, $0.round] } == (1...4).map { [$0, 1] })
+        let exits = try #require(summary.exits).exits
+        #expect(exits.map(\.depth) == [1, 2] && exits.allSatisfy { $0.report.images == 30 })
+      }
+    }
+    #expect(digests.count == 2, "the second lap changes the encoder, and does so the same way twice")
+  }
+
   @Test func labelsAreLearned() async throws {
     var plan = plan(.layerWise, rounds: 12)
     plan.local.epochs = 4

@@ -77,6 +77,29 @@ import Wire
     }
   }
 
+  /// In a later lap of a classification, a client downloads the layers that have changed since it had them, and uploads
+  /// what trains.
+  @Test(arguments: [1, 2], [false, true])
+  func aLapExchangesWhatIsPlanned(rounds: Int, isResNet: Bool) async throws {
+    var plan = Plan.tiny(cohort: 1, rounds: rounds)
+    (plan.method.objective, plan.method.alignment, plan.method.laps) = (.classification, 0, 2)
+    plan.method.classification = Plan.Classification(classes: .count(10), hidden: 64)
+    if isResNet {
+      plan.encoder = EncoderConfiguration(
+        ResNetConfiguration(images: ImageInput(side: 16), width: 8, depth: 2))
+      plan.method.initialisation = .random
+      plan.method.classification?.grid = 2
+    }
+    let planned = PlannedTraffic(plan)
+    #expect(planned.bytesUp == (1...4).reduce(0) { $0 + rounds * plan.updateBytes(stage: $1) })
+    let client = try #require(try await TinyRun.summary(plan, clients: 1).clients.first)
+    let (up, down) = (try Self.framing(up: plan), try framing(down: plan))
+    #expect((planned.bytesUp...planned.bytesUp + up).contains(client.bytesUp), "\(client.bytesUp)")
+    #expect((planned.bytesDown...planned.bytesDown + down).contains(client.bytesDown), "\(client.bytesDown)")
+    let classifier = 4 * (plan.stage(1).model.part("classifier")?.range.count ?? 0)
+    #expect(down < 4 * classifier, "the bound is of no use")
+  }
+
   /// Returns an upper bound of the bytes in the server's messages to one client without weights.
   private func framing(down plan: Plan) throws -> Int {
     let digest = Digest(of: Data())

@@ -34,8 +34,13 @@ package struct Exit: Sendable {
     readoutRange = model.headStart..<model.encoderRange.upperBound
   }
 
-  /// Returns the name of the part of an exit.
-  static func part(_ depth: Int) -> String { "exits.\(depth)" }
+  /// Returns the name of the part of an exit after `depth` blocks.
+  package static func part(_ depth: Int) -> String { "exits.\(depth)" }
+
+  /// Returns the number of blocks before the exit that a part contains; nil if it is no exit.
+  package static func depth(ofPart name: String) -> Int? {
+    name.hasPrefix("exits.") ? Int(name.dropFirst("exits.".count)) : nil
+  }
 }
 
 extension Model {

@@ -14,6 +14,7 @@ package struct Model: Sendable {
   package let encoder: any Encoder
   /// The configuration that made the encoder; nil if a function did.
   private let made: EncoderConfiguration?
+  private let objectiveConfiguration: ObjectiveConfiguration
   /// The training objective with its heads.
   package let objective: any Objective
   /// The exits below the last block, by depth.
@@ -53,7 +54,7 @@ package struct Model: Sendable {
     _ makeEncoder: (inout Layout) -> any Encoder
   ) {
     var layout = Layout()
-    made = configuration
+    (made, objectiveConfiguration) = (configuration, objective)
     encoder = makeEncoder(&layout)
     encoderRange = layout.range
     self.objective = objective.makeObjective(width: encoder.output, in: &layout)
@@ -94,6 +95,19 @@ package struct Model: Sendable {
 
   /// The range of readout and heads.
   package var headRange: Range<Int> { headStart..<headEnd }
+
+  /// The parts by the names that they have in later stages too, in order of depth: stem, blocks, and exits, of which
+  /// readout and heads are the last.
+  package var lastingParts: [Part] {
+    parts.filter { !headRange.contains($0.range.lowerBound) }
+      + [Part(name: Exit.part(depth), range: headRange)]
+  }
+
+  /// Returns the model with all blocks of the configuration, and exits after these numbers of blocks.
+  package func completed(exits depths: [Int]) -> Model {
+    Model(
+      configuration, objective: objectiveConfiguration, blocks: Array(0..<configuration.depth), exits: depths)
+  }
 
   private static func parts(of layout: Layout) -> [Part] {
     var parts: [Part] = []

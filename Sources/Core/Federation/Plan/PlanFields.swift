@@ -165,7 +165,7 @@ extension PlanField {
       "Blocks that a stage adds."),
     PlanField(
       "method.laps", \.method.laps, .integer(1...PlanLimits.laps), unit: "laps",
-      "Passes of layer-wise training over the layers; after the first, the layers above are frozen too."
+      "Passes of layer-wise training over the layers; after the first, the layers above are frozen too, or wait with classification."
     ),
     PlanField(
       "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",

@@ -139,9 +139,10 @@ extension PlanRule {
       return depth % layers == 0 ? nil : "is \(layers), which does not divide the encoder's \(depth) blocks"
     },
     PlanRule("method.laps", "method.strategy") { plan in
-      plan.method.laps > 1 && plan.method.strategy != .layerWise
-        ? "is \(plan.method.laps); \(plan.method.strategy.rawValue) trains all layers at once, and has one lap"
-        : nil
+      let (laps, strategy) = (plan.method.laps, plan.method.strategy)
+      guard laps > 1, strategy != .layerWise else { return nil }
+      let what = strategy == .headOnly ? "no layers" : "all layers at once"
+      return "is \(laps); \(strategy.rawValue) trains \(what), and has one lap"
     },
     PlanRule("method.objective", "method.classification.classes") { plan in
       plan.method.objective == .classification && plan.method.classification == nil
@@ -159,10 +160,6 @@ extension PlanRule {
       plan.method.regularisers[BottleneckSettings.self]?.kind == .information && plan.local.views > 0
         ? "is information, which needs the images; with local.views the frozen layers' outputs stand for them"
         : nil
-    },
-    PlanRule("method.laps", "method.objective") { plan in
-      plan.method.objective == .classification && plan.method.laps > 1
-        ? "is \(plan.method.laps); must be 1 for classification" : nil
     },
     PlanRule(
       "method.classification.grid", "method.classification.classes", "encoder.family", "encoder.image",

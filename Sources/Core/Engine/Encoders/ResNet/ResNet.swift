@@ -44,6 +44,14 @@ package struct ResNet: Encoder {
     }
   }
 
+  /// Creates an encoder of given layers behind a stem, as the shape describes them; its grid's means are the
+  /// representation.
+  package init(_ shape: ResNetConfiguration, stem: BasicBlock.Unit, layers: [[BasicBlock]]) {
+    precondition(shape.grid != nil && layers.count == shape.depth, "\(layers.count) layers of \(shape)")
+    (self.shape, self.stem, self.layers) = (shape, stem, layers)
+    (blocks, readout) = (Array(layers.indices), .identity)
+  }
+
   package var pooledWidth: Int { pooledWidth(behind: blocks.count) }
   /// Frozen layers normalise with running statistics only below the traced ones.
   package var tracedBlocks: Int { 0 }
@@ -62,12 +70,16 @@ package struct ResNet: Encoder {
   }
 
   package func featureSize(behind depth: Int) -> Int {
-    depth == 0 ? stem.convolution.outputSize : layers[depth - 1][1].outputSize
+    depth == 0 ? stem.convolution.outputSize : lastBlock(ofLayer: depth).outputSize
+  }
+
+  private func lastBlock(ofLayer depth: Int) -> BasicBlock {
+    layers[depth - 1][layers[depth - 1].count - 1]
   }
 
   /// Returns the pooling of a layer's output.
   package func pooling(behind depth: Int) -> GridPooling {
-    GridPooling(side: layers[depth - 1][1].second.convolution.outputSide, grid: shape.grid ?? 1)
+    GridPooling(side: lastBlock(ofLayer: depth).second.convolution.outputSide, grid: shape.grid ?? 1)
   }
 
   package var operations: EncoderOperations {

@@ -1,6 +1,6 @@
 /// The part of a ResNet in a training step. Its normalisations need all images of a view, so the batch is processed one
 /// convolution at a time; the frozen prefix, with running statistics, is processed in chunks.
-final class ResNetPass {
+package final class ResNetPass {
   private let encoder: ResNet
   private let settings: PassSettings
   private let plan: Plan
@@ -8,9 +8,18 @@ final class ResNetPass {
   private let runners: [ResNetRunner]
   private let workers: Workers
   private let noGradients = (0..<Trainer.shardCount).map { _ in StorageBox([]) }
+  private let keepsInputGradient: Bool
+  /// The gradient of the frozen prefix's output [rows, C·h·h] after a backward pass; nil unless it is kept.
+  package private(set) var inputGradient: Matrix?
 
-  init(_ encoder: ResNet, _ settings: PassSettings, workers: Workers) {
+  /// - Parameter keepsInputGradient: whether a backward pass goes on to the output of the frozen prefix. Training does
+  ///   not need it, and it does not exist below a stem that trains.
+  package init(
+    _ encoder: ResNet, _ settings: PassSettings, workers: Workers, keepsInputGradient: Bool = false
+  ) {
+    precondition(!keepsInputGradient || !settings.trainsStem, "images have no gradient")
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
+    self.keepsInputGradient = keepsInputGradient
     plan = Plan(encoder, settings)
     memory = Storage(plan.layout)
     runners = (0..<workers.count).map { _ in ResNetRunner(encoder, chunk: settings.chunk) }
@@ -31,7 +40,7 @@ final class ResNetPass {
 // MARK: - Forward
 
 extension ResNetPass: EncoderPass {
-  func forward(
+  package func forward(
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch]
   ) {
     let input = memory[plan.input]
@@ -138,7 +147,7 @@ extension ResNetPass: EncoderPass {
     memory[plan.gradients[index]].columns(0..<columns)
   }
 
-  func backward(
+  package func backward(
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
     into shards: [StorageBox]
   ) -> [LossTerms.Term] {
@@ -152,8 +161,12 @@ extension ResNetPass: EncoderPass {
       let below = index > 0 ? plan.blocks[index - 1].output : plan.stem?.output
       backpropagate(
         blocks[index].block, plan.blocks[index], memory[below ?? plan.input], from: dy, to: other,
-        needsInput: below != nil, parameters, blocks[index].isTrained ? shards : noGradients)
+        needsInput: below != nil || keepsInputGradient, parameters,
+        blocks[index].isTrained ? shards : noGradients)
       swap(&dy, &other)
+    }
+    if keepsInputGradient {
+      inputGradient = gradient(dy, columns: encoder.featureSize(behind: settings.prefix))
     }
     if let stem = plan.stem {
       backpropagate(stem, gradient(dy, columns: encoder.stem.convolution.outputSize), parameters, shards)
@@ -230,7 +243,7 @@ extension ResNetPass: EncoderPass {
     }
   }
 
-  func updateBuffers(_ parameters: borrowing Storage) {
+  package func updateBuffers(_ parameters: borrowing Storage) {
     func update(_ unit: BasicBlock.Unit, _ trace: Plan.Unit) {
       for view in 0..<settings.views {
         unit.norm.update(
@@ -255,7 +268,7 @@ package struct BasicBlock: Sendable {
     package let convolution: Convolution
     package let norm: ChannelNorm
 
-    init(
+    package init(
       _ name: String, _ normName: String, inputs: Int, outputs: Int, kernel: Int, stride: Int, side: Int,
       in layout: inout Layout
     ) {
