@@ -214,11 +214,14 @@ private struct PartVersionNumbers {
   mutating func grow(to stage: Stage, _ plan: Plan) -> [String] {
     let layers = layers()
     let next = stage.model
-    var anew: [String] = []
+    // The classifier of a ResNet has another width at each stage, and starts at random.
+    var anew = next.parts.filter { part in
+      model?.part(part.name).map { $0.range.count != part.range.count } ?? false
+    }.map(\.name)
     if let below = model, stage.content.lap > 1, plan.method.classification != nil {
       anew = arrange(next, layers) + [Exit.part(below.depth)]
     } else {
-      numbers = added(next, layers, plan)
+      numbers = added(next, layers, plan, fresh: Set(anew))
     }
     (model, names) = (next, next.parts.map(\.name))
     return anew
@@ -246,10 +249,13 @@ private struct PartVersionNumbers {
   /// Returns the numbers of a stage with new layers (``Initialisation/grow(_:into:from:_:_:layersPerStage:seed:)``).
   /// Common parts stay. With `transfer` a new block is a copy, unless the plan has an initial file, which is assumed to
   /// contain all parts.
-  private mutating func added(_ next: Model, _ layers: [String: Int], _ plan: Plan) -> [Int] {
+  private mutating func added(
+    _ next: Model, _ layers: [String: Int], _ plan: Plan, fresh: Set<String>
+  ) -> [Int] {
     let copies = plan.method.initialisation == .transfer && plan.initial == nil
     let old = layers.merging(zip(names, numbers)) { _, own in own }
     return next.parts.enumerated().map { position, part in
+      if fresh.contains(part.name) { return self.next() }
       if let same = old[part.name] { return same }
       let isBlock = (1...next.depth).contains(position)
       if isBlock, copies, let source = old["blocks.\(position - 1 - plan.method.layersPerStage)"] {
