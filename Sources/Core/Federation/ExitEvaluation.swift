@@ -25,11 +25,15 @@ package struct ExitEvaluation: Sendable {
     /// The number of blocks before the exit.
     package let depth: Int
     package let report: ClassificationReport
+
+    package init(depth: Int, report: ClassificationReport) { (self.depth, self.report) = (depth, report) }
   }
 
   /// The results of all exits, by depth.
   package struct Result: Sendable, Hashable, Codable {
     package let exits: [Exit]
+
+    package init(exits: [Exit]) { self.exits = exits }
   }
 
   /// Classifies all images at each exit of a snapshot of a classification, without augmentation and with running
@@ -38,11 +42,7 @@ package struct ExitEvaluation: Sendable {
     let model = snapshot.stage.model
     let parameters = Storage(model.layout)
     snapshot.write(into: parameters)
-    let augmenter = Augmenter(
-      .withLabels(mean: augmentation.mean, deviation: augmentation.deviation), for: model.configuration)
-    let answers = EarlyExits.answers(
-      model, parameters, images: images.count, workers: Workers(threads)
-    ) { augmenter.plain(images, index: $0, into: $1) }
+    let answers = Self.answers(model, parameters, images, augmentation, workers: Workers(threads))
     let depths = EarlyExits.depths(of: model)
     return Result(
       exits: zip(depths, answers).map { depth, answers in
@@ -54,5 +54,32 @@ package struct ExitEvaluation: Sendable {
             scores: answers.map { $0.label == 1 ? $0.confidence : 1 - $0.confidence },
             classNames: images.classNames))
       })
+  }
+  /// Classifies images at each exit of a model, `chunk` of them at a time for each worker. Returns the predictions of
+  /// each exit, by depth, for the images in order.
+  package static func answers(
+    _ model: Model, _ parameters: borrowing Storage, _ images: ImageSet, _ augmentation: AugmentationSettings,
+    workers: Workers, chunk: Int = 32
+  ) -> [[EarlyExits.Prediction]] {
+    let augmenter = Augmenter(
+      .withLabels(mean: augmentation.mean, deviation: augmentation.deviation), for: model.configuration)
+    return EarlyExits.answers(model, parameters, images: images.count, workers: workers, chunk: chunk) {
+      augmenter.plain(images, index: $0, into: $1)
+    }
+  }
+}
+
+extension ExitEvaluation.Result {
+  /// The metrics of the round: the accuracy of each exit, and all measures of the last one.
+  package var metrics: RoundMetrics {
+    var metrics = RoundMetrics()
+    for exit in exits { metrics[.accuracy, layer: Engine.Exit.part(exit.depth)] = exit.report.accuracy }
+    guard let last = exits.last?.report else { return metrics }
+    metrics[.accuracy] = last.accuracy
+    metrics[.majorityBaseline] = last.majorityBaseline
+    metrics[.balancedAccuracy] = last.balancedAccuracy
+    metrics[.macroF1] = last.macroF1
+    metrics[.auroc] = last.auroc
+    return metrics
   }
 }

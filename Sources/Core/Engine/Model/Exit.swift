@@ -34,7 +34,7 @@ package struct Exit: Sendable {
   }
 
   /// Returns the name of the part of an exit.
-  static func part(_ depth: Int) -> String { "exits.\(depth)" }
+  package static func part(_ depth: Int) -> String { "exits.\(depth)" }
 }
 
 /// Classifies images with early exits: an image leaves at the first exit whose confidence is at least a threshold, and
