@@ -11,6 +11,7 @@ struct LocalWork: Sendable {
   let plan: Plan
   let stages: PlanStages
   let images: ImageSet
+  let validation: ModelValidation?
   let cache: LayerCache
   let configuration: Client.Configuration
 
@@ -183,9 +184,10 @@ struct LocalWork: Sendable {
 
   /// Returns the round's options, reduced so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with the memory needed if that is impossible.
-  private func options(_ stage: Stage, _ assignment: Assignment) throws(ClientError) -> TrainingOptions {
+  func options(_ stage: Stage, _ assignment: Assignment) throws(ClientError) -> TrainingOptions {
     // The decoded images may still grow while the trainer exists.
-    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
+    let spare = images.spareBytes + (validation?.spareBytes ?? 0)
+    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
     do {
       return try plan.trainingOptions(
         assignment.schedule, images: images.count, of: stage, workers: threads, limit: configuration.memory,
