@@ -49,17 +49,21 @@ package struct Client: Sendable {
   let permits: TrainingPermits
   let observer: @Sendable (ClientEvent) -> Void
   private let images: @Sendable (Plan) throws -> ImageSet
+  private let validationImages: (@Sendable (Plan) throws -> ImageSet)?
 
   /// - Parameters:
   ///   - permits: limits how many clients of the process train at once; shared by them.
+  ///   - validationImages: returns labelled images, on which the client reports the accuracy of the models that it
+  ///     receives; nil for no report.
   ///   - images: returns the client's images for a plan; called once per connection, when the plan is known.
   package init(
     _ configuration: Configuration, permits: TrainingPermits = TrainingPermits(1),
+    validationImages: (@Sendable (Plan) throws -> ImageSet)? = nil,
     images: @escaping @Sendable (Plan) throws -> ImageSet,
     observer: @escaping @Sendable (ClientEvent) -> Void = { _ in }
   ) {
     (self.configuration, self.permits) = (configuration, permits)
-    (self.images, self.observer) = (images, observer)
+    (self.images, self.validationImages, self.observer) = (images, validationImages, observer)
   }
 
   /// Takes part until the server ends the job. Retries a lost connection at growing intervals until
@@ -147,7 +151,7 @@ package struct Client: Sendable {
   }
 
   /// Returns the plan that the server sent, checked like any other, and the images for it.
-  func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet) {
+  func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet, ModelValidation?) {
     let plan = welcome.plan
     if let problem = plan.problems.first {
       throw ClientError.server("the server's plan: \(problem.field): \(problem.reason)")
@@ -159,7 +163,16 @@ package struct Client: Sendable {
       throw ClientError.data(error.description)
     }
     guard set.count >= 2 else { throw ClientError.data("\(set.count) images are too few: two are needed") }
-    return (plan, set)
+    return (plan, set, try validation(plan))
+  }
+
+  private func validation(_ plan: Plan) throws -> ModelValidation? {
+    guard let validationImages else { return nil }
+    let images: ImageSet
+    do { images = try validationImages(plan) } catch let error as DatasetError {
+      throw ClientError.data("--validate: \(error.description)")
+    }
+    return try ModelValidation(plan, images, configuration)
   }
 }
 

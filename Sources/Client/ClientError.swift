@@ -64,6 +64,10 @@ package enum ClientEvent: Sendable {
   /// The client offers again the update that it trained before a crash or a lost connection.
   case offersAgain(RoundKey)
   case judged(Acknowledgement)
+  /// The client has reported the accuracy of a model on its own images.
+  case validated(Validation)
+  /// A validation failed; the training goes on.
+  case unvalidated(RoundKey, reason: String)
   case dropped(RoundKey)
   /// The client declines a round, or gives up one that it has begun.
   case declined(RoundKey, reason: String)

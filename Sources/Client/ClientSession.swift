@@ -13,12 +13,14 @@ actor ClientSession {
   var participation = Participation()
   private(set) var work: LocalWork?
   private(set) var training: (key: RoundKey, progress: LocalWork.Progress)?
+  /// The validation in progress, or the last one.
+  var validating: LocalWork.Progress?
   private var update: LocalWork.Update?
   /// The number of the latest transfer of an update; an earlier transfer stops.
   private var uploads = 0
   let pendingUpdates: PendingUpdateStore
   private(set) var chunk = WireLimits.chunk
-  private var heartbeat: Task<Void, Never>?
+  private var beating: Task<Void, Never>?
   /// Closes the connection when the server is silent.
   private var silence: Task<Void, Never>?
   /// Counts bytes if there is a cap on them.
@@ -85,9 +87,10 @@ actor ClientSession {
   }
 
   private func close() async {
-    heartbeat?.cancel()
+    beating?.cancel()
     watcher?.cancel()
     training?.progress.stop()
+    validating?.stop()
     if Task.isCancelled {
       await part("the client stops")
     } else if case .failure(let error) = ending, !(error is WireError) {
@@ -152,7 +155,7 @@ actor ClientSession {
   // MARK: - Layers
 
   private func prepare(_ welcome: Welcome) throws {
-    let (plan, images) = try client.prepare(welcome)
+    let (plan, images, validation) = try client.prepare(welcome)
     guard (1...WireLimits.frame).contains(welcome.chunkBytes),
       (0.1...3600).contains(welcome.heartbeatSeconds)
     else {
@@ -161,7 +164,8 @@ actor ClientSession {
     }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
     work = LocalWork(
-      plan: plan, stages: PlanStages(plan), images: images, cache: cache, configuration: client.configuration)
+      plan: plan, stages: PlanStages(plan), images: images, validation: validation, cache: cache,
+      configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
     beat(every: .seconds(welcome.heartbeatSeconds))
     watch()
@@ -186,6 +190,7 @@ actor ClientSession {
 
   private func train(_ assignment: Assignment) async throws {
     guard let work else { return }
+    validating?.stop()
     cache.keepOnly(assignment.parts.map(\.digest) + assignment.others)
     if let update = pendingUpdates.update(for: assignment) {
       client.observer(.offersAgain(assignment.key))
@@ -204,7 +209,9 @@ actor ClientSession {
             try work.run(assignment, progress, note: observer)
           }
         }
-        if let update { try await self.finish(update) }
+        guard let update else { return }
+        try await self.finish(update)
+        self.validate(assignment)
       } catch let error as DamagedLayer {
         await self.fetchAgain(assignment, error)
       } catch {
@@ -295,17 +302,21 @@ actor ClientSession {
   /// Sends a heartbeat at each interval, and closes the connection if the server is silent for three intervals.
   private func beat(every interval: Duration) {
     endWhenSilent(for: WireLimits.silence(heartbeat: interval))
-    heartbeat?.cancel()
-    heartbeat = Task { [connection] in
+    beating?.cancel()
+    beating = Task { [connection] in
       while !Task.isCancelled {
         do { try await Task.sleep(for: interval) } catch { return }
-        let steps = self.training?.progress.steps
-        let resident = ProcessMemory.resident
-        let message = Message.heartbeat(
-          Heartbeat(step: steps?.step, steps: steps?.of, memory: resident > 0 ? resident : nil))
-        do { try await connection.send(message) } catch { return }
+        do { try await connection.send(.heartbeat(self.heartbeat())) } catch { return }
       }
     }
+  }
+
+  /// Returns a heartbeat with the client's progress and memory.
+  func heartbeat(with validation: Validation? = nil) -> Heartbeat {
+    let steps = training?.progress.steps
+    let resident = ProcessMemory.resident
+    return Heartbeat(
+      step: steps?.step, steps: steps?.of, memory: resident > 0 ? resident : nil, validation: validation)
   }
 
   /// Runs independently of sending and receiving, because heartbeats queue behind a piece that is stuck.

@@ -11,15 +11,17 @@ struct LocalWork: Sendable {
   let plan: Plan
   let stages: PlanStages
   let images: ImageSet
+  let validation: ModelValidation?
   let cache: LayerCache
   let configuration: Client.Configuration
   private let selection = Selection()
 
   init(
-    plan: Plan, stages: PlanStages, images: ImageSet, cache: LayerCache, configuration: Client.Configuration
+    plan: Plan, stages: PlanStages, images: ImageSet, validation: ModelValidation?, cache: LayerCache,
+    configuration: Client.Configuration
   ) {
     (self.plan, self.stages, self.images, self.cache) = (plan, stages, images, cache)
-    self.configuration = configuration
+    (self.validation, self.configuration) = (validation, configuration)
   }
 
   /// The result of a training: the offer and the bytes it describes.
@@ -197,11 +199,12 @@ struct LocalWork: Sendable {
 
   /// Returns the round's options, reduced so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with the memory needed if that is impossible.
-  private func options(
+  func options(
     _ stage: Stage, _ assignment: Assignment, images count: Int
   ) throws(ClientError) -> TrainingOptions {
     // The decoded images may still grow while the trainer exists.
-    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + images.spareBytes
+    let spare = images.spareBytes + (validation?.spareBytes ?? 0)
+    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
     do {
       return try plan.trainingOptions(
         assignment.schedule, images: count, of: stage, workers: threads, limit: configuration.memory,

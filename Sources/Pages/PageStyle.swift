@@ -1,16 +1,17 @@
 /// The style of all pages, in light and dark mode, for wide and narrow screens.
 package enum PageStyle {
-  /// The classes s0, s1 … are a plot's line styles; they differ in colour and dashes.
+  /// The classes s0, s1 … are a plot's line styles; they differ in colour and dashes. The colours repeat once, with
+  /// dots.
   package static let css = """
     :root {
       color-scheme: light dark;
       --page: #fcfcfb; --text: #1d1d1b; --muted: #5c5b57; --grid: #e4e3df; --rule: #bdbcb6;
-      --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8;
+      --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8; --s4: #8a6500; --s5: #b0246b;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --page: #191918; --text: #f1f0ec; --muted: #b3b1aa; --grid: #33322f; --rule: #605e58;
-        --s0: #6aa9f7; --s1: #f59352; --s2: #45c49c; --s3: #c294f2;
+        --s0: #6aa9f7; --s1: #f59352; --s2: #45c49c; --s3: #c294f2; --s4: #d8b04a; --s5: #f08abb;
       }
     }
     * { box-sizing: border-box; }
@@ -24,7 +25,7 @@ package enum PageStyle {
     th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
     thead th { color: var(--muted); font-weight: 600; white-space: normal; vertical-align: bottom; }
     thead th, thead td { background: var(--page); }
-    tbody th { text-align: left; font-weight: 600; max-width: 180px; overflow: hidden; text-overflow: ellipsis; }
+    tbody th { text-align: left; font-weight: 600; max-width: 240px; overflow: hidden; text-overflow: ellipsis; }
     tbody th, thead tr > :first-child { position: sticky; left: 0; z-index: 1; background: var(--page); }
     .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
     figure { margin: 0; min-width: 0; }
@@ -40,27 +41,30 @@ package enum PageStyle {
     .plot .border { stroke-width: 0.75; }
     .plot polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
     .plot circle { stroke: var(--page); }
-    .s0 { stroke: var(--s0); fill: var(--s0); }
-    .s1 { stroke: var(--s1); fill: var(--s1); }
-    .s2 { stroke: var(--s2); fill: var(--s2); }
-    .s3 { stroke: var(--s3); fill: var(--s3); }
+    \((0..<Plot.Series.styles).map { ".s\($0) { stroke: var(--s\($0 % colours)); fill: var(--s\($0 % colours)); }" }
+      .joined(separator: "\n"))
     .s1 polyline { stroke-dasharray: 8 4; }
     .s2 polyline { stroke-dasharray: 2 3; }
     .s3 polyline { stroke-dasharray: 9 3 2 3; }
+    .s4 polyline { stroke-dasharray: 16 4; }
+    .s5 polyline { stroke-dasharray: 6 3 1 3 1 3; }
+    \((colours..<Plot.Series.styles).map { ".s\($0) polyline { stroke-dasharray: 1 4; }" }.joined(separator: "\n"))
+    .reference { stroke: var(--muted); fill: var(--muted); }
+    .reference polyline { stroke-width: 1.5; stroke-dasharray: 4 4; }
     .notes { margin-top: 28px; color: var(--muted); font-size: 0.94rem; }
     details { margin: 20px 0; }
     summary { cursor: pointer; font-weight: 600; }
     pre { overflow-x: auto; padding: 12px; border: 1px solid var(--grid); font-size: 0.85rem; }
     @media (max-width: 600px) {
       th, td { padding: 5px 8px; }
-      tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 96px; max-width: 128px; }
+      tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 96px; max-width: 144px; }
     }
     @page { size: A4 landscape; margin: 12mm; }
     @media print {
       :root {
         color-scheme: light;
         --page: #ffffff; --text: #1d1d1b; --muted: #5c5b57; --grid: #e4e3df; --rule: #bdbcb6;
-        --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8;
+        --s0: #1f6fd1; --s1: #c2410c; --s2: #0f7b5f; --s3: #7d3fb8; --s4: #8a6500; --s5: #b0246b;
       }
       body { font-size: 10pt; }
       main { max-width: none; padding: 0; }
@@ -79,6 +83,9 @@ package enum PageStyle {
     }
     \(ConfusionMatrixFigure.css)
     """
+
+  /// The number of colours of lines.
+  private static let colours = 6
 }
 
 /// Escapes text for HTML and SVG.

@@ -4,7 +4,12 @@ import Foundation
 package struct Plot: Sendable {
   package struct Series: Sendable {
     package let name: String
-    /// The index of the line style, from 0.
+    /// The number of line styles.
+    package static let styles = 12
+    /// The style of a reference to the other series, such as a baseline.
+    package static let reference = -1
+
+    /// The index of the line style, from 0, of which there are ``styles``; or ``reference``.
     package let style: Int
     /// The points by x; points that are not finite are omitted.
     package let points: [(x: Double, y: Double)]
@@ -12,6 +17,11 @@ package struct Plot: Sendable {
     package init(_ name: String, style: Int, points: [(x: Double, y: Double)]) {
       (self.name, self.style) = (name, style)
       self.points = points.filter { $0.x.isFinite && $0.y.isFinite }
+    }
+
+    /// The class of its style.
+    fileprivate var mark: String {
+      style == Self.reference ? "reference" : "s\(style % Self.styles)"
     }
   }
 
@@ -125,7 +135,7 @@ package struct Plot: Sendable {
         ? [(x(point.x - 0.5), place), (x(point.x + 0.5), place)] : [(x(point.x), place)]
     }
     let points = places.map { "\(Self.number($0.0)),\(Self.number($0.1))" }.joined(separator: " ")
-    var markup = "<g class=\"s\(series.style)\"><title>\(Markup.escape(series.name))</title>"
+    var markup = "<g class=\"\(series.mark)\"><title>\(Markup.escape(series.name))</title>"
     markup += "<polyline points=\"\(points)\"/>"
     // A single point has no line and needs a mark to be visible.
     if line == .marked || series.points.count == 1 {
@@ -156,7 +166,7 @@ package struct Plot: Sendable {
       if left + width > Self.width, left > 4 { (left, row) = (4, row + 1) }
       let place = Self.frame.bottom + 56 + row * Self.legendLine
       markup.append(
-        "<g class=\"s\(series.style)\"><polyline points=\"\(Self.number(left)),\(Self.number(place - 4)) "
+        "<g class=\"\(series.mark)\"><polyline points=\"\(Self.number(left)),\(Self.number(place - 4)) "
           + "\(Self.number(left + 20)),\(Self.number(place - 4))\"/></g>")
       markup.append(Self.text(series.name, left + 25, place, "name", beside: last))
       left += width

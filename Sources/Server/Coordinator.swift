@@ -177,6 +177,10 @@ extension Coordinator {
     beats[client] = heartbeat
     let before = works[client]?.activity
     works[client]?.hear(heartbeat, at: now)
+    if let validation = heartbeat.validation {
+      let effects = engine.take(validation, from: client)
+      if !effects.isEmpty { perform(effects) }
+    }
     if works[client]?.activity != before || now >= statusTime + Self.progressPause { noteStatus() }
     guard let step = heartbeat.step, let steps = heartbeat.steps else { return }
     observer(.progress(client: client, step: step, steps: steps))

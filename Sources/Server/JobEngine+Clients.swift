@@ -146,6 +146,36 @@ extension JobEngine {
   }
 }
 
+/// The model of a committed round, which clients may validate in the next one.
+struct ValidatedModel {
+  let round: RoundRecord
+  /// The numbers of blocks before its exits.
+  let depths: [Int]
+
+  init(_ round: RoundRecord, _ stage: Stage) {
+    (self.round, depths) = (round, EarlyExits.depths(of: stage.model))
+  }
+}
+
+/// The clients' validations.
+extension JobEngine {
+  /// Stores a client's validation of the model that an assignment has brought. Ignores one that does not belong to the
+  /// client's last assignment or does not have its exits.
+  package func take(_ validation: Validation, from client: String) -> [Effect] {
+    returning {
+      guard !hasEnded, let (key, model) = validations[client], key == validation.key else { return }
+      validations[client] = nil
+      let depths = EarlyExits.depths(of: stages.stage(key, client: client).model)
+      guard validation.correct.count == depths.count else { return }
+      // In the first round of a stage, the new exits are untrained and do not belong to the committed model.
+      let exits = zip(depths, validation.correct).filter { model.depths.contains($0.0) }
+      try store.note(
+        validation, at: exits.map { (depth: $0, correct: $1) }, from: client, of: model.round)
+      note(.validated(key, client: client, validation))
+    }
+  }
+}
+
 /// The rejected clients, and the consequences.
 extension JobEngine {
   /// The rejections in a row after which a client rests, and the committed rounds for which it does.
@@ -175,6 +205,7 @@ extension JobEngine {
     }
     if rests.count > Self.mostRemembered { rests = rests.filter { isKept($0.key) } }
     if away.count > Self.mostRemembered { away = away.filter { isKept($0.key) } }
+    if validations.count > Self.mostRemembered { validations = validations.filter { isKept($0.key) } }
     if rejections.count > Self.mostRemembered { rejections = rejections.filter { isKept($0.key) } }
   }
 

@@ -76,6 +76,8 @@ extension JobEngine {
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
       codec: codecs[client], deltaChains: deltaChains(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
+    // A client that lacks blocks cannot validate the model.
+    validations[client] = kept.count == snapshot.stage.model.depth ? validated.map { (round.key, $0) } : nil
     note(.assigned(round.key, client: client))
   }
 
@@ -116,6 +118,7 @@ extension JobEngine {
     if !cut.isEmpty { note(.cut(round.key, clients: cut, to: round.ledger.mostCounted)) }
     try store.commit(
       roundRecord, published, changes, counted: round.ledger.counted.filter { cut.contains($0.key) })
+    if plan.method.classification != nil { validated = ValidatedModel(roundRecord, published.stage) }
     // Removes versions at which no delta chain begins any more.
     let known = library.known.union(snapshot.versions.map(\.digest))
     holdings = holdings.mapValues { $0.intersection(known) }

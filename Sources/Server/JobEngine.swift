@@ -66,6 +66,10 @@ package final class JobEngine {
   var exhausted: Set<String> = []
   /// The clients that declined, with the reason and the end of their absence.
   var away: [String: (reason: String, until: Duration)] = [:]
+  /// The model that the clients of the current round have, if it is that of a committed round of a classification.
+  var validated: ValidatedModel?
+  /// The validations that clients may send, one for each assignment.
+  var validations: [String: (key: RoundKey, model: ValidatedModel)] = [:]
   /// The effects that have not been returned yet.
   var effects: [Effect] = []
   package internal(set) var hasEnded = false
@@ -87,7 +91,12 @@ package final class JobEngine {
     lastCohort = try store.lastCohort().sorted { $0.precedesNaturally($1) }
     stageRecord = try store.openStage(
       opening.key.stage, depth: opening.snapshot.stage.model.depth, of: job, at: date())
-    if let last = opening.after { effects.append(.note(.resumed(after: last))) }
+    if let last = opening.after {
+      effects.append(.note(.resumed(after: last)))
+      if plan.method.classification != nil, let round = try store.lastCommittedRound() {
+        validated = ValidatedModel(round, plan.stage(last.stage))
+      }
+    }
     if opening.isFinished {
       // Nothing is left to do; the round never begins.
       roundRecord = RoundRecord(

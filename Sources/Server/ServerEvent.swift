@@ -41,14 +41,17 @@ package enum ServerEvent: Sendable {
   /// Some clients claimed more samples than the plan allows.
   case cut(RoundKey, clients: [String], to: Int)
   case declined(RoundKey, client: String, reason: String)
+  /// A client has reported a validation of the model that it was assigned in a round.
+  case validated(RoundKey, client: String, Validation)
   case calibrating(RoundKey, step: Int, steps: Int)
   case committed(RoundSummary)
   case abandoned(RoundKey, reason: String)
   /// The job ends before this round's stage: a cascade has left fewer images than a batch.
   case grown(RoundKey, images: Int, batch: Int)
   case finished
-  /// The linear probe of a round: its accuracy on the test images, 0 … 1.
-  case probed(RoundKey, accuracy: Double)
+  /// The linear probe of a round: its accuracy on the test images, 0 … 1. In a classification also the results of the
+  /// model's exits on them.
+  case probed(RoundKey, accuracy: Double, exits: ExitEvaluation.Result? = nil)
   /// A probe failed; the rounds continue.
   case unprobed(reason: String)
 }

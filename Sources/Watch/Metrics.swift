@@ -90,7 +90,11 @@ package struct Metrics: Sendable {
     for round in overview.rounds.reversed() {
       let samples: [Sample] = round.metrics.rows.filter { $0.name == metric.name }
         .prefix(WebLimits.clients).map { row in
-          (row.layer.map { [("layer", $0)] } ?? row.client.map { [("client", $0)] } ?? [], row.value)
+          (
+            [("client", row.client), ("layer", row.layer)].compactMap { name, value in
+              value.map { (name, $0) }
+            }, row.value
+          )
         }
       guard samples.isEmpty else {
         return family(

@@ -33,6 +33,8 @@ package struct Overview: Sendable, Hashable, Codable {
   /// The abandoned attempts in order, as far as their reasons are recorded.
   package var abandonments: [Abandonment]
   package var clients: [Client]
+  /// The exits of a classification after the last probed round; nil without a probe.
+  package var evaluation: Evaluation?
   /// The estimated end of the current round and of the job.
   package var estimate: Estimate
   /// The number of admitted updates, and of rejected updates by reason.
@@ -189,6 +191,8 @@ extension Overview {
     package var rejected: Int
     /// The number of its updates that claimed more images than allowed.
     package var cut: Int
+    /// Its last validation; nil without one.
+    package var validation: Validation?
 
     /// Whether it is known to be connected.
     package var isConnected: Bool { connection ?? false }
@@ -196,7 +200,7 @@ extension Overview {
     private enum CodingKeys: String, CodingKey {
       case connection = "isConnected"
       case name, software, lastContact, activity, step, steps, updateBytes, updateReceivedBytes
-      case residentBytes, samples, receivedBytes, sentBytes, admitted, rejected, cut
+      case residentBytes, samples, receivedBytes, sentBytes, admitted, rejected, cut, validation
     }
   }
 }
@@ -248,9 +252,12 @@ extension Overview {
     abandoned = given.count
     abandonments = given.compactMap(Abandonment.init)
     let here = connected.map { Dictionary($0.map { ($0.name, $0) }) { $1 } }
+    let validations = Validation.latest(of: rounds)
     clients = recorded.clients.map { client in
-      Client(client, here?[client.record.name], isKnown: here != nil, at: now)
+      let name = client.record.name
+      return Client(client, here?[name], isKnown: here != nil, validations[name], at: now)
     }
+    evaluation = Evaluation(recorded, plan)
     estimate = Estimate(recorded.status, recorded.attempts, plan, at: now)
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
     rejections = recorded.status.rejections ?? [:]
@@ -307,8 +314,10 @@ extension Overview.Abandonment {
 extension Overview.Client {
   /// - Parameter isKnown: whether the server was asked for the connected clients.
   init(
-    _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool, at now: Date
+    _ recorded: RecordedJob.Client, _ here: ConnectedClient?, isKnown: Bool,
+    _ validation: Overview.Validation?, at now: Date
   ) {
+    self.validation = validation
     let record = recorded.record
     (name, software, samples) = (record.name, record.software, record.samples)
     connection = isKnown ? here != nil : nil

@@ -48,6 +48,12 @@ struct ClientLog: Sendable {
       } else {
         logger.info("\(verdict.key): the update is admitted")
       }
+    case .validated(let validation):
+      let share = Double(validation.correct.last ?? 0) / Double(max(validation.images, 1))
+      logger.info(
+        "\(validation.key): the model is right about \(String(format: "%.1f %%", 100 * share)) of \(validation.images) images"
+      )
+    case .unvalidated(let key, let reason): logger.warning("\(key): no validation: \(reason)")
     case .dropped(let key): logger.info("\(key) has ended")
     case .declined(let key, let reason): logger.notice("\(key): declined: \(reason)")
     case .paused(let key, let reason): logger.notice("\(key): the training pauses: \(reason)")

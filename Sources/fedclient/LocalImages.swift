@@ -9,15 +9,18 @@ import Synchronization
 /// The images of this device, prepared for an encoder.
 final class LocalImages: Sendable {
   private let spec: DataSpec
+  private let role: DataRole
   private let isStrict: Bool
   private let share: LocalShare?
   private let images: Mutex<ImageSet>
   private let news = BrokenFileNews()
 
   /// Opens the images before there is a plan, so that errors show before anything is sent.
-  init(_ spec: DataSpec, isStrict: Bool, share: LocalShare? = nil) throws(DatasetError) {
-    (self.spec, self.isStrict, self.share) = (spec, isStrict, share)
-    let all = try spec.load(role: .train, strict: isStrict)
+  init(
+    _ spec: DataSpec, role: DataRole = .train, isStrict: Bool, share: LocalShare? = nil
+  ) throws(DatasetError) {
+    (self.spec, self.role, self.isStrict, self.share) = (spec, role, isStrict, share)
+    let all = try spec.load(role: role, strict: isStrict)
     try share?.check(all)
     images = Mutex(all)
   }
@@ -26,6 +29,12 @@ final class LocalImages: Sendable {
   /// Reads no more images than necessary.
   func requireEnough() throws(DatasetError) { try opened.requireReadable(2) }
 
+  /// Throws unless there are labels, and an image can be read.
+  func requireLabels() throws(DatasetError) {
+    guard opened.labels != nil else { throw .unlabelled(for: "a validation", problem: opened.labelProblem) }
+    try opened.requireReadable(1)
+  }
+
   /// The images as opened or, later, as last loaded for an encoder.
   var opened: ImageSet { images.withLock { $0 } }
 
@@ -33,7 +42,7 @@ final class LocalImages: Sendable {
   func fitted(to fit: ImageFit) throws -> ImageSet {
     return try images.withLock { images in
       if !spec.serves(images, for: fit) {
-        images = try spec.load(role: .train, for: fit, strict: isStrict)
+        images = try spec.load(role: role, for: fit, strict: isStrict)
       }
       return images
     }

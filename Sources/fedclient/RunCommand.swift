@@ -14,7 +14,8 @@ struct RunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Joins a server and trains until its job is done.",
     discussion: """
-      Images stay on this machine and labels are not used; only weights are sent. The state folder keeps received \
+      Images and labels stay on this machine; only weights and figures are sent, and labels are used only if the job \
+      is a classification. The state folder keeps received \
       layers and the certificate of 'fedclient enroll'. SIGTERM or SIGINT stops the client cleanly; after a restart \
       it continues. For example:
 
@@ -37,6 +38,13 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(help: ArgumentHelp("The images to train on.", valueName: "spec"))
   var data: String
+
+  @Option(
+    name: .customLong("validate"),
+    help: ArgumentHelp(
+      "In a classification: labelled images on which this client evaluates the models that it receives, between its trainings. It reports numbers only. (default: no report)",
+      valueName: "spec"))
+  var validationData: String?
 
   @OptionGroup var sharing: ShareOptions
 
@@ -106,6 +114,7 @@ struct RunCommand: AsyncParsableCommand {
         // Errors in the images show before anything is sent.
         let images = try LocalImages(spec, isStrict: strict, share: place.share)
         try images.requireEnough()
+        let validation = try validationImages
         let endpoint = try endpoint
         guard place.certificate != nil || endpoint.isLoopback || insecure else {
           throw CommandFailure(
@@ -122,11 +131,7 @@ struct RunCommand: AsyncParsableCommand {
         configuration.limits = try limits.settings()
         let log = ClientLog()
         if let share = place.share { log.shared(share, name: place.name) }
-        let client = Client(configuration, images: { try images.prepared(for: $0) }) { event in
-          log.note(event)
-          if let line = images.newlyBroken { log.warn(line) }
-        }
-        if let line = images.newlyBroken { log.warn(line) }
+        let client = Self.client(configuration, images, validation, log)
         if let line = images.passedOver { log.tell(line) }
         let manager = ServiceManager()
         // The server may be unreachable for long, so the client is ready as soon as it starts to connect.
@@ -138,6 +143,39 @@ struct RunCommand: AsyncParsableCommand {
         makeLogger("fedclient").notice("stopped")
       } catch {
         throw Self.failure(error)
+      }
+    }
+  }
+
+  /// Returns a client with these images, and reports its events and the images' broken files.
+  private static func client(
+    _ configuration: Client.Configuration, _ images: LocalImages, _ validation: LocalImages?, _ log: ClientLog
+  ) -> Client {
+    @Sendable func warn() {
+      if let line = images.newlyBroken { log.warn(line) }
+      if let line = validation?.newlyBroken { log.warn(line) }
+    }
+    warn()
+    var validationImages: (@Sendable (Plan) throws -> ImageSet)?
+    if let validation { validationImages = { try validation.prepared(for: $0) } }
+    return Client(
+      configuration, validationImages: validationImages, images: { try images.prepared(for: $0) }
+    ) { event in
+      log.note(event)
+      warn()
+    }
+  }
+
+  /// The images for validations; nil without.
+  private var validationImages: LocalImages? {
+    get throws {
+      guard let validationData else { return nil }
+      do {
+        let images = try LocalImages(try DataSpec(parsing: validationData), role: .test, isStrict: strict)
+        try images.requireLabels()
+        return images
+      } catch {
+        throw CommandFailure(.data, "--validate: \(error.description)")
       }
     }
   }

@@ -12,7 +12,10 @@ struct ProbeOptions: ParsableArguments {
       valueName: "spec"))
   var probeData: String?
 
-  @Option(help: ArgumentHelp("Labelled images to test this classifier on.", valueName: "spec"))
+  @Option(
+    help: ArgumentHelp(
+      "Labelled images to test this classifier on, and in a classification each exit of the model.",
+      valueName: "spec"))
   var probeTestData: String?
 
   @Option(
@@ -43,6 +46,18 @@ struct ProbeOptions: ParsableArguments {
       return try EncoderEvaluation(train: train, test: test, seed: plan.seed, threads: threads)
     } catch {
       throw CommandFailure(.data, "--probe-data: \(error.description)")
+    }
+  }
+
+  /// Returns the evaluation of a classification's exits on the test images of a probe; nil for other objectives.
+  func exits(
+    _ plan: Plan, _ evaluation: EncoderEvaluation?, threads: Int
+  ) throws(CommandFailure) -> ExitEvaluation? {
+    guard let evaluation, plan.method.classification != nil else { return nil }
+    do {
+      return try ExitEvaluation(plan, evaluation.test, threads: threads)
+    } catch {
+      throw CommandFailure(.data, "--probe-test-data: \(error.description)")
     }
   }
 

@@ -108,8 +108,11 @@ struct ServerLog: Sendable {
         "the encoder ends with stage \(key.stage - 1): \(images) images remain for the next, fewer than a batch of \(batch)"
       )
     case .abandoned(let key, let reason): logger.warning("\(key) is abandoned: \(reason)")
-    case .probed(let key, let accuracy):
+    case .validated(let key, let client, let validation):
+      logger.debug("\(key): \(client) has validated on \(validation.images) images")
+    case .probed(let key, let accuracy, let exits):
       logger.notice("\(key): linear probe accuracy \(String(format: "%.1f %%", 100 * accuracy))")
+      if let exits { logger.notice("\(key): \(exits.line)") }
     case .unprobed(let reason): logger.warning("the linear probe failed: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break
@@ -184,5 +187,14 @@ final class LimitedLines: Sendable {
       return state.suppressed
     }
     if count > 0 { write("\(count) more \(count == 1 ? "connection was" : "connections were") rejected") }
+  }
+}
+
+extension ExitEvaluation.Result {
+  /// The accuracies of the exits and the majority baseline in a few words.
+  fileprivate var line: String {
+    func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
+    let list = exits.map { "exit \($0.depth) \(percent($0.report.accuracy))" }.joined(separator: ", ")
+    return "accuracy: \(list), majority class \(percent(exits.last?.report.majorityBaseline ?? 0))"
   }
 }

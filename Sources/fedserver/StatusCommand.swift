@@ -12,7 +12,8 @@ struct StatusCommand: AsyncParsableCommand {
     abstract: "Prints the state of a server from its database, whether it runs or not.",
     discussion: """
       Prints the stage and round, the clients that the server waits for and their state, the number of connected \
-      clients, estimates of the end of the round and the job, the reasons of rejected updates, and why the server \
+      clients, estimates of the end of the round and the job, the reasons of rejected updates, the accuracy of the last \
+      exit in a classification with --probe-data, and why the server \
       ended if it was not stopped. In the JSON, "running" is true if the server's process exists. For example:
 
         fedserver status --database strata.sqlite
@@ -31,7 +32,8 @@ struct StatusCommand: AsyncParsableCommand {
         (try? Overview.plan(of: job)).map { Estimate(status, job.attempts, $0, at: Date()) }
       }
       return Answer(
-        status: status, abandoned: isGivenUp ? job?.attempts.last?.record.reason : nil, estimate: estimate)
+        status: status, abandoned: isGivenUp ? job?.attempts.last?.record.reason : nil, estimate: estimate,
+        evaluation: job.flatMap { Overview.Evaluation($0, nil) })
     }
   }
 
@@ -41,8 +43,10 @@ struct StatusCommand: AsyncParsableCommand {
     /// The reason why the last attempt was abandoned, if the job failed.
     let abandoned: String?
     let estimate: Estimate?
+    /// The exits of a classification after the last probed round.
+    let evaluation: Overview.Evaluation?
 
-    private enum Key: CodingKey { case running, reason, estimate }
+    private enum Key: CodingKey { case running, reason, estimate, evaluation }
 
     func encode(to encoder: any Encoder) throws {
       try status.encode(to: encoder)
@@ -50,6 +54,7 @@ struct StatusCommand: AsyncParsableCommand {
       try container.encode(status.isRunning, forKey: .running)
       try container.encodeIfPresent(status.reason ?? abandoned, forKey: .reason)
       try container.encodeIfPresent(estimate, forKey: .estimate)
+      try container.encodeIfPresent(evaluation, forKey: .evaluation)
     }
   }
 
@@ -80,6 +85,7 @@ struct StatusCommand: AsyncParsableCommand {
     } else if !status.hasEnded {
       lines.append("the server does not run: process \(status.process) has ended")
     }
+    if let evaluation = answer.evaluation { lines.append("accuracy of the last exit: \(evaluation.words)") }
     if status.phase == .failed { lines.append("start the server again to continue with this round") }
     let rejections = (status.rejections ?? [:]).sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     if !rejections.isEmpty { lines.append("updates rejected so far: \(rejections.joined(separator: ", "))") }

@@ -141,7 +141,8 @@ struct ScriptedServer {
 
 /// Runs `body` with a client of eight images in a temporary folder.
 func withClient<Result>(
-  _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, patience: Duration = Unhurried.limit,
+  _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, validation: ImageSet? = nil,
+  patience: Duration = Unhurried.limit,
   silence: Duration = Unhurried.limit, limits: ResourceLimits = ResourceLimits(),
   _ body: (ScriptedServer) async throws -> Result
 ) async throws -> Result {
@@ -149,11 +150,16 @@ func withClient<Result>(
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     let events = EventLog<ClientEvent>()
     let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
+    var validationImages: (@Sendable (Plan) throws -> ImageSet)?
+    if let validation { validationImages = { _ in validation } }
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
     (configuration.limits, configuration.silence) = (limits, silence)
     let server = ScriptedServer(
-      plan, listener, events, Client(configuration, images: { _ in set }, observer: events.note))
+      plan, listener, events,
+      Client(
+        configuration, validationImages: validationImages, images: { _ in set },
+        observer: events.note))
     defer {
       listener.shutDown()
       listener.close()

@@ -87,7 +87,7 @@ import Testing
       .withLabels(mean: checkpoint.mean, deviation: checkpoint.deviation), for: checkpoint.configuration)
     let exits = EarlyExits(model, chunk: 1)
     return (0..<images.count).flatMap { index in
-      exits.classify(1, confidence: confidence, parameters) {
+      exits.classify(1, leaving: confidence.map { ExitRule(confidence: $0) }, parameters) {
         augmenter.plain(images, index: index, into: $1)
       }
     }
@@ -142,7 +142,8 @@ import Testing
     struct Broken: Decodable { let path, reason: String }
 
     struct Summary: Decodable {
-      let images, fullMultiplyAccumulates: Int
+      let images: Int
+      let fullMultiplyAccumulates: Double
       let multiplyAccumulates, imagesPerSecond: Double
       let confidence: Float?
       let accuracy, majorityBaseline: Double?
@@ -179,8 +180,10 @@ import Testing
       let counts = (1...3).map { exit in csv.count { $0.exit == exit } }
       #expect(summary.exits == counts.enumerated().map { .init(exit: $0 + 1, depth: $0 + 1, images: $1) })
       let costs = ExitCosts(try #require(checkpoint.classifier), lastBlock: .readout)
-      let cost = counts.enumerated().reduce(0) { $0 + $1.element * costs.cost(stoppingAt: $1.offset) }
-      #expect(abs(summary.multiplyAccumulates - Double(cost) / 30) < 1e-6)
+      let cost = counts.enumerated().reduce(0.0) {
+        $0 + Double($1.element) * costs.cost(stoppingAt: $1.offset)
+      }
+      #expect(abs(summary.multiplyAccumulates - cost / 30) < 1e-6)
       #expect(summary.fullMultiplyAccumulates == costs.full && summary.images == 30)
       #expect(summary.confidence == 0.6 && summary.broken.isEmpty && summary.imagesPerSecond > 0)
     }

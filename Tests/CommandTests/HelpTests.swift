@@ -31,7 +31,7 @@ import Testing
         "--database <file>", "--json", "--stage <n>", "--round <n>", "--format <format>", "--out <file>",
       ]
     ),
-    (["fedserver", "report"], ["--database <file>", "--out <file>"]),
+    (["fedserver", "report"], ["--database <file>", "--out <file>", "--json"]),
     (["fedserver", "rounds"], ["--database <file>", "--json", "--all", "--csv"]),
     (["fedserver", "clients"], ["--database <file>", "--json"]),
     (["fedserver", "enroll"], ["<name>", "--tls <dir>"]),
@@ -52,8 +52,8 @@ import Testing
     (
       ["fedclient", "run"],
       [
-        "--server <address>", "--name <name>", "--data <spec>", "--partition <kind>", "--share <index/count>",
-        "--state <dir>", "--threads <threads>",
+        "--server <address>", "--name <name>", "--data <spec>", "--validate <spec>",
+        "--partition <kind>", "--share <index/count>", "--state <dir>", "--threads <threads>",
         "--patience <time>", "--memory <bytes>", "--tls <dir>", "--insecure", "--strict",
         "--nice <n>", "--cpu <percent>", "--hours <ranges>",
         "--bytes-a-day <bytes>", "--pause-on-battery",

@@ -2,6 +2,7 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import GRDB
 import Server
 import TestSupport
 import Testing
@@ -39,7 +40,7 @@ import Testing
       prober.note()
       let second = try commit(2, plan, store)
       prober.note()
-      guard case .probed(let key, let accuracy) = await first.next() else {
+      guard case .probed(let key, let accuracy, nil) = await first.next() else {
         Issue.record("no probe")
         return
       }
@@ -50,6 +51,49 @@ import Testing
       let probes = try store.committedRounds().map(\.round.probe)
       let last = try evaluation.linearProbe(of: EncoderCheckpoint(third, plan.augmentation))
       #expect(probes == [nil, accuracy, last])
+    }
+  }
+
+  /// A probe of a classification stores what its exits' report says, and the counts of the last probed round only; a
+  /// restart keeps them.
+  @Test func exitsOfAClassificationAreStored() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan.tiny(rounds: .each(2))
+      (plan.method.objective, plan.method.alignment) = (.classification, 0)
+      plan.method.classification = Plan.Classification(classes: .count(10))
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let evaluation = try evaluation(plan)
+      let exits = try ExitEvaluation(plan, evaluation.test, threads: 1)
+      var committed: [Snapshot] = []
+      do {
+        let store = try Store(path)
+        for number in 1...2 {
+          committed.append(try commit(number, plan, store))
+          await Prober(plan, store, evaluation, exits: exits, every: 1).finish()
+        }
+        store.close()
+      }
+      let rounds = try Store(path).committedRounds().map(\.round)
+      for (round, snapshot) in zip(rounds, committed) {
+        let report = try #require(exits.result(of: snapshot, plan.augmentation).exits.last?.report)
+        #expect(round.metrics[.accuracy] == report.accuracy)
+        #expect(round.metrics[.accuracy, layer: "exits.1"] == report.accuracy)
+        #expect(round.metrics[.balancedAccuracy] == report.balancedAccuracy)
+        #expect(round.metrics[.macroF1] == report.macroF1)
+        #expect(round.metrics[.auroc] == nil, "there are ten classes")
+        let labels = try #require(evaluation.test.labels)
+        let most = Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +).values.max() ?? 0
+        #expect(round.metrics[.majorityBaseline] == Double(most) / Double(labels.count))
+      }
+      let cells = try await DatabaseQueue(path: path).read { db -> [[Int64?]] in
+        try Row.fetchAll(db, sql: "SELECT * FROM confusions ORDER BY label, predicted").map {
+          [$0["roundId"], $0["label"], $0["predicted"], $0["count"]]
+        }
+      }
+      let last = try #require(
+        committed.last.flatMap { exits.result(of: $0, plan.augmentation).exits.last?.report.cells })
+      #expect(
+        cells == last.map { [rounds[1].id, Int64($0.label), Int64($0.predicted), Int64($0.count)] })
     }
   }
 

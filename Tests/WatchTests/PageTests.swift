@@ -268,7 +268,8 @@ import Watch
         $0.attributes["id"]
       }
       let all = [
-        "name", "now", "board", "clients", "otherClients", "rounds", "abandonments", "rejections",
+        "name", "now", "board", "confusion", "clients", "otherClients", "rounds", "abandonments",
+        "rejections",
       ]
       #expect(live == all)
     }

@@ -1,3 +1,4 @@
+import Federation
 import Foundation
 import Testing
 import Watch
@@ -13,11 +14,11 @@ import Watch
   }
 
   @Test func everyMetricStandsThere() async throws {
-    let documented = Set(text.matches(of: /`((?:strata|process)_[a-z_]+)[`{]/).map { String($0.1) })
+    let documented = Set(text.matches(of: /`((?:strata|process)_[a-z0-9_]+)[`{]/).map { String($0.1) })
     try await withMadeRun { run in
       var overview = try run.overview
       // An overview with every optional value.
-      overview.rounds[1].calibrationLoss = 1
+      for metric in Metric.all { overview.rounds[1].metrics[metric] = 1 }
       (overview.estimate.roundEnd, overview.estimate.jobEnd) = (Date(), Date())
       overview.clients[0].residentBytes = 1
       let metrics = Metrics(overview, ProcessUse(residentBytes: 1, seconds: 1, startedAt: Date())).text

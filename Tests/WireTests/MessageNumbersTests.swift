@@ -16,6 +16,16 @@ import Wire
       (11, #"{"step": 1, "steps": 9223372036854775807}"#, "heartbeat.steps is not a whole number of 0 to "),
       (11, #"{"memory": -1}"#, "heartbeat.memory is -1"),
       (
+        11,
+        #"{"validation": {"key": {"stage": 1, "round": 1, "attempt": 1}, "images": 9, "majority": 1, "correct": [9, 10]}}"#,
+        "heartbeat.validation.correct is 10, and must be 0 to 9"
+      ),
+      (
+        11,
+        #"{"validation": {"key": {"stage": 1, "round": -1, "attempt": 1}, "images": 9, "majority": 1, "correct": []}}"#,
+        "heartbeat.validation.key.round is -1"
+      ),
+      (
         13, #"{"key": {"stage": 1, "round": 1, "attempt": 1}, "reason": "", "seconds": -9}"#,
         "decline.seconds is -9"
       ),
@@ -37,6 +47,21 @@ import Wire
     arguments: [
       (11, #"{"step": 1e30}"#, "heartbeat.step is not a whole number"),
       (11, #"{"memory": 99999999999999999999}"#, "heartbeat.memory is not a whole number"),
+      (
+        11,
+        #"{"validation": {"key": {"stage": 1, "round": 1, "attempt": 1}, "images": 1e9, "majority": 1, "correct": []}}"#,
+        "heartbeat.validation.images is 1000000000, and must be 1 to 100000000"
+      ),
+      (
+        11,
+        #"{"validation": {"key": {"stage": 1, "round": 1, "attempt": 1}, "images": 9, "majority": 1, "correct": [1, 1e30]}}"#,
+        "heartbeat.validation.correct is not a whole number"
+      ),
+      (
+        11,
+        #"{"validation": {"key": {"stage": 1, "round": 1, "attempt": 1}, "images": 9, "majority": 1, "correct": [[]]}}"#,
+        "a heartbeat with an unreadable head: validation"
+      ),
       (11, #"{"steps": 0.5}"#, "heartbeat.steps is not a whole number"),
       (11, #"{"steps": "NaN"}"#, "a heartbeat with an unreadable head: steps: "),
       (

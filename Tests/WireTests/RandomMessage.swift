@@ -59,7 +59,9 @@ enum RandomMessage {
       .heartbeat(
         numbers.chance(0.5)
           ? Heartbeat()
-          : Heartbeat(step: count(&numbers), steps: count(&numbers), memory: count(&numbers)))
+          : Heartbeat(
+            step: count(&numbers), steps: count(&numbers), memory: count(&numbers),
+            validation: numbers.chance(0.5) ? validation(&numbers) : nil))
     case 11:
       .decline(
         Decline(
@@ -73,6 +75,13 @@ enum RandomMessage {
           [.finished, .stopping, .protocolError, .rejected, .failed].randomElement(using: &numbers)!,
           text(&numbers)))
     }
+  }
+
+  private static func validation(_ numbers: inout RandomNumbers) -> Validation {
+    let images = 1 + numbers.below(1000)
+    return Validation(
+      key: key(&numbers), images: images, majority: 1 + numbers.below(images),
+      correct: (0..<numbers.below(4)).map { _ in numbers.below(images + 1) })
   }
 
   static func key(_ numbers: inout RandomNumbers) -> RoundKey {

@@ -8,6 +8,8 @@ package struct ExitEvaluation: Sendable {
   private let images: ImageSet
   private let labels: [Int]
   private let threads: Int
+  /// Decides which images leave early.
+  private let rule: ExitRule
 
   /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if the images do not have the
   /// classes of the plan or none can be read. The images must have the encoder's size.
@@ -17,7 +19,7 @@ package struct ExitEvaluation: Sendable {
       guard images.count == 0 else { throw .unlabelled(for: "an evaluation", problem: images.labelProblem) }
       throw .broken(images.broken)
     }
-    (self.labels, self.threads) = (labels, threads)
+    (self.labels, self.threads, rule) = (labels, threads, plan.exitRule)
   }
 
   /// The result of an exit.
@@ -25,6 +27,8 @@ package struct ExitEvaluation: Sendable {
     /// The number of blocks before the exit.
     package let depth: Int
     package let report: ClassificationReport
+
+    package init(depth: Int, report: ClassificationReport) { (self.depth, self.report) = (depth, report) }
   }
 
   /// The result if images leave at the first exit whose rule they meet.
@@ -45,22 +49,18 @@ package struct ExitEvaluation: Sendable {
     package let exits: [Exit]
     /// The result with early exits; nil for a single exit.
     package let early: EarlyExit?
+
+    package init(exits: [Exit], early: EarlyExit? = nil) { (self.exits, self.early) = (exits, early) }
   }
 
-  /// Classifies all images at each exit of a snapshot of a classification, also at those that wait, without augmentation and with running
-  /// statistics. `rule` decides which images leave early.
-  package func result(
-    of snapshot: Snapshot, _ augmentation: AugmentationSettings, leaving rule: ExitRule
-  ) -> Result {
+  /// Classifies all images at each exit of a snapshot of a classification, also at those that wait, without augmentation
+  /// and with running statistics.
+  package func result(of snapshot: Snapshot, _ augmentation: AugmentationSettings) -> Result {
     let snapshot = snapshot.complete
     let model = snapshot.stage.model
     let parameters = Storage(model.layout)
     snapshot.write(into: parameters)
-    let augmenter = Augmenter(
-      .withLabels(mean: augmentation.mean, deviation: augmentation.deviation), for: model.configuration)
-    let answers = EarlyExits.answers(
-      model, parameters, images: images.count, workers: Workers(threads)
-    ) { augmenter.plain(images, index: $0, into: $1) }
+    let answers = Self.answers(model, parameters, images, augmentation, workers: Workers(threads))
     let depths = EarlyExits.depths(of: model)
     return Result(
       exits: zip(depths, answers).map { depth, answers in
@@ -71,12 +71,12 @@ package struct ExitEvaluation: Sendable {
             // Of two classes, the probability of class 1.
             scores: answers.map { $0.label == 1 ? $0.confidence : 1 - $0.confidence },
             classNames: images.classNames))
-      }, early: depths.count > 1 ? early(answers, rule, ExitCosts(model)) : nil)
+      }, early: depths.count > 1 ? early(answers, ExitCosts(model)) : nil)
   }
 
   /// Returns the result with early exits from the predictions of each exit.
   private func early(
-    _ answers: [[EarlyExits.Prediction]], _ rule: ExitRule, _ costs: ExitCosts
+    _ answers: [[EarlyExits.Prediction]], _ costs: ExitCosts
   ) -> EarlyExit {
     var (leaving, right) = ([Int](repeating: 0, count: answers.count), 0)
     for image in labels.indices {
@@ -87,5 +87,32 @@ package struct ExitEvaluation: Sendable {
     return EarlyExit(
       confidence: rule.confidence, leaving: leaving, accuracy: Double(right) / Double(max(labels.count, 1)),
       operations: costs.inference(leaving: leaving), fullOperations: costs.full)
+  }
+  /// Classifies images at each exit of a model, `chunk` of them at a time for each worker. Returns the predictions of
+  /// each exit, by depth, for the images in order.
+  package static func answers(
+    _ model: Model, _ parameters: borrowing Storage, _ images: ImageSet, _ augmentation: AugmentationSettings,
+    workers: Workers, chunk: Int = 32
+  ) -> [[EarlyExits.Prediction]] {
+    let augmenter = Augmenter(
+      .withLabels(mean: augmentation.mean, deviation: augmentation.deviation), for: model.configuration)
+    return EarlyExits.answers(model, parameters, images: images.count, workers: workers, chunk: chunk) {
+      augmenter.plain(images, index: $0, into: $1)
+    }
+  }
+}
+
+extension ExitEvaluation.Result {
+  /// The metrics of the round: the accuracy of each exit, and all measures of the last one.
+  package var metrics: RoundMetrics {
+    var metrics = RoundMetrics()
+    for exit in exits { metrics[.accuracy, layer: Engine.Exit.part(exit.depth)] = exit.report.accuracy }
+    guard let last = exits.last?.report else { return metrics }
+    metrics[.accuracy] = last.accuracy
+    metrics[.majorityBaseline] = last.majorityBaseline
+    metrics[.balancedAccuracy] = last.balancedAccuracy
+    metrics[.macroF1] = last.macroF1
+    metrics[.auroc] = last.auroc
+    return metrics
   }
 }

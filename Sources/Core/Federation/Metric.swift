@@ -15,7 +15,7 @@ package struct Metric: Sendable {
 
   /// Its name, such as `effectiveRank`.
   package let name: String
-  /// The title of its plot, which metrics share that have the same.
+  /// The title of its plot, which metrics share that have the same; empty for none.
   package let title: String
   /// The name of its line in that plot.
   package let line: String
@@ -26,6 +26,8 @@ package struct Metric: Sendable {
   package let unit: Unit
   /// Digits behind the point in tables.
   package let digits: Int
+  /// Whether it is the value of a trivial predictor, which plots show as a reference to other metrics.
+  package let isBaseline: Bool
   /// Whether clients report it with their updates; a round has the mean then, weighted by the samples that count.
   package let isOfClients: Bool
   /// Its name in Prometheus's format, behind `strata_`.
@@ -35,11 +37,13 @@ package struct Metric: Sendable {
 
   package init(
     _ name: String, title: String, line: String = "clients", heading: String, help: String,
-    unit: Unit = .plain, digits: Int = 3, isOfClients: Bool = false, exportedName: String? = nil,
+    unit: Unit = .plain, digits: Int = 3, isBaseline: Bool = false, isOfClients: Bool = false,
+    exportedName: String? = nil,
     measure: (@Sendable (Snapshot) -> RoundMetrics)? = nil
   ) {
     (self.name, self.title, self.line, self.heading, self.help) = (name, title, line, heading, help)
-    (self.unit, self.digits, self.isOfClients) = (unit, digits, isOfClients)
+    (self.unit, self.digits) = (unit, digits)
+    (self.isBaseline, self.isOfClients) = (isBaseline, isOfClients)
     self.measure = measure
     self.exportedName = exportedName ?? "last_round_\(Self.exported(name))\(unit == .share ? "_ratio" : "")"
   }
@@ -73,10 +77,51 @@ package struct Metric: Sendable {
     "effectiveRank", title: "Effective rank", heading: "rank",
     help: "Number of directions in which representations differ", digits: 1, isOfClients: true)
 
+  /// Of a classification: the last exit's as the round's value, and each exit's as that of the layer `exits.N`.
+  package static let accuracy = Metric(
+    "accuracy", title: "Accuracy", line: "last exit", heading: "accuracy",
+    help: "Share of test images whose class an exit predicts", unit: .share, digits: 1,
+    exportedName: "last_probe_exit_accuracy_ratio")
+  package static let majorityBaseline = Metric(
+    "majorityBaseline", title: "Accuracy", line: "majority class", heading: "majority",
+    help: "Share of test images of the most frequent class, the accuracy of always predicting it",
+    unit: .share, digits: 1, isBaseline: true, exportedName: "last_probe_majority_baseline_ratio")
+  package static let balancedAccuracy = Metric(
+    "balancedAccuracy", title: "Last exit", line: "balanced accuracy", heading: "balanced",
+    help: "Mean recall of the classes at the last exit", unit: .share, digits: 1,
+    exportedName: "last_probe_balanced_accuracy_ratio")
+  package static let macroF1 = Metric(
+    "macroF1", title: "Last exit", line: "macro-F1", heading: "macro-F1",
+    help: "Mean F1 of the classes at the last exit", unit: .share, digits: 1,
+    exportedName: "last_probe_macro_f1_ratio")
+  package static let auroc = Metric(
+    "auroc", title: "AUROC", line: "last exit", heading: "AUROC",
+    help: "Area under the ROC curve of the last exit, of two classes: 0.5 for a random order",
+    exportedName: "last_probe_auroc")
+
+  /// Of the clients that validate (``Validation``): each client's, and over all of them. The accuracy is that of the
+  /// last exit, and of each exit as that of the layer `exits.N`.
+  package static let validationAccuracy = Metric(
+    "validationAccuracy", title: "Validation at clients", line: "accuracy", heading: "validation",
+    help: "Share of the clients' own validation images whose class the last exit predicts", unit: .share,
+    digits: 1)
+  package static let validationBaseline = Metric(
+    "validationBaseline", title: "Validation at clients", line: "majority class",
+    heading: "validation majority",
+    help: "Share of each client's most frequent class among the validation images", unit: .share, digits: 1,
+    isBaseline: true)
+  package static let validationImages = Metric(
+    "validationImages", title: "", heading: "validation images",
+    help: "Number of the clients' own validation images", digits: 0)
+
+  private static let ofExits = [accuracy, majorityBaseline, balancedAccuracy, macroF1, auroc]
+  private static let ofValidations = [validationAccuracy, validationBaseline, validationImages]
+
   /// All that this version knows, in the order in which they are shown.
-  package static let all = [
-    loss, calibrationLoss, probe, alignment, uniformity, deviation, effectiveRank,
-  ]
+  package static let all =
+    [loss, calibrationLoss, probe] + ofExits + ofValidations + [
+      alignment, uniformity, deviation, effectiveRank,
+    ]
 
   /// Those that clients report.
   package static let ofClients = all.filter(\.isOfClients)
@@ -95,6 +140,8 @@ package struct RoundMetrics: Sendable, Hashable {
   /// Of a layer, and of a client: by its name, then by the metric's.
   package private(set) var layers: [String: [String: Double]] = [:]
   package private(set) var clients: [String: [String: Double]] = [:]
+  /// Of a layer at a client: by the client's name, the layer's and the metric's.
+  package private(set) var clientLayers: [String: [String: [String: Double]]] = [:]
 
   package init() {}
 
@@ -114,9 +161,16 @@ package struct RoundMetrics: Sendable, Hashable {
     set { clients[client, default: [:]][metric.name] = newValue.flatMap(Self.finite) }
   }
 
+  package subscript(metric: Metric, client client: String, layer layer: String) -> Double? {
+    get { clientLayers[client]?[layer]?[metric.name] }
+    set {
+      clientLayers[client, default: [:]][layer, default: [:]][metric.name] = newValue.flatMap(Self.finite)
+    }
+  }
+
   private static func finite(_ value: Double) -> Double? { value.isFinite ? value : nil }
 
-  /// One value: of a client, of a layer, or of the whole round where both are nil.
+  /// One value: of a client, of a layer, of a layer at a client, or of the whole round where both are nil.
   package struct Row: Sendable, Hashable {
     package let name: String
     package let client, layer: String?
@@ -136,11 +190,16 @@ package struct RoundMetrics: Sendable, Hashable {
     }
     return sorted(values) + layers.sorted { $0.key < $1.key }.flatMap { sorted($0.value, layer: $0.key) }
       + clients.sorted { $0.key < $1.key }.flatMap { sorted($0.value, client: $0.key) }
+      + clientLayers.sorted { $0.key < $1.key }.flatMap { client, layers in
+        layers.sorted { $0.key < $1.key }.flatMap { sorted($0.value, client: client, layer: $0.key) }
+      }
   }
 
   package mutating func add(_ row: Row) {
     guard row.value.isFinite else { return }
-    if let client = row.client {
+    if let client = row.client, let layer = row.layer {
+      clientLayers[client, default: [:]][layer, default: [:]][row.name] = row.value
+    } else if let client = row.client {
       clients[client, default: [:]][row.name] = row.value
     } else if let layer = row.layer {
       layers[layer, default: [:]][row.name] = row.value
@@ -152,8 +211,8 @@ package struct RoundMetrics: Sendable, Hashable {
   package mutating func merge(_ others: RoundMetrics) { for row in others.rows { add(row) } }
 }
 
-/// In JSON the metrics of the whole round are fields of the round itself; `layerMetrics` and `clientMetrics` have such
-/// fields by layer and by client.
+/// In JSON the metrics of the whole round are fields of the round itself; `layerMetrics`, `clientMetrics` and
+/// `clientLayerMetrics` have such fields by layer, by client, and by client and layer.
 extension RoundMetrics: Codable {
   private struct Key: CodingKey {
     let stringValue: String
@@ -162,6 +221,7 @@ extension RoundMetrics: Codable {
     init?(intValue: Int) { nil }
     static let layers = Key(stringValue: "layerMetrics")
     static let clients = Key(stringValue: "clientMetrics")
+    static let clientLayers = Key(stringValue: "clientLayerMetrics")
   }
 
   package init(from decoder: any Decoder) throws {
@@ -171,6 +231,7 @@ extension RoundMetrics: Codable {
     }
     layers = try container.decodeIfPresent(type(of: layers), forKey: .layers) ?? [:]
     clients = try container.decodeIfPresent(type(of: clients), forKey: .clients) ?? [:]
+    clientLayers = try container.decodeIfPresent(type(of: clientLayers), forKey: .clientLayers) ?? [:]
   }
 
   package func encode(to encoder: any Swift.Encoder) throws {
@@ -178,6 +239,7 @@ extension RoundMetrics: Codable {
     for (name, value) in values { try container.encode(value, forKey: Key(stringValue: name)) }
     if !layers.isEmpty { try container.encode(layers, forKey: .layers) }
     if !clients.isEmpty { try container.encode(clients, forKey: .clients) }
+    if !clientLayers.isEmpty { try container.encode(clientLayers, forKey: .clientLayers) }
   }
 }
 

@@ -70,7 +70,8 @@ package struct History: Sendable {
         return nil
       }
       return RecordedJob(
-        job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db))
+        job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db),
+        confusion: try Store.confusion(db))
     }
   }
 
@@ -182,10 +183,19 @@ package struct RecordedJob: Sendable {
     package let cut: Int
   }
 
+  /// The confusion matrix of the last exit after a committed round.
+  package struct Confusion: Sendable {
+    /// The key of the round's record.
+    package let round: Int64
+    package let cells: [ClassificationReport.Cell]
+  }
+
   package let job: JobRecord
   package let status: ServerStatus
   /// The attempts in order of stage, round and attempt.
   package let attempts: [Attempt]
   /// The clients by name, in natural order.
   package let clients: [Client]
+  /// Of the last probed round of a classification.
+  package let confusion: Confusion?
 }

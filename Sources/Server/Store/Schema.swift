@@ -16,7 +16,19 @@ enum Schema {
     migrator.registerMigration("revoked certificates", migrate: addRevocations)
     migrator.registerMigration("decisions of curricula", migrate: addDecisions)
     migrator.registerMigration("metrics of rounds as rows", migrate: addMetrics)
+    migrator.registerMigration("confusion matrices", migrate: addConfusions)
     return migrator
+  }
+
+  /// Adds the nonzero elements of the last exit's confusion matrix, of the last round that was probed.
+  private static func addConfusions(_ db: Database) throws {
+    try db.create(table: "confusions") { t in
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("label", .integer).notNull()
+      t.column("predicted", .integer).notNull()
+      t.column("count", .integer).notNull()
+      t.primaryKey(["roundId", "label", "predicted"])
+    }
   }
 
   /// Adds whether a member of a cohort has declined, and the samples that an update counted for in a committed round if

@@ -15,6 +15,18 @@ extension Store {
     try read { try Self.committedRounds(in: $0) }
   }
 
+  /// Returns the last committed round, without metrics; nil if there is none.
+  func lastCommittedRound() throws(StoreError) -> RoundRecord? {
+    try read { db in
+      try RoundRecord.fetchOne(
+        db,
+        sql: """
+          SELECT rounds.* FROM rounds JOIN stages ON stages.id = rounds.stageId
+          WHERE outcome = 'committed' ORDER BY stages.number DESC, rounds.number DESC LIMIT 1
+          """)
+    }
+  }
+
   /// Returns the committed rounds of a stage, in order.
   package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
     try read { db in

@@ -118,7 +118,8 @@ package final class Store: Sendable {
         guard known == plan else {
           let differences = known.map { plan.differences(from: $0).prefix(3) } ?? []
           let list = differences.isEmpty ? "" : ": " + differences.joined(separator: "; ")
-          throw StoreError("the database belongs to the plan '\(job.name)', which is not this one\(list)")
+          let name = StoreError.firstLine(job.name)
+          throw StoreError("the database belongs to the plan '\(name)', which is not this one\(list)")
         }
         return job
       }

@@ -27,6 +27,7 @@ package struct ComparisonPage: Sendable {
     \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
     \(failures)
     \(losses.map(plots).joined(separator: "\n"))
+    \(confusions)
     \(notes)
     \(origin)
     </main>
@@ -70,6 +71,20 @@ package struct ComparisonPage: Sendable {
     guard !report.failures.isEmpty else { return "" }
     let items = report.failures.map { "<li>\(Markup.escape($0.description))</li>" }
     return "<h2>Failed</h2>\n<ul class=\"failed\">\n\(items.joined(separator: "\n"))\n</ul>"
+  }
+
+  /// The confusion matrices of classifications.
+  private var confusions: String {
+    let figures = report.rows.compactMap { row in
+      row.lastExit.map { exit in
+        let seeds = row.finished > 1 ? ", \(row.finished) seeds together" : ""
+        return ConfusionMatrixFigure(
+          exit.confusion, names: exit.classNames,
+          title: "Last exit, \(row.variant.label), test images\(seeds)"
+        ).html
+      }
+    }
+    return figures.isEmpty ? "" : "<h2>Confusion matrices</h2>\n\(figures.joined(separator: "\n"))"
   }
 
   private var notes: String {
@@ -132,7 +147,10 @@ struct ComparisonPlots {
       plot("Loss", .plain, .straight, startsAtZero: false, of: rows) { row in
         row.rounds.enumerated().map { (Double($0 + 1), $1.loss) }
       },
-      plot("Linear probe", .share, .marked, startsAtZero: false, of: rows, probes),
+      accuracy,
+      plot("Linear probe", .share, .marked, startsAtZero: false, of: rows) { row in
+        probes(of: row, \.linearProbe)
+      },
       plot("Memory of a client", .bytes, .steps, startsAtZero: true, of: federated) { row in
         cost(of: row) { $0.memoryBytes.map(Double.init) }
       },
@@ -172,10 +190,25 @@ struct ComparisonPlots {
     row.rounds.enumerated().compactMap { index, round in value(round).map { (Double(index + 1), $0) } }
   }
 
-  private func probes(of row: ComparisonReport.Row) -> [(x: Double, y: Double)] {
+  /// The accuracy of the last exit, and the majority baseline, which all rows have in common.
+  private var accuracy: Plot {
+    var plot = plot("Accuracy of the last exit", .share, .marked, startsAtZero: false, of: rows) { row in
+      probes(of: row, \.accuracy)
+    }
+    let baselines = rows.map { probes(of: $0, \.majorityBaseline) }
+    if let longest = baselines.max(by: { $0.count < $1.count }), !longest.isEmpty {
+      plot.series.append(
+        Plot.Series("majority class", style: Plot.Series.reference, points: longest))
+    }
+    return plot
+  }
+
+  private func probes(
+    of row: ComparisonReport.Row, _ value: (RoundProbe) -> Double?
+  ) -> [(x: Double, y: Double)] {
     row.probes.compactMap { probe in
       let index = row.rounds.firstIndex { $0.stage == probe.stage && $0.round == probe.round }
-      return index.map { (Double($0 + 1), probe.linearProbe) }
+      return index.flatMap { index in value(probe).map { (Double(index + 1), $0) } }
     }
   }
 

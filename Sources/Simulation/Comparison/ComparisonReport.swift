@@ -48,6 +48,8 @@ package struct ComparisonReport: Sendable, Codable {
     /// The means over the seeds.
     package let rounds: [Round]
     package let probes: [RoundProbe]
+    /// The last exit of a classification on the test images, counted over the runs; nil for other objectives.
+    package let lastExit: ClassificationReport?
     package let failures: [Failure]
   }
 
@@ -73,8 +75,7 @@ package struct ComparisonReport: Sendable, Codable {
     self.rows = rows.map { row in
       let base = rows.first { $0.variant == ComparisonVariant(.endToEnd, row.variant.objective) }
       var row = row
-      // Ratios before training have no meaning.
-      for (figure, spread) in row.figures where figure != .untrainedProbe {
+      for (figure, spread) in row.figures where !figure.isReference {
         guard let other = base?.figures[figure], other.mean > 0 else { continue }
         row.ratios[figure] = spread.mean / other.mean
       }
@@ -116,10 +117,12 @@ extension ComparisonReport.Row {
         values[.bytesDown, default: []].append(run.bytesDown)
       }
       values[.seconds, default: []].append(run.roundSeconds)
-      let trained = run.evaluation?.trained
+      let (trained, last) = (run.evaluation?.trained, run.exits?.exits.last?.report)
       for (figure, value) in [
         (Figure.linearProbe, run.linearProbe), (.untrainedProbe, run.untrainedProbe),
         (.nearestNeighbours, trained?.nearestNeighbours), (.fineTuned, trained?.fineTuned),
+        (.accuracy, last?.accuracy), (.majorityBaseline, last?.majorityBaseline),
+        (.balancedAccuracy, last?.balancedAccuracy), (.macroF1, last?.macroF1), (.auroc, last?.auroc),
       ] {
         if let value { values[figure, default: []].append(value) }
       }
@@ -131,6 +134,18 @@ extension ComparisonReport.Row {
     memoryByStage = memory
     rounds = Self.rounds(runs, costs, memory, travels: variant.training != .centralised)
     probes = Self.probes(runs)
+    lastExit = Self.sum(runs.compactMap { $0.exits?.exits.last?.report })
+  }
+
+  /// Returns the counts of several runs with the same classes together; nil without one.
+  private static func sum(_ reports: [ClassificationReport]) -> ClassificationReport? {
+    guard let first = reports.first else { return nil }
+    guard reports.count > 1 else { return first }
+    var counts: [[Int]: Int] = [:]
+    for cell in reports.flatMap(\.cells) { counts[[cell.label, cell.predicted], default: 0] += cell.count }
+    return ClassificationReport(
+      cells: counts.map { .init(label: $0[0], predicted: $0[1], count: $1) }, classes: first.classCount,
+      classNames: first.classNames)
   }
 
   private static func rounds(
@@ -159,7 +174,10 @@ extension ComparisonReport.Row {
         probes.first { $0.stage == probe.stage && $0.round == probe.round }
       }
       guard same.count == runs.count, let mean = Spread(same.map(\.linearProbe))?.mean else { return nil }
-      return RoundProbe(stage: probe.stage, round: probe.round, linearProbe: mean)
+      return RoundProbe(
+        stage: probe.stage, round: probe.round, linearProbe: mean,
+        accuracy: Spread(same.compactMap(\.accuracy))?.mean,
+        majorityBaseline: Spread(same.compactMap(\.majorityBaseline))?.mean)
     }
   }
 }

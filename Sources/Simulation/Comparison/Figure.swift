@@ -19,6 +19,8 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
   case untrainedProbe
   case nearestNeighbours
   case fineTuned
+  /// The measures of the last exit of a classification, and the accuracy of always predicting the most frequent class.
+  case accuracy, majorityBaseline, balancedAccuracy, macroF1, auroc
 
   package var heading: String {
     switch self {
@@ -31,6 +33,11 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     case .untrainedProbe: "untrained"
     case .nearestNeighbours: "k-NN"
     case .fineTuned: "fine-tuned"
+    case .accuracy: "accuracy"
+    case .majorityBaseline: "majority"
+    case .balancedAccuracy: "balanced"
+    case .macroF1: "macro-F1"
+    case .auroc: "AUROC"
     }
   }
 
@@ -40,8 +47,13 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     case .operations: .operations
     case .seconds: .seconds
     case .linearProbe, .untrainedProbe, .nearestNeighbours, .fineTuned: .share
+    case .accuracy, .majorityBaseline, .balancedAccuracy, .macroF1: .share
+    case .auroc: .plain
     }
   }
+
+  /// Whether it does not depend on training, so that its ratio has no meaning.
+  package var isReference: Bool { self == .untrainedProbe || self == .majorityBaseline }
 }
 
 /// The mean and deviation of a figure over several seeds.

@@ -112,10 +112,10 @@ package struct Experiment: Sendable {
       encoderDigest: snapshot.encoderDigest,
       seconds: elapsed)
     summary.link = links?.report
-    summary.exits = try await classify(snapshot, test)
     summary.cascade = CascadeAccount(plan, try store.stageImages())
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, train, test)
+    summary.exits = try await classify(snapshot, test, store)
     try summary.write(to: settings.out, checkpoint)
     tellBroken()
     return summary
@@ -216,14 +216,17 @@ package struct Experiment: Sendable {
     }
   }
 
-  /// Evaluates the exits of a classification on the test images.
-  private func classify(_ snapshot: Snapshot, _ test: ImageSet?) async throws -> ExitEvaluation.Result? {
+  /// Evaluates the exits of a classification on the test images after the last round, and stores the result.
+  private func classify(
+    _ snapshot: Snapshot, _ test: ImageSet?, _ store: Store
+  ) async throws -> ExitEvaluation.Result? {
     guard let test, plan.method.classification != nil else { return nil }
     observer(.evaluating)
-    return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
-      try ExitEvaluation(plan, test, threads: settings.cores).result(
-        of: snapshot, plan.augmentation, leaving: plan.exitRule)
+    let result = try await TrainingThread.abandonable("evaluation") { [plan, settings] in
+      try ExitEvaluation(plan, test, threads: settings.cores).result(of: snapshot, plan.augmentation)
     }
+    if let last = try store.committedRounds().last { try store.note(result, of: last.round) }
+    return result
   }
 
   private func probeRounds(
@@ -234,8 +237,13 @@ package struct Experiment: Sendable {
     return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
       let evaluation = try EncoderEvaluation(
         train: train, test: test, seed: plan.seed, threads: settings.cores)
+      let exits =
+        plan.method.classification == nil ? nil : try ExitEvaluation(plan, test, threads: settings.cores)
       return try RoundProbe.all(of: store, plan, every: settings.probeEvery) {
-        try evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation))
+        (
+          try evaluation.linearProbe(of: EncoderCheckpoint($0, plan.augmentation)),
+          exits?.result(of: $0, plan.augmentation)
+        )
       }
     }
   }
@@ -252,29 +260,44 @@ package enum ExperimentError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// The linear probe of the encoder after a round.
+/// The linear probe of the encoder after a round; in a classification also the accuracy of the last exit.
 package struct RoundProbe: Sendable, Hashable, Codable {
   package let stage: Int
   /// The round, counted from 1 in each stage.
   package let round: Int
   /// The accuracy, 0 … 1.
   package let linearProbe: Double
+  /// The accuracy of the last exit and of always predicting the most frequent class; nil for other objectives.
+  package let accuracy, majorityBaseline: Double?
 
-  package init(stage: Int, round: Int, linearProbe: Double) {
+  package init(
+    stage: Int, round: Int, linearProbe: Double, accuracy: Double? = nil, majorityBaseline: Double? = nil
+  ) {
     (self.stage, self.round, self.linearProbe) = (stage, round, linearProbe)
+    (self.accuracy, self.majorityBaseline) = (accuracy, majorityBaseline)
   }
 
-  /// Probes every `interval`-th committed round of a store, counted over all stages, and the last one.
+  /// Probes every `interval`-th committed round of a store, counted over all stages, and the last one. Stores the
+  /// results as the server does.
   static func all(
-    of store: Store, _ plan: Plan, every interval: Int, _ accuracy: (Snapshot) throws -> Double
+    of store: Store, _ plan: Plan, every interval: Int,
+    _ measure: (Snapshot) throws -> (probe: Double, exits: ExitEvaluation.Result?)
   ) throws -> [RoundProbe] {
     let committed = try store.committedRounds()
     var probes: [RoundProbe] = []
     for (index, (stage, round)) in committed.enumerated() {
       guard (index + 1) % interval == 0 || index + 1 == committed.count else { continue }
       let snapshot = try store.snapshot(plan, stage, round)
+      let (probe, exits) = try measure(snapshot)
+      var metrics = RoundMetrics()
+      metrics[.probe] = probe
+      try store.note(metrics, of: round)
+      if let exits { try store.note(exits, of: round) }
+      let last = exits?.exits.last?.report
       probes.append(
-        RoundProbe(stage: stage.number, round: round.number, linearProbe: try accuracy(snapshot)))
+        RoundProbe(
+          stage: stage.number, round: round.number, linearProbe: probe, accuracy: last?.accuracy,
+          majorityBaseline: last?.majorityBaseline))
     }
     return probes
   }

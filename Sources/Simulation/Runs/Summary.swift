@@ -83,7 +83,7 @@ package struct Summary: Sendable, Codable {
     var lines = ["\(name): \(strategy), \(objective), \(counted(clients.count, "client"))", ""]
     lines.append(
       "stage  round      loss  clients  samples  seconds" + (link == nil ? "" : "  network  cuts")
-        + (probes == nil ? "" : "   probe"))
+        + (probes == nil ? "" : "   probe") + (hasAccuracies ? "  accuracy" : ""))
     for round in rounds {
       lines.append(
         String(
@@ -118,10 +118,16 @@ package struct Summary: Sendable, Codable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// Returns the table's cell with the linear probe after a round.
+  /// Whether the probes have accuracies of the last exit.
+  private var hasAccuracies: Bool { probes?.contains { $0.accuracy != nil } ?? false }
+
+  /// Returns the table's cells with the linear probe and the accuracy of the last exit after a round.
   private func probe(of round: RoundSummary) -> String {
-    probes?.first { ($0.stage, $0.round) == (round.stage, round.round) }
-      .map { String(format: "  %4.1f %%", 100 * $0.linearProbe) } ?? ""
+    guard let probe = probes?.first(where: { ($0.stage, $0.round) == (round.stage, round.round) }) else {
+      return ""
+    }
+    return String(format: "  %4.1f %%", 100 * probe.linearProbe)
+      + (probe.accuracy.map { String(format: "  %6.1f %%", 100 * $0) } ?? "")
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }

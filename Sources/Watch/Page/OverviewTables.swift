@@ -1,3 +1,4 @@
+import Engine
 import Federation
 import Foundation
 import Pages
@@ -96,6 +97,16 @@ struct OverviewParts {
           ?? Wording.none
       ),
       ("Abandoned attempts", "\(overview.abandoned)"),
+    ]
+    if let evaluation = overview.evaluation {
+      facts.insert(
+        (
+          "Accuracy",
+          "\(Wording.share(evaluation.accuracy)) (majority class \(Wording.share(evaluation.majorityBaseline)))"
+        ),
+        at: 2)
+    }
+    facts += [
       (
         "Updates",
         "\(overview.updatesAdmitted)\(space)admitted, \(overview.rejections.values.reduce(0, +))\(space)rejected"
@@ -197,7 +208,16 @@ struct ClientTable {
       (.init(heading: "images"), { "\($0.samples)" }),
       (.init(heading: "received", style: "size"), { Wording.bytes($0.receivedBytes) }),
       (.init(heading: "sent", style: "size"), { Wording.bytes($0.sentBytes) }),
-      (.init(heading: "software", isText: true), { Markup.escape($0.software) }),
+    ] + validations + [(.init(heading: "software", isText: true), { Markup.escape($0.software) })]
+  }
+
+  /// The last validations of the clients, where there may be any: the headings of an open page stay as they are.
+  private var validations: [Column] {
+    guard overview.objective == ObjectiveKind.classification.rawValue else { return [] }
+    return [
+      (.init(heading: "validation"), { Wording.share($0.validation?.accuracy) }),
+      (.init(heading: "majority"), { Wording.share($0.validation?.majorityBaseline) }),
+      (.init(heading: "validation images"), { $0.validation.map { "\($0.images)" } ?? Wording.none }),
     ]
   }
 

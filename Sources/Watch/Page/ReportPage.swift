@@ -34,6 +34,7 @@ package struct ReportPage: Sendable {
       <div class="plots">
       \(parts.plots.figures)
       </div>
+      \(ConfusionSection(evaluation: overview.evaluation).html)
       <h2>Encoder</h2>
       \(parts.stack)
       <h2>Clients</h2>

@@ -12,7 +12,8 @@ struct RoundPlots {
 
   private var all: [(plot: Plot, caption: String)] {
     let duration = (
-      plot("Duration", .seconds, [("round", { $0.seconds }), ("wait", { $0.waited })], startsAtZero: true),
+      plot(
+        "Duration", .seconds, [Line("round") { $0.seconds }, Line("wait") { $0.waited }], startsAtZero: true),
       "Duration of each round, and its wait for clients before it began."
     )
     return (metrics + [duration]).filter { !$0.0.series.isEmpty }
@@ -22,7 +23,9 @@ struct RoundPlots {
   private var metrics: [(plot: Plot, caption: String)] {
     let metrics = overview.metrics
     var titles: [String] = []
-    for metric in metrics where !titles.contains(metric.title) { titles.append(metric.title) }
+    for metric in metrics where !metric.title.isEmpty && !titles.contains(metric.title) {
+      titles.append(metric.title)
+    }
     return titles.map { title in
       let shown = metrics.filter { $0.title == title }
       let unit: FigureUnit = shown.allSatisfy { $0.unit == .share } ? .share : .plain
@@ -30,12 +33,26 @@ struct RoundPlots {
     }
   }
 
-  private func lines(of metric: Metric) -> [(String, (Overview.Round) -> Double?)] {
-    let layers = overview.layers.map(\.name).filter { layer in
-      overview.rounds.contains { $0.metrics[metric, layer: layer] != nil }
+  private func lines(of metric: Metric) -> [Line] {
+    func lines(_ layers: [(layer: String, name: String)]) -> [Line] {
+      layers.filter { layer, _ in overview.rounds.contains { $0.metrics[metric, layer: layer] != nil } }
+        .map { layer, name in Line(name) { $0.metrics[metric, layer: layer] } }
     }
-    return [(metric.line, { $0.metrics[metric] })]
-      + layers.map { layer in (layer, { $0.metrics[metric, layer: layer] }) }
+    // The last exit's value is that of the whole model.
+    let exits = lines(overview.layers.indices.map { (Exit.part($0), "exit \($0)") })
+    guard exits.isEmpty else { return exits }
+    return [Line(metric.line, isBaseline: metric.isBaseline) { $0.metrics[metric] }]
+      + lines(overview.layers.map { ($0.name, $0.name) })
+  }
+
+  private struct Line {
+    let name: String
+    let isBaseline: Bool
+    let value: (Overview.Round) -> Double?
+
+    init(_ name: String, isBaseline: Bool = false, _ value: @escaping (Overview.Round) -> Double?) {
+      (self.name, self.isBaseline, self.value) = (name, isBaseline, value)
+    }
   }
 
   /// A figure for each chart.
@@ -52,13 +69,14 @@ struct RoundPlots {
   }
 
   private func plot(
-    _ title: String, _ unit: FigureUnit, _ lines: [(String, (Overview.Round) -> Double?)],
-    startsAtZero: Bool = false
+    _ title: String, _ unit: FigureUnit, _ lines: [Line], startsAtZero: Bool = false
   ) -> Plot {
     let series = lines.enumerated().map { style, line in
       Plot.Series(
-        line.0, style: style,
-        points: overview.rounds.compactMap { round in line.1(round).map { (Double(round.number), $0) } })
+        line.name, style: line.isBaseline ? Plot.Series.reference : style,
+        points: overview.rounds.compactMap { round in
+          line.value(round).map { (Double(round.number), $0) }
+        })
     }
     // Shows only the stages begun so far: with the planned ones, the points would crowd at the left.
     var (ends, sum) = ([Int](), 0)
@@ -81,7 +99,7 @@ struct RoundTables {
   let overview: Overview
 
   /// Returns the latest committed rounds, `count` at most.
-  func committed(_ count: Int, live: String? = nil) -> String {
+  func committed(_ count: Int) -> String {
     let metrics = overview.metrics.filter { metric in
       overview.rounds.contains { $0.metrics[metric] != nil }
     }
@@ -97,7 +115,7 @@ struct RoundTables {
           ]
         )
       }, none: RoundPlots.none(overview))
-    return table.html("Rounds", live: live)
+    return table.html("Rounds")
   }
 
   /// Returns the latest abandoned attempts with their reasons, `count` at most.

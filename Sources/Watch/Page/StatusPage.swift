@@ -50,10 +50,15 @@ package struct StatusPage: Sendable {
       </section>
       \(parts.plots.figures)
       </div>
+      <div id="confusion" data-live="">
+      \(ConfusionSection(evaluation: overview.evaluation).html)
+      </div>
       <h2>Clients</h2>
       \(parts.clients.live)
       <h2>Last rounds</h2>
-      \(parts.rounds.committed(Self.rounds, live: "rounds"))
+      <div id="rounds" data-live="">
+      \(parts.rounds.committed(Self.rounds))
+      </div>
       <h2>Attempts given up lately</h2>
       \(parts.rounds.abandoned(Self.abandonments, live: "abandonments"))
       <h2>Rejected updates</h2>

@@ -2,6 +2,8 @@ import Datasets
 import Engine
 import Federation
 import Foundation
+import PageChecks
+import Server
 import Simulation
 import TestSupport
 import Testing
@@ -56,6 +58,45 @@ import Testing
       }
     }
     #expect(digests.count == 2, "the second lap changes the encoder, and does so the same way twice")
+  }
+
+  /// The database of a run has the metrics of its probed rounds, and a comparison shows them beside the baseline.
+  @Test func probesAreStoredAndCompared() async throws {
+    let plan = plan(.layerWise, rounds: 2)
+    let out = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: out) }
+    var settings = try TinyRun.settings(plan, out: out, probe: true)
+    settings.probeEvery = 2
+    let summary = try await Experiment(settings) { _ in }.run()
+    let (exits, probes) = (try #require(summary.exits).exits, try #require(summary.probes))
+    let last = try #require(exits.last?.report)
+    let rounds = try Store(out.appendingPathComponent("strata.sqlite").path).committedRounds().map(\.round)
+    #expect(rounds.map { $0.metrics[.accuracy] != nil } == [false, true, false, true])
+    #expect(rounds.map(\.probe) == [nil, probes[0].linearProbe, nil, probes[1].linearProbe])
+    let metrics = rounds[3].metrics
+    #expect(metrics[.accuracy] == last.accuracy && metrics[.majorityBaseline] == last.majorityBaseline)
+    #expect(exits.map { metrics[.accuracy, layer: "exits.\($0.depth)"] } == exits.map(\.report.accuracy))
+    #expect(rounds[1].metrics.layers.keys.sorted() == ["exits.1"])
+    #expect(probes.map(\.accuracy) == [rounds[1].metrics[.accuracy], last.accuracy])
+    #expect(summary.table.contains("accuracy\n"))
+
+    let variant = ComparisonVariant(.layerWise, .classification)
+    let row = ComparisonReport.Row(variant, plan: plan, runs: [summary, summary], memory: [], failures: [])
+    #expect(row.figures[.accuracy]?.mean == last.accuracy)
+    #expect(row.figures[.majorityBaseline]?.mean == last.majorityBaseline)
+    #expect(row.lastExit?.confusion == last.confusion.map { $0.map { 2 * $0 } }, "counted over both runs")
+    let report = ComparisonReport(
+      name: "labels", command: "", plan: "", clients: 2, data: "", testData: "", partition: "even",
+      seeds: [7, 8], rows: [row])
+    #expect(report.rows[0].ratios[.majorityBaseline] == nil)
+    let found = try MarkupCheck.parse(ComparisonPage(report).html)
+    let titles = found.elements.compactMap { $0.attributes["title"] }
+    for cell in last.cells {
+      let words = "true \(cell.label), predicted \(cell.predicted): \(2 * cell.count) of "
+      #expect(titles.contains { $0.hasPrefix(words) }, "\(words)")
+    }
+    #expect(found.text.contains("majority class") && found.text.contains("Accuracy of the last exit"))
+    #expect(ComparisonTable.figures(of: report).headings.contains("majority %"))
   }
 
   @Test func labelsAreLearned() async throws {

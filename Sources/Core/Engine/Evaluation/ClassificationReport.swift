@@ -46,6 +46,44 @@ package struct ClassificationReport: Sendable, Hashable {
       classNames: classNames)
   }
 
+  /// A nonzero element of a confusion matrix.
+  package struct Cell: Sendable, Hashable {
+    package let label, predicted, count: Int
+
+    package init(label: Int, predicted: Int, count: Int) {
+      (self.label, self.predicted, self.count) = (label, predicted, count)
+    }
+  }
+
+  /// The nonzero elements of ``confusion``, row by row.
+  package var cells: [Cell] {
+    confusion.indices.flatMap { row in
+      confusion[row].indices.filter { confusion[row][$0] != 0 }.map {
+        Cell(label: row, predicted: $0, count: confusion[row][$0])
+      }
+    }
+  }
+
+  /// Restores a report from stored cells. Returns nil if a cell is not one of `classes` classes or occurs twice, if
+  /// the counts are not those of images, or if the other values do not fit.
+  package init?(cells: [Cell], classes: Int, auroc: Double? = nil, classNames: [String]? = nil) {
+    guard auroc.map({ (0...1).contains($0) && classes == 2 }) ?? true,
+      classNames.map({ $0.count == classes }) ?? true
+    else { return nil }
+    var confusion = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
+    for cell in cells {
+      guard confusion.indices.contains(cell.label), confusion.indices.contains(cell.predicted),
+        (0..<Self.mostImages).contains(cell.count), confusion[cell.label][cell.predicted] == 0
+      else { return nil }
+      confusion[cell.label][cell.predicted] = cell.count
+    }
+    guard cells.reduce(0.0, { $0 + Double($1.count) }) < Double(Self.mostImages) else { return nil }
+    (self.confusion, self.classNames, self.auroc) = (confusion, classNames, auroc)
+  }
+
+  /// More images than there are. The F1 needs twice the sum of a row and a column.
+  private static let mostImages = 1_000_000_000_000_000
+
   /// C.
   package var classCount: Int { confusion.count }
   /// N.
@@ -177,9 +215,8 @@ extension ClassificationReport: Codable {
     try require(
       confusion.allSatisfy { $0.count == classes && $0.allSatisfy { $0 >= 0 } }, .confusion,
       "must be a square matrix of counts")
-    // The F1 needs twice the sum of a row and a column.
     let sum = confusion.joined().reduce(0.0) { $0 + Double($1) }
-    try require(sum < 1e15, .confusion, "counts more images than there are")
+    try require(sum < Double(Self.mostImages), .confusion, "counts more images than there are")
     try require(classNames.map { $0.count == classes } ?? true, .classNames, "must name \(classes) classes")
     try require(auroc.map { (0...1).contains($0) && classes == 2 } ?? true, .auroc, "must be 0 … 1")
   }

@@ -251,9 +251,28 @@ package struct Heartbeat: Sendable, Hashable, Codable {
   package var steps: Int?
   /// The resident memory of the client's process in bytes, for monitoring; nil if it is not reported.
   package var memory: Int?
+  /// The result of a validation, in the first heartbeat after it.
+  package var validation: Validation?
 
-  package init(step: Int? = nil, steps: Int? = nil, memory: Int? = nil) {
-    (self.step, self.steps, self.memory) = (step, steps, memory)
+  package init(
+    step: Int? = nil, steps: Int? = nil, memory: Int? = nil, validation: Validation? = nil
+  ) {
+    (self.step, self.steps, self.memory, self.validation) = (step, steps, memory, validation)
+  }
+}
+
+/// The answers of a classification's model to a client's own labelled images, as numbers only.
+package struct Validation: Sendable, Hashable, Codable {
+  /// The round whose assignment brought the model.
+  package var key: RoundKey
+  /// The number of images, and of those of the most frequent class among them.
+  package var images: Int
+  package var majority: Int
+  /// The number of images that each exit of the model classifies correctly, by depth.
+  package var correct: [Int]
+
+  package init(key: RoundKey, images: Int, majority: Int, correct: [Int]) {
+    (self.key, self.images, self.majority, self.correct) = (key, images, majority, correct)
   }
 }
 

@@ -41,6 +41,7 @@ extension Message {
       check.whole("step", heartbeat.step)
       check.whole("steps", heartbeat.steps)
       check.whole("memory", heartbeat.memory)
+      if let validation = heartbeat.validation { check.validation(validation) }
     case .welcome(let welcome):
       check.real("heartbeatSeconds", welcome.heartbeatSeconds, NumberBounds.seconds)
       check.bytes("chunkBytes", welcome.chunkBytes)
@@ -82,10 +83,10 @@ private struct NumberCheck {
 
   init(_ message: String) { self.message = message }
 
-  mutating func key(_ key: RoundKey) {
-    whole("key.stage", key.stage)
-    whole("key.round", key.round)
-    whole("key.attempt", key.attempt)
+  mutating func key(_ key: RoundKey, of field: String = "") {
+    whole("\(field)key.stage", key.stage)
+    whole("\(field)key.round", key.round)
+    whole("\(field)key.attempt", key.attempt)
   }
 
   mutating func offer(_ offer: UpdateOffer) {
@@ -98,6 +99,15 @@ private struct NumberCheck {
     guard !offer.isEmpty else { return }
     whole("samples", offer.samples, NumberBounds.samples)
     whole("steps", offer.steps, 1...NumberBounds.whole.upperBound)
+  }
+
+  mutating func validation(_ validation: Validation) {
+    key(validation.key, of: "validation.")
+    whole("validation.images", validation.images, NumberBounds.samples)
+    // A part of the images.
+    let part = 0...max(validation.images, 0)
+    whole("validation.majority", validation.majority, 1...max(validation.images, 1))
+    for correct in validation.correct { whole("validation.correct", correct, part) }
   }
 
   mutating func bytes(_ field: String, _ value: Int?) { whole(field, value, NumberBounds.bytes) }
@@ -188,7 +198,7 @@ extension UpdateOffer {
 
 extension Heartbeat {
   private enum Field: String, CodingKey {
-    case step, steps, memory
+    case step, steps, memory, validation
   }
 
   /// Decodes numbers too large for their type as the largest value, so that they are named in the rejection.
@@ -196,7 +206,37 @@ extension Heartbeat {
     let values = try decoder.container(keyedBy: Field.self)
     self.init(
       step: try values.wholeIfPresent(.step), steps: try values.wholeIfPresent(.steps),
-      memory: try values.wholeIfPresent(.memory))
+      memory: try values.wholeIfPresent(.memory),
+      validation: try values.decodeIfPresent(Validation.self, forKey: .validation))
+  }
+}
+
+extension Validation {
+  private enum Field: String, CodingKey {
+    case key, images, majority, correct
+  }
+
+  /// Decodes numbers too large for their type as the largest value, so that they are named in the rejection.
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Field.self)
+    var list = try values.nestedUnkeyedContainer(forKey: .correct)
+    var correct: [Int] = []
+    // Ends at the first number that fits no type, because that is rejected and the others do not matter.
+    while !list.isAtEnd {
+      do {
+        correct.append(try list.decode(Int.self))
+      } catch let error as DecodingError {
+        guard case .dataCorrupted = error else { throw error }
+        correct.append(.max)
+        break
+      } catch {
+        correct.append(.max)
+        break
+      }
+    }
+    self.init(
+      key: try values.decode(RoundKey.self, forKey: .key), images: try values.whole(.images),
+      majority: try values.whole(.majority), correct: correct)
   }
 }
 
