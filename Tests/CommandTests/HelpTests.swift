@@ -96,7 +96,7 @@ import Testing
         "--threads <threads>", "--image <pixels>", "--patch <pixels>", "--heads <heads>", "--json",
       ]
     ),
-    (["fedsim", "account"], ["<plan>", "--images <images>", "--json"]),
+    (["fedsim", "account"], ["<plan>", "--images <images>", "--remaining <shares>", "--json"]),
     (
       ["fedsim", "compare"],
       [
