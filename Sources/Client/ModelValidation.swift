@@ -88,7 +88,8 @@ extension LocalWork {
     guard let validation, !progress.isStopped, assignment.others.isEmpty else { return nil }
     if let niceness = configuration.limits.niceness { try? Niceness.raise(to: niceness) }
     let stage = try stage(of: assignment)
-    return try validation.run(assignment, stage, try options(stage, assignment, images: images.count), cache, progress)
+    return try validation.run(
+      assignment, stage, try options(stage, assignment, images: images.count), cache, progress)
   }
 }
 

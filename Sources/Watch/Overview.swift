@@ -35,6 +35,8 @@ package struct Overview: Sendable, Hashable, Codable {
   package var clients: [Client]
   /// The exits of a classification after the last probed round; nil without a probe.
   package var evaluation: Evaluation?
+  /// The images that a cascade has left for its stages, and its costs; nil without a cascade.
+  package var cascade: CascadeAccount?
   /// The estimated end of the current round and of the job.
   package var estimate: Estimate
   /// The number of admitted updates, and of rejected updates by reason.
@@ -241,7 +243,10 @@ extension Overview {
     // A completed stage has the number of rounds that it took.
     let last = committed.map(\.stage).max() ?? 0
     stageRounds = (1...plan.stages).map { stage in
-      let isOver = stage < last || (stage == last && recorded.status.phase == .finished)
+      let isFinished = recorded.status.phase == .finished
+      let isOver = stage < last || (stage == last && isFinished)
+      // A cascade can end before its last stage.
+      if isFinished && stage > last { return 0 }
       return plan.curriculum.isOpen && isOver
         ? committed.count { $0.stage == stage } : plan.mostRounds(stage: stage)
     }
@@ -258,6 +263,7 @@ extension Overview {
       return Client(client, here?[name], isKnown: here != nil, validations[name], at: now)
     }
     evaluation = Evaluation(recorded, plan)
+    cascade = CascadeAccount(plan, recorded.images)
     estimate = Estimate(recorded.status, recorded.attempts, plan, at: now)
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }
     rejections = recorded.status.rejections ?? [:]

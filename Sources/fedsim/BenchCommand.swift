@@ -54,6 +54,12 @@ struct BenchStepCommand: AsyncParsableCommand {
       valueName: "bytes"))
   var memory: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Add a bottleneck with this order of its entropy, 1.0001 to 100, and compare with a step without it.",
+      valueName: "alpha"))
+  var bottleneck: Double?
+
   @Flag(help: "Time only the frozen prefix.")
   var prefixOnly = false
 
@@ -70,6 +76,12 @@ struct BenchStepCommand: AsyncParsableCommand {
       throw ValidationError("--memory is a whole number and B, KB, MB, GB, KiB, MiB or GiB")
     }
     guard (1...1000).contains(steps) else { throw ValidationError("--steps is 1 to 1000") }
+    guard bottleneck.map((1.0001...100).contains) ?? true else {
+      throw ValidationError("--bottleneck is 1.0001 to 100")
+    }
+    guard !prefixOnly || bottleneck == nil else {
+      throw ValidationError("--bottleneck cannot be combined with --prefix-only")
+    }
     guard (1...256).contains(chunk) else { throw ValidationError("--chunk is 1 to 256") }
     guard threads.map((1...256).contains) ?? true else { throw ValidationError("--threads is 1 to 256") }
   }
@@ -85,6 +97,7 @@ struct BenchStepCommand: AsyncParsableCommand {
     benchmark.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     (benchmark.steps, benchmark.chunk) = (steps, chunk)
     (benchmark.prefixOnly, benchmark.lastBlock) = (prefixOnly, fullLastBlock ? .whole : .readout)
+    benchmark.bottleneck = bottleneck
     benchmark.memory = memory.flatMap { ByteCount($0)?.bytes }
     let ready = benchmark
     let result: StepBenchmark.Result
@@ -113,6 +126,10 @@ struct BenchStepCommand: AsyncParsableCommand {
         String(
           format: "planned %.1f MB for the trainer; it took %.1f MB", Double(planned) / 1e6, Double(got) / 1e6
         ))
+    }
+    if let share = result.bottleneckShare {
+      try StandardOutput.write(
+        String(format: "bottleneck %+.1f %% of a step without it, one after the other", 100 * share))
     }
   }
 }

@@ -114,7 +114,8 @@ import Testing
       [
         "--strategy <strategy>", "--stage <stage>", "--batch <batch>", "--threads <threads>",
         "--objective <objective>",
-        "--steps <steps>", "--chunk <chunk>", "--memory <bytes>", "--prefix-only", "--full-last-block",
+        "--steps <steps>", "--chunk <chunk>", "--memory <bytes>", "--bottleneck <alpha>", "--prefix-only",
+        "--full-last-block",
         "--json",
       ]
     ),

@@ -129,4 +129,52 @@ import Watch
       #expect(!page.text.contains("majority") && !page.text.contains("validation"))
     }
   }
+
+  /// The images that remained, by client and stage, and the costs of the training.
+  @Test func theReportHasTheImagesOfACascade() async throws {
+    try await withTemporaryFolder { folder in
+      var plan = Plan(
+        name: "cascade", seed: 7,
+        encoder: EncoderConfiguration(
+          image: 8, channels: 1, patch: 4, width: 8, depth: 2, heads: 2, mlpRatio: 2))
+      (plan.method.objective, plan.method.alignment) = (.classification, 0)
+      plan.method.classification = Plan.Classification(classes: .count(3))
+      plan.method.cascade = Plan.Cascade()
+      (plan.method.roundsPerStage, plan.round) = (.each(1), Plan.RoundRules(cohort: 2))
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let (store, start) = (try Store(path), Date(timeIntervalSince1970: 1_790_000_000))
+      let job = try store.openJob(plan, at: start)
+      var snapshot = plan.firstSnapshot()
+      for (number, images) in [(1, ["device-1": 52, "device-2": 31]), (2, ["device-1": 17, "device-2": 0])] {
+        if number == 2 { snapshot = plan.grow(snapshot) }
+        let key = RoundKey(stage: number, round: 1)
+        let stage = try store.openStage(number, depth: number, of: job, at: start)
+        var record = try store.openRound(key, of: stage, at: start)
+        for (client, count) in images.sorted(by: { $0.key < $1.key }) {
+          if number == 1 { try store.join(Hello(name: client, software: "test/1"), at: start) }
+          let bytes = Data(client.utf8)
+          var offer = UpdateOffer(
+            key: key, base: Digest(of: bytes), digest: Digest(of: bytes), bytes: bytes.count, samples: count,
+            steps: 1, loss: 1, seconds: 1)
+          if count == 0 { offer = UpdateOffer(emptyFor: key, base: Digest(of: bytes)) }
+          try store.admit(offer, count == 0 ? Data() : bytes, from: client, to: record, at: start)
+        }
+        (record.samples, record.finishedAt) = (images.values.reduce(0, +), start)
+        try store.commit(record, snapshot)
+      }
+      let engine = try JobEngine(plan, store: store, at: .zero)
+      try store.note(engine.status(since: start, at: .zero, start))
+      let run = Run(plan: plan, path: path, store: store)
+      let overview = try run.overview
+      let cascade = try #require(overview.cascade)
+      #expect(cascade.stages.map(\.remaining) == [83, 17] && cascade.stages.map(\.trained) == [83, 17])
+      #expect(cascade.training < cascade.endToEnd && cascade.equalEpochs > 0)
+      let page = try MarkupCheck.parse(ReportPage(overview, plan: plan.yaml()).html)
+      for text in ["Images that earlier exits left", "52", "31", "83, 17"] {
+        #expect(page.text.contains(text), "\(text)")
+      }
+      let copy = try JSONDecoder().decode(CascadeAccount.self, from: JSONEncoder().encode(cascade))
+      #expect(copy == cascade)
+    }
+  }
 }

@@ -71,7 +71,8 @@ package struct History: Sendable {
       }
       return RecordedJob(
         job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db),
-        confusion: try Store.confusion(db))
+        confusion: try Store.confusion(db),
+        images: (try? job.readPlan())?.method.cascade == nil ? [] : try Store.stageImages(db))
     }
   }
 
@@ -198,4 +199,6 @@ package struct RecordedJob: Sendable {
   package let clients: [Client]
   /// Of the last probed round of a classification.
   package let confusion: Confusion?
+  /// The images that counted in the stages of a cascade; empty without one.
+  package let images: [CascadeAccount.Stage]
 }

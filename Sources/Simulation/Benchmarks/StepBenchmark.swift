@@ -18,6 +18,8 @@ package struct StepBenchmark: Sendable {
   package var chunk = 8
   /// The trainer's memory limit in bytes; it computes in slices to stay below it.
   package var memory: Int?
+  /// The order of the entropy of a bottleneck, which is added to the loss; nil for none.
+  package var bottleneck: Double?
 
   package init() {}
 
@@ -45,6 +47,9 @@ package struct StepBenchmark: Sendable {
     /// the prefix is timed.
     package let plannedMemoryBytes: Int?
     package let trainerMemoryBytes: Int?
+    /// The share by which a bottleneck makes a step longer, as the median of pairs of steps with and without it, one
+    /// after the other; nil without one.
+    package let bottleneckShare: Double?
   }
 
   package static let encoder = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
@@ -61,12 +66,17 @@ package struct StepBenchmark: Sendable {
     let times: [Double]
     let operations: Int
     var (planned, before): (Int?, Int?)
+    var plain: TrainingOptions?
     if prefixOnly {
       times = timePrefix(stage, workers)
       let each = stage.model.encoder.operations
       operations = 2 * batch * (each.blocks.dropLast().reduce(0, +) + each.stem)
     } else {
-      let options = try options(stage)
+      var options = try options(stage)
+      if let bottleneck {
+        plain = options
+        options = withBottleneck(options, bottleneck)
+      }
       planned = MemoryPlan(stage, options, workers: threads, lastBlock: lastBlock).bytes
       before = ProcessMemory.resident
       times = timeSteps(stage, options, workers)
@@ -75,6 +85,7 @@ package struct StepBenchmark: Sendable {
         lastBlock: lastBlock)
     }
     let peak = ProcessMemory.peak
+    let share = plain.map { timeBottleneck(stage, $0, bottleneck ?? 2, workers) }
     let sgemm = Products.measureRate(threads: threads)
     let rate = Double(operations) / times[0]
     return Result(
@@ -82,7 +93,31 @@ package struct StepBenchmark: Sendable {
       threads: threads,
       stepSeconds: Result.Seconds(min: times[0], median: times[times.count / 2]), gflops: rate / 1e9,
       sgemmGflops: sgemm / 1e9, fraction: rate / sgemm, peakMemoryBytes: peak, plannedMemoryBytes: planned,
-      trainerMemoryBytes: before.map { peak - $0 })
+      trainerMemoryBytes: before.map { peak - $0 }, bottleneckShare: share)
+  }
+
+  /// Returns by which share a step is longer with the bottleneck.
+  private func timeBottleneck(
+    _ stage: Stage, _ options: TrainingOptions, _ alpha: Double, _ workers: Workers
+  ) -> Double {
+    let trainers = [options, withBottleneck(options, alpha)].map {
+      Trainer(stage, $0, workers: workers, lastBlock: lastBlock)
+    }
+    for trainer in trainers {
+      Initialisation.random(stage.model, into: trainer.parameters, seed: 1)
+      trainer.begin()
+    }
+    let images = NoiseImages(size: Self.encoder.input.count, count: batch)
+    let clock = ContinuousClock()
+    func seconds(_ trainer: Trainer) -> Double {
+      clock.measure { _ = trainer.step(learningRate: 1e-4, Minibatch(images, first: batch)) }.seconds
+    }
+    for trainer in trainers { _ = seconds(trainer) }
+    let shares = (0..<steps).map { _ in
+      let (plain, longer) = (seconds(trainers[0]), seconds(trainers[1]))
+      return longer / plain - 1
+    }
+    return shares.sorted()[steps / 2]
   }
 
   private func options(_ stage: Stage) throws -> TrainingOptions {
@@ -90,6 +125,14 @@ package struct StepBenchmark: Sendable {
       temperature: 0.2, batch: batch, schedule: LearningRateSchedule(rate: 1e-4), chunk: chunk)
     guard let memory else { return options }
     return try MemoryPlan.fit(stage, options, workers: threads, allowed: memory)
+  }
+
+  /// Returns options with a bottleneck of order `alpha` between inputs and features.
+  private func withBottleneck(_ options: TrainingOptions, _ alpha: Double) -> TrainingOptions {
+    var options = options
+    options.regularisers.append(
+      .features(Bottleneck(RenyiBottleneck.Settings(weight: 0.01, alpha: alpha))))
+    return options
   }
 
   private func timeSteps(_ stage: Stage, _ options: TrainingOptions, _ workers: Workers) -> [Double] {

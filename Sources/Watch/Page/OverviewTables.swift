@@ -106,6 +106,9 @@ struct OverviewParts {
         ),
         at: 2)
     }
+    if let cascade = overview.cascade {
+      facts.append(("Images by stage", cascade.stages.map { "\($0.remaining)" }.joined(separator: ", ")))
+    }
     facts += [
       (
         "Updates",
@@ -146,6 +149,26 @@ struct OverviewParts {
     }
     let items = facts.map { "<div><dt>\($0.0)</dt><dd>\($0.1)</dd></div>" }
     return "<dl class=\"facts\">\n\(items.joined(separator: "\n"))\n</dl>"
+  }
+
+  /// The images that a cascade has left for each stage, by client, and what the training cost; empty without one.
+  var cascade: String {
+    guard let cascade = overview.cascade else { return "" }
+    let names = Set(cascade.stages.flatMap(\.images.keys)).sorted { $0.precedesNaturally($1) }
+    let table = OverviewTable(
+      columns: cascade.stages.map { .init(heading: "stage \($0.stage)") }, first: "client",
+      rows: (names.map { name in
+        (name, cascade.stages.map { $0.images[name].map(String.init) ?? Wording.none })
+      }) + [("all", cascade.stages.map { "\($0.remaining)" })],
+      none: "")
+    func giga(_ operations: Double) -> String { String(format: "%.4g", operations / 1e9) }
+    return """
+      <h2>Images that earlier exits left</h2>
+      \(table.html("Images that earlier exits left"))
+      <p class="muted">Training took \(giga(cascade.training))\(Wording.space)G multiply-accumulates; end to end, as \
+      many epochs take \(giga(cascade.endToEnd))\(Wording.space)G, and \(Wording.number(cascade.equalEpochs, digits: 1)) \
+      epochs as much.</p>
+      """
   }
 
   var rejections: String {

@@ -35,6 +35,7 @@ package struct ReportPage: Sendable {
       \(parts.plots.figures)
       </div>
       \(ConfusionSection(evaluation: overview.evaluation).html)
+      \(parts.cascade)
       <h2>Encoder</h2>
       \(parts.stack)
       <h2>Clients</h2>

@@ -47,6 +47,10 @@ import Testing
       "method: {objective: dino}",
       "method.objective: is 'dino'; this version knows simclr, mocov3, byol, classification"
     ),
+    (
+      "method: {objective: classification, classification: {classes: 1}}",
+      "method.classification.classes: is '1'; must be: integer 2 … 100000"
+    ),
     ("method: {momentum: 1.5}", "method.momentum: is '1.5'; must be: number 0 … 1"),
     ("method: {activeBlocks: 1, layersPerStage: 2}", "method.activeBlocks: is 1, less than the 2 blocks"),
     ("method: {activeBlocks: 2, strategy: end-to-end}", "method.activeBlocks: is 2; end-to-end runs all"),

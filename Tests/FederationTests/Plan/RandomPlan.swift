@@ -64,8 +64,8 @@ extension Plan {
       (plan.method.objective, plan.method.alignment) = (.classification, 0)
       plan.method.classification = Classification(
         classes: .random(using: &numbers)
-          ? .count(numbers.int(1...1000))
-          : .names((0..<numbers.int(1...9)).map { "\($0) \(numbers.text(upTo: 9))" }),
+          ? .count(numbers.int(2...1000))
+          : .names((0..<numbers.int(2...9)).map { "\($0) \(numbers.text(upTo: 9))" }),
         hidden: numbers.int(0...99), smoothing: numbers.float(upTo: 0.9))
       if plan.method.strategy == .layerWise, plan.method.calibration == nil, .random(using: &numbers) {
         plan.method.cascade = Cascade(

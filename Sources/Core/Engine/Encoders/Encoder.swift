@@ -1,6 +1,6 @@
 /// An encoder of a family: a stem, blocks that are added stage by stage, and a readout.
 ///
-/// A new family conforms to this protocol and is added to ``EncoderConfiguration``; the trainer, plans and the protocol
+/// A new family conforms to this protocol and is added to ``EncoderConfiguration/Family/allCases``; the trainer, plans and the protocol
 /// remain unchanged. n images, F = ``pooledWidth``, D = ``output``. It adds its parameters in this order: the part `stem`,
 /// a part `blocks.I` for each of ``blocks``, and the readout.
 package protocol Encoder: Sendable {

@@ -349,9 +349,9 @@ extension PlanValue {
 extension PlanValue where Value == ClassList {
   /// A number, or a list of different names.
   static func classes(upTo limit: Int) -> Self {
-    let count = PlanValue<Int>.integer(1...limit)
+    let count = PlanValue<Int>.integer(2...limit)
     let type = "\(count.type), or a list of different names"
-    let list = PlanValue<[String]>.list(1...limit, of: .text(upTo: PlanLimits.name), type)
+    let list = PlanValue<[String]>.list(2...limit, of: .text(upTo: PlanLimits.name), type)
     return PlanValue(
       type: type,
       read: { node throws(PlanRejection) in
