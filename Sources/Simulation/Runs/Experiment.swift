@@ -127,6 +127,10 @@ package struct Experiment: Sendable {
     let test = try settings.testData.map {
       try plan.labelled($0.load(role: .test, for: fit, strict: settings.isStrict))
     }
+    if plan.method.classification != nil, let labels = train.labels, Set(labels).count == 1 {
+      throw ExperimentError.setting(
+        "all \(counted(train.count, "image")) of the data are of one class, and a classification needs two")
+    }
     if let test { try EncoderEvaluation.requireLabels(train, test) }
     try plan.checkFiles(in: settings.planFolder)
     return (train, test)

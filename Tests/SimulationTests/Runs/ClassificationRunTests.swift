@@ -137,4 +137,32 @@ import Testing
     }
     #expect("\(error, default: "none")".contains("(a, b)"))
   }
+
+  /// One class alone cannot be learned from.
+  @Test func oneClassAloneEndsTheRun() async throws {
+    try await withTemporaryFolder { folder in
+      var settings = try TinyRun.settings(plan(.layerWise), out: folder.appendingPathComponent("run"))
+      let images = Shapes.generate(count: 200, size: 16, channels: 3, seed: 0, role: .train)
+      let first = try #require(images.labels).firstIndex(of: 0) ?? 0
+      let one = images.subset([Int](repeating: first, count: 32))
+      let file = folder.appendingPathComponent("data_batch_1.bin")
+      var bytes = Data()
+      for index in 0..<one.count {
+        one.withImage(index) { image in
+          // The format of CIFAR-10 has images of 32 x 32.
+          bytes.append(0)
+          for channel in 0..<3 {
+            for pixel in 0..<1024 {
+              bytes.append(image.bytes[channel * 256 + pixel / 64 * 16 + pixel % 32 / 2])
+            }
+          }
+        }
+      }
+      try bytes.write(to: file)
+      settings.data = try DataSpec(parsing: "cifar10:\(folder.path)")
+      let run = settings
+      let error = await #expect(throws: ExperimentError.self) { try await Experiment(run) { _ in }.run() }
+      #expect("\(error, default: "none")".contains("all 32 images of the data are of one class"))
+    }
+  }
 }
