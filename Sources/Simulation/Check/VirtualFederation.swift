@@ -69,52 +69,6 @@ final class VirtualFederation {
     agenda.note(.heal, at: draw(100, 600))
   }
 
-  /// Returns a plan with a tiny model and random rules.
-  private static func plan(_ random: inout RandomNumbers, seed: UInt64) -> Plan {
-    var plan = Plan(
-      name: "check", seed: seed,
-      encoder: EncoderConfiguration(
-        image: 4, channels: 1, patch: 4, width: 2, depth: 2, heads: 1, mlpRatio: 1),
-      heads: HeadConfiguration(hidden: 2, output: 2))
-    plan.method.strategy = random.chance(0.3) ? .progressive : .layerWise
-    plan.method.roundsPerStage = .each(1 + random.below(4))
-    if random.chance(0.2) { plan.method.calibration = Plan.Calibration(data: "shapes:2") }
-    let cohort = 1 + random.below(5)
-    plan.round = Plan.RoundRules(
-      cohort: cohort, quorum: 1 + random.below(cohort), minimumClients: cohort + random.below(4),
-      attempts: 1 + random.below(4), deadline: TimeSpan(milliseconds: 20_000 + random.below(60_000)))
-    plan.round.overSelection = random.chance(0.3) ? 1 + random.below(2) : 0
-    if random.chance(0.3) {
-      plan.round.timeout = TimeSpan(
-        milliseconds: plan.round.deadline.milliseconds + random.below(200_000))
-    }
-    // Drawn from a separate generator, so that the other events of a seed do not depend on it.
-    var numbers = RandomNumbers(seed, "late")
-    if numbers.chance(0.4) { plan.round.stragglers = .fold }
-    var waits = RandomNumbers(seed, "waits and claims")
-    plan.round.wait = TimeSpan(milliseconds: 1 + waits.below(plan.round.deadline.milliseconds))
-    if waits.chance(0.3) { plan.round.maxSamples = 1 + waits.below(1000) }
-    if plan.method.strategy == .layerWise && waits.chance(0.3) { plan.method.laps = 2 }
-    // Laps are others with labels: layers wait.
-    var labels = RandomNumbers(seed, "labels")
-    if plan.method.strategy == .layerWise && labels.chance(0.4) {
-      (plan.method.objective, plan.method.alignment) = (.classification, 0)
-      plan.method.classification = Plan.Classification(classes: .count(2))
-    }
-    var cascades = RandomNumbers(seed, "cascade")
-    if plan.method.strategy == .layerWise, plan.method.laps == 1, plan.method.calibration == nil,
-      cascades.chance(0.4)
-    {
-      (plan.method.objective, plan.method.alignment) = (.classification, 0)
-      plan.method.classification = Plan.Classification(classes: .count(2))
-      plan.method.cascade = Plan.Cascade(commitment: cascades.chance(0.5))
-      plan.local.batch = 2 + cascades.below(200)
-    }
-    // Only this codec is exact, so that the committed weights can be checked.
-    if numbers.chance(0.3) { plan.traffic.codec = .float32 }
-    return plan
-  }
-
   func draw(_ low: Float, _ high: Float) -> Duration {
     .milliseconds(Int(1000 * random.uniform(low, high)))
   }
