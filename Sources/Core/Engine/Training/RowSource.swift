@@ -44,10 +44,11 @@ package struct LabelledRows: RowSource {
 
 /// The images of one optimiser step.
 package struct Minibatch {
-  private let source: any RowSource
+  package let source: any RowSource
   private let labels: [Int]?
-  private let images: ArraySlice<Int>
-  private let epoch: Int
+  /// The indices of the batch's images in the source.
+  package let images: ArraySlice<Int>
+  package let epoch: Int
   /// A place for a copy of each image that is written [V·B, values of an image]; nil for none.
   var copy: Matrix?
 

@@ -1,0 +1,56 @@
+/// An encoder of the nodes of a graph: a block's output for a node depends on the node's neighbours.
+///
+/// N nodes. A block takes inputs z that ``propagate(_:on:into:_:)`` makes of the output x of the block below, or of the
+/// features of the nodes, once a stage. Its stem has no parameters.
+package protocol NodeEncoder: Encoder {
+  /// Whether the inputs of a block differ from the output of the block below, so that they are computed and kept. A
+  /// block that does not propagate takes x itself, and uses the graph within the block.
+  var propagatesInputs: Bool { get }
+  /// Computes z [N, F] = P x from x [N, F], row by row, in parallel.
+  func propagate(_ x: Matrix, on graph: Graph, into z: Matrix, _ workers: Workers)
+  /// Computes the output y [N, D] of the block at a position from its inputs z [N, F] for all nodes of a graph.
+  func advance(
+    block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
+    _ workers: Workers)
+}
+
+/// Nodes of a graph as the rows of a training: each row has the inputs of the lowest trained block.
+///
+/// A pass that needs the neighbours of a batch's nodes takes them from ``graph`` and ``inputs``.
+package struct NodeRows: RowSource, @unchecked Sendable {
+  package let graph: Graph
+  /// The inputs of the lowest block that is not frozen, for all nodes of the graph [N, F]; not written any more.
+  package let inputs: Matrix
+  /// Owns the memory of ``inputs``.
+  private let owner: StorageBox
+  /// The node of each row.
+  package let nodes: [Int]
+  /// The label of each row's node; nil if the objective does not use labels.
+  package let labels: [Int]?
+  /// Whether blocks below are frozen.
+  package let givesFeatures: Bool
+  /// The numbers of neighbours that a step samples at each hop; nil for all neighbours.
+  package let fanouts: [Int]?
+  /// The seed of the sampling.
+  package let seed: UInt64
+
+  /// Creates rows of `nodes`; `inputs` holds `width` values for each node of the graph.
+  package init(
+    _ graph: Graph, inputs owner: StorageBox, width: Int, nodes: [Int], labels: [Int]?, givesFeatures: Bool,
+    fanouts: [Int]? = nil, seed: UInt64 = 0
+  ) {
+    precondition(owner.storage.count == graph.count * width, "inputs of \(graph.count) nodes")
+    precondition(labels.map { $0.count == nodes.count } ?? true, "labels of \(nodes.count) nodes")
+    (self.graph, self.owner, self.nodes, self.labels) = (graph, owner, nodes, labels)
+    inputs = owner.storage.all.reshaped(graph.count, width)
+    (self.givesFeatures, self.fanouts, self.seed) = (givesFeatures, fanouts, seed)
+  }
+
+  package var count: Int { nodes.count }
+
+  package func write(
+    view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>
+  ) {
+    place.update(from: inputs.row(nodes[image]), count: inputs.columns)
+  }
+}
