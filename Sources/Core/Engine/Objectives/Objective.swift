@@ -8,10 +8,15 @@ import Support
 package protocol Objective: Sendable {
   /// The number of views V of each image in a step: 1 or 2.
   var views: Int { get }
+  /// The number of hops of the mean propagation over a graph that makes the second view of a node from the first; 0 if
+  /// views are augmentations.
+  var hops: Int { get }
   /// Whether a step needs labels.
   var needsLabels: Bool { get }
   /// The copies of the trained parameters that its loss uses.
   var branches: [Branch] { get }
+  /// The names of the parts of its heads that start at random in each stage, instead of going on from the stage before.
+  var partsOfStage: Set<String> { get }
 
   /// Returns the initial distribution of a parameter of its heads.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
@@ -31,6 +36,8 @@ package protocol Objective: Sendable {
 }
 
 extension Objective {
+  package var hops: Int { 0 }
+  package var partsOfStage: Set<String> { [] }
   package var classifier: Classifier? { nil }
   package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? { nil }
 }
@@ -98,6 +105,9 @@ package struct LossTerms: Sendable, Hashable {
   /// The sum of the terms.
   package private(set) var total: Float
 
+  /// Creates a loss of 0 without terms.
+  package init() { (terms, total) = ([], 0) }
+
   package init(_ name: String, _ value: Float) {
     terms = [Term(name: name, value: value)]
     total = value
@@ -151,10 +161,14 @@ package struct ObjectiveSettings: Sendable, Hashable {
   /// The classifier of objectives with labels.
   package var classifier: ClassifierConfiguration
 
+  /// The terms of graph infomax.
+  package var infomax: GraphInfomaxConfiguration
+
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
-    classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1)
+    classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
+    infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration()
   ) {
-    (self.heads, self.classifier) = (heads, classifier)
+    (self.heads, self.classifier, self.infomax) = (heads, classifier, infomax)
   }
 }
