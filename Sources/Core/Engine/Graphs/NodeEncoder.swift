@@ -64,7 +64,7 @@ package struct NodeRows: RowSource, @unchecked Sendable {
   /// The inputs of the lowest block that is not frozen, for all nodes of the graph [N, F]; not written any more.
   package let inputs: Matrix
   /// Owns the memory of ``inputs``.
-  private let owner: StorageBox
+  package let owner: StorageBox
   /// The node of each row.
   package let nodes: [Int]
   /// The label of each row's node; nil if the objective does not use labels.
