@@ -1,13 +1,16 @@
 import Engine
+import Support
 
 /// The examples of a data set, of the kind that an encoder takes.
 package enum Dataset: Sendable {
   case images(ImageSet)
+  case rows(FeatureRows)
 
   /// The word for one example.
   package var noun: String {
     switch self {
     case .images: "image"
+    case .rows: "row"
     }
   }
 
@@ -15,6 +18,15 @@ package enum Dataset: Sendable {
   package var count: Int {
     switch self {
     case .images(let images): images.count
+    case .rows(let rows): rows.count
+    }
+  }
+
+  /// The least number of examples that a client can train on: those of a batch, or a row for sums.
+  package var least: Int {
+    switch self {
+    case .images: 2
+    case .rows: 1
     }
   }
 
@@ -22,6 +34,7 @@ package enum Dataset: Sendable {
   package var labels: [Int]? {
     switch self {
     case .images(let images): images.labels
+    case .rows: nil
     }
   }
 
@@ -29,6 +42,7 @@ package enum Dataset: Sendable {
   package var classes: Int {
     switch self {
     case .images(let images): images.classes
+    case .rows: 0
     }
   }
 
@@ -36,6 +50,7 @@ package enum Dataset: Sendable {
   package var classNames: [String]? {
     switch self {
     case .images(let images): images.classNames
+    case .rows: nil
     }
   }
 
@@ -43,6 +58,7 @@ package enum Dataset: Sendable {
   package var labelProblem: String? {
     switch self {
     case .images(let images): images.labelProblem
+    case .rows: nil
     }
   }
 
@@ -50,6 +66,7 @@ package enum Dataset: Sendable {
   package var broken: [BrokenFile] {
     switch self {
     case .images(let images): images.broken
+    case .rows: []
     }
   }
 
@@ -57,6 +74,7 @@ package enum Dataset: Sendable {
   package var spareBytes: Int {
     switch self {
     case .images(let images): images.spareBytes
+    case .rows: 0
     }
   }
 
@@ -64,6 +82,7 @@ package enum Dataset: Sendable {
   package func subset(_ indices: [Int]) -> Dataset {
     switch self {
     case .images(let images): .images(images.subset(indices))
+    case .rows(let rows): .rows(rows.subset(indices))
     }
   }
 
@@ -71,8 +90,14 @@ package enum Dataset: Sendable {
   /// not of the kind that it takes.
   package func fitted(to input: EncoderInput) throws(DatasetError) -> Dataset {
     switch (self, input) {
-    case (.images(let images), .images(let shape)): .images(images.fitted(to: ImageFit(shape)))
-    case (.images, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
+    case (.images(let images), .images(let shape)): return .images(images.fitted(to: ImageFit(shape)))
+    case (.rows(let rows), .rows(let features)):
+      guard rows.inputCount == features else {
+        throw .otherInput(
+          own: "rows of \(counted(rows.inputCount, "input"))", encoder: "rows of \(features)")
+      }
+      return self
+    case (.images, _), (.rows, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
     }
   }
 
@@ -80,6 +105,7 @@ package enum Dataset: Sendable {
   package func readable(_ workers: Workers) -> Dataset {
     switch self {
     case .images(let images): .images(images.readable(workers))
+    case .rows: self
     }
   }
 
@@ -87,6 +113,8 @@ package enum Dataset: Sendable {
   package func requireReadable(_ least: Int) throws(DatasetError) {
     switch self {
     case .images(let images): try images.requireReadable(least)
+    // A file without rows cannot be read.
+    case .rows: break
     }
   }
 
@@ -102,6 +130,7 @@ package enum Dataset: Sendable {
   package func labelled(by job: ClassList) throws(DatasetError) -> Dataset {
     switch self {
     case .images(let images): .images(try images.labelled(by: job))
+    case .rows: throw .otherInput(own: "rows without labels", encoder: "classes")
     }
   }
 
@@ -109,7 +138,8 @@ package enum Dataset: Sendable {
   package var images: ImageSet {
     get throws(DatasetError) {
       switch self {
-      case .images(let images): images
+      case .images(let images): return images
+      case .rows: throw .otherInput(own: "\(noun)s", encoder: "images")
       }
     }
   }
@@ -124,6 +154,10 @@ extension DataSpec {
     role: DataRole, for input: EncoderInput? = nil, strict: Bool = false
   ) throws(DatasetError) -> Dataset {
     if let input, input.noun != noun { throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s") }
+    guard isOfImages else {
+      let rows = Dataset.rows(try rows(role: role))
+      return try input.map { input throws(DatasetError) in try rows.fitted(to: input) } ?? rows
+    }
     return .images(try load(role: role, for: input.map { ImageFit($0.images) }, strict: strict))
   }
 
@@ -133,14 +167,22 @@ extension DataSpec {
   }
 
   /// The word for one of its examples.
-  package var noun: String { "image" }
+  package var noun: String { isOfImages ? "image" : "row" }
+
+  private var isOfImages: Bool {
+    switch source {
+    case .rows, .regression: false
+    default: true
+    }
+  }
 
   /// Whether examples loaded without an encoder, or for another one, can be used for this one without loading them
   /// again.
   package func serves(_ examples: Dataset, for input: EncoderInput) -> Bool {
     switch (examples, input) {
     case (.images(let images), .images(let shape)): serves(images, for: ImageFit(shape))
-    case (.images, _): false
+    case (.rows(let rows), .rows(let features)): rows.inputCount == features
+    case (.images, _), (.rows, _): false
     }
   }
 }

@@ -100,6 +100,7 @@ package struct EncoderEvaluation: Sendable {
   ) throws(NotFinite) -> Storage {
     switch examples {
     case .images(let images): try represent(images, checkpoint, workers, each)
+    case .rows: preconditionFailure("rows have no labels")
     }
   }
 

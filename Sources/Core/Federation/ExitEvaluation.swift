@@ -66,6 +66,7 @@ package struct ExitEvaluation: Sendable {
     let answers =
       switch examples {
       case .images(let images): Self.answers(model, parameters, images, augmentation, workers: workers)
+      case .rows: preconditionFailure("rows have no labels")
       }
     let depths = EarlyExits.depths(of: model)
     return Result(

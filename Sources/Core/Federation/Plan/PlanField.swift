@@ -41,6 +41,8 @@ package struct PlanField: Sendable {
 
     /// Vision transformers.
     static let vit = Self(description: "vit") { $0 == .vit }
+    /// Deep linear networks.
+    static let linear = Self(description: "linear") { $0 == .linear }
     /// All families whose encoders take images.
     static let images = Self(description: "encoders of images") { $0.takesImages }
     /// All families whose encoders take the features of nodes or rows.

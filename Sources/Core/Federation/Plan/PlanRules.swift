@@ -50,7 +50,7 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade
+  static let all: [PlanRule] = general + cascade + regression
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -73,8 +73,12 @@ extension PlanRule {
         : nil
     },
     PlanRule("method.initialisation", "encoder.family") { plan in
-      plan.encoder.family == .resnet && plan.method.initialisation == .transfer
-        ? "is transfer; the layers of a resnet differ in shape, so a new one starts at random" : nil
+      guard [.resnet, .linear].contains(plan.encoder.family), plan.method.initialisation == .transfer else {
+        return nil
+      }
+      return plan.encoder.family == .linear
+        ? "is transfer; all matrices of a linear network exist from the start, and start at random"
+        : "is transfer; the layers of a resnet differ in shape, so a new one starts at random"
     },
     PlanRule("method.activeBlocks", "encoder.family", "method.layersPerStage", "method.strategy") { plan in
       let active = plan.method.activeBlocks
@@ -129,6 +133,13 @@ extension PlanRule {
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
+      if let linear = plan.encoder.value as? DeepLinearConfiguration {
+        let shape = linear.shape
+        // The rule's own fields are valid, and so are products of two of them.
+        let parameters = (0..<shape.depth).reduce(0) { $0 + shape.matrix($1).rows * shape.matrix($1).columns }
+        return 2 * parameters <= PlanLimits.parameters
+          ? nil : "gives \(parameters) float64 parameters; at most \(PlanLimits.parameters / 2)"
+      }
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
@@ -244,6 +255,8 @@ package enum PlanLimits {
   package static let channels = 3
   /// The features of a node or row: a bag of words has fewer.
   package static let features = 1 << 20
+  /// The inputs and outputs of a linear network: its second moments have 2 GiB at this size.
+  package static let linearFeatures = 1 << 14
   /// The patches of an image: attention keeps a matrix of tokens x tokens per head, 64 MB at this size.
   package static let patches = 4096
   /// The width D: above the widest published vision transformer (ViT-22B: 6144).
