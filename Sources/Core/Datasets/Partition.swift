@@ -1,7 +1,7 @@
 import Engine
 import Foundation
 
-/// A partition of a data set among clients; each image, or node of a graph, belongs to exactly one client.
+/// A partition of a data set among clients; each example belongs to exactly one client.
 package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// Equal parts at random.
   case even
@@ -56,73 +56,45 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What is divided.
-  private struct Items {
-    /// The name of several items.
-    let name: String
-    let count: Int
-    /// The class of each item, or -1 for none; nil if no item has a label.
-    let labels: [Int]?
-    let classes: Int
-    /// The reason why existing labels were not used.
-    var labelProblem: String?
-    var graph: Graph?
-  }
-
-  /// Returns the indices of each client's images, ascending: `clients` lists that together contain every index of `set`
-  /// once.
+  /// Returns the indices of each client's examples, ascending: `clients` lists that together contain every index of
+  /// `set` once.
   ///
   /// The result is determined by the set, the number of clients and the seed. Throws
   /// ``DatasetError/impossibleSplit(partition:problem:)`` if a client would have fewer than two images, or if labels
   /// are needed and missing.
-  package func split(_ set: ImageSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
-    try split(
-      Items(
-        name: "images", count: set.count, labels: set.labels, classes: set.classes,
-        labelProblem: set.labelProblem), clients: clients, seed: seed)
-  }
-
-  /// The same for the nodes of a graph. Nodes without a label are dealt evenly where labels decide.
-  package func split(_ set: NodeSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
-    try split(
-      Items(
-        name: "nodes", count: set.count, labels: set.classes > 0 ? set.labels : nil, classes: set.classes,
-        graph: set.graph), clients: clients, seed: seed)
-  }
-
-  private func split(_ items: Items, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
+  package func split(_ set: Dataset, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
     guard clients >= 1 else { throw rejection("\(clients) clients") }
-    guard items.count >= clients * Self.minimum else {
+    guard set.count >= clients * Self.minimum else {
       throw rejection(
-        "\(items.count) \(items.name) are too few for \(clients) clients of at least \(Self.minimum)")
+        "\(set.count) \(set.noun)s are too few for \(clients) clients of at least \(Self.minimum)")
     }
     var random = RandomNumbers(seed, "partition", clients)
     let parts =
       switch self {
-      case .even: Self.deal(Array(0..<items.count), clients: clients, &random)
+      case .even: Self.deal(Array(0..<set.count), clients: clients, &random)
       case .dirichlet(let beta):
-        Self.dirichlet(beta, labels: try labels(of: items), items.classes, clients: clients, &random)
+        Self.dirichlet(beta, labels: try labels(of: set), set.classes, clients: clients, &random)
       case .shards(let count):
-        try shards(count, labels: try labels(of: items), items.name, clients: clients, &random)
-      case .community:
-        try communities(of: items, clients: clients)
+        try shards(count, labels: try labels(of: set), set.noun, clients: clients, &random)
+      case .community: try communities(of: set, clients)
       }
     return parts.map { $0.sorted() }
   }
 
-  private func labels(of items: Items) throws(DatasetError) -> [Int] {
-    guard let labels = items.labels else {
+  /// Returns the class of each example, or -1 for none.
+  private func labels(of set: Dataset) throws(DatasetError) -> [Int] {
+    guard let labels = set.labels else {
       throw rejection(
-        "it needs labels, and the \(items.name) have none" + (items.labelProblem.map { ": \($0)" } ?? ""))
+        "it needs labels, and the \(set.noun)s have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
     }
     return labels
   }
 
-  private func communities(of items: Items, clients: Int) throws(DatasetError) -> [[Int]] {
-    guard let graph = items.graph else {
-      throw rejection("it divides graphs, and \(items.name) have no edges")
+  private func communities(of set: Dataset, _ clients: Int) throws(DatasetError) -> [[Int]] {
+    guard case .nodes(let nodes) = set else {
+      throw rejection("it divides graphs, and \(set.noun)s have no edges")
     }
-    return graph.communities(clients)
+    return nodes.graph.communities(clients)
   }
 
   func rejection(_ problem: String) -> DatasetError {
@@ -151,7 +123,8 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension Partition {
-  /// Divides each class in proportions drawn from Dirichlet(beta), then moves single images from the largest client to
+  /// Divides each class in proportions drawn from Dirichlet(beta), deals what has no label, then moves single examples
+  /// from the largest client to
   /// those with fewer than ``minimum``, so that a small beta works with many clients.
   static func dirichlet(
     _ beta: Double, labels: [Int], _ classes: Int, clients: Int, _ random: inout RandomNumbers
@@ -226,13 +199,13 @@ extension Partition {
   /// Sorts the images by label, cuts them into clients x `perClient` shards whose sizes differ by at most one, and
   /// assigns `perClient` random shards to each client (McMahan et al., arXiv 1602.05629).
   func shards(
-    _ perClient: Int, labels: [Int], _ name: String, clients: Int, _ random: inout RandomNumbers
+    _ perClient: Int, labels: [Int], _ noun: String, clients: Int, _ random: inout RandomNumbers
   ) throws(DatasetError) -> [[Int]] {
     let labelled = labels.indices.filter { labels[$0] >= 0 }
     let (shards, overflow) = clients.multipliedReportingOverflow(by: perClient)
     guard !overflow && shards <= labelled.count else {
       throw rejection(
-        "\(labelled.count) \(name) are too few for \(perClient) shards for each of \(clients) clients")
+        "\(labelled.count) \(noun)s are too few for \(perClient) shards for each of \(clients) clients")
     }
     // Shuffled first, so that the seed determines which images of a class form a shard.
     let shuffled = labelled.shuffled(using: &random)
@@ -248,7 +221,7 @@ extension Partition {
     Self.dealUnlabelled(labels, to: &parts, &random)
     // Only a single shard of one image is too small; two shards have at least two images.
     guard parts.allSatisfy({ $0.count >= Self.minimum }) else {
-      throw rejection("a client would have fewer than \(Self.minimum) \(name)")
+      throw rejection("a client would have fewer than \(Self.minimum) \(noun)s")
     }
     return parts
   }
@@ -290,11 +263,11 @@ package struct Share: Sendable, Hashable, CustomStringConvertible {
     return "\(stem)-" + String(repeating: "0", count: digits - number.count) + number
   }
 
-  /// Returns the images of this share of a set partitioned with the seed. Throws the errors of
+  /// Returns the examples of this share of a set partitioned with the seed. Throws the errors of
   /// ``Partition/split(_:clients:seed:)``.
-  package func images(
-    of set: ImageSet, by partition: Partition, seed: UInt64
-  ) throws(DatasetError) -> ImageSet {
+  package func examples(
+    of set: Dataset, by partition: Partition, seed: UInt64
+  ) throws(DatasetError) -> Dataset {
     set.subset(try partition.split(set, clients: count, seed: seed)[index])
   }
 }

@@ -31,12 +31,13 @@ package struct BlockModel: Sendable, Hashable {
   var bytes: Int { 16 * draws + 4 * nodes * words + 64 * nodes }
 
   /// Generates the graph, with a random split of its nodes. It is determined by the properties. O(N + E).
-  package func generate() -> NodeSet {
+  package func generate(normalisingRows: Bool = false) -> NodeSet {
     var random = RandomNumbers(seed, "block model classes", nodes)
     let labels = (0..<nodes).map { _ in random.below(classes) }
     let (graph, _) = Graph.undirected(edges(labels), nodes: nodes)
+    let bags = NodeFeatures(bags(labels), width: features)
     return NodeSet(
-      graph, NodeFeatures(bags(labels), width: features), labels: labels, classes: classes,
+      graph, normalisingRows ? bags.normalisedByRow() : bags, labels: labels, classes: classes,
       split: GraphTables.draw(Array(0..<nodes), seed))
   }
 
