@@ -12,6 +12,48 @@ package protocol NodeEncoder: Encoder {
   func advance(
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
     _ workers: Workers)
+  /// Computes the output y [N, D] of the block at a position from the output x [N, F] of the block below.
+  func encode(
+    block position: Int, _ x: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
+    _ workers: Workers)
+}
+
+extension NodeEncoder {
+  package func encode(
+    block position: Int, _ x: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
+    _ workers: Workers
+  ) {
+    guard propagatesInputs else {
+      return advance(block: position, x, on: graph, into: y, parameters, workers)
+    }
+    let z = Storage(0..<x.count)
+    let inputs = z.all.reshaped(x.rows, x.columns)
+    propagate(x, on: graph, into: inputs, workers)
+    advance(block: position, inputs, on: graph, into: y, parameters, workers)
+  }
+
+  /// Computes the outputs of all blocks for all nodes of a graph, one block at a time, and calls `body(depth, y)` with
+  /// those after each [N, D]. Their memory does not grow with the number of blocks.
+  ///
+  /// - Parameter x: the features of the nodes [N, F], which are not changed.
+  package func forEachDepth(
+    _ x: Matrix, on graph: Graph, _ parameters: borrowing Storage, _ workers: Workers,
+    _ body: (_ depth: Int, _ y: Matrix) throws -> Void
+  ) rethrows {
+    precondition(
+      x.rows == graph.count && x.columns == inputCount, "[\(x.rows), \(x.columns)] of \(graph.count) nodes")
+    let width = (1...blocks.count).map(featureSize).max() ?? 0
+    let places = (0..<min(blocks.count, 2)).map { _ in StorageBox(0..<graph.count * width) }
+    var below = x
+    for depth in 1...blocks.count {
+      let y = Matrix(
+        places[depth % places.count].storage.all.start, rows: graph.count, columns: featureSize(behind: depth)
+      )
+      encode(block: depth - 1, below, on: graph, into: y, parameters, workers)
+      try body(depth, y)
+      below = y
+    }
+  }
 }
 
 /// Nodes of a graph as the rows of a training: each row has the inputs of the lowest trained block.
