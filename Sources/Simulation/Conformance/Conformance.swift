@@ -60,6 +60,7 @@ package enum Conformance {
     .merging(CascadeCases.operations) { first, _ in first }
     .merging(InformationCases.operations) { first, _ in first }
     .merging(GraphConvolutionCases.operations) { first, _ in first }
+    .merging(DeepLinearCases.operations) { first, _ in first }
 }
 
 /// The largest error of a case so far.
