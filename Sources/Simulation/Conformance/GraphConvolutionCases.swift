@@ -244,10 +244,17 @@ private struct LGCNRun {
       trainer.parameters[entry.slot].fill(with: tensor.values)
     }
     trainer.begin()
-    let rows = NodeRows(
-      nodes.graph, inputs: inputs(nodes, trainer.parameters),
-      width: encoder.featureSize(behind: stage.prefixDepth), nodes: Array(0..<nodes.graph.count),
-      labels: nodes.numbers.map { max(labels[$0], 0) }, givesFeatures: stage.prefixDepth > 0)
+    let part = StorageBox(0..<nodes.graph.count * features.shape[1])
+    for (place, node) in nodes.numbers.enumerated() {
+      part.storage[place * features.shape[1]..<(place + 1) * features.shape[1]].fill(
+        with: Array(features.values[node * features.shape[1]..<(node + 1) * features.shape[1]]))
+    }
+    let workers = Workers(2)
+    var prefix = NodePrefix(nodes.graph, features: StoredValues(part, width: features.shape[1]))
+    prefix.freeze(to: stage.prefixDepth, of: encoder, trainer.parameters, workers)
+    let rows = prefix.rows(
+      of: Array(0..<nodes.graph.count), labels: nodes.numbers.map { max(labels[$0], 0) }, for: encoder,
+      workers)
     var losses: [Float] = []
     for step in 0..<nodes.batches.shape[0] {
       let images = batches[step * options.batch..<(step + 1) * options.batch]
@@ -257,33 +264,13 @@ private struct LGCNRun {
     return (trainer, losses)
   }
 
-  /// Returns the propagated inputs of the lowest block that is not frozen, for a client's nodes.
-  private func inputs(_ nodes: Nodes, _ parameters: borrowing Storage) -> StorageBox {
-    let (count, width, workers) = (nodes.graph.count, features.shape[1], Workers(2))
-    var inputs = StorageBox(0..<count * width)
-    for (place, node) in nodes.numbers.enumerated() {
-      let row = inputs.storage.all.reshaped(count, width).rows(place..<place + 1)
-      row.fill(with: Array(features.values[node * width..<(node + 1) * width]))
-    }
-    for position in 0...stage.prefixDepth {
-      let z = inputs.storage.all.reshaped(count, encoder.featureSize(behind: position))
-      encoder.propagate(z, on: nodes.graph, into: z, workers)
-      guard position < stage.prefixDepth else { break }
-      let next = StorageBox(0..<count * encoder.featureSize(behind: position + 1))
-      let y = next.storage.all.reshaped(count, encoder.featureSize(behind: position + 1))
-      encoder.advance(block: position, z, on: nodes.graph, into: y, parameters, workers)
-      inputs = next
-    }
-    return inputs
-  }
-
   /// Returns the outputs of the last block on the whole graph.
   func features(_ parameters: borrowing Storage, on graph: Graph, _ tensors: GoldenTensors) -> [Float] {
     let x = StorageBox(0..<features.values.count)
     x.storage.all.fill(with: features.values)
     var result: [Float] = []
     encoder.forEachDepth(
-      x.storage.all.reshaped(count, features.shape[1]), on: graph, parameters, Workers(2)
+      StoredValues(x, width: features.shape[1]), on: graph, parameters, Workers(2)
     ) { depth, y in
       if depth == stage.model.depth { result = y.array() }
     }

@@ -41,6 +41,8 @@ package struct PlanField: Sendable {
 
     /// Vision transformers.
     static let vit = Self(description: "vit") { $0 == .vit }
+    /// Graph convolutional networks.
+    static let gcn = Self(description: "gcn") { $0 == .gcn }
     /// All families whose encoders take images.
     static let images = Self(description: "encoders of images") { $0.takesImages }
     /// All families whose encoders take the nodes of a graph.

@@ -20,7 +20,8 @@ extension PlanField {
   private static let encoder: [PlanField] = [
     PlanField(
       "encoder.family", \.encoder.family, .choice,
-      "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
+      "Kind of encoder: a vision transformer, a ResNet-18 for small images, or a graph convolutional network."
+    ),
     PlanField(
       "encoder.image", \.encoder.imageSide, of: .images, .integer(1...PlanLimits.image), unit: "pixels",
       or: .required,
@@ -37,7 +38,7 @@ extension PlanField {
       or: .required, "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
     PlanField(
       "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
-      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18."
+      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18; for gcn the width of each layer."
     ),
     PlanField(
       "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks",
@@ -50,6 +51,10 @@ extension PlanField {
       "encoder.mlpRatio", \.encoder.vit.mlpRatio, of: .vit, .integer(1...PlanLimits.mlpRatio),
       unit: "x width",
       "Width of a block's hidden layer."),
+    PlanField(
+      "encoder.propagation", \.encoder.gcn.propagation, of: .gcn, .choice,
+      "Values of a node that a layer takes: its own and their mean with the neighbours' (lgcn), or the neighbours' mean."
+    ),
   ]
 
   private static let heads: [PlanField] = [
@@ -194,8 +199,8 @@ extension PlanField {
       "Minimum rounds of a stage with plateau."),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
-      or: .derived("`transfer`; `random` for resnet") {
-        $0.method.initialisation = $0.encoder.family == .resnet ? .random : .transfer
+      or: .derived("`transfer`; `random` for resnet and gcn") {
+        $0.method.initialisation = [.resnet, .gcn].contains($0.encoder.family) ? .random : .transfer
       },
       "How a new layer starts: as a copy of the layer below, or at random."),
     PlanField(

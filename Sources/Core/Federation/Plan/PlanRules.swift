@@ -13,9 +13,11 @@ struct PlanRule: Sendable {
   let rejection: @Sendable (Plan) -> String?
 
   init(_ field: String, _ others: String..., rejection: @escaping @Sendable (Plan) -> String?) {
-    self.field = field
-    self.others = others
-    self.rejection = rejection
+    self.init(field, others: others, rejection: rejection)
+  }
+
+  init(_ field: String, others: [String], rejection: @escaping @Sendable (Plan) -> String?) {
+    (self.field, self.others, self.rejection) = (field, others, rejection)
   }
 }
 
@@ -50,7 +52,7 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade
+  static let all: [PlanRule] = general + cascade + graphConvolution
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -129,6 +131,7 @@ extension PlanRule {
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
+      guard plan.encoder.family != .gcn else { return nil }
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
@@ -169,7 +172,7 @@ extension PlanRule {
     ) { plan in
       guard let grid = plan.method.classification?.grid, grid > 1 else { return nil }
       guard plan.encoder.family == .resnet else {
-        return "is \(grid); only a resnet has a map, a classifier of a transformer reads its class token"
+        return "is \(grid); only a resnet has a map, of whose cells a classifier can read the means"
       }
       let side = plan.encoder.imageSide >> (plan.encoder.depth - 1)
       return side > 0 && side % grid == 0
