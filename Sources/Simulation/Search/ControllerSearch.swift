@@ -22,15 +22,19 @@ package struct ControllerSearch: Sendable {
     package var episodes: Int
     /// The cost of an epoch, in units of the loss.
     package var timeRatio: Double
+    /// The baseline of the costs at the start: about the cost of an episode, so that costs are not all above it.
+    package var baseline: Double
     package var every, minimum, maximum: Int
     package var seed: UInt64
 
     package init(
       plan: Plan, data: String, clients: Int, partition: String, images: Int = 1024, episodes: Int = 100,
-      timeRatio: Double = 1e-4, every: Int = 1, minimum: Int = 1, maximum: Int, seed: UInt64
+      timeRatio: Double = 1e-4, baseline: Double = 0.3, every: Int = 1, minimum: Int = 1, maximum: Int,
+      seed: UInt64
     ) {
       (self.plan, self.data, self.clients, self.partition) = (plan, data, clients, partition)
       (self.images, self.episodes, self.timeRatio) = (images, episodes, timeRatio)
+      self.baseline = baseline
       (self.every, self.minimum, self.maximum, self.seed) = (every, minimum, maximum, seed)
     }
 
@@ -123,7 +127,8 @@ package struct ControllerSearch: Sendable {
   package func run(
     after finished: [Episode] = [], note: ([Episode]) throws -> Void = { _ in }
   ) throws -> Result {
-    let learner = ControllerLearner(StageController(shape, seed: settings.seed))
+    let learner = ControllerLearner(
+      StageController(shape, seed: settings.seed), baseline: CostBaseline(settings.baseline))
     var episodes: [Episode] = []
     var stop: [Double] = []
     for number in 0..<settings.episodes {
@@ -151,7 +156,8 @@ package struct ControllerSearch: Sendable {
     [
       "software": "strata \(Software.version)", "plan": settings.plan.name, "data": settings.data,
       "clients": "\(settings.clients)", "partition": settings.partition, "images": "\(settings.images)",
-      "episodes": "\(settings.episodes)", "timeRatio": "\(settings.timeRatio)", "seed": "\(settings.seed)",
+      "episodes": "\(settings.episodes)", "timeRatio": "\(settings.timeRatio)",
+      "baseline": "\(settings.baseline)", "seed": "\(settings.seed)",
     ]
   }
 

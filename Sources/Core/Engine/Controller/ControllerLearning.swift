@@ -127,15 +127,15 @@ package struct CostBaseline: Sendable, Hashable {
 /// Trains a controller by REINFORCE: one Adam step for each episode, at the authors' rate.
 package final class ControllerLearner {
   package private(set) var controller: StageController
-  private var baseline = CostBaseline()
+  private var baseline: CostBaseline
   private var optimiser: AdamW
   private let parameters: Storage
   private let gradients: Storage
 
   private static let rate: Float = 0.05
 
-  package init(_ controller: StageController) {
-    self.controller = controller
+  package init(_ controller: StageController, baseline: CostBaseline = CostBaseline()) {
+    (self.controller, self.baseline) = (controller, baseline)
     let range = controller.shape.layout.range
     optimiser = AdamW([range], weightDecay: 0)
     parameters = Storage(range)
