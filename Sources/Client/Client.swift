@@ -48,22 +48,22 @@ package struct Client: Sendable {
   package var state: URL { configuration.state }
   let permits: TrainingPermits
   let observer: @Sendable (ClientEvent) -> Void
-  private let images: @Sendable (Plan) throws -> ImageSet
-  private let validationImages: (@Sendable (Plan) throws -> ImageSet)?
+  private let examples: @Sendable (Plan) throws -> Dataset
+  private let validationExamples: (@Sendable (Plan) throws -> Dataset)?
 
   /// - Parameters:
   ///   - permits: limits how many clients of the process train at once; shared by them.
-  ///   - validationImages: returns labelled images, on which the client reports the accuracy of the models that it
+  ///   - validationExamples: returns labelled examples, on which the client reports the accuracy of the models that it
   ///     receives; nil for no report.
-  ///   - images: returns the client's images for a plan; called once per connection, when the plan is known.
+  ///   - examples: returns the client's examples for a plan; called once per connection, when the plan is known.
   package init(
     _ configuration: Configuration, permits: TrainingPermits = TrainingPermits(1),
-    validationImages: (@Sendable (Plan) throws -> ImageSet)? = nil,
-    images: @escaping @Sendable (Plan) throws -> ImageSet,
+    validationExamples: (@Sendable (Plan) throws -> Dataset)? = nil,
+    examples: @escaping @Sendable (Plan) throws -> Dataset,
     observer: @escaping @Sendable (ClientEvent) -> Void = { _ in }
   ) {
     (self.configuration, self.permits) = (configuration, permits)
-    (self.images, self.validationImages, self.observer) = (images, validationImages, observer)
+    (self.examples, self.validationExamples, self.observer) = (examples, validationExamples, observer)
   }
 
   /// Takes part until the server ends the job. Retries a lost connection at growing intervals until
@@ -150,29 +150,31 @@ package struct Client: Sendable {
     return await ClientSession(self, connection, cache).run()
   }
 
-  /// Returns the plan that the server sent, checked like any other, and the images for it.
-  func prepare(_ welcome: Welcome) throws -> (Plan, ImageSet, ModelValidation?) {
+  /// Returns the plan that the server sent, checked like any other, and the examples for it.
+  func prepare(_ welcome: Welcome) throws -> (Plan, Dataset, ModelValidation?) {
     let plan = welcome.plan
     if let problem = plan.problems.first {
       throw ClientError.server("the server's plan: \(problem.field): \(problem.reason)")
     }
-    let set: ImageSet
+    let set: Dataset
     do {
-      set = try plan.labelled(images(plan)).fitted(to: ImageFit(plan.encoder))
+      set = try plan.labelled(examples(plan)).fitted(to: plan.encoder.input)
     } catch let error as DatasetError {
       throw ClientError.data(error.description)
     }
-    guard set.count >= 2 else { throw ClientError.data("\(set.count) images are too few: two are needed") }
+    guard set.count >= 2 else {
+      throw ClientError.data("\(set.count) \(set.noun)s are too few: two are needed")
+    }
     return (plan, set, try validation(plan))
   }
 
   private func validation(_ plan: Plan) throws -> ModelValidation? {
-    guard let validationImages else { return nil }
-    let images: ImageSet
-    do { images = try validationImages(plan) } catch let error as DatasetError {
+    guard let validationExamples else { return nil }
+    let examples: Dataset
+    do { examples = try validationExamples(plan) } catch let error as DatasetError {
       throw ClientError.data("--validate: \(error.description)")
     }
-    return try ModelValidation(plan, images, configuration)
+    return try ModelValidation(plan, examples, configuration)
   }
 }
 

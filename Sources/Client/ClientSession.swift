@@ -155,7 +155,7 @@ actor ClientSession {
   // MARK: - Layers
 
   private func prepare(_ welcome: Welcome) throws {
-    let (plan, images, validation) = try client.prepare(welcome)
+    let (plan, data, validation) = try client.prepare(welcome)
     guard (1...WireLimits.frame).contains(welcome.chunkBytes),
       (0.1...3600).contains(welcome.heartbeatSeconds)
     else {
@@ -164,7 +164,7 @@ actor ClientSession {
     }
     chunk = min(welcome.chunkBytes, WireLimits.chunk)
     work = LocalWork(
-      plan: plan, stages: PlanStages(plan), images: images, validation: validation, cache: cache,
+      plan: plan, stages: PlanStages(plan), data: data, validation: validation, cache: cache,
       configuration: client.configuration)
     client.observer(.welcomed(plan: plan.name))
     beat(every: .seconds(welcome.heartbeatSeconds))

@@ -10,18 +10,20 @@ import Wire
 struct LocalWork: Sendable {
   let plan: Plan
   let stages: PlanStages
-  let images: ImageSet
   let validation: ModelValidation?
   let cache: LayerCache
   let configuration: Client.Configuration
-  private let selection = Selection()
+  private let examples: any LocalExamples
 
   init(
-    plan: Plan, stages: PlanStages, images: ImageSet, validation: ModelValidation?, cache: LayerCache,
+    plan: Plan, stages: PlanStages, data: Dataset, validation: ModelValidation?, cache: LayerCache,
     configuration: Client.Configuration
   ) {
-    (self.plan, self.stages, self.images, self.cache) = (plan, stages, images, cache)
+    (self.plan, self.stages, self.cache) = (plan, stages, cache)
     (self.validation, self.configuration) = (validation, configuration)
+    switch data {
+    case .images(let images): examples = LocalImages(images)
+    }
   }
 
   /// The result of a training: the offer and the bytes it describes.
@@ -62,21 +64,21 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    guard let images = try images(of: stage, assignment, progress, note: note) else { return nil }
-    guard images.count - images.unreadable > 1 || !plan.isSelecting(stage: stage.index) else {
+    guard let examples = try examples.select(stage, assignment, self, progress, note: note) else {
+      return nil
+    }
+    guard !examples.isExhausted else {
       return Update(
         offer: UpdateOffer(emptyFor: assignment.key, base: Snapshot.base(of: assignment.parts)),
         bytes: Data())
     }
-    let options = try options(stage, assignment, images: images.count)
+    let options = try options(stage, assignment, examples: examples.count)
     note(.planned(assignment.key, bytes: MemoryPlan(stage, options, workers: threads).bytes))
-    let augmenter = Augmenter(plan.augmentation, for: plan.encoder)
     // Runs before the trainer exists: filling a cache of views takes less memory than a trainer, and not on top of it.
-    let views = try source(stage, assignment, images, augmenter, chunk: options.chunk)
-    let result = try train(stage, options, assignment, on: views, progress, note: note)
+    let rows = try examples.rows(stage, assignment, self, options)
+    let result = try train(stage, options, assignment, on: rows, progress, note: note)
     guard let result else { return nil }
-    try (views as? FixedViews)?.check()
-    let samples = try readable(images)
+    let samples = try examples.check(rows)
     if result.hasDiverged {
       note(.diverged(assignment.key, step: result.last.step, steps: result.last.steps))
     }
@@ -105,20 +107,18 @@ struct LocalWork: Sendable {
 
   /// Trains; returns nil if stopped. Frees the trainer on return, because coding an update takes memory, too.
   private func train(
-    _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on views: any RowSource,
+    _ stage: Stage, _ options: TrainingOptions, _ assignment: Assignment, on rows: any RowSource,
     _ progress: Progress, note: (ClientEvent) -> Void
   ) throws -> Trained? {
     let clock = ContinuousClock()
     var pace = configuration.limits.pace(at: clock.now)
     let trainer = Trainer(stage, options, workers: Workers(threads))
-    for (part, version) in zip(stage.model.parts, assignment.parts) {
-      trainer.parameters[part.range].setBytes(try cache.read(version))
-    }
+    try read(stage.model.parts, of: assignment, into: trainer.parameters)
     // Copied before training, because the files may be gone afterwards.
     let base = assignment.codec == nil ? [] : stage.trainedValues(of: trainer.parameters)
     trainer.begin()
     var last: (step: Int, steps: Int, loss: Float) = (0, 0, 0)
-    let summary = trainer.train(views, seed: assignment.seed) { step, steps, loss in
+    let summary = trainer.train(rows, seed: assignment.seed) { step, steps, loss in
       last = (step, steps, loss)
       note(.training(assignment.key, step: step, steps: steps, loss: loss))
       let goesOn = progress.note(step, of: steps)
@@ -155,57 +155,28 @@ struct LocalWork: Sendable {
     stages.coding(codec, key, client: configuration.name)
   }
 
-  /// Returns the number of images that could be read, which is the weight of the update. Throws
-  /// ``ClientError/data(_:)`` if they are too few to train on; broken files are found only when they are read.
-  private func readable(_ images: ImageSet) throws(ClientError) -> Int {
-    let readable = images.count - images.unreadable
-    guard readable >= 2 else {
-      let reason = BrokenFile.summary(images.broken) ?? "the others are broken"
-      throw .data("\(readable) of \(images.count) images can be read, and two are needed: \(reason)")
-    }
-    return readable
-  }
+  var threads: Int { configuration.threads }
 
-  private var threads: Int { configuration.threads }
+  /// The number of examples.
+  var count: Int { examples.count }
 
-  /// Returns the round's views: new ones in each epoch, or some of a fixed number. If a prefix is frozen, they are its
-  /// outputs.
-  private func source(
-    _ stage: Stage, _ assignment: Assignment, _ images: ImageSet, _ augmenter: Augmenter, chunk: Int
-  ) throws -> any RowSource {
-    guard plan.local.views > 0 else {
-      return AugmentedViews(images, augmenter, seed: assignment.seed, workers: threads)
+  /// Copies the parameters of some parts of an assignment's model from the cache. Throws if a layer is gone or cannot be
+  /// read.
+  func read(_ parts: some Sequence<Model.Part>, of assignment: Assignment, into parameters: borrowing Storage)
+    throws
+  {
+    for (part, version) in zip(parts, assignment.parts) {
+      parameters[part.range].setBytes(try cache.read(version))
     }
-    let seed = RandomNumbers.derive(plan.seed, "fixed views \(configuration.name)")
-    func views(_ cache: ViewCache?) -> FixedViews {
-      FixedViews(
-        images, augmenter, views: plan.local.views, kinds: stage.model.objective.views, seed: seed,
-        roundSeed: assignment.seed, workers: threads,
-        cache: cache)
-    }
-    guard !stage.trainsStem else { return views(nil) }
-    let frozen = stage.prefixParts.count
-    let cache = try ViewCache(
-      configuration.state.appendingPathComponent("views"),
-      ViewCache.Contents(
-        images: images.count, views: plan.local.views,
-        size: stage.model.encoder.featureSize(behind: stage.prefixDepth),
-        seed: seed, layers: assignment.parts.prefix(frozen).map(\.digest)))
-    let runner = PrefixRunner(stage.model, chunk: chunk, workers: Workers(threads))
-    for (part, version) in zip(stage.model.parts, assignment.parts).prefix(frozen) {
-      runner.parameters[part.range].setBytes(try self.cache.read(version))
-    }
-    try cache.update(runner, draw: views(nil).draw)
-    return views(cache)
   }
 
   /// Returns the round's options, reduced so that the training fits into the client's memory. Throws
   /// ``ClientError/memory(_:)`` with the memory needed if that is impossible.
   func options(
-    _ stage: Stage, _ assignment: Assignment, images count: Int
+    _ stage: Stage, _ assignment: Assignment, examples count: Int
   ) throws(ClientError) -> TrainingOptions {
-    // The decoded images may still grow while the trainer exists.
-    let spare = images.spareBytes + (validation?.spareBytes ?? 0)
+    // Decoded images may still grow while the trainer exists.
+    let spare = examples.spareBytes + (validation?.spareBytes ?? 0)
     let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
     do {
       return try plan.trainingOptions(
@@ -214,60 +185,6 @@ struct LocalWork: Sendable {
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
-  }
-
-  // MARK: - The images of a stage
-
-  /// The images that a cascade has left for a stage, with the frozen layers and exits that left them.
-  private final class Selection: Sendable {
-    private let last = Mutex<(layers: [Digest], rows: [Int])?>(nil)
-
-    /// Returns the images that these layers left.
-    func rows(for layers: [Digest]) -> [Int]? {
-      last.withLock { $0.flatMap { $0.layers == layers ? $0.rows : nil } }
-    }
-
-    /// Returns the images that the layers of an earlier stage left, of which these leave some; nil if there are none.
-    func candidates(for layers: [Digest]) -> [Int]? {
-      last.withLock { $0.flatMap { Set($0.layers).isSubset(of: layers) ? $0.rows : nil } }
-    }
-
-    func keep(_ rows: [Int], for layers: [Digest]) { last.withLock { $0 = (layers, rows) } }
-  }
-
-  /// Returns the images of a stage: all, or those that the exits of the stages before have not learned. Returns nil if
-  /// stopped.
-  private func images(
-    of stage: Stage, _ assignment: Assignment, _ progress: Progress, note: (ClientEvent) -> Void
-  ) throws -> ImageSet? {
-    guard let cascade = plan.method.cascade, plan.isSelecting(stage: stage.index)
-    else { return images }
-    // The layers below do not change during a stage, so one selection serves all its rounds.
-    let trained = Set(assignment.trained)
-    let layers = assignment.parts.filter { !trained.contains($0.name) }.map(\.digest)
-    if let rows = selection.rows(for: layers) { return images.subset(rows) }
-    let known = selection.candidates(for: layers)
-    let candidates = known.map { images.subset($0) } ?? images
-    let chunk = try options(stage, assignment, images: images.count).chunk
-    let parameters = Storage(stage.model.layout)
-    for (part, version) in zip(stage.model.parts, assignment.parts) {
-      parameters[part.range].setBytes(try cache.read(version))
-    }
-    let augmenter = Augmenter(
-      .withLabels(mean: plan.augmentation.mean, deviation: plan.augmentation.deviation), for: plan.encoder)
-    let remaining = EarlyExits.remaining(
-      stage.model, parameters, labels: candidates.labels ?? [], leaving: cascade.rule,
-      workers: Workers(threads), chunk: chunk,
-      while: {
-        progress.gate.wait()
-        return !progress.isStopped
-      }
-    ) { augmenter.plain(candidates, index: $0, into: $1) }
-    guard let remaining else { return nil }
-    let rows = known.map { known in remaining.map { known[$0] } } ?? remaining
-    selection.keep(rows, for: layers)
-    note(.selected(assignment.key, images: rows.count, of: images.count))
-    return images.subset(rows)
   }
 
   /// Returns the stage of an assignment. Throws ``ClientError/server(_:)`` if the plan does not contain it.

@@ -20,14 +20,14 @@ struct ModelValidation: Sendable {
   private static let mostChunk = 16
 
   /// Throws ``ClientError/data(_:)`` if the job has no classes, or others than the images.
-  init(_ plan: Plan, _ images: ImageSet, _ configuration: Client.Configuration) throws(ClientError) {
+  init(_ plan: Plan, _ examples: Dataset, _ configuration: Client.Configuration) throws(ClientError) {
     guard plan.method.classification != nil else {
       throw .data(
         "--validate: the job trains without labels (\(plan.method.objective.rawValue)), so there is no accuracy to report"
       )
     }
     do {
-      self.images = try plan.labelled(images).fitted(to: ImageFit(plan.encoder))
+      images = try plan.labelled(examples).fitted(to: plan.encoder.input).images
     } catch {
       throw .data("--validate: \(error.description)")
     }
@@ -89,7 +89,7 @@ extension LocalWork {
     if let niceness = configuration.limits.niceness { try? Niceness.raise(to: niceness) }
     let stage = try stage(of: assignment)
     return try validation.run(
-      assignment, stage, try options(stage, assignment, images: images.count), cache, progress)
+      assignment, stage, try options(stage, assignment, examples: count), cache, progress)
   }
 }
 

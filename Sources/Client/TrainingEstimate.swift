@@ -3,7 +3,7 @@ import Engine
 import Federation
 import Support
 
-/// The memory and time of a plan's stages on this machine, measured over a few steps of each on the given images.
+/// The memory and time of a plan's stages on this machine, measured over a few steps of each on the given examples.
 package struct TrainingEstimate: Sendable {
   /// The figures of a stage. The names are those of `fedclient check --json`.
   package struct Stage: Sendable, Codable {
@@ -22,7 +22,7 @@ package struct TrainingEstimate: Sendable {
   }
 
   private let plan: Plan
-  private let images: ImageSet
+  private let data: Dataset
   private let threads: Int
   private let limit: ByteCount?
   /// The resident memory without the trainer.
@@ -31,12 +31,12 @@ package struct TrainingEstimate: Sendable {
   /// The number of timed steps. The first step is not timed, because it touches the memory for the first time.
   private static let timedSteps = 2
 
-  /// Requires at least two images that fit the plan's encoder. `limit` is the limit on resident memory; if it is nil,
+  /// Requires at least two examples that fit the plan's encoder. `limit` is the limit on resident memory; if it is nil,
   /// the plan's applies.
-  package init(_ plan: Plan, _ images: ImageSet, threads: Int, limit: ByteCount?) {
-    precondition(images.count >= 2, "\(images.count) images")
-    (self.plan, self.images, self.threads, self.limit) = (plan, images, threads, limit)
-    resident = ProcessMemory.resident + images.spareBytes
+  package init(_ plan: Plan, _ data: Dataset, threads: Int, limit: ByteCount?) {
+    precondition(data.count >= 2, "\(data.count) examples")
+    (self.plan, self.data, self.threads, self.limit) = (plan, data, threads, limit)
+    resident = ProcessMemory.resident + data.spareBytes
   }
 
   /// Runs three steps on the calling thread.
@@ -46,9 +46,9 @@ package struct TrainingEstimate: Sendable {
     let options: TrainingOptions
     do {
       options = try plan.trainingOptions(
-        .whole, images: images.count, of: stage, workers: threads, limit: limit, resident: resident)
+        .whole, images: data.count, of: stage, workers: threads, limit: limit, resident: resident)
     } catch {
-      let wanted = plan.trainingOptions(.whole, stage: index, images: images.count)
+      let wanted = plan.trainingOptions(.whole, stage: index, images: data.count)
       return figures(key, wanted, memory: error.needed, seconds: nil, problem: "\(error)")
     }
     return figures(
@@ -59,31 +59,34 @@ package struct TrainingEstimate: Sendable {
   private func figures(
     _ key: RoundKey, _ options: TrainingOptions, memory: Int, seconds: Double?, problem: String?
   ) -> Stage {
-    let steps = options.epochs * (images.count / options.batch)
+    let steps = options.epochs * (data.count / options.batch)
     return Stage(
       stage: key.stage, rounds: plan.mostRounds(stage: key.stage), batch: options.batch, steps: steps,
       memoryBytes: resident + memory, secondsPerRound: seconds.map { $0 * Double(steps) }, problem: problem)
   }
 
-  /// Returns the seconds of a step on views of the images or, if the plan fixes the views, on outputs of the frozen
-  /// layers.
+  /// Returns rows as a training has them: views of images or, if the plan fixes the views, outputs of the frozen layers.
+  private func rows(_ stage: Engine.Stage) -> any RowSource {
+    switch data {
+    case .images where plan.local.views > 0 && !stage.trainsStem:
+      NoiseImages(
+        size: stage.model.encoder.featureSize(behind: stage.prefixDepth), count: data.count,
+        givesFeatures: true)
+    case .images(let images):
+      AugmentedViews(
+        images, Augmenter(plan.augmentation, for: plan.encoder), seed: plan.seed, workers: threads)
+    }
+  }
+
+  /// Returns the seconds of a step.
   private func time(_ stage: Engine.Stage, _ options: TrainingOptions) -> Double {
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
-    let views = AugmentedViews(
-      images, Augmenter(plan.augmentation, for: plan.encoder),
-      seed: plan.seed, workers: threads)
-    let features = plan.local.views > 0 && !stage.trainsStem
-    let source: any RowSource =
-      features
-      ? NoiseImages(
-        size: stage.model.encoder.featureSize(behind: stage.prefixDepth), count: images.count,
-        givesFeatures: true)
-      : views
+    let rows = rows(stage)
     func step(_ number: Int) {
-      let taken = (0..<options.batch).map { (number * options.batch + $0) % images.count }
-      _ = trainer.step(learningRate: 1e-6, Minibatch(source, images: taken[...], epoch: number))
+      let taken = (0..<options.batch).map { (number * options.batch + $0) % data.count }
+      _ = trainer.step(learningRate: 1e-6, Minibatch(rows, images: taken[...], epoch: number))
     }
     step(0)
     let elapsed = ContinuousClock().measure { for number in 1...Self.timedSteps { step(number) } }

@@ -185,7 +185,8 @@ struct Calibrator: Sendable {
     do {
       // Strict, because these images belong to the job and no user sees a report of broken files.
       images = try plan.labelled(
-        DataSpec(parsing: calibration.data).load(role: .train, for: ImageFit(plan.encoder), strict: true))
+        DataSpec(parsing: calibration.data).dataset(role: .train, for: plan.encoder.input, strict: true)
+      ).images
     } catch {
       throw .calibrationData(error.description)
     }

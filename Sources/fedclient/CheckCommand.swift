@@ -84,16 +84,16 @@ struct CheckCommand: AsyncParsableCommand {
   private func check(_ plan: Plan?, _ place: OutputFile?, _ terminal: Terminal) throws -> CheckReport {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let share = try sharing.local(ProcessInfo.processInfo.environment)
-    let images = try LocalImages(DataSpec(parsing: data), isStrict: strict, share: share)
-    let opened = try share == nil ? images.opened : plan.map(images.prepared) ?? images.opened
-    let reading = WorkProgress(of: opened.count, "images", on: terminal)
-    let data = DataReport(opened, Workers(threads)) { reading.advance() }
+    let local = try LocalData(DataSpec(parsing: data), isStrict: strict, share: share)
+    let opened = try share == nil ? local.opened : plan.map(local.prepared) ?? local.opened
+    let reading = WorkProgress(of: opened.count, "\(opened.noun)s", on: terminal)
+    let data = DataReport(try opened.images, Workers(threads)) { reading.advance() }
     reading.end()
     // With too few images a client does not start, so the report ends here.
     guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
-    if let place { try draw(images, plan, data, to: place) }
+    if let place { try draw(local, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
-    let fitted = try plan.labelled(images.prepared(for: plan))
+    let fitted = try plan.labelled(local.prepared(for: plan))
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
     let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
     let stages = (1...plan.stages).map { stage in
@@ -105,12 +105,13 @@ struct CheckCommand: AsyncParsableCommand {
   }
 
   /// Draws the contact sheet. Without a plan, the views have the images' size and a plan's default augmentation.
-  private func draw(_ images: LocalImages, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
+  private func draw(_ local: LocalData, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
       plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)
     let sheet = ContactSheet(
-      try images.fitted(to: fit), fit, plan?.augmentation ?? AugmentationSettings(), seed: plan?.seed ?? 1)
+      try local.fitted(to: .images(ImageInput(side: fit.size, channels: fit.channels))).images, fit,
+      plan?.augmentation ?? AugmentationSettings(), seed: plan?.seed ?? 1)
     try place.write { path in try sheet.write(to: path) }
   }
 }

@@ -34,7 +34,7 @@ struct InferenceOptions: ParsableArguments {
 
   /// Opens the images, fitted to an encoder. Throws ``DatasetError``.
   func images(for encoder: EncoderConfiguration) throws(DatasetError) -> ImageSet {
-    try DataSpec(parsing: data).load(role: train ? .train : .test, for: ImageFit(encoder))
+    try DataSpec(parsing: data).images(role: train ? .train : .test, for: encoder)
   }
 
   /// Returns the ranges of images between which results are written, each enough work for all threads.

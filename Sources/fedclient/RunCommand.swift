@@ -112,7 +112,7 @@ struct RunCommand: AsyncParsableCommand {
         let place = try place
         limits.beNice()
         // Errors in the images show before anything is sent.
-        let images = try LocalImages(spec, isStrict: strict, share: place.share)
+        let images = try LocalData(spec, isStrict: strict, share: place.share)
         try images.requireEnough()
         let validation = try validationImages
         let endpoint = try endpoint
@@ -149,17 +149,17 @@ struct RunCommand: AsyncParsableCommand {
 
   /// Returns a client with these images, and reports its events and the images' broken files.
   private static func client(
-    _ configuration: Client.Configuration, _ images: LocalImages, _ validation: LocalImages?, _ log: ClientLog
+    _ configuration: Client.Configuration, _ images: LocalData, _ validation: LocalData?, _ log: ClientLog
   ) -> Client {
     @Sendable func warn() {
       if let line = images.newlyBroken { log.warn(line) }
       if let line = validation?.newlyBroken { log.warn(line) }
     }
     warn()
-    var validationImages: (@Sendable (Plan) throws -> ImageSet)?
-    if let validation { validationImages = { try validation.prepared(for: $0) } }
+    var validationExamples: (@Sendable (Plan) throws -> Dataset)?
+    if let validation { validationExamples = { try validation.prepared(for: $0) } }
     return Client(
-      configuration, validationImages: validationImages, images: { try images.prepared(for: $0) }
+      configuration, validationExamples: validationExamples, examples: { try images.prepared(for: $0) }
     ) { event in
       log.note(event)
       warn()
@@ -167,11 +167,11 @@ struct RunCommand: AsyncParsableCommand {
   }
 
   /// The images for validations; nil without.
-  private var validationImages: LocalImages? {
+  private var validationImages: LocalData? {
     get throws {
       guard let validationData else { return nil }
       do {
-        let images = try LocalImages(try DataSpec(parsing: validationData), role: .test, isStrict: strict)
+        let images = try LocalData(try DataSpec(parsing: validationData), role: .test, isStrict: strict)
         try images.requireLabels()
         return images
       } catch {

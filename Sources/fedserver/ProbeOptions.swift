@@ -63,15 +63,15 @@ struct ProbeOptions: ParsableArguments {
 
   private func images(
     _ option: String, _ spec: String, _ role: DataRole, _ plan: Plan
-  ) throws(CommandFailure) -> ImageSet {
-    let images: ImageSet
+  ) throws(CommandFailure) -> Dataset {
+    let images: Dataset
     do {
-      images = try DataSpec(parsing: spec).load(role: role, for: ImageFit(plan.encoder), strict: true)
+      images = try DataSpec(parsing: spec).dataset(role: role, for: plan.encoder.input, strict: true)
     } catch {
       throw CommandFailure(.data, "\(option): \(error.description)")
     }
     guard images.labels != nil else {
-      throw CommandFailure(.data, "\(option): \(spec): the images have no labels")
+      throw CommandFailure(.data, "\(option): \(spec): the \(images.noun)s have no labels")
     }
     return images
   }

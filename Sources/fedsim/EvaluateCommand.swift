@@ -107,9 +107,9 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   private func load(
     _ text: String, _ role: DataRole, _ encoder: EncoderConfiguration
-  ) throws(CommandFailure) -> ImageSet {
+  ) throws(CommandFailure) -> Dataset {
     do throws(DatasetError) {
-      return try DataSpec(parsing: text).load(role: role, for: ImageFit(encoder))
+      return try DataSpec(parsing: text).dataset(role: role, for: encoder.input)
     } catch {
       throw CommandFailure(.data, error.description)
     }

@@ -15,7 +15,7 @@ import Wire
     let images = Shapes.generate(count: 8, size: 8, channels: 1, seed: 1, role: .train)
     var configuration = Client.Configuration(server: endpoint, name: "a", state: folder, patience: patience)
     configuration.backoff = Backoff { 1 }
-    return Client(configuration, images: { _ in images }, observer: observer)
+    return Client(configuration, examples: { _ in .images(images) }, observer: observer)
   }
 
   @Test func aServerThatIsNotThereIsGivenUpAfterThePatience() async throws {
@@ -43,7 +43,7 @@ import Wire
       let certificate = try authority.createClient("a", days: -1, in: own)
       var configuration = Client.Configuration(server: endpoint, name: "a", state: folder)
       configuration.certificate = own
-      let client = Client(configuration, images: { _ in throw Unexpected("images") })
+      let client = Client(configuration, examples: { _ in throw Unexpected("images") })
       let error = await #expect(throws: ClientError.self) { try await client.run() }
       guard case .certificate(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
       let words = "the certificate of a in \(own.path) expired on \(certificate.expires.day); enrol again"

@@ -42,7 +42,8 @@ import Wire
     try await withClient(plan, validation: images) { server in
       let (session, snapshot) = (try await server.welcome(), plan.snapshot(stage: stage))
       let validation = try await validation(session, snapshot)
-      let result = try ExitEvaluation(plan, images, threads: 1).result(of: snapshot, plan.augmentation)
+      let result = try ExitEvaluation(plan, .images(images), threads: 1).result(
+        of: snapshot, plan.augmentation)
       #expect(validation.key == RoundKey(stage: stage, round: 1))
       #expect(validation.images == 70)
       #expect(validation.correct == result.exits.map(\.report.correct))

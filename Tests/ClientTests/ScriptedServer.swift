@@ -150,15 +150,15 @@ func withClient<Result>(
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     let events = EventLog<ClientEvent>()
     let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
-    var validationImages: (@Sendable (Plan) throws -> ImageSet)?
-    if let validation { validationImages = { _ in validation } }
+    var validationExamples: (@Sendable (Plan) throws -> Dataset)?
+    if let validation { validationExamples = { _ in .images(validation) } }
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
     (configuration.limits, configuration.silence) = (limits, silence)
     let server = ScriptedServer(
       plan, listener, events,
       Client(
-        configuration, validationImages: validationImages, images: { _ in set },
+        configuration, validationExamples: validationExamples, examples: { _ in .images(set) },
         observer: events.note))
     defer {
       listener.shutDown()

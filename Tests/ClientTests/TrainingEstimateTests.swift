@@ -21,7 +21,7 @@ import Testing
   @Test(arguments: [0, 2])
   func everyStageHasItsFigures(views: Int) throws {
     let plan = try plan(views: views)
-    let estimate = TrainingEstimate(plan, images, threads: 1, limit: nil)
+    let estimate = TrainingEstimate(plan, .images(images), threads: 1, limit: nil)
     for index in 1...2 {
       let figures = estimate.measure(stage: index)
       #expect(figures.stage == index && figures.rounds == 4 && figures.batch == 16)
@@ -39,12 +39,13 @@ import Testing
     var plan = try plan(views: views)
     (plan.method.objective, plan.method.alignment) = (.classification, 0)
     plan.method.classification = Plan.Classification(classes: .count(10))
-    let estimate = TrainingEstimate(plan, try plan.labelled(images), threads: 1, limit: nil)
+    let estimate = TrainingEstimate(plan, try plan.labelled(.images(images)), threads: 1, limit: nil)
     for index in 1...2 { #expect(try #require(estimate.measure(stage: index).secondsPerRound) > 0) }
   }
 
   @Test func aStageThatDoesNotFitSaysWhatItNeeds() throws {
-    let figures = TrainingEstimate(try plan(), images, threads: 1, limit: ByteCount("1MB")).measure(stage: 2)
+    let figures = TrainingEstimate(try plan(), .images(images), threads: 1, limit: ByteCount("1MB")).measure(
+      stage: 2)
     #expect(figures.secondsPerRound == nil)
     #expect(figures.problem?.contains("MB of memory, and ") == true)
   }

@@ -8,7 +8,7 @@ import Testing
   /// summed differences, 0 if all are equal and 0.9 if each has a single class.
   private func skew(_ beta: Double, seed: UInt64) throws -> Double {
     let labels = try #require(set.labels)
-    let parts = try Partition.dirichlet(beta: beta).split(set, clients: 10, seed: seed)
+    let parts = try Partition.dirichlet(beta: beta).split(.images(set), clients: 10, seed: seed)
     let differences = parts.map { part in
       (0..<10).reduce(0.0) { sum, label in
         sum + abs(Double(part.count { labels[$0] == label }) / Double(part.count) - 0.1) / 2
@@ -28,7 +28,7 @@ import Testing
   /// A beta this small gives each class to one client, so most have no images before the repair.
   @Test func aTinyBetaStillGivesEveryClientTwoImages() throws {
     for seed in 1...5 as ClosedRange<UInt64> {
-      let parts = try Partition.dirichlet(beta: 0.0001).split(set, clients: 40, seed: seed)
+      let parts = try Partition.dirichlet(beta: 0.0001).split(.images(set), clients: 40, seed: seed)
       #expect(parts.allSatisfy { $0.count >= 2 })
       #expect(Set(parts.flatMap { $0 }).count == 4000)
       #expect(parts.count { $0.count == 2 } >= 25, "seed \(seed)")
@@ -40,7 +40,7 @@ import Testing
   func sharesHaveTheDistributionsVariance(beta: Double) throws {
     let single = TestImages.labelled([Int](repeating: 0, count: 20_000), classes: 1)
     let shares = try (1...200).flatMap { seed in
-      try Partition.dirichlet(beta: beta).split(single, clients: 5, seed: UInt64(seed))
+      try Partition.dirichlet(beta: beta).split(.images(single), clients: 5, seed: UInt64(seed))
         .map { Double($0.count) / 20_000 }
     }
     let variance = shares.reduce(0) { $0 + ($1 - 0.2) * ($1 - 0.2) } / 1000

@@ -11,7 +11,7 @@ import Testing
 
   @Test(arguments: partitions, [1, 7, 40])
   func everyImageGoesToExactlyOneClient(partition: Partition, clients: Int) throws {
-    let parts = try partition.split(set, clients: clients, seed: 9)
+    let parts = try partition.split(.images(set), clients: clients, seed: 9)
     #expect(parts.count == clients)
     #expect(parts.flatMap { $0 }.sorted() == Array(0..<1003))
     #expect(parts.allSatisfy { $0.count >= 2 && $0 == $0.sorted() })
@@ -19,31 +19,35 @@ import Testing
 
   @Test(arguments: partitions)
   func theSeedDecides(partition: Partition) throws {
-    let parts = try partition.split(set, clients: 8, seed: 3)
-    #expect(try partition.split(set, clients: 8, seed: 3) == parts)
-    #expect(try partition.split(set, clients: 8, seed: 4) != parts)
+    let parts = try partition.split(.images(set), clients: 8, seed: 3)
+    #expect(try partition.split(.images(set), clients: 8, seed: 3) == parts)
+    #expect(try partition.split(.images(set), clients: 8, seed: 4) != parts)
   }
 
   @Test func evenPartsDifferByOneAtMost() throws {
-    let sizes = try Partition.even.split(set, clients: 7, seed: 1).map(\.count)
+    let sizes = try Partition.even.split(.images(set), clients: 7, seed: 1).map(\.count)
     #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
   }
 
   @Test func tooFewImagesAreRejected() throws {
     let few = set.prefix(9)
     for partition in Self.partitions {
-      let error = #expect(throws: DatasetError.self) { try partition.split(few, clients: 5, seed: 1) }
+      let error = #expect(throws: DatasetError.self) {
+        try partition.split(.images(few), clients: 5, seed: 1)
+      }
       #expect(error?.description.contains("9 images are too few for 5 clients") == true)
     }
-    #expect(try Partition.even.split(few, clients: 4, seed: 1).allSatisfy { $0.count >= 2 })
-    #expect(throws: DatasetError.self) { try Partition.even.split(few, clients: 0, seed: 1) }
+    #expect(try Partition.even.split(.images(few), clients: 4, seed: 1).allSatisfy { $0.count >= 2 })
+    #expect(throws: DatasetError.self) { try Partition.even.split(.images(few), clients: 0, seed: 1) }
   }
 
   @Test func unlabelledImagesCanOnlyBeSplitEvenly() throws {
     let unlabelled = ImageSet(pixels: [UInt8](repeating: 0, count: 100), count: 100, channels: 1, size: 1)
-    #expect(try Partition.even.split(unlabelled, clients: 5, seed: 1).count == 5)
+    #expect(try Partition.even.split(.images(unlabelled), clients: 5, seed: 1).count == 5)
     for partition in [Partition.dirichlet(beta: 1), .shards(perClient: 2)] {
-      let error = #expect(throws: DatasetError.self) { try partition.split(unlabelled, clients: 5, seed: 1) }
+      let error = #expect(throws: DatasetError.self) {
+        try partition.split(.images(unlabelled), clients: 5, seed: 1)
+      }
       #expect(error?.description.contains("needs labels") == true)
     }
   }

@@ -29,10 +29,10 @@ import Testing
     let set = ImageSet(
       pixels: (0..<count).map { UInt8($0) }, count: count, channels: 1, size: 1,
       labels: (0..<count).map { $0 % 5 }, classes: 5)
-    let parts = try partition.split(set, clients: clients, seed: 21)
+    let parts = try partition.split(.images(set), clients: clients, seed: 21)
     var seen: [Int] = []
     for index in 0..<clients {
-      let images = try Share(index, of: clients).images(of: set, by: partition, seed: 21)
+      let images = try Share(index, of: clients).examples(of: .images(set), by: partition, seed: 21).images
       let places = (0..<images.count).map { place in images.withImage(place) { Int($0.bytes[0]) } }
       #expect(places == parts[index])
       seen += places

@@ -81,7 +81,7 @@ package struct ResidualMLP: Encoder {
 }
 
 /// The family `mlp` of a plan. The number of blocks and the width are fields of all families.
-extension ResidualMLP.Shape: FamilyConfiguration {
+extension ResidualMLP.Shape: ImageFamilyConfiguration {
   package static let family = EncoderConfiguration.Family("mlp", Self.self)
   package var output: Int { width }
 

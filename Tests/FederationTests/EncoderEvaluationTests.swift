@@ -21,8 +21,8 @@ import Testing
 
   private func evaluation(epochs: Int, seed: UInt64 = 1, threads: Int = 1) throws -> EncoderEvaluation {
     try EncoderEvaluation(
-      train: DataSpec(parsing: "shapes:60").load(role: .train, for: ImageFit(size: 16, channels: 3)),
-      test: DataSpec(parsing: "shapes:50").load(role: .test, for: ImageFit(size: 16, channels: 3)),
+      train: DataSpec(parsing: "shapes:60").dataset(role: .train, for: .images(ImageInput(side: 16))),
+      test: DataSpec(parsing: "shapes:50").dataset(role: .test, for: .images(ImageInput(side: 16))),
       fineTuningEpochs: epochs, seed: seed, threads: threads)
   }
 
@@ -54,9 +54,13 @@ import Testing
 
   @Test func imagesWithoutLabelsCannotEvaluate() throws {
     let images = ImageSet(pixels: .init(repeating: 0, count: 3 * 16 * 16), count: 1, channels: 3, size: 16)
-    let labelled = try DataSpec(parsing: "shapes:4").load(role: .train, for: ImageFit(size: 16, channels: 3))
+    let labelled = try DataSpec(parsing: "shapes:4").dataset(role: .train, for: .images(ImageInput(side: 16)))
     let rejection = DatasetError.unlabelled(for: "an evaluation")
-    #expect(throws: rejection) { try EncoderEvaluation(train: images, test: labelled, seed: 1, threads: 1) }
-    #expect(throws: rejection) { try EncoderEvaluation(train: labelled, test: images, seed: 1, threads: 1) }
+    #expect(throws: rejection) {
+      try EncoderEvaluation(train: .images(images), test: labelled, seed: 1, threads: 1)
+    }
+    #expect(throws: rejection) {
+      try EncoderEvaluation(train: labelled, test: .images(images), seed: 1, threads: 1)
+    }
   }
 }

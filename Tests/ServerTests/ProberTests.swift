@@ -11,10 +11,10 @@ import Testing
   private let now = Date(timeIntervalSince1970: 1_790_000_000)
 
   private func evaluation(_ plan: Plan) throws -> EncoderEvaluation {
-    let fit = ImageFit(plan.encoder)
+    let input = plan.encoder.input
     return try EncoderEvaluation(
-      train: DataSpec(parsing: "shapes:40?channels=1").load(role: .train, for: fit),
-      test: DataSpec(parsing: "shapes:30?channels=1").load(role: .test, for: fit), seed: 7, threads: 2)
+      train: DataSpec(parsing: "shapes:40?channels=1").dataset(role: .train, for: input),
+      test: DataSpec(parsing: "shapes:30?channels=1").dataset(role: .test, for: input), seed: 7, threads: 2)
   }
 
   /// Commits a round with the plan's initial weights under a different seed each time.

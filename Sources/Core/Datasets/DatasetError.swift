@@ -33,6 +33,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case differentClasses(train: [String], test: [String])
   /// Images have classes that are not those of the job.
   case otherClasses(job: ClassList, own: ClassList)
+  /// Examples that are not of the kind that the encoder takes; both kinds in words.
+  case otherInput(own: String, encoder: String)
   /// An invalid partition such as `dirichlet:0.5`.
   case badPartition(String, problem: String)
   /// A partition that is impossible for these images and this number of clients.
@@ -79,6 +81,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "the training images' classes (\(Self.list(train))) differ from the test images' (\(Self.list(test)))"
     case .otherClasses(let job, let own):
       "the images' classes (\(Self.words(own))) are not those of the job (\(Self.words(job)))"
+    case .otherInput(let own, let encoder):
+      "the data are \(own), and the encoder takes \(encoder)"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):

@@ -1,7 +1,7 @@
 import Engine
 import Foundation
 
-/// A partition of a data set among clients; each image belongs to exactly one client.
+/// A partition of a data set among clients; each example belongs to exactly one client.
 package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// Equal parts at random.
   case even
@@ -50,17 +50,17 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// Returns the indices of each client's images, ascending: `clients` lists that together contain every index of `set`
-  /// once.
+  /// Returns the indices of each client's examples, ascending: `clients` lists that together contain every index of
+  /// `set` once.
   ///
   /// The result is determined by the set, the number of clients and the seed. Throws
   /// ``DatasetError/impossibleSplit(partition:problem:)`` if a client would have fewer than two images, or if labels
   /// are needed and missing.
-  package func split(_ set: ImageSet, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
+  package func split(_ set: Dataset, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
     guard clients >= 1 else { throw rejection("\(clients) clients") }
     guard set.count >= clients * Self.minimumImages else {
       throw rejection(
-        "\(set.count) images are too few for \(clients) clients of at least \(Self.minimumImages)")
+        "\(set.count) \(set.noun)s are too few for \(clients) clients of at least \(Self.minimumImages)")
     }
     var random = RandomNumbers(seed, "partition", clients)
     let parts =
@@ -74,10 +74,10 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     return parts.map { $0.sorted() }
   }
 
-  private func labels(of set: ImageSet) throws(DatasetError) -> [Int] {
+  private func labels(of set: Dataset) throws(DatasetError) -> [Int] {
     guard let labels = set.labels else {
       throw rejection(
-        "it needs labels, and the images have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
+        "it needs labels, and the \(set.noun)s have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
     }
     return labels
   }
@@ -233,11 +233,11 @@ package struct Share: Sendable, Hashable, CustomStringConvertible {
     return "\(stem)-" + String(repeating: "0", count: digits - number.count) + number
   }
 
-  /// Returns the images of this share of a set partitioned with the seed. Throws the errors of
+  /// Returns the examples of this share of a set partitioned with the seed. Throws the errors of
   /// ``Partition/split(_:clients:seed:)``.
-  package func images(
-    of set: ImageSet, by partition: Partition, seed: UInt64
-  ) throws(DatasetError) -> ImageSet {
+  package func examples(
+    of set: Dataset, by partition: Partition, seed: UInt64
+  ) throws(DatasetError) -> Dataset {
     set.subset(try partition.split(set, clients: count, seed: seed)[index])
   }
 }

@@ -18,9 +18,9 @@ package struct EncoderEvaluation: Sendable {
     package var description: String { "the encoder's outputs are not finite numbers: its training diverged" }
   }
 
-  /// The images that classifiers are fitted to.
-  package let train: ImageSet
-  package let test: ImageSet
+  /// The examples that classifiers are fitted to.
+  package let train: Dataset
+  package let test: Dataset
   /// The epochs of fine-tuning; 0 for none.
   package let fineTuningEpochs: Int
   package let seed: UInt64
@@ -29,19 +29,19 @@ package struct EncoderEvaluation: Sendable {
   /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if images have no labels or none
   /// can be read.
   package init(
-    train: ImageSet, test: ImageSet, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int
+    train: Dataset, test: Dataset, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int
   ) throws(DatasetError) {
     try Self.requireLabels(train, test)
     let workers = Workers(threads)
     (self.train, self.test) = (train.readable(workers), test.readable(workers))
-    for images in [self.train, self.test] where images.count == 0 { throw .broken(images.broken) }
+    for examples in [self.train, self.test] where examples.count == 0 { throw .broken(examples.broken) }
     (self.fineTuningEpochs, self.seed, self.threads) = (fineTuningEpochs, seed, threads)
   }
 
-  /// Throws a ``DatasetError`` if the images are not suitable for an evaluation, without reading them.
-  package static func requireLabels(_ train: ImageSet, _ test: ImageSet) throws(DatasetError) {
-    if let images = [train, test].first(where: { $0.labels == nil }) {
-      throw .unlabelled(for: "an evaluation", problem: images.labelProblem)
+  /// Throws a ``DatasetError`` if the examples are not suitable for an evaluation, without reading them.
+  package static func requireLabels(_ train: Dataset, _ test: Dataset) throws(DatasetError) {
+    if let examples = [train, test].first(where: { $0.labels == nil }) {
+      throw .unlabelled(for: "an evaluation", problem: examples.labelProblem)
     }
     try test.requireClasses(of: train)
   }
@@ -64,7 +64,12 @@ package struct EncoderEvaluation: Sendable {
     let neighbours = NearestNeighbours().accuracy(
       matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
       classes: classes, workers: workers)
-    let fineTuned = fineTuningEpochs > 0 ? fineTune(checkpoint, workers, progress) : nil
+    let fineTuned =
+      if fineTuningEpochs > 0, case .images(let train) = train, case .images(let test) = test {
+        fineTune(checkpoint, train, test, workers, progress) as Double?
+      } else {
+        nil as Double?
+      }
     return Accuracies(
       linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned)
   }
@@ -90,8 +95,16 @@ package struct EncoderEvaluation: Sendable {
   }
 
   private func represent(
-    _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers,
+    _ examples: Dataset, _ checkpoint: EncoderCheckpoint, _ workers: Workers,
     _ each: @Sendable () -> Void = {}
+  ) throws(NotFinite) -> Storage {
+    switch examples {
+    case .images(let images): try represent(images, checkpoint, workers, each)
+    }
+  }
+
+  private func represent(
+    _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers, _ each: @Sendable () -> Void
   ) throws(NotFinite) -> Storage {
     var layout = Layout()
     let encoder = checkpoint.configuration.makeEncoder(
@@ -108,7 +121,8 @@ package struct EncoderEvaluation: Sendable {
   }
 
   private func fineTune(
-    _ checkpoint: EncoderCheckpoint, _ workers: Workers, _ progress: (Int, Int) -> Void
+    _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet, _ workers: Workers,
+    _ progress: (Int, Int) -> Void
   ) -> Double {
     let tuning = FineTuning(
       checkpoint.configuration, classes: classes,

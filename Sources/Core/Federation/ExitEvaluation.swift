@@ -4,8 +4,8 @@ import Foundation
 
 /// The answers of every exit of a classifier to labelled images.
 package struct ExitEvaluation: Sendable {
-  /// The images, with labels that are indices into the job's classes.
-  private let images: ImageSet
+  /// The examples, with labels that are indices into the job's classes.
+  private let examples: Dataset
   private let labels: [Int]
   private let threads: Int
   /// Decides which images leave early.
@@ -13,11 +13,13 @@ package struct ExitEvaluation: Sendable {
 
   /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if the images do not have the
   /// classes of the plan or none can be read. The images must have the encoder's size.
-  package init(_ plan: Plan, _ test: ImageSet, threads: Int) throws(DatasetError) {
-    images = try plan.labelled(test).readable(Workers(threads))
-    guard let labels = images.labels, !labels.isEmpty else {
-      guard images.count == 0 else { throw .unlabelled(for: "an evaluation", problem: images.labelProblem) }
-      throw .broken(images.broken)
+  package init(_ plan: Plan, _ test: Dataset, threads: Int) throws(DatasetError) {
+    examples = try plan.labelled(test).readable(Workers(threads))
+    guard let labels = examples.labels, !labels.isEmpty else {
+      guard examples.count == 0 else {
+        throw .unlabelled(for: "an evaluation", problem: examples.labelProblem)
+      }
+      throw .broken(examples.broken)
     }
     (self.labels, self.threads, rule) = (labels, threads, plan.exitRule)
   }
@@ -60,17 +62,21 @@ package struct ExitEvaluation: Sendable {
     let model = snapshot.stage.model
     let parameters = Storage(model.layout)
     snapshot.write(into: parameters)
-    let answers = Self.answers(model, parameters, images, augmentation, workers: Workers(threads))
+    let workers = Workers(threads)
+    let answers =
+      switch examples {
+      case .images(let images): Self.answers(model, parameters, images, augmentation, workers: workers)
+      }
     let depths = EarlyExits.depths(of: model)
     return Result(
       exits: zip(depths, answers).map { depth, answers in
         Exit(
           depth: depth,
           report: ClassificationReport(
-            labels: labels, predictions: answers.map(\.label), classes: images.classes,
+            labels: labels, predictions: answers.map(\.label), classes: examples.classes,
             // Of two classes, the probability of class 1.
             scores: answers.map { $0.label == 1 ? $0.confidence : 1 - $0.confidence },
-            classNames: images.classNames))
+            classNames: examples.classNames))
       }, early: depths.count > 1 ? early(answers, ExitCosts(model)) : nil)
   }
 

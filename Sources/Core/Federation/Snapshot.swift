@@ -114,7 +114,7 @@ package struct Snapshot: Sendable {
   package func manifest(keeping blocks: [Int]) -> [PartVersion] {
     let kept = Set(blocks)
     return manifest.enumerated().filter { position, _ in
-      let block = position - 1
+      let block = position - stage.model.stemParts
       let indices = stage.model.encoder.blocks
       return !indices.indices.contains(block) || kept.contains(indices[block])
     }.map(\.element)

@@ -257,8 +257,9 @@ private struct PartVersionNumbers {
     return next.parts.enumerated().map { position, part in
       if fresh.contains(part.name) { return self.next() }
       if let same = old[part.name] { return same }
-      let isBlock = (1...next.depth).contains(position)
-      if isBlock, copies, let source = old["blocks.\(position - 1 - plan.method.layersPerStage)"] {
+      let block = position - next.stemParts
+      let isBlock = (0..<next.depth).contains(block)
+      if isBlock, copies, let source = old["blocks.\(block - plan.method.layersPerStage)"] {
         return source
       }
       return self.next()

@@ -91,9 +91,9 @@ package struct StrategyComparison: Sendable {
 
   /// Returns the number of all images, and of the largest client's. Rejects invalid data before a process is started.
   private func images() throws -> (all: Int, most: Int) {
-    let fit = ImageFit(settings.plan.encoder)
-    let train = try settings.data.load(role: .train, for: fit)
-    try settings.testData.load(role: .test, for: fit).requireClasses(of: train)
+    let input = settings.plan.encoder.input
+    let train = try settings.data.dataset(role: .train, for: input)
+    try settings.testData.dataset(role: .test, for: input).requireClasses(of: train)
     var most = 0
     for seed in settings.seeds {
       let parts = try settings.partition.split(train, clients: settings.clients, seed: seed)

@@ -121,15 +121,16 @@ package struct Experiment: Sendable {
     return summary
   }
 
-  private func load() throws -> (train: ImageSet, test: ImageSet?) {
-    let fit = ImageFit(plan.encoder)
-    let train = try plan.labelled(settings.data.load(role: .train, for: fit, strict: settings.isStrict))
+  private func load() throws -> (train: Dataset, test: Dataset?) {
+    let input = plan.encoder.input
+    let train = try plan.labelled(settings.data.dataset(role: .train, for: input, strict: settings.isStrict))
     let test = try settings.testData.map {
-      try plan.labelled($0.load(role: .test, for: fit, strict: settings.isStrict))
+      try plan.labelled($0.dataset(role: .test, for: input, strict: settings.isStrict))
     }
     if plan.method.classification != nil, let labels = train.labels, Set(labels).count == 1 {
       throw ExperimentError.setting(
-        "all \(counted(train.count, "image")) of the data are of one class, and a classification needs two")
+        "all \(counted(train.count, train.noun)) of the data are of one class, and a classification needs two"
+      )
     }
     if let test { try EncoderEvaluation.requireLabels(train, test) }
     try plan.checkFiles(in: settings.planFolder)
@@ -138,7 +139,7 @@ package struct Experiment: Sendable {
 
   /// Runs the server, the clients and their links, if there are any.
   private func federate(
-    _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ links: Links?
+    _ server: Server, _ train: Dataset, _ parts: [[Int]], _ links: Links?
   ) async throws -> Snapshot {
     let names = parts.indices.map { Self.clientName($0, of: parts.count) }
     guard let links else {
@@ -151,7 +152,7 @@ package struct Experiment: Sendable {
 
   /// Runs the server and the clients; the first failure ends all.
   private func federate(
-    _ server: Server, _ train: ImageSet, _ parts: [[Int]], _ clients: [(name: String, server: Endpoint)]
+    _ server: Server, _ train: Dataset, _ parts: [[Int]], _ clients: [(name: String, server: Endpoint)]
   ) async throws -> Snapshot {
     let permits = TrainingPermits(max(1, settings.cores / settings.threads))
     return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -173,7 +174,7 @@ package struct Experiment: Sendable {
   }
 
   private func client(
-    _ name: String, _ images: ImageSet, _ endpoint: Endpoint, _ permits: TrainingPermits
+    _ name: String, _ examples: Dataset, _ endpoint: Endpoint, _ permits: TrainingPermits
   ) -> Client {
     var configuration = Client.Configuration(
       server: endpoint, name: name, state: states.appendingPathComponent(name), threads: settings.threads)
@@ -195,7 +196,7 @@ package struct Experiment: Sendable {
         }
       }
     }
-    return Client(configuration, permits: permits, images: { _ in images }) { [observer] event in
+    return Client(configuration, permits: permits, examples: { _ in examples }) { [observer] event in
       observer(.client(name, event))
     }
   }
@@ -204,7 +205,7 @@ package struct Experiment: Sendable {
   static func clientName(_ index: Int, of count: Int) -> String { Share(index, of: count).name("client") }
 
   private func evaluate(
-    _ checkpoint: EncoderCheckpoint, _ train: ImageSet, _ test: ImageSet?
+    _ checkpoint: EncoderCheckpoint, _ train: Dataset, _ test: Dataset?
   ) async throws -> Summary.Evaluation? {
     guard let test else { return nil }
     return try await TrainingThread.abandonable("evaluation") { [observer, plan, settings] in
@@ -222,7 +223,7 @@ package struct Experiment: Sendable {
 
   /// Evaluates the exits of a classification on the test images after the last round, and stores the result.
   private func classify(
-    _ snapshot: Snapshot, _ test: ImageSet?, _ store: Store
+    _ snapshot: Snapshot, _ test: Dataset?, _ store: Store
   ) async throws -> ExitEvaluation.Result? {
     guard let test, plan.method.classification != nil else { return nil }
     observer(.evaluating)
@@ -234,7 +235,7 @@ package struct Experiment: Sendable {
   }
 
   private func probeRounds(
-    of store: Store, _ train: ImageSet, _ test: ImageSet?
+    of store: Store, _ train: Dataset, _ test: Dataset?
   ) async throws -> [RoundProbe]? {
     guard settings.probeEvery > 0, let test else { return nil }
     observer(.evaluating)

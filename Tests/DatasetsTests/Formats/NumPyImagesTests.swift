@@ -149,7 +149,7 @@ import Testing
       #expect(set.labelProblem == problem && set.subset([0]).labelProblem == problem)
       #expect(DataReport(set, Workers(1)).labelProblem == problem)
       let error = #expect(throws: DatasetError.self) {
-        try Partition.dirichlet(beta: 1).split(set, clients: 1, seed: 1)
+        try Partition.dirichlet(beta: 1).split(.images(set), clients: 1, seed: 1)
       }
       #expect(error?.description.hasSuffix("needs labels, and the images have none: \(problem)") == true)
     }

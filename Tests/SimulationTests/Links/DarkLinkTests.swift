@@ -62,7 +62,8 @@ import Wire
     let set = Shapes.generate(count: 16, size: 16, channels: 3, seed: 1, role: .train)
     let configuration = Client.Configuration(
       server: relay.endpoint, name: "a", state: state, patience: patience)
-    let client = Client(configuration, images: { _ in set }, observer: { _ = toldClient.yield($0) })
+    let client = Client(
+      configuration, examples: { _ in .images(set) }, observer: { _ = toldClient.yield($0) })
     let relaying = Task { try await relay.run() }
     let serving = Task { try await server.run() }
     let training = Task { try await client.run() }

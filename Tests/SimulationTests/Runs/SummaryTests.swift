@@ -80,8 +80,8 @@ import Testing
       #expect(checkpoint.mean == plan.augmentation.mean)
       #expect(checkpoint.deviation == plan.augmentation.deviation)
       let evaluation = try EncoderEvaluation(
-        train: DataSpec(parsing: "shapes:32").load(role: .train, for: ImageFit(size: 16, channels: 3)),
-        test: DataSpec(parsing: "shapes:30").load(role: .test, for: ImageFit(size: 16, channels: 3)),
+        train: DataSpec(parsing: "shapes:32").dataset(role: .train, for: .images(ImageInput(side: 16))),
+        test: DataSpec(parsing: "shapes:30").dataset(role: .test, for: .images(ImageInput(side: 16))),
         seed: 1, threads: 2)
       #expect(try evaluation.accuracies(of: checkpoint) == summary.evaluation?.trained)
     }

@@ -113,11 +113,11 @@ package struct ImageFit: Sendable, Hashable {
     (self.size, self.channels) = (size, channels)
   }
 
-  /// Creates a fit for an encoder.
-  package init(_ encoder: EncoderConfiguration) {
-    let images = encoder.input.images
-    self.init(size: images.side, channels: images.channels)
-  }
+  /// Creates a fit for an encoder of images of a shape.
+  package init(_ images: ImageInput) { self.init(size: images.side, channels: images.channels) }
+
+  /// Creates a fit for an encoder; traps if it takes no images.
+  package init(_ encoder: EncoderConfiguration) { self.init(encoder.input.images) }
 
   /// The maximum side of a fitted image, in pixels.
   package var longestSide: Int { Self.longest * Self.margin * size }

@@ -15,6 +15,9 @@ package struct EncoderConfiguration: Sendable {
     package let rawValue: String
     fileprivate let type: any FamilyConfiguration.Type
 
+    /// Whether its encoders take images; the others take the features of nodes or rows.
+    package var takesImages: Bool { type is any ImageFamilyConfiguration.Type }
+
     /// Creates a family with a name in plans, and the type of its configurations.
     package init(_ name: String, _ type: any FamilyConfiguration.Type) {
       (rawValue, self.type) = (name, type)
@@ -25,17 +28,17 @@ package struct EncoderConfiguration: Sendable {
 /// The configuration of the encoders of a family: the fields that all families have, and those of its own.
 package protocol FamilyConfiguration: Sendable, Hashable, Codable {
   static var family: EncoderConfiguration.Family { get }
-  /// The shape of the images.
-  var images: ImageInput { get set }
-  /// The width of a token, or the channels of a ResNet's first layer.
+  /// The type and shape of the input.
+  var input: EncoderInput { get }
+  /// The width of a token or of a layer, or the channels of a ResNet's first layer.
   var width: Int { get set }
   /// The number of blocks of the finished encoder.
   var depth: Int { get set }
   /// The width D of a representation.
   var output: Int { get }
 
-  /// Creates a configuration with defaults for the family's own fields.
-  init(images: ImageInput, width: Int, depth: Int)
+  /// Creates a configuration with the fields that the family shares with another one, and defaults for its own.
+  init(sharing other: any FamilyConfiguration)
   /// Returns the configuration of an encoder whose representations are the means of g x g cells of its last map, without
   /// a readout. Families whose features are not a map return themselves.
   func pooled(grid: Int) -> Self
@@ -47,18 +50,50 @@ extension FamilyConfiguration {
   package func pooled(grid: Int) -> Self { self }
 }
 
+/// The configuration of a family whose encoders take images.
+package protocol ImageFamilyConfiguration: FamilyConfiguration {
+  /// The shape of the images.
+  var images: ImageInput { get set }
+  /// Creates a configuration with defaults for the family's own fields.
+  init(images: ImageInput, width: Int, depth: Int)
+}
+
+extension ImageFamilyConfiguration {
+  package var input: EncoderInput { .images(images) }
+
+  package init(sharing other: any FamilyConfiguration) {
+    let images = (other as? any ImageFamilyConfiguration)?.images ?? ImageInput(side: 32)
+    self.init(images: images, width: other.width, depth: other.depth)
+  }
+}
+
+/// The configuration of a family whose encoders take the features of nodes or rows.
+package protocol FeatureFamilyConfiguration: FamilyConfiguration {
+  /// The number of features F of a node or row.
+  var features: Int { get set }
+  /// Creates a configuration with defaults for the family's own fields.
+  init(features: Int, width: Int, depth: Int)
+}
+
+extension FeatureFamilyConfiguration {
+  package init(sharing other: any FamilyConfiguration) {
+    let features = (other as? any FeatureFamilyConfiguration)?.features ?? 1
+    self.init(features: features, width: other.width, depth: other.depth)
+  }
+}
+
 extension EncoderConfiguration {
   /// The family. Setting another family keeps the common fields; a transformer then has a single patch and head.
   package var family: Family {
     get { type(of: value).family }
     set {
       guard newValue != family else { return }
-      self = EncoderConfiguration(newValue.type.init(images: value.images, width: width, depth: depth))
+      self = EncoderConfiguration(newValue.type.init(sharing: value))
     }
   }
 
   /// The type and shape of the input.
-  package var input: EncoderInput { .images(value.images) }
+  package var input: EncoderInput { value.input }
 
   /// The number of blocks of the finished encoder.
   package var depth: Int {
@@ -66,22 +101,39 @@ extension EncoderConfiguration {
     set { change { $0.depth = newValue } }
   }
 
-  /// The width of a token, or the channels of a ResNet's first layer.
+  /// The width of a token or of a layer, or the channels of a ResNet's first layer.
   package var width: Int {
     get { value.width }
     set { change { $0.width = newValue } }
   }
 
-  /// The side of the images in pixels.
+  /// The side of the images in pixels; traps for families without images.
   package var imageSide: Int {
-    get { value.images.side }
-    set { change { $0.images.side = newValue } }
+    get { input.images.side }
+    set { changeImages { $0.side = newValue } }
   }
 
-  /// The number of colour channels of the images.
+  /// The number of colour channels of the images; traps for families without images.
   package var imageChannels: Int {
-    get { value.images.channels }
-    set { change { $0.images.channels = newValue } }
+    get { input.images.channels }
+    set { changeImages { $0.channels = newValue } }
+  }
+
+  /// The number of features F of a node or row; traps for families of images.
+  package var features: Int {
+    get { featureValue.features }
+    set {
+      var value = featureValue
+      value.features = newValue
+      self = EncoderConfiguration(value)
+    }
+  }
+
+  private var featureValue: any FeatureFamilyConfiguration {
+    guard let value = value as? any FeatureFamilyConfiguration else {
+      preconditionFailure("a \(family.rawValue) takes images")
+    }
+    return value
   }
 
   /// The width D of a representation.
@@ -122,6 +174,14 @@ extension EncoderConfiguration {
     body(&value)
     self = EncoderConfiguration(value)
   }
+
+  private mutating func changeImages(_ body: (inout ImageInput) -> Void) {
+    guard var value = value as? any ImageFamilyConfiguration else {
+      preconditionFailure("a \(family.rawValue) takes no images")
+    }
+    body(&value.images)
+    self = EncoderConfiguration(value)
+  }
 }
 
 extension EncoderConfiguration: Hashable {
@@ -132,18 +192,34 @@ extension EncoderConfiguration: Hashable {
 /// The input of an encoder.
 package enum EncoderInput: Sendable, Hashable {
   case images(ImageInput)
+  /// The nodes of a graph with this number of features each.
+  case nodes(features: Int)
+  /// Rows of this number of features each.
+  case rows(features: Int)
 
   /// The number of values of one input.
   package var count: Int {
     switch self {
     case .images(let shape): shape.count
+    case .nodes(let features), .rows(let features): features
     }
   }
 
-  /// The shape of the images.
+  /// The shape of the images; traps for another input.
   package var images: ImageInput {
+    guard case .images(let shape) = self else { preconditionFailure("an encoder of \(noun)s has no images") }
+    return shape
+  }
+
+  /// Whether it is images.
+  package var isImages: Bool { if case .images = self { true } else { false } }
+
+  /// The word for one input.
+  package var noun: String {
     switch self {
-    case .images(let shape): shape
+    case .images: "image"
+    case .nodes: "node"
+    case .rows: "row"
     }
   }
 }
@@ -163,7 +239,7 @@ package struct ImageInput: Sendable, Hashable {
 
 // MARK: - Coding
 
-/// An object with flat fields: `family`, `image`, `channels`, `width`, `depth`, and those of the family.
+/// An object with flat fields: `family`, `image` and `channels` or `features`, `width`, `depth`, and those of the family.
 extension EncoderConfiguration: Codable {
   private enum Key: String, CodingKey { case family }
 
@@ -179,10 +255,27 @@ extension EncoderConfiguration: Codable {
   }
 }
 
-private enum CommonKey: String, CodingKey { case image, channels, width, depth }
+private enum CommonKey: String, CodingKey { case image, channels, features, width, depth }
 
-extension FamilyConfiguration {
-  /// Decodes the fields of all families; those of its own have defaults.
+extension FeatureFamilyConfiguration {
+  /// Decodes the fields of all families of nodes or rows; those of its own have defaults.
+  package init(commonFieldsOf decoder: any Swift.Decoder) throws {
+    let values = try decoder.container(keyedBy: CommonKey.self)
+    self.init(
+      features: try values.decode(Int.self, forKey: .features),
+      width: try values.decode(Int.self, forKey: .width), depth: try values.decode(Int.self, forKey: .depth))
+  }
+
+  package func encodeCommonFields(to encoder: any Swift.Encoder) throws {
+    var values = encoder.container(keyedBy: CommonKey.self)
+    try values.encode(features, forKey: .features)
+    try values.encode(width, forKey: .width)
+    try values.encode(depth, forKey: .depth)
+  }
+}
+
+extension ImageFamilyConfiguration {
+  /// Decodes the fields of all families of images; those of its own have defaults.
   package init(commonFieldsOf decoder: any Swift.Decoder) throws {
     let values = try decoder.container(keyedBy: CommonKey.self)
     self.init(

@@ -1,6 +1,6 @@
 /// An encoder with a number of blocks, the heads of its objective, and the layout of all parameters.
 ///
-/// The order is stem, blocks, readout, heads, exits.
+/// The order is stem, blocks, readout, heads, exits; an encoder of nodes or rows has no stem.
 package struct Model: Sendable {
   /// A range of the layout that is transmitted and stored as a unit; the papers call it a layer.
   package struct Part: Sendable, Hashable {
@@ -87,8 +87,11 @@ package struct Model: Sendable {
   /// Returns the part with a name, or nil if the model has none.
   package func part(_ name: String) -> Part? { parts.first { $0.name == name } }
 
+  /// The number of parts before the blocks: 1, or 0 without a stem.
+  package var stemParts: Int { parts.first?.name == Stage.Content.stem ? 1 : 0 }
+
   /// Returns the part of the block at a position.
-  package func blockPart(_ position: Int) -> Part { parts[1 + position] }
+  package func blockPart(_ position: Int) -> Part { parts[stemParts + position] }
 
   /// The start of readout and heads.
   package var headStart: Int { blockPart(depth - 1).range.upperBound }

@@ -20,9 +20,12 @@ package struct Stage: Sendable {
       blocks: [Int], training: some Sequence<Int>, stem: Bool, lap: Int = 1, exits: [Int] = []
     ) {
       self.init(
-        blocks: blocks, trained: Set(training.map(Self.part) + (stem ? ["stem"] : [])), lap: lap,
+        blocks: blocks, trained: Set(training.map(Self.part) + (stem ? [Self.stem] : [])), lap: lap,
         exits: exits)
     }
+
+    /// The name of the stem's part.
+    static let stem = "stem"
 
     /// Returns the name of a block's part.
     static func part(_ block: Int) -> String { "blocks.\(block)" }
@@ -46,11 +49,13 @@ package struct Stage: Sendable {
       Model(configuration, objective: objective, blocks: content.blocks, exits: content.exits))
   }
 
-  /// Creates a stage of a model that has the content's blocks.
+  /// Creates a stage of a model that has the content's blocks. A stem that the model does not have is not trained.
   package init(index: Int, _ content: Content, _ model: Model) {
     precondition(index >= 1, "stage \(index)")
     precondition(
       content.blocks == model.encoder.blocks, "blocks \(content.blocks) of \(model.encoder.blocks)")
+    var content = content
+    if model.stemParts == 0 { content.trained.remove(Content.stem) }
     (self.index, self.content, self.model) = (index, content, model)
     let parts = model.parts.filter {
       content.trained.contains($0.name) || model.headRange.contains($0.range.lowerBound)
@@ -105,7 +110,7 @@ package struct Stage: Sendable {
 
   // MARK: - Trained parts
 
-  package var trainsStem: Bool { content.trained.contains("stem") }
+  package var trainsStem: Bool { content.trained.contains(Content.stem) }
 
   /// The positions of the trained blocks among the model's blocks.
   package var trainedBlocks: [Int] {
@@ -119,7 +124,9 @@ package struct Stage: Sendable {
   }
 
   /// The parts of the frozen stem and prefix, which come first in the layout; empty if the stem trains.
-  package var prefixParts: ArraySlice<Model.Part> { model.parts.prefix(trainsStem ? 0 : 1 + prefixDepth) }
+  package var prefixParts: ArraySlice<Model.Part> {
+    model.parts.prefix(trainsStem ? 0 : model.stemParts + prefixDepth)
+  }
 
   /// The number of trained and exchanged values.
   package var count: Int { ranges.reduce(0) { $0 + $1.count } }

@@ -126,9 +126,9 @@ extension Plan {
     }
   }
 
-  /// Returns the images with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
-  package func labelled(_ images: ImageSet) throws(DatasetError) -> ImageSet {
-    guard let classification = method.classification else { return images }
-    return try images.labelled(by: classification.classes)
+  /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
+  package func labelled(_ examples: Dataset) throws(DatasetError) -> Dataset {
+    guard let classification = method.classification else { return examples }
+    return try examples.labelled(by: classification.classes)
   }
 }

@@ -23,8 +23,8 @@ package struct PlanField: Sendable {
   /// The unit; empty if there is none.
   package let unit: String
   package let meaning: String
-  /// The encoder family to which the field applies; nil for all.
-  let family: EncoderConfiguration.Family?
+  /// The encoder families to which the field applies; nil for all.
+  let families: Families?
   /// The section of the field if a plan need not have it; nil for a section that all plans have.
   let optionalSection: OptionalSection?
   let fallback: Default
@@ -32,6 +32,20 @@ package struct PlanField: Sendable {
   let write: @Sendable (Plan) -> String
   /// Returns the problem of the field's value in a plan; nil if it has none.
   let problem: @Sendable (Plan) -> String?
+
+  /// Encoder families to which a field applies.
+  struct Families: Sendable {
+    /// The families in words.
+    let description: String
+    let contains: @Sendable (EncoderConfiguration.Family) -> Bool
+
+    /// Vision transformers.
+    static let vit = Self(description: "vit") { $0 == .vit }
+    /// All families whose encoders take images.
+    static let images = Self(description: "encoders of images") { $0.takesImages }
+    /// All families whose encoders take the features of nodes or rows.
+    static let features = Self(description: "encoders of nodes or rows") { !$0.takesImages }
+  }
 
   /// A section that a plan need not have, such as `method.calibration`.
   struct OptionalSection: Sendable {
@@ -43,18 +57,18 @@ package struct PlanField: Sendable {
 
   init<Value>(
     _ path: String, _ place: WritableKeyPath<Plan, Value> & Sendable,
-    of family: EncoderConfiguration.Family? = nil, _ value: PlanValue<Value>,
+    of families: Families? = nil, _ value: PlanValue<Value>,
     unit: String = "", or fallback: Default = .standard, _ meaning: String,
     in section: OptionalSection? = nil
   ) {
     self.init(
-      path, value, of: family, unit: unit, or: fallback, meaning, in: section,
+      path, value, of: families, unit: unit, or: fallback, meaning, in: section,
       get: { $0[keyPath: place] }, set: { $0[keyPath: place] = $1 })
   }
 
   /// Creates a field whose value a plan reads and writes with two functions.
   init<Value>(
-    _ path: String, _ value: PlanValue<Value>, of family: EncoderConfiguration.Family? = nil,
+    _ path: String, _ value: PlanValue<Value>, of families: Families? = nil,
     unit: String = "", or fallback: Default = .standard, _ meaning: String, in section: OptionalSection?,
     get: @escaping @Sendable (Plan) -> Value, set: @escaping @Sendable (inout Plan, Value) -> Void
   ) {
@@ -62,7 +76,7 @@ package struct PlanField: Sendable {
     self.type = value.type
     self.unit = unit
     self.meaning = meaning
-    self.family = family
+    self.families = families
     self.optionalSection = section
     self.fallback = fallback
     self.read = { node, plan throws(PlanRejection) in set(&plan, try value.read(node)) }
@@ -71,7 +85,7 @@ package struct PlanField: Sendable {
   }
 
   /// Returns whether the field applies to a plan's encoder.
-  package func belongs(to plan: Plan) -> Bool { family.map { $0 == plan.encoder.family } ?? true }
+  package func belongs(to plan: Plan) -> Bool { families?.contains(plan.encoder.family) ?? true }
 
   /// Returns whether a plan has the field: it applies to the encoder, and the plan has its section.
   func isPresent(in plan: Plan) -> Bool {
@@ -86,9 +100,11 @@ package struct PlanField: Sendable {
   /// The default as shown in docs/plans.md.
   package var standard: String {
     switch fallback {
-    case .required: family.map { "required for \($0.rawValue)" } ?? "required"
-    case .requiredUnlessResNet: "required for vit"
-    case .standard: "`\(write(.unset))`" + (family.map { " for \($0.rawValue)" } ?? "")
+    case .required: families.map { "required for \($0.description)" } ?? "required"
+    case .requiredUnlessResNet: "required, except for resnet"
+    case .standard where section == "encoder":
+      "`\(write(.unset))`" + (families.map { " for \($0.description)" } ?? "")
+    case .standard: "`\(write(.unset))`"
     case .derived(let words, _): words
     }
   }

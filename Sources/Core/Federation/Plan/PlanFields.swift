@@ -22,11 +22,16 @@ extension PlanField {
       "encoder.family", \.encoder.family, .choice,
       "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
     PlanField(
-      "encoder.image", \.encoder.imageSide, .integer(1...PlanLimits.image), unit: "pixels", or: .required,
+      "encoder.image", \.encoder.imageSide, of: .images, .integer(1...PlanLimits.image), unit: "pixels",
+      or: .required,
       "Side of the square images."),
     PlanField(
-      "encoder.channels", \.encoder.imageChannels, .integer(1...PlanLimits.channels), unit: "planes",
+      "encoder.channels", \.encoder.imageChannels, of: .images, .integer(1...PlanLimits.channels),
+      unit: "planes",
       "Colour planes of an image: 1 or 3."),
+    PlanField(
+      "encoder.features", \.encoder.features, of: .features, .integer(1...PlanLimits.features),
+      unit: "numbers", or: .required, "Numbers of a node or row of the data."),
     PlanField(
       "encoder.patch", \.encoder.vit.patch, of: .vit, .integer(1...PlanLimits.image), unit: "pixels",
       or: .required, "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
@@ -251,50 +256,61 @@ extension PlanField {
 
   static let augmentation: [PlanField] = [
     PlanField(
-      "augmentation.cropArea", \.augmentation.cropArea, .range(.above(0, to: 1)), unit: "of the image",
+      "augmentation.cropArea", \.augmentation.cropArea, of: .images, .range(.above(0, to: 1)),
+      unit: "of the image",
       "Area that a random crop keeps, before it is resized."),
     PlanField(
-      "augmentation.cropRatio", \.augmentation.cropRatio, .range(.above(0, to: PlanLimits.ratio)),
+      "augmentation.cropRatio", \.augmentation.cropRatio, of: .images,
+      .range(.above(0, to: PlanLimits.ratio)),
       unit: "width / height", "Shape of a crop."),
     PlanField(
-      "augmentation.padding", \.augmentation.padding, .integer(0...PlanLimits.padding), unit: "pixels",
+      "augmentation.padding", \.augmentation.padding, of: .images, .integer(0...PlanLimits.padding),
+      unit: "pixels",
       "Zeros around the normalised image, of which a view is a random crop; 0: a random resized crop instead."
     ),
     PlanField(
-      "augmentation.flip", \.augmentation.flip, .number(.from(0, to: 1)), unit: "probability",
+      "augmentation.flip", \.augmentation.flip, of: .images, .number(.from(0, to: 1)), unit: "probability",
       "Horizontal flip."),
     PlanField(
-      "augmentation.jitter", \.augmentation.jitter, .number(.from(0, to: 1)), unit: "probability",
+      "augmentation.jitter", \.augmentation.jitter, of: .images, .number(.from(0, to: 1)),
+      unit: "probability",
       "Colour jitter: brightness, contrast, saturation and hue in random order."),
     PlanField(
-      "augmentation.brightness", \.augmentation.brightness, .number(.from(0, to: PlanLimits.jitter)),
+      "augmentation.brightness", \.augmentation.brightness, of: .images,
+      .number(.from(0, to: PlanLimits.jitter)),
       unit: "± factor", "Brightness is scaled by 1 ± this."),
     PlanField(
-      "augmentation.contrast", \.augmentation.contrast, .number(.from(0, to: PlanLimits.jitter)),
+      "augmentation.contrast", \.augmentation.contrast, of: .images, .number(.from(0, to: PlanLimits.jitter)),
       unit: "± factor", "Contrast is scaled by 1 ± this."),
     PlanField(
-      "augmentation.saturation", \.augmentation.saturation, .number(.from(0, to: PlanLimits.jitter)),
+      "augmentation.saturation", \.augmentation.saturation, of: .images,
+      .number(.from(0, to: PlanLimits.jitter)),
       unit: "± factor", "Saturation is scaled by 1 ± this."),
     PlanField(
-      "augmentation.hue", \.augmentation.hue, .number(.from(0, to: 0.5)), unit: "± turns",
+      "augmentation.hue", \.augmentation.hue, of: .images, .number(.from(0, to: 0.5)), unit: "± turns",
       "Largest rotation of the hue."),
     PlanField(
-      "augmentation.grayscale", \.augmentation.grayscale, .number(.from(0, to: 1)), unit: "probability",
+      "augmentation.grayscale", \.augmentation.grayscale, of: .images, .number(.from(0, to: 1)),
+      unit: "probability",
       "Conversion to greyscale."),
     PlanField(
-      "augmentation.blur", \.augmentation.blur, .numbers(2...2, "one a view", .from(0, to: 1)),
+      "augmentation.blur", \.augmentation.blur, of: .images, .numbers(2...2, "one a view", .from(0, to: 1)),
       unit: "probability", "Gaussian blur."),
     PlanField(
-      "augmentation.blurKernel", \.augmentation.blurKernel, .kernel(upTo: PlanLimits.kernel), unit: "pixels",
+      "augmentation.blurKernel", \.augmentation.blurKernel, of: .images, .kernel(upTo: PlanLimits.kernel),
+      unit: "pixels",
       "Side of the blur's kernel, less than twice `image`; auto: about a tenth of `image`, at least 3."),
     PlanField(
-      "augmentation.blurSigma", \.augmentation.blurSigma, .range(.above(0, to: PlanLimits.sigma)),
+      "augmentation.blurSigma", \.augmentation.blurSigma, of: .images,
+      .range(.above(0, to: PlanLimits.sigma)),
       unit: "pixels", "Standard deviation of the blur."),
     PlanField(
-      "augmentation.solarize", \.augmentation.solarize, .numbers(2...2, "one a view", .from(0, to: 1)),
+      "augmentation.solarize", \.augmentation.solarize, of: .images,
+      .numbers(2...2, "one a view", .from(0, to: 1)),
       unit: "probability", "Inversion of the bright values."),
     PlanField(
-      "augmentation.solarizeThreshold", \.augmentation.solarizeThreshold, .number(.from(0, to: 1)),
+      "augmentation.solarizeThreshold", \.augmentation.solarizeThreshold, of: .images,
+      .number(.from(0, to: 1)),
       unit: "of full brightness", "Value from which solarizing inverts."),
     PlanField(
       "augmentation.mean", \.augmentation.mean,

@@ -67,7 +67,8 @@ extension PlanRule {
     },
     PlanRule("encoder.image", "encoder.family", "encoder.depth") { plan in
       let least = 1 << (plan.encoder.depth - 1)
-      return plan.encoder.family == .resnet && plan.encoder.depth <= 4 && plan.encoder.imageSide % least != 0
+      guard plan.encoder.family == .resnet, plan.encoder.depth <= 4 else { return nil }
+      return plan.encoder.imageSide % least != 0
         ? "is \(plan.encoder.imageSide); each layer of a resnet but the first halves it, so \(least) must divide it"
         : nil
     },
@@ -112,7 +113,8 @@ extension PlanRule {
         ? "is \(plan.round.trim); must be less than half of the quorum of \(plan.round.quorum)" : nil
     },
     PlanRule("encoder.channels") { plan in
-      plan.encoder.imageChannels == 2 ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
+      plan.encoder.input.isImages && plan.encoder.imageChannels == 2
+        ? "is 2; must be 1 (greyscale) or 3 (red, green, blue)" : nil
     },
     PlanRule("encoder.patch", "encoder.image", "encoder.family") { plan in
       guard let c = plan.encoder.value as? ViTConfiguration else { return nil }
@@ -205,12 +207,14 @@ extension PlanRule {
       return minimum >= cohort ? nil : "is \(minimum), less than the cohort of \(cohort)"
     },
     PlanRule("augmentation.blurKernel", "encoder.image") { plan in
+      guard plan.encoder.input.isImages else { return nil }
       let image = plan.encoder.imageSide
       let largest = AugmentationSettings.largestKernel(forSize: image)
       guard let kernel = plan.augmentation.blurKernel, kernel > largest else { return nil }
       return "is \(kernel), more than images of \(image) pixels allow; at most \(largest)"
     },
     PlanRule("augmentation.padding", "encoder.image") { plan in
+      guard plan.encoder.input.isImages else { return nil }
       let (padding, image) = (plan.augmentation.padding, plan.encoder.imageSide)
       return padding <= image / 2
         ? nil : "is \(padding), more than half of the image's \(image) pixels"
@@ -224,6 +228,7 @@ extension PlanRule {
   ]
 
   private static func channels(_ count: Int, of plan: Plan) -> String? {
+    guard plan.encoder.input.isImages else { return nil }
     let channels = plan.encoder.imageChannels
     return count == 1 || count == channels
       ? nil : "has \(count) entries; must have one for all channels or one for each of \(channels)"
@@ -245,6 +250,8 @@ package enum PlanLimits {
   package static let views = 256
   /// The colour channels: colour augmentation is defined for red, green and blue.
   package static let channels = 3
+  /// The features of a node or row: a bag of words has fewer.
+  package static let features = 1 << 20
   /// The patches of an image: attention keeps a matrix of tokens x tokens per head, 64 MB at this size.
   package static let patches = 4096
   /// The width D: above the widest published vision transformer (ViT-22B: 6144).

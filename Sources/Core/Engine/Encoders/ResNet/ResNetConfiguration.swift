@@ -25,7 +25,7 @@ extension EncoderConfiguration.Family {
   package static let resnet = Self("resnet", ResNetConfiguration.self)
 }
 
-extension ResNetConfiguration: FamilyConfiguration {
+extension ResNetConfiguration: ImageFamilyConfiguration {
   package static let family = EncoderConfiguration.Family.resnet
 
   /// All four layers.

@@ -38,7 +38,7 @@ extension EncoderConfiguration.Family {
   package static let vit = Self("vit", ViTConfiguration.self)
 }
 
-extension ViTConfiguration: FamilyConfiguration {
+extension ViTConfiguration: ImageFamilyConfiguration {
   package static let family = EncoderConfiguration.Family.vit
   package var output: Int { width }
 

@@ -2,69 +2,74 @@ import ArgumentParser
 import Client
 import Commands
 import Datasets
+import Engine
 import Federation
 import Foundation
 import Synchronization
 
-/// The images of this device, prepared for an encoder.
-final class LocalImages: Sendable {
+/// The examples of this device, prepared for an encoder.
+final class LocalData: Sendable {
   private let spec: DataSpec
   private let role: DataRole
   private let isStrict: Bool
   private let share: LocalShare?
-  private let images: Mutex<ImageSet>
+  private let examples: Mutex<Dataset>
   private let news = BrokenFileNews()
 
-  /// Opens the images before there is a plan, so that errors show before anything is sent.
+  /// Opens the data before there is a plan, so that errors show before anything is sent.
   init(
     _ spec: DataSpec, role: DataRole = .train, isStrict: Bool, share: LocalShare? = nil
   ) throws(DatasetError) {
     (self.spec, self.role, self.isStrict, self.share) = (spec, role, isStrict, share)
-    let all = try spec.load(role: role, strict: isStrict)
+    let all = try spec.dataset(role: role, strict: isStrict)
     try share?.check(all)
-    images = Mutex(all)
+    examples = Mutex(all)
   }
 
-  /// Throws unless two images can be read, the minimum of a batch; a client with fewer is of no use to its server.
-  /// Reads no more images than necessary.
+  /// Throws unless two examples can be read, the minimum of a batch; a client with fewer is of no use to its server.
+  /// Reads no more than necessary.
   func requireEnough() throws(DatasetError) { try opened.requireReadable(2) }
 
-  /// Throws unless there are labels, and an image can be read.
+  /// Throws unless there are labels, and an example can be read.
   func requireLabels() throws(DatasetError) {
     guard opened.labels != nil else { throw .unlabelled(for: "a validation", problem: opened.labelProblem) }
     try opened.requireReadable(1)
   }
 
-  /// The images as opened or, later, as last loaded for an encoder.
-  var opened: ImageSet { images.withLock { $0 } }
+  /// The examples as opened or, later, as last loaded for an encoder.
+  var opened: Dataset { examples.withLock { $0 } }
 
-  /// Returns the images for an encoder. Loads them again if those opened before do not fit it.
-  func fitted(to fit: ImageFit) throws -> ImageSet {
-    return try images.withLock { images in
-      if !spec.serves(images, for: fit) {
-        images = try spec.load(role: role, for: fit, strict: isStrict)
+  /// Returns the examples for an encoder. Loads them again if those opened before do not fit it.
+  func fitted(to input: EncoderInput) throws -> Dataset {
+    return try examples.withLock { examples in
+      if !spec.serves(examples, for: input) {
+        examples = try spec.dataset(role: role, for: input, strict: isStrict)
       }
-      return images
+      return examples
     }
   }
 
-  /// Returns the images that this client trains on under a plan.
-  func prepared(for plan: Plan) throws -> ImageSet {
-    let all = try fitted(to: ImageFit(plan.encoder))
+  /// Returns the examples that this client trains on under a plan.
+  func prepared(for plan: Plan) throws -> Dataset {
+    let all = try fitted(to: plan.encoder.input)
     guard let share else { return all }
-    let own = try share.images(of: all, plan)
+    let own = try share.examples(of: all, plan)
     try own.requireReadable(2)
     return own
   }
 
   /// A line about files without the name of an image; nil if there are none.
-  var passedOver: String? { opened.passedOver.summary }
+  var passedOver: String? {
+    switch opened {
+    case .images(let images): images.passedOver.summary
+    }
+  }
 
   /// A line about files found broken since the last call; nil if there are none.
   var newlyBroken: String? { news.line(opened.broken) }
 }
 
-/// This client's share of the images.
+/// This client's share of the data.
 struct LocalShare: Sendable {
   /// The client name before the index, as in a simulation.
   static let stem = "client"
@@ -74,14 +79,14 @@ struct LocalShare: Sendable {
   /// The option or environment variable that defined the share.
   let source: String
 
-  /// Throws ``DatasetError`` if the images cannot be partitioned this way, whatever the plan's seed.
-  func check(_ images: ImageSet) throws(DatasetError) {
-    _ = try partition.split(images, clients: share.count, seed: 0)
+  /// Throws ``DatasetError`` if the examples cannot be partitioned this way, whatever the plan's seed.
+  func check(_ examples: Dataset) throws(DatasetError) {
+    _ = try partition.split(examples, clients: share.count, seed: 0)
   }
 
   /// Returns the client's share under a plan, the same that a simulation assigns to this index.
-  func images(of images: ImageSet, _ plan: Plan) throws(DatasetError) -> ImageSet {
-    try share.images(of: images, by: partition, seed: plan.seed)
+  func examples(of all: Dataset, _ plan: Plan) throws(DatasetError) -> Dataset {
+    try share.examples(of: all, by: partition, seed: plan.seed)
   }
 }
 

@@ -1,0 +1,146 @@
+import Engine
+
+/// The examples of a data set, of the kind that an encoder takes.
+package enum Dataset: Sendable {
+  case images(ImageSet)
+
+  /// The word for one example.
+  package var noun: String {
+    switch self {
+    case .images: "image"
+    }
+  }
+
+  /// The number of examples.
+  package var count: Int {
+    switch self {
+    case .images(let images): images.count
+    }
+  }
+
+  /// The class of each example; nil for unlabelled examples.
+  package var labels: [Int]? {
+    switch self {
+    case .images(let images): images.labels
+    }
+  }
+
+  /// The number of classes; 0 for unlabelled examples.
+  package var classes: Int {
+    switch self {
+    case .images(let images): images.classes
+    }
+  }
+
+  /// The names of the classes in order; nil if classes have only numbers.
+  package var classNames: [String]? {
+    switch self {
+    case .images(let images): images.classNames
+    }
+  }
+
+  /// The reason why existing labels were not used; nil if they were used or there are none.
+  package var labelProblem: String? {
+    switch self {
+    case .images(let images): images.labelProblem
+    }
+  }
+
+  /// The files found broken so far.
+  package var broken: [BrokenFile] {
+    switch self {
+    case .images(let images): images.broken
+    }
+  }
+
+  /// The number of bytes by which the memory of the examples may still grow.
+  package var spareBytes: Int {
+    switch self {
+    case .images(let images): images.spareBytes
+    }
+  }
+
+  /// Returns the examples at `indices`, in that order, with their labels.
+  package func subset(_ indices: [Int]) -> Dataset {
+    switch self {
+    case .images(let images): .images(images.subset(indices))
+    }
+  }
+
+  /// Returns the same examples, fitted to an encoder. Throws ``DatasetError/otherInput(of:noun:encoder:)`` if they are
+  /// not of the kind that it takes.
+  package func fitted(to input: EncoderInput) throws(DatasetError) -> Dataset {
+    switch (self, input) {
+    case (.images(let images), .images(let shape)): .images(images.fitted(to: ImageFit(shape)))
+    case (.images, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
+    }
+  }
+
+  /// Reads every example once and returns those that can be read.
+  package func readable(_ workers: Workers) -> Dataset {
+    switch self {
+    case .images(let images): .images(images.readable(workers))
+    }
+  }
+
+  /// Throws ``DatasetError/tooFew(count:broken:)`` unless `least` examples can be read. Reads no more than necessary.
+  package func requireReadable(_ least: Int) throws(DatasetError) {
+    switch self {
+    case .images(let images): try images.requireReadable(least)
+    }
+  }
+
+  /// Throws ``DatasetError/differentClasses(train:test:)`` if the named classes of these test examples differ from those
+  /// of the training examples.
+  package func requireClasses(of other: Dataset) throws(DatasetError) {
+    guard let classNames, let names = other.classNames, names != classNames else { return }
+    throw .differentClasses(train: names, test: classNames)
+  }
+
+  /// Returns the examples with labels that are indices into the classes of a job. Throws
+  /// ``DatasetError/unlabelled(for:problem:)`` or ``DatasetError/otherClasses(job:own:)``.
+  package func labelled(by job: ClassList) throws(DatasetError) -> Dataset {
+    switch self {
+    case .images(let images): .images(try images.labelled(by: job))
+    }
+  }
+
+  /// The images. Throws ``DatasetError/otherInput(own:encoder:)`` for other examples.
+  package var images: ImageSet {
+    get throws(DatasetError) {
+      switch self {
+      case .images(let images): images
+      }
+    }
+  }
+}
+
+extension DataSpec {
+  /// Reads or generates the examples, or opens their folder, and fits them to an encoder; without an encoder, they
+  /// remain as they are. Throws a ``DatasetError`` that names the file, or the kind of input that the encoder takes.
+  ///
+  /// With `strict`, all files of a folder are read, and a single broken file is an error.
+  package func dataset(
+    role: DataRole, for input: EncoderInput? = nil, strict: Bool = false
+  ) throws(DatasetError) -> Dataset {
+    if let input, input.noun != noun { throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s") }
+    return .images(try load(role: role, for: input.map { ImageFit($0.images) }, strict: strict))
+  }
+
+  /// Reads, generates or opens images for an encoder. Throws a ``DatasetError``, also for an encoder without images.
+  package func images(role: DataRole, for encoder: EncoderConfiguration) throws(DatasetError) -> ImageSet {
+    try dataset(role: role, for: encoder.input).images
+  }
+
+  /// The word for one of its examples.
+  package var noun: String { "image" }
+
+  /// Whether examples loaded without an encoder, or for another one, can be used for this one without loading them
+  /// again.
+  package func serves(_ examples: Dataset, for input: EncoderInput) -> Bool {
+    switch (examples, input) {
+    case (.images(let images), .images(let shape)): serves(images, for: ImageFit(shape))
+    case (.images, _): false
+    }
+  }
+}
