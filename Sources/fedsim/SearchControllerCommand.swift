@@ -1,4 +1,5 @@
 import ArgumentParser
+import Client
 import Commands
 import Datasets
 import Engine
@@ -14,7 +15,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
     usage: "fedsim search-controller [<options>] <plan> --data <spec> --out <file>",
     discussion: """
       The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it, and compares it \
-      with simpler rules. A search trains the plan once in each episode, on a part of the images and in this process, \
+      with simpler rules. A search trains the plan once in each episode, on a part of the data and in this process, \
       and writes the file that method.stageEnd.model names. A stopped search goes on when it is started again; until \
       then its episodes are in FILE.partial. For example:
 
@@ -26,7 +27,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
   @Argument(help: "The plan, a YAML file (docs/plans.md).", completion: .plan)
   var plan: String
 
-  @Option(help: ArgumentHelp("The images of the episodes.", valueName: "spec"))
+  @Option(help: ArgumentHelp("The data of the episodes.", valueName: "spec"))
   var data: String
 
   @Option(
@@ -38,12 +39,12 @@ struct SearchControllerCommand: AsyncParsableCommand {
   var clients: Int?
 
   @Option(
-    help: "The partition of the images: even, dirichlet:BETA or shards:K.",
+    help: "The partition of the data: even, dirichlet:BETA or shards:K.",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
   @Option(help: "Images of an episode, drawn anew for each; 0: all.")
-  var images: Int = 1024
+  var examples: Int = 1024
 
   @Option(help: "The number of episodes; 0: a controller that is not trained.")
   var episodes: Int = 100
@@ -81,7 +82,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard clients.map(Share.counts.contains) ?? true else { throw ValidationError("--clients is 1 to 10000") }
-    guard (0...10_000_000).contains(images) else { throw ValidationError("--images is 0 to 10000000") }
+    guard (0...10_000_000).contains(examples) else { throw ValidationError("--examples is 0 to 10000000") }
     guard (0...100_000).contains(episodes) else { throw ValidationError("--episodes is 0 to 100000") }
     guard (0...1000).contains(timeRatio) else { throw ValidationError("--time-ratio is 0 to 1000") }
     guard (-1e6...1e6).contains(baseline) else { throw ValidationError("--baseline is -1e6 to 1e6") }
@@ -103,10 +104,14 @@ struct SearchControllerCommand: AsyncParsableCommand {
       let log = try SearchLog(out + ".partial", settings)
       let terminal = Terminal()
       let start = ContinuousClock.now
+      let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "strata-\(UUID().uuidString)")
+      let clear = { @Sendable in _ = try? FileManager.default.removeItem(at: folder) }
+      defer { clear() }
       let result = try await resultUnlessStopped(
-        "fedsim", on: terminal, last: "stopped; the same command continues"
+        "fedsim", on: terminal, last: "stopped; the same command continues", undo: clear
       ) {
-        try await TrainingThread.abandonable("search") { try search(settings, log, on: terminal) }
+        try await TrainingThread.abandonable("search") { try search(settings, log, folder, on: terminal) }
       }
       let bytes = try result.file.encoded()
       try file.write(bytes)
@@ -120,18 +125,18 @@ struct SearchControllerCommand: AsyncParsableCommand {
     let plan = try readPlan(plan)
     let longest = (1...plan.stages).map { plan.mostRounds(stage: $0) }.max() ?? 1
     return ControllerSearch.Settings(
-      plan: plan, data: data, clients: clients ?? plan.round.cohort, partition: partition, images: images,
+      plan: plan, data: data, clients: clients ?? plan.round.cohort, partition: partition, examples: examples,
       episodes: episodes, timeRatio: timeRatio, baseline: baseline, every: every, minimum: minimum,
       maximum: maximum ?? longest,
       seed: seed ?? plan.seed)
   }
 
   private func search(
-    _ settings: ControllerSearch.Settings, _ log: SearchLog, on terminal: Terminal
+    _ settings: ControllerSearch.Settings, _ log: SearchLog, _ folder: URL, on terminal: Terminal
   ) throws -> ControllerSearch.Result {
     do {
       let search = try ControllerSearch(
-        settings, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        settings, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, folder: folder)
       // Two trainings follow the episodes.
       let progress = WorkProgress(of: settings.episodes + 2, "episodes", on: terminal)
       if !log.episodes.isEmpty {
@@ -149,6 +154,15 @@ struct SearchControllerCommand: AsyncParsableCommand {
       throw CommandFailure(.usage, reason)
     } catch let error as ControllerSearch.Failure {
       throw CommandFailure(.diverged, error.description)
+    } catch ClientError.memory(let reason) {
+      throw CommandFailure(.memory, reason)
+    } catch ClientError.data(let reason) {
+      throw CommandFailure(.data, reason)
+    } catch let error as CommandFailure {
+      throw error
+    } catch {
+      // The files of an episode.
+      throw CommandFailure(.store, error.systemWords)
     }
   }
 }

@@ -114,7 +114,7 @@ import Testing
       ["fedsim", "search-controller"],
       [
         "<plan>", "--data <spec>", "--out <file>", "--clients <clients>", "--partition <partition>",
-        "--images <images>", "--episodes <episodes>", "--time-ratio <cost>", "--baseline <cost>",
+        "--examples <examples>", "--episodes <episodes>", "--time-ratio <cost>", "--baseline <cost>",
         "--every <rounds>", "--minimum <rounds>", "--maximum <rounds>", "--seed <seed>",
         "--threads <threads>", "--overwrite", "--json",
       ]

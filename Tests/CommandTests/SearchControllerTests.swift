@@ -7,7 +7,8 @@ import Testing
   private func search(
     _ plan: String, _ folder: URL, _ options: String..., out: String = "controller.json"
   ) -> [String] {
-    ["search-controller", plan, "--data", "shapes:64", "--images", "32", "--out", folder.path(out)] + options
+    ["search-controller", plan, "--data", "shapes:64", "--examples", "32", "--out", folder.path(out)]
+      + options
   }
 
   private func files(_ folder: URL) throws -> [String] {

@@ -12,12 +12,12 @@ import Support
 package struct ControllerSearch: Sendable {
   package struct Settings: Sendable, Hashable, Codable {
     package var plan: Plan
-    /// The specification of the images, as written.
+    /// The specification of the data, as written.
     package var data: String
     package var clients: Int
     package var partition: String
-    /// The images of an episode, drawn anew for each; 0: all.
-    package var images: Int
+    /// The images, nodes or rows of an episode, drawn anew for each; 0: all.
+    package var examples: Int
     /// The number of episodes; 0 gives a controller that is not trained.
     package var episodes: Int
     /// The cost of an epoch, in units of the loss.
@@ -28,12 +28,12 @@ package struct ControllerSearch: Sendable {
     package var seed: UInt64
 
     package init(
-      plan: Plan, data: String, clients: Int, partition: String, images: Int = 1024, episodes: Int = 100,
+      plan: Plan, data: String, clients: Int, partition: String, examples: Int = 1024, episodes: Int = 100,
       timeRatio: Double = 1e-4, baseline: Double = 0.3, every: Int = 1, minimum: Int = 1, maximum: Int,
       seed: UInt64
     ) {
       (self.plan, self.data, self.clients, self.partition) = (plan, data, clients, partition)
-      (self.images, self.episodes, self.timeRatio) = (images, episodes, timeRatio)
+      (self.examples, self.episodes, self.timeRatio) = (examples, episodes, timeRatio)
       self.baseline = baseline
       (self.every, self.minimum, self.maximum, self.seed) = (every, minimum, maximum, seed)
     }
@@ -85,20 +85,22 @@ package struct ControllerSearch: Sendable {
   }
 
   private let settings: Settings
-  private let images: ImageSet
+  private let examples: Dataset
   private let partition: Partition
-  private let workers: Workers
+  private let threads: Int
+  /// The folder for the files of a training.
+  private let folder: URL
   private let shape: StageController.Shape
 
-  /// Checks the settings, and loads the images. Throws ``Failure`` and ``DatasetError``.
-  package init(_ settings: Settings, threads: Int) throws {
+  /// Checks the settings, and loads the data. The episodes use `folder`. Throws ``Failure`` and ``DatasetError``.
+  package init(_ settings: Settings, threads: Int, folder: URL) throws {
     try Self.check(settings)
     let plan = settings.plan
     partition = try Partition(parsing: settings.partition)
-    images = try plan.labelled(
-      DataSpec(parsing: settings.data).load(role: .train, for: ImageFit(plan.encoder), strict: true))
+    examples = try plan.labelled(
+      DataSpec(parsing: settings.data).dataset(role: .train, for: plan.encoder.input, strict: true))
     shape = StageController.Shape(stages: plan.stages, decisions: settings.decisions)
-    (self.settings, workers) = (settings, Workers(threads))
+    (self.settings, self.threads, self.folder) = (settings, threads, folder)
   }
 
   private static func check(_ settings: Settings) throws(Failure) {
@@ -155,7 +157,7 @@ package struct ControllerSearch: Sendable {
   private var origin: [String: String] {
     [
       "software": "strata \(Software.version)", "plan": settings.plan.name, "data": settings.data,
-      "clients": "\(settings.clients)", "partition": settings.partition, "images": "\(settings.images)",
+      "clients": "\(settings.clients)", "partition": settings.partition, "examples": "\(settings.examples)",
       "episodes": "\(settings.episodes)", "timeRatio": "\(settings.timeRatio)",
       "baseline": "\(settings.baseline)", "seed": "\(settings.seed)",
     ]
@@ -167,11 +169,11 @@ package struct ControllerSearch: Sendable {
     var random = RandomNumbers(settings.seed, "actions", number)
     let isImposed = number < settings.episodes / 2 || settings.episodes == 0
     let stops = isImposed ? ImposedStops.decisions(ofEpisode: number, shape, &random) : []
-    var training = try training(number)
+    let training = try training(number)
     var (state, decisions, lastLoss) = (StageController.State(), [ControllerDecision](), 0.0)
     while true {
-      lastLoss = training.train()
-      guard lastLoss.isFinite else { throw Failure.diverged(episode: number + 1) }
+      guard let loss = try training.train() else { throw Failure.diverged(episode: number + 1) }
+      lastLoss = loss
       let (stage, index) = (training.rounds.count - 1, decisions.count)
       guard ((training.rounds.last ?? 1) - 1) % settings.every == 0 else { continue }
       let isLast = index == shape.decisions - 1
@@ -196,11 +198,12 @@ package struct ControllerSearch: Sendable {
   private func trial(_ file: ControllerFile?) throws -> Trial {
     let fixed = FixedCurriculum(stages: shape.stages) { [maximum = settings.maximum] _ in maximum }
     let curriculum: any Curriculum = file.map { ControllerCurriculum(fixed: fixed, file: $0) } ?? fixed
-    var training = try training(settings.episodes)
-    var (history, loss) = ([[RoundMetrics]()], 0.0)
+    let training = try training(settings.episodes)
+    var history = [[RoundMetrics]()]
     while true {
-      loss = training.train()
-      guard loss.isFinite else { throw Failure.diverged(episode: settings.episodes + 1) }
+      guard let loss = try training.train() else {
+        throw Failure.diverged(episode: settings.episodes + 1)
+      }
       var metrics = RoundMetrics()
       metrics[.lastEpochLoss] = loss
       history[history.count - 1].append(metrics)
@@ -215,16 +218,19 @@ package struct ControllerSearch: Sendable {
     }
   }
 
-  /// Returns the training of an episode, with its own weights, images and partition.
-  private func training(_ number: Int) throws(DatasetError) -> EpisodeTraining {
+  /// Returns the training of an episode, with its own weights, examples and partition.
+  private func training(_ number: Int) throws -> EpisodeTraining {
     var plan = settings.plan
     plan.seed = RandomNumbers.derive(settings.seed, "episode", [number])
-    var some = images
-    if settings.images > 0, settings.images < images.count {
-      var random = RandomNumbers(plan.seed, "images")
-      some = images.subset((0..<images.count).shuffled(using: &random).prefix(settings.images).sorted())
+    var some = examples
+    if settings.examples > 0, settings.examples < examples.count {
+      var random = RandomNumbers(plan.seed, "examples")
+      some = examples.subset((0..<examples.count).shuffled(using: &random).prefix(settings.examples).sorted())
     }
+    try? FileManager.default.removeItem(at: folder)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     return try EpisodeTraining(
-      plan, some, clients: settings.clients, partition, scheduled: settings.maximum, workers: workers)
+      plan, some, clients: settings.clients, partition, scheduled: settings.maximum, threads: threads,
+      folder: folder)
   }
 }

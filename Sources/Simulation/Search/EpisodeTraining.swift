@@ -1,67 +1,68 @@
+import Client
 import Datasets
 import Engine
 import Federation
 import Foundation
+import Server
 
-/// A training of a plan that costs little: its clients train one after the other in this process, and their updates
-/// become a weighted mean, without server, sockets and files.
-///
-/// It starts from new weights. It has no calibration and no depth dropout, and its views are drawn anew in each epoch.
-struct EpisodeTraining {
+/// A training of a plan that costs little: real clients, one after the other in this process, and the real aggregation,
+/// without server, sockets and database. It has no calibration.
+final class EpisodeTraining {
   private let plan: Plan
-  private let clients: [(name: String, images: ImageSet)]
-  private let augmenter: Augmenter
-  private let workers: Workers
+  private let clients: [DetachedClient]
+  private let folder: URL
+  private let threads: Int
   /// The rounds over which a stage's learning rate schedule extends.
   private let scheduled: Int
   private var snapshot: Snapshot
   /// The number of rounds of each stage so far.
   private(set) var rounds = [0]
 
-  /// Divides the images among clients. Throws ``DatasetError``.
+  /// Divides the examples among clients, which use `folder`. Throws ``DatasetError`` and ``ClientError``.
   init(
-    _ plan: Plan, _ images: ImageSet, clients: Int, _ partition: Partition, scheduled: Int, workers: Workers
-  ) throws(DatasetError) {
+    _ plan: Plan, _ examples: Dataset, clients count: Int, _ partition: Partition, scheduled: Int,
+    threads: Int, folder: URL
+  ) throws {
     var plan = plan
-    (plan.method.activeBlocks, plan.method.calibration) = (0, nil)
-    let parts = try partition.split(images, clients: clients, seed: plan.seed)
-    self.clients = parts.enumerated().map {
-      (Experiment.clientName($0.offset, of: clients), images.subset($0.element))
+    plan.method.calibration = nil
+    // A search decides how long a stage is.
+    plan.method.roundsPerStage = .each(PlanLimits.rounds)
+    let parts = try partition.split(examples, clients: count, seed: plan.seed)
+    let cache = try LayerCache(folder.appendingPathComponent("layers"))
+    clients = parts.enumerated().map { [plan] index, part in
+      let name = Experiment.clientName(index, of: count)
+      return DetachedClient(
+        plan, name: name, data: examples.subset(part), cache: cache,
+        state: folder.appendingPathComponent(name), threads: threads)
     }
-    (self.plan, self.scheduled, self.workers) = (plan, scheduled, workers)
-    augmenter = Augmenter(plan.augmentation, for: plan.encoder)
+    (self.plan, self.scheduled, self.threads, self.folder) = (plan, scheduled, threads, folder)
     snapshot = plan.firstSnapshot()
   }
 
   /// The number of epochs that each client has trained.
   var epochs: Int { rounds.reduce(0, +) * plan.local.epochs }
 
-  /// Trains a round. Returns the mean loss of the clients' last epochs, weighted by their images; not finite if the
-  /// training has diverged.
-  mutating func train() -> Double {
+  /// Trains a round. Returns the mean loss of the clients' last epochs, weighted as their updates; nil if the training
+  /// has diverged. Throws ``ClientError`` and ``StoreError``.
+  func train() throws -> Double? {
     rounds[rounds.count - 1] += 1
-    let (stage, round) = (snapshot.stage, rounds[rounds.count - 1])
-    let key = RoundKey(stage: stage.index, round: round)
-    let total = clients.reduce(0) { $0 + $1.images.count }
-    var (mean, loss) = (WeightedMean(count: stage.count, samples: total), 0.0)
-    for (name, images) in clients {
-      let trainer = Trainer(
-        stage, plan.trainingOptions(place(of: round), stage: stage.index, images: images.count),
-        workers: workers)
-      snapshot.write(into: trainer.parameters)
-      trainer.begin()
-      let seed = plan.trainingSeed(key, client: name)
-      let views = AugmentedViews(images, augmenter, seed: seed, workers: workers.count)
-      let summary = trainer.train(views, seed: seed) { _, _, loss in loss.isFinite }
-      if trainer.hasDiverged { return .nan }
-      stage.trainedValues(of: trainer.parameters).withUnsafeBufferPointer {
-        mean.fold($0, samples: images.count)
-      }
-      loss += Double(images.count) / Double(total) * Double(summary.lastLoss)
+    let round = rounds[rounds.count - 1]
+    let key = RoundKey(stage: snapshot.stage.index, round: round)
+    var ledger = Ledger(maxSamples: plan.round.maxSamples)
+    for client in clients {
+      guard let (offer, bytes) = try client.train(snapshot, key, place(of: round)) else { return nil }
+      try bytes.write(to: file(client.name))
+      ledger.admit(offer, from: client.name)
     }
-    let values = mean.finish().withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-    snapshot = snapshot.replacing(trained: values)
-    return loss
+    snapshot = try Aggregator(plan: plan, snapshot: snapshot, key: key, ledger: ledger) {
+      [folder] client throws(StoreError) in try UpdateFile(Self.file(client, in: folder))
+    }.run(threads: threads)
+    return ledger.metrics[.lastEpochLoss]
+  }
+
+  private func file(_ client: String) -> URL { Self.file(client, in: folder) }
+  private static func file(_ client: String, in folder: URL) -> URL {
+    folder.appendingPathComponent("\(client).update")
   }
 
   /// A search may train a stage longer than its schedule, which then stays at its end.
@@ -71,7 +72,7 @@ struct EpisodeTraining {
   }
 
   /// Begins the next stage.
-  mutating func grow() {
+  func grow() {
     snapshot = plan.grow(snapshot)
     rounds.append(0)
   }

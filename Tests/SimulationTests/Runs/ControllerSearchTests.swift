@@ -10,14 +10,20 @@ import Testing
     episodes: Int = 6, _ change: (inout ControllerSearch.Settings) -> Void = { _ in }
   ) -> ControllerSearch.Settings {
     var settings = ControllerSearch.Settings(
-      plan: .tiny(rounds: 3), data: "shapes:64", clients: 2, partition: "even", images: 40,
+      plan: .tiny(rounds: 3), data: "shapes:64", clients: 2, partition: "even", examples: 40,
       episodes: episodes, timeRatio: 1e-2, maximum: 3, seed: 3)
     change(&settings)
     return settings
   }
 
   private func search(_ settings: ControllerSearch.Settings) throws -> ControllerSearch.Result {
-    try ControllerSearch(settings, threads: 1).run()
+    try withFolder { try ControllerSearch(settings, threads: 1, folder: $0).run() }
+  }
+
+  private func withFolder<Result>(_ body: (URL) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("strata-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try body(folder)
   }
 
   @Test func imposedEpisodesHaveAllDecisionsAndOthersEndThemselves() throws {
@@ -59,14 +65,18 @@ import Testing
     let whole = try search(settings())
     var known: [ControllerSearch.Episode] = []
     #expect(throws: Stopped.self) {
-      try ControllerSearch(settings(), threads: 2).run {
-        known = $0
-        if known.count == 4 { throw Stopped() }
+      try withFolder {
+        try ControllerSearch(settings(), threads: 2, folder: $0).run {
+          known = $0
+          if known.count == 4 { throw Stopped() }
+        }
       }
     }
     #expect(known == Array(whole.episodes.prefix(4)), "on two threads")
     var noted: [Int] = []
-    let rest = try ControllerSearch(settings(), threads: 1).run(after: known) { noted.append($0.count) }
+    let rest = try withFolder {
+      try ControllerSearch(settings(), threads: 1, folder: $0).run(after: known) { noted.append($0.count) }
+    }
     #expect(rest.file == whole.file && noted == [5, 6])
   }
 
@@ -116,7 +126,7 @@ import Testing
       default: $0.maximum = 10_000
       }
     }
-    let error = #expect(throws: ControllerSearch.Failure.self) { try ControllerSearch(settings, threads: 1) }
+    let error = #expect(throws: ControllerSearch.Failure.self) { try search(settings) }
     #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
   }
 
