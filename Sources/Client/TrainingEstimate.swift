@@ -101,7 +101,7 @@ package struct TrainingEstimate: Sendable {
     case .images(let images):
       AugmentedViews(
         images, Augmenter(plan.augmentation, for: plan.encoder), seed: plan.seed, workers: threads)
-    case .rows: preconditionFailure("steps on rows")
+    case .rows, .nodes: preconditionFailure("steps on \(data.noun)s")
     }
   }
 

@@ -70,9 +70,7 @@ struct CheckCommand: AsyncParsableCommand {
         }
       }
       try StandardOutput.write(json ? Commands.json(report) : report.table)
-      guard report.data.images >= 2 else {
-        throw CommandFailure(.data, report.tooFew.description)
-      }
+      if let tooFew = report.data.tooFew { throw CommandFailure(.data, tooFew.description) }
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
         .first
       {
@@ -86,11 +84,9 @@ struct CheckCommand: AsyncParsableCommand {
     let share = try sharing.local(ProcessInfo.processInfo.environment)
     let local = try LocalData(DataSpec(parsing: data), isStrict: strict, share: share)
     let opened = try share == nil ? local.opened : plan.map(local.prepared) ?? local.opened
-    let reading = WorkProgress(of: opened.count, "\(opened.noun)s", on: terminal)
-    let data = DataReport(try opened.images, Workers(threads)) { reading.advance() }
-    reading.end()
+    let data = try report(opened, threads, terminal)
     // With too few images a client does not start, so the report ends here.
-    guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
+    guard data.tooFew == nil else { return CheckReport(data: data, stages: [], sheet: nil) }
     if let place { try draw(local, plan, data, to: place) }
     guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
     let fitted = try plan.labelled(local.prepared(for: plan))
@@ -104,8 +100,18 @@ struct CheckCommand: AsyncParsableCommand {
     return CheckReport(data: data, stages: stages, sheet: sheet)
   }
 
+  private func report(_ opened: Dataset, _ threads: Int, _ terminal: Terminal) throws -> CheckReport.Data {
+    if case .rows(let rows) = opened { return .rows(RowReport(rows)) }
+    let reading = WorkProgress(of: opened.count, "\(opened.noun)s", on: terminal)
+    defer { reading.end() }
+    return .images(DataReport(try opened.images, Workers(threads)) { reading.advance() })
+  }
+
   /// Draws the contact sheet. Without a plan, the views have the images' size and a plan's default augmentation.
-  private func draw(_ local: LocalData, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
+  private func draw(
+    _ local: LocalData, _ plan: Plan?, _ data: CheckReport.Data, to place: OutputFile
+  ) throws {
+    guard case .images(let data) = data else { throw CommandFailure(.data, "--sheet shows images, and the data are \(local.opened.noun)s") }
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
       plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)
@@ -118,15 +124,46 @@ struct CheckCommand: AsyncParsableCommand {
 
 /// The report of `fedclient check`.
 struct CheckReport: Encodable {
-  let data: DataReport
+  /// The report of a data set, of the kind of its examples.
+  enum Data: Encodable {
+    case images(DataReport)
+    case rows(RowReport)
+
+    func encode(to encoder: any Encoder) throws {
+      switch self {
+      case .images(let report): try report.encode(to: encoder)
+      case .rows(let report): try report.encode(to: encoder)
+      }
+    }
+
+    /// The error for too few examples; nil if there are enough.
+    var tooFew: DatasetError? {
+      guard case .images(let data) = self, data.images < 2 else { return nil }
+      return .tooFew(
+        count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+    }
+  }
+
+  let data: Data
   /// The plan's stages; empty without a plan.
   let stages: [TrainingEstimate.Stage]
   /// The path of the contact sheet.
   let sheet: String?
 
   var table: String {
+    var lines: [String]
+    switch data {
+    case .images(let report): lines = self.lines(report)
+    case .rows(let report): lines = self.lines(report)
+    }
+    if let sheet { lines.append(line("sheet", sheet)) }
+    if !stages.isEmpty { lines += [""] + table(stages) }
+    return lines.joined(separator: "\n")
+  }
+
+  private func lines(_ data: DataReport) -> [String] {
     var lines = [
-      line("images", images),
+      line("images", images(data)),
       line("height", spread(data.height)), line("width", spread(data.width)),
       line(
         "classes",
@@ -145,17 +182,31 @@ struct CheckReport: Encodable {
           "other",
           data.passedOver.map { "\($0.count) \($0.ending)" }.joined(separator: ", ") + ", ignored"))
     }
-    if let sheet { lines.append(line("sheet", sheet)) }
-    if !stages.isEmpty { lines += [""] + table(stages) }
-    return lines.joined(separator: "\n")
+    return lines
   }
 
-  /// The error for fewer than two images.
-  var tooFew: DatasetError {
-    .tooFew(count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+  /// The number of columns of rows that are listed.
+  private static let columns = 20
+
+  private func lines(_ data: RowReport) -> [String] {
+    func lines(_ kind: String, _ columns: [RowReport.Column]) -> [String] {
+      let longest = columns.prefix(Self.columns).map(\.name.count).max() ?? 0
+      var lines = [line(kind, columns.isEmpty ? "none" : "\(columns.count)")]
+      lines += columns.prefix(Self.columns).map { column in
+        line(
+          "",
+          column.name + String(repeating: " ", count: longest - column.name.count)
+            + String(
+              format: "  %.4g to %.4g, mean %.4g, deviation %.4g", column.min, column.max, column.mean,
+              column.deviation))
+      }
+      if columns.count > Self.columns { lines.append(line("", "and \(columns.count - Self.columns) more")) }
+      return lines
+    }
+    return [line("rows", "\(data.rows)")] + lines("inputs", data.inputs) + lines("targets", data.targets)
   }
 
-  private var images: String {
+  private func images(_ data: DataReport) -> String {
     let (grey, cmyk) = (
       data.grey > 0 ? "\(data.grey) of them grey" : nil, data.cmyk > 0 ? "\(data.cmyk) of them CMYK" : nil
     )

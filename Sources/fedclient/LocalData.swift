@@ -62,6 +62,7 @@ final class LocalData: Sendable {
   var passedOver: String? {
     switch opened {
     case .images(let images): images.passedOver.summary
+    case .nodes, .rows: nil
     }
   }
 

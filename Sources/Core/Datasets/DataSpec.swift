@@ -37,6 +37,10 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     case rows(path: String, RowOptions)
     /// Generated rows of a linear regression.
     case regression(count: Int, GeneratedRows)
+    /// A graph in an archive of arrays, or in a folder of text and arrays.
+    case graph(path: String, GraphOptions)
+    /// The built-in graphs.
+    case blocks(BlockModel, normalisesRows: Bool)
   }
 
   /// The kind of data with its argument and options.
@@ -53,8 +57,8 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   /// The kinds and the names of their arguments.
   private static let kinds = [
     ("cifar10", "DIRECTORY"), ("cifar100", "DIRECTORY"), ("stl10", "DIRECTORY"), ("idx", "PATH"),
-    ("npy", "FILE"), ("npz", "FILE"), ("folder", "DIRECTORY"), ("shapes", "COUNT"), ("rows", "FILE"),
-    ("regression", "COUNT"),
+    ("npy", "FILE"), ("npz", "FILE"), ("folder", "DIRECTORY"), ("shapes", "COUNT"),
+    ("graph", "PATH"), ("sbm", "NODES"), ("rows", "FILE"), ("regression", "COUNT"),
   ]
 
   /// The accepted forms, for messages and help texts.
@@ -98,13 +102,22 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
       source = .regression(
         count: try options.number(argument, named: "COUNT", in: 1...10_000_000),
         try GeneratedRows(taking: &options))
+    case "graph": source = .graph(path: argument, try GraphOptions(taking: &options))
+    case "sbm":
+      source = .blocks(try BlockModel(taking: &options), normalisesRows: try options.normalisesRows())
     default: throw options.rejectKind(Self.kinds.map(\.0))
+    }
+    description = text
+    guard !source.isGraph else {
+      // A part of the nodes is not a part of the data.
+      (shuffle, skip, limit) = (nil, 0, nil)
+      try options.requireEmpty()
+      return
     }
     shuffle = try options.take("shuffle", in: 0...Int.max).map { UInt64($0) }
     skip = try options.take("skip", in: 0...Int.max) ?? 0
     limit = try options.take("limit", in: 1...Int.max)
     try options.requireEmpty()
-    description = text
   }
 
   /// The default cache for decoded images of a folder, in bytes: 3600 photographs for an encoder of 32 pixels.
@@ -140,7 +153,7 @@ extension DataSpec {
   /// Reads the images up to ``end``.
   private func read(_ role: DataRole, _ fit: ImageFit) throws(DatasetError) -> ImageSet {
     switch source {
-    case .rows, .regression: throw .otherInput(own: "\(noun)s", encoder: "images")
+    case .graph, .blocks, .rows, .regression: throw .otherInput(own: "\(noun)s", encoder: "images")
     case .cifar10(let directory, let classes):
       return try CIFAR10.read(directory: directory, role: role, classes: classes, limit: end)
     case .cifar100(let directory, let labels):

@@ -5,12 +5,14 @@ import Support
 package enum Dataset: Sendable {
   case images(ImageSet)
   case rows(FeatureRows)
+  case nodes(NodeSet)
 
   /// The word for one example.
   package var noun: String {
     switch self {
     case .images: "image"
     case .rows: "row"
+    case .nodes: "node"
     }
   }
 
@@ -19,22 +21,24 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.count
     case .rows(let rows): rows.count
+    case .nodes(let nodes): nodes.count
     }
   }
 
   /// The least number of examples that a client can train on: those of a batch, or a row for sums.
   package var least: Int {
     switch self {
-    case .images: 2
+    case .images, .nodes: 2
     case .rows: 1
     }
   }
 
-  /// The class of each example; nil for unlabelled examples.
+  /// The class of each example, or ``NodeSet/unlabelled`` for a node without one; nil if no example has one.
   package var labels: [Int]? {
     switch self {
     case .images(let images): images.labels
     case .rows: nil
+    case .nodes(let nodes): nodes.classes > 0 ? nodes.labels : nil
     }
   }
 
@@ -43,6 +47,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.classes
     case .rows: 0
+    case .nodes(let nodes): nodes.classes
     }
   }
 
@@ -51,6 +56,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.classNames
     case .rows: nil
+    case .nodes(let nodes): nodes.classNames
     }
   }
 
@@ -59,6 +65,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.labelProblem
     case .rows: nil
+    case .nodes: nil
     }
   }
 
@@ -67,6 +74,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.broken
     case .rows: []
+    case .nodes: []
     }
   }
 
@@ -75,14 +83,16 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): images.spareBytes
     case .rows: 0
+    case .nodes: 0
     }
   }
 
-  /// Returns the examples at `indices`, in that order, with their labels.
+  /// Returns the examples at `indices`, in that order, with their labels. Those of nodes are ascending.
   package func subset(_ indices: [Int]) -> Dataset {
     switch self {
     case .images(let images): .images(images.subset(indices))
     case .rows(let rows): .rows(rows.subset(indices))
+    case .nodes(let nodes): .nodes(nodes.subset(indices))
     }
   }
 
@@ -97,7 +107,14 @@ package enum Dataset: Sendable {
           own: "rows of \(counted(rows.inputCount, "input"))", encoder: "rows of \(features)")
       }
       return self
-    case (.images, _), (.rows, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
+    case (.nodes(let nodes), .nodes(let features)):
+      guard nodes.features.width == features else {
+        throw .otherInput(
+          own: "nodes of \(counted(nodes.features.width, "feature"))", encoder: "nodes of \(features)")
+      }
+      return self
+    case (.images, _), (.nodes, _), (.rows, _):
+      throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
     }
   }
 
@@ -106,6 +123,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): .images(images.readable(workers))
     case .rows: self
+    case .nodes: self
     }
   }
 
@@ -115,6 +133,8 @@ package enum Dataset: Sendable {
     case .images(let images): try images.requireReadable(least)
     // A file without rows cannot be read.
     case .rows: break
+    case .nodes(let nodes):
+      guard nodes.count >= least else { throw .tooFew(count: nodes.count, broken: []) }
     }
   }
 
@@ -131,6 +151,7 @@ package enum Dataset: Sendable {
     switch self {
     case .images(let images): .images(try images.labelled(by: job))
     case .rows: throw .otherInput(own: "rows without labels", encoder: "classes")
+    case .nodes(let nodes): .nodes(try nodes.labelled(by: job))
     }
   }
 
@@ -140,6 +161,7 @@ package enum Dataset: Sendable {
       switch self {
       case .images(let images): return images
       case .rows: throw .otherInput(own: "\(noun)s", encoder: "images")
+      case .nodes: throw .otherInput(own: "\(noun)s", encoder: "images")
       }
     }
   }
@@ -149,14 +171,14 @@ extension DataSpec {
   /// Reads or generates the examples, or opens their folder, and fits them to an encoder; without an encoder, they
   /// remain as they are. Throws a ``DatasetError`` that names the file, or the kind of input that the encoder takes.
   ///
-  /// With `strict`, all files of a folder are read, and a single broken file is an error.
+  /// A graph is the same for both roles; its split says which of its nodes are for which. With `strict`, all files of a
+  /// folder are read, and a single broken file is an error.
   package func dataset(
     role: DataRole, for input: EncoderInput? = nil, strict: Bool = false
   ) throws(DatasetError) -> Dataset {
     if let input, input.noun != noun { throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s") }
-    guard isOfImages else {
-      let rows = Dataset.rows(try rows(role: role))
-      return try input.map { input throws(DatasetError) in try rows.fitted(to: input) } ?? rows
+    if let others: Dataset = isGraph ? .nodes(try nodes()) : isOfRows ? .rows(try rows(role: role)) : nil {
+      return try input.map { input throws(DatasetError) in try others.fitted(to: input) } ?? others
     }
     return .images(try load(role: role, for: input.map { ImageFit($0.images) }, strict: strict))
   }
@@ -167,12 +189,12 @@ extension DataSpec {
   }
 
   /// The word for one of its examples.
-  package var noun: String { isOfImages ? "image" : "row" }
+  package var noun: String { isGraph ? "node" : isOfRows ? "row" : "image" }
 
-  private var isOfImages: Bool {
+  private var isOfRows: Bool {
     switch source {
-    case .rows, .regression: false
-    default: true
+    case .rows, .regression: true
+    default: false
     }
   }
 
@@ -182,7 +204,8 @@ extension DataSpec {
     switch (examples, input) {
     case (.images(let images), .images(let shape)): serves(images, for: ImageFit(shape))
     case (.rows(let rows), .rows(let features)): rows.inputCount == features
-    case (.images, _), (.rows, _): false
+    case (.nodes(let nodes), .nodes(let features)): nodes.features.width == features
+    case (.images, _), (.nodes, _), (.rows, _): false
     }
   }
 }

@@ -38,7 +38,8 @@ extension Plan {
       heads: heads,
       classifier: ClassifierConfiguration(
         classes: classification.classes.count, hidden: classification.hidden,
-        smoothing: classification.smoothing, commitment: method.cascade?.commitment ?? false))
+        smoothing: classification.smoothing, commitment: method.cascade?.commitment ?? false,
+        convention: encoder.classifierConvention))
   }
 
   /// Returns the numbers of blocks after which the stages before have left exits.
@@ -91,9 +92,12 @@ extension Plan {
     return stages * method.layersPerStage
   }
 
-  /// Returns the options of a client's training on `images` images. A client with fewer images than a batch uses smaller
-  /// batches and a proportionally smaller learning rate.
-  package func trainingOptions(_ place: SchedulePlace, stage: Int, images: Int) -> TrainingOptions {
+  /// Returns the options of a client's training on `images` images, or nodes of a graph of `nodes` nodes, by default of
+  /// these alone. A client with fewer images than a batch uses smaller batches and a proportionally smaller learning
+  /// rate.
+  package func trainingOptions(
+    _ place: SchedulePlace, stage: Int, images: Int, nodes: Int? = nil
+  ) -> TrainingOptions {
     let batch = min(local.batch, images)
     var options = TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
@@ -103,15 +107,17 @@ extension Plan {
         local.schedule, rate: local.learningRate * Float(batch) / 256, from: place.from,
         to: place.to))
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
+    if case .nodes = encoder.input { options.nodes = nodes ?? images }
     return options
   }
 
   /// Returns these options, adjusted to fit into a client's memory: `limit`, or the plan's limit, minus the `resident`
   /// bytes in use. Throws ``MemoryPlan/TooSmall`` if no options fit.
   package func trainingOptions(
-    _ place: SchedulePlace, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
+    _ place: SchedulePlace, images: Int, nodes: Int? = nil, of stage: Stage, workers: Int,
+    limit: ByteCount? = nil, resident: Int
   ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
-    let options = trainingOptions(place, stage: stage.index, images: images)
+    let options = trainingOptions(place, stage: stage.index, images: images, nodes: nodes)
     guard let limit = limit ?? local.memory else { return options }
     // In addition to the trainer, memory holds a layer being received, the update being sent, and the base of its
     // encoding.

@@ -91,8 +91,7 @@ enum LossCases {
     parameters.all.fill(with: start.values)
     var optimiser = AdamW(
       [0..<count], weightDecay: Float(try golden.number("weight_decay")),
-      beta1: Float(try golden.number("beta1")), beta2: Float(try golden.number("beta2")),
-      epsilon: Float(try golden.number("eps")))
+      moments: try golden.moments())
     let (rate, workers) = (Float(try golden.number("lr")), Workers(1))
     for step in 0..<steps {
       gradient.all.fill(with: Array(gradients.values[step * count..<(step + 1) * count]))

@@ -153,6 +153,19 @@ struct NumPyElement {
     }
   }
 
+  /// Returns an element as a whole number; nil for other numbers.
+  func whole(_ bytes: [UInt8], at index: Int) -> Int? {
+    kind == .float ? Int(exactly: real(bytes, at: index)) : integer(bytes, at: index)
+  }
+
+  /// Returns an element as float32.
+  func float(_ bytes: [UInt8], at index: Int) -> Float {
+    kind == .float ? Float(real(bytes, at: index)) : Float(integer(bytes, at: index))
+  }
+
+  /// Whether an element is NaN, which stands for a missing value.
+  func isMissing(_ bytes: [UInt8], at index: Int) -> Bool { kind == .float && real(bytes, at: index).isNaN }
+
   /// Returns an element as text.
   func shown(_ bytes: [UInt8], at index: Int) -> String {
     kind == .float ? "\(real(bytes, at: index))" : "\(integer(bytes, at: index))"

@@ -66,6 +66,8 @@ package struct PassSettings: Sendable {
   package var chunk: Int
   /// The number of rows whose traces are kept at a time, if a family supports fewer than all.
   package var keptRows: Int
+  /// The number of nodes of the graph; 0 if the blocks above the prefix do not use it.
+  package var nodes: Int
   /// The part of the last block that is computed.
   package var lastBlock: LastBlock
   /// Penalties on the outputs of the residual branches that train.
@@ -73,12 +75,13 @@ package struct PassSettings: Sendable {
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    lastBlock: LastBlock = .readout, branchPenalties: [any BranchPenalty] = []
+    nodes: Int = 0, lastBlock: LastBlock = .readout, branchPenalties: [any BranchPenalty] = []
   ) {
     precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
-    (self.keptRows, self.lastBlock, self.branchPenalties) = (keptRows, lastBlock, branchPenalties)
+    (self.keptRows, self.nodes) = (keptRows, nodes)
+    (self.lastBlock, self.branchPenalties) = (lastBlock, branchPenalties)
   }
 
   /// The number of rows: row v·B + i is view v of image i.

@@ -166,6 +166,45 @@ package final class EarlyExits {
     return depths(of: model).indices.map { exit in (0..<chunks).flatMap { byChunk[$0]?[exit] ?? [] } }
   }
 
+  /// Classifies nodes of a graph at every exit of a model of a ``NodeEncoder``, one block at a time for the whole graph.
+  /// Returns the predictions of each exit for `nodes` in order.
+  ///
+  /// - Parameter features: the features of all nodes [N, F].
+  package static func answers(
+    _ model: Model, _ parameters: borrowing Storage, features: any NodeValues, on graph: Graph, nodes: [Int],
+    workers: Workers, chunk: Int = 256
+  ) -> [[Prediction]] {
+    guard let encoder = model.encoder as? any NodeEncoder else {
+      preconditionFailure("\(type(of: model.encoder)) on a graph")
+    }
+    let exits = (0..<workers.count).map { _ in EarlyExits(model, chunk: chunk) }
+    let depths = depths(of: model)
+    var results = [[Prediction]](repeating: [], count: depths.count)
+    encoder.forEachDepth(features, on: graph, parameters, workers) { depth, y in
+      guard let exit = depths.firstIndex(of: depth) else { return }
+      let byChunk = Mutex<[Int: [Prediction]]>([:])
+      let chunks = (nodes.count + chunk - 1) / chunk
+      workers.run(chunks) { index, worker in
+        let part = nodes.dropFirst(index * chunk).prefix(chunk)
+        let answers = exits[worker].answers(y, of: part, at: exit, parameters)
+        byChunk.withLock { $0[index] = answers }
+      }
+      results[exit] = byChunk.withLock { byChunk in (0..<chunks).flatMap { byChunk[$0] ?? [] } }
+    }
+    return results
+  }
+
+  /// Returns the predictions of the exit at an index for some rows of features.
+  private func answers(
+    _ y: Matrix, of rows: ArraySlice<Int>, at index: Int, _ parameters: borrowing Storage
+  ) -> [Prediction] {
+    let pooled = work[plans[index].pooled].rows(0..<rows.count)
+    for (place, row) in rows.enumerated() {
+      pooled.row(place).update(from: y.row(row), count: pooled.columns)
+    }
+    return predictions(pooled, at: index, parameters)
+  }
+
   /// Returns the indices of the training images that stay for the stage of a model, ascending: those that no exit of
   /// the stages before classifies right and lets leave. `image(index, pixels)` writes an image as [C, H, W] on any
   /// thread. Returns nil as soon as `goesOn` is false, which is asked before each chunk, also on any thread.
@@ -206,9 +245,17 @@ package final class EarlyExits {
   private func predictions(
     _ count: Int, from start: Int, at index: Int, _ parameters: borrowing Storage
   ) -> ([Prediction], computed: Int) {
-    let (exit, plan, rows) = (exits[index], plans[index], 0..<count)
-    let (pooled, representations) = (work[plan.pooled].rows(rows), work[plan.representations].rows(rows))
-    let computed = runner.pool(count, from: start, behind: exit.depth, into: pooled, parameters)
+    let pooled = work[plans[index].pooled].rows(0..<count)
+    let computed = runner.pool(count, from: start, behind: exits[index].depth, into: pooled, parameters)
+    return (predictions(pooled, at: index, parameters), computed)
+  }
+
+  /// Returns the predictions of the exit at an index from pooled features [n, F].
+  private func predictions(
+    _ pooled: Matrix, at index: Int, _ parameters: borrowing Storage
+  ) -> [Prediction] {
+    let (exit, plan, rows) = (exits[index], plans[index], 0..<pooled.rows)
+    let representations = work[plan.representations].rows(rows)
     exit.readout.forward(pooled, into: representations, plan.readout, rows: rows, work, parameters)
     exit.classifier.forward(representations, plan.classifier, rows: rows, work, parameters)
     let logits = work[plan.classifier.logits].rows(rows)
@@ -218,11 +265,10 @@ package final class EarlyExits {
       head.forward(representations, into: outputs, parameters)
       commitments = outputs
     }
-    let predictions = rows.map {
+    return rows.map {
       Prediction(
         logits: logits.row($0), count: logits.columns, commitment: commitments?[$0, 0], depth: exit.depth)
     }
-    return (predictions, computed)
   }
 
   /// Moves the features of the remaining images to the front.

@@ -70,7 +70,7 @@ package struct ClassificationObjective: Objective {
     switch configuration.convention {
     case .timm: entry.shape.count == 1 ? .constant(0) : .normal(deviation: 0.02)
     // An exit's classifier is a copy of a stage's.
-    case .sequential: head.bound(of: entry).map { .uniform(bound: $0) } ?? .constant(0)
+    case .sequential, .graph: head.bound(of: entry).map { .uniform(bound: $0) } ?? .constant(0)
     }
   }
 

@@ -16,6 +16,8 @@ package struct ClassifierConfiguration: Sendable, Hashable {
     case sequential
     /// `head.weight` and `head.bias`, with the distributions of timm.
     case timm
+    /// `lin.weight` without a bias, as in PyTorch Geometric's GCN, with the distribution of nn.Linear.
+    case graph
   }
 
   package init(
@@ -43,6 +45,10 @@ package struct Classifier: Sendable {
   package init(_ c: ClassifierConfiguration, width: Int, prefix: String = "", in layout: inout Layout) {
     switch (c.convention, c.hidden) {
     case (.timm, _): layers = [Linear(prefix + "head", inputs: width, outputs: c.classes, in: &layout)]
+    case (.graph, _):
+      layers = [
+        Linear(prefix + "lin", inputs: width, outputs: c.classes, bias: false, in: &layout)
+      ]
     case (.sequential, 0):
       layers = [Linear(prefix + "classifier.0", inputs: width, outputs: c.classes, in: &layout)]
     case (.sequential, let hidden):

@@ -11,19 +11,27 @@ package struct AdamW: ~Copyable {
   private let ranges: [Range<Int>]
   private var steps = 0
   package let weightDecay: Float
-  package let (beta1, beta2, epsilon): (Float, Float, Float)
+  package let moments: Moments
+
+  /// The constants β1, β2 and ε.
+  package struct Moments: Sendable, Hashable {
+    package var beta1, beta2, epsilon: Float
+
+    package init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
+      (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
+    }
+  }
 
   /// Creates zero moments for the parameters of `ranges`. Only those of `moving` are updated, which excludes running
   /// statistics.
   package init(
-    _ ranges: [Range<Int>], moving: [Range<Int>]? = nil, weightDecay: Float, beta1: Float = 0.9,
-    beta2: Float = 0.999, epsilon: Float = 1e-8
+    _ ranges: [Range<Int>], moving: [Range<Int>]? = nil, weightDecay: Float, moments: Moments = Moments()
   ) {
     self.ranges = moving ?? ranges
     first = Storage(ranges)
     second = Storage(ranges)
     self.weightDecay = weightDecay
-    (self.beta1, self.beta2, self.epsilon) = (beta1, beta2, epsilon)
+    self.moments = moments
   }
 
   /// Updates the optimiser's parameters, distributed among the workers.
@@ -40,12 +48,12 @@ package struct AdamW: ~Copyable {
   ) {
     let (m, v) = (first[range].start, second[range].start)
     let (w, g) = (parameters[range].start, gradients[range].start)
+    let (beta1, beta2, epsilon) = (moments.beta1, moments.beta2, moments.epsilon)
     let correction1 = Float(1 - pow(Double(beta1), Double(steps)))
     let correction2 = Float(1 - pow(Double(beta2), Double(steps)))
     let rate = learningRate / correction1
     let decay = 1 - learningRate * weightDecay
     let root = 1 / correction2.squareRoot()
-    let (beta1, beta2, epsilon) = (beta1, beta2, epsilon)
     // The parts have a fixed size, so that the result does not depend on the number of workers.
     let part = 1 << 16
     workers.run((range.count + part - 1) / part) { task, _ in

@@ -43,7 +43,8 @@ package final class Trainer {
     let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.ranges : stage.blockRanges) }
     self.shards = shards
     headGradients = (0..<objective.views).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
-    optimiser = AdamW(stage.ranges, moving: stage.optimised, weightDecay: options.weightDecay)
+    optimiser = AdamW(
+      stage.ranges, moving: stage.optimised, weightDecay: options.weightDecay, moments: options.moments)
     encoderPass = stage.model.encoder.makePass(
       PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
     memory = BatchMemory(stage, options)
@@ -152,8 +153,8 @@ extension PassSettings {
     let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
     self.init(
       prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
-      views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, lastBlock: lastBlock,
-      branchPenalties: options.branchPenalties)
+      views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, nodes: options.nodes,
+      lastBlock: lastBlock, branchPenalties: options.branchPenalties)
   }
 }
 

@@ -12,6 +12,8 @@ package struct TrainingOptions: Sendable {
   package var batch: Int
   package var epochs: Int
   package var weightDecay: Float
+  /// The constants of the optimiser's moments.
+  package var moments = AdamW.Moments()
   package var schedule: LearningRateSchedule
   /// The number of images that a worker processes at a time: enough for efficient matrix products, but few enough that
   /// their tokens fit into the second-level cache.
@@ -19,6 +21,8 @@ package struct TrainingOptions: Sendable {
   /// The number of rows, over all views, whose traces are kept at a time; nil for all. With fewer, a step computes the
   /// encoder twice: once for the loss, and again slice by slice for the gradients, which are bit-identical.
   package var slice: Int?
+  /// The number of nodes of the graph, if a step of the encoder's blocks takes the neighbours of a batch's nodes.
+  package var nodes = 0
 
   /// Creates options. `alignment` is the weight α of representation alignment with the global model, `proximal` the
   /// weight ρ of FedProx's term (arXiv 1812.06127), and `kinetic` the parameter τ of the kinetic term on residual

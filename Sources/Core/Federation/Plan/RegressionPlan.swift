@@ -71,6 +71,14 @@ extension PlanRule {
         plan.method.regression != nil && !plan.isRegression
           ? "is only for the objective regression; this plan has \(plan.method.objective.rawValue)" : nil
       },
+      PlanRule("encoder.width", "encoder.depth", "encoder.features", "encoder.outputs") { plan in
+        guard let shape = (plan.encoder.value as? DeepLinearConfiguration)?.shape else { return nil }
+        let parameters = (0..<shape.depth).reduce(0) {
+          $0 + shape.matrix($1).rows * shape.matrix($1).columns
+        }
+        return 2 * parameters <= PlanLimits.parameters
+          ? nil : "gives matrices of \(parameters) numbers altogether; at most \(PlanLimits.parameters / 2)"
+      },
       PlanRule("encoder.features", "encoder.family") { plan in
         plan.encoder.family == .linear && plan.encoder.linear.features > PlanLimits.linearFeatures
           ? "is \(plan.encoder.linear.features); a linear network has at most \(PlanLimits.linearFeatures)"
@@ -84,8 +92,8 @@ extension PlanRule {
       exactStep("method.layersPerStage", "whose exact rate is that of one matrix; must be 1") {
         $0.method.layersPerStage == 1 ? nil : "\($0.method.layersPerStage)"
       },
-      exactStep("method.curriculum", "in which every round is an exact step; must be fixed") {
-        $0.method.curriculum == .fixed ? nil : $0.method.curriculum.rawValue
+      exactStep("method.stageEnd.when", "in which every round is an exact step; must be fixed") {
+        $0.method.stageEnd.when == .fixed ? nil : $0.method.stageEnd.when.rawValue
       },
       exactStep("method.alignment", "which has no projections; must be 0") {
         $0.method.alignment == 0 ? nil : $0.method.alignment.yaml
