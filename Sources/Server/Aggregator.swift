@@ -91,9 +91,7 @@ package struct Aggregator: Sendable {
       let own = try values(of: update, 0, count: sums.count).withUnsafeBufferPointer(FloatPairs.decode)
       for index in total.indices { total[index] += own[index] }
     }
-    // All rows are in the sums, whatever a client may count for.
-    let rows = ledger.inClientOrder.reduce(0) { $0 + $1.offer.samples }
-    return sums.next(after: snapshot, total, rows: rows)
+    return sums.next(after: snapshot, total, rows: ledger.plausibleSamples)
   }
 
   // MARK: - Aggregation rules

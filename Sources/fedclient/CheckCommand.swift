@@ -111,7 +111,9 @@ struct CheckCommand: AsyncParsableCommand {
   private func draw(
     _ local: LocalData, _ plan: Plan?, _ data: CheckReport.Data, to place: OutputFile
   ) throws {
-    guard case .images(let data) = data else { throw CommandFailure(.data, "--sheet shows images, and the data are \(local.opened.noun)s") }
+    guard case .images(let data) = data else {
+      throw CommandFailure(.data, "--sheet shows images, and the data are \(local.opened.noun)s")
+    }
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
       plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)

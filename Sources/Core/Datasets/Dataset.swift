@@ -167,6 +167,16 @@ package enum Dataset: Sendable {
   }
 }
 
+extension Dataset {
+  /// The rows. Throws ``DatasetError/otherInput(own:encoder:)`` for other examples.
+  package var rows: FeatureRows {
+    get throws(DatasetError) {
+      guard case .rows(let rows) = self else { throw .otherInput(own: "\(noun)s", encoder: "rows") }
+      return rows
+    }
+  }
+}
+
 extension DataSpec {
   /// Reads or generates the examples, or opens their folder, and fits them to an encoder; without an encoder, they
   /// remain as they are. Throws a ``DatasetError`` that names the file, or the kind of input that the encoder takes.

@@ -34,8 +34,9 @@ package struct BlockSums: Sendable {
     kind = sum == nil ? .gradientAndMoments : round % 2 == 1 ? .gradient : .curvature
   }
 
-  private var shape: (rows: Int, columns: Int) { encoder.shape.matrix(block) }
-  private var gradientCount: Int { shape.rows * shape.columns }
+  package var shape: (rows: Int, columns: Int) { encoder.shape.matrix(block) }
+  /// The number of elements of the block's matrix, and so of its gradient.
+  package var gradientCount: Int { shape.rows * shape.columns }
 
   /// The number of float64 values that a client sends.
   package var numbers: Int {
@@ -93,17 +94,14 @@ package struct BlockSums: Sendable {
   ///
   /// - Parameters:
   ///   - total: the sum of the clients' updates.
-  ///   - rows: the number of rows of these clients.
+  ///   - rows: the number of rows of these clients (``Ledger/plausibleSamples``).
   package func next(after snapshot: Snapshot, _ total: [Double], rows: Int) -> Snapshot {
     precondition(total.count == numbers, "\(total.count) numbers instead of \(numbers)")
     let parameters = Storage(snapshot.stage.model.layout)
     snapshot.write(into: parameters)
-    let model = snapshot.stage.model
-    var part = model.blockPart(block)
+    let part = part(of: snapshot.stage.model)
     switch kind {
-    case .gradient:
-      sum?.write(total, rows: rows, into: parameters)
-      part = model.part(RegressionObjective.sumPart) ?? part
+    case .gradient: sum?.write(total, rows: rows, into: parameters)
     case .gradientAndMoments:
       let network = encoder.network(parameters)
       network.step(
@@ -114,12 +112,18 @@ package struct BlockSums: Sendable {
     case .curvature:
       let network = encoder.network(parameters)
       let gradient = summedGradient(parameters)
-      // If other clients answer than those of the gradient, their rows stand for all.
+      // If other clients answer than those of the gradient, their rows stand for these.
       let share = rows > 0 ? gradient.rows / Double(rows) : 0
       network.step(block, along: gradient.box.matrix, curvature: total[0] * share)
       encoder.write(network.weight(block), of: block, into: parameters)
     }
     return snapshot.replacing(parts: [part.name: parameters[part.range].bytes])
+  }
+
+  /// Returns the part of a model that a round replaces.
+  fileprivate func part(of model: Model) -> Model.Part {
+    let sum = kind == .gradient ? model.part(RegressionObjective.sumPart) : nil
+    return sum ?? model.blockPart(block)
   }
 
   /// The sum of the clients' gradients in the model, and the number of their rows.
@@ -142,5 +146,10 @@ extension Stage {
   /// Returns what clients send in a round of the stage, which starts at 1.
   package func updateContent(round: Int) -> UpdateContent {
     BlockSums(self, round: round).map { .sums($0) } ?? .parameters
+  }
+
+  /// Returns the names of the parts that a round of sums replaces; nil if it replaces all trained parts.
+  package func partsChanged(round: Int) -> Set<String>? {
+    BlockSums(self, round: round).map { [$0.part(of: model).name] }
   }
 }
