@@ -128,9 +128,11 @@ struct LocalWork: Sendable {
       return goesOn && !progress.isStopped && loss.isFinite
     }
     guard !progress.isStopped else { return nil }
+    var metrics = trainer.metrics
+    if summary.lastLoss.isFinite { metrics[Metric.lastEpochLoss.name] = summary.lastLoss }
     return Trained(
       values: stage.trainedValues(of: trainer.parameters), base: base, summary: summary,
-      metrics: trainer.metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
+      metrics: metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
   /// Returns the coded bytes of the update.
