@@ -198,7 +198,7 @@ package final class JobEngine {
       return Round.Expectation(
         base: Snapshot.base(of: model.manifest(keeping: kept)),
         sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain },
-        mayBeEmpty: plan.isSelecting(stage: key.stage))
+        mayBeEmpty: plan.mayBeEmpty(stage: key.stage))
     }
     return Round(
       key, rules: plan.round, needed: needed, missing: missing, wait: wait,

@@ -33,6 +33,10 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     case folder(path: String, labels: ImageFolder.Labels?, cache: Int)
     /// The built-in generator; a nil size and nil channels are the encoder's.
     case shapes(count: Int, size: Int?, channels: Int?, seed: UInt64)
+    /// A graph in an archive of arrays, or in a folder of text and arrays.
+    case graph(path: String, GraphOptions)
+    /// The built-in graphs.
+    case blocks(BlockModel, normalisesRows: Bool)
   }
 
   /// The kind of data with its argument and options.
@@ -50,6 +54,7 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   private static let kinds = [
     ("cifar10", "DIRECTORY"), ("cifar100", "DIRECTORY"), ("stl10", "DIRECTORY"), ("idx", "PATH"),
     ("npy", "FILE"), ("npz", "FILE"), ("folder", "DIRECTORY"), ("shapes", "COUNT"),
+    ("graph", "PATH"), ("sbm", "NODES"),
   ]
 
   /// The accepted forms, for messages and help texts.
@@ -83,13 +88,22 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
         size: try options.take("size", in: 8...512),
         channels: try options.take("channels", in: 1...3, except: 2),
         seed: UInt64(try options.take("seed", in: 0...Int.max) ?? 0))
+    case "graph": source = .graph(path: argument, try GraphOptions(taking: &options))
+    case "sbm":
+      source = .blocks(try BlockModel(taking: &options), normalisesRows: try options.normalisesRows())
     default: throw options.rejectKind(Self.kinds.map(\.0))
+    }
+    description = text
+    guard !source.isGraph else {
+      // A part of the nodes is not a part of the data.
+      (shuffle, skip, limit) = (nil, 0, nil)
+      try options.requireEmpty()
+      return
     }
     shuffle = try options.take("shuffle", in: 0...Int.max).map { UInt64($0) }
     skip = try options.take("skip", in: 0...Int.max) ?? 0
     limit = try options.take("limit", in: 1...Int.max)
     try options.requireEmpty()
-    description = text
   }
 
   /// The default cache for decoded images of a folder, in bytes: 3600 photographs for an encoder of 32 pixels.
@@ -127,6 +141,7 @@ extension DataSpec {
     // The sum may overflow; a limit of `Int.max` reads all images.
     let end = shuffle == nil ? limit.map { $0 > Int.max - skip ? Int.max : skip + $0 } : nil
     switch source {
+    case .graph, .blocks: throw .otherInput(own: "\(noun)s", encoder: "images")
     case .cifar10(let directory, let classes):
       return try CIFAR10.read(directory: directory, role: role, classes: classes, limit: end)
     case .cifar100(let directory, let labels):
@@ -248,6 +263,16 @@ struct SpecificationOptions {
   ) throws(DatasetError) -> Int? {
     guard let value = try text(name) else { return nil }
     return try number(value, named: name, in: range, except: excluded)
+  }
+
+  /// Returns the option's decimal number, which must be in `range`; nil if the option is absent.
+  mutating func take(_ name: String, in range: ClosedRange<Double>) throws(DatasetError) -> Double? {
+    guard let value = try text(name) else { return nil }
+    guard let number = Double(value), range.contains(number) else {
+      throw .badSpecification(
+        text, problem: "\(name) '\(value)' is not a number of \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
   }
 
   func number(

@@ -1,13 +1,16 @@
 import Engine
+import Support
 
 /// The examples of a data set, of the kind that an encoder takes.
 package enum Dataset: Sendable {
   case images(ImageSet)
+  case nodes(NodeSet)
 
   /// The word for one example.
   package var noun: String {
     switch self {
     case .images: "image"
+    case .nodes: "node"
     }
   }
 
@@ -15,13 +18,15 @@ package enum Dataset: Sendable {
   package var count: Int {
     switch self {
     case .images(let images): images.count
+    case .nodes(let nodes): nodes.count
     }
   }
 
-  /// The class of each example; nil for unlabelled examples.
+  /// The class of each example, or ``NodeSet/unlabelled`` for a node without one; nil if no example has one.
   package var labels: [Int]? {
     switch self {
     case .images(let images): images.labels
+    case .nodes(let nodes): nodes.classes > 0 ? nodes.labels : nil
     }
   }
 
@@ -29,6 +34,7 @@ package enum Dataset: Sendable {
   package var classes: Int {
     switch self {
     case .images(let images): images.classes
+    case .nodes(let nodes): nodes.classes
     }
   }
 
@@ -36,6 +42,7 @@ package enum Dataset: Sendable {
   package var classNames: [String]? {
     switch self {
     case .images(let images): images.classNames
+    case .nodes(let nodes): nodes.classNames
     }
   }
 
@@ -43,6 +50,7 @@ package enum Dataset: Sendable {
   package var labelProblem: String? {
     switch self {
     case .images(let images): images.labelProblem
+    case .nodes: nil
     }
   }
 
@@ -50,6 +58,7 @@ package enum Dataset: Sendable {
   package var broken: [BrokenFile] {
     switch self {
     case .images(let images): images.broken
+    case .nodes: []
     }
   }
 
@@ -57,13 +66,15 @@ package enum Dataset: Sendable {
   package var spareBytes: Int {
     switch self {
     case .images(let images): images.spareBytes
+    case .nodes: 0
     }
   }
 
-  /// Returns the examples at `indices`, in that order, with their labels.
+  /// Returns the examples at `indices`, in that order, with their labels. Those of nodes are ascending.
   package func subset(_ indices: [Int]) -> Dataset {
     switch self {
     case .images(let images): .images(images.subset(indices))
+    case .nodes(let nodes): .nodes(nodes.subset(indices))
     }
   }
 
@@ -71,8 +82,14 @@ package enum Dataset: Sendable {
   /// not of the kind that it takes.
   package func fitted(to input: EncoderInput) throws(DatasetError) -> Dataset {
     switch (self, input) {
-    case (.images(let images), .images(let shape)): .images(images.fitted(to: ImageFit(shape)))
-    case (.images, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
+    case (.images(let images), .images(let shape)): return .images(images.fitted(to: ImageFit(shape)))
+    case (.nodes(let nodes), .nodes(let features)):
+      guard nodes.features.width == features else {
+        throw .otherInput(
+          own: "nodes of \(counted(nodes.features.width, "feature"))", encoder: "nodes of \(features)")
+      }
+      return self
+    case (.images, _), (.nodes, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
     }
   }
 
@@ -80,6 +97,7 @@ package enum Dataset: Sendable {
   package func readable(_ workers: Workers) -> Dataset {
     switch self {
     case .images(let images): .images(images.readable(workers))
+    case .nodes: self
     }
   }
 
@@ -87,6 +105,8 @@ package enum Dataset: Sendable {
   package func requireReadable(_ least: Int) throws(DatasetError) {
     switch self {
     case .images(let images): try images.requireReadable(least)
+    case .nodes(let nodes):
+      guard nodes.count >= least else { throw .tooFew(count: nodes.count, broken: []) }
     }
   }
 
@@ -102,6 +122,7 @@ package enum Dataset: Sendable {
   package func labelled(by job: ClassList) throws(DatasetError) -> Dataset {
     switch self {
     case .images(let images): .images(try images.labelled(by: job))
+    case .nodes(let nodes): .nodes(try nodes.labelled(by: job))
     }
   }
 
@@ -109,7 +130,8 @@ package enum Dataset: Sendable {
   package var images: ImageSet {
     get throws(DatasetError) {
       switch self {
-      case .images(let images): images
+      case .images(let images): return images
+      case .nodes: throw .otherInput(own: "\(noun)s", encoder: "images")
       }
     }
   }
@@ -119,11 +141,16 @@ extension DataSpec {
   /// Reads or generates the examples, or opens their folder, and fits them to an encoder; without an encoder, they
   /// remain as they are. Throws a ``DatasetError`` that names the file, or the kind of input that the encoder takes.
   ///
-  /// With `strict`, all files of a folder are read, and a single broken file is an error.
+  /// A graph is the same for both roles; its split says which of its nodes are for which. With `strict`, all files of a
+  /// folder are read, and a single broken file is an error.
   package func dataset(
     role: DataRole, for input: EncoderInput? = nil, strict: Bool = false
   ) throws(DatasetError) -> Dataset {
     if let input, input.noun != noun { throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s") }
+    guard !isGraph else {
+      let nodes = Dataset.nodes(try nodes())
+      return try input.map { input throws(DatasetError) in try nodes.fitted(to: input) } ?? nodes
+    }
     return .images(try load(role: role, for: input.map { ImageFit($0.images) }, strict: strict))
   }
 
@@ -133,14 +160,15 @@ extension DataSpec {
   }
 
   /// The word for one of its examples.
-  package var noun: String { "image" }
+  package var noun: String { isGraph ? "node" : "image" }
 
   /// Whether examples loaded without an encoder, or for another one, can be used for this one without loading them
   /// again.
   package func serves(_ examples: Dataset, for input: EncoderInput) -> Bool {
     switch (examples, input) {
     case (.images(let images), .images(let shape)): serves(images, for: ImageFit(shape))
-    case (.images, _): false
+    case (.nodes(let nodes), .nodes(let features)): nodes.features.width == features
+    case (.images, _), (.nodes, _): false
     }
   }
 }

@@ -27,8 +27,10 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case broken([BrokenFile])
   /// Fewer images can be read than a batch needs; with the broken files.
   case tooFew(count: Int, broken: [BrokenFile])
-  /// Images have no labels, although the named purpose needs them; with the problem of existing labels.
+  /// The data have no labels, although the named purpose needs them; with the problem of existing labels.
   case unlabelled(for: String, problem: String? = nil)
+  /// The split of a graph has no labelled nodes of a kind that the named purpose needs.
+  case noNodes(for: String, kind: String)
   /// The labels of training and test images have different meanings.
   case differentClasses(train: [String], test: [String])
   /// Images have classes that are not those of the job.
@@ -76,7 +78,9 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       (count == 0 ? "no image" : "one image") + " can be read, and two are needed"
         + (BrokenFile.summary(broken).map { ": \($0)" } ?? "")
     case .unlabelled(let purpose, let problem):
-      "\(purpose) needs labels, and the images have none" + (problem.map { ": \($0)" } ?? "")
+      "\(purpose) needs labels, and the data have none" + (problem.map { ": \($0)" } ?? "")
+    case .noNodes(let purpose, let kind):
+      "\(purpose) needs \(kind) nodes with labels, and the graph's split has none"
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) differ from the test images' (\(Self.list(test)))"
     case .otherClasses(let job, let own):

@@ -18,6 +18,12 @@ package struct EncoderConfiguration: Sendable {
     /// Whether its encoders take images; the others take the features of nodes or rows.
     package var takesImages: Bool { type is any ImageFamilyConfiguration.Type }
 
+    /// The word for one input of its encoders.
+    package var noun: String {
+      guard let type = type as? any FeatureFamilyConfiguration.Type else { return "image" }
+      return type.init(features: 1, width: 1, depth: 1).input.noun
+    }
+
     /// Creates a family with a name in plans, and the type of its configurations.
     package init(_ name: String, _ type: any FamilyConfiguration.Type) {
       (rawValue, self.type) = (name, type)

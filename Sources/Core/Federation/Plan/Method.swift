@@ -114,6 +114,22 @@ extension Plan {
     }
   }
 
+  /// Whether a client may have nothing to train on in a stage, in which it then takes no part: a cascade left it no
+  /// images, or no node of its graph has a label for training.
+  package func mayBeEmpty(stage: Int) -> Bool {
+    if case .nodes = encoder.input, method.classification != nil { return true }
+    return isSelecting(stage: stage)
+  }
+
+  /// Returns the examples of which a training is made: in the inductive setting the subgraph of the training nodes, or of
+  /// all nodes if the graph has no labels.
+  package func trainingPart(of examples: Dataset) -> Dataset {
+    guard case .nodes(let set) = examples, local.setting == .inductive, set.classes > 0,
+      set.split.train.count < set.count
+    else { return examples }
+    return .nodes(set.subset(set.split.train))
+  }
+
   /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
   package func labelled(_ examples: Dataset) throws(DatasetError) -> Dataset {
     guard let classification = method.classification else { return examples }

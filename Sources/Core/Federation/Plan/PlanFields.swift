@@ -91,6 +91,10 @@ extension PlanField {
       "Fixed views of each image, an even number; the frozen layers' outputs for them are kept on disk. 0: fresh views."
     ),
     PlanField(
+      "local.setting", \.local.setting, of: .nodes, .choice,
+      "What a training sees of a client's graph: all of it, or only the training nodes and the edges among them."
+    ),
+    PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
       "Memory limit of a client's process: it computes in slices to stay below, and ends if it cannot."),
   ]
