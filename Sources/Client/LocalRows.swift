@@ -38,7 +38,7 @@ struct LocalRows: Sendable {
     _ progress: LocalWork.Progress, note: (ClientEvent) -> Void
   ) throws -> Sums? {
     let bytes = sums.memory(threads: work.threads) + 2 * sums.count * MemoryLayout<Float>.stride
-    try work.requireMemory(bytes, for: assignment)
+    try work.requireMemory(bytes, assignment.key)
     note(.planned(assignment.key, bytes: bytes))
     let parameters = Storage(stage.model.layout)
     try work.read(stage.model.parts, of: assignment, into: parameters)

@@ -29,8 +29,8 @@ struct LocalWork: Sendable {
     (self.validation, self.configuration) = (validation, configuration)
     switch data {
     case .images(let images): examples = .trained(LocalImages(images))
+    case .nodes(let nodes): examples = .trained(LocalNodes(nodes, plan))
     case .rows(let rows): examples = .summed(LocalRows(rows))
-    case .nodes: preconditionFailure("nodes")
     }
   }
 
@@ -214,8 +214,8 @@ struct LocalWork: Sendable {
     let resident = resident
     do {
       return try plan.trainingOptions(
-        assignment.schedule, images: count, of: stage, workers: threads, limit: configuration.memory,
-        resident: resident)
+        assignment.schedule, images: count, nodes: examples.graphNodes, of: stage, workers: threads,
+        limit: configuration.memory, resident: resident)
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
@@ -230,11 +230,11 @@ struct LocalWork: Sendable {
   }
 
   /// Throws ``ClientError/memory(_:)`` if so many bytes, beyond those in use, exceed the client's memory limit.
-  func requireMemory(_ bytes: Int, for assignment: Assignment) throws(ClientError) {
+  func requireMemory(_ bytes: Int, _ key: RoundKey) throws(ClientError) {
     let (resident, limit) = (resident, configuration.memory ?? plan.local.memory)
     guard let limit, resident + bytes > limit.bytes else { return }
     throw .memory(
-      "\(assignment.key): this stage needs \((bytes + 999_999) / 1_000_000) MB of memory, and \(max(limit.bytes - resident, 0) / 1_000_000) MB are available; the rest of the process uses \(resident / 1_000_000) MB"
+      "\(key): this stage needs \((bytes + 999_999) / 1_000_000) MB of memory, and \(max(limit.bytes - resident, 0) / 1_000_000) MB are available; the rest of the process uses \(resident / 1_000_000) MB"
     )
   }
 
