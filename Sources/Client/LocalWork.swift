@@ -23,6 +23,7 @@ struct LocalWork: Sendable {
     (self.validation, self.configuration) = (validation, configuration)
     switch data {
     case .images(let images): examples = LocalImages(images)
+    case .nodes(let nodes): examples = LocalNodes(nodes, plan)
     }
   }
 
@@ -127,9 +128,11 @@ struct LocalWork: Sendable {
       return goesOn && !progress.isStopped && loss.isFinite
     }
     guard !progress.isStopped else { return nil }
+    var metrics = trainer.metrics
+    if summary.lastLoss.isFinite { metrics[Metric.lastEpochLoss.name] = summary.lastLoss }
     return Trained(
       values: stage.trainedValues(of: trainer.parameters), base: base, summary: summary,
-      metrics: trainer.metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
+      metrics: metrics, last: last, hasDiverged: !last.loss.isFinite || trainer.hasDiverged)
   }
 
   /// Returns the coded bytes of the update.
@@ -173,16 +176,32 @@ struct LocalWork: Sendable {
   func options(
     _ stage: Stage, _ assignment: Assignment, examples count: Int
   ) throws(ClientError) -> TrainingOptions {
-    // Decoded images may still grow while the trainer exists.
-    let spare = examples.spareBytes + (validation?.spareBytes ?? 0)
-    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
+    let resident = resident
     do {
       return try plan.trainingOptions(
-        assignment.schedule, images: count, of: stage, workers: threads, limit: configuration.memory,
-        resident: resident)
+        assignment.schedule, images: count, nodes: examples.graphNodes, of: stage, workers: threads,
+        limit: configuration.memory, resident: resident)
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
+  }
+
+  /// The memory in use without a trainer.
+  private var resident: Int {
+    // Decoded images may still grow while the trainer exists.
+    let spare = examples.spareBytes + (validation?.spareBytes ?? 0)
+    return configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
+  }
+
+  /// Throws ``ClientError/memory(_:)`` if features of so many bytes exceed the client's memory.
+  func requireMemory(_ bytes: Int, _ key: RoundKey) throws(ClientError) {
+    let resident = resident
+    guard let limit = configuration.memory ?? plan.local.memory, bytes > limit.bytes - resident else {
+      return
+    }
+    throw .memory(
+      "\(key): the features of the nodes need \(bytes / 1_000_000) MB, more than \(limit); the rest of the "
+        + "process uses \(resident / 1_000_000) MB")
   }
 
   /// Returns the stage of an assignment. Throws ``ClientError/server(_:)`` if the plan does not contain it.

@@ -129,7 +129,9 @@ struct CompareCommand: AsyncParsableCommand {
     let folder = planFolder(plan)
     var plan = try readPlan(plan)
     // Each run has a separate folder with its plan file, so that relative paths would not resolve.
-    plan.initial = plan.initial.map { URL(fileURLWithPath: $0, relativeTo: folder).path }
+    for file in [\Plan.initial, \Plan.method.stageEnd.model] {
+      plan[keyPath: file] = plan[keyPath: file].map { URL(fileURLWithPath: $0, relativeTo: folder).path }
+    }
     let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
     do {
       var settings = StrategyComparison.Settings(

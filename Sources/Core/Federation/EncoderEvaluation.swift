@@ -134,7 +134,9 @@ package struct EncoderEvaluation: Sendable {
     var layout = Layout()
     let configuration = checkpoint.configuration
     let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
-    guard let encoder = encoder as? any NodeEncoder else { preconditionFailure("\(type(of: encoder)) of nodes") }
+    guard let encoder = encoder as? any NodeEncoder else {
+      preconditionFailure("\(type(of: encoder)) of nodes")
+    }
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     let outputs = Storage(0..<nodes.count * encoder.output)

@@ -85,21 +85,22 @@ extension Plan {
   }
 
   /// Returns the options of a client's training on `images` images, or nodes of a graph of `nodes` nodes, by default of
-  /// these alone. A client with fewer images than a batch uses smaller batches and a proportionally smaller learning
-  /// rate.
+  /// these alone. A client with fewer than a batch uses smaller batches and, with images, a proportionally smaller learning
+  /// rate; clients often have few nodes with labels, whose steps would then come to nothing.
   package func trainingOptions(
     _ place: SchedulePlace, stage: Int, images: Int, nodes: Int? = nil
   ) -> TrainingOptions {
     let batch = min(local.batch, images)
+    let isOfNodes = if case .nodes = encoder.input { true } else { false }
     var options = TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
-        local.schedule, rate: local.learningRate * Float(batch) / 256, from: place.from,
-        to: place.to))
+        local.schedule, rate: isOfNodes ? local.scaledRate : local.learningRate * Float(batch) / 256,
+        from: place.from, to: place.to))
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
-    if case .nodes = encoder.input { options.nodes = nodes ?? images }
+    if isOfNodes { options.nodes = nodes ?? images }
     return options
   }
 

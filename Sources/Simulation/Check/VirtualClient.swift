@@ -97,6 +97,7 @@ final class VirtualClient {
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: parts), digest: Digest(of: bytes), bytes: bytes.count,
       samples: claim(remaining), steps: 1, loss: 1, seconds: 1,
+      metrics: Self.lastLoss(name, assignment.key).map { [Metric.lastEpochLoss.name: $0] } ?? [:],
       codec: assignment.codec)
     if character == .wrongBytes || isLying {
       isLying = false
@@ -125,6 +126,13 @@ final class VirtualClient {
   private func encode(_ values: [Float], _ assignment: Assignment, _ plan: Plan) -> Data {
     return PlanStages(plan).coding(assignment.codec, assignment.key, client: name)
       .encode(values, base: base, seed: assignment.seed)
+  }
+
+  /// Returns the loss of a client's last epoch in a round; nil if it does not report it.
+  static func lastLoss(_ name: String, _ key: RoundKey) -> Float? {
+    var random = RandomNumbers(
+      RandomNumbers.derive(1, "loss of \(name)", [key.stage, key.round, key.attempt]))
+    return random.chance(0.1) ? nil : random.uniform(0, 20)
   }
 
   /// Returns the update that an honest client sends in a round.

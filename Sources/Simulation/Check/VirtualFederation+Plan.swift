@@ -44,8 +44,26 @@ extension VirtualFederation {
       plan.method.cascade = Plan.Cascade(commitment: cascades.chance(0.5))
       plan.local.batch = 2 + cascades.below(200)
     }
+    var ends = RandomNumbers(seed, "stage ends")
+    if ends.chance(0.4) {
+      plan.method.stageEnd = Plan.StageEnd(.controller, model: "controller.json")
+      plan.method.roundsPerStage = .each(1 + ends.below(8))
+    }
     // Only this codec is exact, so that the committed weights can be checked.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
     return plan
+  }
+
+  /// Returns a random controller for a plan; nil if the plan has none.
+  static func controller(_ plan: Plan, seed: UInt64) -> ControllerFile? {
+    guard plan.method.stageEnd.when == .controller else { return nil }
+    var random = RandomNumbers(seed, "controller")
+    let shape = StageController.Shape(stages: plan.stages, decisions: 1 + random.below(8))
+    let maximum = 1 + random.below(8)
+    return ControllerFile(
+      StageController(shape, seed: seed),
+      ControllerFile.Rule(
+        threshold: Double(random.uniform(0.3, 0.7)), every: 1 + random.below(3),
+        minimum: 1 + random.below(maximum), maximum: maximum))
   }
 }

@@ -62,6 +62,7 @@ package enum Conformance {
     .merging(GraphCases.operations) { first, _ in first }
     .merging(GraphConvolutionCases.operations) { first, _ in first }
     .merging(DeepLinearCases.operations) { first, _ in first }
+    .merging(ControllerCases.operations) { first, _ in first }
 }
 
 /// The largest error of a case so far.

@@ -1,4 +1,5 @@
 import Client
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -44,6 +45,8 @@ package struct Summary: Sendable, Codable {
   package internal(set) var exits: ExitEvaluation.Result?
   /// The images and costs of a cascade.
   package internal(set) var cascade: CascadeAccount?
+  /// The graph that was divided among the clients; nil for other data.
+  package internal(set) var graph: GraphAccount?
   /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
   /// The report of the clients' links, if they had a shape.
@@ -108,6 +111,7 @@ package struct Summary: Sendable, Codable {
           format: "monitors         uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
       )
     }
+    lines += graph?.lines ?? []
     lines += exits?.lines ?? []
     lines += cascade?.lines ?? []
     lines += evaluation?.lines ?? []
@@ -131,6 +135,33 @@ package struct Summary: Sendable, Codable {
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
+}
+
+/// A graph that was divided among clients.
+package struct GraphAccount: Sendable, Hashable, Codable {
+  /// The number of nodes.
+  package let nodes: Int
+  /// The number of edges of the graph, and of those between nodes of different clients, which no client has.
+  package let edges, lostEdges: Int
+  /// The share of the edges that are lost, 0 … 1.
+  package let lostShare: Double
+  /// The accuracy on the test nodes of each client, classified by its own part of the graph alone, over all clients;
+  /// nil without a classification or test nodes.
+  package internal(set) var ownAccuracy: Double?
+
+  init(edges: LostEdges, nodes: Int) {
+    self.nodes = nodes
+    (self.edges, lostEdges, lostShare) = (edges.edges, edges.lost, edges.share)
+  }
+
+  /// The lines of a run's table.
+  fileprivate var lines: [String] {
+    [
+      String(
+        format: "edges lost       %d of %d, %.1f %%, between nodes of different clients", lostEdges, edges,
+        100 * lostShare)
+    ] + (ownAccuracy.map { [String(format: "own parts        %.1f %% right", 100 * $0)] } ?? [])
+  }
 }
 
 extension Summary.Evaluation {

@@ -50,8 +50,10 @@ extension Plan {
     if !plan.method.strategy.hasSingleStage, .random(using: &numbers) {
       plan.method.activeBlocks = numbers.int(layers...PlanLimits.depth)
     }
+    plan.method.stageEnd = .random(&numbers)
     if Bool.random(using: &numbers) {
-      let every = [Calibration.Interval.round, .stage, .rounds(numbers.int(1...9))]
+      var every = [Calibration.Interval.round, .rounds(numbers.int(1...9))]
+      if plan.method.stageEnd.when == .fixed { every.append(.stage) }
       plan.method.calibration = Calibration(
         data: "folder:" + numbers.text(upTo: 200).filter { !"?&".contains($0) } + "d",
         epochs: numbers.int(1...9),
@@ -136,6 +138,16 @@ extension Plan {
     if case .list = method.roundsPerStage {
       method.roundsPerStage = .list((0..<stages).map { _ in numbers.int(1...9) })
     }
+  }
+}
+
+extension Plan.StageEnd {
+  static func random(_ numbers: inout RandomNumbers) -> Self {
+    let kind = CurriculumKind.allCases.randomElement(using: &numbers)!
+    return Self(
+      kind, window: numbers.int(1...PlanLimits.window), improvement: numbers.float(upTo: 1),
+      minimum: numbers.int(1...PlanLimits.rounds),
+      model: kind == .controller ? "." + numbers.text(upTo: 20) : nil)
   }
 }
 

@@ -12,15 +12,8 @@ extension Plan {
     package var laps: Int
     /// The number of rounds of each stage; the maximum if the curriculum is open. Default 15, as in the paper.
     package var roundsPerStage: Rounds
-    /// The curriculum, which ends a stage. Default fixed, as in the paper.
-    package var curriculum: CurriculumKind
-    /// The number of rounds whose mean loss a plateau compares with that of the same number before. Default 3, because
-    /// the loss of a single round depends on its clients.
-    package var plateauWindow: Int
-    /// The share by which the mean loss must fall for a stage to continue. Default 0.01.
-    package var plateauImprovement: Float
-    /// The minimum number of rounds of a stage with a plateau. Default 1: the two windows already require more.
-    package var leastRounds: Int
+    /// What ends a stage before its last round.
+    package var stageEnd: StageEnd
     /// The initialisation of new layers. Default transfer, which starts from trained features instead of noise.
     package var initialisation: LayerInitialisation
     /// The objective of a stage. Default simclr, which needs neither a target branch nor a predictor.
@@ -46,8 +39,7 @@ extension Plan {
 
     package init(
       strategy: Strategy = .layerWise, layersPerStage: Int = 1, laps: Int = 1,
-      roundsPerStage: Rounds = .each(15), curriculum: CurriculumKind = .fixed, plateauWindow: Int = 3,
-      plateauImprovement: Float = 0.01, leastRounds: Int = 1,
+      roundsPerStage: Rounds = .each(15), stageEnd: StageEnd = StageEnd(),
       initialisation: LayerInitialisation = .transfer, objective: ObjectiveKind = .simclr,
       momentum: Float = 0.99, activeBlocks: Int = 0, temperature: Float = 0.05, alignment: Float = 0.01,
       calibration: Calibration? = nil
@@ -56,10 +48,7 @@ extension Plan {
       self.layersPerStage = layersPerStage
       self.laps = laps
       self.roundsPerStage = roundsPerStage
-      self.curriculum = curriculum
-      self.plateauWindow = plateauWindow
-      self.plateauImprovement = plateauImprovement
-      self.leastRounds = leastRounds
+      self.stageEnd = stageEnd
       self.initialisation = initialisation
       self.objective = objective
       self.momentum = momentum
@@ -98,6 +87,29 @@ extension Plan.Method {
 }
 
 extension Plan {
+  /// The end of a stage.
+  package struct StageEnd: Sendable, Hashable, Codable {
+    /// The curriculum, which ends a stage. Default fixed, as in the paper.
+    package var when: CurriculumKind
+    /// The number of rounds whose mean loss a plateau compares with that of the same number before. Default 3, because
+    /// the loss of a single round depends on its clients.
+    package var window: Int
+    /// The share by which the mean loss must fall for a stage to continue. Default 0.01.
+    package var improvement: Float
+    /// The minimum number of rounds of a stage with a plateau. Default 1: the two windows already require more.
+    package var minimum: Int
+    /// The file of a learned controller, relative to the plan's file. Only the server reads it. Default nil.
+    package var model: String?
+
+    package init(
+      _ when: CurriculumKind = .fixed, window: Int = 3, improvement: Float = 0.01, minimum: Int = 1,
+      model: String? = nil
+    ) {
+      (self.when, self.window, self.improvement) = (when, window, improvement)
+      (self.minimum, self.model) = (minimum, model)
+    }
+  }
+
   /// The classes of a job with labels, and the classifier that a stage trains.
   package struct Classification: Sendable, Hashable, Codable {
     /// The classes. No default.

@@ -3,7 +3,7 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + calibration + classification + cascade
+    job + encoder + heads + method + stageEnd + calibration + classification + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 
@@ -183,20 +183,8 @@ extension PlanField {
     ),
     PlanField(
       "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",
-      "Rounds of a stage; with plateau, the maximum. End-to-end runs the rounds of all stages in its single stage."
+      "Rounds of a stage, or their maximum. End-to-end runs the rounds of all stages in its single stage."
     ),
-    PlanField(
-      "method.curriculum", \.method.curriculum, .choice,
-      "What ends a stage: its number of rounds, or a loss that no longer falls."),
-    PlanField(
-      "method.plateauWindow", \.method.plateauWindow, .integer(1...PlanLimits.window), unit: "rounds",
-      "Rounds whose mean loss plateau compares with that of the same number of rounds before."),
-    PlanField(
-      "method.plateauImprovement", \.method.plateauImprovement, .number(.from(0, to: 1)), unit: "share",
-      "Plateau ends a stage whose mean loss has fallen by less than this share."),
-    PlanField(
-      "method.leastRounds", \.method.leastRounds, .integer(1...PlanLimits.rounds), unit: "rounds",
-      "Minimum rounds of a stage with plateau."),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
       or: .derived("`transfer`; `random` for resnet and gcn") {
@@ -221,6 +209,24 @@ extension PlanField {
         if $0.method.objective == .classification { $0.method.alignment = 0 }
       },
       "Weight of the alignment with the global model's projections; 0 turns it off."),
+  ]
+
+  static let stageEnd: [PlanField] = [
+    PlanField(
+      "method.stageEnd.when", \.method.stageEnd.when, .choice,
+      "What ends a stage: its number of rounds, a loss that no longer falls, or a learned controller."),
+    PlanField(
+      "method.stageEnd.window", \.method.stageEnd.window, .integer(1...PlanLimits.window), unit: "rounds",
+      "Rounds whose mean loss plateau compares with that of the same number of rounds before."),
+    PlanField(
+      "method.stageEnd.improvement", \.method.stageEnd.improvement, .number(.from(0, to: 1)), unit: "share",
+      "Plateau ends a stage whose mean loss has fallen by less than this share."),
+    PlanField(
+      "method.stageEnd.minimum", \.method.stageEnd.minimum, .integer(1...PlanLimits.rounds), unit: "rounds",
+      "Minimum rounds of a stage with plateau."),
+    PlanField(
+      "method.stageEnd.model", \.method.stageEnd.model, .file,
+      "The controller: a file of `fedsim search-controller`, relative to the plan's file."),
   ]
 
   static let calibration: [PlanField] = [

@@ -182,9 +182,17 @@ extension PlanRule {
       guard let grid = (plan.encoder.value as? ResNetConfiguration)?.grid else { return nil }
       return grid == 1 ? nil : "has a grid of \(grid) as an encoder; it belongs to a classifier"
     },
-    PlanRule("method.calibration.every", "method.curriculum") { plan in
-      plan.method.calibration?.every == .stage && plan.method.curriculum != .fixed
-        ? "is stage; with \(plan.method.curriculum.rawValue), the last round of a stage is not known before it is committed"
+    PlanRule("method.stageEnd.model", "method.stageEnd.when") { plan in
+      let end = plan.method.stageEnd
+      if end.when == .controller && end.model == nil {
+        return "is none; when: controller needs a file of fedsim search-controller"
+      }
+      return end.when != .controller && end.model != nil
+        ? "is only for when: controller; this plan has \(end.when.rawValue)" : nil
+    },
+    PlanRule("method.calibration.every", "method.stageEnd.when") { plan in
+      plan.method.calibration?.every == .stage && plan.method.stageEnd.when != .fixed
+        ? "is stage; with \(plan.method.stageEnd.when.rawValue), the last round of a stage is not known before it is committed"
         : nil
     },
     PlanRule("method.roundsPerStage", "method.layersPerStage", "encoder.depth") { plan in
