@@ -17,3 +17,9 @@ void dpotrf_(
 void dpotri_(
   const char *triangle, const blasint *n, double *a, const blasint *stride, blasint *info,
   size_t triangleLength);
+void dgeqrf_(
+  const blasint *rows, const blasint *columns, double *a, const blasint *stride, double *factors,
+  double *work, const blasint *workSize, blasint *info);
+void dorgqr_(
+  const blasint *rows, const blasint *columns, const blasint *reflectors, double *a, const blasint *stride,
+  const double *factors, double *work, const blasint *workSize, blasint *info);

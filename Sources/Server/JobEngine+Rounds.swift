@@ -72,7 +72,7 @@ extension JobEngine {
     away[client] = nil
     let assignment = Assignment(
       key: round.key, seed: plan.trainingSeed(round.key, client: client),
-      schedule: plan.curriculum.place(of: round.key), parts: snapshot.manifest(keeping: kept),
+      schedule: curriculum.place(of: round.key), parts: snapshot.manifest(keeping: kept),
       trained: snapshot.trained(keeping: kept).map(\.name), others: others(than: kept),
       codec: codecs[client], deltaChains: deltaChains(to: snapshot.manifest(keeping: kept), for: client))
     send(.assignment(assignment), to: client)
@@ -104,9 +104,9 @@ extension JobEngine {
     for metric in Metric.all {
       if let measure = metric.measure { roundRecord.metrics.merge(measure(draft)) }
     }
-    let decision = plan.curriculum.next(
-      after: round.key,
-      history: try store.history(of: stageRecord) + [roundRecord.metrics])
+    var history = try store.history(of: job)
+    history[history.count - 1].append(roundRecord.metrics)
+    let decision = curriculum.next(after: round.key, history: history)
     roundRecord.decision = decision
     // Stages train different layers, so no update can be folded into the next stage.
     let late = decision == .continueStage ? round.stragglers : nil
@@ -157,7 +157,7 @@ extension JobEngine {
   /// that the encoder has grown as far as its data go. Returns nil if the stage goes on: also once it has a committed
   /// round, and while a connected client has never reported its images.
   private func lastImages() throws -> Int? {
-    guard plan.isSelecting(stage: round.key.stage), try store.history(of: stageRecord).isEmpty,
+    guard plan.isSelecting(stage: round.key.stage), try store.history(of: job).last?.isEmpty ?? true,
       try present.subtracting(store.participants()).isEmpty
     else { return nil }
     let left = try store.clients().reduce(0) { $0 + $1.samples }
@@ -192,7 +192,8 @@ extension JobEngine {
     stageRecord = try store.openStage(key.stage, depth: snapshot.stage.model.depth, of: job, at: date())
     roundRecord = try store.openRound(key, of: stageRecord, at: date())
     round = Self.makeRound(
-      key, plan, stages, snapshot, needed: plan.round.cohort, missing: round.missing, present: present,
+      key, plan, curriculum, stages, snapshot, needed: plan.round.cohort, missing: round.missing,
+      present: present,
       away: away.mapValues(\.until), resting: exhausted.union(rests.keys), late: late, at: now, opens: opens)
     let waiting = deferred
     deferred = []

@@ -25,7 +25,7 @@ extension JobEngine {
     let awaited = awaited
     return ServerStatus(
       phase: phase, stage: round.key.stage, stages: plan.stages, round: round.key.round,
-      rounds: plan.mostRounds(stage: round.key.stage), isOpen: plan.curriculum.isOpen ? true : nil,
+      rounds: curriculum.mostRounds(stage: round.key.stage), isOpen: curriculum.isOpen ? true : nil,
       attempt: round.key.attempt, present: present.count,
       away: present.count - round.available,
       needed: round.clientsNeeded, cohort: round.participants, admitted: round.ledger.admitted.count,

@@ -22,6 +22,7 @@ package final class JobEngine {
   }
 
   let plan: Plan
+  let curriculum: any Curriculum
   /// The plan's stages by blocks, from which the checks of updates follow.
   let stages: PlanStages
   let store: Store
@@ -85,7 +86,7 @@ package final class JobEngine {
     roundTimes = (now, nil)
     job = try store.openJob(plan, at: date())
     let opening = try Opening(plan, store, job, folder: folder)
-    initial = opening.initial
+    (initial, curriculum) = (opening.initial, opening.curriculum)
     (snapshot, draft) = (opening.snapshot, opening.snapshot)
     library = LayerLibrary(plan, steps: try store.steps(), to: opening.snapshot)
     lastCohort = try store.lastCohort().sorted { $0.precedesNaturally($1) }
@@ -102,7 +103,8 @@ package final class JobEngine {
       roundRecord = RoundRecord(
         stageId: try stageRecord.key(), number: opening.key.round, attempt: 1, startedAt: date())
       round = Self.makeRound(
-        opening.key, plan, stages, snapshot, needed: plan.round.minimumClients, present: [], at: now)
+        opening.key, plan, curriculum, stages, snapshot, needed: plan.round.minimumClients, present: [],
+        at: now)
       hasEnded = true
       effects.append(.end(.success(()), Goodbye(.finished)))
       return
@@ -118,7 +120,7 @@ package final class JobEngine {
       rejections = try store.rejections(of: open.record)
       let key = RoundKey(stage: opening.key.stage, round: open.record.number, attempt: open.record.attempt)
       round = Self.makeRound(
-        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
+        key, plan, curriculum, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
         resting: exhausted, at: now)
       if !open.cohort.isEmpty || !open.admitted.isEmpty {
         round.resume(
@@ -131,7 +133,7 @@ package final class JobEngine {
       let key = RoundKey(stage: opening.key.stage, round: opening.key.round, attempt: attempt)
       roundRecord = try store.openRound(key, of: stageRecord, at: date())
       round = Self.makeRound(
-        key, plan, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
+        key, plan, curriculum, stages, snapshot, needed: plan.round.minimumClients, wait: wait, present: [],
         resting: exhausted, at: now)
     }
   }
@@ -184,24 +186,27 @@ package final class JobEngine {
   }
 
   static func makeRound(
-    _ key: RoundKey, _ plan: Plan, _ stages: PlanStages, _ snapshot: Snapshot, needed: Int, missing: Int = 0,
+    _ key: RoundKey, _ plan: Plan, _ curriculum: any Curriculum, _ stages: PlanStages, _ snapshot: Snapshot,
+    needed: Int, missing: Int = 0,
     wait: Duration? = nil, present: Set<String>, away: [String: Duration] = [:], resting: Set<String> = [],
     late: Stragglers? = nil, at now: Duration, opens: Duration? = nil
   ) -> Round {
     // Stages train different layers, so no update can be folded into the next stage.
-    let isLast = key.round == plan.mostRounds(stage: key.stage)
+    let isLast = key.round == curriculum.mostRounds(stage: key.stage)
     let model = snapshot.outline
     let expectations = Memo<[Int], Round.Expectation>(limit: 64) { kept in
-      let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
-      let stage = stages.stage(key.stage, keeping: kept)
-      let coding = UpdateCoding(plan.traffic.codec, stage, share: Double(plan.traffic.kept))
+      let coding = stages.coding(plan.traffic.codec, key, keeping: kept)
+      let bytes = stages.coding(.plain, key, keeping: kept).mostBytes
       return Round.Expectation(
         base: Snapshot.base(of: model.manifest(keeping: kept)),
         sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain },
-        mayBeEmpty: plan.isSelecting(stage: key.stage))
+        mayBeEmpty: plan.mayBeEmpty(stage: key.stage))
     }
+    var rules = plan.round
+    // Sums are of all rows of a client, and so is its loss.
+    if plan.isRegression { rules.maxSamples = PlanLimits.samples }
     return Round(
-      key, rules: plan.round, needed: needed, missing: missing, wait: wait,
+      key, rules: rules, needed: needed, missing: missing, wait: wait,
       calibrates: plan.isCalibrated(after: key),
       expecting: { expectations(plan.keptBlocks(key, client: $0)) },
       seed: plan.seed, present: present, away: away, resting: resting, late: late,

@@ -112,6 +112,8 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
   case calibrationData(String)
   /// The file with the encoder's initial weights cannot be used.
   case initial(String)
+  /// The file of the learned controller cannot be used.
+  case controller(String)
   /// The content of the database does not fit the plan's model.
   case inconsistentStore(String)
 
@@ -122,6 +124,7 @@ package enum ServerError: Error, Sendable, CustomStringConvertible {
       "\(key) \(reason); try a lower local.learningRate, a higher method.temperature or less local.weightDecay, or a round.normLimit if few clients diverge"
     case .calibrationData(let reason): "calibration data: \(reason)"
     case .initial(let reason): "initial: \(reason)"
+    case .controller(let reason): "method.stageEnd.model: \(reason)"
     case .inconsistentStore(let reason): "the database is inconsistent: \(reason)"
     }
   }

@@ -177,7 +177,7 @@ struct RunCommand: AsyncParsableCommand {
     case let error as WireError: CommandFailure(.address, error.description)
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
-    case ServerError.initial: CommandFailure(.data, "\(error)")
+    case ServerError.initial, ServerError.controller: CommandFailure(.data, "\(error)")
     case ServerError.inconsistentStore: CommandFailure(.store, "\(error)")
     case ServerError.diverged: CommandFailure(.diverged, "\(error)")
     case let error as ServerError: CommandFailure(.gaveUp, error.description)

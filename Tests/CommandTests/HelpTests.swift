@@ -12,7 +12,11 @@ import Testing
     ),
     (["fedclient"], ["run", "enroll", "check", "classify", "embed"]),
     (
-      ["fedsim"], ["run", "compare", "evaluate", "account", "traffic", "memory", "conformance", "bench"]
+      ["fedsim"],
+      [
+        "run", "compare", "evaluate", "account", "traffic", "search-controller", "memory", "conformance",
+        "bench",
+      ]
     ),
     (["fedsim", "bench"], ["step", "suite", "codec", "round"]),
     (
@@ -104,6 +108,15 @@ import Testing
         "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
         "--fine-tune <epochs>", "--probe-every <rounds>", "--cores <cores>", "--threads <threads>",
         "--resume", "--json",
+      ]
+    ),
+    (
+      ["fedsim", "search-controller"],
+      [
+        "<plan>", "--data <spec>", "--out <file>", "--clients <clients>", "--partition <partition>",
+        "--examples <examples>", "--episodes <episodes>", "--time-ratio <cost>", "--baseline <cost>",
+        "--every <rounds>", "--minimum <rounds>", "--maximum <rounds>", "--seed <seed>",
+        "--threads <threads>", "--overwrite", "--json",
       ]
     ),
     (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),

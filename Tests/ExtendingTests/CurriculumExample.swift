@@ -11,10 +11,10 @@ package struct PatienceCurriculum: Curriculum {
   package var stages: Int { fixed.stages }
   package func mostRounds(stage: Int) -> Int { fixed.mostRounds(stage: stage) }
 
-  package func next(after key: RoundKey, history: [RoundMetrics]) -> Decision {
+  package func next(after key: RoundKey, history: [[RoundMetrics]]) -> Decision {
     guard key.round < mostRounds(stage: key.stage) else { return afterStage(key.stage) }
     // A round without a loss, such as one whose loss was not finite, does not count.
-    let losses = history.compactMap { $0[.loss] }
+    let losses = (history.last ?? []).compactMap { $0[.loss] }
     guard let best = losses.indices.min(by: { losses[$0] < losses[$1] }) else { return .continueStage }
     return losses.count - 1 - best < patience ? .continueStage : afterStage(key.stage)
   }
@@ -23,6 +23,6 @@ package struct PatienceCurriculum: Curriculum {
 extension CurriculumKind {
   /// Uses the plan's window of rounds.
   package static let patience = CurriculumKind("patience") { fixed, plan in
-    PatienceCurriculum(fixed: fixed, patience: plan.method.plateauWindow)
+    PatienceCurriculum(fixed: fixed, patience: plan.method.stageEnd.window)
   }
 }

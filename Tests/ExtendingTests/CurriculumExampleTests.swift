@@ -12,16 +12,16 @@ import Testing
     let curriculum: any Curriculum = PatienceCurriculum(
       fixed: FixedCurriculum(stages: plan.stages) { _ in most }, patience: patience)
     #expect(curriculum.stages == 3 && curriculum.isOpen && curriculum.mostRounds(stage: 2) == most)
-    var (rounds, history): ([Int], [RoundMetrics]) = ([], [])
+    var (rounds, history): ([Int], [[RoundMetrics]]) = ([], [[]])
     var next: RoundKey? = RoundKey(stage: 1, round: 1)
     while let key = next {
       var metrics = RoundMetrics()
       metrics[.loss] = loss(key)
-      history.append(metrics)
+      history[history.count - 1].append(metrics)
       let decision = curriculum.next(after: key, history: history)
       if decision != .continueStage {
         rounds.append(key.round)
-        history = []
+        history.append([])
       }
       next = plan.round(after: key, decision)
     }
@@ -52,7 +52,7 @@ import Testing
 
   @Test func plansTakeIt() throws {
     var plan = plan
-    (plan.method.curriculum, plan.method.plateauWindow) = (.patience, 2)
+    plan.method.stageEnd = Plan.StageEnd(.patience, window: 2)
     let curriculum = try #require(plan.curriculum as? PatienceCurriculum)
     #expect(curriculum.patience == 2 && curriculum.mostRounds(stage: 1) == 15)
   }

@@ -15,15 +15,15 @@ import Testing
   /// Returns the rounds of a job with these client losses.
   private func keys(_ plan: Plan, loss: (RoundKey) -> Double = { _ in 1 }) -> [RoundKey] {
     var keys: [RoundKey] = []
-    var history: [RoundMetrics] = []
+    var history: [[RoundMetrics]] = [[]]
     var next: RoundKey? = RoundKey(stage: 1, round: 1)
     while let key = next {
       keys.append(key)
       var metrics = RoundMetrics()
       metrics[.loss] = loss(key)
-      history.append(metrics)
+      history[history.count - 1].append(metrics)
       let decision = plan.curriculum.next(after: key, history: history)
-      if decision == .beginStage { history = [] }
+      if decision == .beginStage { history.append([]) }
       next = plan.round(after: key, decision)
     }
     return keys
@@ -85,8 +85,7 @@ import Testing
 
   private func plateau(_ change: (inout Plan.Method) -> Void = { _ in }) -> Plan {
     plan {
-      $0.method.curriculum = .plateau
-      ($0.method.plateauWindow, $0.method.plateauImprovement) = (2, 0.1)
+      $0.method.stageEnd = Plan.StageEnd(.plateau, window: 2, improvement: 0.1)
       $0.method.roundsPerStage = .each(9)
       change(&$0.method)
     }
@@ -104,18 +103,25 @@ import Testing
 
   @Test func aStageHasItsLeastAndItsMostRounds() {
     #expect(keys(plateau()).count == 4 * 4, "two windows")
-    #expect(keys(plateau { $0.leastRounds = 6 }).count == 4 * 6)
+    #expect(keys(plateau { $0.stageEnd.minimum = 6 }).count == 4 * 6)
     #expect(keys(plateau()) { 100 / Double($0.round * $0.round) }.count == 4 * 9)
-    #expect(keys(plateau { $0.leastRounds = 50 }).count == 4 * 9)
+    #expect(keys(plateau { $0.stageEnd.minimum = 50 }).count == 4 * 9)
     #expect(keys(plateau()) { _ in .nan }.count == 4 * 9)
   }
 
   @Test(arguments: [
     ("strategy: progressive, laps: 2", "method.laps: is 2; progressive trains all layers at once"),
     (
-      "curriculum: plateau, calibration: {data: \"shapes:8\", every: stage}",
+      "stageEnd: {when: plateau}, calibration: {data: \"shapes:8\", every: stage}",
       "method.calibration.every: is stage"
     ),
+    ("stageEnd: {when: controller}", "method.stageEnd.model: is none; when: controller needs a file"),
+    (
+      "stageEnd: {when: plateau, model: controller.json}",
+      "method.stageEnd.model: is only for when: controller; this plan has plateau"
+    ),
+    ("stageEnd: {when: never}", "method.stageEnd.when: is 'never'"),
+    ("curriculum: plateau", "method.curriculum: is not a field of a plan"),
   ])
   func whatCannotBeIsRejected(method: String, problem: String) {
     let yaml = "encoder: {image: 8, patch: 4, width: 8, depth: 4, heads: 2}\nmethod: {\(method)}\n"

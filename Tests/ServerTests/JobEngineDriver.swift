@@ -16,7 +16,7 @@ struct JobEngineDriver {
 
   init(_ plan: Plan, _ folder: URL, _ names: [String], codecs: [UpdateCodec]? = nil) throws {
     store = try Store(folder.appendingPathComponent("strata.sqlite").path)
-    engine = try JobEngine(plan, store: store, at: .zero)
+    engine = try JobEngine(plan, store: store, folder: folder, at: .zero)
     try follow(engine.advance(at: .zero))
     for name in names {
       try follow(engine.join(Hello(name: name, software: "test", codecs: codecs), at: .zero))
@@ -78,7 +78,8 @@ struct JobEngineDriver {
     ).rejection
   }
 
-  mutating func submit(_ name: String, distance: Float) throws -> Rejection? {
+  /// Submits an update for the client's assignment; `lastLoss` is the loss of its last epoch.
+  mutating func submit(_ name: String, distance: Float, lastLoss: Float? = nil) throws -> Rejection? {
     let assignment = try #require(assignments[name])
     let trained = Set(assignment.trained)
     let base = assignment.parts.filter { trained.contains($0.name) }.flatMap {
@@ -87,7 +88,8 @@ struct JobEngineDriver {
     let update = base.map { $0 * (1 + distance) }.data
     let offer = UpdateOffer(
       key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: update),
-      bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1)
+      bytes: update.count, samples: 10, steps: 1, loss: 1, seconds: 1,
+      metrics: lastLoss.map { [Metric.lastEpochLoss.name: $0] } ?? [:])
     #expect(engine.wants(offer, from: name))
     assignments[name] = nil
     return try judge(offer, update, from: name)

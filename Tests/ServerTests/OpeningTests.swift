@@ -55,8 +55,7 @@ import Testing
   @Test func aStoredDecisionHolds() async throws {
     try await withTemporaryFolder { folder in
       var plan = Plan.tiny(cohort: 1, rounds: .each(5))
-      plan.method.curriculum = .plateau
-      (plan.method.plateauWindow, plan.method.plateauImprovement) = (1, 1)
+      plan.method.stageEnd = Plan.StageEnd(.plateau, window: 1, improvement: 1)
       var driver = try JobEngineDriver(plan, folder, ["a"])
       for _ in 1...2 { #expect(try driver.submit("a", distance: 0.1) == nil) }
       #expect(
@@ -64,8 +63,8 @@ import Testing
       let job = try driver.store.openJob(plan, at: Date())
       let last = try #require(try driver.store.lastCommitted(of: job))
       #expect(last.round.number == 2 && last.round.decision == .beginStage)
-      let history = try driver.store.history(of: last.stage)
-      #expect(history.map { $0[.loss] } == [1, 1])
+      let history = try driver.store.history(of: job)
+      #expect(history.map { $0.map { $0[.loss] } } == [[1, 1], []])
       #expect(plan.curriculum.isOpen && driver.engine.status(since: Date(), at: .zero, Date()).isOpen == true)
       driver = try JobEngineDriver(plan, folder, ["a"])
       #expect(driver.engine.round.key == RoundKey(stage: 2, round: 1))

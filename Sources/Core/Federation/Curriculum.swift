@@ -22,8 +22,9 @@ package protocol Curriculum: Sendable {
   func mostRounds(stage: Int) -> Int
   /// Whether a stage may have fewer rounds.
   var isOpen: Bool { get }
-  /// - Parameter history: The metrics of the committed rounds of the stage in order, the last being those of `key`.
-  func next(after key: RoundKey, history: [RoundMetrics]) -> Decision
+  /// - Parameter history: The metrics of the committed rounds in order, by stage; those of `key` are the last of the last
+  ///   stage.
+  func next(after key: RoundKey, history: [[RoundMetrics]]) -> Decision
   /// The part of its stage's learning rate schedule that a round covers.
   func place(of key: RoundKey) -> SchedulePlace
 }
@@ -52,17 +53,26 @@ extension Curriculum {
 /// A curriculum that plans can name.
 package struct CurriculumKind: NamedKind {
   /// The curricula of plans; a new curriculum is added here.
-  package static let allCases: [CurriculumKind] = [.fixed, .plateau]
+  package static let allCases: [CurriculumKind] = [.fixed, .plateau, .controller]
 
   package let rawValue: String
-  private let make: @Sendable (FixedCurriculum, Plan) -> any Curriculum
+  private let make: @Sendable (FixedCurriculum, Plan, ControllerFile?) -> any Curriculum
 
   /// Creates a kind with a name in plans; `make` creates it from a plan and from the curriculum of the plan's rounds.
   package init(_ name: String, _ make: @escaping @Sendable (FixedCurriculum, Plan) -> any Curriculum) {
+    self.init(name) { fixed, plan, _ in make(fixed, plan) }
+  }
+
+  /// Creates a kind that also uses the plan's controller, which only the server has.
+  init(
+    _ name: String, _ make: @escaping @Sendable (FixedCurriculum, Plan, ControllerFile?) -> any Curriculum
+  ) {
     (rawValue, self.make) = (name, make)
   }
 
-  fileprivate func curriculum(_ fixed: FixedCurriculum, _ plan: Plan) -> any Curriculum { make(fixed, plan) }
+  fileprivate func curriculum(
+    _ fixed: FixedCurriculum, _ plan: Plan, _ controller: ControllerFile?
+  ) -> any Curriculum { make(fixed, plan, controller) }
 }
 
 /// A curriculum with a fixed number of rounds for each stage.
@@ -78,32 +88,33 @@ package struct FixedCurriculum: Curriculum {
 
   package func mostRounds(stage: Int) -> Int { rounds(stage) }
 
-  package func next(after key: RoundKey, history: [RoundMetrics]) -> Decision {
+  package func next(after key: RoundKey, history: [[RoundMetrics]]) -> Decision {
     key.round < rounds(key.stage) ? .continueStage : afterStage(key.stage)
   }
 }
 
 /// A curriculum that ends a stage when the mean loss of the last ``window`` rounds is not lower than that of the
-/// ``window`` rounds before by the share ``improvement``. A stage has at least ``leastRounds`` rounds, and at most
-/// those of the fixed curriculum.
+/// ``window`` rounds before by the share ``improvement``. A stage has at least ``minimum`` rounds, and at most those of
+/// the fixed curriculum.
 package struct PlateauCurriculum: Curriculum {
   package let fixed: FixedCurriculum
   package let window: Int
   package let improvement: Float
-  package let leastRounds: Int
+  package let minimum: Int
   package let isOpen = true
 
   package var stages: Int { fixed.stages }
   package func mostRounds(stage: Int) -> Int { fixed.mostRounds(stage: stage) }
 
-  package func next(after key: RoundKey, history: [RoundMetrics]) -> Decision {
-    guard key.round < mostRounds(stage: key.stage), key.round >= leastRounds, history.count >= 2 * window
+  package func next(after key: RoundKey, history: [[RoundMetrics]]) -> Decision {
+    let rounds = history.last ?? []
+    guard key.round < mostRounds(stage: key.stage), key.round >= minimum, rounds.count >= 2 * window
     else { return fixed.next(after: key, history: history) }
     func mean(_ rounds: ArraySlice<RoundMetrics>) -> Double {
       rounds.reduce(0) { $0 + ($1[.loss] ?? .nan) } / Double(rounds.count)
     }
-    let last = mean(history.suffix(window))
-    let before = mean(history.dropLast(window).suffix(window))
+    let last = mean(rounds.suffix(window))
+    let before = mean(rounds.dropLast(window).suffix(window))
     // A non-finite loss gives no information and is handled elsewhere.
     guard last.isFinite, before.isFinite else { return .continueStage }
     return before - last < Double(improvement) * abs(before) ? afterStage(key.stage) : .continueStage
@@ -115,17 +126,20 @@ extension CurriculumKind {
   package static let fixed = CurriculumKind("fixed") { fixed, _ in fixed }
   /// A stage ends when its loss stops falling.
   package static let plateau = CurriculumKind("plateau") { fixed, plan in
-    PlateauCurriculum(
-      fixed: fixed, window: plan.method.plateauWindow, improvement: plan.method.plateauImprovement,
-      leastRounds: plan.method.leastRounds)
+    let end = plan.method.stageEnd
+    return PlateauCurriculum(
+      fixed: fixed, window: end.window, improvement: end.improvement, minimum: end.minimum)
   }
 }
 
 extension Plan {
-  /// The curriculum of the plan.
-  package var curriculum: any Curriculum {
+  /// The curriculum as clients and reports know it, without the file of a controller.
+  package var curriculum: any Curriculum { curriculum(with: nil) }
+
+  /// Returns the curriculum that decides, with the plan's controller if it has one.
+  package func curriculum(with controller: ControllerFile?) -> any Curriculum {
     let fixed = FixedCurriculum(stages: stages) { [self] in mostRounds(stage: $0) }
-    return method.curriculum.curriculum(fixed, self)
+    return method.stageEnd.when.curriculum(fixed, self, controller)
   }
 
   /// Returns the first attempt at the round after a decision; nil if the job is finished.

@@ -56,6 +56,10 @@ package struct Metric: Sendable {
   package static let loss = Metric(
     "loss", title: "Loss", heading: "loss", help: "Mean loss of the clients, weighted by their images",
     digits: 4)
+  /// What a learned controller decides by (``ControllerCurriculum``).
+  package static let lastEpochLoss = Metric(
+    "lastEpochLoss", title: "Loss", line: "last epoch", heading: "last epoch",
+    help: "Mean loss of the last epoch of each client", digits: 4, isOfClients: true)
   package static let calibrationLoss = Metric(
     "calibrationLoss", title: "Loss", line: "calibration", heading: "calibration",
     help: "Mean loss of the calibration on the server's own images", digits: 4)
@@ -119,7 +123,7 @@ package struct Metric: Sendable {
 
   /// All that this version knows, in the order in which they are shown.
   package static let all =
-    [loss, calibrationLoss, probe] + ofExits + ofValidations + [
+    [loss, lastEpochLoss, calibrationLoss, probe] + ofExits + ofValidations + [
       alignment, uniformity, deviation, effectiveRank,
     ]
 

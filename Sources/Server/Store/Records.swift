@@ -13,6 +13,8 @@ package struct JobRecord: NumberedRecord, Sendable {
   package var finishedAt: Date?
   /// The digest of the file with the initial weights, once it was read.
   package var initial: Digest?
+  /// The digest of the learned controller's file, once it was read.
+  package var controller: Digest?
 
   package mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
 
@@ -29,12 +31,17 @@ package struct JobRecord: NumberedRecord, Sendable {
       "patience": "timeout",
       "late": "stragglers", "ssl": "objective",
     ]
+    // In the section of the method, one after the other.
+    let stageEnd = [
+      "curriculum": "stageEnd:\n    when", "plateauWindow": "  window",
+      "plateauImprovement": "  improvement", "leastRounds": "  minimum",
+    ]
     let isResNet = yaml.contains("\n  family: resnet\n")
     let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false).compactMap { line -> String? in
       guard let field = line.wholeMatch(of: /\ \ (\w+): (.*)/) else { return String(line) }
       let key = String(field.1)
       if isResNet && ["patch", "heads", "mlpRatio"].contains(key) { return nil }
-      guard let name = names[key] else { return String(line) }
+      guard let name = names[key] ?? stageEnd[key] else { return String(line) }
       return "  \(name): \(key == "late" && field.2 == "refuse" ? "reject" : field.2)"
     }
     return lines.joined(separator: "\n")

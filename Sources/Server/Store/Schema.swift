@@ -17,7 +17,13 @@ enum Schema {
     migrator.registerMigration("decisions of curricula", migrate: addDecisions)
     migrator.registerMigration("metrics of rounds as rows", migrate: addMetrics)
     migrator.registerMigration("confusion matrices", migrate: addConfusions)
+    migrator.registerMigration("learned controllers", migrate: addControllers)
     return migrator
+  }
+
+  /// Adds the digest of the file of a job's learned controller; null without one.
+  private static func addControllers(_ db: Database) throws {
+    try db.alter(table: "jobs") { $0.add(column: "controller", .text) }
   }
 
   /// Adds the nonzero elements of the last exit's confusion matrix, of the last round that was probed.

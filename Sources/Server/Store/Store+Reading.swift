@@ -27,12 +27,15 @@ extension Store {
     }
   }
 
-  /// Returns the committed rounds of a stage, in order.
-  package func history(of stage: StageRecord) throws(StoreError) -> [RoundMetrics] {
+  /// Returns the metrics of the committed rounds of a job in order, by stage.
+  package func history(of job: JobRecord) throws(StoreError) -> [[RoundMetrics]] {
     try read { db in
-      let metrics = try Self.metrics(db, ofStage: stage.key())
-      return try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
-        .order(Column("number")).fetchAll(db).map { metrics[$0.id] ?? RoundMetrics() }
+      let metrics = try Self.metrics(db, ofRounds: true)
+      return try StageRecord.filter(Column("jobId") == job.id).order(Column("number")).fetchAll(db).map {
+        stage in
+        try RoundRecord.filter(Column("stageId") == stage.id && Column("outcome") == "committed")
+          .order(Column("number")).fetchAll(db).map { metrics[$0.id] ?? RoundMetrics() }
+      }
     }
   }
 
@@ -84,8 +87,11 @@ extension Store {
     }
   }
 
-  /// Returns the metrics that this version knows by round, of all rounds or those of a stage.
-  static func metrics(_ db: Database, ofStage stage: Int64? = nil) throws -> [Int64?: RoundMetrics] {
+  /// Returns the metrics that this version knows by round: all, or only those of whole rounds, without layers and
+  /// clients.
+  static func metrics(
+    _ db: Database, ofRounds isLimited: Bool = false
+  ) throws -> [Int64?: RoundMetrics] {
     let known = Set(Metric.all.map(\.name))
     // A database of an earlier version, which is only read, has them in columns.
     let sql = try db.tableExists("metrics") ? "SELECT * FROM metrics" : Schema.formerMetrics(db).sql
@@ -93,8 +99,8 @@ extension Store {
     let rows = try Row.fetchCursor(
       db,
       sql: """
-        SELECT * FROM (\(sql)) WHERE :stage IS NULL OR roundId IN (SELECT id FROM rounds WHERE stageId = :stage)
-        """, arguments: ["stage": stage])
+        SELECT * FROM (\(sql)) WHERE NOT :isLimited OR (client IS NULL AND layer IS NULL)
+        """, arguments: ["isLimited": isLimited])
     var metrics: [Int64?: RoundMetrics] = [:]
     while let row = try rows.next() {
       let name = try row.decode(String.self, forColumn: "name")

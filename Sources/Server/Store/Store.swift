@@ -136,17 +136,32 @@ package final class Store: Sendable {
     try write { try finished.update($0, columns: ["finishedAt"]) }
   }
 
-  /// Records the digest of the file with a job's initial weights, the first time. Returns the recorded digest.
-  package func noteInitial(_ digest: Digest, of job: JobRecord) throws(StoreError) -> Digest {
-    try write { db in
+  /// A file that a job keeps using, of which the store records the digest.
+  package enum PinnedFile: String, Sendable {
+    case initial, controller
+
+    fileprivate var digest: WritableKeyPath<JobRecord, Digest?> {
+      switch self {
+      case .initial: \.initial
+      case .controller: \.controller
+      }
+    }
+  }
+
+  /// Records the digest of a job's file, the first time. Returns why another file cannot take its place; nil if it is
+  /// the same.
+  package func pin(_ digest: Digest, as file: PinnedFile, of job: JobRecord) throws(StoreError) -> String? {
+    let known = try write { db in
       guard let id = job.id, var job = try JobRecord.fetchOne(db, key: id) else {
         throw StoreError("job '\(job.name)' is missing")
       }
-      if let known = job.initial { return known }
-      job.initial = digest
-      try job.update(db, columns: ["initial"])
+      if let known = job[keyPath: file.digest] { return known }
+      job[keyPath: file.digest] = digest
+      try job.update(db, columns: [file.rawValue])
       return digest
     }
+    return known == digest
+      ? nil : "it is not the file that the job began with (SHA-256 \(digest) instead of \(known))"
   }
 
   /// Returns the row of a stage, created if there is none.

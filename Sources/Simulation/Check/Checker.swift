@@ -8,7 +8,7 @@ final class Checker {
   /// The clients that have received the admission of their update, by attempt at a round.
   private var acknowledged: [RoundKey: Set<String>] = [:]
   private var committed: [RoundKey: Set<String>] = [:]
-  private var lastCommitted: RoundKey?
+  private var lastCommitted: (key: RoundKey, decision: Decision)?
   /// By round, the clients whose updates were trained for the previous round, and the attempt at it.
   private var folded: [RoundKey: [String: RoundKey]] = [:]
   /// The model at the start of the current round, and of the previous round if it was of the same stage.
@@ -16,6 +16,9 @@ final class Checker {
   private var previous: Snapshot?
   private let plan: Plan
   private let clients: [VirtualClient]
+  /// The plan's controller, and its state, which no crash of the server touches.
+  private let controller: ControllerFile?
+  private var controllerState = StageController.State()
   /// The current attempt: its start, the clients asked, and the clients whose updates will not come.
   private var began = Duration.zero
   private var current: RoundKey?
@@ -28,7 +31,9 @@ final class Checker {
   /// The number of late updates in committed rounds.
   var late: Int { folded.filter { committed[$0.key] != nil }.reduce(0) { $0 + $1.value.count } }
 
-  init(_ plan: Plan, _ clients: [VirtualClient]) { (self.plan, self.clients) = (plan, clients) }
+  init(_ plan: Plan, _ clients: [VirtualClient], _ controller: ControllerFile?) {
+    (self.plan, self.clients, self.controller) = (plan, clients, controller)
+  }
 
   func require(_ holds: Bool, _ claim: @autoclosure () -> String) {
     if !holds && failure == nil { failure = claim() }
@@ -119,11 +124,11 @@ final class Checker {
       return require(false, "nothing is committed")
     }
     let key = RoundKey(stage: last.stage.number, round: last.round.number, attempt: last.round.attempt)
-    let expected = lastCommitted.map { plan.round(after: $0, following($0)) } ?? RoundKey(stage: 1, round: 1)
+    let expected =
+      lastCommitted.map { plan.round(after: $0.key, $0.decision) } ?? RoundKey(stage: 1, round: 1)
     require(
       expected?.stage == key.stage && expected?.round == key.round,
       "\(key) is committed instead of \(expected.map { "\($0)" } ?? "nothing")")
-    lastCommitted = RoundKey(stage: key.stage, round: key.round)
     let rejected = ((try? store.updates(of: last.round)) ?? []).filter { $0.rejection != nil }
     for (client, rows) in Dictionary(grouping: rejected, by: \.client) {
       require(rows.count <= JobEngine.mostRecorded + 2, "\(key) has \(rows.count) rejections of \(client)")
@@ -138,6 +143,9 @@ final class Checker {
     require(
       last.round.samples == weights.values.reduce(0, +), "\(key) counts \(last.round.samples ?? 0) samples")
     compare(last.parts, key, weights)
+    let decision = following(key, weights)
+    require(last.round.decision == decision, "\(key) is not followed by \(decision.rawValue)")
+    lastCommitted = (RoundKey(stage: key.stage, round: key.round), decision)
     guard let result = try? store.snapshot(plan, last.stage, last.round) else {
       return require(false, "\(key) has other layers than the plan")
     }
@@ -145,21 +153,66 @@ final class Checker {
     for (old, new) in zip(before, result.versions) where !trained.contains(new.name) {
       require(old == new, "\(key) has changed \(new.name), which it does not train")
     }
-    let grows = following(key) == .beginStage
-    (previous, base) = grows ? (nil, plan.grow(result)) : (base, result)
+    (previous, base) = decision == .beginStage ? (nil, plan.grow(result)) : (base, result)
   }
 
-  /// Returns what follows a round of a fixed curriculum.
-  private func following(_ key: RoundKey) -> Decision { plan.curriculum.next(after: key, history: []) }
+  /// Returns what follows a round: with a fixed number of rounds, or by a controller that has seen all rounds without a
+  /// crash.
+  private func following(_ key: RoundKey, _ weights: [String: Int]) -> Decision {
+    let end: Decision = key.stage < plan.stages ? .beginStage : .finish
+    let most = plan.mostRounds(stage: key.stage)
+    guard let controller else { return key.round < most ? .continueStage : end }
+    let rule = controller.rule
+    var isOver = key.round >= min(most, rule.maximum)
+    if (key.round - 1) % rule.every == 0, let loss = lastLoss(key, weights) {
+      let stop = controller.controller.decide(loss: loss, stage: key.stage - 1, &controllerState)
+      if stop >= rule.threshold && key.round >= rule.minimum { isOver = true }
+      controllerState.hasEnded = isOver
+    }
+    return isOver ? end : .continueStage
+  }
+
+  /// Returns the mean of the losses that clients have reported, weighted like their updates.
+  private func lastLoss(_ key: RoundKey, _ weights: [String: Int]) -> Double? {
+    var (sum, total) = (0.0, 0.0)
+    for (name, samples) in weights.sorted(by: { $0.key < $1.key }) where samples > 0 {
+      guard let loss = VirtualClient.lastLoss(name, folded[key]?[name] ?? key) else { continue }
+      sum += Double(samples) * Double(loss)
+      total += Double(samples)
+    }
+    return total > 0 ? Double(Float(sum / total)) : nil
+  }
 
   /// Returns the weights of claims, limited to the plan's maximum or to ten times the lower median.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
+    // Sums are of all rows, and no claim is limited.
+    guard !plan.isRegression else { return claims }
+    let most = plan.round.maxSamples ?? plausible(claims)
+    return claims.mapValues { $0 > most ? most : $0 }
+  }
+
+  /// Returns ten times the lower median of claims.
+  private func plausible(_ claims: [String: Int]) -> Int {
     let half = claims.values.filter { claim in
       let counted = claims.values.filter { $0 > 0 }
       return claim > 0 && 2 * counted.count { $0 <= claim } >= counted.count
     }.min()
-    let most = plan.round.maxSamples ?? 10 * (half ?? 0)
-    return claims.mapValues { $0 > most ? most : $0 }
+    return 10 * (half ?? 0)
+  }
+
+  /// Adds the sums of all clients again, and compares the exact step.
+  private func compare(
+    _ parts: [(name: String, weights: Data)], _ key: RoundKey, _ sums: BlockSums, _ claims: [String: Int]
+  ) {
+    var total = [Double](repeating: 0, count: sums.numbers)
+    for name in claims.keys {
+      let pairs = VirtualClient.update(name, key, of: plan)
+      for index in total.indices { total[index] += Double(pairs[2 * index]) + Double(pairs[2 * index + 1]) }
+    }
+    let most = plausible(claims)
+    let result = sums.next(after: base, total, rows: claims.values.reduce(0) { $0 + min($1, most) })
+    let same = zip(parts, result.manifest).allSatisfy { Digest(of: $0.weights) == $1.digest }
+    require(same, "\(key) is not the exact step of \(claims.keys.sorted())")
   }
 
   /// Returns a late update's difference from its base, added to the start of the current round.
@@ -179,6 +232,9 @@ final class Checker {
   /// Computes the weighted mean again, one client after another in the order of their names, and compares.
   private func compare(_ parts: [(name: String, weights: Data)], _ key: RoundKey, _ counted: [String: Int]) {
     let stage = plan.stage(key.stage)
+    if case .sums(let sums) = stage.updateContent(round: key.round) {
+      return compare(parts, key, sums, counted)
+    }
     let total = counted.values.reduce(0, +)
     guard total > 0 else {
       let same = zip(parts, base.manifest).allSatisfy { Digest(of: $0.weights) == $1.digest }
@@ -188,7 +244,7 @@ final class Checker {
     for (name, samples) in counted.sorted(by: { $0.key < $1.key }) where samples > 0 {
       let weight = Float(Double(samples) / Double(total))
       let late = folded[key]?[name]
-      let sent = VirtualClient.update(name, late ?? key, count: mean.count)
+      let sent = VirtualClient.update(name, late ?? key, of: plan)
       let update = late == nil ? sent : rebase(sent)
       guard update.count == mean.count else { return require(false, "\(key) has an empty late update") }
       for index in mean.indices { mean[index] += weight * update[index] }

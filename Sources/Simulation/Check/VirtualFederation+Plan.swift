@@ -44,8 +44,43 @@ extension VirtualFederation {
       plan.method.cascade = Plan.Cascade(commitment: cascades.chance(0.5))
       plan.local.batch = 2 + cascades.below(200)
     }
+    var ends = RandomNumbers(seed, "stage ends")
+    if ends.chance(0.4) {
+      plan.method.stageEnd = Plan.StageEnd(.controller, model: "controller.json")
+      plan.method.roundsPerStage = .each(1 + ends.below(8))
+    }
     // Only this codec is exact, so that the committed weights can be checked.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
+    var regressions = RandomNumbers(seed, "regression")
+    return regressions.chance(0.15) ? regression(like: plan, &regressions) : plan
+  }
+
+  /// Returns a plan of exact steps with the round rules of another, except for those that it cannot have.
+  private static func regression(like other: Plan, _ random: inout RandomNumbers) -> Plan {
+    var network = DeepLinearConfiguration(features: 2, width: 1 + random.below(4), depth: 1 + random.below(3))
+    network.outputs = 1 + random.below(2)
+    var plan = Plan(
+      name: other.name, seed: other.seed, encoder: EncoderConfiguration(network), round: other.round)
+    (plan.round.stragglers, plan.round.maxSamples) = (.reject, nil)
+    plan.method = Plan.Method(
+      laps: 1 + random.below(2), roundsPerStage: .each(1 + random.below(2)), initialisation: .random,
+      objective: .regression, alignment: 0)
+    plan.method.regression = Plan.Regression(
+      order: random.chance(0.5) ? .ascending : .descending,
+      statistics: random.chance(0.5) ? .moments : .exchange)
     return plan
+  }
+
+  /// Returns a random controller for a plan; nil if the plan has none.
+  static func controller(_ plan: Plan, seed: UInt64) -> ControllerFile? {
+    guard plan.method.stageEnd.when == .controller else { return nil }
+    var random = RandomNumbers(seed, "controller")
+    let shape = StageController.Shape(stages: plan.stages, decisions: 1 + random.below(8))
+    let maximum = 1 + random.below(8)
+    return ControllerFile(
+      StageController(shape, seed: seed),
+      ControllerFile.Rule(
+        threshold: Double(random.uniform(0.3, 0.7)), every: 1 + random.below(3),
+        minimum: 1 + random.below(maximum), maximum: maximum))
   }
 }

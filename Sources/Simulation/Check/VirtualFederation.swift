@@ -61,7 +61,15 @@ final class VirtualFederation {
       return VirtualClient(number, samples: 1 + numbers.below(1000), character: character)
     }
     random = numbers
-    checker = Checker(plan, clients)
+    let controller = Self.controller(plan, seed: seed)
+    checker = Checker(plan, clients, controller)
+    if let controller {
+      do {
+        try controller.encoded().write(to: folder.appendingPathComponent("controller.json"))
+      } catch {
+        checker.require(false, "the controller cannot be written: \(error)")
+      }
+    }
     path = folder.appendingPathComponent("strata.sqlite").path
     agenda.note(.startServer, at: .zero)
     for client in clients { agenda.note(.connect(client: client.number, life: 0), at: draw(0.1, 20)) }

@@ -28,7 +28,8 @@ final class VirtualServer: @unchecked Sendable {
     // Runs on the same thread.
     nonisolated(unsafe) let observer = observer
     coordinator = try Coordinator(
-      plan, store: store, threads: 1, runtime: runtime,
+      plan, store: store, folder: URL(fileURLWithPath: path).deletingLastPathComponent(), threads: 1,
+      runtime: runtime,
       calibration: { [runtime] draft, _, _ in
         try await runtime.compute("calibration") { (draft, loss: 1) }
       },

@@ -14,8 +14,8 @@ import Testing
     ("encoder.depth", \.encoder.depth), ("encoder.heads", \.encoder.vit.heads),
     ("encoder.mlpRatio", \.encoder.vit.mlpRatio), ("heads.hidden", \.heads.hidden),
     ("heads.output", \.heads.output), ("method.layersPerStage", \.method.layersPerStage),
-    ("method.laps", \.method.laps), ("method.plateauWindow", \.method.plateauWindow),
-    ("method.leastRounds", \.method.leastRounds), ("method.activeBlocks", \.method.activeBlocks),
+    ("method.laps", \.method.laps), ("method.stageEnd.window", \.method.stageEnd.window),
+    ("method.stageEnd.minimum", \.method.stageEnd.minimum), ("method.activeBlocks", \.method.activeBlocks),
     ("local.epochs", \.local.epochs), ("local.batch", \.local.batch), ("local.views", \.local.views),
     ("round.cohort", \.round.cohort), ("round.quorum", \.round.quorum),
     ("round.minimumClients", \.round.minimumClients), ("round.overSelection", \.round.overSelection),
@@ -28,7 +28,7 @@ import Testing
     ("local.proximal", \.local.proximal), ("traffic.kept", \.traffic.kept),
     ("round.normLimit", \.round.normLimit), ("method.momentum", \.method.momentum),
     ("method.temperature", \.method.temperature), ("method.alignment", \.method.alignment),
-    ("method.plateauImprovement", \.method.plateauImprovement),
+    ("method.stageEnd.improvement", \.method.stageEnd.improvement),
   ]
 
   @Test func aValidPlanHasNone() {

@@ -23,10 +23,12 @@ import Testing
 
   @Test func writesEveryFieldOnALineOfItsOwn() {
     var plan = Plan(encoder: EncoderConfiguration(image: 32, patch: 4, width: 96, depth: 4, heads: 3))
-    // encoder, heads, method, local, round, traffic, augmentation.
-    let sections = 7
+    // encoder, heads, method, method.stageEnd, local, round, traffic, augmentation.
+    let sections = 8
     let own = PlanField.all.filter { $0.belongs(to: plan) }
-    let optional = own.filter { $0.path.wholeMatch(of: /method\.\w+\.\w+/) != nil }.count
+    let optional = own.filter {
+      $0.path.wholeMatch(of: /method\.\w+\.\w+/) != nil && !$0.path.hasPrefix("method.stageEnd.")
+    }.count
     #expect(plan.yaml().split(separator: "\n").count == own.count - optional + sections)
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
     plan.method.regularisers.addAll()
@@ -53,6 +55,8 @@ import Testing
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"
+    plan.method.stageEnd = Plan.StageEnd(
+      .controller, window: 85, improvement: 0.75, minimum: 86, model: "controller-87.json")
     plan.augmentation.blurKernel = 79
     plan.local.views = 80
     plan.local.memory = ByteCount(bytes: 80_000_000)

@@ -25,8 +25,8 @@ import Testing
     (
       "plateau",
       {
-        ($0.method.curriculum, $0.method.plateauWindow, $0.method.plateauImprovement) = (.plateau, 1, 1)
-        ($0.method.roundsPerStage, $0.method.leastRounds) = (.each(5), 3)
+        $0.method.stageEnd = Plan.StageEnd(.plateau, window: 1, improvement: 1, minimum: 3)
+        $0.method.roundsPerStage = .each(5)
       }
     ),
     ("initialisation", { $0.method.initialisation = .random }),

@@ -119,6 +119,17 @@ package final class ByteReader {
     return bytes
   }
 
+  /// Reads up to `count` bytes into memory with space for them; fewer only at the end, whose checksums must match.
+  func readUpTo(_ count: Int, into place: UnsafeMutablePointer<UInt8>) throws(DatasetError) -> Int {
+    let read = coding == .plain ? try copy(count, into: place) : try inflate(count, into: place)
+    position += read
+    if read < count { try finish() }
+    return read
+  }
+
+  /// The number of bytes that remain in the file; nil if they are compressed.
+  var remaining: Int? { coding == .plain ? end - offset : nil }
+
   /// Throws unless all bytes have been read and their checksums match.
   package func finish() throws(DatasetError) {
     var byte: UInt8 = 0

@@ -171,6 +171,11 @@ struct NumPyElement {
     kind == .float ? "\(real(bytes, at: index))" : "\(integer(bytes, at: index))"
   }
 
+  /// Returns an element as float64.
+  func double(_ bytes: [UInt8], at index: Int) -> Double {
+    kind == .float ? real(bytes, at: index) : Double(integer(bytes, at: index))
+  }
+
   private func real(_ bytes: [UInt8], at index: Int) -> Double {
     let value = pattern(bytes, at: index)
     return switch width {

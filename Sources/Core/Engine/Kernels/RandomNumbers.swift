@@ -50,8 +50,11 @@ package struct RandomNumbers: RandomNumberGenerator, Sendable {
   package mutating func chance(_ probability: Float) -> Bool { uniform() < probability }
 
   /// Returns a normally distributed number with mean 0 and standard deviation 1 (Box and Muller 1958).
-  package mutating func normal() -> Float {
+  package mutating func normal() -> Float { Float(doubleNormal()) }
+
+  /// Returns the same number in float64.
+  package mutating func doubleNormal() -> Double {
     let radius = (-2 * log(1 - Double(next() >> 11) * 0x1p-53)).squareRoot()
-    return Float(radius * cos(2 * Double.pi * Double(next() >> 11) * 0x1p-53))
+    return radius * cos(2 * Double.pi * Double(next() >> 11) * 0x1p-53)
   }
 }

@@ -68,6 +68,15 @@ package struct DoubleMatrix {
     return DoubleMatrix(start, rows: rows, columns: columns)
   }
 
+  /// Returns the elements in order of the rows.
+  package func array() -> [Double] { Array(UnsafeBufferPointer(start: start, count: count)) }
+
+  /// Sets the elements in order of the rows.
+  package func set(_ values: [Double]) {
+    precondition(values.count == count, "\(values.count) values for \(rows) x \(columns)")
+    for index in 0..<count { start[index] = values[index] }
+  }
+
   /// Copies the elements of a matrix of the same shape.
   package func copy(_ other: DoubleMatrix) {
     precondition(rows == other.rows && columns == other.columns)
@@ -115,5 +124,18 @@ package struct DoubleMatrix {
       total += sum
     }
     return total
+  }
+}
+
+/// A matrix of doubles with memory of its own, zeros at first.
+package struct DoubleBox: ~Copyable {
+  package let matrix: DoubleMatrix
+  private let storage: Storage
+
+  package init(_ rows: Int, _ columns: Int) {
+    var layout = Layout(alignment: 16)
+    let slot = layout.addDoubles("matrix", rows, columns)
+    storage = Storage(layout)
+    matrix = storage[slot]
   }
 }

@@ -18,6 +18,9 @@ package protocol Objective: Sendable {
   /// The names of the parts of its heads that start at random in each stage, instead of going on from the stage before.
   var partsOfStage: Set<String> { get }
 
+  /// The names of the parts of its heads that are sums over data and not weights, whose size no limit on weights bounds.
+  var sums: Set<String> { get }
+
   /// Returns the initial distribution of a parameter of its heads.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
   /// Returns the floating-point operations of the heads for a view of an image. They run once per pass of the encoder
@@ -38,6 +41,7 @@ package protocol Objective: Sendable {
 extension Objective {
   package var hops: Int { 0 }
   package var partsOfStage: Set<String> { [] }
+  package var sums: Set<String> { [] }
   package var classifier: Classifier? { nil }
   package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? { nil }
 }
@@ -139,7 +143,7 @@ package struct ObjectiveConfiguration: Sendable {
 /// An objective that plans can name.
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
-  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification]
+  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification, .regression]
 
   package let rawValue: String
   private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration
@@ -161,14 +165,18 @@ package struct ObjectiveSettings: Sendable, Hashable {
   /// The classifier of objectives with labels.
   package var classifier: ClassifierConfiguration
 
+  package var regression: RegressionConfiguration
+
   /// The terms of graph infomax.
   package var infomax: GraphInfomaxConfiguration
 
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
     classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
+    regression: RegressionConfiguration = RegressionConfiguration(),
     infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration()
   ) {
-    (self.heads, self.classifier, self.infomax) = (heads, classifier, infomax)
+    (self.heads, self.classifier, self.regression) = (heads, classifier, regression)
+    self.infomax = infomax
   }
 }

@@ -12,15 +12,8 @@ extension Plan {
     package var laps: Int
     /// The number of rounds of each stage; the maximum if the curriculum is open. Default 15, as in the paper.
     package var roundsPerStage: Rounds
-    /// The curriculum, which ends a stage. Default fixed, as in the paper.
-    package var curriculum: CurriculumKind
-    /// The number of rounds whose mean loss a plateau compares with that of the same number before. Default 3, because
-    /// the loss of a single round depends on its clients.
-    package var plateauWindow: Int
-    /// The share by which the mean loss must fall for a stage to continue. Default 0.01.
-    package var plateauImprovement: Float
-    /// The minimum number of rounds of a stage with a plateau. Default 1: the two windows already require more.
-    package var leastRounds: Int
+    /// What ends a stage before its last round.
+    package var stageEnd: StageEnd
     /// The initialisation of new layers. Default transfer, which starts from trained features instead of noise.
     package var initialisation: LayerInitialisation
     /// The objective of a stage. Default simclr, which needs neither a target branch nor a predictor.
@@ -39,6 +32,8 @@ extension Plan {
     package var regularisers = RegulariserSections()
     /// The classes and the classifier of the objective classification. Default none.
     package var classification: Classification?
+    /// The exact steps of the objective regression. Default none: its defaults.
+    package var regression: Regression?
     /// The selection of a stage's images by the exits of the stages before. Default none: all images.
     package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.
@@ -46,8 +41,7 @@ extension Plan {
 
     package init(
       strategy: Strategy = .layerWise, layersPerStage: Int = 1, laps: Int = 1,
-      roundsPerStage: Rounds = .each(15), curriculum: CurriculumKind = .fixed, plateauWindow: Int = 3,
-      plateauImprovement: Float = 0.01, leastRounds: Int = 1,
+      roundsPerStage: Rounds = .each(15), stageEnd: StageEnd = StageEnd(),
       initialisation: LayerInitialisation = .transfer, objective: ObjectiveKind = .simclr,
       momentum: Float = 0.99, activeBlocks: Int = 0, temperature: Float = 0.05, alignment: Float = 0.01,
       calibration: Calibration? = nil
@@ -56,10 +50,7 @@ extension Plan {
       self.layersPerStage = layersPerStage
       self.laps = laps
       self.roundsPerStage = roundsPerStage
-      self.curriculum = curriculum
-      self.plateauWindow = plateauWindow
-      self.plateauImprovement = plateauImprovement
-      self.leastRounds = leastRounds
+      self.stageEnd = stageEnd
       self.initialisation = initialisation
       self.objective = objective
       self.momentum = momentum
@@ -98,6 +89,29 @@ extension Plan.Method {
 }
 
 extension Plan {
+  /// The end of a stage.
+  package struct StageEnd: Sendable, Hashable, Codable {
+    /// The curriculum, which ends a stage. Default fixed, as in the paper.
+    package var when: CurriculumKind
+    /// The number of rounds whose mean loss a plateau compares with that of the same number before. Default 3, because
+    /// the loss of a single round depends on its clients.
+    package var window: Int
+    /// The share by which the mean loss must fall for a stage to continue. Default 0.01.
+    package var improvement: Float
+    /// The minimum number of rounds of a stage with a plateau. Default 1: the two windows already require more.
+    package var minimum: Int
+    /// The file of a learned controller, relative to the plan's file. Only the server reads it. Default nil.
+    package var model: String?
+
+    package init(
+      _ when: CurriculumKind = .fixed, window: Int = 3, improvement: Float = 0.01, minimum: Int = 1,
+      model: String? = nil
+    ) {
+      (self.when, self.window, self.improvement) = (when, window, improvement)
+      (self.minimum, self.model) = (minimum, model)
+    }
+  }
+
   /// The classes of a job with labels, and the classifier that a stage trains.
   package struct Classification: Sendable, Hashable, Codable {
     /// The classes. No default.
@@ -114,8 +128,30 @@ extension Plan {
     }
   }
 
-  /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
+  /// Whether a client may have nothing to train on in a stage, in which it then takes no part: a cascade left it no
+  /// images, or no node of its graph has a label for training.
+  package func mayBeEmpty(stage: Int) -> Bool {
+    if case .nodes = encoder.input, method.classification != nil { return true }
+    return isSelecting(stage: stage)
+  }
+
+  /// Returns the examples of which a training is made: in the inductive setting the subgraph of the training nodes, or of
+  /// all nodes if the graph has no labels.
+  package func trainingPart(of examples: Dataset) -> Dataset {
+    guard case .nodes(let set) = examples, local.setting == .inductive, set.classes > 0,
+      set.split.train.count < set.count
+    else { return examples }
+    return .nodes(set.subset(set.split.train))
+  }
+
+  /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``,
+  /// also if rows do not have the targets of its encoder.
   package func labelled(_ examples: Dataset) throws(DatasetError) -> Dataset {
+    if case .rows(let rows) = examples, encoder.family == .linear {
+      guard rows.targetCount == encoder.linear.outputs else {
+        throw .otherTargets(own: rows.targetCount, encoder: encoder.linear.outputs)
+      }
+    }
     guard let classification = method.classification else { return examples }
     return try examples.labelled(by: classification.classes)
   }
