@@ -25,7 +25,7 @@ import Testing
       let gradientPlan = GraphAttention.GradientPlan(block, nodes: nodes, outputs: outputs, in: &work)
       let (x, dx) = (work.add("x", nodes, inputs), work.add("dx", nodes, inputs))
       let du = work.add("du", outputs, width)
-      let scratchPlan = GraphAttention.ScratchPlan(block, chunk: 7, gathers: 0, in: &scratch)
+      let scratchPlan = GraphAttention.ScratchPlan(block, chunk: 7, in: &scratch)
       bench = Bench(layout, work: work, seed: seed)
       (self.graph, transposed) = (graph, graph.transposed())
       (self.x, self.dx, self.du) = (bench[x], bench[dx], bench[du])
@@ -67,9 +67,11 @@ import Testing
       }
     }
 
+    private var inputs: GraphAttention.Inputs { GraphAttention.Inputs(StoredValues(x)) }
+
     func forward() {
       graph.withAdjacency {
-        block.forward(GraphAttention.Inputs(x), $0, trace, bench.parameters, team)
+        block.forward(inputs, $0, trace, bench.parameters, team)
       }
     }
 
@@ -78,7 +80,7 @@ import Testing
       graph.withAdjacency { sources in
         transposed.withAdjacency { takers in
           block.backward(
-            du, input: GraphAttention.Inputs(x), into: dx, Neighbourhood(whole: sources, takers: takers),
+            du, input: inputs, into: dx, Neighbourhood(whole: sources, takers: takers),
             trace,
             gradients, bench.parameters, into: shards, team)
         }

@@ -28,7 +28,7 @@ import Testing
     var random = RandomNumbers(seed, "features")
     inputs.storage.all.draw(&random)
     return NodeRows(
-      graph, inputs: inputs, width: width, nodes: Array(0..<graph.count), labels: nil,
+      graph, inputs: StoredValues(inputs, width: width), nodes: Array(0..<graph.count), labels: nil,
       givesFeatures: stage.prefixDepth > 0, fanouts: fanouts, seed: seed)
   }
 
@@ -115,16 +115,40 @@ import Testing
     }
   }
 
+  /// Features of which most are 0 give the step of the same features in a matrix, whoever computes it.
+  @Test(arguments: [nil, [4, 2]] as [[Int]?], [true, false]) func sparseFeatures(fanouts: [Int]?, skip: Bool) {
+    let stage = Stage(
+      .endToEnd, index: 1, Self.configuration(depth: 2, skip: skip),
+      objective: .infomax(GraphInfomaxConfiguration()))
+    let values = SparseValues(count: Self.graph.count, width: 7, seed: 451)
+    func rows(_ inputs: any NodeValues) -> NodeRows {
+      NodeRows(
+        Self.graph, inputs: inputs, nodes: Array(0..<values.count), labels: nil, givesFeatures: false,
+        fanouts: fanouts, seed: 452)
+    }
+    let matrix = StorageBox(0..<values.count * 7)
+    values.write(into: matrix.storage.all.reshaped(values.count, 7), Workers(1))
+    func gradients(_ inputs: any NodeValues, workers: Int) -> [[Float]] {
+      let trainer = Self.trainer(stage, batch: 30, fanouts: fanouts, workers: workers, seed: 453)
+      _ = trainer.step(on: rows(inputs))
+      return stage.entries.map { trainer.gradient($0.slot).array() }
+    }
+    let (dense, sparse) = (gradients(StoredValues(matrix, width: 7), workers: 1), gradients(values, workers: 1))
+    #expect(sparse == gradients(values, workers: 3))
+    for (entry, (a, b)) in zip(stage.entries, zip(dense, sparse)) {
+      let scale = a.reduce(1) { max($0, abs($1)) }
+      #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-5 * scale }, "\(entry.name), seeds 451 to 453")
+    }
+  }
+
   /// Each step of each epoch draws its own neighbours, and a training can be repeated.
   @Test func samplingFollowsTheSeedOfTheRows() {
     let stage = Self.stage(.layerWise)
     func train(_ seed: UInt64, epoch: Int = 0, step: Int = 0) -> Float {
       let trainer = Self.trainer(stage, batch: 20, fanouts: [3, 2], seed: 446)
-      let rows = Self.rows(stage, seed: 446)
-      let sampling = NodeRows(
-        rows.graph, inputs: rows.owner, width: rows.inputs.columns, nodes: rows.nodes, labels: nil,
-        givesFeatures: false, fanouts: [3, 2], seed: seed)
-      let images = Minibatch(sampling, images: Array(0..<20)[...], epoch: epoch, step: step)
+      var rows = Self.rows(stage, fanouts: [3, 2], seed: 446)
+      rows.seed = seed
+      let images = Minibatch(rows, images: Array(0..<20)[...], epoch: epoch, step: step)
       return trainer.step(learningRate: 0, images).total
     }
     let first = train(1)
@@ -195,5 +219,29 @@ import Testing
       for _ in 0..<40 { _ = trainer.step(on: rows, learningRate: 1e-2) }
       #expect(trainer.step(on: rows) < 0.8 * before, "stage \(index), seed 450")
     }
+  }
+}
+
+/// Values of which a node has three, one of them twice.
+private struct SparseValues: NodeValues {
+  let count, width: Int
+  let seed: UInt64
+  var isSparse: Bool { true }
+
+  func forEach(of node: Int, _ body: (Int, Float) -> Void) {
+    var random = RandomNumbers(seed, "values", node)
+    let column = random.below(width)
+    body(column, random.normal())
+    body(random.below(width), random.normal())
+    body(column, random.normal())
+  }
+
+  func write(_ node: Int, into place: UnsafeMutablePointer<Float>) {
+    place.update(repeating: 0, count: width)
+    add(node, scale: 1, to: place)
+  }
+
+  func add(_ node: Int, scale: Float, to place: UnsafeMutablePointer<Float>) {
+    forEach(of: node) { place[$0] += scale * $1 }
   }
 }

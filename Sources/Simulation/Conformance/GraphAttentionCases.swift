@@ -18,7 +18,7 @@ enum GraphAttentionCases {
     let gradientPlan = GraphAttention.GradientPlan(layer, nodes: count, outputs: count, in: &work)
     let (xSlot, dxSlot) = (work.add("x", count, inputs), work.add("dx", count, inputs))
     let dySlot = work.add("dy", count, width)
-    let scratchPlan = GraphAttention.ScratchPlan(layer, chunk: 16, gathers: 0, in: &scratchLayout)
+    let scratchPlan = GraphAttention.ScratchPlan(layer, chunk: 16, in: &scratchLayout)
     let fixture = try LayerFixture(layout, work: work, tensors)
     try fixture.fill(fixture[xSlot], "in.x")
     try fixture.fill(fixture[dySlot], "in.dy")
@@ -28,7 +28,7 @@ enum GraphAttentionCases {
     let trace = fixture.withWork { tracePlan.trace($0, nodes: count, outputs: count) }
     let gradients = fixture.withWork { gradientPlan.gradients($0, nodes: count, outputs: count) }
     let (input, shards) = (
-      GraphAttention.Inputs(fixture[xSlot]), [StorageBox(layout.range), StorageBox(layout.range)]
+      GraphAttention.Inputs(StoredValues(fixture[xSlot])), [StorageBox(layout.range), StorageBox(layout.range)]
     )
     try graph.withAdjacency { sources in
       try graph.transposed().withAdjacency { takers in
@@ -115,7 +115,7 @@ enum GraphAttentionCases {
     let features = StorageBox(0..<x.values.count)
     features.storage.all.fill(with: x.values)
     let rows = NodeRows(
-      graph, inputs: features, width: x.shape[1], nodes: Array(0..<graph.count), labels: nil,
+      graph, inputs: StoredValues(features, width: x.shape[1]), nodes: Array(0..<graph.count), labels: nil,
       givesFeatures: false)
     var (comparison, losses) = (Comparison(), [Float]())
     for step in 0..<seeds.shape[0] {

@@ -7,6 +7,11 @@ package protocol NodeValues: Sendable {
   var width: Int { get }
   /// The values as a matrix [N, F], if they are stored as one.
   var matrix: Matrix? { get }
+  /// Whether most values are 0, and only the others are stored.
+  var isSparse: Bool { get }
+  /// Calls `body` with the columns of a node's values that are stored, and the values; a column may come repeatedly, and
+  /// its values are added.
+  func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void)
   /// Writes the values of a node.
   func write(_ node: Int, into place: UnsafeMutablePointer<Float>)
   /// Adds the values of a node times `scale`.
@@ -15,6 +20,7 @@ package protocol NodeValues: Sendable {
 
 extension NodeValues {
   package var matrix: Matrix? { nil }
+  package var isSparse: Bool { false }
 }
 
 /// Values in memory. Nothing may write them while they are read.
@@ -35,6 +41,11 @@ package struct StoredValues: NodeValues, @unchecked Sendable {
   package var count: Int { values.rows }
   package var width: Int { values.columns }
   package var matrix: Matrix? { values }
+
+  package func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    let row = values.row(node)
+    for column in 0..<width { body(column, row[column]) }
+  }
 
   package func write(_ node: Int, into place: UnsafeMutablePointer<Float>) {
     place.update(from: values.row(node), count: width)
@@ -82,7 +93,7 @@ package struct NodePrefix: Sendable {
   /// Returns the rows of a stage above the frozen blocks: of `nodes`, with a label for each if the objective uses labels.
   ///
   /// If only the last block trains, and its inputs are propagated once a stage, the rows are those inputs alone;
-  /// otherwise they are ``NodeRows`` with the inputs of all nodes.
+  /// otherwise they are ``NodeRows`` with the inputs of all nodes, which are the outputs below if they are not propagated.
   package func rows(
     of nodes: [Int], labels: [Int]?, for encoder: any NodeEncoder, fanouts: [Int]? = nil, seed: UInt64 = 0,
     _ workers: Workers
@@ -94,13 +105,17 @@ package struct NodePrefix: Sendable {
         values, of: nodes, on: graph, into: place.storage.all.reshaped(nodes.count, width), workers)
       return PropagatedRows(StoredValues(place, width: width), labels: labels, givesFeatures: depth > 0)
     }
+    func rows(_ inputs: any NodeValues) -> NodeRows {
+      NodeRows(
+        graph, inputs: inputs, nodes: nodes, labels: labels, givesFeatures: depth > 0, fanouts: fanouts,
+        seed: seed)
+    }
+    guard encoder.propagatesInputs else { return rows(values) }
     let inputs = StorageBox(0..<graph.count * width)
     let matrix = inputs.storage.all.reshaped(graph.count, width)
     values.write(into: matrix, workers)
-    if encoder.propagatesInputs { encoder.propagate(matrix, on: graph, into: matrix, workers) }
-    return NodeRows(
-      graph, inputs: inputs, width: width, nodes: nodes, labels: labels, givesFeatures: depth > 0,
-      fanouts: fanouts, seed: seed)
+    encoder.propagate(matrix, on: graph, into: matrix, workers)
+    return rows(StoredValues(inputs, width: width))
   }
 
   /// Rows that are trained on without the graph.

@@ -1,9 +1,11 @@
 extension GraphAttention {
   /// Adds the gradients of the parameters to the shards, if they have room for them, and computes dx [n, F] if it is
-  /// needed. du [m, D] is overwritten. `neighbourhood` has the nodes of the forward pass, and x is its input.
+  /// needed. du [m, D] is overwritten. `neighbourhood` has the nodes of the forward pass, and x is its input; `columns` is
+  /// for sparse inputs, which are expanded without it.
   package func backward(
     _ du: Matrix, input x: Inputs, into dx: Matrix?, _ neighbourhood: Neighbourhood, _ trace: Trace,
-    _ gradients: Gradients, _ parameters: borrowing Storage, into shards: [StorageBox], _ team: Team
+    _ gradients: Gradients, _ parameters: borrowing Storage, into shards: [StorageBox], _ team: Team,
+    columns: WeightColumns? = nil
   ) {
     precondition(du.rows == trace.outputs && du.columns == width, "a gradient of \(du.rows) x \(du.columns)")
     team.eachChunk(of: trace.outputs) { rows, scratch in
@@ -16,12 +18,29 @@ extension GraphAttention {
       }
     }
     let chunks = (trace.nodes + team.chunk - 1) / team.chunk
+    let columns = x.isSparse ? columns : nil
     team.workers.run(shards.count) { shard, worker in
+      let isTrained = !shards[shard].storage.isEmpty
+      if isTrained { columns?.clear(shard: shard) }
       for chunk in stride(from: shard, to: chunks, by: shards.count) {
         let rows = chunk * team.chunk..<min((chunk + 1) * team.chunk, trace.nodes)
-        finish(
-          du, x, into: dx, rows, trace, gradients, parameters, shards[shard].storage, team.scratch[worker])
+        if isTrained {
+          addGradients(du, rows, trace, gradients, shards[shard].storage)
+          if let columns {
+            for row in rows {
+              columns.addGradients(
+                x, row, dh: gradients.features.row(row), dOutput: row < du.rows ? du.row(row) : nil,
+                shard: shard)
+            }
+          } else {
+            addGradients(
+              du, input: x.rows(rows, gatheredIn: team.scratch[worker].inputs), rows, gradients, parameters,
+              shards[shard].storage)
+          }
+        }
+        if let dx { backpropagate(du, into: dx, rows, gradients, parameters) }
       }
+      if isTrained { columns?.finish(self, shard: shard, shards[shard].storage) }
     }
   }
 
@@ -127,30 +146,37 @@ extension GraphAttention {
     }
   }
 
-  /// Adds the gradients of the parameters from a chunk of nodes, and computes their dx.
-  private func finish(
-    _ d: Matrix, _ x: Inputs, into dx: Matrix?, _ rows: Range<Int>, _ trace: Trace, _ gradients: Gradients,
-    _ parameters: borrowing Storage, _ shard: borrowing Storage, _ scratch: Scratch
+  /// Adds the gradients of the attention's vectors and of the bias from a chunk of nodes.
+  private func addGradients(
+    _ d: Matrix, _ rows: Range<Int>, _ trace: Trace, _ gradients: Gradients, _ shard: borrowing Storage
   ) {
-    let (size, outputs) = (width / heads, rows.clamped(to: 0..<trace.outputs))
-    if !shard.isEmpty {
-      let input = x.rows(rows, gatheredIn: scratch.inputs)
-      projection.backward(gradients.features.rows(rows), input: input, into: nil, parameters, shard)
-      for row in rows {
-        for k in 0..<heads {
-          let h = trace.features.row(row) + k * size
-          Elementwise.add(h, to: shard[source].row(k), count: size, scale: gradients.sourceScores[row, k])
-          guard row < trace.outputs else { continue }
-          Elementwise.add(h, to: shard[target].row(k), count: size, scale: gradients.targetScores[row, k])
-        }
-      }
-      if !outputs.isEmpty {
-        Elementwise.addColumnSums(of: d.rows(outputs), to: shard[bias])
-        skip?.backward(
-          d.rows(outputs), input: input.rows(0..<outputs.count), into: nil, parameters, shard)
+    let (size, vectors) = (width / heads, (source: shard[source], target: shard[target]))
+    for row in rows {
+      for k in 0..<heads {
+        let h = trace.features.row(row) + k * size
+        Elementwise.add(h, to: vectors.source.row(k), count: size, scale: gradients.sourceScores[row, k])
+        guard row < trace.outputs else { continue }
+        Elementwise.add(h, to: vectors.target.row(k), count: size, scale: gradients.targetScores[row, k])
       }
     }
-    guard let dx else { return }
+    Elementwise.addColumnSums(of: d.rows(rows.clamped(to: 0..<d.rows)), to: shard[bias])
+  }
+
+  /// dW += dhᵀ·x,  dW_skip += doᵀ·x                                                            x: those rows' inputs
+  private func addGradients(
+    _ d: Matrix, input x: Matrix, _ rows: Range<Int>, _ gradients: Gradients, _ parameters: borrowing Storage,
+    _ shard: borrowing Storage
+  ) {
+    let outputs = rows.clamped(to: 0..<d.rows)
+    projection.backward(gradients.features.rows(rows), input: x, into: nil, parameters, shard)
+    skip?.backward(d.rows(outputs), input: x.rows(0..<outputs.count), into: nil, parameters, shard)
+  }
+
+  /// dx = dh·W + do·W_skip
+  private func backpropagate(
+    _ d: Matrix, into dx: Matrix, _ rows: Range<Int>, _ gradients: Gradients, _ parameters: borrowing Storage
+  ) {
+    let outputs = rows.clamped(to: 0..<d.rows)
     Products.product(gradients.features.rows(rows), parameters[projection.weight], into: dx.rows(rows))
     guard let skip, !outputs.isEmpty else { return }
     Products.product(d.rows(outputs), parameters[skip.weight], into: dx.rows(outputs), keep: 1)

@@ -124,10 +124,9 @@ package struct GraphAttention: Sendable {
     /// The number of rows that a task computes.
     package let chunk: Int
 
-    /// - Parameter gathers: the width of inputs that are copied from rows elsewhere; 0 for none.
-    package init(_ block: GraphAttention, chunk: Int, gathers: Int, in layout: inout Layout) {
+    package init(_ block: GraphAttention, chunk: Int, in layout: inout Layout) {
       self.chunk = chunk
-      inputs = layout.add("gathered inputs", chunk, gathers)
+      inputs = layout.add("gathered inputs", chunk, block.inputs)
       sums = layout.add("sums", 4, block.width)
       weights = layout.add("edge weights", GraphAttention.edges, block.heads)
       slopes = layout.add("edge slopes", GraphAttention.edges, block.heads)
@@ -141,23 +140,30 @@ package struct GraphAttention: Sendable {
     }
   }
 
-  /// The inputs of a block: row i is row `nodes[i]` of a matrix, or row i itself without numbers.
+  /// The inputs of a block: row i has the values of node `nodes[i]`, or of node i without numbers.
   package struct Inputs {
-    private let matrix: Matrix
+    private let values: any NodeValues
     private let nodes: UnsafePointer<Int32>?
 
-    package init(_ matrix: Matrix, nodes: UnsafePointer<Int32>? = nil) {
-      (self.matrix, self.nodes) = (matrix, nodes)
+    package init(_ values: any NodeValues, nodes: UnsafePointer<Int32>? = nil) {
+      (self.values, self.nodes) = (values, nodes)
     }
+
+    var isSparse: Bool { values.isSparse }
+
+    private func node(_ row: Int) -> Int { nodes.map { Int($0[row]) } ?? row }
 
     /// Returns a range of rows, which are copied to `place` if they are elsewhere.
     func rows(_ range: Range<Int>, gatheredIn place: Matrix) -> Matrix {
-      guard let nodes else { return matrix.rows(range) }
+      if nodes == nil, let matrix = values.matrix { return matrix.rows(range) }
       let rows = place.rows(0..<range.count)
-      for (index, row) in range.enumerated() {
-        rows.row(index).update(from: matrix.row(Int(nodes[row])), count: matrix.columns)
-      }
+      for (index, row) in range.enumerated() { values.write(node(row), into: rows.row(index)) }
       return rows
+    }
+
+    /// Calls `body` with the columns and values of a row that are stored.
+    func forEach(of row: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+      values.forEach(of: node(row), body)
     }
   }
 
@@ -187,30 +193,31 @@ package struct GraphAttention: Sendable {
 
   // MARK: - Forward
 
-  /// Computes the trace, and with it u [m, D], from x [n, F]. The first m rows of `sources` list nodes below n.
+  /// Computes the trace, and with it u [m, D], from x [n, F]. The first m rows of `sources` list nodes below n. `columns`
+  /// is for sparse inputs, which are expanded without it.
   package func forward(
-    _ x: Inputs, _ sources: Adjacency, _ trace: Trace, _ parameters: borrowing Storage, _ team: Team
+    _ x: Inputs, _ sources: Adjacency, _ trace: Trace, _ parameters: borrowing Storage, _ team: Team,
+    columns: WeightColumns? = nil
   ) {
-    team.eachChunk(of: trace.nodes) { rows, scratch in project(x, rows, trace, parameters, scratch) }
+    let columns = x.isSparse ? columns : nil
+    columns?.transpose(self, parameters, team.workers)
+    team.eachChunk(of: trace.nodes) { rows, scratch in
+      let outputs = rows.clamped(to: 0..<trace.outputs)
+      Elementwise.fillRows(of: trace.output.rows(outputs), with: parameters[bias])
+      if let columns {
+        for row in rows { columns.project(x, row, trace) }
+      } else {
+        let input = x.rows(rows, gatheredIn: scratch.inputs)
+        projection.forward(input, into: trace.features.rows(rows), parameters)
+        skip?.forward(input.rows(0..<outputs.count), adding: trace.output.rows(outputs), parameters)
+      }
+      score(rows, parameters[source], into: trace.sourceScores, trace)
+      score(outputs, parameters[target], into: trace.targetScores, trace)
+    }
     team.eachChunk(of: trace.outputs) { rows, scratch in
       for row in rows { attend(row, sources[row], trace, scratch) }
       Self.elu(trace.output.rows(rows))
     }
-  }
-
-  /// Computes h, its scores, and bias + x·W_skipᵀ in the place of u.
-  private func project(
-    _ x: Inputs, _ rows: Range<Int>, _ trace: Trace, _ parameters: borrowing Storage, _ scratch: Scratch
-  ) {
-    let input = x.rows(rows, gatheredIn: scratch.inputs)
-    let outputs = rows.clamped(to: 0..<trace.outputs)
-    projection.forward(input, into: trace.features.rows(rows), parameters)
-    score(rows, parameters[source], into: trace.sourceScores, trace)
-    guard !outputs.isEmpty else { return }
-    score(outputs, parameters[target], into: trace.targetScores, trace)
-    let u = trace.output.rows(outputs)
-    Elementwise.fillRows(of: u, with: parameters[bias])
-    skip?.forward(input.rows(0..<outputs.count), adding: u, parameters)
   }
 
   private func score(_ rows: Range<Int>, _ vectors: Matrix, into scores: Matrix, _ trace: Trace) {

@@ -1,5 +1,5 @@
 /// The weights of the terms of ``GraphInfomaxLoss``.
-package struct GraphInfomaxConfiguration: Sendable, Hashable {
+package struct GraphInfomaxConfiguration: Sendable, Hashable, Codable {
   /// λ1, λ2 and λ3, at least 0. Defaults: those of the authors for ogbn-products.
   package var prediction: Float
   package var variance: Float

@@ -74,18 +74,31 @@ extension GraphAttentionNetwork {
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
     _ workers: Workers
   ) {
+    encode(block: position, StoredValues(z), on: graph, into: y, parameters, workers)
+  }
+
+  /// Sparse features are not expanded.
+  package func encode(
+    block position: Int, _ x: any NodeValues, on graph: Graph, into y: Matrix,
+    _ parameters: borrowing Storage, _ workers: Workers
+  ) {
     precondition(
-      z.rows == graph.count && y.rows == graph.count, "\(z.rows) and \(y.rows) rows of \(graph.count) nodes")
+      x.count == graph.count && y.rows == graph.count, "\(x.count) and \(y.rows) rows of \(graph.count) nodes")
     let layer = layers[position]
     var (layout, scratchLayout) = (Layout(alignment: 16), Layout(alignment: 16))
     let plan = GraphAttention.TracePlan(layer, nodes: graph.count, outputs: graph.count, in: &layout)
+    let columnPlan =
+      x.isSparse ? GraphAttention.WeightColumns.Plan(layer, shards: 0, in: &layout) : nil
     let scratchPlan = GraphAttention.ScratchPlan(
-      layer, chunk: GraphAttentionPass.Plan.rowsPerTask, gathers: 0, in: &scratchLayout)
+      layer, chunk: GraphAttentionPass.Plan.rowsPerTask, in: &scratchLayout)
     let work = Storage(layout)
     let scratch = (0..<workers.count).map { _ in StorageBox(scratchLayout.range) }
     let team = GraphAttention.Team(scratchPlan, scratch, workers)
     let trace = plan.trace(work, nodes: graph.count, outputs: graph.count)
-    graph.withAdjacency { layer.forward(GraphAttention.Inputs(z), $0, trace, parameters, team) }
+    graph.withAdjacency {
+      layer.forward(
+        GraphAttention.Inputs(x), $0, trace, parameters, team, columns: columnPlan?.columns(work))
+    }
     Elementwise.copy(trace.output, to: y)
   }
 }

@@ -32,6 +32,8 @@ final class GraphAttentionPass {
     private(set) var scratchLayout = Layout(alignment: 16)
     let sampler: NeighbourSampler?
     let scratch: GraphAttention.ScratchPlan
+    /// The weights of the first block for sparse features.
+    let columns: GraphAttention.WeightColumns.Plan?
     /// The traces of the blocks above the prefix, from the lowest.
     let blocks: [GraphAttention.TracePlan]
     let gradients: GraphAttention.GradientPlan
@@ -58,9 +60,10 @@ final class GraphAttentionPass {
       scratch = GraphAttention.ScratchPlan(
         layers.max { $0.inputs < $1.inputs }!,
         // Fewer rows of wide inputs if memory is scarce.
-        chunk: min(Self.rowsPerTask, 16 * settings.chunk),
-        gathers: settings.fanouts == nil ? 0 : encoder.featureSize(behind: settings.prefix),
-        in: &scratchLayout)
+        chunk: min(Self.rowsPerTask, 16 * settings.chunk), in: &scratchLayout)
+      columns =
+        settings.prefix == 0
+        ? GraphAttention.WeightColumns.Plan(layers.first!, shards: Trainer.shardCount, in: &layout) : nil
       var blocks: [GraphAttention.TracePlan] = []
       for (index, layer) in layers.enumerated() {
         let distance = Self.distance(index, of: layers.count, settings)
@@ -147,7 +150,11 @@ extension GraphAttentionPass {
   ) -> GraphAttention.Inputs {
     index == 0
       ? GraphAttention.Inputs(rows.inputs, nodes: neighbourhood.nodes)
-      : GraphAttention.Inputs(trace(index - 1, neighbourhood).output)
+      : GraphAttention.Inputs(StoredValues(trace(index - 1, neighbourhood).output))
+  }
+
+  private func columns(_ index: Int) -> GraphAttention.WeightColumns? {
+    index == 0 ? plan.columns?.columns(memory) : nil
   }
 
   private func isTrained(_ index: Int) -> Bool { settings.trainedBlocks.contains(settings.prefix + index) }
@@ -189,9 +196,11 @@ extension GraphAttentionPass: EncoderPass {
     for (index, layer) in encoder.layers[settings.prefix...].enumerated() {
       let (x, trace) = (inputs(index, rows, neighbourhood), trace(index, neighbourhood))
       if isTrained(index) {
-        layer.forward(x, neighbourhood.sources, trace, trained, team)
+        layer.forward(
+          x, neighbourhood.sources, trace, trained, team, columns: columns(index))
       } else {
-        layer.forward(x, neighbourhood.sources, trace, frozen, team)
+        layer.forward(
+          x, neighbourhood.sources, trace, frozen, team, columns: columns(index))
       }
     }
   }
@@ -232,7 +241,7 @@ extension GraphAttentionPass: EncoderPass {
           into: index > 0 ? gradient(other, index - 1, neighbourhood) : nil, neighbourhood,
           trace(index, neighbourhood),
           plan.gradients.gradients(memory, nodes: counts.nodes, outputs: counts.outputs), parameters,
-          into: isTrained(index) ? shards : noGradients, team)
+          into: isTrained(index) ? shards : noGradients, team, columns: columns(index))
         swap(&current, &other)
       }
     }

@@ -118,7 +118,9 @@ extension GraphConvolutionPass {
   }
 
   private func inputs(_ index: Int, _ rows: NodeRows) -> Matrix {
-    plan.blocks[index].inputs.map { memory[$0] } ?? rows.inputs
+    if let slot = plan.blocks[index].inputs { return memory[slot] }
+    guard let matrix = rows.inputs.matrix else { preconditionFailure("inputs that are not propagated") }
+    return matrix
   }
 
   private func forward(
