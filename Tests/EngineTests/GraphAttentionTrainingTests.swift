@@ -116,7 +116,8 @@ import Testing
   }
 
   /// Features of which most are 0 give the step of the same features in a matrix, whoever computes it.
-  @Test(arguments: [nil, [4, 2]] as [[Int]?], [true, false]) func sparseFeatures(fanouts: [Int]?, skip: Bool) {
+  @Test(arguments: [nil, [4, 2]] as [[Int]?], [true, false]) func sparseFeatures(fanouts: [Int]?, skip: Bool)
+  {
     let stage = Stage(
       .endToEnd, index: 1, Self.configuration(depth: 2, skip: skip),
       objective: .infomax(GraphInfomaxConfiguration()))
@@ -133,7 +134,9 @@ import Testing
       _ = trainer.step(on: rows(inputs))
       return stage.entries.map { trainer.gradient($0.slot).array() }
     }
-    let (dense, sparse) = (gradients(StoredValues(matrix, width: 7), workers: 1), gradients(values, workers: 1))
+    let (dense, sparse) = (
+      gradients(StoredValues(matrix, width: 7), workers: 1), gradients(values, workers: 1)
+    )
     #expect(sparse == gradients(values, workers: 3))
     for (entry, (a, b)) in zip(stage.entries, zip(dense, sparse)) {
       let scale = a.reduce(1) { max($0, abs($1)) }

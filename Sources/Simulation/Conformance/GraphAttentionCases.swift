@@ -28,7 +28,8 @@ enum GraphAttentionCases {
     let trace = fixture.withWork { tracePlan.trace($0, nodes: count, outputs: count) }
     let gradients = fixture.withWork { gradientPlan.gradients($0, nodes: count, outputs: count) }
     let (input, shards) = (
-      GraphAttention.Inputs(StoredValues(fixture[xSlot])), [StorageBox(layout.range), StorageBox(layout.range)]
+      GraphAttention.Inputs(StoredValues(fixture[xSlot])),
+      [StorageBox(layout.range), StorageBox(layout.range)]
     )
     try graph.withAdjacency { sources in
       try graph.transposed().withAdjacency { takers in

@@ -79,7 +79,8 @@ package struct PassSettings: Sendable {
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, lastBlock: LastBlock = .readout, branchPenalties: [any BranchPenalty] = []
+    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, lastBlock: LastBlock = .readout,
+    branchPenalties: [any BranchPenalty] = []
   ) {
     precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)

@@ -21,6 +21,14 @@ package protocol NodeValues: Sendable {
 extension NodeValues {
   package var matrix: Matrix? { nil }
   package var isSparse: Bool { false }
+
+  package func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { place in
+      guard let start = place.baseAddress else { return }
+      write(node, into: start)
+      for column in 0..<width { body(column, start[column]) }
+    }
+  }
 }
 
 /// Values in memory. Nothing may write them while they are read.
@@ -41,11 +49,6 @@ package struct StoredValues: NodeValues, @unchecked Sendable {
   package var count: Int { values.rows }
   package var width: Int { values.columns }
   package var matrix: Matrix? { values }
-
-  package func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
-    let row = values.row(node)
-    for column in 0..<width { body(column, row[column]) }
-  }
 
   package func write(_ node: Int, into place: UnsafeMutablePointer<Float>) {
     place.update(from: values.row(node), count: width)

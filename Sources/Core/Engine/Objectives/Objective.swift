@@ -143,7 +143,9 @@ package struct ObjectiveConfiguration: Sendable {
 /// An objective that plans can name.
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
-  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification, .infomax, .regression]
+  package static let allCases: [ObjectiveKind] = [
+    .simclr, .mocov3, .byol, .classification, .infomax, .regression,
+  ]
 
   package let rawValue: String
   private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration

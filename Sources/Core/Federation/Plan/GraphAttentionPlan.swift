@@ -17,7 +17,8 @@ extension PlanField {
     _ name: String, _ place: WritableKeyPath<GraphInfomaxConfiguration, Float> & Sendable, _ what: String
   ) -> PlanField {
     PlanField(
-      "method.infomax.\(name)", .number(.from(0, to: PlanLimits.weight)), unit: "x loss", "Weight of \(what).",
+      "method.infomax.\(name)", .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
+      "Weight of \(what).",
       in: .infomax, get: { $0.method.infomaxFields[keyPath: place] },
       set: { $0.method.infomaxFields[keyPath: place] = $1 })
   }

@@ -83,7 +83,8 @@ extension GraphAttentionNetwork {
     _ parameters: borrowing Storage, _ workers: Workers
   ) {
     precondition(
-      x.count == graph.count && y.rows == graph.count, "\(x.count) and \(y.rows) rows of \(graph.count) nodes")
+      x.count == graph.count && y.rows == graph.count, "\(x.count) and \(y.rows) rows of \(graph.count) nodes"
+    )
     let layer = layers[position]
     var (layout, scratchLayout) = (Layout(alignment: 16), Layout(alignment: 16))
     let plan = GraphAttention.TracePlan(layer, nodes: graph.count, outputs: graph.count, in: &layout)
