@@ -36,7 +36,7 @@ package struct TrainingEstimate: Sendable {
   /// Requires at least two examples that fit the plan's encoder, and nodes to train on. `limit` is the limit on resident
   /// memory; if it is nil, the plan's applies.
   package init(_ plan: Plan, _ data: Dataset, threads: Int, limit: ByteCount?) {
-    precondition(data.count >= 2, "\(data.count) examples")
+    precondition(data.count >= data.least, "\(data.count) examples")
     (self.plan, self.data, self.threads, self.limit) = (plan, data, threads, limit)
     nodes = if case .nodes(let set) = data { TrainingNodes(set, plan) } else { nil }
     precondition(!(nodes?.isExhausted ?? false), "no nodes to train on")
@@ -51,6 +51,9 @@ package struct TrainingEstimate: Sendable {
     let key = RoundKey(stage: index, round: 1)
     let stage = plan.stage(index, keeping: plan.keptBlocks(key, client: "check"))
     let resident = resident + (nodes?.bytes(stage) ?? 0)
+    if case .rows(let rows) = data, case .sums(let sums) = stage.updateContent(round: 1) {
+      return measure(sums, stage, RowStatistics(rows, workers: Workers(threads)), key)
+    }
     let options: TrainingOptions
     do {
       options = try plan.trainingOptions(
@@ -63,6 +66,29 @@ package struct TrainingEstimate: Sendable {
     return figures(
       key, options, memory: (nodes?.bytes(stage) ?? 0) + MemoryPlan(stage, options, workers: threads).bytes,
       seconds: time(stage, options), problem: nil)
+  }
+
+  /// Computes the sums of the stage's first round twice. The first time computes the second moments as well, which later
+  /// rounds know.
+  private func measure(
+    _ sums: BlockSums, _ stage: Engine.Stage, _ rows: RowStatistics, _ key: RoundKey
+  ) -> Stage {
+    let memory = sums.memory(threads: threads)
+    func figures(_ seconds: Double?, _ problem: String?) -> Stage {
+      Stage(
+        stage: key.stage, rounds: plan.mostRounds(stage: key.stage), batch: data.count, steps: 1,
+        memoryBytes: resident + memory, secondsPerRound: seconds, problem: problem)
+    }
+    if let limit = limit ?? plan.local.memory, resident + memory > limit.bytes {
+      return figures(
+        nil,
+        "this stage needs \((memory + 999_999) / 1_000_000) MB of memory, and \(max(limit.bytes - resident, 0) / 1_000_000) MB are available"
+      )
+    }
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: plan.seed)
+    _ = sums.update(rows, parameters)
+    return figures(ContinuousClock().measure { _ = sums.update(rows, parameters) }.seconds, nil)
   }
 
   private func figures(
@@ -86,6 +112,7 @@ package struct TrainingEstimate: Sendable {
     case .images(let images):
       return AugmentedViews(
         images, Augmenter(plan.augmentation, for: plan.encoder), seed: plan.seed, workers: threads)
+    case .rows: preconditionFailure("steps on \(data.noun)s")
     }
   }
 

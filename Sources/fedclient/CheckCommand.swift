@@ -121,6 +121,11 @@ struct CheckCommand: AsyncParsableCommand {
         throw CommandFailure(.usage, "--sheet shows images, and \(data) is a graph")
       }
       return .graph(GraphReport(nodes))
+    case .rows(let rows):
+      guard sheet == nil else {
+        throw CommandFailure(.usage, "--sheet shows images, and \(data) has rows of numbers")
+      }
+      return .rows(RowReport(rows))
     }
   }
 
@@ -145,11 +150,13 @@ struct CheckReport: Encodable {
   enum Summary: Encodable {
     case images(DataReport)
     case graph(GraphReport)
+    case rows(RowReport)
 
     func encode(to encoder: any Swift.Encoder) throws {
       switch self {
       case .images(let report): try report.encode(to: encoder)
       case .graph(let report): try report.encode(to: encoder)
+      case .rows(let report): try report.encode(to: encoder)
       }
     }
   }
@@ -167,6 +174,7 @@ struct CheckReport: Encodable {
       switch data {
       case .images(let report): self.lines(report)
       case .graph(let report): self.lines(report)
+      case .rows(let report): self.lines(report)
       }
     if let sheet { lines.append(line("sheet", sheet)) }
     if takesPart == false {
@@ -231,6 +239,27 @@ struct CheckReport: Encodable {
     guard case .images(let data) = data, data.images < 2 else { return nil }
     return .tooFew(
       count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+  }
+
+  /// The number of columns of rows that are listed.
+  private static let columns = 20
+
+  private func lines(_ data: RowReport) -> [String] {
+    func lines(_ kind: String, _ columns: [RowReport.Column]) -> [String] {
+      let longest = columns.prefix(Self.columns).map(\.name.count).max() ?? 0
+      var lines = [line(kind, columns.isEmpty ? "none" : "\(columns.count)")]
+      lines += columns.prefix(Self.columns).map { column in
+        line(
+          "",
+          column.name + String(repeating: " ", count: longest - column.name.count)
+            + String(
+              format: "  %.4g to %.4g, mean %.4g, deviation %.4g", column.min, column.max, column.mean,
+              column.deviation))
+      }
+      if columns.count > Self.columns { lines.append(line("", "and \(columns.count - Self.columns) more")) }
+      return lines
+    }
+    return [line("rows", "\(data.rows)")] + lines("inputs", data.inputs) + lines("targets", data.targets)
   }
 
   private func images(_ data: DataReport) -> String {

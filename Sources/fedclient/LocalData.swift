@@ -62,7 +62,7 @@ final class LocalData: Sendable {
   var passedOver: String? {
     switch opened {
     case .images(let images): images.passedOver.summary
-    case .nodes: nil
+    case .nodes, .rows: nil
     }
   }
 

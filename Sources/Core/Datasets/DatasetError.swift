@@ -37,6 +37,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case otherClasses(job: ClassList, own: ClassList)
   /// Examples that are not of the kind that the encoder takes; both kinds in words.
   case otherInput(own: String, encoder: String)
+  /// Rows whose number of targets is not that of the encoder's outputs.
+  case otherTargets(own: Int, encoder: Int)
   /// An invalid partition such as `dirichlet:0.5`.
   case badPartition(String, problem: String)
   /// A partition that is impossible for these images and this number of clients.
@@ -87,6 +89,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "the images' classes (\(Self.words(own))) are not those of the job (\(Self.words(job)))"
     case .otherInput(let own, let encoder):
       "the data are \(own), and the encoder takes \(encoder)"
+    case .otherTargets(let own, let encoder):
+      "the rows have \(counted(own, "target")), and the encoder has \(counted(encoder, "output"))"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):

@@ -73,7 +73,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
       switch self {
       case .even: Self.deal(Array(0..<set.count), clients: clients, &random)
       case .dirichlet(let beta):
-        Self.dirichlet(beta, labels: try labels(of: set), set.classes, clients: clients, &random)
+        Self.dirichlet(beta, labels: try labels(of: set), classes(of: set), clients: clients, &random)
       case .shards(let count):
         try shards(count, labels: try labels(of: set), set.noun, clients: clients, &random)
       case .community: try communities(of: set, clients)
@@ -81,14 +81,17 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     return parts.map { $0.sorted() }
   }
 
-  /// Returns the class of each example, or -1 for none.
+  /// Returns the class of each example, or -1 for none; for rows, the tenth in which its first target is.
   private func labels(of set: Dataset) throws(DatasetError) -> [Int] {
+    if case .rows(let rows) = set { return rows.tenths }
     guard let labels = set.labels else {
       throw rejection(
         "it needs labels, and the \(set.noun)s have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
     }
     return labels
   }
+
+  private func classes(of set: Dataset) -> Int { if case .rows = set { 10 } else { set.classes } }
 
   private func communities(of set: Dataset, _ clients: Int) throws(DatasetError) -> [[Int]] {
     guard case .nodes(let nodes) = set else {

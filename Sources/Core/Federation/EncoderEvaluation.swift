@@ -121,6 +121,7 @@ package struct EncoderEvaluation: Sendable {
       switch examples {
       case .images(let images): represent(images, checkpoint, workers, each)
       case .nodes(let set): represent(set, set.split[keyPath: part], checkpoint, workers, each)
+      case .rows: preconditionFailure("rows have no labels")
       }
     guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }
     return outputs

@@ -71,6 +71,7 @@ package struct ExitEvaluation: Sendable {
     let answers =
       switch examples {
       case .images(let images): Self.answers(model, parameters, images, augmentation, workers: workers)
+      case .rows: preconditionFailure("rows have no labels")
       case .nodes(let set): Self.answers(model, parameters, set, workers: workers)
       }
     let depths = EarlyExits.depths(of: model)

@@ -19,7 +19,7 @@ extension Plan {
       Stage.Content(
         blocks: blocks, training: trained, stem: stem, lap: (index - 1) / steps + 1,
         exits: exits(stage: index)),
-      stageEncoder, objective: method.objective.configuration(objectiveSettings))
+      stageEncoder, objective: method.objective.configuration(objectiveSettings(stage: index)))
   }
 
   /// The encoder's configuration in stages: a classifier of a ResNet reads a grid of its map.
@@ -27,7 +27,12 @@ extension Plan {
     method.classification.map { encoder.pooled(grid: $0.grid) } ?? encoder
   }
 
-  private var objectiveSettings: ObjectiveSettings {
+  private func objectiveSettings(stage index: Int) -> ObjectiveSettings {
+    if isRegression, regression.statistics == .exchange {
+      let (rows, columns) = encoder.linear.shape.matrix(trainedBlocks(stage: index).lowerBound)
+      return ObjectiveSettings(
+        heads: heads, regression: RegressionConfiguration(exchanged: .init(rows: rows, columns: columns)))
+    }
     guard let classification = method.classification else { return ObjectiveSettings(heads: heads) }
     return ObjectiveSettings(
       heads: heads,
@@ -58,7 +63,9 @@ extension Plan {
   /// Returns the blocks that a stage of the layer-wise plan trains. The first lap adds them; further laps retrain them
   /// in order, while the others are frozen.
   private func trainedBlocks(stage: Int) -> Range<Int> {
-    let first = (position(ofStage: stage) - 1) * method.layersPerStage
+    let position = position(ofStage: stage) - 1
+    let isDescending = isRegression && regression.order == .descending
+    let first = (isDescending ? steps - 1 - position : position) * method.layersPerStage
     return first..<first + method.layersPerStage
   }
 
@@ -79,7 +86,8 @@ extension Plan {
 
   /// Returns the number of blocks of a stage's model.
   package func stageDepth(_ stage: Int) -> Int {
-    if method.strategy.hasSingleStage { return encoder.depth }
+    // A regression updates matrices that all exist.
+    if method.strategy.hasSingleStage || isRegression { return encoder.depth }
     let stages = method.classification == nil ? min(stage, steps) : position(ofStage: stage)
     return stages * method.layersPerStage
   }

@@ -117,6 +117,7 @@ package struct Experiment: Sendable {
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, shared, test)
     summary.exits = try await classify(snapshot, test, store)
+    summary.regression = try await evaluateRegression(snapshot, train, test)
     summary.graph = try await graph(snapshot, shared, parts, isEvaluated: test != nil)
     try summary.write(to: settings.out, checkpoint)
     tellBroken()
@@ -132,7 +133,7 @@ package struct Experiment: Sendable {
       return try plan.labelled(spec.dataset(role: .test, for: input, strict: settings.isStrict))
     }
     try checkClasses(of: train)
-    if let test { try EncoderEvaluation.requireLabels(train, test) }
+    if let test, !plan.isRegression { try EncoderEvaluation.requireLabels(train, test) }
     try plan.checkFiles(in: settings.planFolder)
     return (train, test)
   }
@@ -223,7 +224,7 @@ package struct Experiment: Sendable {
   private func evaluate(
     _ checkpoint: EncoderCheckpoint, _ train: Dataset, _ test: Dataset?
   ) async throws -> Summary.Evaluation? {
-    guard let test else { return nil }
+    guard let test, !plan.isRegression else { return nil }
     return try await TrainingThread.abandonable("evaluation") { [observer, plan, settings] in
       let evaluation = try EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
@@ -248,6 +249,20 @@ package struct Experiment: Sendable {
     }
     if let last = try store.committedRounds().last { try store.note(result, of: last.round) }
     return result
+  }
+
+  /// Evaluates the model of a regression on all rows.
+  private func evaluateRegression(
+    _ snapshot: Snapshot, _ train: Dataset, _ test: Dataset?
+  ) async throws -> RegressionEvaluation? {
+    guard plan.isRegression, case .rows(let rows) = train else { return nil }
+    var others: FeatureRows?
+    if case .rows(let test)? = test { others = test }
+    observer(.evaluating)
+    return try await TrainingThread.abandonable("evaluation") { [plan, settings, others] in
+      RegressionEvaluation(
+        trained: snapshot, untrained: plan.firstSnapshot(), rows, others, threads: settings.cores)
+    }
   }
 
   /// Returns the account of a partitioned graph; nil for other examples. If the results are evaluated, it has the accuracy
@@ -276,7 +291,7 @@ package struct Experiment: Sendable {
   private func probeRounds(
     of store: Store, _ train: Dataset, _ test: Dataset?
   ) async throws -> [RoundProbe]? {
-    guard settings.probeEvery > 0, let test else { return nil }
+    guard settings.probeEvery > 0, let test, !plan.isRegression else { return nil }
     observer(.evaluating)
     return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
       let evaluation = try EncoderEvaluation(

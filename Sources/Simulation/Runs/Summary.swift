@@ -45,6 +45,8 @@ package struct Summary: Sendable, Codable {
   package internal(set) var exits: ExitEvaluation.Result?
   /// The images and costs of a cascade.
   package internal(set) var cascade: CascadeAccount?
+  /// The errors of a regression.
+  package internal(set) var regression: RegressionEvaluation?
   /// The graph that was divided among the clients; nil for other data.
   package internal(set) var graph: GraphAccount?
   /// The probes by round, if requested.
@@ -114,6 +116,7 @@ package struct Summary: Sendable, Codable {
     lines += graph?.lines ?? []
     lines += exits?.lines ?? []
     lines += cascade?.lines ?? []
+    lines += regression?.lines ?? []
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
@@ -217,6 +220,19 @@ extension CascadeAccount {
           "training         %.4g G multiply-accumulates, as %.3g epochs end to end; all %d epochs %.4g G",
         training / 1e9, equalEpochs, Int((endToEnd / (training / equalEpochs)).rounded()), endToEnd / 1e9),
     ]
+  }
+}
+
+extension RegressionEvaluation {
+  /// A line for the trained model, least squares and the untrained model.
+  fileprivate var lines: [String] {
+    func line(_ name: String, _ errors: Errors) -> String {
+      name.padding(toLength: 17, withPad: " ", startingAt: 0) + String(format: "loss %.6g", errors.train)
+        + (errors.test.map { String(format: ", on test rows %.6g", $0) } ?? "")
+        + (errors.determination.map { String(format: ", R² %.6f", $0) } ?? "")
+    }
+    return [line("trained", trained)] + (leastSquares.map { [line("least squares", $0)] } ?? [])
+      + [line("untrained", untrained)]
   }
 }
 

@@ -10,7 +10,7 @@ package struct EncoderConfiguration: Sendable {
   /// A family of encoders: a ``FamilyConfiguration`` with its ``Encoder``.
   package struct Family: NamedKind {
     /// The families that plans and checkpoints can name; a new family is added here.
-    package static let allCases: [Family] = [.vit, .resnet, .gcn]
+    package static let allCases: [Family] = [.vit, .resnet, .gcn, .linear]
 
     package let rawValue: String
     fileprivate let type: any FamilyConfiguration.Type

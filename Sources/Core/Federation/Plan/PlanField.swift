@@ -41,6 +41,8 @@ package struct PlanField: Sendable {
 
     /// Vision transformers.
     static let vit = Self(description: "vit") { $0 == .vit }
+    /// Deep linear networks.
+    static let linear = Self(description: "linear") { $0 == .linear }
     /// Graph convolutional networks.
     static let gcn = Self(description: "gcn") { $0 == .gcn }
     /// All families whose encoders take images.

@@ -52,7 +52,7 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade + graphConvolution
+  static let all: [PlanRule] = general + cascade + graphConvolution + regression
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -75,8 +75,12 @@ extension PlanRule {
         : nil
     },
     PlanRule("method.initialisation", "encoder.family") { plan in
-      plan.encoder.family == .resnet && plan.method.initialisation == .transfer
-        ? "is transfer; the layers of a resnet differ in shape, so a new one starts at random" : nil
+      guard [.resnet, .linear].contains(plan.encoder.family), plan.method.initialisation == .transfer else {
+        return nil
+      }
+      return plan.encoder.family == .linear
+        ? "is transfer; all matrices of a linear network exist from the start, and start at random"
+        : "is transfer; the layers of a resnet differ in shape, so a new one starts at random"
     },
     PlanRule("method.activeBlocks", "encoder.family", "method.layersPerStage", "method.strategy") { plan in
       let active = plan.method.activeBlocks
@@ -131,7 +135,7 @@ extension PlanRule {
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
-      guard plan.encoder.family != .gcn else { return nil }
+      guard ![.gcn, .linear].contains(plan.encoder.family) else { return nil }
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
@@ -255,6 +259,8 @@ package enum PlanLimits {
   package static let channels = 3
   /// The features of a node or row: a bag of words has fewer.
   package static let features = 1 << 20
+  /// The inputs and outputs of a linear network: its second moments have 2 GiB at this size.
+  package static let linearFeatures = 1 << 14
   /// The patches of an image: attention keeps a matrix of tokens x tokens per head, 64 MB at this size.
   package static let patches = 4096
   /// The width D: above the widest published vision transformer (ViT-22B: 6144).
