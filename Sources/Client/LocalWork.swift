@@ -19,6 +19,9 @@ struct LocalWork: Sendable {
   private enum Examples {
     case trained(any LocalExamples)
     case summed(LocalRows)
+
+    /// The number of nodes of the client's graph; nil for other examples.
+    var graphNodes: Int? { if case .trained(let examples) = self { examples.graphNodes } else { nil } }
   }
 
   init(
