@@ -7,6 +7,9 @@ private struct ComputedValues: NodeValues {
   let stored: StoredValues
   var count: Int { stored.count }
   var width: Int { stored.width }
+  func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    stored.forEach(of: node, body)
+  }
   func write(_ node: Int, into place: UnsafeMutablePointer<Float>) { stored.write(node, into: place) }
   func add(_ node: Int, scale: Float, to place: UnsafeMutablePointer<Float>) {
     stored.add(node, scale: scale, to: place)

@@ -73,12 +73,10 @@ extension NodeEncoder {
 /// Nodes of a graph as the rows of a training: each row has the inputs of the lowest trained block.
 ///
 /// A pass that needs the neighbours of a batch's nodes takes them from ``graph`` and ``inputs``.
-package struct NodeRows: RowSource, @unchecked Sendable {
+package struct NodeRows: RowSource {
   package let graph: Graph
   /// The inputs of the lowest block that is not frozen, for all nodes of the graph [N, F]; not written any more.
-  package let inputs: Matrix
-  /// Owns the memory of ``inputs``.
-  private let owner: StorageBox
+  package let inputs: any NodeValues
   /// The node of each row.
   package let nodes: [Int]
   /// The label of each row's node; nil if the objective does not use labels.
@@ -86,19 +84,17 @@ package struct NodeRows: RowSource, @unchecked Sendable {
   /// Whether blocks below are frozen.
   package let givesFeatures: Bool
   /// The numbers of neighbours that a step samples at each hop; nil for all neighbours.
-  package let fanouts: [Int]?
+  package var fanouts: [Int]?
   /// The seed of the sampling.
-  package let seed: UInt64
+  package var seed: UInt64
 
-  /// Creates rows of `nodes`; `inputs` holds `width` values for each node of the graph.
   package init(
-    _ graph: Graph, inputs owner: StorageBox, width: Int, nodes: [Int], labels: [Int]?, givesFeatures: Bool,
+    _ graph: Graph, inputs: any NodeValues, nodes: [Int], labels: [Int]?, givesFeatures: Bool,
     fanouts: [Int]? = nil, seed: UInt64 = 0
   ) {
-    precondition(owner.storage.count == graph.count * width, "inputs of \(graph.count) nodes")
+    precondition(inputs.count == graph.count, "inputs of \(inputs.count) of \(graph.count) nodes")
     precondition(labels.map { $0.count == nodes.count } ?? true, "labels of \(nodes.count) nodes")
-    (self.graph, self.owner, self.nodes, self.labels) = (graph, owner, nodes, labels)
-    inputs = owner.storage.all.reshaped(graph.count, width)
+    (self.graph, self.inputs, self.nodes, self.labels) = (graph, inputs, nodes, labels)
     (self.givesFeatures, self.fanouts, self.seed) = (givesFeatures, fanouts, seed)
   }
 
@@ -107,6 +103,6 @@ package struct NodeRows: RowSource, @unchecked Sendable {
   package func write(
     view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>
   ) {
-    place.update(from: inputs.row(nodes[image]), count: inputs.columns)
+    inputs.write(nodes[image], into: place)
   }
 }

@@ -35,7 +35,7 @@ package struct NodePrefix: Sendable {
   /// Returns the rows of a stage above the frozen blocks: of `nodes`, with a label for each if the objective uses labels.
   ///
   /// If the encoder propagates the inputs of a block once a stage, the rows are ``PropagatedRows``, of `nodes` alone if
-  /// only the last block trains; otherwise they are ``NodeRows`` with the inputs of all nodes.
+  /// only the last block trains; otherwise they are ``NodeRows`` with the values of all nodes.
   package func rows(
     of nodes: [Int], labels: [Int]?, for encoder: any NodeEncoder, fanouts: [Int]? = nil, seed: UInt64 = 0,
     _ workers: Workers
@@ -46,11 +46,9 @@ package struct NodePrefix: Sendable {
         isByRows ? propagated(nodes, encoder, workers) : propagatedAll(encoder, workers),
         graph: isByRows ? nil : graph, nodes: nodes, labels: labels, givesFeatures: depth > 0)
     }
-    let inputs = StorageBox(0..<graph.count * values.width)
-    values.write(into: inputs.storage.all.reshaped(graph.count, values.width), workers)
     return NodeRows(
-      graph, inputs: inputs, width: values.width, nodes: nodes, labels: labels, givesFeatures: depth > 0,
-      fanouts: fanouts, seed: seed)
+      graph, inputs: values, nodes: nodes, labels: labels, givesFeatures: depth > 0, fanouts: fanouts,
+      seed: seed)
   }
 
   /// Returns the propagated inputs of some nodes.

@@ -7,6 +7,11 @@ package protocol NodeValues: Sendable {
   var width: Int { get }
   /// The values as a matrix [N, F], if they are stored as one.
   var matrix: Matrix? { get }
+  /// Whether most values are 0, and only the others are stored.
+  var isSparse: Bool { get }
+  /// Calls `body` with the columns of a node's values that are stored, and the values; a column may come repeatedly, and
+  /// its values are added.
+  func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void)
   /// Writes the values of a node.
   func write(_ node: Int, into place: UnsafeMutablePointer<Float>)
   /// Adds the values of a node times `scale`.
@@ -15,6 +20,7 @@ package protocol NodeValues: Sendable {
 
 extension NodeValues {
   package var matrix: Matrix? { nil }
+  package var isSparse: Bool { false }
 }
 
 /// Values in memory. Nothing may write them while they are read.
@@ -35,6 +41,11 @@ package struct StoredValues: NodeValues, @unchecked Sendable {
   package var count: Int { values.rows }
   package var width: Int { values.columns }
   package var matrix: Matrix? { values }
+
+  package func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    let row = values.row(node)
+    for column in 0..<width { body(column, row[column]) }
+  }
 
   package func write(_ node: Int, into place: UnsafeMutablePointer<Float>) {
     place.update(from: values.row(node), count: width)
