@@ -1,6 +1,6 @@
 # A new user needs two commands: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build man demo bench check test interop golden deb trydeb tryslurm lint format clean
+.PHONY: help setup build man demo bench benchgraphs check test interop golden deb trydeb tryslurm lint format clean
 
 SWIFT ?= swift
 PYTHON ?= python3
@@ -12,7 +12,7 @@ WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16
 SOURCES := Package.swift Sources Tests
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: ## Install missing system libraries, and check for Swift
 	@bash deploy/setup.sh
@@ -33,6 +33,10 @@ demo: build ## Run a small federation of four clients, with its report in runs/d
 bench: build ## Measure speed and memory of training steps, and print one table
 	.build/release/fedsim bench suite
 
+# GRAPHS selects the graphs, such as GRAPHS='--data graph:cora.npz --data sbm:1000000?degree=20'.
+benchgraphs: build ## Compare L-GCN with PyTorch on the same graphs; needs Python with torch
+	$(PYTHON) Tests/interop/bench_graphs.py --fedsim .build/release/fedsim $(GRAPHS)
+
 check: build ## Run ten thousand federations under faults
 	.build/release/fedsim check --seeds 1..10000
 
@@ -43,7 +47,7 @@ test: setup lint ## Check the format, then build and run every test
 interop: setup ## Compare exported encoders with onnxruntime and timm, in Python
 	@$(PYTHON) Tests/interop/check_export.py --packages
 	$(SWIFT) build $(RELEASE) --build-tests
-	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.InteropTests'
+	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.(Graph)?InteropTests'
 
 golden: ## Compute the golden cases in Tests/golden again; needs Python with torch
 	$(PYTHON) Tests/golden/make_golden.py

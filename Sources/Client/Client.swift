@@ -162,7 +162,7 @@ package struct Client: Sendable {
     } catch let error as DatasetError {
       throw ClientError.data(error.description)
     }
-    guard set.count >= 2 else {
+    guard set.count >= set.least else {
       throw ClientError.data("\(set.count) \(set.noun)s are too few: two are needed")
     }
     return (plan, set, try validation(plan))

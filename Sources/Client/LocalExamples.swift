@@ -9,6 +9,8 @@ import Wire
 protocol LocalExamples: Sendable {
   /// The number of examples.
   var count: Int { get }
+  /// The number of nodes of the graph; nil for other examples.
+  var graphNodes: Int? { get }
   /// The number of bytes by which the memory of the examples may still grow.
   var spareBytes: Int { get }
 
@@ -17,6 +19,10 @@ protocol LocalExamples: Sendable {
     _ stage: Stage, _ assignment: Assignment, _ work: LocalWork, _ progress: LocalWork.Progress,
     note: (ClientEvent) -> Void
   ) throws -> (any SelectedExamples)?
+}
+
+extension LocalExamples {
+  var graphNodes: Int? { nil }
 }
 
 /// The examples of a round.

@@ -13,7 +13,13 @@ struct LocalWork: Sendable {
   let validation: ModelValidation?
   let cache: LayerCache
   let configuration: Client.Configuration
-  private let examples: any LocalExamples
+  private let examples: Examples
+
+  /// The client's examples, by what its trainings make of them.
+  private enum Examples {
+    case trained(any LocalExamples)
+    case summed(LocalRows)
+  }
 
   init(
     plan: Plan, stages: PlanStages, data: Dataset, validation: ModelValidation?, cache: LayerCache,
@@ -22,7 +28,9 @@ struct LocalWork: Sendable {
     (self.plan, self.stages, self.cache) = (plan, stages, cache)
     (self.validation, self.configuration) = (validation, configuration)
     switch data {
-    case .images(let images): examples = LocalImages(images)
+    case .images(let images): examples = .trained(LocalImages(images))
+    case .nodes(let nodes): examples = .trained(LocalNodes(nodes, plan))
+    case .rows(let rows): examples = .summed(LocalRows(rows))
     }
   }
 
@@ -64,9 +72,19 @@ struct LocalWork: Sendable {
     let stage = try stage(of: assignment)
     let clock = ContinuousClock()
     let start = clock.now
-    guard let examples = try examples.select(stage, assignment, self, progress, note: note) else {
-      return nil
+    let selected: (any SelectedExamples)?
+    switch (examples, stage.updateContent(round: assignment.key.round)) {
+    case (.trained(let examples), .parameters):
+      selected = try examples.select(stage, assignment, self, progress, note: note)
+    case (.summed(let rows), .sums(let content)):
+      guard let sums = try rows.sums(content, stage, assignment, self, progress, note: note) else {
+        return nil
+      }
+      return update(sums, samples: rows.count, assignment, seconds: (clock.now - start).seconds, note: note)
+    case (.trained, .sums), (.summed, .parameters):
+      preconditionFailure("\(assignment.key) on other data than the plan's")
     }
+    guard let examples = selected else { return nil }
     guard !examples.isExhausted else {
       return Update(
         offer: UpdateOffer(emptyFor: assignment.key, base: Snapshot.base(of: assignment.parts)),
@@ -91,6 +109,19 @@ struct LocalWork: Sendable {
       seconds: (clock.now - start).seconds,
       metrics: result.metrics, codec: codec)
     return Update(offer: offer, bytes: bytes)
+  }
+
+  /// Returns the update of a round of sums.
+  private func update(
+    _ sums: LocalRows.Sums, samples: Int, _ assignment: Assignment, seconds: Double,
+    note: (ClientEvent) -> Void
+  ) -> Update {
+    if sums.hasDiverged { note(.diverged(assignment.key, step: 1, steps: 1)) }
+    let bytes = coding(nil, assignment.key).encode(sums.values, base: sums.values, seed: 0)
+    return Update(
+      offer: UpdateOffer(
+        key: assignment.key, base: Snapshot.base(of: assignment.parts), digest: Digest(of: bytes),
+        bytes: bytes.count, samples: samples, steps: 1, loss: sums.loss, seconds: seconds), bytes: bytes)
   }
 
   /// The results of a trainer.
@@ -158,7 +189,12 @@ struct LocalWork: Sendable {
   var threads: Int { configuration.threads }
 
   /// The number of examples.
-  var count: Int { examples.count }
+  var count: Int {
+    switch examples {
+    case .trained(let examples): examples.count
+    case .summed(let rows): rows.count
+    }
+  }
 
   /// Copies the parameters of some parts of an assignment's model from the cache. Throws if a layer is gone or cannot be
   /// read.
@@ -175,16 +211,31 @@ struct LocalWork: Sendable {
   func options(
     _ stage: Stage, _ assignment: Assignment, examples count: Int
   ) throws(ClientError) -> TrainingOptions {
-    // Decoded images may still grow while the trainer exists.
-    let spare = examples.spareBytes + (validation?.spareBytes ?? 0)
-    let resident = configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
+    let resident = resident
     do {
       return try plan.trainingOptions(
-        assignment.schedule, images: count, of: stage, workers: threads, limit: configuration.memory,
-        resident: resident)
+        assignment.schedule, images: count, nodes: examples.graphNodes, of: stage, workers: threads,
+        limit: configuration.memory, resident: resident)
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")
     }
+  }
+
+  /// The memory of the process without a training, or 0 if other clients share it. Decoded images may still grow while a
+  /// trainer exists.
+  private var resident: Int {
+    var spare = validation?.spareBytes ?? 0
+    if case .trained(let examples) = examples { spare += examples.spareBytes }
+    return configuration.sharesProcess ? 0 : ProcessMemory.resident + spare
+  }
+
+  /// Throws ``ClientError/memory(_:)`` if so many bytes, beyond those in use, exceed the client's memory limit.
+  func requireMemory(_ bytes: Int, _ key: RoundKey) throws(ClientError) {
+    let (resident, limit) = (resident, configuration.memory ?? plan.local.memory)
+    guard let limit, resident + bytes > limit.bytes else { return }
+    throw .memory(
+      "\(key): this stage needs \((bytes + 999_999) / 1_000_000) MB of memory, and \(max(limit.bytes - resident, 0) / 1_000_000) MB are available; the rest of the process uses \(resident / 1_000_000) MB"
+    )
   }
 
   /// Returns the stage of an assignment. Throws ``ClientError/server(_:)`` if the plan does not contain it.

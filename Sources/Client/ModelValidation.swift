@@ -5,7 +5,8 @@ import Foundation
 import Support
 import Wire
 
-/// A client's own labelled images, on which it evaluates the models that it receives.
+/// A client's own labelled examples, on which it evaluates the models that it receives: images, or the test nodes of a
+/// graph.
 ///
 /// A validation runs between trainings, so that it neither delays an update nor needs memory at the same time as a
 /// trainer. If the next training begins before it is over, it counts the images that it got to, which are a random
@@ -13,7 +14,7 @@ import Wire
 struct ModelValidation: Sendable {
   private let plan: Plan
   /// With labels that are indices into the job's classes.
-  private let images: ImageSet
+  private let examples: Dataset
   private let configuration: Client.Configuration
 
   /// The most images in a chunk of a worker.
@@ -27,17 +28,20 @@ struct ModelValidation: Sendable {
       )
     }
     do {
-      images = try plan.labelled(examples).fitted(to: plan.encoder.input).images
+      self.examples = try plan.labelled(examples).fitted(to: plan.encoder.input)
     } catch {
       throw .data("--validate: \(error.description)")
+    }
+    if case .nodes(let set) = self.examples, set.split.test.isEmpty {
+      throw .data("--validate: \(DatasetError.noNodes(for: "a validation", kind: "test"))")
     }
     (self.plan, self.configuration) = (plan, configuration)
   }
 
-  /// The number of bytes by which the memory of the images may still grow.
-  var spareBytes: Int { images.spareBytes }
+  /// The number of bytes by which the memory of the examples may still grow.
+  var spareBytes: Int { examples.spareBytes }
 
-  /// Classifies the images at each exit of an assignment's model until all are classified or `progress` is stopped.
+  /// Classifies the examples at each exit of an assignment's model until all are classified or `progress` is stopped.
   /// Returns nil without an image. The caller provides the thread. Throws if a layer is gone or cannot be read.
   ///
   /// - Parameter options: the options of a training, whose memory is not exceeded.
@@ -51,6 +55,11 @@ struct ModelValidation: Sendable {
       parameters[part.range].setBytes(try cache.read(version))
     }
     let workers = Workers(min(configuration.threads, options.chunk))
+    let images: ImageSet
+    switch examples {
+    case .images(let set): images = set
+    case .nodes(let set): return result(model, parameters, set, assignment.key, workers)
+    }
     let chunk = min(Self.mostChunk, options.chunk / workers.count)
     var random = RandomNumbers(RandomNumbers.derive(assignment.seed, "validation"))
     let order = Array(0..<images.count).shuffled(using: &random)
@@ -73,8 +82,22 @@ struct ModelValidation: Sendable {
       progress.gate.wait(for: pace?.pause(at: clock.now, used: configuration.limits.used()) ?? .zero)
     }
     guard !labels.isEmpty else { return nil }
+    return Self.result(assignment.key, labels, correct)
+  }
+
+  /// Classifies the test nodes on their whole graph.
+  private func result(
+    _ model: Model, _ parameters: borrowing Storage, _ set: NodeSet, _ key: RoundKey, _ workers: Workers
+  ) -> Validation? {
+    guard isAllowed else { return nil }
+    let labels = set.split.test.map { set.labels[$0] }
+    let answers = ExitEvaluation.answers(model, parameters, set, workers: workers)
+    return Self.result(key, labels, answers.map { zip($0, labels).count { $0.label == $1 } })
+  }
+
+  private static func result(_ key: RoundKey, _ labels: [Int], _ correct: [Int]) -> Validation {
     let majority = Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +).values.max() ?? 0
-    return Validation(key: assignment.key, images: labels.count, majority: majority, correct: correct)
+    return Validation(key: key, images: labels.count, majority: majority, correct: correct)
   }
 
   /// Whether the limits of the device permit computing now.

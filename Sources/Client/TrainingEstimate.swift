@@ -23,6 +23,8 @@ package struct TrainingEstimate: Sendable {
 
   private let plan: Plan
   private let data: Dataset
+  /// The nodes to train on, if the data are a graph.
+  private let nodes: TrainingNodes?
   private let threads: Int
   private let limit: ByteCount?
   /// The resident memory without the trainer.
@@ -31,51 +33,97 @@ package struct TrainingEstimate: Sendable {
   /// The number of timed steps. The first step is not timed, because it touches the memory for the first time.
   private static let timedSteps = 2
 
-  /// Requires at least two examples that fit the plan's encoder. `limit` is the limit on resident memory; if it is nil,
-  /// the plan's applies.
+  /// Requires at least two examples that fit the plan's encoder, and nodes to train on. `limit` is the limit on resident
+  /// memory; if it is nil, the plan's applies.
   package init(_ plan: Plan, _ data: Dataset, threads: Int, limit: ByteCount?) {
-    precondition(data.count >= 2, "\(data.count) examples")
+    precondition(data.count >= data.least, "\(data.count) examples")
     (self.plan, self.data, self.threads, self.limit) = (plan, data, threads, limit)
+    nodes = if case .nodes(let set) = data { TrainingNodes(set, plan) } else { nil }
+    precondition(!(nodes?.isExhausted ?? false), "no nodes to train on")
     resident = ProcessMemory.resident + data.spareBytes
   }
+
+  /// The number of examples of an epoch.
+  private var count: Int { nodes?.nodes.count ?? data.count }
 
   /// Runs three steps on the calling thread.
   package func measure(stage index: Int) -> Stage {
     let key = RoundKey(stage: index, round: 1)
     let stage = plan.stage(index, keeping: plan.keptBlocks(key, client: "check"))
+    let resident = resident + (nodes?.bytes(stage) ?? 0)
+    if case .rows(let rows) = data, case .sums(let sums) = stage.updateContent(round: 1) {
+      return measure(sums, stage, RowStatistics(rows, workers: Workers(threads)), key)
+    }
     let options: TrainingOptions
     do {
       options = try plan.trainingOptions(
-        .whole, images: data.count, of: stage, workers: threads, limit: limit, resident: resident)
+        .whole, images: count, nodes: nodes?.set.count, of: stage, workers: threads, limit: limit,
+        resident: resident)
     } catch {
-      let wanted = plan.trainingOptions(.whole, stage: index, images: data.count)
+      let wanted = plan.trainingOptions(.whole, stage: index, images: count, nodes: nodes?.set.count)
       return figures(key, wanted, memory: error.needed, seconds: nil, problem: "\(error)")
     }
     return figures(
-      key, options, memory: MemoryPlan(stage, options, workers: threads).bytes,
+      key, options, memory: (nodes?.bytes(stage) ?? 0) + MemoryPlan(stage, options, workers: threads).bytes,
       seconds: time(stage, options), problem: nil)
+  }
+
+  /// Computes the sums of the stage's first round twice. The first time computes the second moments as well, which later
+  /// rounds know.
+  private func measure(
+    _ sums: BlockSums, _ stage: Engine.Stage, _ rows: RowStatistics, _ key: RoundKey
+  ) -> Stage {
+    let memory = sums.memory(threads: threads)
+    func figures(_ seconds: Double?, _ problem: String?) -> Stage {
+      Stage(
+        stage: key.stage, rounds: plan.mostRounds(stage: key.stage), batch: data.count, steps: 1,
+        memoryBytes: resident + memory, secondsPerRound: seconds, problem: problem)
+    }
+    if let limit = limit ?? plan.local.memory, resident + memory > limit.bytes {
+      return figures(
+        nil,
+        "this stage needs \((memory + 999_999) / 1_000_000) MB of memory, and \(max(limit.bytes - resident, 0) / 1_000_000) MB are available"
+      )
+    }
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: plan.seed)
+    _ = sums.update(rows, parameters)
+    return figures(ContinuousClock().measure { _ = sums.update(rows, parameters) }.seconds, nil)
   }
 
   private func figures(
     _ key: RoundKey, _ options: TrainingOptions, memory: Int, seconds: Double?, problem: String?
   ) -> Stage {
-    let steps = options.epochs * (data.count / options.batch)
+    let steps = options.epochs * (count / options.batch)
     return Stage(
       stage: key.stage, rounds: plan.mostRounds(stage: key.stage), batch: options.batch, steps: steps,
       memoryBytes: resident + memory, secondsPerRound: seconds.map { $0 * Double(steps) }, problem: problem)
   }
 
   /// Returns rows as a training has them: views of images or, if the plan fixes the views, outputs of the frozen layers.
-  private func rows(_ stage: Engine.Stage) -> any RowSource {
+  private func rows(_ stage: Engine.Stage, _ parameters: borrowing Storage) -> any RowSource {
     switch data {
+    case .nodes:
+      return rows(of: nodes, stage, parameters)
     case .images where plan.local.views > 0 && !stage.trainsStem:
-      NoiseImages(
+      return NoiseImages(
         size: stage.model.encoder.featureSize(behind: stage.prefixDepth), count: data.count,
         givesFeatures: true)
     case .images(let images):
-      AugmentedViews(
+      return AugmentedViews(
         images, Augmenter(plan.augmentation, for: plan.encoder), seed: plan.seed, workers: threads)
+    case .rows: preconditionFailure("steps on \(data.noun)s")
     }
+  }
+
+  private func rows(
+    of nodes: TrainingNodes?, _ stage: Engine.Stage, _ parameters: borrowing Storage
+  ) -> any RowSource {
+    guard let nodes else { preconditionFailure("a graph without nodes") }
+    let workers = Workers(threads)
+    var prefix = nodes.prefix()
+    prefix.freeze(to: stage.prefixDepth, of: TrainingNodes.encoder(of: stage), parameters, workers)
+    return nodes.rows(stage, of: prefix, seed: plan.seed, workers)
   }
 
   /// Returns the seconds of a step.
@@ -83,9 +131,9 @@ package struct TrainingEstimate: Sendable {
     let trainer = Trainer(stage, options, workers: Workers(threads))
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
-    let rows = rows(stage)
+    let (rows, count) = (rows(stage, trainer.parameters), count)
     func step(_ number: Int) {
-      let taken = (0..<options.batch).map { (number * options.batch + $0) % data.count }
+      let taken = (0..<options.batch).map { (number * options.batch + $0) % count }
       _ = trainer.step(learningRate: 1e-6, Minibatch(rows, images: taken[...], epoch: number))
     }
     step(0)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A line chart over rounds as inline SVG. The page's style defines the colours and dashes of the series by class.
+/// A line chart over rounds, or another count, as inline SVG. The page's style defines the colours and dashes of the series by class.
 package struct Plot: Sendable {
   package struct Series: Sendable {
     package let name: String
@@ -46,6 +46,10 @@ package struct Plot: Sendable {
   package var series: [Series]
   /// Whether the last value of each series is written next to the title or the name.
   package var showsLast = false
+  /// What the horizontal axis counts, and its first value; ``rounds`` values follow each other.
+  package var (counted, first) = ("round", 1)
+  /// Whether the vertical axis has powers of ten. Values that are not greater than 0 are omitted then.
+  package var isLogarithmic = false
 
   package init(
     _ title: String, unit: FigureUnit, line: Line, startsAtZero: Bool, rounds: Int, stageEnds: [Int],
@@ -63,12 +67,18 @@ package struct Plot: Sendable {
   /// The chart as one `<svg>` element.
   package var svg: String {
     let values = series.flatMap(\.points).map(\.y)
-    let scale = unit.scale(for: values.map(abs).max().map { [$0] } ?? [])
-    let axis = PlotAxis(
-      covering: values.map { $0 / scale.divisor }, count: 5, startsAtZero: startsAtZero)
+    // Powers of ten need no prefix.
+    let scale =
+      isLogarithmic
+      ? FigureUnit.Scale(divisor: 1, name: "", digits: 3)
+      : unit.scale(for: values.map(abs).max().map { [$0] } ?? [])
+    let axis =
+      isLogarithmic
+      ? PlotAxis(exponentsCovering: values)
+      : PlotAxis(covering: values.map { $0 / scale.divisor }, count: 5, startsAtZero: startsAtZero)
     let legend = legendEntries(scale)
     let height = Self.frame.bottom + 48 + legend.height
-    let label = Markup.escape("\(title) by round: \(series.map(\.name).joined(separator: ", "))")
+    let label = Markup.escape("\(title) by \(counted): \(series.map(\.name).joined(separator: ", "))")
     let heading = scale.name.isEmpty ? title : "\(title), \(scale.name)"
     var body = [
       "<svg class=\"plot\" viewBox=\"0 0 \(Self.number(Self.width)) \(Self.number(height))\" role=\"img\" "
@@ -83,7 +93,7 @@ package struct Plot: Sendable {
   // MARK: - Coordinates
 
   private func x(_ round: Double) -> Double {
-    let share = min(max((round - 0.5) / Double(max(rounds, 1)), 0), 1)
+    let share = min(max((round - Double(first) + 0.5) / Double(max(rounds, 1)), 0), 1)
     return Self.frame.left + share * (Self.frame.right - Self.frame.left)
   }
 
@@ -98,16 +108,17 @@ package struct Plot: Sendable {
     for tick in axis.ticks {
       let place = y(tick, axis)
       markup.append(Self.line(Self.frame.left, place, Self.frame.right, place, "grid"))
-      markup.append(Self.text(axis.label(tick), Self.frame.left - 6, place + 4, "tick end"))
+      let label = isLogarithmic ? PlotAxis.power(tick) : axis.label(tick)
+      markup.append(Self.text(label, Self.frame.left - 6, place + 4, "tick end"))
     }
     let bottom = Self.frame.bottom
     markup.append(Self.line(Self.frame.left, bottom, Self.frame.right, bottom, "axis"))
-    for round in PlotAxis.rounds(rounds) {
+    for round in PlotAxis.rounds(first + rounds - 1) + (first == 0 ? [0] : []) {
       let place = x(Double(round))
       markup.append(Self.line(place, bottom, place, bottom + 4, "axis"))
       markup.append(Self.text("\(round)", place, bottom + 17, "tick middle"))
     }
-    markup.append(Self.text("round", Self.frame.right, bottom + 34, "tick end"))
+    markup.append(Self.text(counted, Self.frame.right, bottom + 34, "tick end"))
     return markup
   }
 
@@ -129,8 +140,9 @@ package struct Plot: Sendable {
   }
 
   private func path(of series: Series, _ axis: PlotAxis, _ scale: FigureUnit.Scale) -> String {
-    let places = series.points.flatMap { point -> [(Double, Double)] in
-      let place = y(point.y / scale.divisor, axis)
+    let shown = series.points.filter { !isLogarithmic || $0.y > 0 }
+    let places = shown.flatMap { point -> [(Double, Double)] in
+      let place = y(isLogarithmic ? log10(point.y) : point.y / scale.divisor, axis)
       return line == .steps
         ? [(x(point.x - 0.5), place), (x(point.x + 0.5), place)] : [(x(point.x), place)]
     }
@@ -139,10 +151,11 @@ package struct Plot: Sendable {
     markup += "<polyline points=\"\(points)\"/>"
     // A single point has no line and needs a mark to be visible.
     if line == .marked || series.points.count == 1 {
-      for (point, place) in zip(series.points, places) {
+      for (point, place) in zip(shown, places) {
+        let number =
+          isLogarithmic ? String(format: "%.3g", point.y) : "\(scale.text(point.y))\u{A0}\(scale.name)"
         let value = Markup.escape(
-          "\(series.name), round \(Numeral.fixed(point.x, digits: 0)): \(scale.text(point.y))\u{A0}\(scale.name)"
-        )
+          "\(series.name), \(counted) \(Numeral.fixed(point.x, digits: 0)): \(number)")
         markup += "<circle cx=\"\(Self.number(place.0))\" cy=\"\(Self.number(place.1))\" r=\"3\">"
         markup += "<title>\(value)</title></circle>"
       }
@@ -231,6 +244,18 @@ package struct PlotAxis: Sendable {
     multiples = first...max(last, first + 1)
   }
 
+  /// Covers the exponents of powers of ten between values greater than 0, with ticks at whole ones.
+  package init(exponentsCovering values: [Double]) {
+    let exponents = values.filter { $0 > 0 && $0.isFinite }.map { log10($0) }
+    let (low, high) = (exponents.min() ?? 0, exponents.max() ?? 1)
+    step = max(Self.step((high - low) / 5), 1)
+    let (first, last) = (Int((low / step + 1e-9).rounded(.down)), Int((high / step - 1e-9).rounded(.up)))
+    multiples = first...max(last, first + 1)
+  }
+
+  /// Returns the label of a power of ten.
+  package static func power(_ exponent: Double) -> String { exponent == 0 ? "1" : "1e\(Int(exponent))" }
+
   /// Returns the position of a value, 0 … 1.
   package func share(of value: Double) -> Double {
     min(max((value / step - Double(multiples.lowerBound)) / Double(multiples.count - 1), 0), 1)
@@ -248,7 +273,7 @@ package struct PlotAxis: Sendable {
     return ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
   }
 
-  /// Returns the rounds to label: about eight whole numbers, including the first.
+  /// Returns the rounds of 1 to `count` to label: about eight whole numbers, including the first.
   package static func rounds(_ count: Int) -> [Int] {
     guard count > 10 else { return Array(1...max(count, 1)) }
     let step = max(1, Int(step(Double(count) / 8)))

@@ -46,7 +46,11 @@ package struct Aggregator: Sendable {
   /// Returns the snapshot with all parts replaced that at least one client trained. Throws ``StoreError`` if an update
   /// cannot be read, and the errors of ``UpdateCoding`` if it cannot be decoded.
   package func run(threads: Int) throws -> Snapshot {
-    let (updates, workers) = (updates, Workers(threads))
+    let updates = updates
+    if case .sums(let sums) = snapshot.stage.updateContent(round: key.round) {
+      return try exactStep(sums, updates)
+    }
+    let workers = Workers(threads)
     var parts: [String: Data] = [:]
     switch plan.round.aggregation {
     case .mean where updates.contains { $0.coding.codec != .plain }:
@@ -78,6 +82,17 @@ package struct Aggregator: Sendable {
   private var parts: [Model.Part] { snapshot.stage.parts }
 
   private func samples(of updates: [Update]) -> Int { updates.reduce(0) { $0 + $1.samples } }
+
+  /// Adds the clients' sums over rows, one client after the other, and returns the model after the exact step.
+  private func exactStep(_ sums: BlockSums, _ updates: [Update]) throws -> Snapshot {
+    guard !updates.isEmpty else { return snapshot }
+    var total = [Double](repeating: 0, count: sums.numbers)
+    for update in updates {
+      let own = try values(of: update, 0, count: sums.count).withUnsafeBufferPointer(FloatPairs.decode)
+      for index in total.indices { total[index] += own[index] }
+    }
+    return sums.next(after: snapshot, total, rows: ledger.plausibleSamples)
+  }
 
   // MARK: - Aggregation rules
 

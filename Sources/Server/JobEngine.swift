@@ -195,16 +195,18 @@ package final class JobEngine {
     let isLast = key.round == curriculum.mostRounds(stage: key.stage)
     let model = snapshot.outline
     let expectations = Memo<[Int], Round.Expectation>(limit: 64) { kept in
-      let bytes = model.trained(keeping: kept).reduce(0) { $0 + $1.bytes }
-      let stage = stages.stage(key.stage, keeping: kept)
-      let coding = UpdateCoding(plan.traffic.codec, stage, share: Double(plan.traffic.kept))
+      let coding = stages.coding(plan.traffic.codec, key, keeping: kept)
+      let bytes = stages.coding(.plain, key, keeping: kept).mostBytes
       return Round.Expectation(
         base: Snapshot.base(of: model.manifest(keeping: kept)),
         sizes: [.plain: bytes...bytes].merging([coding.codec: 1...coding.mostBytes]) { plain, _ in plain },
-        mayBeEmpty: plan.isSelecting(stage: key.stage))
+        mayBeEmpty: plan.mayBeEmpty(stage: key.stage))
     }
+    var rules = plan.round
+    // Sums are of all rows of a client, and so is its loss.
+    if plan.isRegression { rules.maxSamples = PlanLimits.samples }
     return Round(
-      key, rules: plan.round, needed: needed, missing: missing, wait: wait,
+      key, rules: rules, needed: needed, missing: missing, wait: wait,
       calibrates: plan.isCalibrated(after: key),
       expecting: { expectations(plan.keptBlocks(key, client: $0)) },
       seed: plan.seed, present: present, away: away, resting: resting, late: late,

@@ -12,6 +12,8 @@ package struct UpdateCheck: Sendable {
   /// The blocks that the client has.
   let kept: [Int]
   let normLimit: Double
+  /// Whether the update has sums, whose size no limit on weights bounds.
+  let isOfSums: Bool
 
   init(
     _ plan: Plan, _ stages: PlanStages, _ offer: UpdateOffer, from client: String, base snapshot: Snapshot
@@ -20,6 +22,11 @@ package struct UpdateCheck: Sendable {
     kept = plan.keptBlocks(offer.key, client: client)
     coding = stages.coding(offer.codec, offer.key, client: client)
     normLimit = Double(plan.round.normLimit)
+    isOfSums =
+      switch snapshot.stage.updateContent(round: offer.key.round) {
+      case .parameters: false
+      case .sums: true
+      }
   }
 
   /// Returns the fault of an update that has arrived; nil if there is none. Throws ``StoreError`` if it cannot be read.
@@ -54,6 +61,7 @@ package struct UpdateCheck: Sendable {
   /// Returns the fault of weights with the given largest magnitude; nil if there is none.
   private func rejection(ofLargest largest: Float) -> Rejection? {
     guard largest.isFinite else { return .notFinite }
+    if isOfSums { return nil }
     let before = snapshot.largestMagnitude(of: snapshot.trained(keeping: kept))
     return Divergence.isReached(largest, after: before) ? .diverged : nil
   }

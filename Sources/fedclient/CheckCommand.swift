@@ -13,8 +13,8 @@ struct CheckCommand: AsyncParsableCommand {
     abstract: "Checks a data set, and estimates the memory and time of a plan on this machine.",
     usage: "fedclient check [<options>] --data <spec>",
     discussion: """
-      Reads every image once. --plan times a few steps of each stage on these images. The sheet shows eight images, \
-      each with six views as in training. Nothing is sent. For example:
+      Reads every image once, or a graph. --plan times a few steps of each stage on these data. The sheet shows eight \
+      images, each with six views as in training. Nothing is sent. For example:
 
         fedclient check --data folder:/srv/images --plan plan.yaml --sheet sheet.png
 
@@ -70,9 +70,7 @@ struct CheckCommand: AsyncParsableCommand {
         }
       }
       try StandardOutput.write(json ? Commands.json(report) : report.table)
-      guard report.data.images >= 2 else {
-        throw CommandFailure(.data, report.tooFew.description)
-      }
+      if let reason = report.tooFew { throw CommandFailure(.data, reason.description) }
       if let problem = report.stages.lazy.compactMap({ stage in stage.problem.map { (stage.stage, $0) } })
         .first
       {
@@ -86,26 +84,56 @@ struct CheckCommand: AsyncParsableCommand {
     let share = try sharing.local(ProcessInfo.processInfo.environment)
     let local = try LocalData(DataSpec(parsing: data), isStrict: strict, share: share)
     let opened = try share == nil ? local.opened : plan.map(local.prepared) ?? local.opened
-    let reading = WorkProgress(of: opened.count, "\(opened.noun)s", on: terminal)
-    let data = DataReport(try opened.images, Workers(threads)) { reading.advance() }
-    reading.end()
+    var report = CheckReport(data: try summary(of: opened, threads, terminal), sheet: sheet)
     // With too few images a client does not start, so the report ends here.
-    guard data.images >= 2 else { return CheckReport(data: data, stages: [], sheet: nil) }
-    if let place { try draw(local, plan, data, to: place) }
-    guard let plan else { return CheckReport(data: data, stages: [], sheet: sheet) }
+    guard report.tooFew == nil else {
+      report.sheet = nil
+      return report
+    }
+    if let place { try draw(local, plan, report.data, to: place) }
+    guard let plan else { return report }
     let fitted = try plan.labelled(local.prepared(for: plan))
+    if case .nodes(let nodes) = fitted, TrainingNodes(nodes, plan).isExhausted {
+      report.takesPart = false
+      return report
+    }
     let estimate = TrainingEstimate(plan, fitted, threads: threads, limit: memory.flatMap { ByteCount($0) })
     let timing = WorkProgress(of: plan.stages, "stages", on: terminal)
-    let stages = (1...plan.stages).map { stage in
+    report.stages = (1...plan.stages).map { stage in
       timing.set(stage - 1, "timing stage \(stage)")
       return estimate.measure(stage: stage)
     }
     timing.end()
-    return CheckReport(data: data, stages: stages, sheet: sheet)
+    return report
+  }
+
+  /// Reads the examples.
+  private func summary(
+    of examples: Dataset, _ threads: Int, _ terminal: Terminal
+  ) throws -> CheckReport.Summary {
+    switch examples {
+    case .images(let images):
+      let reading = WorkProgress(of: images.count, "images", on: terminal)
+      defer { reading.end() }
+      return .images(DataReport(images, Workers(threads)) { reading.advance() })
+    case .nodes(let nodes):
+      guard sheet == nil else {
+        throw CommandFailure(.usage, "--sheet shows images, and \(data) is a graph")
+      }
+      return .graph(GraphReport(nodes))
+    case .rows(let rows):
+      guard sheet == nil else {
+        throw CommandFailure(.usage, "--sheet shows images, and \(data) has rows of numbers")
+      }
+      return .rows(RowReport(rows))
+    }
   }
 
   /// Draws the contact sheet. Without a plan, the views have the images' size and a plan's default augmentation.
-  private func draw(_ local: LocalData, _ plan: Plan?, _ data: DataReport, to place: OutputFile) throws {
+  private func draw(
+    _ local: LocalData, _ plan: Plan?, _ summary: CheckReport.Summary, to place: OutputFile
+  ) throws {
+    guard case .images(let data) = summary else { return }
     let side = min(max(min(data.height.median, data.width.median), 8), 224)
     let fit =
       plan.map { ImageFit($0.encoder) } ?? ImageFit(size: side, channels: data.grey == data.images ? 1 : 3)
@@ -118,24 +146,53 @@ struct CheckCommand: AsyncParsableCommand {
 
 /// The report of `fedclient check`.
 struct CheckReport: Encodable {
-  let data: DataReport
+  /// The examples of one kind.
+  enum Summary: Encodable {
+    case images(DataReport)
+    case graph(GraphReport)
+    case rows(RowReport)
+
+    func encode(to encoder: any Swift.Encoder) throws {
+      switch self {
+      case .images(let report): try report.encode(to: encoder)
+      case .graph(let report): try report.encode(to: encoder)
+      case .rows(let report): try report.encode(to: encoder)
+      }
+    }
+  }
+
+  let data: Summary
   /// The plan's stages; empty without a plan.
-  let stages: [TrainingEstimate.Stage]
+  var stages: [TrainingEstimate.Stage] = []
+  /// Whether there is something to train on under the plan; nil without a plan, or if there is.
+  var takesPart: Bool?
   /// The path of the contact sheet.
-  let sheet: String?
+  var sheet: String?
 
   var table: String {
+    var lines =
+      switch data {
+      case .images(let report): self.lines(report)
+      case .graph(let report): self.lines(report)
+      case .rows(let report): self.lines(report)
+      }
+    if let sheet { lines.append(line("sheet", sheet)) }
+    if takesPart == false {
+      lines.append(line("training", "none of the nodes has a label for it: takes no part"))
+    }
+    if !stages.isEmpty { lines += [""] + table(stages) }
+    return lines.joined(separator: "\n")
+  }
+
+  private func lines(_ data: DataReport) -> [String] {
     var lines = [
-      line("images", images),
+      line("images", images(data)),
       line("height", spread(data.height)), line("width", spread(data.width)),
       line(
         "classes",
         data.classes.isEmpty ? data.labelProblem.map { "none: \($0)" } ?? "none" : "\(data.classes.count)"),
     ]
-    let longest = data.classes.map(\.name.count).max() ?? 0
-    lines += data.classes.map {
-      line("", $0.name + String(repeating: " ", count: longest - $0.name.count) + "  \($0.count)")
-    }
+    lines += names(data.classes)
     lines.append(line("broken", data.broken.isEmpty ? "none" : "\(data.broken.count), left out"))
     lines += data.broken.prefix(Self.named).map { line("", "\($0.path): \($0.reason)") }
     if data.broken.count > Self.named { lines.append(line("", "and \(data.broken.count - Self.named) more")) }
@@ -145,21 +202,78 @@ struct CheckReport: Encodable {
           "other",
           data.passedOver.map { "\($0.count) \($0.ending)" }.joined(separator: ", ") + ", ignored"))
     }
-    if let sheet { lines.append(line("sheet", sheet)) }
-    if !stages.isEmpty { lines += [""] + table(stages) }
-    return lines.joined(separator: "\n")
+    return lines
   }
 
-  /// The error for fewer than two images.
-  var tooFew: DatasetError {
-    .tooFew(count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+  private func lines(_ data: GraphReport) -> [String] {
+    let share = { (count: Int) in
+      data.nodes == 0 ? "" : String(format: "%.1f %%", 100 * Double(count) / Double(data.nodes))
+    }
+    var lines = [
+      line("nodes", "\(data.nodes)"), line("edges", "\(data.edges)"),
+      line("features", "\(data.features)\(data.isSparse ? ", sparse" : "")"),
+      line("degree", "\(spread(data.degree)), \(data.isolated) isolated"),
+      line("classes", data.classes.isEmpty ? "none" : "\(data.classes.count)"),
+    ]
+    lines += names(data.classes)
+    if !data.classes.isEmpty {
+      lines.append(line("labelled", "\(data.nodes - data.unlabelled), \(data.unlabelled) without a label"))
+      lines += [("training", data.train), ("validation", data.validation), ("test", data.test)].map {
+        line("", $0.0.padding(toLength: 12, withPad: " ", startingAt: 0) + "\($0.1) (\(share($0.1)))")
+      }
+    }
+    let dropped = data.dropped
+    lines.append(
+      line(
+        "dropped",
+        dropped.total == 0
+          ? "none"
+          : "\(counted(dropped.selfLoops, "self loop")), \(dropped.repeated) repeated and "
+            + "\(dropped.reversed) reversed edges"))
+    if data.cut > 0 { lines.append(line("cut", "\(data.cut) edges to nodes of others")) }
+    return lines
   }
 
-  private var images: String {
+  /// The error for fewer than two images; nil if there are enough.
+  var tooFew: DatasetError? {
+    guard case .images(let data) = data, data.images < 2 else { return nil }
+    return .tooFew(
+      count: data.images, broken: data.broken.map { BrokenFile(path: $0.path, reason: $0.reason) })
+  }
+
+  /// The number of columns of rows that are listed.
+  private static let columns = 20
+
+  private func lines(_ data: RowReport) -> [String] {
+    func lines(_ kind: String, _ columns: [RowReport.Column]) -> [String] {
+      let longest = columns.prefix(Self.columns).map(\.name.count).max() ?? 0
+      var lines = [line(kind, columns.isEmpty ? "none" : "\(columns.count)")]
+      lines += columns.prefix(Self.columns).map { column in
+        line(
+          "",
+          column.name + String(repeating: " ", count: longest - column.name.count)
+            + String(
+              format: "  %.4g to %.4g, mean %.4g, deviation %.4g", column.min, column.max, column.mean,
+              column.deviation))
+      }
+      if columns.count > Self.columns { lines.append(line("", "and \(columns.count - Self.columns) more")) }
+      return lines
+    }
+    return [line("rows", "\(data.rows)")] + lines("inputs", data.inputs) + lines("targets", data.targets)
+  }
+
+  private func images(_ data: DataReport) -> String {
     let (grey, cmyk) = (
       data.grey > 0 ? "\(data.grey) of them grey" : nil, data.cmyk > 0 ? "\(data.cmyk) of them CMYK" : nil
     )
     return (["\(data.images)"] + [grey, cmyk].compactMap { $0 }).joined(separator: ", ")
+  }
+
+  private func names(_ classes: [DataReport.Class]) -> [String] {
+    let longest = classes.map(\.name.count).max() ?? 0
+    return classes.map {
+      line("", $0.name + String(repeating: " ", count: longest - $0.name.count) + "  \($0.count)")
+    }
   }
 
   /// The maximum number of broken files listed by name.

@@ -62,6 +62,7 @@ final class LocalData: Sendable {
   var passedOver: String? {
     switch opened {
     case .images(let images): images.passedOver.summary
+    case .nodes, .rows: nil
     }
   }
 
@@ -86,7 +87,7 @@ struct LocalShare: Sendable {
 
   /// Returns the client's share under a plan, the same that a simulation assigns to this index.
   func examples(of all: Dataset, _ plan: Plan) throws(DatasetError) -> Dataset {
-    try share.examples(of: all, by: partition, seed: plan.seed)
+    try share.examples(of: plan.trainingPart(of: all), by: partition, seed: plan.seed)
   }
 }
 
@@ -94,7 +95,7 @@ struct LocalShare: Sendable {
 struct ShareOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Train on one share of the images, divided as in 'fedsim run'. With even, dirichlet:BETA or shards:K, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
+      "Train on one share of the images, divided as in 'fedsim run'. With even, dirichlet:BETA, shards:K or community, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
       valueName: "kind"))
   var partition: String?
 

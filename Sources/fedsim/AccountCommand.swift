@@ -51,7 +51,7 @@ struct AccountCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      let (plan, shares) = (try readPlan(plan), try shares())
+      let (plan, shares) = (try readTrainingPlan(plan), try shares())
       guard shares.isEmpty || plan.method.cascade != nil else {
         throw CommandFailure(.plan, "--remaining is for a plan with method.cascade")
       }
@@ -85,7 +85,7 @@ struct TrafficCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      let account = TrafficAccount(try readPlan(plan))
+      let account = TrafficAccount(try readTrainingPlan(plan))
       if json { return try StandardOutput.write(Commands.json(account)) }
       try StandardOutput.write(
         "missed  strategy     updates   layers        up, MB  down, MB  of end-to-end   times less")
@@ -135,7 +135,7 @@ struct MemoryCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting("fedsim") {
-      let plan = try readPlan(plan)
+      let plan = try readTrainingPlan(plan)
       guard (1...plan.stages).contains(stage) else {
         throw CommandFailure(.plan, "--stage is \(stage); the plan has stages 1 to \(plan.stages)")
       }
@@ -149,4 +149,17 @@ struct MemoryCommand: AsyncParsableCommand {
       }
     }
   }
+}
+
+/// Reads a plan whose clients train by gradient steps, for a command that compares strategies or measures a trainer.
+/// Throws ``CommandFailure``.
+func readTrainingPlan(_ path: String) throws(CommandFailure) -> Plan {
+  let plan = try readPlan(path)
+  guard !plan.isRegression else {
+    throw CommandFailure(
+      .plan,
+      "\(path): method.objective: is regression, which has exact steps instead of strategies; fedsim sweeps calculates its traffic"
+    )
+  }
+  return plan
 }

@@ -127,7 +127,7 @@ struct CompareCommand: AsyncParsableCommand {
 
   private func settings() throws -> StrategyComparison.Settings {
     let folder = planFolder(plan)
-    var plan = try readPlan(plan)
+    var plan = try readTrainingPlan(plan)
     // Each run has a separate folder with its plan file, so that relative paths would not resolve.
     for file in [\Plan.initial, \Plan.method.stageEnd.model] {
       plan[keyPath: file] = plan[keyPath: file].map { URL(fileURLWithPath: $0, relativeTo: folder).path }
@@ -182,6 +182,20 @@ enum CompareList {
       }
       return seed
     }
+  }
+
+  /// At most as many depths as a plot has styles.
+  @Sendable static func depths(_ text: String) throws -> [Int] {
+    let depths = try list(text) { entry in
+      guard let depth = Int(entry), (1...PlanLimits.depth).contains(depth) else {
+        throw ValidationError("'\(entry)' is not a whole number of 1 to \(PlanLimits.depth)")
+      }
+      return depth
+    }
+    guard depths.count <= 12 else {
+      throw ValidationError("--depths has \(depths.count) entries; at most 12")
+    }
+    return depths
   }
 
   private static func cases<Case>(_ text: String) throws -> [Case]

@@ -74,7 +74,8 @@ struct EvaluateCommand: AsyncParsableCommand {
     let start = ContinuousClock.now
     let checkpoint = try readCheckpoint(encoder, .init(image: image, patch: patch, heads: heads))
     let evaluation = try evaluation(checkpoint.configuration)
-    let images = WorkProgress(of: evaluation.train.count + evaluation.test.count, "images", on: terminal)
+    let images = WorkProgress(
+      of: evaluation.trainCount + evaluation.testCount, "\(evaluation.train.noun)s", on: terminal)
     var tuning: WorkProgress?
     let accuracies: EncoderEvaluation.Accuracies
     do {
@@ -123,17 +124,25 @@ struct EvaluationReport: Encodable {
   private let trainImages, testImages, fineTuningEpochs: Int
   private let seed: UInt64
   private let seconds: Double
+  /// The word for one example.
+  private let noun: String
+
+  private enum CodingKeys: CodingKey {
+    case linearProbe, nearestNeighbours, fineTuned, trainImages, testImages, fineTuningEpochs, seed, seconds
+  }
 
   init(_ accuracies: EncoderEvaluation.Accuracies, _ evaluation: EncoderEvaluation, seconds: Double) {
     (linearProbe, nearestNeighbours) = (accuracies.linearProbe, accuracies.nearestNeighbours)
     (fineTuned, fineTuningEpochs) = (accuracies.fineTuned, evaluation.fineTuningEpochs)
-    (trainImages, testImages) = (evaluation.train.count, evaluation.test.count)
+    (trainImages, testImages) = (evaluation.trainCount, evaluation.testCount)
+    noun = evaluation.train.noun
     (seed, self.seconds) = (evaluation.seed, seconds)
   }
 
   var table: String {
     var lines = [
-      "images           \(trainImages) to fit, \(testImages) to test",
+      "\(noun)s".padding(toLength: 17, withPad: " ", startingAt: 0)
+        + "\(trainImages) to fit, \(testImages) to test",
       String(format: "linear probe     %.1f %%", 100 * linearProbe),
       String(format: "k-NN             %.1f %%", 100 * nearestNeighbours),
     ]

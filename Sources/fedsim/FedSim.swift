@@ -15,7 +15,7 @@ struct FedSim: AsyncParsableCommand {
     version: Software.version,
     subcommands: [
       RunCommand.self, CompareCommand.self, EvaluateCommand.self, CheckCommand.self, AccountCommand.self,
-      TrafficCommand.self, SearchControllerCommand.self,
+      TrafficCommand.self, SearchControllerCommand.self, SweepsCommand.self,
       ConformanceCommand.self, MemoryCommand.self, BenchCommand.self,
     ])
 

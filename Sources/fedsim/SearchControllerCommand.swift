@@ -122,7 +122,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
   }
 
   private func settings() throws(CommandFailure) -> ControllerSearch.Settings {
-    let plan = try readPlan(plan)
+    let plan = try readTrainingPlan(plan)
     let longest = (1...plan.stages).map { plan.mostRounds(stage: $0) }.max() ?? 1
     return ControllerSearch.Settings(
       plan: plan, data: data, clients: clients ?? plan.round.cohort, partition: partition, examples: examples,

@@ -54,6 +54,6 @@ import Testing
   }
 
   @Test func imagesWithoutLabelsAreRejected() {
-    #expect(rejection(images(nil), .count(3)) == "a classification needs labels, and the images have none")
+    #expect(rejection(images(nil), .count(3)) == "a classification needs labels, and the data have none")
   }
 }

@@ -1,5 +1,17 @@
 import Engine
+import Foundation
 import Testing
+
+/// Values that are not stored as a matrix.
+private struct ComputedValues: NodeValues {
+  let stored: StoredValues
+  var count: Int { stored.count }
+  var width: Int { stored.width }
+  func write(_ node: Int, into place: UnsafeMutablePointer<Float>) { stored.write(node, into: place) }
+  func add(_ node: Int, scale: Float, to place: UnsafeMutablePointer<Float>) {
+    stored.add(node, scale: scale, to: place)
+  }
+}
 
 /// L-GCN on a small graph with labels.
 private struct MadeNodes {
@@ -16,7 +28,7 @@ private struct MadeNodes {
     features.storage.all.draw(&random)
   }
 
-  var matrix: Matrix { features.storage.all.reshaped(graph.count, Self.inputs) }
+  var values: StoredValues { StoredValues(features, width: Self.inputs) }
 
   static func configuration(_ kind: Propagation, depth: Int = 3) -> EncoderConfiguration {
     var configuration = GraphConvolutionConfiguration(features: inputs, width: width, depth: depth)
@@ -43,27 +55,12 @@ private struct MadeNodes {
     return trainer
   }
 
-  /// Returns the rows of a stage: every node, with the propagated outputs of the frozen blocks.
-  func rows(_ stage: Stage, _ parameters: borrowing Storage) throws -> NodeRows {
+  /// Returns the rows of a stage: every node, behind the frozen blocks.
+  func rows(_ stage: Stage, _ parameters: borrowing Storage) throws -> any RowSource {
     let encoder = try #require(stage.model.encoder as? GraphConvolutionNetwork)
-    let workers = Workers(2)
-    var x = features
-    for position in 0..<stage.prefixDepth {
-      let y = StorageBox(0..<graph.count * Self.width)
-      encoder.encode(
-        block: position, x.storage.all.reshaped(graph.count, encoder.featureSize(behind: position)),
-        on: graph,
-        into: y.storage.all.reshaped(graph.count, Self.width), parameters, workers)
-      x = y
-    }
-    let z = StorageBox(0..<x.storage.count)
-    let width = encoder.featureSize(behind: stage.prefixDepth)
-    encoder.propagate(
-      x.storage.all.reshaped(graph.count, width), on: graph, into: z.storage.all.reshaped(graph.count, width),
-      workers)
-    return NodeRows(
-      graph, inputs: z, width: width, nodes: Array(0..<graph.count), labels: labels,
-      givesFeatures: stage.prefixDepth > 0)
+    var prefix = NodePrefix(graph, features: values)
+    prefix.freeze(to: stage.prefixDepth, of: encoder, parameters, Workers(2))
+    return prefix.rows(of: Array(0..<graph.count), labels: labels, for: encoder, Workers(2))
   }
 }
 
@@ -212,7 +209,7 @@ private struct MadeNodes {
     }
     let before = nodes.features.storage.all.bits
     var depths: [Int] = []
-    encoder.forEachDepth(nodes.matrix, on: graph, parameters, workers) { depth, y in
+    encoder.forEachDepth(ComputedValues(stored: nodes.values), on: graph, parameters, workers) { depth, y in
       depths.append(depth)
       for (a, b) in zip(y.array(), expected[depth - 1]) {
         #expect(abs(a - b) <= 1e-5 * max(1, abs(b)), "depth \(depth), seeds 324 and 325")
@@ -221,7 +218,7 @@ private struct MadeNodes {
     #expect(depths == [1, 2, 3] && nodes.features.storage.all.bits == before)
     let asked = [5, 3, 17, 0]
     let answers = EarlyExits.answers(
-      model, parameters, features: nodes.matrix, on: graph, nodes: asked, workers: workers, chunk: 3)
+      model, parameters, features: nodes.values, on: graph, nodes: asked, workers: workers, chunk: 3)
     #expect(answers.map(\.count) == [4, 4])
     for (exit, (depth, name)) in zip([1, 3], ["exits.1.lin.weight", "lin.weight"]).enumerated() {
       let weight = parameters[try #require(model.layout.entries.first { $0.name == name }).slot]
@@ -252,11 +249,52 @@ private struct MadeNodes {
     #expect(abs(large - small - expected) <= 8 * 64)
   }
 
+  /// A stage's outputs go on from those of the stage before, and its rows are those of the nodes that train.
+  @Test func aPrefixGoesOnFromStageToStage() throws {
+    let nodes = MadeNodes(seed: 326)
+    let stages = [1, 2, 3].map { MadeNodes.stage(.layerWise, $0) }
+    let last = try #require(stages[2].model.encoder as? GraphConvolutionNetwork)
+    let trainer = nodes.trainer(stages[2], batch: 9, seed: 327)
+    let chosen = [4, 11, 2, 29]
+    func row(_ rows: any RowSource, _ index: Int, width: Int) -> [Float] {
+      var values = [Float](repeating: 0, count: width)
+      values.withUnsafeMutableBufferPointer {
+        rows.write(view: 0, image: index, epoch: 0, worker: 0, into: $0.baseAddress!)
+      }
+      return values
+    }
+    var prefix = NodePrefix(nodes.graph, features: ComputedValues(stored: nodes.values))
+    for stage in stages {
+      let encoder = try #require(stage.model.encoder as? GraphConvolutionNetwork)
+      prefix.freeze(to: stage.prefixDepth, of: encoder, trainer.parameters, Workers(2))
+      let rows = prefix.rows(
+        of: chosen, labels: chosen.map { nodes.labels[$0] }, for: encoder, Workers(2))
+      #expect(rows.count == 4 && rows.givesFeatures == (stage.index > 1) && !(rows is NodeRows))
+      var fresh = NodePrefix(nodes.graph, features: nodes.values)
+      fresh.freeze(to: stage.prefixDepth, of: last, trainer.parameters, Workers(1))
+      // The encoder of all layers has more blocks above, so that its rows have the whole graph.
+      let width = encoder.featureSize(behind: stage.prefixDepth)
+      let whole = fresh.rows(
+        of: chosen, labels: chosen.map { nodes.labels[$0] }, for: last, Workers(1))
+      #expect((whole is NodeRows) == (stage.index < 3))
+      for index in chosen.indices {
+        for (a, b) in zip(row(rows, index, width: width), row(whole, index, width: width)) {
+          #expect(abs(a - b) <= 1e-5 * max(1, abs(b)), "stage \(stage.index), seeds 326 and 327")
+        }
+      }
+    }
+    // An earlier stage again, as in a further lap.
+    prefix.freeze(to: 1, of: last, trainer.parameters, Workers(2))
+    #expect(prefix.depth == 1)
+  }
+
   @Test func configurationsAreCoded() throws {
     var value = GraphConvolutionConfiguration(features: 1433, width: 16, depth: 2)
     value.propagation = .mean
     let configuration = EncoderConfiguration(value)
     #expect(configuration.input == .nodes(features: 1433) && configuration.output == 16)
+    let coded = try JSONEncoder().encode(configuration)
+    #expect(try JSONDecoder().decode(EncoderConfiguration.self, from: coded) == configuration)
     var resnet = configuration
     resnet.family = .resnet
     resnet.family = .gcn

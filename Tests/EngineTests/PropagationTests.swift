@@ -97,6 +97,23 @@ enum RandomGraph {
     }
   }
 
+  /// Rows of some nodes are those of all, up to rounding.
+  @Test(arguments: Propagation.allCases) func rowsOfSomeNodesAreThoseOfAll(kind: Propagation) {
+    for graph in Self.graphs(200, seed: 309) {
+      let run = Run(graph, columns: 21, seed: 310)
+      run.forward(kind)
+      let nodes = [7, 199, 0, 90, 91, 7]
+      let place = Storage(0..<nodes.count * 21)
+      let rows = place.all.reshaped(nodes.count, 21)
+      kind.forward(StoredValues(run.bench[run.x]), of: nodes, on: graph, into: rows, Workers(2))
+      for (row, node) in nodes.enumerated() {
+        for column in 0..<21 {
+          #expect(abs(rows[row, column] - run.bench[run.y][node, column]) < 1e-5, "seeds 309 and 310")
+        }
+      }
+    }
+  }
+
   /// ⟨P x, w⟩ = ⟨x, Pᵀ w⟩ for all x and w, which determines Pᵀ.
   @Test(arguments: sizes, Propagation.allCases) func backwardIsTheTranspose(
     _ size: (nodes: Int, columns: Int), kind: Propagation

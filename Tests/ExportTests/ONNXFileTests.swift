@@ -160,4 +160,13 @@ import Testing
     let error = ExportError.tooLarge(bytes: 1 << 32)
     #expect(error.description.contains("4294967296 bytes") && error.description.contains("2 GiB"))
   }
+
+  /// Nodes need their graph, which an ONNX file does not have.
+  @Test func noGraphIsAnONNXGraph() throws {
+    let checkpoint = EncoderFixture(
+      EncoderConfiguration(GraphConvolutionConfiguration(features: 4, width: 3, depth: 2)),
+      classification: .init(classes: .count(2)), seed: 1
+    ).checkpoint
+    #expect(throws: ExportError.noGraph(family: "gcn")) { try checkpoint.onnx() }
+  }
 }

@@ -9,6 +9,9 @@ enum Python {
   /// Whether onnx and onnxruntime are installed.
   static var hasONNX: Bool { get async { await (try? run([]))?.code == 0 } }
 
+  /// Whether PyTorch Geometric is installed.
+  static var hasGeometric: Bool { get async { await (try? run(["--graphs"]))?.code == 0 } }
+
   /// Checks a folder's files (Tests/interop/check_export.py). Returns the exit code and the output.
   static func run(_ folders: [String]) async throws -> (code: Int32, output: String) {
     let process = Process()

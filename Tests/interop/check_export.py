@@ -5,9 +5,12 @@ check_export.py FOLDER      checks FOLDER's encoder.onnx with onnx and onnxrunti
                             with timm (or torchvision) and torch, on the images of expected.safetensors, which
                             also has the representations that the engine gives them, and the classes
                             and confidences at each exit
+                            the file of a graph convolutional network is checked with PyTorch Geometric's GCN on
+                            the graph of expected.safetensors, which has the logits of every exit
 check_export.py --packages  says which packages are missing
+check_export.py --graphs    exits with 0 if PyTorch Geometric is there
 
-Exit code 0: everything agrees within 1e-4. 1: something does not. 2: packages are missing.
+Exit code 0: everything agrees within 1e-4, or 1e-5 on a graph. 1: something does not. 2: packages are missing.
 """
 
 import importlib.util
@@ -16,9 +19,10 @@ import struct
 import sys
 from pathlib import Path
 
-LIMIT = 1e-4
+LIMIT, GRAPH_LIMIT = 1e-4, 1e-5
 ONNX = ["numpy", "onnx", "onnxruntime"]
 TIMM = ["numpy", "torch", "torchvision", "timm", "safetensors"]
+GEOMETRIC = ["numpy", "torch", "torch_geometric", "safetensors"]
 
 
 def missing(packages):
@@ -119,8 +123,63 @@ def check_torch(folder, images, expected):
     return float(abs(rows - expected["representations"]).max())
 
 
+def propagation(kind, starts, columns):
+    """The entries of P, as edges from neighbour to node with their weights."""
+    import torch
+
+    starts, columns = torch.tensor(starts).long(), torch.tensor(columns).long()
+    nodes = torch.arange(len(starts) - 1)
+    degrees = starts[1:] - starts[:-1]
+    rows = nodes.repeat_interleave(degrees)
+    if kind == "mean":
+        return torch.stack([columns, rows]), 1 / degrees[rows].float()
+    own = 1 / (degrees + 1).float()
+    edges = torch.stack([torch.cat([columns, nodes]), torch.cat([rows, nodes])])
+    return edges, torch.cat([own[rows], 1 + own])
+
+
+def check_geometric(folder, expected):
+    """Compares the logits of every exit with those of torch_geometric.nn.GCN."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+    from torch_geometric.nn import GCN
+
+    path = folder / "encoder.safetensors"
+    with safe_open(path, "pt") as file:
+        texts = file.metadata()
+    encoder, exits = json.loads(texts["strata.encoder"]), json.loads(texts["strata.exits"])
+    tensors = load_file(path)
+    edges, weights = propagation(encoder["propagation"], expected["starts"], expected["columns"])
+    worst = 0.0
+    for depth, logits in zip(exits["depths"], expected["logits"]):
+        model = GCN(
+            encoder["features"], encoder["width"], depth, out_channels=logits.shape[1], jk="last", bias=False,
+            normalize=False)
+        state = {name: tensor for name, tensor in tensors.items() if not name.startswith("exits.")}
+        if depth < encoder["depth"]:
+            state = {name: state[name] for name in model.state_dict()}
+            state["lin.weight"] = tensors[f"exits.{depth}.lin.weight"]
+        model.load_state_dict(state, strict=True)
+        with torch.no_grad():
+            own = model(torch.from_numpy(expected["features"].copy()), edges, edge_weight=weights).numpy()
+        worst = max(worst, float(abs(own - logits).max()))
+    return worst
+
+
+def check_graph(folder, expected):
+    if lacking := missing(GEOMETRIC):
+        print(f"{folder.name}: PyTorch Geometric skipped, without {', '.join(lacking)}")
+        return True
+    worst = check_geometric(folder, expected)
+    print(f"{folder.name}: PyTorch Geometric differs by {worst:.1e} at most")
+    return worst <= GRAPH_LIMIT
+
+
 def check(folder):
     expected, _ = read(folder / "expected.safetensors")
+    if "columns" in expected:
+        return check_graph(folder, expected)
     images = expected["images"]
     good = True
     for name, packages, run in [("onnxruntime", ONNX, check_onnx), ("torch", TIMM, check_torch)]:
@@ -138,10 +197,12 @@ def check(folder):
 
 def main():
     if sys.argv[1:] == ["--packages"]:
-        lacking = missing(sorted(set(ONNX + TIMM)))
+        lacking = missing(sorted(set(ONNX + TIMM + GEOMETRIC)))
         if lacking:
             print(f"{sys.executable} lacks {', '.join(lacking)}: pip install {' '.join(lacking)}")
         sys.exit(2 if lacking else 0)
+    if sys.argv[1:] == ["--graphs"]:
+        sys.exit(2 if missing(GEOMETRIC) else 0)
     if missing(ONNX):
         sys.exit(2)
     sys.exit(0 if all([check(Path(folder)) for folder in sys.argv[1:]]) else 1)

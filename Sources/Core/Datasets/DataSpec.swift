@@ -10,7 +10,7 @@ package enum DataRole: Sendable, Hashable {
   case test
 }
 
-/// The source of images, written by the user as `KIND:ARGUMENT[?option=value&…]` (docs/data.md). A `?` in the argument
+/// The source of examples, written by the user as `KIND:ARGUMENT[?option=value&…]` (docs/data.md). A `?` in the argument
 /// and a `&` in a value are doubled.
 ///
 /// To add a kind of data, extend ``Source``, ``DataSpec/kinds`` and `load`, and add a reader in a separate file.
@@ -33,6 +33,14 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
     case folder(path: String, labels: ImageFolder.Labels?, cache: Int)
     /// The built-in generator; a nil size and nil channels are the encoder's.
     case shapes(count: Int, size: Int?, channels: Int?, seed: UInt64)
+    /// Rows of numbers in a file.
+    case rows(path: String, RowOptions)
+    /// Generated rows of a linear regression.
+    case regression(count: Int, GeneratedRows)
+    /// A graph in an archive of arrays, or in a folder of text and arrays.
+    case graph(path: String, GraphOptions)
+    /// The built-in graphs.
+    case blocks(BlockModel, normalisesRows: Bool)
   }
 
   /// The kind of data with its argument and options.
@@ -50,6 +58,7 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
   private static let kinds = [
     ("cifar10", "DIRECTORY"), ("cifar100", "DIRECTORY"), ("stl10", "DIRECTORY"), ("idx", "PATH"),
     ("npy", "FILE"), ("npz", "FILE"), ("folder", "DIRECTORY"), ("shapes", "COUNT"),
+    ("graph", "PATH"), ("sbm", "NODES"), ("rows", "FILE"), ("regression", "COUNT"),
   ]
 
   /// The accepted forms, for messages and help texts.
@@ -83,13 +92,32 @@ package struct DataSpec: Sendable, Hashable, CustomStringConvertible {
         size: try options.take("size", in: 8...512),
         channels: try options.take("channels", in: 1...3, except: 2),
         seed: UInt64(try options.take("seed", in: 0...Int.max) ?? 0))
+    case "rows":
+      source = .rows(
+        path: argument,
+        RowOptions(
+          targets: try options.text("targets"), inputs: try options.text("inputs"),
+          split: try options.word("split")))
+    case "regression":
+      source = .regression(
+        count: try options.number(argument, named: "COUNT", in: 1...10_000_000),
+        try GeneratedRows(taking: &options))
+    case "graph": source = .graph(path: argument, try GraphOptions(taking: &options))
+    case "sbm":
+      source = .blocks(try BlockModel(taking: &options), normalisesRows: try options.normalisesRows())
     default: throw options.rejectKind(Self.kinds.map(\.0))
+    }
+    description = text
+    guard !source.isGraph else {
+      // A part of the nodes is not a part of the data.
+      (shuffle, skip, limit) = (nil, 0, nil)
+      try options.requireEmpty()
+      return
     }
     shuffle = try options.take("shuffle", in: 0...Int.max).map { UInt64($0) }
     skip = try options.take("skip", in: 0...Int.max) ?? 0
     limit = try options.take("limit", in: 1...Int.max)
     try options.requireEmpty()
-    description = text
   }
 
   /// The default cache for decoded images of a folder, in bytes: 3600 photographs for an encoder of 32 pixels.
@@ -122,11 +150,10 @@ extension DataSpec {
     return images.isFitted(to: fit)
   }
 
-  /// Reads the images up to the last one taken, or all images if they are shuffled.
+  /// Reads the images up to ``end``.
   private func read(_ role: DataRole, _ fit: ImageFit) throws(DatasetError) -> ImageSet {
-    // The sum may overflow; a limit of `Int.max` reads all images.
-    let end = shuffle == nil ? limit.map { $0 > Int.max - skip ? Int.max : skip + $0 } : nil
     switch source {
+    case .graph, .blocks, .rows, .regression: throw .otherInput(own: "\(noun)s", encoder: "images")
     case .cifar10(let directory, let classes):
       return try CIFAR10.read(directory: directory, role: role, classes: classes, limit: end)
     case .cifar100(let directory, let labels):
@@ -149,16 +176,38 @@ extension DataSpec {
   }
 
   private func take(from all: ImageSet) throws(DatasetError) -> ImageSet {
-    guard skip < all.count else {
-      throw .badSpecification(description, problem: "skip=\(skip) leaves none of \(all.count) images")
+    try order(of: all.count, "images").map { all.subset($0) } ?? all
+  }
+
+  /// Returns the indices of the examples taken from those read; nil for all of them.
+  private func order(of count: Int, _ noun: String) throws(DatasetError) -> [Int]? {
+    guard skip < count else {
+      throw .badSpecification(description, problem: "skip=\(skip) leaves none of \(count) \(noun)")
     }
-    guard skip > 0 || shuffle != nil else { return all }
-    var order = Array(0..<all.count)
+    guard skip > 0 || shuffle != nil else { return nil }
+    var order = Array(0..<count)
     if let shuffle {
-      var random = RandomNumbers(shuffle, "data order", all.count)
+      var random = RandomNumbers(shuffle, "data order", count)
       order.shuffle(using: &random)
     }
-    return all.subset(Array(order.dropFirst(skip).prefix(limit ?? Int.max)))
+    return Array(order.dropFirst(skip).prefix(limit ?? Int.max))
+  }
+
+  /// The number of examples to read: up to the last one taken, or all if they are shuffled.
+  private var end: Int? {
+    // The sum may overflow; a limit of `Int.max` reads all examples.
+    shuffle == nil ? limit.map { $0 > Int.max - skip ? Int.max : skip + $0 } : nil
+  }
+
+  /// Reads or generates rows of numbers. Throws a ``DatasetError`` that names the file.
+  func rows(role: DataRole) throws(DatasetError) -> FeatureRows {
+    let all: FeatureRows
+    switch source {
+    case .rows(let path, let options): all = try FeatureRows.read(path, options, role: role, limit: end)
+    case .regression(let count, let settings): all = settings.rows(min(count, end ?? count), role: role)
+    default: throw .otherInput(own: "\(noun)s", encoder: "rows")
+    }
+    return try order(of: all.count, "rows").map { all.subset($0) } ?? all
   }
 }
 
@@ -248,6 +297,16 @@ struct SpecificationOptions {
   ) throws(DatasetError) -> Int? {
     guard let value = try text(name) else { return nil }
     return try number(value, named: name, in: range, except: excluded)
+  }
+
+  /// Returns the option's decimal number, which must be in `range`; nil if the option is absent.
+  mutating func take(_ name: String, in range: ClosedRange<Double>) throws(DatasetError) -> Double? {
+    guard let value = try text(name) else { return nil }
+    guard let number = Double(value), range.contains(number) else {
+      throw .badSpecification(
+        text, problem: "\(name) '\(value)' is not a number of \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
   }
 
   func number(

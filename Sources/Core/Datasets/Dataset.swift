@@ -1,13 +1,18 @@
 import Engine
+import Support
 
 /// The examples of a data set, of the kind that an encoder takes.
 package enum Dataset: Sendable {
   case images(ImageSet)
+  case rows(FeatureRows)
+  case nodes(NodeSet)
 
   /// The word for one example.
   package var noun: String {
     switch self {
     case .images: "image"
+    case .rows: "row"
+    case .nodes: "node"
     }
   }
 
@@ -15,13 +20,25 @@ package enum Dataset: Sendable {
   package var count: Int {
     switch self {
     case .images(let images): images.count
+    case .rows(let rows): rows.count
+    case .nodes(let nodes): nodes.count
     }
   }
 
-  /// The class of each example; nil for unlabelled examples.
+  /// The least number of examples that a client can train on: those of a batch, or a row for sums.
+  package var least: Int {
+    switch self {
+    case .images, .nodes: 2
+    case .rows: 1
+    }
+  }
+
+  /// The class of each example, or ``NodeSet/unlabelled`` for a node without one; nil if no example has one.
   package var labels: [Int]? {
     switch self {
     case .images(let images): images.labels
+    case .rows: nil
+    case .nodes(let nodes): nodes.classes > 0 ? nodes.labels : nil
     }
   }
 
@@ -29,6 +46,8 @@ package enum Dataset: Sendable {
   package var classes: Int {
     switch self {
     case .images(let images): images.classes
+    case .rows: 0
+    case .nodes(let nodes): nodes.classes
     }
   }
 
@@ -36,6 +55,8 @@ package enum Dataset: Sendable {
   package var classNames: [String]? {
     switch self {
     case .images(let images): images.classNames
+    case .rows: nil
+    case .nodes(let nodes): nodes.classNames
     }
   }
 
@@ -43,6 +64,8 @@ package enum Dataset: Sendable {
   package var labelProblem: String? {
     switch self {
     case .images(let images): images.labelProblem
+    case .rows: nil
+    case .nodes: nil
     }
   }
 
@@ -50,6 +73,8 @@ package enum Dataset: Sendable {
   package var broken: [BrokenFile] {
     switch self {
     case .images(let images): images.broken
+    case .rows: []
+    case .nodes: []
     }
   }
 
@@ -57,13 +82,17 @@ package enum Dataset: Sendable {
   package var spareBytes: Int {
     switch self {
     case .images(let images): images.spareBytes
+    case .rows: 0
+    case .nodes: 0
     }
   }
 
-  /// Returns the examples at `indices`, in that order, with their labels.
+  /// Returns the examples at `indices`, in that order, with their labels. Those of nodes are ascending.
   package func subset(_ indices: [Int]) -> Dataset {
     switch self {
     case .images(let images): .images(images.subset(indices))
+    case .rows(let rows): .rows(rows.subset(indices))
+    case .nodes(let nodes): .nodes(nodes.subset(indices))
     }
   }
 
@@ -71,8 +100,21 @@ package enum Dataset: Sendable {
   /// not of the kind that it takes.
   package func fitted(to input: EncoderInput) throws(DatasetError) -> Dataset {
     switch (self, input) {
-    case (.images(let images), .images(let shape)): .images(images.fitted(to: ImageFit(shape)))
-    case (.images, _): throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
+    case (.images(let images), .images(let shape)): return .images(images.fitted(to: ImageFit(shape)))
+    case (.rows(let rows), .rows(let features)):
+      guard rows.inputCount == features else {
+        throw .otherInput(
+          own: "rows of \(counted(rows.inputCount, "input"))", encoder: "rows of \(features)")
+      }
+      return self
+    case (.nodes(let nodes), .nodes(let features)):
+      guard nodes.features.width == features else {
+        throw .otherInput(
+          own: "nodes of \(counted(nodes.features.width, "feature"))", encoder: "nodes of \(features)")
+      }
+      return self
+    case (.images, _), (.nodes, _), (.rows, _):
+      throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s")
     }
   }
 
@@ -80,6 +122,8 @@ package enum Dataset: Sendable {
   package func readable(_ workers: Workers) -> Dataset {
     switch self {
     case .images(let images): .images(images.readable(workers))
+    case .rows: self
+    case .nodes: self
     }
   }
 
@@ -87,6 +131,10 @@ package enum Dataset: Sendable {
   package func requireReadable(_ least: Int) throws(DatasetError) {
     switch self {
     case .images(let images): try images.requireReadable(least)
+    // A file without rows cannot be read.
+    case .rows: break
+    case .nodes(let nodes):
+      guard nodes.count >= least else { throw .tooFew(count: nodes.count, broken: []) }
     }
   }
 
@@ -102,6 +150,8 @@ package enum Dataset: Sendable {
   package func labelled(by job: ClassList) throws(DatasetError) -> Dataset {
     switch self {
     case .images(let images): .images(try images.labelled(by: job))
+    case .rows: throw .otherInput(own: "rows without labels", encoder: "classes")
+    case .nodes(let nodes): .nodes(try nodes.labelled(by: job))
     }
   }
 
@@ -109,8 +159,20 @@ package enum Dataset: Sendable {
   package var images: ImageSet {
     get throws(DatasetError) {
       switch self {
-      case .images(let images): images
+      case .images(let images): return images
+      case .rows: throw .otherInput(own: "\(noun)s", encoder: "images")
+      case .nodes: throw .otherInput(own: "\(noun)s", encoder: "images")
       }
+    }
+  }
+}
+
+extension Dataset {
+  /// The rows. Throws ``DatasetError/otherInput(own:encoder:)`` for other examples.
+  package var rows: FeatureRows {
+    get throws(DatasetError) {
+      guard case .rows(let rows) = self else { throw .otherInput(own: "\(noun)s", encoder: "rows") }
+      return rows
     }
   }
 }
@@ -119,11 +181,15 @@ extension DataSpec {
   /// Reads or generates the examples, or opens their folder, and fits them to an encoder; without an encoder, they
   /// remain as they are. Throws a ``DatasetError`` that names the file, or the kind of input that the encoder takes.
   ///
-  /// With `strict`, all files of a folder are read, and a single broken file is an error.
+  /// A graph is the same for both roles; its split says which of its nodes are for which. With `strict`, all files of a
+  /// folder are read, and a single broken file is an error.
   package func dataset(
     role: DataRole, for input: EncoderInput? = nil, strict: Bool = false
   ) throws(DatasetError) -> Dataset {
     if let input, input.noun != noun { throw .otherInput(own: "\(noun)s", encoder: "\(input.noun)s") }
+    if let others: Dataset = isGraph ? .nodes(try nodes()) : isOfRows ? .rows(try rows(role: role)) : nil {
+      return try input.map { input throws(DatasetError) in try others.fitted(to: input) } ?? others
+    }
     return .images(try load(role: role, for: input.map { ImageFit($0.images) }, strict: strict))
   }
 
@@ -133,14 +199,23 @@ extension DataSpec {
   }
 
   /// The word for one of its examples.
-  package var noun: String { "image" }
+  package var noun: String { isGraph ? "node" : isOfRows ? "row" : "image" }
+
+  private var isOfRows: Bool {
+    switch source {
+    case .rows, .regression: true
+    default: false
+    }
+  }
 
   /// Whether examples loaded without an encoder, or for another one, can be used for this one without loading them
   /// again.
   package func serves(_ examples: Dataset, for input: EncoderInput) -> Bool {
     switch (examples, input) {
     case (.images(let images), .images(let shape)): serves(images, for: ImageFit(shape))
-    case (.images, _): false
+    case (.rows(let rows), .rows(let features)): rows.inputCount == features
+    case (.nodes(let nodes), .nodes(let features)): nodes.features.width == features
+    case (.images, _), (.nodes, _), (.rows, _): false
     }
   }
 }

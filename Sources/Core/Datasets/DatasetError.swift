@@ -27,14 +27,18 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case broken([BrokenFile])
   /// Fewer images can be read than a batch needs; with the broken files.
   case tooFew(count: Int, broken: [BrokenFile])
-  /// Images have no labels, although the named purpose needs them; with the problem of existing labels.
+  /// The data have no labels, although the named purpose needs them; with the problem of existing labels.
   case unlabelled(for: String, problem: String? = nil)
+  /// The split of a graph has no labelled nodes of a kind that the named purpose needs.
+  case noNodes(for: String, kind: String)
   /// The labels of training and test images have different meanings.
   case differentClasses(train: [String], test: [String])
   /// Images have classes that are not those of the job.
   case otherClasses(job: ClassList, own: ClassList)
   /// Examples that are not of the kind that the encoder takes; both kinds in words.
   case otherInput(own: String, encoder: String)
+  /// Rows whose number of targets is not that of the encoder's outputs.
+  case otherTargets(own: Int, encoder: Int)
   /// An invalid partition such as `dirichlet:0.5`.
   case badPartition(String, problem: String)
   /// A partition that is impossible for these images and this number of clients.
@@ -76,13 +80,17 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       (count == 0 ? "no image" : "one image") + " can be read, and two are needed"
         + (BrokenFile.summary(broken).map { ": \($0)" } ?? "")
     case .unlabelled(let purpose, let problem):
-      "\(purpose) needs labels, and the images have none" + (problem.map { ": \($0)" } ?? "")
+      "\(purpose) needs labels, and the data have none" + (problem.map { ": \($0)" } ?? "")
+    case .noNodes(let purpose, let kind):
+      "\(purpose) needs \(kind) nodes with labels, and the graph's split has none"
     case .differentClasses(let train, let test):
       "the training images' classes (\(Self.list(train))) differ from the test images' (\(Self.list(test)))"
     case .otherClasses(let job, let own):
       "the images' classes (\(Self.words(own))) are not those of the job (\(Self.words(job)))"
     case .otherInput(let own, let encoder):
       "the data are \(own), and the encoder takes \(encoder)"
+    case .otherTargets(let own, let encoder):
+      "the rows have \(counted(own, "target")), and the encoder has \(counted(encoder, "output"))"
     case .badPartition(let text, let problem):
       "partition '\(text)': \(problem); accepted: \(Partition.accepted)"
     case .impossibleSplit(let partition, let problem):

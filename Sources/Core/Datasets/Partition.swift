@@ -13,19 +13,24 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// shard may contain more than one class, and two shards of a client the same class, so `perClient` is about the
   /// maximum number of classes of a client.
   case shards(perClient: Int)
+  /// Nodes of a graph in parts with few edges between them (``Graph/communities(_:)``).
+  case community
 
-  /// The minimum number of images of a client, for batches of more than one image.
-  static let minimumImages = 2
+  /// The minimum number of images or nodes of a client, for batches of more than one.
+  static let minimum = 2
 
   /// The accepted forms, for messages and help texts.
-  package static let accepted = "even, dirichlet:BETA (over 0), shards:K (1 or more)"
+  package static let accepted =
+    "even, dirichlet:BETA (over 0), shards:K (1 or more), community (nodes of a graph)"
 
-  /// Parses `even`, `dirichlet:0.5` and `shards:2`. Throws ``DatasetError/badPartition(_:problem:)``.
+  /// Parses `even`, `dirichlet:0.5`, `shards:2` and `community`. Throws ``DatasetError/badPartition(_:problem:)``.
   package init(parsing text: String) throws(DatasetError) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     switch (parts.first, parts.dropFirst().first) {
     case ("even", nil):
       self = .even
+    case ("community", nil):
+      self = .community
     case ("dirichlet", let value?):
       guard let beta = Double(value), beta > 0, beta.isFinite else {
         throw .badPartition(text, problem: "BETA '\(value)' is not a number over 0")
@@ -47,6 +52,7 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     case .even: "even"
     case .dirichlet(let beta): "dirichlet:\(beta)"
     case .shards(let count): "shards:\(count)"
+    case .community: "community"
     }
   }
 
@@ -58,23 +64,26 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
   /// are needed and missing.
   package func split(_ set: Dataset, clients: Int, seed: UInt64) throws(DatasetError) -> [[Int]] {
     guard clients >= 1 else { throw rejection("\(clients) clients") }
-    guard set.count >= clients * Self.minimumImages else {
+    guard set.count >= clients * Self.minimum else {
       throw rejection(
-        "\(set.count) \(set.noun)s are too few for \(clients) clients of at least \(Self.minimumImages)")
+        "\(set.count) \(set.noun)s are too few for \(clients) clients of at least \(Self.minimum)")
     }
     var random = RandomNumbers(seed, "partition", clients)
     let parts =
       switch self {
-      case .even: Self.deal(set.count, clients: clients, &random)
+      case .even: Self.deal(Array(0..<set.count), clients: clients, &random)
       case .dirichlet(let beta):
-        Self.dirichlet(beta, labels: try labels(of: set), set.classes, clients: clients, &random)
+        Self.dirichlet(beta, labels: try labels(of: set), classes(of: set), clients: clients, &random)
       case .shards(let count):
-        try shards(count, labels: try labels(of: set), clients: clients, &random)
+        try shards(count, labels: try labels(of: set), set.noun, clients: clients, &random)
+      case .community: try communities(of: set, clients)
       }
     return parts.map { $0.sorted() }
   }
 
+  /// Returns the class of each example, or -1 for none; for rows, the tenth in which its first target is.
   private func labels(of set: Dataset) throws(DatasetError) -> [Int] {
+    if case .rows(let rows) = set { return rows.tenths }
     guard let labels = set.labels else {
       throw rejection(
         "it needs labels, and the \(set.noun)s have none" + (set.labelProblem.map { ": \($0)" } ?? ""))
@@ -82,28 +91,49 @@ package enum Partition: Sendable, Equatable, CustomStringConvertible {
     return labels
   }
 
+  private func classes(of set: Dataset) -> Int { if case .rows = set { 10 } else { set.classes } }
+
+  private func communities(of set: Dataset, _ clients: Int) throws(DatasetError) -> [[Int]] {
+    guard case .nodes(let nodes) = set else {
+      throw rejection("it divides graphs, and \(set.noun)s have no edges")
+    }
+    return nodes.graph.communities(clients)
+  }
+
   func rejection(_ problem: String) -> DatasetError {
     .impossibleSplit(partition: description, problem: problem)
   }
 
   /// Distributes shuffled indices in turn; sizes differ by at most one.
-  private static func deal(_ count: Int, clients: Int, _ random: inout RandomNumbers) -> [[Int]] {
+  private static func deal(_ indices: [Int], clients: Int, _ random: inout RandomNumbers) -> [[Int]] {
     var parts = [[Int]](repeating: [], count: clients)
-    for (position, index) in (0..<count).shuffled(using: &random).enumerated() {
+    for (position, index) in indices.shuffled(using: &random).enumerated() {
       parts[position % clients].append(index)
     }
     return parts
   }
+
+  /// Deals what has no label, if there is any.
+  private static func dealUnlabelled(
+    _ labels: [Int], to parts: inout [[Int]], _ random: inout RandomNumbers
+  ) {
+    let unlabelled = labels.indices.filter { labels[$0] < 0 }
+    guard !unlabelled.isEmpty else { return }
+    for (client, dealt) in deal(unlabelled, clients: parts.count, &random).enumerated() {
+      parts[client] += dealt
+    }
+  }
 }
 
 extension Partition {
-  /// Divides each class in proportions drawn from Dirichlet(beta), then moves single images from the largest client to
-  /// those with fewer than ``minimumImages``, so that a small beta works with many clients.
+  /// Divides each class in proportions drawn from Dirichlet(beta), deals what has no label, then moves single examples
+  /// from the largest client to
+  /// those with fewer than ``minimum``, so that a small beta works with many clients.
   static func dirichlet(
     _ beta: Double, labels: [Int], _ classes: Int, clients: Int, _ random: inout RandomNumbers
   ) -> [[Int]] {
     var byClass = [[Int]](repeating: [], count: classes)
-    for (index, label) in labels.enumerated() { byClass[label].append(index) }
+    for (index, label) in labels.enumerated() where label >= 0 { byClass[label].append(index) }
     var parts = [[Int]](repeating: [], count: clients)
     for images in byClass {
       let shuffled = images.shuffled(using: &random)
@@ -118,15 +148,16 @@ extension Partition {
         start = stop
       }
     }
+    dealUnlabelled(labels, to: &parts, &random)
     repair(&parts, &random)
     return parts
   }
 
   /// Moves images from the largest client to those with too few. It terminates because there are at least `clients` x
-  /// `minimumImages` images: while a client has too few, the largest has more than enough.
+  /// `minimum` items: while a client has too few, the largest has more than enough.
   private static func repair(_ parts: inout [[Int]], _ random: inout RandomNumbers) {
     for client in parts.indices {
-      while parts[client].count < minimumImages {
+      while parts[client].count < minimum {
         var largest = 0
         for other in parts.indices where parts[other].count > parts[largest].count { largest = other }
         let taken = parts[largest].remove(at: random.below(parts[largest].count))
@@ -171,27 +202,29 @@ extension Partition {
   /// Sorts the images by label, cuts them into clients x `perClient` shards whose sizes differ by at most one, and
   /// assigns `perClient` random shards to each client (McMahan et al., arXiv 1602.05629).
   func shards(
-    _ perClient: Int, labels: [Int], clients: Int, _ random: inout RandomNumbers
+    _ perClient: Int, labels: [Int], _ noun: String, clients: Int, _ random: inout RandomNumbers
   ) throws(DatasetError) -> [[Int]] {
+    let labelled = labels.indices.filter { labels[$0] >= 0 }
     let (shards, overflow) = clients.multipliedReportingOverflow(by: perClient)
-    guard !overflow && shards <= labels.count else {
+    guard !overflow && shards <= labelled.count else {
       throw rejection(
-        "\(labels.count) images are too few for \(perClient) shards for each of \(clients) clients")
+        "\(labelled.count) \(noun)s are too few for \(perClient) shards for each of \(clients) clients")
     }
     // Shuffled first, so that the seed determines which images of a class form a shard.
-    let shuffled = (0..<labels.count).shuffled(using: &random)
+    let shuffled = labelled.shuffled(using: &random)
     var byClass = [[Int]](repeating: [], count: (labels.max() ?? 0) + 1)
     for index in shuffled { byClass[labels[index]].append(index) }
     let sorted = byClass.flatMap { $0 }
     let order = (0..<shards).shuffled(using: &random)
-    let parts = (0..<clients).map { client in
+    var parts = (0..<clients).map { client in
       order[client * perClient..<(client + 1) * perClient].flatMap { shard in
         sorted[shard * sorted.count / shards..<(shard + 1) * sorted.count / shards]
       }
     }
+    Self.dealUnlabelled(labels, to: &parts, &random)
     // Only a single shard of one image is too small; two shards have at least two images.
-    guard parts.allSatisfy({ $0.count >= Self.minimumImages }) else {
-      throw rejection("a client would have fewer than \(Self.minimumImages) images")
+    guard parts.allSatisfy({ $0.count >= Self.minimum }) else {
+      throw rejection("a client would have fewer than \(Self.minimum) \(noun)s")
     }
     return parts
   }

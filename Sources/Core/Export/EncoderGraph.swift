@@ -18,7 +18,8 @@ struct EncoderGraph {
   /// Throws ``ExportError`` for a family without a graph.
   init(_ checkpoint: EncoderCheckpoint) throws(ExportError) {
     let c = checkpoint.configuration
-    let (images, model) = (c.input.images, checkpoint.classifier)
+    guard case .images(let images) = c.input else { throw .noGraph(family: c.family.rawValue) }
+    let model = checkpoint.classifier
     let exits = model?.allExits ?? []
     graph = ONNXGraph(
       input: .init(name: Self.input, shape: [images.channels, images.side, images.side]),

@@ -34,7 +34,8 @@ extension EncoderCheckpoint {
         encoder.pooled(grid: grid),
         objective: .classification(
           ClassifierConfiguration(
-            classes: classes.count, hidden: hidden, commitment: cascade?.commitment ?? false)),
+            classes: classes.count, hidden: hidden, commitment: cascade?.commitment ?? false,
+            convention: encoder.classifierConvention)),
         blocks: Array(0..<encoder.depth), exits: depths.dropLast())
     }
 

@@ -3,8 +3,9 @@ import Engine
 import Foundation
 import Support
 
-/// An encoder in a file: its weights with timm's names (safetensors) and, in the metadata, its configuration and the
-/// normalisation of its images. The file of a classification also has its exits.
+/// An encoder in a file: its weights with the names of timm, torchvision or PyTorch Geometric (safetensors) and, in the
+/// metadata, its configuration and the normalisation of its images, if it takes images. The file of a classification
+/// also has its exits.
 package struct EncoderCheckpoint: Sendable {
   package let configuration: EncoderConfiguration
   /// The mean as in ``AugmentationSettings/mean``: one for all channels or one per channel.
@@ -95,21 +96,38 @@ package struct EncoderCheckpoint: Sendable {
     var file = Safetensors()
     file.metadata = try metadata()
     for entry in entries { if let tensor = tensors[entry.name] { file.add(entry.name, tensor) } }
+    if configuration.classifierConvention == .graph, let classes = exits?.classes.count {
+      file.add(
+        Self.graphBias, Safetensors.Tensor(shape: [classes], values: [Float](repeating: 0, count: classes)))
+    }
     return try file.encoded()
   }
 
   /// Returns the metadata of the file: JSON by key.
   package func metadata() throws -> [String: String] {
-    var texts = [
-      Key.encoder: try Self.text(configuration), Key.mean: try Self.text(mean),
-      Key.deviation: try Self.text(deviation),
-    ]
+    var texts = [Key.encoder: try Self.text(configuration)]
+    if configuration.input.isImages {
+      texts[Key.mean] = try Self.text(mean)
+      texts[Key.deviation] = try Self.text(deviation)
+    }
     if let exits { texts[Key.exits] = try Self.text(exits) }
     guard let origin else { return texts }
     texts[Key.plan] = try Self.text(origin.plan)
     texts[Key.stage] = try Self.text(origin.stage)
     texts[Key.round] = try Self.text(origin.round)
     return texts
+  }
+
+  /// The bias of the classifier in PyTorch Geometric's GCN, which cannot be created without one: zeros in a file.
+  private static let graphBias = "lin.bias"
+
+  /// Removes this bias, which the engine's classifier does not have. Throws ``CheckpointError`` if it is not zeros.
+  private static func removeGraphBias(
+    from tensors: inout [String: Safetensors.Tensor]
+  ) throws(CheckpointError) {
+    guard tensors.removeValue(forKey: graphBias)?.values.allSatisfy({ $0 == 0 }) ?? true else {
+      throw CheckpointError("\(graphBias) is not 0, where this classifier has no bias")
+    }
   }
 
   private static func text(_ value: some Encodable) throws -> String {
@@ -148,17 +166,17 @@ extension EncoderCheckpoint {
     var plan =
       file.metadata[Key.encoder] == nil
       ? try Self.plan(of: file.tensors, hints) : try Self.plan(of: file.metadata, hints)
-    // The plan's initialisation is not used, but would be rejected for some encoders.
-    plan.method.initialisation = .random
     let exits: Exits? = file.metadata[Key.exits] == nil ? nil : try Self.value(Key.exits, file.metadata)
     exits?.write(into: &plan)
     try Self.check(plan)
     try exits?.checkDepths(of: plan.encoder)
+    var tensors = file.tensors
+    if plan.encoder.classifierConvention == .graph { try Self.removeGraphBias(from: &tensors) }
     try Self.check(
-      file.tensors, (exits?.model(of: plan.encoder).layout ?? plan.encoder.encoderLayout).entries)
+      tensors, (exits?.model(of: plan.encoder).layout ?? plan.encoder.encoderLayout).entries)
     self.init(
       plan.encoder, mean: plan.augmentation.mean, deviation: plan.augmentation.deviation,
-      origin: try Self.origin(of: file.metadata), exits: exits, tensors: file.tensors)
+      origin: try Self.origin(of: file.metadata), exits: exits, tensors: tensors)
   }
 
   /// Returns the origin from metadata; nil for files of other software and older files.
@@ -173,11 +191,14 @@ extension EncoderCheckpoint {
   private static func plan(of metadata: [String: String], _ hints: Hints) throws(CheckpointError) -> Plan {
     let encoder: EncoderConfiguration = try value(Key.encoder, metadata)
     var plan = Plan(encoder: encoder)
-    plan.augmentation.mean = try value(Key.mean, metadata)
-    plan.augmentation.deviation = try value(Key.deviation, metadata)
+    if encoder.input.isImages {
+      plan.augmentation.mean = try value(Key.mean, metadata)
+      plan.augmentation.deviation = try value(Key.deviation, metadata)
+    }
     let transformer = encoder.value as? ViTConfiguration
     for (name, hint, own) in [
-      ("image", hints.image, encoder.input.images.side), ("patch", hints.patch, transformer?.patch),
+      ("image", hints.image, (encoder.value as? any ImageFamilyConfiguration)?.images.side),
+      ("patch", hints.patch, transformer?.patch),
       ("heads", hints.heads, transformer?.heads),
     ] {
       guard let hint, hint != own else { continue }
@@ -235,9 +256,12 @@ extension EncoderCheckpoint {
         depth: min(last ?? 0, PlanLimits.depth) + 1, heads: heads, mlpRatio: hidden / width))
   }
 
-  /// Checks that the encoder is permitted in a plan, before its numbers are used.
+  /// Checks that the encoder and its classifiers are permitted in a plan, before their numbers are used. The rest of the
+  /// plan is not used.
   private static func check(_ plan: Plan) throws(CheckpointError) {
-    if let problem = plan.problems.first { throw CheckpointError("\(problem.field) \(problem.reason)") }
+    let used = ["encoder.", "augmentation.", "method.classification.", "method.cascade."]
+    let problem = plan.problems.first { problem in used.contains { problem.field.hasPrefix($0) } }
+    if let problem { throw CheckpointError("\(problem.field) \(problem.reason)") }
   }
 
   /// Checks that all parameters are present with their shapes, and that no other tensor belongs to the encoder;

@@ -2,10 +2,13 @@ import Datasets
 import Engine
 import Foundation
 
-/// The evaluation of an encoder on labelled images by linear probe, nearest neighbours and optionally fine-tuning. The
-/// result depends on images, settings and encoder, but not on the number of threads.
+/// The evaluation of an encoder on labelled examples by linear probe, nearest neighbours and, with images, optionally
+/// fine-tuning. The result depends on examples, settings and encoder, but not on the number of threads.
+///
+/// Classifiers are fitted to the training nodes of a graph and tested on the test nodes of another or the same one. A
+/// node is represented on its whole graph.
 package struct EncoderEvaluation: Sendable {
-  /// The accuracies on the test images, 0 … 1.
+  /// The accuracies on the test examples, 0 … 1.
   package struct Accuracies: Sendable, Hashable, Codable {
     package let linearProbe: Double
     package let nearestNeighbours: Double
@@ -26,7 +29,7 @@ package struct EncoderEvaluation: Sendable {
   package let seed: UInt64
   package let threads: Int
 
-  /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if images have no labels or none
+  /// Reads all images and omits those that cannot be read. Throws a ``DatasetError`` if examples have no labels or none
   /// can be read.
   package init(
     train: Dataset, test: Dataset, fineTuningEpochs: Int = 0, seed: UInt64, threads: Int
@@ -43,12 +46,27 @@ package struct EncoderEvaluation: Sendable {
     if let examples = [train, test].first(where: { $0.labels == nil }) {
       throw .unlabelled(for: "an evaluation", problem: examples.labelProblem)
     }
+    if case .nodes(let train) = train, train.split.train.isEmpty {
+      throw .noNodes(for: "an evaluation", kind: "training")
+    }
+    if case .nodes(let test) = test, test.split.test.isEmpty {
+      throw .noNodes(for: "an evaluation", kind: "test")
+    }
     try test.requireClasses(of: train)
   }
 
+  /// The number of examples that classifiers are fitted to, and tested on.
+  package var trainCount: Int { trainLabels.count }
+  package var testCount: Int { testLabels.count }
+
   private var classes: Int { max(train.classes, test.classes) }
-  private var trainLabels: [Int] { train.labels ?? [] }
-  private var testLabels: [Int] { test.labels ?? [] }
+  private var trainLabels: [Int] { Self.labels(of: train, \.train) }
+  private var testLabels: [Int] { Self.labels(of: test, \.test) }
+
+  private static func labels(of examples: Dataset, _ part: KeyPath<NodeSet.Split, [Int]>) -> [Int] {
+    guard case .nodes(let set) = examples else { return examples.labels ?? [] }
+    return set.split[keyPath: part].map { set.labels[$0] }
+  }
 
   /// Evaluates an encoder, which takes minutes on the calling thread. Calls `progress(step, of)` after every step of
   /// fine-tuning, and `image()` for every image encoded, on any thread. The images must have the encoder's size.
@@ -59,8 +77,8 @@ package struct EncoderEvaluation: Sendable {
     image: @Sendable () -> Void = {}
   ) throws(NotFinite) -> Accuracies {
     let workers = Workers(threads)
-    let x = try represent(train, checkpoint, workers, image)
-    let y = try represent(test, checkpoint, workers, image)
+    let x = try represent(train, \.train, checkpoint, workers, image)
+    let y = try represent(test, \.test, checkpoint, workers, image)
     let neighbours = NearestNeighbours().accuracy(
       matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
       classes: classes, workers: workers)
@@ -78,7 +96,8 @@ package struct EncoderEvaluation: Sendable {
   package func linearProbe(of checkpoint: EncoderCheckpoint) throws(NotFinite) -> Double {
     let workers = Workers(threads)
     return probe(
-      try represent(train, checkpoint, workers), try represent(test, checkpoint, workers), checkpoint)
+      try represent(train, \.train, checkpoint, workers), try represent(test, \.test, checkpoint, workers),
+      checkpoint)
   }
 
   private func probe(
@@ -95,29 +114,55 @@ package struct EncoderEvaluation: Sendable {
   }
 
   private func represent(
-    _ examples: Dataset, _ checkpoint: EncoderCheckpoint, _ workers: Workers,
-    _ each: @Sendable () -> Void = {}
+    _ examples: Dataset, _ part: KeyPath<NodeSet.Split, [Int]>, _ checkpoint: EncoderCheckpoint,
+    _ workers: Workers, _ each: @Sendable () -> Void = {}
   ) throws(NotFinite) -> Storage {
-    switch examples {
-    case .images(let images): try represent(images, checkpoint, workers, each)
+    let outputs =
+      switch examples {
+      case .images(let images): represent(images, checkpoint, workers, each)
+      case .nodes(let set): represent(set, set.split[keyPath: part], checkpoint, workers, each)
+      case .rows: preconditionFailure("rows have no labels")
+      }
+    guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }
+    return outputs
+  }
+
+  /// Returns the representations of some nodes of a graph, which need those of their neighbours.
+  private func represent(
+    _ set: NodeSet, _ nodes: [Int], _ checkpoint: EncoderCheckpoint, _ workers: Workers,
+    _ each: @Sendable () -> Void
+  ) -> Storage {
+    var layout = Layout()
+    let configuration = checkpoint.configuration
+    let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
+    guard let encoder = encoder as? any NodeEncoder else {
+      preconditionFailure("\(type(of: encoder)) of nodes")
     }
+    let parameters = Storage(layout)
+    checkpoint.write(into: parameters)
+    let outputs = Storage(0..<nodes.count * encoder.output)
+    let rows = outputs.all.reshaped(nodes.count, encoder.output)
+    encoder.forEachDepth(set.features, on: set.graph, parameters, workers) { depth, y in
+      guard depth == encoder.blocks.count else { return }
+      for (row, node) in nodes.enumerated() { rows.row(row).update(from: y.row(node), count: y.columns) }
+    }
+    for _ in nodes { each() }
+    return outputs
   }
 
   private func represent(
     _ images: ImageSet, _ checkpoint: EncoderCheckpoint, _ workers: Workers, _ each: @Sendable () -> Void
-  ) throws(NotFinite) -> Storage {
+  ) -> Storage {
     var layout = Layout()
     let encoder = checkpoint.configuration.makeEncoder(
       blocks: Array(0..<checkpoint.configuration.depth), in: &layout)
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     let augmenter = checkpoint.augmenter
-    let outputs = Representations.of(images.count, by: encoder, parameters, workers: workers) {
+    return Representations.of(images.count, by: encoder, parameters, workers: workers) {
       augmenter.plain(images, index: $0, into: $2)
       each()
     }
-    guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }
-    return outputs
   }
 
   private func fineTune(

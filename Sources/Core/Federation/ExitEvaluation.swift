@@ -2,7 +2,7 @@ import Datasets
 import Engine
 import Foundation
 
-/// The answers of every exit of a classifier to labelled images.
+/// The answers of every exit of a classifier to labelled images, or to the test nodes of a graph, classified on all of it.
 package struct ExitEvaluation: Sendable {
   /// The examples, with labels that are indices into the job's classes.
   private let examples: Dataset
@@ -15,6 +15,11 @@ package struct ExitEvaluation: Sendable {
   /// classes of the plan or none can be read. The images must have the encoder's size.
   package init(_ plan: Plan, _ test: Dataset, threads: Int) throws(DatasetError) {
     examples = try plan.labelled(test).readable(Workers(threads))
+    if case .nodes(let set) = examples {
+      guard !set.split.test.isEmpty else { throw .noNodes(for: "an evaluation", kind: "test") }
+      (labels, self.threads, rule) = (set.split.test.map { set.labels[$0] }, threads, plan.exitRule)
+      return
+    }
     guard let labels = examples.labels, !labels.isEmpty else {
       guard examples.count == 0 else {
         throw .unlabelled(for: "an evaluation", problem: examples.labelProblem)
@@ -66,6 +71,8 @@ package struct ExitEvaluation: Sendable {
     let answers =
       switch examples {
       case .images(let images): Self.answers(model, parameters, images, augmentation, workers: workers)
+      case .rows: preconditionFailure("rows have no labels")
+      case .nodes(let set): Self.answers(model, parameters, set, workers: workers)
       }
     let depths = EarlyExits.depths(of: model)
     return Result(
@@ -78,6 +85,15 @@ package struct ExitEvaluation: Sendable {
             scores: answers.map { $0.label == 1 ? $0.confidence : 1 - $0.confidence },
             classNames: examples.classNames))
       }, early: depths.count > 1 ? early(answers, ExitCosts(model)) : nil)
+  }
+
+  /// Classifies the test nodes of a graph at each exit of a model, on the whole graph. Returns the predictions of each
+  /// exit, by depth, for the nodes in order.
+  package static func answers(
+    _ model: Model, _ parameters: borrowing Storage, _ set: NodeSet, workers: Workers
+  ) -> [[EarlyExits.Prediction]] {
+    EarlyExits.answers(
+      model, parameters, features: set.features, on: set.graph, nodes: set.split.test, workers: workers)
   }
 
   /// Returns the result with early exits from the predictions of each exit.

@@ -23,7 +23,7 @@ package struct InitialWeights: Sendable {
     } catch {
       throw CheckpointError("\(error)")
     }
-    try Self.checkHeads(file.metadata, encoder)
+    try Self.checkConfiguration(file.metadata, encoder)
     try EncoderCheckpoint.check(file.names, among: entries)
     var parts: Set<String> = []
     for entry in entries {
@@ -52,7 +52,7 @@ package struct InitialWeights: Sendable {
   /// The prefix of the temporary layer of an unfinished ResNet.
   private static let temporary = "adapter."
   /// The prefixes of classifiers of other software, and of an exported classification's exits.
-  private static let classifiers = ["head.", "fc.", "classifier.", "exits."]
+  private static let classifiers = ["head.", "fc.", "classifier.", "lin.", "exits."]
 
   /// Whether a tensor does not belong to the encoder: it is part of a classifier, counts batches, or belongs to blocks
   /// above the encoder's last.
@@ -60,23 +60,28 @@ package struct InitialWeights: Sendable {
     if (classifiers + [temporary]).contains(where: name.hasPrefix) { return true }
     if name.hasSuffix(".num_batches_tracked") { return true }
     if let block = name.prefixMatch(of: /blocks\.([0-9]+)\./) { return Int(block.1) ?? .max >= depth }
+    if let layer = name.prefixMatch(of: /convs\.([0-9]+)\./) { return Int(layer.1) ?? .max >= depth }
     if let layer = name.prefixMatch(of: /layer([0-9]+)\./) { return Int(layer.1) ?? .max > depth }
     return false
   }
 
-  /// Checks the number of heads in the metadata, because shapes do not determine it and other heads make another
-  /// encoder of the same weights.
-  private static func checkHeads(
+  /// Checks the number of heads or the propagation in the metadata, because shapes do not determine it and another one
+  /// makes another encoder of the same weights.
+  private static func checkConfiguration(
     _ metadata: [String: String], _ encoder: EncoderConfiguration
   ) throws(CheckpointError) {
-    guard let wanted = encoder.value as? ViTConfiguration, metadata[EncoderCheckpoint.Key.encoder] != nil
-    else { return }
+    guard [.vit, .gcn].contains(encoder.family), metadata[EncoderCheckpoint.Key.encoder] != nil else {
+      return
+    }
     let stated: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
-    guard let own = stated.value as? ViTConfiguration else {
+    guard stated.family == encoder.family else {
       throw CheckpointError("its metadata describe a \(stated.family.rawValue)")
     }
-    guard own.heads == wanted.heads else {
-      throw CheckpointError("heads is \(own.heads) by its metadata, where this encoder has \(wanted.heads)")
+    func check<Value: Equatable>(_ name: String, _ own: Value, _ wanted: Value) throws(CheckpointError) {
+      guard own != wanted else { return }
+      throw CheckpointError("\(name) is \(own) by its metadata, where this encoder has \(wanted)")
     }
+    if encoder.family == .vit { try check("heads", stated.vit.heads, encoder.vit.heads) }
+    if encoder.family == .gcn { try check("propagation", stated.gcn.propagation, encoder.gcn.propagation) }
   }
 }

@@ -28,6 +28,15 @@ package struct PlanStages: Sendable {
 
   /// Returns the coding of a client's update of a round.
   package func coding(_ codec: UpdateCodec?, _ key: RoundKey, client: String) -> UpdateCoding {
-    UpdateCoding(codec ?? .plain, stage(key, client: client), share: Double(plan.traffic.kept))
+    coding(codec ?? .plain, key, keeping: plan.keptBlocks(key, client: client))
+  }
+
+  /// Returns the coding of an update of a round by a client that has the blocks `kept`. Sums are sent as they are.
+  package func coding(_ codec: UpdateCodec, _ key: RoundKey, keeping kept: [Int]) -> UpdateCoding {
+    let stage = stage(key.stage, keeping: kept)
+    return switch stage.updateContent(round: key.round) {
+    case .parameters: UpdateCoding(codec, stage, share: Double(plan.traffic.kept))
+    case .sums(let sums): UpdateCoding(.plain, [(1, sums.count)], share: 1)
+    }
   }
 }

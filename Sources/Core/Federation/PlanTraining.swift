@@ -19,7 +19,7 @@ extension Plan {
       Stage.Content(
         blocks: blocks, training: trained, stem: stem, lap: (index - 1) / steps + 1,
         exits: exits(stage: index)),
-      stageEncoder, objective: method.objective.configuration(objectiveSettings))
+      stageEncoder, objective: method.objective.configuration(objectiveSettings(stage: index)))
   }
 
   /// The encoder's configuration in stages: a classifier of a ResNet reads a grid of its map.
@@ -27,13 +27,19 @@ extension Plan {
     method.classification.map { encoder.pooled(grid: $0.grid) } ?? encoder
   }
 
-  private var objectiveSettings: ObjectiveSettings {
+  private func objectiveSettings(stage index: Int) -> ObjectiveSettings {
+    if isRegression, regression.statistics == .exchange {
+      let (rows, columns) = encoder.linear.shape.matrix(trainedBlocks(stage: index).lowerBound)
+      return ObjectiveSettings(
+        heads: heads, regression: RegressionConfiguration(exchanged: .init(rows: rows, columns: columns)))
+    }
     guard let classification = method.classification else { return ObjectiveSettings(heads: heads) }
     return ObjectiveSettings(
       heads: heads,
       classifier: ClassifierConfiguration(
         classes: classification.classes.count, hidden: classification.hidden,
-        smoothing: classification.smoothing, commitment: method.cascade?.commitment ?? false))
+        smoothing: classification.smoothing, commitment: method.cascade?.commitment ?? false,
+        convention: encoder.classifierConvention))
   }
 
   /// Returns the numbers of blocks after which the stages before have left exits.
@@ -57,7 +63,9 @@ extension Plan {
   /// Returns the blocks that a stage of the layer-wise plan trains. The first lap adds them; further laps retrain them
   /// in order, while the others are frozen.
   private func trainedBlocks(stage: Int) -> Range<Int> {
-    let first = (position(ofStage: stage) - 1) * method.layersPerStage
+    let position = position(ofStage: stage) - 1
+    let isDescending = isRegression && regression.order == .descending
+    let first = (isDescending ? steps - 1 - position : position) * method.layersPerStage
     return first..<first + method.layersPerStage
   }
 
@@ -78,32 +86,39 @@ extension Plan {
 
   /// Returns the number of blocks of a stage's model.
   package func stageDepth(_ stage: Int) -> Int {
-    if method.strategy.hasSingleStage { return encoder.depth }
+    // A regression updates matrices that all exist.
+    if method.strategy.hasSingleStage || isRegression { return encoder.depth }
     let stages = method.classification == nil ? min(stage, steps) : position(ofStage: stage)
     return stages * method.layersPerStage
   }
 
-  /// Returns the options of a client's training on `images` images. A client with fewer images than a batch uses smaller
-  /// batches and a proportionally smaller learning rate.
-  package func trainingOptions(_ place: SchedulePlace, stage: Int, images: Int) -> TrainingOptions {
+  /// Returns the options of a client's training on `images` images, or nodes of a graph of `nodes` nodes, by default of
+  /// these alone. A client with fewer than a batch uses smaller batches and, with images, a proportionally smaller learning
+  /// rate; clients often have few nodes with labels, whose steps would then come to nothing.
+  package func trainingOptions(
+    _ place: SchedulePlace, stage: Int, images: Int, nodes: Int? = nil
+  ) -> TrainingOptions {
     let batch = min(local.batch, images)
+    let isOfNodes = if case .nodes = encoder.input { true } else { false }
     var options = TrainingOptions(
       momentum: method.momentum, temperature: method.temperature,
       alignment: method.alignment, proximal: local.proximal, batch: batch,
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
-        local.schedule, rate: local.learningRate * Float(batch) / 256, from: place.from,
-        to: place.to))
+        local.schedule, rate: isOfNodes ? local.scaledRate : local.learningRate * Float(batch) / 256,
+        from: place.from, to: place.to))
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
+    if isOfNodes { options.nodes = nodes ?? images }
     return options
   }
 
   /// Returns these options, adjusted to fit into a client's memory: `limit`, or the plan's limit, minus the `resident`
   /// bytes in use. Throws ``MemoryPlan/TooSmall`` if no options fit.
   package func trainingOptions(
-    _ place: SchedulePlace, images: Int, of stage: Stage, workers: Int, limit: ByteCount? = nil, resident: Int
+    _ place: SchedulePlace, images: Int, nodes: Int? = nil, of stage: Stage, workers: Int,
+    limit: ByteCount? = nil, resident: Int
   ) throws(MemoryPlan.TooSmall) -> TrainingOptions {
-    let options = trainingOptions(place, stage: stage.index, images: images)
+    let options = trainingOptions(place, stage: stage.index, images: images, nodes: nodes)
     guard let limit = limit ?? local.memory else { return options }
     // In addition to the trainer, memory holds a layer being received, the update being sent, and the base of its
     // encoding.

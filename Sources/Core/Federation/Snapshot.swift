@@ -150,7 +150,15 @@ package struct Snapshot: Sendable {
 
   /// Whether a training from the snapshot `old` to this one has diverged.
   package func hasDiverged(since old: Snapshot) -> Bool {
-    Divergence.isReached(largestMagnitude(of: manifest), after: old.largestMagnitude(of: old.manifest))
+    let sums = manifest.filter { stage.model.objective.sums.contains($0.name) }
+    return !largestMagnitude(of: sums).isFinite
+      || Divergence.isReached(
+        largestMagnitude(of: weightVersions), after: old.largestMagnitude(of: old.weightVersions))
+  }
+
+  /// The versions of the parts that are weights.
+  private var weightVersions: [PartVersion] {
+    manifest.filter { !stage.model.objective.sums.contains($0.name) }
   }
 
   /// Returns the snapshot with some parts replaced, by name.

@@ -8,6 +8,11 @@ package enum ProcessMemory {
   /// The resident memory (VmRSS).
   package static var resident: Int { read("VmRSS:") }
 
+  /// Makes the peak the current resident memory, where the kernel permits it (proc_pid_clear_refs(5)).
+  package static func resetPeak() {
+    try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+  }
+
   private static func read(_ field: String) -> Int {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
     for line in status.split(separator: "\n") where line.hasPrefix(field) {

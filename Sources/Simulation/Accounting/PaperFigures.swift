@@ -42,7 +42,7 @@ package struct PaperFigures: Sendable, Hashable, Codable {
     let stem, trained, frozen: Double
 
     init(_ stage: Stage) {
-      let stem = stage.model.parts[0].range.count
+      let stem = stage.model.parts.prefix(stage.model.stemParts).reduce(0) { $0 + $1.range.count }
       self.stem = Double(stem)
       trained = Double(stage.count - (stage.trainsStem ? stem : 0))
       frozen = Double(stage.model.layout.count - stage.count)
@@ -86,7 +86,11 @@ package struct PaperOperations: Sendable, Hashable {
       blocks = model.encoder.blocks.map { _ in Self.block(c) }
       readout = 5 * c.width
     } else {
-      preconditionFailure("the paper has no \(type(of: model.encoder))")
+      // The paper has no other encoder; its rule for products is the same.
+      let operations = model.encoder.operations
+      (stem, blocks, readout) = (
+        operations.stem / 2, operations.blocks.map { $0 / 2 }, operations.readout / 2
+      )
     }
     let objective = model.objective as? any ProjectionObjective
     heads = objective?.projectionHeads.reduce(0) { $0 + Self.head($1) } ?? 0

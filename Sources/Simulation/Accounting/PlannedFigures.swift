@@ -136,6 +136,9 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
           known[name] = changes
           if trained.contains(position) { round.bytesUp += up[position] }
         }
+        if case .sums(let sums) = stage.updateContent(round: key.round) {
+          round.bytesUp = isThere ? 4 * sums.count : 0
+        }
         rounds.append(round)
         // A client deletes the versions that an assignment does not name, neither as its parts nor as others'.
         if isThere { held.formIntersection(versions.all) }
@@ -143,7 +146,11 @@ package struct PlannedTraffic: Sendable, Hashable, Codable {
           let calibrated = Set(stage.trainingEverything.parts.map(\.name))
           versions.change(parts.indices.filter { calibrated.contains(parts[$0].name) })
         } else {
-          versions.change(Self.changed(plan, key, of: parts.count).filter(trained.contains))
+          let changed = stage.partsChanged(round: key.round)
+          versions.change(
+            Self.changed(plan, key, of: parts.count).filter {
+              trained.contains($0) && changed?.contains(parts[$0].name) ?? true
+            })
         }
       }
     }

@@ -185,12 +185,34 @@ final class Checker {
 
   /// Returns the weights of claims, limited to the plan's maximum or to ten times the lower median.
   private func weights(_ claims: [String: Int]) -> [String: Int] {
+    // Sums are of all rows, and no claim is limited.
+    guard !plan.isRegression else { return claims }
+    let most = plan.round.maxSamples ?? plausible(claims)
+    return claims.mapValues { $0 > most ? most : $0 }
+  }
+
+  /// Returns ten times the lower median of claims.
+  private func plausible(_ claims: [String: Int]) -> Int {
     let half = claims.values.filter { claim in
       let counted = claims.values.filter { $0 > 0 }
       return claim > 0 && 2 * counted.count { $0 <= claim } >= counted.count
     }.min()
-    let most = plan.round.maxSamples ?? 10 * (half ?? 0)
-    return claims.mapValues { $0 > most ? most : $0 }
+    return 10 * (half ?? 0)
+  }
+
+  /// Adds the sums of all clients again, and compares the exact step.
+  private func compare(
+    _ parts: [(name: String, weights: Data)], _ key: RoundKey, _ sums: BlockSums, _ claims: [String: Int]
+  ) {
+    var total = [Double](repeating: 0, count: sums.numbers)
+    for name in claims.keys {
+      let pairs = VirtualClient.update(name, key, of: plan)
+      for index in total.indices { total[index] += Double(pairs[2 * index]) + Double(pairs[2 * index + 1]) }
+    }
+    let most = plausible(claims)
+    let result = sums.next(after: base, total, rows: claims.values.reduce(0) { $0 + min($1, most) })
+    let same = zip(parts, result.manifest).allSatisfy { Digest(of: $0.weights) == $1.digest }
+    require(same, "\(key) is not the exact step of \(claims.keys.sorted())")
   }
 
   /// Returns a late update's difference from its base, added to the start of the current round.
@@ -210,6 +232,9 @@ final class Checker {
   /// Computes the weighted mean again, one client after another in the order of their names, and compares.
   private func compare(_ parts: [(name: String, weights: Data)], _ key: RoundKey, _ counted: [String: Int]) {
     let stage = plan.stage(key.stage)
+    if case .sums(let sums) = stage.updateContent(round: key.round) {
+      return compare(parts, key, sums, counted)
+    }
     let total = counted.values.reduce(0, +)
     guard total > 0 else {
       let same = zip(parts, base.manifest).allSatisfy { Digest(of: $0.weights) == $1.digest }
@@ -219,7 +244,7 @@ final class Checker {
     for (name, samples) in counted.sorted(by: { $0.key < $1.key }) where samples > 0 {
       let weight = Float(Double(samples) / Double(total))
       let late = folded[key]?[name]
-      let sent = VirtualClient.update(name, late ?? key, count: mean.count)
+      let sent = VirtualClient.update(name, late ?? key, of: plan)
       let update = late == nil ? sent : rebase(sent)
       guard update.count == mean.count else { return require(false, "\(key) has an empty late update") }
       for index in mean.indices { mean[index] += weight * update[index] }

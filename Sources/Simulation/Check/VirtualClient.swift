@@ -86,10 +86,8 @@ final class VirtualClient {
     if character == .honest, remaining == 0 {
       return (UpdateOffer(emptyFor: assignment.key, base: Snapshot.base(of: assignment.parts)), Data())
     }
-    let count =
-      assignment.parts.filter { assignment.trained.contains($0.name) }.reduce(0) { $0 + $1.bytes } / 4
-    var values = Self.update(name, assignment.key, count: count)
-    if character == .notFinite { values[count / 2] = .nan }
+    var values = Self.update(name, assignment.key, of: plan)
+    if character == .notFinite { values[values.count / 2] = .nan }
     if character == .wrongSize { values.append(0) }
     let isWhole = character != .wrongSize
     let bytes = isWhole ? encode(values, assignment, plan) : values.withUnsafeBytes { Data($0) }
@@ -135,10 +133,27 @@ final class VirtualClient {
     return random.chance(0.1) ? nil : random.uniform(0, 20)
   }
 
-  /// Returns the update that an honest client sends in a round.
-  static func update(_ name: String, _ key: RoundKey, count: Int) -> [Float] {
+  /// Returns the update that an honest client sends in a round: trained parts, or sums over rows that do not exist.
+  static func update(_ name: String, _ key: RoundKey, of plan: Plan) -> [Float] {
     var random = RandomNumbers(
       RandomNumbers.derive(1, "update of \(name)", [key.stage, key.round, key.attempt]))
-    return (0..<count).map { _ in Float(random.next() >> 59) - 16 }
+    let stage = plan.stage(key.stage, keeping: plan.keptBlocks(key, client: name))
+    func integer() -> Float { Float(random.next() >> 59) - 16 }
+    switch stage.updateContent(round: key.round) {
+    case .parameters: return (0..<stage.count).map { _ in integer() }
+    case .sums(let sums): return FloatPairs.encode(self.sums(sums) { Double(integer()) })
+    }
+  }
+
+  /// Returns integers that can be sums over rows: second moments are of three rows, and a squared norm is not negative.
+  private static func sums(_ sums: BlockSums, _ integer: () -> Double) -> [Double] {
+    guard sums.kind != .curvature else { return [10_000 * (17 + integer())] }
+    let gradient = (0..<sums.gradientCount).map { _ in integer() }
+    guard sums.kind == .gradientAndMoments else { return gradient }
+    let rows = (0..<3).map { _ in (0..<sums.shape.columns).map { _ in integer() } }
+    return gradient
+      + (0..<sums.shape.columns).flatMap { a in
+        (a..<sums.shape.columns).map { b in rows.reduce(0) { $0 + $1[a] * $1[b] } }
+      }
   }
 }

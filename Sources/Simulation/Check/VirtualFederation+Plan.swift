@@ -51,6 +51,23 @@ extension VirtualFederation {
     }
     // Only this codec is exact, so that the committed weights can be checked.
     if numbers.chance(0.3) { plan.traffic.codec = .float32 }
+    var regressions = RandomNumbers(seed, "regression")
+    return regressions.chance(0.15) ? regression(like: plan, &regressions) : plan
+  }
+
+  /// Returns a plan of exact steps with the round rules of another, except for those that it cannot have.
+  private static func regression(like other: Plan, _ random: inout RandomNumbers) -> Plan {
+    var network = DeepLinearConfiguration(features: 2, width: 1 + random.below(4), depth: 1 + random.below(3))
+    network.outputs = 1 + random.below(2)
+    var plan = Plan(
+      name: other.name, seed: other.seed, encoder: EncoderConfiguration(network), round: other.round)
+    (plan.round.stragglers, plan.round.maxSamples) = (.reject, nil)
+    plan.method = Plan.Method(
+      laps: 1 + random.below(2), roundsPerStage: .each(1 + random.below(2)), initialisation: .random,
+      objective: .regression, alignment: 0)
+    plan.method.regression = Plan.Regression(
+      order: random.chance(0.5) ? .ascending : .descending,
+      statistics: random.chance(0.5) ? .moments : .exchange)
     return plan
   }
 

@@ -1,4 +1,5 @@
 import Client
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -95,7 +96,7 @@ package struct StageMemory: Sendable {
     (self.plan, self.stage, self.images, self.threads) = (plan, stage, images, threads)
   }
 
-  /// Allocates the stage's trainer and runs one optimiser step on noise.
+  /// Allocates the stage's trainer and runs one optimiser step on noise, or on a generated graph of that many nodes.
   ///
   /// Throws ``MemoryPlan/TooSmall`` if the plan's limit is too low for the stage.
   package func measure() throws(MemoryPlan.TooSmall) -> Result {
@@ -103,21 +104,39 @@ package struct StageMemory: Sendable {
     let before = ProcessMemory.resident
     // Reduces the options as a client with a separate process does.
     let options = try plan.trainingOptions(
-      .whole, images: images, of: stage, workers: threads, resident: before)
-    let trainer = Trainer(stage, options, workers: Workers(threads))
+      .whole, images: images, nodes: images, of: stage, workers: threads, resident: before)
+    let workers = Workers(threads)
+    let trainer = Trainer(stage, options, workers: workers)
     Initialisation.random(stage.model, into: trainer.parameters, seed: plan.seed)
     trainer.begin()
-    // A client with fixed views reads the outputs of the frozen prefix.
-    let features = plan.local.views > 0 && !stage.trainsStem
-    let noise = NoiseImages(
-      size: features
-        ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.input.count,
-      count: options.batch, givesFeatures: features)
-    _ = trainer.step(learningRate: 1e-4, Minibatch(noise, first: options.batch))
+    let rows = rows(stage, options, trainer.parameters, workers)
+    _ = trainer.step(learningRate: 1e-4, Minibatch(rows, first: options.batch))
     let peak = ProcessMemory.peak
     return Result(
       stage: stage.index, batch: options.batch, threads: threads, peakMemoryBytes: peak,
       plannedMemoryBytes: MemoryPlan(stage, options, workers: threads).bytes,
       trainerMemoryBytes: peak - before)
+  }
+
+  private func rows(
+    _ stage: Stage, _ options: TrainingOptions, _ parameters: borrowing Storage, _ workers: Workers
+  ) -> any RowSource {
+    if let encoder = stage.model.encoder as? any NodeEncoder {
+      var model = BlockModel(nodes: images)
+      model.features = plan.encoder.features
+      if let classes = plan.method.classification?.classes.count { model.classes = classes }
+      let set = model.generate()
+      var prefix = NodePrefix(set.graph, features: set.features)
+      prefix.freeze(to: stage.prefixDepth, of: encoder, parameters, workers)
+      return prefix.rows(
+        of: Array(0..<images), labels: plan.method.classification == nil ? nil : set.labels, for: encoder,
+        workers)
+    }
+    // A client with fixed views reads the outputs of the frozen prefix.
+    let features = plan.local.views > 0 && !stage.trainsStem
+    return NoiseImages(
+      size: features
+        ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.input.count,
+      count: options.batch, givesFeatures: features)
   }
 }

@@ -92,7 +92,7 @@ package struct StrategyComparison: Sendable {
   /// Returns the number of all images, and of the largest client's. Rejects invalid data before a process is started.
   private func images() throws -> (all: Int, most: Int) {
     let input = settings.plan.encoder.input
-    let train = try settings.data.dataset(role: .train, for: input)
+    let train = settings.plan.trainingPart(of: try settings.data.dataset(role: .train, for: input))
     try settings.testData.dataset(role: .test, for: input).requireClasses(of: train)
     var most = 0
     for seed in settings.seeds {

@@ -59,6 +59,7 @@ package enum Conformance {
     .merging(ClassificationCases.operations) { first, _ in first }
     .merging(CascadeCases.operations) { first, _ in first }
     .merging(InformationCases.operations) { first, _ in first }
+    .merging(GraphCases.operations) { first, _ in first }
     .merging(GraphConvolutionCases.operations) { first, _ in first }
     .merging(DeepLinearCases.operations) { first, _ in first }
     .merging(ControllerCases.operations) { first, _ in first }

@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 
@@ -16,7 +17,7 @@ enum GraphConvolutionCases {
   }
 
   private static func propagation(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
-    let (graph, kind, hops) = (try tensors.graph(), try kind(golden), try golden.integer("hops"))
+    let (graph, kind, hops) = (try GraphCases.graph(tensors), try kind(golden), try golden.integer("hops"))
     let (x, dy) = (try tensors.nodes("in.x", graph), try tensors.nodes("in.dy", graph))
     guard hops > 0, x.shape == dy.shape else { throw ConformanceError("in.dy has the shape \(dy.shape)") }
     var layout = Layout(alignment: 16)
@@ -37,7 +38,7 @@ enum GraphConvolutionCases {
   }
 
   private static func convolution(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
-    let (graph, kind) = (try tensors.graph(), try kind(golden))
+    let (graph, kind) = (try GraphCases.graph(tensors), try kind(golden))
     let (x, dy) = (try tensors.nodes("in.x", graph), try tensors.nodes("in.dy", graph))
     let (count, inputs, outputs) = (graph.count, x.shape[1], dy.shape[1])
     let weight = try tensors("param.weight")
@@ -90,7 +91,7 @@ enum GraphConvolutionCases {
     }
     let run = try LGCNRun(golden, tensors, strategy)
     let nodes = LGCNRun.Nodes(
-      graph: try tensors.graph(), numbers: Array(0..<run.count), batches: try tensors("in.batches"))
+      graph: try GraphCases.graph(tensors), numbers: Array(0..<run.count), batches: try tensors("in.batches"))
     var comparison = Comparison()
     let (trainer, losses) = try run.train(nodes, tensors) { trainer in
       let names = run.stage.entries.map { run.caseName($0.name) }.sorted()
@@ -117,13 +118,12 @@ enum GraphConvolutionCases {
   /// A round: each client trains on its own part from the same parameters.
   private static func federated(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
     let run = try LGCNRun(golden, tensors, .layerWise)
-    let (graph, clients) = (try tensors.graph(), try golden.integer("clients"))
-    let owner = try tensors("in.owner").values.map { Int($0) }
-    guard clients > 0, owner.count == run.count, owner.allSatisfy((0..<clients).contains) else {
-      throw ConformanceError("in.owner is not \(run.count) of \(clients) clients")
-    }
+    let (graph, clients) = (try GraphCases.graph(tensors), try golden.integer("clients"))
     var (updates, weights, losses): ([[Float]], [Int], [Float]) = ([], [], [])
-    let parts = (0..<clients).map { client in owner.indices.filter { owner[$0] == client } }
+    guard run.count == graph.count else {
+      throw ConformanceError("\(run.count) labels of \(graph.count) nodes")
+    }
+    let parts = try GraphCases.parts(tensors("in.owner").values, clients: clients, nodes: graph.count)
     let induced = graph.induced(by: parts)
     for (client, part) in parts.enumerated() {
       // A client without a labelled node takes no part.
@@ -151,7 +151,7 @@ enum GraphConvolutionCases {
       start += entry.slot.count
     }
     try comparison.compare("out.losses", losses, with: tensors("out.losses").values)
-    let dropped = induced.reduce(0) { $0 + $1.cut } / 2
+    let dropped = LostEdges(of: graph, among: parts).lost
     try comparison.compare("out.dropped", [Float(dropped)], with: tensors("out.dropped").values)
     return comparison
   }
@@ -244,10 +244,17 @@ private struct LGCNRun {
       trainer.parameters[entry.slot].fill(with: tensor.values)
     }
     trainer.begin()
-    let rows = NodeRows(
-      nodes.graph, inputs: inputs(nodes, trainer.parameters),
-      width: encoder.featureSize(behind: stage.prefixDepth), nodes: Array(0..<nodes.graph.count),
-      labels: nodes.numbers.map { max(labels[$0], 0) }, givesFeatures: stage.prefixDepth > 0)
+    let part = StorageBox(0..<nodes.graph.count * features.shape[1])
+    for (place, node) in nodes.numbers.enumerated() {
+      part.storage[place * features.shape[1]..<(place + 1) * features.shape[1]].fill(
+        with: Array(features.values[node * features.shape[1]..<(node + 1) * features.shape[1]]))
+    }
+    let workers = Workers(2)
+    var prefix = NodePrefix(nodes.graph, features: StoredValues(part, width: features.shape[1]))
+    prefix.freeze(to: stage.prefixDepth, of: encoder, trainer.parameters, workers)
+    let rows = prefix.rows(
+      of: Array(0..<nodes.graph.count), labels: nodes.numbers.map { max(labels[$0], 0) }, for: encoder,
+      workers)
     var losses: [Float] = []
     for step in 0..<nodes.batches.shape[0] {
       let images = batches[step * options.batch..<(step + 1) * options.batch]
@@ -257,33 +264,13 @@ private struct LGCNRun {
     return (trainer, losses)
   }
 
-  /// Returns the propagated inputs of the lowest block that is not frozen, for a client's nodes.
-  private func inputs(_ nodes: Nodes, _ parameters: borrowing Storage) -> StorageBox {
-    let (count, width, workers) = (nodes.graph.count, features.shape[1], Workers(2))
-    var inputs = StorageBox(0..<count * width)
-    for (place, node) in nodes.numbers.enumerated() {
-      let row = inputs.storage.all.reshaped(count, width).rows(place..<place + 1)
-      row.fill(with: Array(features.values[node * width..<(node + 1) * width]))
-    }
-    for position in 0...stage.prefixDepth {
-      let z = inputs.storage.all.reshaped(count, encoder.featureSize(behind: position))
-      encoder.propagate(z, on: nodes.graph, into: z, workers)
-      guard position < stage.prefixDepth else { break }
-      let next = StorageBox(0..<count * encoder.featureSize(behind: position + 1))
-      let y = next.storage.all.reshaped(count, encoder.featureSize(behind: position + 1))
-      encoder.advance(block: position, z, on: nodes.graph, into: y, parameters, workers)
-      inputs = next
-    }
-    return inputs
-  }
-
   /// Returns the outputs of the last block on the whole graph.
   func features(_ parameters: borrowing Storage, on graph: Graph, _ tensors: GoldenTensors) -> [Float] {
     let x = StorageBox(0..<features.values.count)
     x.storage.all.fill(with: features.values)
     var result: [Float] = []
     encoder.forEachDepth(
-      x.storage.all.reshaped(count, features.shape[1]), on: graph, parameters, Workers(2)
+      StoredValues(x, width: features.shape[1]), on: graph, parameters, Workers(2)
     ) { depth, y in
       if depth == stage.model.depth { result = y.array() }
     }
@@ -292,17 +279,6 @@ private struct LGCNRun {
 }
 
 extension GoldenTensors {
-  /// Returns the graph of a case.
-  func graph() throws -> Graph {
-    let (starts, columns) = try (tensor("in.rowptr"), tensor("in.columns"))
-    guard starts.first == 0, starts.last == columns.count, zip(starts, starts.dropFirst()).allSatisfy(<=),
-      columns.allSatisfy((0..<starts.count - 1).contains)
-    else { throw ConformanceError("in.rowptr and in.columns are no graph") }
-    return Graph(starts: starts, columns: columns.map { Int32($0) })
-  }
-
-  private func tensor(_ name: String) throws -> [Int] { try self(name).values.map { Int($0) } }
-
   /// Returns a tensor with a row for each node of a graph.
   func nodes(_ name: String, _ graph: Graph) throws -> Safetensors.Tensor {
     let tensor = try self(name)

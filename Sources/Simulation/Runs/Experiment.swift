@@ -91,7 +91,8 @@ package struct Experiment: Sendable {
       if let line = news.line(train.broken + (test?.broken ?? [])) { observer(.broken(line)) }
     }
     tellBroken()
-    let parts = try settings.partition.split(train, clients: settings.clients, seed: plan.seed)
+    let shared = plan.trainingPart(of: train)
+    let parts = try settings.partition.split(shared, clients: settings.clients, seed: plan.seed)
     try Task.checkCancellation()
     try prepare()
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
@@ -102,10 +103,10 @@ package struct Experiment: Sendable {
       plan, store: store, folder: settings.planFolder, endpoint: Endpoint(host: "127.0.0.1", port: 0),
       threads: settings.cores,
       observer: rounds)
-    let snapshot = try await federate(server, train, parts, links)
+    let snapshot = try await federate(server, shared, parts, links)
     try? FileManager.default.removeItem(at: states)
     let checkpoint = try CommittedModel(in: database.path).checkpoint
-    let evaluation = try await evaluate(checkpoint, train, test)
+    let evaluation = try await evaluate(checkpoint, shared, test)
     let elapsed = (clock.now - start).seconds
     var summary = Summary(
       plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
@@ -114,8 +115,10 @@ package struct Experiment: Sendable {
     summary.link = links?.report
     summary.cascade = CascadeAccount(plan, try store.stageImages())
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
-    summary.probes = try await probeRounds(of: store, train, test)
+    summary.probes = try await probeRounds(of: store, shared, test)
     summary.exits = try await classify(snapshot, test, store)
+    summary.regression = try await evaluateRegression(snapshot, train, test)
+    summary.graph = try await graph(snapshot, shared, parts, isEvaluated: test != nil)
     try summary.write(to: settings.out, checkpoint)
     tellBroken()
     return summary
@@ -124,17 +127,31 @@ package struct Experiment: Sendable {
   private func load() throws -> (train: Dataset, test: Dataset?) {
     let input = plan.encoder.input
     let train = try plan.labelled(settings.data.dataset(role: .train, for: input, strict: settings.isStrict))
-    let test = try settings.testData.map {
-      try plan.labelled($0.dataset(role: .test, for: input, strict: settings.isStrict))
+    let test = try settings.testData.map { spec in
+      // A graph is read once for both roles.
+      if spec == settings.data, case .nodes = train { return train }
+      return try plan.labelled(spec.dataset(role: .test, for: input, strict: settings.isStrict))
     }
-    if plan.method.classification != nil, let labels = train.labels, Set(labels).count == 1 {
-      throw ExperimentError.setting(
-        "all \(counted(train.count, train.noun)) of the data are of one class, and a classification needs two"
-      )
-    }
-    if let test { try EncoderEvaluation.requireLabels(train, test) }
+    try checkClasses(of: train)
+    if let test, !plan.isRegression { try EncoderEvaluation.requireLabels(train, test) }
     try plan.checkFiles(in: settings.planFolder)
     return (train, test)
+  }
+
+  /// Throws unless a classification has two classes to learn.
+  private func checkClasses(of train: Dataset) throws {
+    guard plan.method.classification != nil else { return }
+    var (labels, count) = (train.labels ?? [], train.count)
+    if case .nodes(let set) = train {
+      guard !set.split.train.isEmpty else {
+        throw DatasetError.noNodes(for: "a classification", kind: "training")
+      }
+      labels = set.split.train.map { set.labels[$0] }
+      count = labels.count
+    }
+    guard Set(labels).count == 1 else { return }
+    throw ExperimentError.setting(
+      "all \(counted(count, train.noun)) of the data are of one class, and a classification needs two")
   }
 
   /// Runs the server, the clients and their links, if there are any.
@@ -207,7 +224,7 @@ package struct Experiment: Sendable {
   private func evaluate(
     _ checkpoint: EncoderCheckpoint, _ train: Dataset, _ test: Dataset?
   ) async throws -> Summary.Evaluation? {
-    guard let test else { return nil }
+    guard let test, !plan.isRegression else { return nil }
     return try await TrainingThread.abandonable("evaluation") { [observer, plan, settings] in
       let evaluation = try EncoderEvaluation(
         train: train, test: test, fineTuningEpochs: settings.fineTuningEpochs, seed: plan.seed,
@@ -234,10 +251,47 @@ package struct Experiment: Sendable {
     return result
   }
 
+  /// Evaluates the model of a regression on all rows.
+  private func evaluateRegression(
+    _ snapshot: Snapshot, _ train: Dataset, _ test: Dataset?
+  ) async throws -> RegressionEvaluation? {
+    guard plan.isRegression, case .rows(let rows) = train else { return nil }
+    var others: FeatureRows?
+    if case .rows(let test)? = test { others = test }
+    observer(.evaluating)
+    return try await TrainingThread.abandonable("evaluation") { [plan, settings, others] in
+      RegressionEvaluation(
+        trained: snapshot, untrained: plan.firstSnapshot(), rows, others, threads: settings.cores)
+    }
+  }
+
+  /// Returns the account of a partitioned graph; nil for other examples. If the results are evaluated, it has the accuracy
+  /// of a classification's last exit on each client's own test nodes, classified on its own part.
+  private func graph(
+    _ snapshot: Snapshot, _ examples: Dataset, _ parts: [[Int]], isEvaluated: Bool
+  ) async throws -> GraphAccount? {
+    guard case .nodes(let set) = examples else { return nil }
+    var account = GraphAccount(edges: LostEdges(of: set.graph, among: parts), nodes: set.count)
+    // In the inductive setting no client has test nodes.
+    guard isEvaluated, plan.method.classification != nil, !set.split.test.isEmpty else { return account }
+    observer(.evaluating)
+    account.ownAccuracy = try await TrainingThread.abandonable("evaluation") { [plan, settings] in
+      var (right, all) = (0.0, 0)
+      for part in set.subsets(parts) where !part.split.test.isEmpty {
+        let result = try ExitEvaluation(plan, .nodes(part), threads: settings.cores)
+          .result(of: snapshot, plan.augmentation)
+        right += (result.exits.last?.report.accuracy ?? 0) * Double(part.split.test.count)
+        all += part.split.test.count
+      }
+      return all == 0 ? nil : right / Double(all)
+    }
+    return account
+  }
+
   private func probeRounds(
     of store: Store, _ train: Dataset, _ test: Dataset?
   ) async throws -> [RoundProbe]? {
-    guard settings.probeEvery > 0, let test else { return nil }
+    guard settings.probeEvery > 0, let test, !plan.isRegression else { return nil }
     observer(.evaluating)
     return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
       let evaluation = try EncoderEvaluation(

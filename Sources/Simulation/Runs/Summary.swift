@@ -1,4 +1,5 @@
 import Client
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -44,6 +45,10 @@ package struct Summary: Sendable, Codable {
   package internal(set) var exits: ExitEvaluation.Result?
   /// The images and costs of a cascade.
   package internal(set) var cascade: CascadeAccount?
+  /// The errors of a regression.
+  package internal(set) var regression: RegressionEvaluation?
+  /// The graph that was divided among the clients; nil for other data.
+  package internal(set) var graph: GraphAccount?
   /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
   /// The report of the clients' links, if they had a shape.
@@ -108,8 +113,10 @@ package struct Summary: Sendable, Codable {
           format: "monitors         uniformity %.2f, alignment %.2f", monitors.uniformity, monitors.alignment)
       )
     }
+    lines += graph?.lines ?? []
     lines += exits?.lines ?? []
     lines += cascade?.lines ?? []
+    lines += regression?.lines ?? []
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
@@ -131,6 +138,33 @@ package struct Summary: Sendable, Codable {
   }
 
   private static func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
+}
+
+/// A graph that was divided among clients.
+package struct GraphAccount: Sendable, Hashable, Codable {
+  /// The number of nodes.
+  package let nodes: Int
+  /// The number of edges of the graph, and of those between nodes of different clients, which no client has.
+  package let edges, lostEdges: Int
+  /// The share of the edges that are lost, 0 … 1.
+  package let lostShare: Double
+  /// The accuracy on the test nodes of each client, classified by its own part of the graph alone, over all clients;
+  /// nil without a classification or test nodes.
+  package internal(set) var ownAccuracy: Double?
+
+  init(edges: LostEdges, nodes: Int) {
+    self.nodes = nodes
+    (self.edges, lostEdges, lostShare) = (edges.edges, edges.lost, edges.share)
+  }
+
+  /// The lines of a run's table.
+  fileprivate var lines: [String] {
+    [
+      String(
+        format: "edges lost       %d of %d, %.1f %%, between nodes of different clients", lostEdges, edges,
+        100 * lostShare)
+    ] + (ownAccuracy.map { [String(format: "own parts        %.1f %% right", 100 * $0)] } ?? [])
+  }
 }
 
 extension Summary.Evaluation {
@@ -186,6 +220,19 @@ extension CascadeAccount {
           "training         %.4g G multiply-accumulates, as %.3g epochs end to end; all %d epochs %.4g G",
         training / 1e9, equalEpochs, Int((endToEnd / (training / equalEpochs)).rounded()), endToEnd / 1e9),
     ]
+  }
+}
+
+extension RegressionEvaluation {
+  /// A line for the trained model, least squares and the untrained model.
+  fileprivate var lines: [String] {
+    func line(_ name: String, _ errors: Errors) -> String {
+      name.padding(toLength: 17, withPad: " ", startingAt: 0) + String(format: "loss %.6g", errors.train)
+        + (errors.test.map { String(format: ", on test rows %.6g", $0) } ?? "")
+        + (errors.determination.map { String(format: ", R² %.6f", $0) } ?? "")
+    }
+    return [line("trained", trained)] + (leastSquares.map { [line("least squares", $0)] } ?? [])
+      + [line("untrained", untrained)]
   }
 }
 

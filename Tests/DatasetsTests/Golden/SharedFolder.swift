@@ -16,6 +16,7 @@ enum SharedFolder {
   static let medmnist = url.appendingPathComponent("data/medmnist/pneumoniamnist.npz")
   static let cases = url.appendingPathComponent("cases")
   static let folder = url.appendingPathComponent("data/image-folder")
+  static let planetoid = url.appendingPathComponent("data/planetoid")
 
   static func holds(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 }

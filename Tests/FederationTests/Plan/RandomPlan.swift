@@ -100,13 +100,33 @@ extension Plan {
       plan.round.aggregation == .trimmedMean ? (plan.round.quorum - 1) / 2 : numbers.int(0...99)
     plan.traffic = TrafficRules(
       codec: UpdateCodec.allCases.randomElement(using: &numbers)!, kept: numbers.float(upTo: 1))
-    if Bool.random(using: &numbers) { plan.becomeResNet(&numbers, layers: layers) }
+    switch numbers.int(0...4) {
+    case 0, 1: plan.becomeResNet(&numbers, layers: layers)
+    case 2: return plan.asGraphConvolution(&numbers)
+    default: break
+    }
     plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
     return plan
   }
 }
 
 extension Plan {
+  /// Returns the plan with a graph convolutional network instead of the transformer.
+  private func asGraphConvolution(_ numbers: inout RandomNumbers) -> Plan {
+    var plan = self
+    var encoder = GraphConvolutionConfiguration(
+      features: numbers.int(1...5000), width: numbers.int(1...512), depth: self.encoder.depth)
+    encoder.propagation = Propagation.allCases.randomElement(using: &numbers)!
+    plan.encoder = EncoderConfiguration(encoder)
+    (plan.method.initialisation, plan.method.objective, plan.method.alignment) = (.random, .classification, 0)
+    (plan.method.activeBlocks, plan.local.views) = (0, 0)
+    plan.method.classification = Classification(
+      classes: .count(numbers.int(2...1000)), smoothing: numbers.float(upTo: 0.9))
+    (plan.method.calibration, plan.method.cascade) = (nil, nil)
+    plan.method.regularisers = RegulariserSections()
+    return plan
+  }
+
   /// Replaces the transformer by a ResNet.
   private mutating func becomeResNet(_ numbers: inout RandomNumbers, layers: Int) {
     let stages = numbers.int(1...(4 / layers))

@@ -28,6 +28,14 @@ import Testing
     encoder: {image: 16, patch: 4, width: 24, depth: 4, heads: 3}
     method: {objective: classification, classification: {classes: 7}, strategy: head-only}
     """,
+    """
+    encoder: {family: gcn, features: 1433, width: 16, depth: 2}
+    method: {objective: classification, classification: {classes: 7}}
+    """,
+    """
+    encoder: {family: gcn, features: 8, width: 16, depth: 3}
+    method: {objective: classification, classification: {classes: 2}, strategy: progressive}
+    """,
   ])
   func anyPlan(yaml: String) throws {
     let plan = try Plan(yaml: yaml, file: "plan")
@@ -53,6 +61,20 @@ import Testing
     #expect(account.table.split(separator: "\n").allSatisfy { $0.count <= 110 }, "\(account.table)")
     let data = try JSONEncoder().encode(account)
     #expect(try JSONDecoder().decode(Account.self, from: data) == account)
+  }
+
+  /// The weights of L-GCN on Cora (arXiv 2003.13606), of which end-to-end training sends 1.99 times as many.
+  @Test func theTrafficOfLGCNOnCora() throws {
+    let plan = try Plan(
+      yaml: """
+        encoder: {family: gcn, features: 1433, width: 16, depth: 2}
+        method: {objective: classification, classification: {classes: 7}, roundsPerStage: 20}
+        """, file: "plan")
+    let account = Account(plan)
+    let layerWise = try #require(account.strategies.first(where: \.isPlan)).planned
+    #expect(layerWise.bytesUp == 4 * 20 * (22_928 + 112 + 256 + 112))
+    #expect(account.endToEnd.planned.bytesUp == 4 * 40 * 23_296)
+    #expect(account.exits?.exits.map(\.depth) == [1, 2])
   }
 
   /// The formulas of a cascade, for equal blocks: without selection S stages cost as much as (S + 5) E / 6 epochs end to

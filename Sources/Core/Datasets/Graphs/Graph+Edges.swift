@@ -145,3 +145,27 @@ extension Graph {
     return InducedGraph(graph: Graph(starts: starts, columns: columns), cut: cut)
   }
 }
+
+/// The edges of a graph between the parts of a partition, which no client has.
+package struct LostEdges: Sendable, Hashable, Codable {
+  /// The number of edges between parts.
+  package let lost: Int
+  /// The number of edges of the whole graph.
+  package let edges: Int
+
+  /// Counts the edges of a graph between `parts`, which contain every node once.
+  package init(of graph: Graph, among parts: [[Int]]) {
+    var owners = [Int32](repeating: -1, count: graph.count)
+    for (part, nodes) in parts.enumerated() { for node in nodes { owners[node] = Int32(part) } }
+    var entries = 0
+    for node in 0..<graph.count {
+      for neighbour in graph.neighbours(of: node) where owners[Int(neighbour)] != owners[node] {
+        entries += 1
+      }
+    }
+    (lost, edges) = (entries / 2, graph.edges)
+  }
+
+  /// The share of the edges that are lost, 0 … 1; 0 without edges.
+  package var share: Double { edges == 0 ? 0 : Double(lost) / Double(edges) }
+}

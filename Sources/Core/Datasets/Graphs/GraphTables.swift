@@ -140,3 +140,19 @@ struct GraphTables {
       test: order[..<fifth].sorted())
   }
 }
+
+extension NodeSet {
+  /// Reads a graph from an archive of arrays. Throws a ``DatasetError`` that names the array and the place in it.
+  package static func read(
+    archive path: String, _ options: GraphOptions = GraphOptions()
+  ) throws(DatasetError) -> NodeSet {
+    try GraphArchive(opening: path).tables().nodes(options)
+  }
+
+  /// Reads a graph from the files of a folder. Throws a ``DatasetError`` that names the file and the place in it.
+  package static func read(
+    folder path: String, _ options: GraphOptions = GraphOptions()
+  ) throws(DatasetError) -> NodeSet {
+    try GraphFolder(path).tables().nodes(options)
+  }
+}

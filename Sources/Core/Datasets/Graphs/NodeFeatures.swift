@@ -3,7 +3,7 @@ import Engine
 /// The features of nodes [N, F], stored densely, or as sparse rows that are expanded one by one when they are needed.
 ///
 /// Subsets share the stored features: they are lists of rows.
-package struct NodeFeatures: Sendable {
+package struct NodeFeatures: NodeValues {
   /// Sparse rows: row i has the values of columns starts[i] ..< starts[i + 1], and zeros elsewhere.
   package struct Sparse: Sendable {
     /// The start of each row's entries [N + 1].
@@ -79,12 +79,19 @@ package struct NodeFeatures: Sendable {
     }
   }
 
-  /// Writes the features of all nodes [N, F], in parallel.
-  package func write(into matrix: Matrix, _ workers: Workers) {
-    precondition(matrix.rows == count && matrix.columns == width, "features [\(count), \(width)]")
-    let piece = 256
-    workers.run((count + piece - 1) / piece) { task, _ in
-      for node in task * piece..<min((task + 1) * piece, count) { write(node, into: matrix.row(node)) }
+  /// Adds the F features of a node times `scale`.
+  package func add(_ node: Int, scale: Float, to place: UnsafeMutablePointer<Float>) {
+    precondition(node >= 0 && node < count, "node \(node) of \(count)")
+    let row = order.map { Int($0[node]) } ?? node
+    switch stored {
+    case .dense(let values):
+      values.withUnsafeBufferPointer {
+        Elementwise.add($0.baseAddress! + row * width, to: place, count: width, scale: scale)
+      }
+    case .sparse(let rows):
+      for entry in rows.starts[row]..<rows.starts[row + 1] {
+        place[Int(rows.columns[entry])] += scale * (rows.values?[entry] ?? 1)
+      }
     }
   }
 

@@ -83,4 +83,16 @@ package struct NodeSet: Sendable {
     }
     return places
   }
+
+  /// Returns the nodes with labels that are indices into the classes of a job. Throws
+  /// ``DatasetError/unlabelled(for:problem:)`` or ``DatasetError/otherClasses(job:own:)``.
+  package func labelled(by job: ClassList) throws(DatasetError) -> NodeSet {
+    guard classes > 0 else { throw .unlabelled(for: "a classification") }
+    let own = classNames.map { ClassList.names($0) } ?? .count(classes)
+    let indices = try own.indices(in: job, used: Set(labels))
+    return NodeSet(
+      graph, features, labels: labels.map { $0 < 0 ? Self.unlabelled : indices[$0] }, classes: job.count,
+      classNames: { if case .names(let names) = job { names } else { classNames } }(), split: split,
+      dropped: dropped, cut: cut)
+  }
 }

@@ -63,6 +63,15 @@ package struct FeatureRows: Sendable {
     return targets[place * targetCount..<(place + 1) * targetCount]
   }
 
+  /// The index of the tenth of the rows, 0 to 9, in which the first target of each is; all 0 without targets.
+  package var tenths: [Int] {
+    guard targetCount > 0 else { return [Int](repeating: 0, count: count) }
+    let sorted = (0..<count).sorted { (targets(of: $0).first ?? 0, $0) < (targets(of: $1).first ?? 0, $1) }
+    var tenths = [Int](repeating: 0, count: count)
+    for (place, row) in sorted.enumerated() { tenths[row] = place * 10 / count }
+    return tenths
+  }
+
   private func place(of row: Int) -> Int {
     precondition(row >= 0 && row < count, "row \(row) of \(count)")
     return order?[row] ?? row
@@ -89,7 +98,7 @@ extension FeatureRows: RegressionRows {
 }
 
 /// The choice of inputs and targets of a source of rows.
-struct RowOptions: Sendable, Hashable {
+package struct RowOptions: Sendable, Hashable {
   enum Targets: Sendable, Hashable {
     /// The last columns.
     case last(Int)

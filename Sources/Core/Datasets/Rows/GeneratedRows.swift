@@ -15,6 +15,16 @@ package struct GeneratedRows: Sendable, Hashable {
 
   package init() {}
 
+  /// Takes the settings from the options of a specification.
+  init(taking options: inout SpecificationOptions) throws(DatasetError) {
+    inputs = try options.take("inputs", in: 1...FeatureRows.widest) ?? inputs
+    targets = try options.take("targets", in: 1...FeatureRows.widest) ?? targets
+    scale = try options.take("scale", in: 0...1e6) ?? scale
+    noise = try options.take("noise", in: 0...1e6) ?? noise
+    spread = try options.take("spread", in: 1...1e6) ?? spread
+    seed = UInt64(try options.take("seed", in: 0...Int.max) ?? 0)
+  }
+
   /// Returns the first `count` rows of the training or test stream. Both have the same M, and row i depends only on the
   /// settings, the role and i.
   package func rows(_ count: Int, role: DataRole) -> FeatureRows {

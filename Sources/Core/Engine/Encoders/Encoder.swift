@@ -26,6 +26,8 @@ package protocol Encoder: Sendable {
   func featureSize(behind depth: Int) -> Int
   /// Returns the initial distribution of one of its parameters.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
+  /// Replaces initial values that are not drawn one by one, after all are drawn from their distributions.
+  func initialise(_ parameters: borrowing Storage, seed: UInt64)
   /// Returns the width F of the pooled features after `depth` blocks, at least 1.
   func pooledWidth(behind depth: Int) -> Int
   /// Returns the width D of the output of a readout after `depth` blocks, at least 1.
@@ -46,6 +48,7 @@ extension Encoder {
   package var tracedBlocks: Int { 1 }
   package var partialBlock: Int? { nil }
   package func output(behind depth: Int) -> Int { output }
+  package func initialise(_ parameters: borrowing Storage, seed: UInt64) {}
 }
 
 /// The trained blocks of a pass, and the size of its batches.

@@ -10,13 +10,19 @@ package struct EncoderConfiguration: Sendable {
   /// A family of encoders: a ``FamilyConfiguration`` with its ``Encoder``.
   package struct Family: NamedKind {
     /// The families that plans and checkpoints can name; a new family is added here.
-    package static let allCases: [Family] = [.vit, .resnet]
+    package static let allCases: [Family] = [.vit, .resnet, .gcn, .linear]
 
     package let rawValue: String
     fileprivate let type: any FamilyConfiguration.Type
 
     /// Whether its encoders take images; the others take the features of nodes or rows.
     package var takesImages: Bool { type is any ImageFamilyConfiguration.Type }
+
+    /// The word for one input of its encoders.
+    package var noun: String {
+      guard let type = type as? any FeatureFamilyConfiguration.Type else { return "image" }
+      return type.init(features: 1, width: 1, depth: 1).input.noun
+    }
 
     /// Creates a family with a name in plans, and the type of its configurations.
     package init(_ name: String, _ type: any FamilyConfiguration.Type) {
@@ -36,6 +42,8 @@ package protocol FamilyConfiguration: Sendable, Hashable, Codable {
   var depth: Int { get set }
   /// The width D of a representation.
   var output: Int { get }
+  /// The names and distribution of a classifier's parameters.
+  static var classifierConvention: ClassifierConfiguration.Convention { get }
 
   /// Creates a configuration with the fields that the family shares with another one, and defaults for its own.
   init(sharing other: any FamilyConfiguration)
@@ -47,6 +55,7 @@ package protocol FamilyConfiguration: Sendable, Hashable, Codable {
 }
 
 extension FamilyConfiguration {
+  package static var classifierConvention: ClassifierConfiguration.Convention { .sequential }
   package func pooled(grid: Int) -> Self { self }
 }
 
@@ -139,6 +148,11 @@ extension EncoderConfiguration {
   /// The width D of a representation.
   package var output: Int { value.output }
 
+  /// The names and distribution of a classifier's parameters.
+  package var classifierConvention: ClassifierConfiguration.Convention {
+    type(of: value).classifierConvention
+  }
+
   /// Creates an encoder and adds its parameters to a layout: stem, the blocks of these indices, readout.
   package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {
     value.makeEncoder(blocks: blocks, in: &layout)
@@ -153,6 +167,17 @@ extension EncoderConfiguration {
     get {
       guard let value = value as? ViTConfiguration else {
         preconditionFailure("a \(family.rawValue) has no patches")
+      }
+      return value
+    }
+    set { self = EncoderConfiguration(newValue) }
+  }
+
+  /// The configuration of a graph convolutional network; traps for other families.
+  package var gcn: GraphConvolutionConfiguration {
+    get {
+      guard let value = value as? GraphConvolutionConfiguration else {
+        preconditionFailure("a \(family.rawValue) has no propagation")
       }
       return value
     }

@@ -8,50 +8,65 @@ package protocol NodeEncoder: Encoder {
   var propagatesInputs: Bool { get }
   /// Computes z [N, F] = P x from x [N, F], row by row, in parallel.
   func propagate(_ x: Matrix, on graph: Graph, into z: Matrix, _ workers: Workers)
+  /// Computes the rows of P x [n, F] of some nodes, in their order.
+  func propagate(
+    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers)
   /// Computes the output y [N, D] of the block at a position from its inputs z [N, F] for all nodes of a graph.
   func advance(
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
     _ workers: Workers)
-  /// Computes the output y [N, D] of the block at a position from the output x [N, F] of the block below.
+  /// Computes the output y [N, D] of the block at a position from the output x [N, F] of the block below, or from the
+  /// features.
   func encode(
-    block position: Int, _ x: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
+    block position: Int, _ x: any NodeValues, on graph: Graph, into y: Matrix,
+    _ parameters: borrowing Storage,
     _ workers: Workers)
 }
 
 extension NodeEncoder {
-  package func encode(
-    block position: Int, _ x: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
-    _ workers: Workers
+  /// The inputs are the values themselves.
+  package func propagate(
+    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
   ) {
-    guard propagatesInputs else {
+    precondition(!propagatesInputs, "\(type(of: self)) propagates its inputs")
+    for (row, node) in nodes.enumerated() { x.write(node, into: z.row(row)) }
+  }
+
+  package func encode(
+    block position: Int, _ x: any NodeValues, on graph: Graph, into y: Matrix,
+    _ parameters: borrowing Storage, _ workers: Workers
+  ) {
+    if !propagatesInputs, let x = x.matrix {
       return advance(block: position, x, on: graph, into: y, parameters, workers)
     }
-    let z = Storage(0..<x.count)
-    let inputs = z.all.reshaped(x.rows, x.columns)
-    propagate(x, on: graph, into: inputs, workers)
-    advance(block: position, inputs, on: graph, into: y, parameters, workers)
+    let place = Storage(0..<x.count * x.width)
+    let z = place.all.reshaped(x.count, x.width)
+    x.write(into: z, workers)
+    if propagatesInputs { propagate(z, on: graph, into: z, workers) }
+    advance(block: position, z, on: graph, into: y, parameters, workers)
   }
 
   /// Computes the outputs of all blocks for all nodes of a graph, one block at a time, and calls `body(depth, y)` with
   /// those after each [N, D]. Their memory does not grow with the number of blocks.
   ///
-  /// - Parameter x: the features of the nodes [N, F], which are not changed.
+  /// - Parameter features: the features of the nodes [N, F].
   package func forEachDepth(
-    _ x: Matrix, on graph: Graph, _ parameters: borrowing Storage, _ workers: Workers,
+    _ features: any NodeValues, on graph: Graph, _ parameters: borrowing Storage, _ workers: Workers,
     _ body: (_ depth: Int, _ y: Matrix) throws -> Void
   ) rethrows {
     precondition(
-      x.rows == graph.count && x.columns == inputCount, "[\(x.rows), \(x.columns)] of \(graph.count) nodes")
+      features.count == graph.count && features.width == inputCount,
+      "[\(features.count), \(features.width)] of \(graph.count) nodes")
     let width = (1...blocks.count).map(featureSize).max() ?? 0
     let places = (0..<min(blocks.count, 2)).map { _ in StorageBox(0..<graph.count * width) }
-    var below = x
+    var below = features
     for depth in 1...blocks.count {
       let y = Matrix(
         places[depth % places.count].storage.all.start, rows: graph.count, columns: featureSize(behind: depth)
       )
       encode(block: depth - 1, below, on: graph, into: y, parameters, workers)
       try body(depth, y)
-      below = y
+      below = StoredValues(y)
     }
   }
 }

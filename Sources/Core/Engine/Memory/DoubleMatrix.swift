@@ -68,12 +68,6 @@ package struct DoubleMatrix {
     return DoubleMatrix(start, rows: rows, columns: columns)
   }
 
-  /// Returns the first rows as a view of the same memory.
-  func first(_ rows: Int) -> DoubleMatrix {
-    precondition(rows <= self.rows, "\(rows) of \(self.rows) rows")
-    return DoubleMatrix(start, rows: rows, columns: columns)
-  }
-
   /// Returns the elements in order of the rows.
   package func array() -> [Double] { Array(UnsafeBufferPointer(start: start, count: count)) }
 

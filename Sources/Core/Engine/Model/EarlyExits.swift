@@ -169,9 +169,9 @@ package final class EarlyExits {
   /// Classifies nodes of a graph at every exit of a model of a ``NodeEncoder``, one block at a time for the whole graph.
   /// Returns the predictions of each exit for `nodes` in order.
   ///
-  /// - Parameter x: the features of all nodes [N, F], which are not changed.
+  /// - Parameter features: the features of all nodes [N, F].
   package static func answers(
-    _ model: Model, _ parameters: borrowing Storage, features x: Matrix, on graph: Graph, nodes: [Int],
+    _ model: Model, _ parameters: borrowing Storage, features: any NodeValues, on graph: Graph, nodes: [Int],
     workers: Workers, chunk: Int = 256
   ) -> [[Prediction]] {
     guard let encoder = model.encoder as? any NodeEncoder else {
@@ -180,7 +180,7 @@ package final class EarlyExits {
     let exits = (0..<workers.count).map { _ in EarlyExits(model, chunk: chunk) }
     let depths = depths(of: model)
     var results = [[Prediction]](repeating: [], count: depths.count)
-    encoder.forEachDepth(x, on: graph, parameters, workers) { depth, y in
+    encoder.forEachDepth(features, on: graph, parameters, workers) { depth, y in
       guard let exit = depths.firstIndex(of: depth) else { return }
       let byChunk = Mutex<[Int: [Prediction]]>([:])
       let chunks = (nodes.count + chunk - 1) / chunk

@@ -6,6 +6,11 @@ package enum Initialisation {
   /// The encoder and the objective define the distributions. For transformers, Xavier's uniform distribution (as in
   /// MoCo v3) gave a better untrained encoder, but no clear improvement after training.
   package static func random(_ model: Model, into parameters: borrowing Storage, seed: UInt64) {
+    draw(model, into: parameters, seed: seed)
+    model.encoder.initialise(parameters, seed: seed)
+  }
+
+  private static func draw(_ model: Model, into parameters: borrowing Storage, seed: UInt64) {
     for entry in model.layout.entries {
       var random = RandomNumbers(seed, "parameter \(entry.name)")
       let values = parameters[entry.slot].flat
@@ -25,7 +30,13 @@ package enum Initialisation {
     _ model: Model, into parameters: borrowing Storage, from below: Model,
     _ belowParameters: borrowing Storage, _ method: LayerInitialisation, layersPerStage: Int, seed: UInt64
   ) {
-    random(model, into: parameters, seed: seed)
+    draw(model, into: parameters, seed: seed)
+    // Initial matrices are not computed only to be replaced.
+    let isNew = model.parts.contains {
+      model.encoderRange.contains($0.range.lowerBound)
+        && source(of: $0, in: below, method, layersPerStage) == nil
+    }
+    if isNew { model.encoder.initialise(parameters, seed: seed) }
     for part in model.parts {
       guard let source = source(of: part, in: below, method, layersPerStage) else { continue }
       // The classifier of a ResNet has another width at each stage, and starts at random.

@@ -13,6 +13,9 @@ package protocol Objective: Sendable {
   /// The copies of the trained parameters that its loss uses.
   var branches: [Branch] { get }
 
+  /// The names of the parts of its heads that are sums over data and not weights, whose size no limit on weights bounds.
+  var sums: Set<String> { get }
+
   /// Returns the initial distribution of a parameter of its heads.
   func distribution(of entry: Layout.Entry) -> Initialisation.Distribution
   /// Returns the floating-point operations of the heads for a view of an image. They run once per pass of the encoder
@@ -31,6 +34,7 @@ package protocol Objective: Sendable {
 }
 
 extension Objective {
+  package var sums: Set<String> { [] }
   package var classifier: Classifier? { nil }
   package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? { nil }
 }
@@ -129,7 +133,7 @@ package struct ObjectiveConfiguration: Sendable {
 /// An objective that plans can name.
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
-  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification]
+  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification, .regression]
 
   package let rawValue: String
   private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration
@@ -151,10 +155,13 @@ package struct ObjectiveSettings: Sendable, Hashable {
   /// The classifier of objectives with labels.
   package var classifier: ClassifierConfiguration
 
+  package var regression: RegressionConfiguration
+
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
-    classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1)
+    classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
+    regression: RegressionConfiguration = RegressionConfiguration()
   ) {
-    (self.heads, self.classifier) = (heads, classifier)
+    (self.heads, self.classifier, self.regression) = (heads, classifier, regression)
   }
 }

@@ -21,6 +21,8 @@ extension Plan {
     /// The number of fixed views of each image, even; an epoch uses two of them, and the frozen prefix's outputs for
     /// them are kept in a file. 0 draws new views every epoch. Default 0, as in the paper.
     package var views: Int
+    /// What a client's training sees of its graph. Default transductive; the authors of L2-GCN train inductively.
+    package var setting: Setting
     /// The maximum resident memory of a client's process. Default nil, unlimited: the operator of a device can set a
     /// limit at the client.
     package var memory: ByteCount?
@@ -28,7 +30,7 @@ extension Plan {
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
       schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0,
-      views: Int = 0, memory: ByteCount? = nil
+      views: Int = 0, setting: Setting = .transductive, memory: ByteCount? = nil
     ) {
       self.epochs = epochs
       self.batch = batch
@@ -37,7 +39,16 @@ extension Plan {
       self.schedule = schedule
       self.proximal = proximal
       self.views = views
+      self.setting = setting
       self.memory = memory
+    }
+
+    /// What a training sees of a graph.
+    package enum Setting: String, Sendable, Codable, CaseIterable {
+      /// All nodes; the loss is that of training nodes.
+      case transductive
+      /// The subgraph of the training nodes.
+      case inductive
     }
 
     /// The learning rate of a step: base x batch / 256, so that it does not have to change with the batch size.

@@ -32,6 +32,8 @@ extension Plan {
     package var regularisers = RegulariserSections()
     /// The classes and the classifier of the objective classification. Default none.
     package var classification: Classification?
+    /// The exact steps of the objective regression. Default none: its defaults.
+    package var regression: Regression?
     /// The selection of a stage's images by the exits of the stages before. Default none: all images.
     package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.
@@ -126,8 +128,30 @@ extension Plan {
     }
   }
 
-  /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``.
+  /// Whether a client may have nothing to train on in a stage, in which it then takes no part: a cascade left it no
+  /// images, or no node of its graph has a label for training.
+  package func mayBeEmpty(stage: Int) -> Bool {
+    if case .nodes = encoder.input, method.classification != nil { return true }
+    return isSelecting(stage: stage)
+  }
+
+  /// Returns the examples of which a training is made: in the inductive setting the subgraph of the training nodes, or of
+  /// all nodes if the graph has no labels.
+  package func trainingPart(of examples: Dataset) -> Dataset {
+    guard case .nodes(let set) = examples, local.setting == .inductive, set.classes > 0,
+      set.split.train.count < set.count
+    else { return examples }
+    return .nodes(set.subset(set.split.train))
+  }
+
+  /// Returns the examples with the labels of the plan's classes if its objective needs labels. Throws ``DatasetError``,
+  /// also if rows do not have the targets of its encoder.
   package func labelled(_ examples: Dataset) throws(DatasetError) -> Dataset {
+    if case .rows(let rows) = examples, encoder.family == .linear {
+      guard rows.targetCount == encoder.linear.outputs else {
+        throw .otherTargets(own: rows.targetCount, encoder: encoder.linear.outputs)
+      }
+    }
     guard let classification = method.classification else { return examples }
     return try examples.labelled(by: classification.classes)
   }

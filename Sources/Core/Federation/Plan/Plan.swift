@@ -79,6 +79,11 @@ extension Plan {
   /// strategies over equal rounds.
   package func mostRounds(stage: Int) -> Int {
     precondition((1...stages).contains(stage), "stage \(stage) of \(stages)")
+    return roundsPerUpdate * updates(stage: stage)
+  }
+
+  /// Returns the number of updates of a stage's parts.
+  private func updates(stage: Int) -> Int {
     switch (method.roundsPerStage, method.strategy.hasSingleStage) {
     case (.each(let rounds), true): return rounds * steps
     case (.each(let rounds), false): return rounds

@@ -41,8 +41,14 @@ package struct PlanField: Sendable {
 
     /// Vision transformers.
     static let vit = Self(description: "vit") { $0 == .vit }
+    /// Deep linear networks.
+    static let linear = Self(description: "linear") { $0 == .linear }
+    /// Graph convolutional networks.
+    static let gcn = Self(description: "gcn") { $0 == .gcn }
     /// All families whose encoders take images.
     static let images = Self(description: "encoders of images") { $0.takesImages }
+    /// All families whose encoders take the nodes of a graph.
+    static let nodes = Self(description: "encoders of nodes") { $0.noun == "node" }
     /// All families whose encoders take the features of nodes or rows.
     static let features = Self(description: "encoders of nodes or rows") { !$0.takesImages }
   }

@@ -3,7 +3,7 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + stageEnd + calibration + classification + cascade
+    job + encoder + heads + method + stageEnd + calibration + classification + regression + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 
@@ -20,7 +20,8 @@ extension PlanField {
   private static let encoder: [PlanField] = [
     PlanField(
       "encoder.family", \.encoder.family, .choice,
-      "Kind of encoder: a vision transformer, or a ResNet-18 for small images."),
+      "Kind of encoder: a vision transformer, a ResNet-18 for small images, a graph convolutional network, or a deep linear network of rows."
+    ),
     PlanField(
       "encoder.image", \.encoder.imageSide, of: .images, .integer(1...PlanLimits.image), unit: "pixels",
       or: .required,
@@ -37,7 +38,7 @@ extension PlanField {
       or: .required, "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
     PlanField(
       "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
-      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18."
+      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18; for gcn the width of each layer."
     ),
     PlanField(
       "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks",
@@ -50,6 +51,16 @@ extension PlanField {
       "encoder.mlpRatio", \.encoder.vit.mlpRatio, of: .vit, .integer(1...PlanLimits.mlpRatio),
       unit: "x width",
       "Width of a block's hidden layer."),
+    PlanField(
+      "encoder.outputs", \.encoder.linear.outputs, of: .linear, .integer(1...PlanLimits.linearFeatures),
+      unit: "numbers", or: .required, "Targets of a row of the data."),
+    PlanField(
+      "encoder.start", \.encoder.linear.start, of: .linear, .choice,
+      "Initial matrices: corners of random orthogonal ones, or normal numbers of variance 1 / inputs."),
+    PlanField(
+      "encoder.propagation", \.encoder.gcn.propagation, of: .gcn, .choice,
+      "Values of a node that a layer takes: its own and their mean with the neighbours' (lgcn), or the neighbours' mean."
+    ),
   ]
 
   private static let heads: [PlanField] = [
@@ -84,6 +95,10 @@ extension PlanField {
     PlanField(
       "local.views", \.local.views, .integer(0...PlanLimits.views), unit: "views",
       "Fixed views of each image, an even number; the frozen layers' outputs for them are kept on disk. 0: fresh views."
+    ),
+    PlanField(
+      "local.setting", \.local.setting, of: .nodes, .choice,
+      "What a training sees of a client's graph: all of it, or only the training nodes and the edges among them."
     ),
     PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
@@ -174,17 +189,24 @@ extension PlanField {
     ),
     PlanField(
       "method.roundsPerStage", \.method.roundsPerStage, .rounds(upTo: PlanLimits.rounds), unit: "rounds",
+      or: .derived("`15`; `1` for linear") {
+        if $0.encoder.family == .linear { $0.method.roundsPerStage = .each(1) }
+      },
       "Rounds of a stage, or their maximum. End-to-end runs the rounds of all stages in its single stage."
     ),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
-      or: .derived("`transfer`; `random` for resnet") {
-        $0.method.initialisation = $0.encoder.family == .resnet ? .random : .transfer
+      or: .derived("`transfer`; `random` for resnet, gcn and linear") {
+        $0.method.initialisation =
+          [.resnet, .gcn, .linear].contains($0.encoder.family) ? .random : .transfer
       },
       "How a new layer starts: as a copy of the layer below, or at random."),
     PlanField(
       "method.objective", \.method.objective, .choice,
-      "What a stage is trained for: a self-supervised loss, or the classes of labels."),
+      or: .derived("`simclr`; `regression` for linear") {
+        if $0.encoder.family == .linear { $0.method.objective = .regression }
+      },
+      "What a stage is trained for: a self-supervised loss, the classes of labels, or the targets of rows."),
     PlanField(
       "method.momentum", \.method.momentum, .number(.from(0, to: 1)),
       "Share of the target branch that a step keeps, with mocov3 and byol."),
@@ -196,8 +218,8 @@ extension PlanField {
       "Divides the similarities in the loss."),
     PlanField(
       "method.alignment", \.method.alignment, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
-      or: .derived("`0.01`; `0` for classification") {
-        if $0.method.objective == .classification { $0.method.alignment = 0 }
+      or: .derived("`0.01`; `0` for classification and regression") {
+        if [.classification, .regression].contains($0.method.objective) { $0.method.alignment = 0 }
       },
       "Weight of the alignment with the global model's projections; 0 turns it off."),
   ]

@@ -13,9 +13,11 @@ struct PlanRule: Sendable {
   let rejection: @Sendable (Plan) -> String?
 
   init(_ field: String, _ others: String..., rejection: @escaping @Sendable (Plan) -> String?) {
-    self.field = field
-    self.others = others
-    self.rejection = rejection
+    self.init(field, others: others, rejection: rejection)
+  }
+
+  init(_ field: String, others: [String], rejection: @escaping @Sendable (Plan) -> String?) {
+    (self.field, self.others, self.rejection) = (field, others, rejection)
   }
 }
 
@@ -50,7 +52,7 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade
+  static let all: [PlanRule] = general + cascade + graphConvolution + regression
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -73,8 +75,12 @@ extension PlanRule {
         : nil
     },
     PlanRule("method.initialisation", "encoder.family") { plan in
-      plan.encoder.family == .resnet && plan.method.initialisation == .transfer
-        ? "is transfer; the layers of a resnet differ in shape, so a new one starts at random" : nil
+      guard [.resnet, .linear].contains(plan.encoder.family), plan.method.initialisation == .transfer else {
+        return nil
+      }
+      return plan.encoder.family == .linear
+        ? "is transfer; all matrices of a linear network exist from the start, and start at random"
+        : "is transfer; the layers of a resnet differ in shape, so a new one starts at random"
     },
     PlanRule("method.activeBlocks", "encoder.family", "method.layersPerStage", "method.strategy") { plan in
       let active = plan.method.activeBlocks
@@ -129,6 +135,7 @@ extension PlanRule {
       return "is \(c.width), which is not a multiple of \(c.heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
+      guard ![.gcn, .linear].contains(plan.encoder.family) else { return nil }
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
@@ -169,7 +176,7 @@ extension PlanRule {
     ) { plan in
       guard let grid = plan.method.classification?.grid, grid > 1 else { return nil }
       guard plan.encoder.family == .resnet else {
-        return "is \(grid); only a resnet has a map, a classifier of a transformer reads its class token"
+        return "is \(grid); only a resnet has a map, of whose cells a classifier can read the means"
       }
       let side = plan.encoder.imageSide >> (plan.encoder.depth - 1)
       return side > 0 && side % grid == 0
@@ -252,6 +259,8 @@ package enum PlanLimits {
   package static let channels = 3
   /// The features of a node or row: a bag of words has fewer.
   package static let features = 1 << 20
+  /// The inputs and outputs of a linear network: its second moments have 2 GiB at this size.
+  package static let linearFeatures = 1 << 14
   /// The patches of an image: attention keeps a matrix of tokens x tokens per head, 64 MB at this size.
   package static let patches = 4096
   /// The width D: above the widest published vision transformer (ViT-22B: 6144).

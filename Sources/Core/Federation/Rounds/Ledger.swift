@@ -13,10 +13,18 @@ package struct Ledger: Sendable, Hashable {
   private static let mostMedians = 10
 
   /// The maximum number of samples that count for one client.
-  package var mostCounted: Int {
+  package var mostCounted: Int { admitted.isEmpty ? 0 : maxSamples ?? mostPlausible }
+
+  /// Ten times the lower median of the claims.
+  private var mostPlausible: Int {
     let claims = admitted.values.map(\.samples).filter { $0 > 0 }.sorted()
-    guard !claims.isEmpty else { return 0 }
-    return maxSamples ?? Self.mostMedians * claims[(claims.count - 1) / 2]
+    return claims.isEmpty ? 0 : Self.mostMedians * claims[(claims.count - 1) / 2]
+  }
+
+  /// The total number of samples, with every claim limited to ten times the lower median, whatever the maximum.
+  package var plausibleSamples: Int {
+    let most = mostPlausible
+    return admitted.values.reduce(0) { $0 + min($1.samples, most) }
   }
 
   /// The number of samples that count, by client: its claim, or the maximum.

@@ -176,10 +176,11 @@ extension DeepLinearNetwork {
   }
 
   /// Updates a block by the exact rate, W_l <- W_l - η G with η = ‖G‖² / ‖A G B‖², which minimises the loss along -G; the
-  /// loss falls by ½ ‖G‖⁴ / ‖A G B‖² (arXiv 1910.05874). If ‖A G B‖² = 0, no rate changes the loss, and η is 0. Returns η.
+  /// loss falls by ½ ‖G‖⁴ / ‖A G B‖² (arXiv 1910.05874). If ‖A G B‖² = 0, no rate changes the loss, and η is 0; likewise
+  /// for a number below 0, which is no squared norm. Returns η.
   @discardableResult
   package func step(_ block: Int, along gradient: DoubleMatrix, curvature: Double) -> Double {
-    let rate = curvature == 0 ? 0 : gradient.inner(gradient) / curvature
+    let rate = curvature > 0 ? gradient.inner(gradient) / curvature : 0
     matrix(block).combine(gradient) { $0 - rate * $1 }
     noteChange(of: block)
     return rate

@@ -18,10 +18,15 @@ package protocol RegressionRows: Sendable {
 package final class RowStatistics {
   private let rows: any RegressionRows
   private let workers: Workers
-  private var secondMoments: [Double]?
+  /// The elements of X Xᵀ if they have been computed.
+  package private(set) var secondMoments: [Double]?
+  /// Asked on the caller's thread, again and again in a pass over the rows; if it returns false, the pass ends early and
+  /// its sums are of some rows only.
+  package var goesOn: () -> Bool = { true }
 
-  package init(_ rows: any RegressionRows, workers: Workers) {
-    (self.rows, self.workers) = (rows, workers)
+  /// Creates the sums of some rows; `moments` are the elements of X Xᵀ if they are known.
+  package init(_ rows: any RegressionRows, workers: Workers, moments: [Double]? = nil) {
+    (self.rows, self.workers, secondMoments) = (rows, workers, moments)
   }
 
   /// The number of rows m.
@@ -31,6 +36,8 @@ package final class RowStatistics {
 
   /// The number of rows read at a time.
   private static let chunk = 256
+  /// The number of chunks of a shard between two calls of ``goesOn``.
+  private static let chunksAtOnce = 32
   /// The maximum number of sums that exist at a time, and the memory for those of the second moments in bytes.
   private static let (mostShards, shardBytes) = (8, 1 << 26)
 
@@ -80,18 +87,21 @@ package final class RowStatistics {
     let chunks = (count + Self.chunk - 1) / Self.chunk
     let shards = min(most, Self.mostShards, chunks)
     let sums = DoubleBox(shards, total.count)
+    let (longest, width) = (min(Self.chunk, count), inputs + targets)
+    let work = DoubleBox(shards, longest * width)
     var numbers = [Double](repeating: 0, count: shards)
     numbers.withUnsafeMutableBufferPointer { numbers in
-      workers.run(shards) { shard, _ in
-        let longest = min(Self.chunk, count)
-        let x = DoubleBox(longest, inputs)
-        let y = DoubleBox(longest, targets)
-        let sum = DoubleMatrix(sums.matrix.row(shard), rows: total.rows, columns: total.columns)
-        for chunk in stride(from: shard, to: chunks, by: shards) {
-          let range = chunk * Self.chunk..<min((chunk + 1) * Self.chunk, count)
-          let (some, theirs) = (x.matrix.first(range.count), y.matrix.first(range.count))
-          rows.copy(range, inputs: some, targets: theirs)
-          numbers[shard] += add(some, theirs, sum)
+      for first in stride(from: 0, to: chunks, by: max(shards, 1) * Self.chunksAtOnce) where goesOn() {
+        let end = min(first + shards * Self.chunksAtOnce, chunks)
+        workers.run(shards) { shard, _ in
+          let sum = DoubleMatrix(sums.matrix.row(shard), rows: total.rows, columns: total.columns)
+          for chunk in stride(from: first + shard, to: end, by: shards) {
+            let range = chunk * Self.chunk..<min((chunk + 1) * Self.chunk, count)
+            let x = DoubleMatrix(work.matrix.row(shard), rows: range.count, columns: inputs)
+            let y = DoubleMatrix(x.start + longest * inputs, rows: range.count, columns: targets)
+            rows.copy(range, inputs: x, targets: y)
+            numbers[shard] += add(x, y, sum)
+          }
         }
       }
     }

@@ -21,6 +21,7 @@ extension EncoderConfiguration.Family {
 extension GraphConvolutionConfiguration: FeatureFamilyConfiguration {
   package static let family = EncoderConfiguration.Family.gcn
   package var input: EncoderInput { .nodes(features: features) }
+  package static let classifierConvention = ClassifierConfiguration.Convention.graph
   package var output: Int { width }
 
   package func makeEncoder(blocks: [Int], in layout: inout Layout) -> any Encoder {

@@ -71,6 +71,12 @@ extension GraphConvolutionNetwork {
     shape.propagation.forward(x, on: graph, into: z, tile: work[slot], workers)
   }
 
+  package func propagate(
+    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+  ) {
+    shape.propagation.forward(x, of: nodes, on: graph, into: z, workers)
+  }
+
   package func advance(
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
     _ workers: Workers
@@ -80,21 +86,37 @@ extension GraphConvolutionNetwork {
 
   /// Propagates the narrower of input and output, because P (x Wᵀ) = (P x) Wᵀ.
   package func encode(
-    block position: Int, _ x: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
-    _ workers: Workers
+    block position: Int, _ x: any NodeValues, on graph: Graph, into y: Matrix,
+    _ parameters: borrowing Storage, _ workers: Workers
   ) {
-    let layer = layers[position]
-    guard x.columns > y.columns else {
-      let z = Storage(0..<x.count)
-      let inputs = z.all.reshaped(x.rows, x.columns)
-      propagate(x, on: graph, into: inputs, workers)
-      return advance(block: position, inputs, on: graph, into: y, parameters, workers)
+    guard x.width > y.columns else {
+      let place = Storage(0..<x.count * x.width)
+      let z = place.all.reshaped(x.count, x.width)
+      x.write(into: z, workers)
+      propagate(z, on: graph, into: z, workers)
+      return advance(block: position, z, on: graph, into: y, parameters, workers)
     }
-    GraphConvolution.forParts(of: x.rows, workers) { rows in
-      layer.linear.forward(x.rows(rows), into: y.rows(rows), parameters)
-    }
+    transform(x, layers[position].linear, into: y, parameters, workers)
     propagate(y, on: graph, into: y, workers)
-    GraphConvolution.forParts(of: x.rows, workers) { Elementwise.relu(y.rows($0)) }
+    GraphConvolution.forParts(of: y.rows, workers) { rows, _ in Elementwise.relu(y.rows(rows)) }
+  }
+
+  /// y = x Wᵀ for all nodes, of which a part is expanded at a time.
+  private func transform(
+    _ x: any NodeValues, _ linear: Linear, into y: Matrix, _ parameters: borrowing Storage, _ workers: Workers
+  ) {
+    if let x = x.matrix {
+      return GraphConvolution.forParts(of: y.rows, workers) { rows, _ in
+        linear.forward(x.rows(rows), into: y.rows(rows), parameters)
+      }
+    }
+    let part = min(GraphConvolution.part, y.rows) * x.width
+    let places = StorageBox(0..<workers.count * part)
+    GraphConvolution.forParts(of: y.rows, workers) { rows, worker in
+      let place = Matrix(places.storage.all.start + worker * part, rows: rows.count, columns: x.width)
+      for (row, node) in rows.enumerated() { x.write(node, into: place.row(row)) }
+      linear.forward(place, into: y.rows(rows), parameters)
+    }
   }
 }
 
@@ -124,7 +146,7 @@ package struct GraphConvolution: Sendable {
 
   /// The same for many rows, in parallel.
   package func forward(_ z: Matrix, into y: Matrix, _ parameters: borrowing Storage, _ workers: Workers) {
-    Self.forParts(of: z.rows, workers) { forward(z.rows($0), into: y.rows($0), parameters) }
+    Self.forParts(of: z.rows, workers) { rows, _ in forward(z.rows(rows), into: y.rows(rows), parameters) }
   }
 
   /// dz = (dy where y > 0) W,  dW += (dy where y > 0)ᵀ z                         nil dz: not needed
@@ -138,11 +160,13 @@ package struct GraphConvolution: Sendable {
     linear.backward(dy, input: z, into: dz, parameters, gradients)
   }
 
-  /// Calls `body` for parts of rows, in parallel. The parts do not depend on the number of workers.
-  static func forParts(of rows: Int, _ workers: Workers, _ body: (Range<Int>) -> Void) {
-    let part = 1024
-    workers.run((rows + part - 1) / part) { task, _ in
-      body(task * part..<min((task + 1) * part, rows))
+  /// The rows of a part.
+  static let part = 256
+
+  /// Calls `body(part, worker)` for parts of rows, in parallel. The parts do not depend on the number of workers.
+  static func forParts(of rows: Int, _ workers: Workers, _ body: (Range<Int>, _ worker: Int) -> Void) {
+    workers.run((rows + part - 1) / part) { task, worker in
+      body(task * part..<min((task + 1) * part, rows), worker)
     }
   }
 }
