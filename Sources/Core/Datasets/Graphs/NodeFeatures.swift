@@ -103,8 +103,13 @@ package struct NodeFeatures: NodeValues {
         Elementwise.add($0.baseAddress! + row * width, to: place, count: width, scale: scale)
       }
     case .sparse(let rows):
-      for entry in rows.starts[row]..<rows.starts[row + 1] {
-        place[Int(rows.columns[entry])] += scale * (rows.values?[entry] ?? 1)
+      rows.columns.withUnsafeBufferPointer { columns in
+        let entries = rows.starts[row]..<rows.starts[row + 1]
+        guard let values = rows.values else {
+          for entry in entries { place[Int(columns[entry])] += scale }
+          return
+        }
+        for entry in entries { place[Int(columns[entry])] += scale * values[entry] }
       }
     }
   }

@@ -8,9 +8,8 @@ package protocol NodeEncoder: Encoder {
   var propagatesInputs: Bool { get }
   /// Computes z [N, F] = P x from x [N, F], row by row, in parallel.
   func propagate(_ x: Matrix, on graph: Graph, into z: Matrix, _ workers: Workers)
-  /// Computes the rows of P x [n, F] of some nodes, in their order.
-  func propagate(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers)
+  /// Computes the row of P x [F] of a node.
+  func propagate(_ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>)
   /// Computes the output y [N, D] of the block at a position from its inputs z [N, F] for all nodes of a graph.
   func advance(
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
@@ -26,10 +25,10 @@ package protocol NodeEncoder: Encoder {
 extension NodeEncoder {
   /// The inputs are the values themselves.
   package func propagate(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+    _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>
   ) {
     precondition(!propagatesInputs, "\(type(of: self)) propagates its inputs")
-    for (row, node) in nodes.enumerated() { x.write(node, into: z.row(row)) }
+    x.write(node, into: place)
   }
 
   package func encode(

@@ -42,24 +42,15 @@ package enum Propagation: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// Computes the rows of P x of some nodes, in their order, from values that need not be stored as a matrix.
-  ///                                                                                          x [N, F], z [n, F]
+  /// Computes the row of P x [F] of a node, from values that need not be stored as a matrix.
   package func forward(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+    _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>
   ) {
-    precondition(
-      x.count == graph.count && z.rows == nodes.count && z.columns == x.width,
-      "\(nodes.count) rows of [\(x.count), \(x.width)] into [\(z.rows), \(z.columns)]")
-    let part = 64
-    workers.run((nodes.count + part - 1) / part) { task, _ in
-      for row in task * part..<min((task + 1) * part, nodes.count) {
-        let (node, place) = (nodes[row], z.row(row))
-        let scale = scale(degree: graph.degree(of: node))
-        place.update(repeating: 0, count: z.columns)
-        if includesSelf { x.add(node, scale: 1 + scale, to: place) }
-        for neighbour in graph.neighbours(of: node) { x.add(Int(neighbour), scale: scale, to: place) }
-      }
-    }
+    precondition(x.count == graph.count, "values of \(x.count) of \(graph.count) nodes")
+    let scale = scale(degree: graph.degree(of: node))
+    place.update(repeating: 0, count: x.width)
+    if includesSelf { x.add(node, scale: 1 + scale, to: place) }
+    for neighbour in graph.neighbours(of: node) { x.add(Int(neighbour), scale: scale, to: place) }
   }
 
   /// Computes dx = (P^hops)ᵀ dz. dx may be dz.                                 dz, dx [N, F]

@@ -102,7 +102,7 @@ extension PlanField {
     ),
     PlanField(
       "local.setting", \.local.setting, of: .nodes, .choice,
-      "What a training sees of a client's graph: all of it, or only the training nodes and the edges among them."
+      "What a training on a graph sees: all of a client's nodes, or only the training nodes and the edges among them."
     ),
     neighbours,
     PlanField(
