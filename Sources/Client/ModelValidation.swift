@@ -59,6 +59,7 @@ struct ModelValidation: Sendable {
     switch examples {
     case .images(let set): images = set
     case .nodes(let set): return result(model, parameters, set, assignment.key, workers)
+    case .rows: return nil  // A job with classes takes none.
     }
     let chunk = min(Self.mostChunk, options.chunk / workers.count)
     var random = RandomNumbers(RandomNumbers.derive(assignment.seed, "validation"))

@@ -54,7 +54,7 @@ struct CompareCommand: AsyncParsableCommand {
   var clients: Int = 4
 
   @Option(
-    help: "The partition of the images: even, dirichlet:BETA or shards:K.",
+    help: "The partition of the data: even, dirichlet:BETA, shards:K or, of a graph, community.",
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 

@@ -29,11 +29,13 @@ struct RunCommand: AsyncParsableCommand {
   @Option(help: "The number of clients, 1 to 10000.")
   var clients: Int = 4
 
-  @Option(help: ArgumentHelp("The clients' images.", valueName: "spec"))
+  @Option(help: ArgumentHelp("The clients' data.", valueName: "spec"))
   var data: String
 
   @Option(
-    help: ArgumentHelp("Labelled images for the evaluation. (default: no evaluation)", valueName: "spec"))
+    help: ArgumentHelp(
+      "Labelled data for the evaluation, of a graph its test nodes. (default: no evaluation)",
+      valueName: "spec"))
   var testData: String?
 
   @Option(
@@ -43,8 +45,8 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "The partition of the images: even, dirichlet:BETA (by label; a smaller BETA is more uneven) or shards:K (each client gets K shards of the images sorted by label).",
-    completion: .list(["even", "dirichlet:0.5", "shards:2"]))
+      "The partition of the data: even, dirichlet:BETA (by label; a smaller BETA is more uneven), shards:K (each client gets K shards of the data sorted by label) or, of a graph, community (parts with few edges between them).",
+    completion: .list(["even", "dirichlet:0.5", "shards:2", "community"]))
   var partition: String = "even"
 
   @Option(

@@ -139,9 +139,10 @@ struct ScriptedServer {
   }
 }
 
-/// Runs `body` with a client of eight images in a temporary folder.
+/// Runs `body` with a client of eight images, or of other examples, in a temporary folder.
 func withClient<Result>(
   _ plan: Plan, images: Int = 8, of set: ImageSet? = nil, validation: ImageSet? = nil,
+  nodes: NodeSet? = nil, validationNodes: NodeSet? = nil,
   patience: Duration = Unhurried.limit,
   silence: Duration = Unhurried.limit, limits: ResourceLimits = ResourceLimits(),
   _ body: (ScriptedServer) async throws -> Result
@@ -149,16 +150,19 @@ func withClient<Result>(
   try await withTemporaryFolder { folder in
     let listener = try await Listener(Endpoint(host: "127.0.0.1", port: 0))
     let events = EventLog<ClientEvent>()
-    let set = set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train)
+    let images = Dataset.images(
+      set ?? Shapes.generate(count: images, size: 8, channels: 1, seed: 1, role: .train))
+    let set = nodes.map { Dataset.nodes($0) } ?? images
     var validationExamples: (@Sendable (Plan) throws -> Dataset)?
     if let validation { validationExamples = { _ in .images(validation) } }
+    if let validationNodes { validationExamples = { _ in .nodes(validationNodes) } }
     var configuration = Client.Configuration(
       server: listener.endpoint, name: "a", state: folder, patience: patience)
     (configuration.limits, configuration.silence) = (limits, silence)
     let server = ScriptedServer(
       plan, listener, events,
       Client(
-        configuration, validationExamples: validationExamples, examples: { _ in .images(set) },
+        configuration, validationExamples: validationExamples, examples: { _ in set },
         observer: events.note))
     defer {
       listener.shutDown()

@@ -67,6 +67,68 @@ import Testing
     }
   }
 
+  private struct GraphData: Decodable {
+    struct Data: Decodable { let nodes, edges, train, cut: Int }
+    let data: Data
+    let stages: [Report.Stage]
+    let takesPart: Bool?
+  }
+
+  @Test func aGraphIsSummarised() async throws {
+    try await withTemporaryFolder { place in
+      let plan = place.appendingPathComponent("plan.yaml")
+      try Data(
+        """
+        encoder: {family: gcn, features: 100, width: 8, depth: 2}
+        method: {objective: classification, classification: {classes: 7}}
+        """.utf8
+      ).write(to: plan)
+      func check(_ options: String...) async throws -> Command.Outcome {
+        try await Command("fedclient", ["check", "--data", "sbm:200?seed=2"] + options).outcome()
+      }
+      let table = try await check()
+      #expect(table.code == 0 && table.errors.isEmpty, "\(table)")
+      for words in [
+        "nodes     200\n", "features  100, sparse\n", "labelled  200, 0 without a label\n",
+        "training    120 (60.0 %)",
+      ] {
+        #expect(table.output.contains(words), "\(table.output)")
+      }
+      let whole = try JSONDecoder().decode(
+        GraphData.self, from: Data(try await check("--plan", plan.path, "--json").output.utf8))
+      #expect(whole.data.nodes == 200 && whole.data.train == 120 && whole.data.cut == 0)
+      #expect(whole.stages.map(\.batch) == [120, 120] && whole.takesPart == nil)
+      let share = try JSONDecoder().decode(
+        GraphData.self,
+        from: Data(
+          try await check("--plan", plan.path, "--partition", "community", "--share", "1/4", "--json").output
+            .utf8))
+      #expect(share.data.nodes == 50 && share.data.cut > 0 && share.data.edges < whole.data.edges)
+      let sheet = try await check("--sheet", place.path("sheet.png"))
+      #expect(
+        sheet.code == 64 && sheet.errors.contains("--sheet shows images, and sbm:200?seed=2 is a graph"))
+    }
+  }
+
+  @Test func aGraphWithoutLabelsForTrainingTakesNoPart() async throws {
+    try await withTemporaryFolder { place in
+      for (name, text) in [
+        ("edges.csv", "0,1\n1,2\n2,2\n1,0\n"), ("features.csv", "1\n2\n3\n"), ("labels.csv", "0\n1\n\n"),
+        ("test.csv", "0\n1\n"),
+        (
+          "plan.yaml",
+          "encoder: {family: gcn, features: 1, width: 8, depth: 1}\nmethod: {objective: classification, classification: {classes: 2}}\n"
+        ),
+      ] {
+        try Data(text.utf8).write(to: place.appendingPathComponent(name))
+      }
+      let outcome = try await Command.run(
+        "fedclient", "check", "--data", "graph:\(place.path)", "--plan", place.path("plan.yaml"))
+      #expect(outcome.code == 0 && outcome.output.contains("takes no part"), "\(outcome)")
+      #expect(outcome.output.contains("dropped   1 self loop, 0 repeated and 1 reversed edges"), "\(outcome)")
+    }
+  }
+
   /// The sheet replaces only a regular file; any other path is rejected before an image is read.
   @Test func aSheetIsNotWrittenThroughALink() async throws {
     try await withTemporaryFolder { place in

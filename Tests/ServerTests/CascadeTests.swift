@@ -53,6 +53,20 @@ import Wire
     }
   }
 
+  /// A client may have no node with a label for training, from the first stage on.
+  @Test func aClientWithoutLabelledNodesTakesNoPart() throws {
+    try withTemporaryFolder { folder in
+      var plan = plan()
+      plan.encoder = EncoderConfiguration(GraphConvolutionConfiguration(features: 5, width: 3, depth: 2))
+      (plan.method.initialisation, plan.method.cascade) = (.random, nil)
+      var driver = try JobEngineDriver(plan, folder, ["a", "b"])
+      let a = try #require(driver.assignments["a"])
+      #expect(try driver.judge(empty(a), Data(), from: "a") == nil)
+      #expect(try driver.submit("b", distance: 0.5) == nil)
+      #expect(driver.engine.round.key == RoundKey(stage: 1, round: 2))
+    }
+  }
+
   /// It is not asked again in the stage as long as the others are a quorum, also after a restart.
   @Test func aClientWithoutImagesRests() throws {
     try withTemporaryFolder { folder in

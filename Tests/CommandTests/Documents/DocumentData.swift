@@ -34,6 +34,7 @@ enum DocumentData {
       ("srv/t10k-labels-idx1-ubyte.gz", Make.gzip(Make.idx([count], labels))),
       ("srv/images.npy", Make.npy([count, 28, 28], digits)), ("srv/labels.npy", Make.npy([count], labels)),
     ]
+    files += graph()
     for index in 0..<64 {
       let pixels = Make.noise(32 * 32 * 3, seed: UInt64(index))
       let name = "\(index % 2 == 0 ? "cat" : "dog")/\(index)"
@@ -41,6 +42,27 @@ enum DocumentData {
       files += [("srv/photos/\(name).png", png), ("srv/images/\(name).png", png)]
     }
     return files
+  }
+
+  /// Returns a ring of 30 nodes, as text and as arrays.
+  private static func graph() -> [(name: String, bytes: [UInt8])] {
+    let nodes = 0..<30
+    let ends = nodes.flatMap { [UInt8($0), UInt8(($0 + 1) % nodes.count)] }
+    let lines = { (line: (Int) -> String) in Array(nodes.map(line).joined(separator: "\n").utf8) }
+    let arrays = [
+      ("edges", Make.npy([nodes.count, 2], ends)),
+      ("x", Make.npy([nodes.count, 1], nodes.map { UInt8($0 + 1) })),
+      ("y", Make.npy([nodes.count], nodes.map { UInt8($0 % 3) })), ("val_idx", Make.npy([2], [3, 4])),
+      ("test_idx", Make.npy([3], [0, 1, 2])),
+    ]
+    return [
+      (
+        "srv/citations/edges.csv", Array("source,target\n".utf8) + lines { "\($0),\(($0 + 1) % nodes.count)" }
+      ),
+      ("srv/citations/features.csv", lines { "\($0 % 2),0.5" }),
+      ("srv/citations/labels.csv", lines { $0 % 2 == 0 ? "even" : "odd" }),
+      ("srv/citations.npz", Make.zip(arrays.map { ($0.0 + ".npy", $0.1) })),
+    ]
   }
 
   /// Returns records of a label and `size` bytes.

@@ -22,7 +22,7 @@ struct Substitutions: Sendable {
       (#"\bCODE\b"#, code, "what fedserver enroll has printed"),
       (#"^sudo "#, "", "the run's folders belong to whoever runs it"),
       (#"^scp -r (\S+) \S+:$"#, "cp -r $1 .", "the device's home is this one, too"),
-      (#"\b(shapes:|limit=)\d+"#, "$164", "sizes: as few images as make a batch"),
+      (#"\b(shapes:|limit=|sbm:)\d+"#, "$164", "sizes: as few images or nodes as make a batch"),
       (#"--bytes \d+"#, "--bytes 20000", "sizes: an update of a few weights"),
       (#"--seeds 7,8,9"#, "--seeds 7", "sizes: one seed"),
     ]

@@ -41,8 +41,8 @@ import Testing
     var model = BlockModel(nodes: 2000)
     model.homophily = 0.95
     let set = model.generate()
-    let parts = try Partition.community.split(set, clients: 7, seed: 1)
-    let even = try Partition.even.split(set, clients: 7, seed: 1)
+    let parts = try Partition.community.split(.nodes(set), clients: 7, seed: 1)
+    let even = try Partition.even.split(.nodes(set), clients: 7, seed: 1)
     #expect(parts.flatMap { $0 }.sorted() == Array(0..<2000))
     #expect(parts.map(\.count) == [286, 286, 286, 286, 286, 285, 285])
     #expect(LostEdges(of: set.graph, among: parts).share < 0.7 * LostEdges(of: set.graph, among: even).share)

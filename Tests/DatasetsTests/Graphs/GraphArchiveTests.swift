@@ -287,7 +287,7 @@ struct PlanetoidTests {
     // METHODS of the reference: with ten clients 90 % of the edges are dropped at random, and 18 % by communities.
     let set = try read("cora.npz")
     func share(_ partition: Partition) throws -> Double {
-      LostEdges(of: set.graph, among: try partition.split(set, clients: 10, seed: 1)).share
+      LostEdges(of: set.graph, among: try partition.split(.nodes(set), clients: 10, seed: 1)).share
     }
     let (community, even) = (try share(.community), try share(.even))
     #expect(abs(community - 0.18) < 0.005 && abs(even - 0.9) < 0.02)

@@ -17,16 +17,16 @@ import Testing
 
   @Test(arguments: partitions, [1, 7, 40])
   func everyNodeGoesToExactlyOneClient(partition: Partition, clients: Int) throws {
-    let parts = try partition.split(Self.set, clients: clients, seed: 9)
+    let parts = try partition.split(.nodes(Self.set), clients: clients, seed: 9)
     #expect(parts.count == clients)
     #expect(parts.flatMap { $0 }.sorted() == Array(0..<1003))
     #expect(parts.allSatisfy { $0.count >= 2 && $0 == $0.sorted() })
-    #expect(try partition.split(Self.set, clients: clients, seed: 9) == parts)
+    #expect(try partition.split(.nodes(Self.set), clients: clients, seed: 9) == parts)
   }
 
   @Test(arguments: [Partition.dirichlet(beta: 0.05), .shards(perClient: 2)])
   func nodesWithoutALabelAreDealtEvenly(partition: Partition) throws {
-    let parts = try partition.split(Self.set, clients: 7, seed: 2)
+    let parts = try partition.split(.nodes(Self.set), clients: 7, seed: 2)
     let unlabelled = parts.map { part in part.count { Self.set.labels[$0] == NodeSet.unlabelled } }
     #expect(unlabelled.reduce(0, +) == 251 && unlabelled.min() == 35 && unlabelled.max() == 36)
     let labelled = zip(parts, unlabelled).map { $0.count - $1 }
@@ -38,13 +38,17 @@ import Testing
       Self.set.graph, Self.set.features, labels: Array(repeating: -1, count: 1003), classes: 0,
       split: .init(train: [], validation: [], test: []))
     for partition in [Partition.dirichlet(beta: 1), .shards(perClient: 2)] {
-      let error = #expect(throws: DatasetError.self) { try partition.split(bare, clients: 5, seed: 1) }
+      let error = #expect(throws: DatasetError.self) {
+        try partition.split(.nodes(bare), clients: 5, seed: 1)
+      }
       #expect(error?.description.contains("needs labels, and the nodes have none") == true)
     }
     for partition in [Partition.even, .community] {
-      #expect(try partition.split(bare, clients: 5, seed: 1).count == 5)
+      #expect(try partition.split(.nodes(bare), clients: 5, seed: 1).count == 5)
     }
-    let error = #expect(throws: DatasetError.self) { try Partition.even.split(bare, clients: 502, seed: 1) }
+    let error = #expect(throws: DatasetError.self) {
+      try Partition.even.split(.nodes(bare), clients: 502, seed: 1)
+    }
     #expect(error?.description.contains("1003 nodes are too few for 502 clients of at least 2") == true)
   }
 
@@ -53,7 +57,7 @@ import Testing
       try Partition(parsing: "community") == .community && Partition.community.description == "community")
     let images = TestImages.labelled([0, 1, 0, 1], classes: 2)
     let error = #expect(throws: DatasetError.self) {
-      try Partition.community.split(images, clients: 2, seed: 1)
+      try Partition.community.split(.images(images), clients: 2, seed: 1)
     }
     #expect(error?.description.contains("it divides graphs, and images have no edges") == true)
   }
