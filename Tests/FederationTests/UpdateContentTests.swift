@@ -80,7 +80,8 @@ import Testing
     let all = curvature.next(after: summed, total(curvature, summed, [rows, rows]), rows: 80)
     let half = curvature.next(after: summed, total(curvature, summed, [rows]), rows: 40)
     let (one, other) = (try network(all).weight(0), try network(half).weight(0))
-    #expect(one != (try network(first).weight(0)))
+    let before = try network(first).weight(0)
+    #expect(one != before)
     #expect(zip(one, other).allSatisfy { abs($0 - $1) < 1e-13 })
   }
 
@@ -122,14 +123,15 @@ import Testing
   @Test func theInitialMatricesAreOrthogonalAndOfTheSeed() throws {
     let plan = Self.plan(.moments)
     let network = try network(plan.firstSnapshot())
-    let other = DeepLinearNetwork(network.shape)
-    other.draw(.orthogonal, seed: plan.seed)
+    let drawn = DeepLinearNetwork(network.shape)
+    drawn.draw(.orthogonal, seed: plan.seed)
     for block in 0..<3 {
-      #expect(zip(network.weight(block), other.weight(block)).allSatisfy { abs($0 - $1) < 1e-15 })
+      #expect(zip(network.weight(block), drawn.weight(block)).allSatisfy { abs($0 - $1) < 4e-15 })
     }
     var gaussian = plan
     gaussian.encoder.linear.start = .gaussian
-    #expect(try self.network(gaussian.firstSnapshot()).weight(0) != network.weight(0))
+    let other = try self.network(gaussian.firstSnapshot()).weight(0)
+    #expect(other != network.weight(0))
   }
 
   /// A pass over rows ends when it is not needed any more.

@@ -75,6 +75,11 @@ import Testing
     #expect(all(rows).inputs == [[1], [3]] && all(rows).targets == [[2], [4]])
   }
 
+  @Test func doubledQuotationMarksStandForOne() throws {
+    let rows = try csv("\"\"\"a\"\"\",\"\"\"\"\"b\",\"\"\n1,2,3\n")
+    #expect(rows.inputNames == ["\"a\"", "\"\"b"] && rows.targetNames == [""])
+  }
+
   @Test func namesMayHaveSeparatorsAndQuotationMarks() throws {
     let rows = try csv("\"a, b\",\"the \"\"c\"\"\",d\n1,2,3\n", "?targets=the \"c\"")
     #expect(rows.inputNames == ["a, b", "d"] && all(rows).targets == [[2]])
@@ -107,7 +112,7 @@ import Testing
     ("targets=pric", "has no column 'pric'; did you mean price? It has a, b, price"),
     ("targets=price,nothing", "has no column 'nothing'"), ("inputs=x", "has no column 'x'"),
     ("inputs=a,price", "has the column 'price' as an input and a target"),
-    ("inputs=a,a", "names twice"), ("targets=3", "too few for 3 targets and an input"),
+    ("inputs=a,a", "name twice"), ("targets=-1", "has no column '-1'"), ("targets=3", "too few for 3 targets and an input"),
     ("targets=9", "too few"),
   ])
   func missingColumnsAreNamed(option: String, message: String) {
@@ -154,7 +159,7 @@ import Testing
     }
     let swapped = try load("rows:\(files.path)/x.npz?inputs=y&targets=x")
     #expect(swapped.inputCount == 2 && swapped.targetCount == 1)
-    expect("has no array 'z'. It holds x, y", file: "x.npz") {
+    expect("has no array 'z'", file: "x.npz") {
       try load("rows:\(files.path)/x.npz?targets=z")
     }
     expect("has no array 'x_val'", file: "x.npz") { try load("rows:\(files.path)/x.npz?split=val") }
@@ -192,7 +197,9 @@ import Testing
       expect(message, file: "x.npy") { try load("rows:\(files.path)/x.npy") }
     }
     var archive = Make.zip([("x.npy", npy([1, 1], [1])), ("y.npy", npy([1], [2]))], deflated: false)
-    let place = try #require(archive.indices.first { archive[$0...].starts(with: doubles([2])) })
+    let second = doubles([2])
+    let found = archive.indices.first { archive[$0...].starts(with: second) }
+    let place = try #require(found)
     archive[place + 7] ^= 1
     try files.write("x.npz", archive)
     expect("is damaged", file: "x.npz") { try load("rows:\(files.path)/x.npz") }

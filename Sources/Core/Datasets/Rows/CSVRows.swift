@@ -141,10 +141,12 @@ enum CSVRows {
       let isQuoted = place < line.count && line[place] == quote
       let start = isQuoted ? place + 1 : place
       place = start
-      while place < line.count, line[place] != (isQuoted ? quote : separator) {
-        place += 1
+      func isDoubled(_ place: Int) -> Bool {
+        isQuoted && line[place] == quote && place + 1 < line.count && line[place + 1] == quote
+      }
+      while place < line.count, line[place] != (isQuoted ? quote : separator) || isDoubled(place) {
         // A doubled quotation mark stands for one.
-        if isQuoted, place + 1 < line.count, line[place] == quote, line[place + 1] == quote { place += 2 }
+        place += isDoubled(place) ? 2 : 1
       }
       var end = place
       if isQuoted {

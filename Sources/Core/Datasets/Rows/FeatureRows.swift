@@ -118,7 +118,8 @@ package struct RowOptions: Sendable, Hashable {
   /// Creates options; a number of targets is that of the last columns.
   init(targets: String? = nil, inputs: String? = nil, split: NumPyImages.Split? = nil) {
     self.targets =
-      targets.map { text in Int(text).map { .last($0) } ?? .named(text) } ?? .last(Self.standardTargets)
+      targets.map { text in Int(text).flatMap { $0 >= 0 ? .last($0) : nil } ?? .named(text) }
+      ?? .last(Self.standardTargets)
     (self.inputs, self.split) = (inputs, split)
   }
 }

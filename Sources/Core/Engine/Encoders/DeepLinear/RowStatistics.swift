@@ -117,7 +117,8 @@ package final class RowStatistics {
 }
 
 extension RowStatistics {
-  /// Returns the map [n_L, n_0] of least squares in order of the rows; nil if X Xᵀ is singular.
+  /// Returns the map [n_L, n_0] of least squares in order of the rows; nil if X Xᵀ is singular, or so badly
+  /// conditioned that rounding prevails.
   package func leastSquares() -> [Double]? {
     let inverse = DoubleBox(inputs, inputs)
     moments(into: inverse.matrix)
@@ -125,10 +126,12 @@ extension RowStatistics {
     let solution = DoubleBox(targets, inputs)
     let gradient = DoubleBox(targets, inputs)
     // The first step from 0 is the solution; further ones remove its rounding.
+    var squares: [Double] = []
     for _ in 0..<3 {
       _ = residuals(of: solution.matrix, into: gradient.matrix)
+      squares.append(gradient.matrix.inner(gradient.matrix))
       DoubleProducts.product(gradient.matrix, inverse.matrix, into: solution.matrix, scale: -1, keep: 1)
     }
-    return solution.matrix.array()
+    return squares[2] <= 1e-12 * squares[0] ? solution.matrix.array() : nil
   }
 }
