@@ -9,7 +9,7 @@ enum GraphAttentionCases {
   // MARK: - Block
 
   private static func block(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
-    let graph = try tensors.graph()
+    let graph = try GraphCases.graph(tensors)
     let (x, dy) = try (tensors.nodes("in.x", graph), tensors.nodes("in.dy", graph))
     let (count, inputs, width) = (graph.count, x.shape[1], dy.shape[1])
     var (layout, work, scratchLayout) = (Layout(), Layout(alignment: 16), Layout(alignment: 16))
@@ -102,7 +102,7 @@ enum GraphAttentionCases {
   // MARK: - Training
 
   private static func training(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
-    let graph = try tensors.graph()
+    let graph = try GraphCases.graph(tensors)
     let (x, seeds) = try (tensors.nodes("in.x", graph), tensors("in.seeds"))
     guard seeds.shape.count == 2, seeds.shape[1] >= 2 else {
       throw ConformanceError("in.seeds has the shape \(seeds.shape)")

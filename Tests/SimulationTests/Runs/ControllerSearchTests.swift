@@ -135,13 +135,15 @@ import Testing
   }
 
   @Test(arguments: [
-    ("cascade", "remove method.cascade"), ("minimum", "at least 4 rounds and at most 3"),
+    ("cascade", "remove method.cascade"), ("regression", "have exact steps"),
+    ("minimum", "at least 4 rounds and at most 3"),
     ("every", "a stage has one decision"), ("maximum", "20000 decisions in a run are more than 10000"),
   ])
   func whatCannotBeSearchedIsRejected(what: String, reason: String) throws {
     let settings = settings {
       switch what {
       case "cascade": $0.plan.method.cascade = Plan.Cascade()
+      case "regression": $0.plan.method.objective = .regression
       case "minimum": $0.minimum = 4
       case "every": $0.every = 3
       default: $0.maximum = 10_000
