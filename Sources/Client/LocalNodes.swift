@@ -12,10 +12,12 @@ package struct TrainingNodes: Sendable {
   /// The nodes of the batches: those with a label for training, or all for an objective without labels.
   package let nodes: [Int]
   private let needsLabels: Bool
+  /// The numbers of neighbours that a step samples; nil for all.
+  private let fanouts: [Int]?
 
   package init(_ whole: NodeSet, _ plan: Plan) {
     guard case .nodes(let set) = plan.trainingPart(of: .nodes(whole)) else { preconditionFailure("no nodes") }
-    needsLabels = plan.method.classification != nil
+    (needsLabels, fanouts) = (plan.method.classification != nil, plan.local.neighbours)
     (self.set, nodes) = (set, needsLabels ? set.split.train : Array(0..<set.count))
   }
 
@@ -30,7 +32,8 @@ package struct TrainingNodes: Sendable {
 
   /// Returns the rows of a stage, whose frozen blocks `prefix` has passed.
   func rows(_ stage: Stage, of prefix: NodePrefix, seed: UInt64, _ workers: Workers) -> any RowSource {
-    prefix.rows(of: nodes, labels: labels, for: Self.encoder(of: stage), seed: seed, workers)
+    prefix.rows(
+      of: nodes, labels: labels, for: Self.encoder(of: stage), fanouts: fanouts, seed: seed, workers)
   }
 
   static func encoder(of stage: Stage) -> any NodeEncoder {
@@ -43,7 +46,7 @@ package struct TrainingNodes: Sendable {
   /// Returns the bytes of a stage's rows and of the outputs of its frozen blocks, at most.
   func bytes(_ stage: Stage) -> Int {
     let (encoder, depth) = (Self.encoder(of: stage), stage.prefixDepth)
-    let inputs = set.count * encoder.featureSize(behind: depth)
+    let inputs = encoder.propagatesInputs ? set.count * encoder.featureSize(behind: depth) : 0
     // While a block is computed, its outputs and those of the block below exist.
     let outputs =
       depth == 0 ? 0 : 2 * set.count * (1...depth).reduce(0) { max($0, encoder.featureSize(behind: $1)) }
@@ -116,7 +119,11 @@ struct LocalNodes: LocalExamples {
     } make: {
       training.rows(stage, of: $0, seed: assignment.seed, workers)
     }
-    return progress.isStopped ? nil : Selected(source: source, count: count)
+    guard !progress.isStopped else { return nil }
+    // The rows are those of all rounds of a stage, and each round samples other neighbours.
+    guard var rows = source as? NodeRows else { return Selected(source: source, count: count) }
+    rows.seed = assignment.seed
+    return Selected(source: rows, count: count)
   }
 
   /// The nodes of a round.

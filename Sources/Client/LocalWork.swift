@@ -215,9 +215,11 @@ struct LocalWork: Sendable {
     _ stage: Stage, _ assignment: Assignment, examples count: Int
   ) throws(ClientError) -> TrainingOptions {
     let resident = resident
+    var nodes: Int?
+    if case .trained(let examples) = examples { nodes = examples.graphNodes }
     do {
       return try plan.trainingOptions(
-        assignment.schedule, images: count, nodes: examples.graphNodes, of: stage, workers: threads,
+        assignment.schedule, images: count, nodes: nodes, of: stage, workers: threads,
         limit: configuration.memory, resident: resident)
     } catch {
       throw .memory("\(assignment.key): \(error); the rest of the process uses \(resident / 1_000_000) MB")

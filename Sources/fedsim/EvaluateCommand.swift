@@ -120,7 +120,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 /// The report of `fedsim evaluate`.
 struct EvaluationReport: Encodable {
   private let linearProbe, nearestNeighbours: Double
-  private let fineTuned: Double?
+  private let fineTuned, logisticRegression, smoothness: Double?
   private let trainImages, testImages, fineTuningEpochs: Int
   private let seed: UInt64
   private let seconds: Double
@@ -128,12 +128,14 @@ struct EvaluationReport: Encodable {
   private let noun: String
 
   private enum CodingKeys: CodingKey {
-    case linearProbe, nearestNeighbours, fineTuned, trainImages, testImages, fineTuningEpochs, seed, seconds
+    case linearProbe, nearestNeighbours, fineTuned, logisticRegression, smoothness, trainImages, testImages
+    case fineTuningEpochs, seed, seconds
   }
 
   init(_ accuracies: EncoderEvaluation.Accuracies, _ evaluation: EncoderEvaluation, seconds: Double) {
     (linearProbe, nearestNeighbours) = (accuracies.linearProbe, accuracies.nearestNeighbours)
     (fineTuned, fineTuningEpochs) = (accuracies.fineTuned, evaluation.fineTuningEpochs)
+    (logisticRegression, smoothness) = (accuracies.logisticRegression, accuracies.smoothness)
     (trainImages, testImages) = (evaluation.trainCount, evaluation.testCount)
     noun = evaluation.train.noun
     (seed, self.seconds) = (evaluation.seed, seconds)
@@ -150,6 +152,10 @@ struct EvaluationReport: Encodable {
       let epochs = fineTuningEpochs == 1 ? "1 epoch" : "\(fineTuningEpochs) epochs"
       lines.append(String(format: "fine-tuned       %.1f %%, %@", 100 * fineTuned, epochs))
     }
+    if let logisticRegression {
+      lines.append(String(format: "logistic         %.1f %%", 100 * logisticRegression))
+    }
+    if let smoothness { lines.append(String(format: "smoothness       %.3f", smoothness)) }
     lines.append(String(format: "time             %.1f s", seconds))
     return lines.joined(separator: "\n")
   }

@@ -43,6 +43,22 @@ import Testing
     for index in 1...2 { #expect(try #require(estimate.measure(stage: index).secondsPerRound) > 0) }
   }
 
+  @Test func aRegressionHasItsFigures() throws {
+    let plan = try Plan(
+      yaml: "encoder: {family: linear, features: 8, outputs: 5, width: 9, depth: 3}", file: "plan")
+    let rows = Dataset.rows(GeneratedRows().rows(1000, role: .train))
+    for limit in [nil, ByteCount("1MB")] {
+      let estimate = TrainingEstimate(plan, try plan.labelled(rows), threads: 1, limit: limit)
+      for index in 1...3 {
+        let figures = estimate.measure(stage: index)
+        #expect(figures.rounds == 1 && figures.steps == 1 && figures.batch == 1000)
+        #expect((figures.secondsPerRound == nil) == (limit != nil))
+        #expect(
+          (figures.problem?.contains("MB of memory, and 0 MB are available") ?? false) == (limit != nil))
+      }
+    }
+  }
+
   @Test func aStageThatDoesNotFitSaysWhatItNeeds() throws {
     let figures = TrainingEstimate(try plan(), .images(images), threads: 1, limit: ByteCount("1MB")).measure(
       stage: 2)

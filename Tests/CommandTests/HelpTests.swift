@@ -14,8 +14,8 @@ import Testing
     (
       ["fedsim"],
       [
-        "run", "compare", "evaluate", "account", "traffic", "search-controller", "memory", "conformance",
-        "bench",
+        "run", "compare", "evaluate", "account", "traffic", "search-controller", "sweeps", "memory",
+        "conformance", "bench",
       ]
     ),
     (["fedsim", "bench"], ["step", "suite", "codec", "round"]),
@@ -117,6 +117,14 @@ import Testing
         "--examples <examples>", "--episodes <episodes>", "--time-ratio <cost>", "--baseline <cost>",
         "--every <rounds>", "--minimum <rounds>", "--maximum <rounds>", "--seed <seed>",
         "--threads <threads>", "--overwrite", "--json",
+      ]
+    ),
+    (
+      ["fedsim", "sweeps"],
+      [
+        "--data <spec>", "--out <dir>", "--depths <depths>", "--width <width>", "--sweeps <sweeps>",
+        "--order <order>", "--start <start>", "--starts <starts>", "--seed <seed>", "--threads <threads>",
+        "--json",
       ]
     ),
     (["fedsim", "memory"], ["<plan>", "--stage <stage>", "--images <images>", "--threads <threads>"]),

@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--episodes", "-1"], Int32(64), "--episodes is 0 to 100000"),
+    (["--episodes", "100001"], Int32(64), "--episodes is 0 to 100000"),
     (["--maximum", "0"], 64, "--maximum is 1 to 100000"),
     (["--minimum", "4"], 64, "a stage has at least 4 rounds and at most 2"),
     (["--every", "2"], 64, "a stage has one decision, and two are needed"),

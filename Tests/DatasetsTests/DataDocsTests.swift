@@ -19,7 +19,7 @@ import Testing
     let accepted = DataSpec.accepted.split(separator: ", ").map { $0.prefix { $0 != ":" } }.filter {
       !$0.hasPrefix("each")
     }
-    #expect(kinds == Set(accepted) && kinds.count == 10)
+    #expect(kinds == Set(accepted) && kinds.count == 12)
     // The options in the table, with values as documented.
     for (kind, option) in [("folder", "cache=64MB"), ("stl10", "split=unlabelled"), ("npz", "labels=none")] {
       #expect(text.contains("`\(option)`") || text.contains(option))

@@ -30,9 +30,9 @@ final class Bench {
   func withWork<Result>(_ body: (borrowing Storage) -> Result) -> Result { body(work) }
 
   /// Expects the gradients of the inputs and of all parameters to agree with the differences of `value`, which runs the
-  /// layer forward. The backward pass must have run before.
+  /// layer forward. The backward pass must have run before. `step` is the longest change.
   func expectGradients(
-    _ inputs: [Differentiable], vanishing: Set<String> = [],
+    _ inputs: [Differentiable], vanishing: Set<String> = [], step: Float = 2e-2,
     sourceLocation: SourceLocation = #_sourceLocation, of value: () -> Double
   ) {
     let ofParameters = layout.entries.map { entry in
@@ -40,7 +40,7 @@ final class Bench {
         entry.name, parameters[entry.slot], gradient: gradients[entry.slot].array().map { $0 - 1 },
         vanishes: vanishing.contains(entry.name))
     }
-    FiniteDifferences(seed: seed)
+    FiniteDifferences(seed: seed, step: step)
       .expect(inputs + ofParameters, sourceLocation: sourceLocation, of: value)
   }
 }

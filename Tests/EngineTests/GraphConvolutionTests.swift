@@ -7,6 +7,9 @@ private struct ComputedValues: NodeValues {
   let stored: StoredValues
   var count: Int { stored.count }
   var width: Int { stored.width }
+  func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    stored.forEach(of: node, body)
+  }
   func write(_ node: Int, into place: UnsafeMutablePointer<Float>) { stored.write(node, into: place) }
   func add(_ node: Int, scale: Float, to place: UnsafeMutablePointer<Float>) {
     stored.add(node, scale: scale, to: place)
@@ -20,12 +23,16 @@ private struct MadeNodes {
   let features: StorageBox
   static let (inputs, width, classes) = (7, 6, 3)
 
-  init(seed: UInt64, nodes: Int = 30) {
+  /// - Parameter zeros: the share of features that are 0.
+  init(seed: UInt64, nodes: Int = 30, zeros: Float = 0) {
     graph = RandomGraph.undirected(nodes, edges: 2 * nodes, seed: seed)
     labels = (0..<nodes).map { $0 % Self.classes }
     features = StorageBox(0..<nodes * Self.inputs)
     var random = RandomNumbers(seed, "features")
     features.storage.all.draw(&random)
+    for index in 0..<features.storage.count where random.uniform() < zeros {
+      features.storage.all[0, index] = 0
+    }
   }
 
   var values: StoredValues { StoredValues(features, width: Self.inputs) }
@@ -100,6 +107,47 @@ private struct MadeNodes {
       Differentiable($0.name, trainer.parameters[$0.slot], gradient: trainer.gradient($0.slot).array())
     }
     FiniteDifferences(seed: 316, tolerance: 0.02).expect(slots) { Double(trainer.step(on: rows)) }
+  }
+
+  /// Features of which few are not 0 are kept compressed, and a step has the gradients of complete rows.
+  @Test(arguments: [(Strategy.layerWise, 1), (.endToEnd, 1)]) func compressedRowsHaveTheSameGradients(
+    _ which: (strategy: Strategy, index: Int)
+  ) throws {
+    let nodes = MadeNodes(seed: 328, nodes: 600, zeros: 0.98)
+    let stage = MadeNodes.stage(which.strategy, which.index)
+    let trainers = [1, 2].map { nodes.trainer(stage, batch: 301, workers: $0, seed: 329) }
+    let rows = try nodes.rows(stage, trainers[0].parameters)
+    let inputs = try #require((rows as? PropagatedRows)?.inputs)
+    guard case .compressed = inputs else {
+      Issue.record("rows are not compressed")
+      return
+    }
+    let losses = trainers.map { $0.step(on: rows) }
+    #expect(losses[0] == losses[1])
+    for entry in stage.entries {
+      #expect(trainers[0].gradient(entry.slot).bits == trainers[1].gradient(entry.slot).bits, "\(entry.name)")
+    }
+    // Without its type, the source has complete rows, one layer of which a step computes.
+    let single = MadeNodes.stage(.layerWise, 1)
+    let (compressed, complete) = (
+      nodes.trainer(single, batch: 301, seed: 330), nodes.trainer(single, batch: 301, seed: 330)
+    )
+    let source = try nodes.rows(single, compressed.parameters)
+    let terms = (
+      compressed.step(on: source), complete.step(on: LabelledRows(source, labels: nodes.labels))
+    )
+    #expect(abs(terms.0 - terms.1) < 1e-5)
+    for entry in single.entries {
+      for (a, b) in zip(compressed.gradient(entry.slot).array(), complete.gradient(entry.slot).array()) {
+        #expect(abs(a - b) < 1e-5, "\(entry.name), seeds 328 and 330")
+      }
+    }
+    FiniteDifferences(seed: 331, tolerance: 0.02).expect(
+      single.entries.map {
+        Differentiable(
+          $0.name, compressed.parameters[$0.slot], gradient: compressed.gradient($0.slot).array())
+      }
+    ) { Double(compressed.step(on: source)) }
   }
 
   @Test(arguments: stages) func workersDoNotChangeABit(_ which: (strategy: Strategy, index: Int)) throws {
@@ -269,14 +317,15 @@ private struct MadeNodes {
       prefix.freeze(to: stage.prefixDepth, of: encoder, trainer.parameters, Workers(2))
       let rows = prefix.rows(
         of: chosen, labels: chosen.map { nodes.labels[$0] }, for: encoder, Workers(2))
-      #expect(rows.count == 4 && rows.givesFeatures == (stage.index > 1) && !(rows is NodeRows))
+      #expect(
+        rows.count == 4 && rows.givesFeatures == (stage.index > 1) && (rows as? PropagatedRows)?.graph == nil)
       var fresh = NodePrefix(nodes.graph, features: nodes.values)
       fresh.freeze(to: stage.prefixDepth, of: last, trainer.parameters, Workers(1))
       // The encoder of all layers has more blocks above, so that its rows have the whole graph.
       let width = encoder.featureSize(behind: stage.prefixDepth)
       let whole = fresh.rows(
         of: chosen, labels: chosen.map { nodes.labels[$0] }, for: last, Workers(1))
-      #expect((whole is NodeRows) == (stage.index < 3))
+      #expect(((whole as? PropagatedRows)?.graph != nil) == (stage.index < 3))
       for index in chosen.indices {
         for (a, b) in zip(row(rows, index, width: width), row(whole, index, width: width)) {
           #expect(abs(a - b) <= 1e-5 * max(1, abs(b)), "stage \(stage.index), seeds 326 and 327")

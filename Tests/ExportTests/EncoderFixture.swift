@@ -14,6 +14,7 @@ struct EncoderFixture {
     var plan = Plan(
       name: "fixture", encoder: configuration, heads: HeadConfiguration(hidden: 4, output: 4))
     plan.method.initialisation = .random
+    if configuration.family == .gat { plan.method.objective = .infomax }
     if let classification {
       plan.method.objective = .classification
       plan.method.classification = classification

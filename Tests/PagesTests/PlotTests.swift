@@ -50,6 +50,31 @@ import Testing
     #expect(two.text.contains("clients\u{A0} 2.500") && two.text.contains("calibration\u{A0} 4.000"))
   }
 
+  /// Powers of ten at whole exponents; values that have no logarithm are omitted.
+  @Test func anAxisMayHavePowersOfTen() throws {
+    var plot = plot(
+      [Plot.Series("depth 2", style: 0, points: [(0, 1), (1, 1e-3), (2, 0), (3, 1e-12)])], line: .marked,
+      rounds: 4, stageEnds: [])
+    (plot.counted, plot.first, plot.isLogarithmic) = ("sweep", 0, true)
+    let found = try MarkupCheck.parse(plot.svg)
+    #expect(found.count("circle") == 3)
+    for text in ["1e-12", "1e-9", "sweep", "depth 2, sweep 3: 1e-12"] {
+      #expect(found.text.contains(text), "\(text): \(found.text)")
+    }
+    // The ticks of the horizontal axis begin at 0.
+    #expect(["0", "1", "2", "3"].allSatisfy { found.text.contains($0) } && !found.text.contains("round"))
+    let circles = found.elements.filter { $0.name == "circle" }.map {
+      Double($0.attributes["cy"] ?? "") ?? .nan
+    }
+    #expect(circles[0] == 56 && circles[2] == 240 && abs(circles[1] - (56 + 184 / 4)) < 0.1, "\(circles)")
+    for points: [(x: Double, y: Double)] in [
+      [], [(0, 0)], [(0, 5)], [(0, 1e-300), (1, 1e300)], [(0, -1), (1, 2)],
+    ] {
+      plot.series = [Plot.Series("a", style: 0, points: points)]
+      _ = try MarkupCheck.parse(plot.svg)
+    }
+  }
+
   @Test func awkwardValuesLeaveItWellFormed() throws {
     for points: [(x: Double, y: Double)] in [
       [], [(1, 3)], [(1, .nan), (2, .infinity), (3, 1)], [(1, 5), (2, 5)], [(1, 0), (2, 0)],

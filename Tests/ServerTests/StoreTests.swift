@@ -59,6 +59,7 @@ import Testing
     }
     (plan.round.minimumClients, plan.round.overSelection, plan.round.maxSamples) = (7, 2, 99)
     (plan.round.stragglers, plan.round.timeout) = (.fold, .hours(48))
+    plan.method.stageEnd = Plan.StageEnd(.plateau, window: 2, improvement: 0.5, minimum: 4)
     try await withStore { store, path in
       _ = try store.openJob(plan, at: now)
       for rule in [Plan.StragglerRule.fold, .reject] {
@@ -68,6 +69,12 @@ import Testing
           ("minimumClients", "roster"), ("overSelection", "spare"), ("maxSamples", "mostSamples"),
           ("timeout", "patience"), ("stragglers: reject", "late: refuse"), ("stragglers", "late"),
         ] { text = text.replacing("  \(new)", with: "  \(old)") }
+        // Fields of the method, without a file of a controller.
+        for (new, old) in [
+          ("  stageEnd:\n    when", "  curriculum"), ("    window", "  plateauWindow"),
+          ("    improvement", "  plateauImprovement"), ("    minimum", "  leastRounds"),
+          ("    model: none\n", ""),
+        ] { text = text.replacing(new, with: old) }
         if isResNet {
           text = text.replacing("encoder:\n", with: "encoder:\n  patch: 1\n  heads: 1\n  mlpRatio: 4\n")
         }

@@ -6,7 +6,8 @@ check_export.py FOLDER      checks FOLDER's encoder.onnx with onnx and onnxrunti
                             also has the representations that the engine gives them, and the classes
                             and confidences at each exit
                             the file of a graph convolutional network is checked with PyTorch Geometric's GCN on
-                            the graph of expected.safetensors, which has the logits of every exit
+                            the graph of expected.safetensors, which has the logits of every exit; that of a graph
+                            attention network with GATConv, and the outputs of every block
 check_export.py --packages  says which packages are missing
 check_export.py --graphs    exits with 0 if PyTorch Geometric is there
 
@@ -138,8 +139,44 @@ def propagation(kind, starts, columns):
     return edges, torch.cat([own[rows], 1 + own])
 
 
+def attention_network(encoder):
+    """The blocks of a graph attention network, with GATConv and a linear layer beside it."""
+    import torch
+    from torch_geometric.nn import GATConv
+
+    class Block(torch.nn.Module):
+        def __init__(self, inputs):
+            super().__init__()
+            width, heads = encoder["width"], encoder["heads"]
+            self.conv = GATConv(inputs, width // heads, heads=heads)
+            self.skip = torch.nn.Linear(inputs, width, bias=False) if encoder["skip"] else None
+
+        def forward(self, x, edges):
+            return torch.nn.functional.elu(self.conv(x, edges) + (self.skip(x) if self.skip else 0))
+
+    model = torch.nn.Module()
+    inputs = [encoder["features"]] + [encoder["width"]] * (encoder["depth"] - 1)
+    model.blocks = torch.nn.ModuleList([Block(count) for count in inputs])
+    return model
+
+
+def check_attention(encoder, tensors, expected):
+    """Compares the output of every block with that of GATConv and a linear layer."""
+    import torch
+
+    model = attention_network(encoder)
+    model.load_state_dict(tensors, strict=True)
+    edges, _ = propagation("mean", expected["starts"], expected["columns"])
+    x, worst = torch.from_numpy(expected["features"].copy()), 0.0
+    with torch.no_grad():
+        for block, outputs in zip(model.blocks, expected["outputs"], strict=True):
+            x = block(x, edges)
+            worst = max(worst, float(abs(x.numpy() - outputs).max()))
+    return worst
+
+
 def check_geometric(folder, expected):
-    """Compares the logits of every exit with those of torch_geometric.nn.GCN."""
+    """Compares the logits of every exit with those of torch_geometric.nn.GCN, or the outputs of every block."""
     import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
@@ -148,8 +185,10 @@ def check_geometric(folder, expected):
     path = folder / "encoder.safetensors"
     with safe_open(path, "pt") as file:
         texts = file.metadata()
-    encoder, exits = json.loads(texts["strata.encoder"]), json.loads(texts["strata.exits"])
-    tensors = load_file(path)
+    encoder, tensors = json.loads(texts["strata.encoder"]), load_file(path)
+    if encoder["family"] == "gat":
+        return check_attention(encoder, tensors, expected)
+    exits = json.loads(texts["strata.exits"])
     edges, weights = propagation(encoder["propagation"], expected["starts"], expected["columns"])
     worst = 0.0
     for depth, logits in zip(exits["depths"], expected["logits"]):

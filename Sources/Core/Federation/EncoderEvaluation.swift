@@ -3,7 +3,7 @@ import Engine
 import Foundation
 
 /// The evaluation of an encoder on labelled examples by linear probe, nearest neighbours and, with images, optionally
-/// fine-tuning. The result depends on examples, settings and encoder, but not on the number of threads.
+/// fine-tuning; on a graph also by the protocol of LRGI. The result depends on examples, settings and encoder, but not on the number of threads.
 ///
 /// Classifiers are fitted to the training nodes of a graph and tested on the test nodes of another or the same one. A
 /// node is represented on its whole graph.
@@ -14,6 +14,10 @@ package struct EncoderEvaluation: Sendable {
     package let nearestNeighbours: Double
     /// The accuracy after fine-tuning; nil without.
     package let fineTuned: Double?
+    /// The accuracy of ``LogisticRegression`` on the test nodes of a graph; nil for other examples.
+    package let logisticRegression: Double?
+    /// How different the representations of the nodes are (``Smoothness``); nil for other examples.
+    package let smoothness: Double?
   }
 
   /// The error for an encoder whose outputs are not finite.
@@ -76,6 +80,9 @@ package struct EncoderEvaluation: Sendable {
     of checkpoint: EncoderCheckpoint, progress: (Int, Int) -> Void = { _, _ in },
     image: @Sendable () -> Void = {}
   ) throws(NotFinite) -> Accuracies {
+    if case .nodes(let train) = train, case .nodes(let test) = test {
+      return try accuracies(of: checkpoint, train, test, image: image)
+    }
     let workers = Workers(threads)
     let x = try represent(train, \.train, checkpoint, workers, image)
     let y = try represent(test, \.test, checkpoint, workers, image)
@@ -89,7 +96,8 @@ package struct EncoderEvaluation: Sendable {
         nil as Double?
       }
     return Accuracies(
-      linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned)
+      linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: fineTuned,
+      logisticRegression: nil, smoothness: nil)
   }
 
   /// Returns the accuracy of the linear probe. Throws ``NotFinite``.
@@ -132,22 +140,7 @@ package struct EncoderEvaluation: Sendable {
     _ set: NodeSet, _ nodes: [Int], _ checkpoint: EncoderCheckpoint, _ workers: Workers,
     _ each: @Sendable () -> Void
   ) -> Storage {
-    var layout = Layout()
-    let configuration = checkpoint.configuration
-    let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
-    guard let encoder = encoder as? any NodeEncoder else {
-      preconditionFailure("\(type(of: encoder)) of nodes")
-    }
-    let parameters = Storage(layout)
-    checkpoint.write(into: parameters)
-    let outputs = Storage(0..<nodes.count * encoder.output)
-    let rows = outputs.all.reshaped(nodes.count, encoder.output)
-    encoder.forEachDepth(set.features, on: set.graph, parameters, workers) { depth, y in
-      guard depth == encoder.blocks.count else { return }
-      for (row, node) in nodes.enumerated() { rows.row(row).update(from: y.row(node), count: y.columns) }
-    }
-    for _ in nodes { each() }
-    return outputs
+    NodeRepresentations(set, by: checkpoint, workers).rows(nodes, each)
   }
 
   private func represent(
@@ -179,6 +172,72 @@ package struct EncoderEvaluation: Sendable {
       progress(step, steps)
     }
     return tuning.accuracy(labels: testLabels) { augmenter.plain(test, index: $0, into: $2) }
+  }
+}
+
+// MARK: - Nodes
+
+extension EncoderEvaluation {
+  /// Evaluates an encoder of nodes. The training and the test nodes can be of different graphs, such as a subgraph for
+  /// training and the whole graph; the validation nodes are those of the latter.
+  private func accuracies(
+    of checkpoint: EncoderCheckpoint, _ train: NodeSet, _ test: NodeSet, image: @Sendable () -> Void
+  ) throws(NotFinite) -> Accuracies {
+    let workers = Workers(threads)
+    let outputs = NodeRepresentations(test, by: checkpoint, workers)
+    let x = NodeRepresentations(train, by: checkpoint, workers).rows(train.split.train, image)
+    let y = outputs.rows(test.split.test, image)
+    let validation = outputs.rows(test.split.validation)
+    guard Elementwise.largestMagnitude(outputs.matrix).isFinite, Elementwise.largestMagnitude(x.all).isFinite
+    else { throw NotFinite() }
+    func examples(
+      _ rows: borrowing Storage, _ set: NodeSet, _ part: KeyPath<NodeSet.Split, [Int]>
+    ) -> LogisticRegression.Examples {
+      LogisticRegression.Examples(matrix(rows, checkpoint), labels: Self.labels(of: .nodes(set), part))
+    }
+    let regression = LogisticRegression().evaluate(
+      train: examples(x, train, \.train), validation: examples(validation, test, \.validation),
+      test: examples(y, test, \.test), classes: classes, seed: seed, workers: workers)
+    let neighbours = NearestNeighbours().accuracy(
+      matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
+      classes: classes, workers: workers)
+    return Accuracies(
+      linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: nil,
+      logisticRegression: regression.test, smoothness: Smoothness.distance(outputs.matrix, workers))
+  }
+}
+
+/// The outputs of an encoder for all nodes of a graph.
+private struct NodeRepresentations {
+  private let outputs: StorageBox
+  /// [N, D]
+  let matrix: Matrix
+
+  init(_ set: NodeSet, by checkpoint: EncoderCheckpoint, _ workers: Workers) {
+    var layout = Layout()
+    let configuration = checkpoint.configuration
+    let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
+    guard let encoder = encoder as? any NodeEncoder else {
+      preconditionFailure("\(type(of: encoder)) of nodes")
+    }
+    let parameters = Storage(layout)
+    checkpoint.write(into: parameters)
+    outputs = StorageBox(0..<set.count * encoder.output)
+    matrix = outputs.storage.all.reshaped(set.count, encoder.output)
+    encoder.forEachDepth(set.features, on: set.graph, parameters, workers) { [matrix] depth, y in
+      if depth == encoder.blocks.count { Elementwise.copy(y, to: matrix) }
+    }
+  }
+
+  /// Returns the outputs of some nodes, and calls `each` for every one of them.
+  func rows(_ nodes: [Int], _ each: @Sendable () -> Void = {}) -> Storage {
+    let rows = Storage(0..<nodes.count * matrix.columns)
+    let place = rows.all.reshaped(nodes.count, matrix.columns)
+    for (row, node) in nodes.enumerated() {
+      place.row(row).update(from: matrix.row(node), count: matrix.columns)
+      each()
+    }
+    return rows
   }
 }
 

@@ -70,7 +70,7 @@ package struct InitialWeights: Sendable {
   private static func checkConfiguration(
     _ metadata: [String: String], _ encoder: EncoderConfiguration
   ) throws(CheckpointError) {
-    guard [.vit, .gcn].contains(encoder.family), metadata[EncoderCheckpoint.Key.encoder] != nil else {
+    guard [.vit, .gcn, .gat].contains(encoder.family), metadata[EncoderCheckpoint.Key.encoder] != nil else {
       return
     }
     let stated: EncoderConfiguration = try EncoderCheckpoint.value(EncoderCheckpoint.Key.encoder, metadata)
@@ -81,7 +81,7 @@ package struct InitialWeights: Sendable {
       guard own != wanted else { return }
       throw CheckpointError("\(name) is \(own) by its metadata, where this encoder has \(wanted)")
     }
-    if encoder.family == .vit { try check("heads", stated.vit.heads, encoder.vit.heads) }
+    if encoder.family != .gcn { try check("heads", stated.heads, encoder.heads) }
     if encoder.family == .gcn { try check("propagation", stated.gcn.propagation, encoder.gcn.propagation) }
   }
 }

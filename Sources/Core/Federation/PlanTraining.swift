@@ -33,7 +33,9 @@ extension Plan {
       return ObjectiveSettings(
         heads: heads, regression: RegressionConfiguration(exchanged: .init(rows: rows, columns: columns)))
     }
-    guard let classification = method.classification else { return ObjectiveSettings(heads: heads) }
+    guard let classification = method.classification else {
+      return ObjectiveSettings(heads: heads, infomax: method.infomax ?? GraphInfomaxConfiguration())
+    }
     return ObjectiveSettings(
       heads: heads,
       classifier: ClassifierConfiguration(
@@ -108,7 +110,7 @@ extension Plan {
         local.schedule, rate: isOfNodes ? local.scaledRate : local.learningRate * Float(batch) / 256,
         from: place.from, to: place.to))
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
-    if isOfNodes { options.nodes = nodes ?? images }
+    if isOfNodes { (options.nodes, options.fanouts) = (nodes ?? images, local.neighbours) }
     return options
   }
 

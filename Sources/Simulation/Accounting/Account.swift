@@ -55,7 +55,10 @@ package struct Account: Sendable, Hashable, Codable {
     calibration = plan.method.calibration?.every
     var strategies = [Strategy.endToEnd, .layerWise, .progressive].map { plan.with($0) }
     if plan.method.strategy == .headOnly { strategies.append(plan) }
-    if calibration != .round { strategies.append(strategies[1].calibratedEveryRound) }
+    // A server calibrates with images.
+    if calibration != .round, plan.encoder.input.isImages {
+      strategies.append(strategies[1].calibratedEveryRound)
+    }
     self.strategies = strategies.map(line)
     growth = Self.growth(plan).map(line)
     exits = ExitAccount(plan, images: images, remaining: remaining)

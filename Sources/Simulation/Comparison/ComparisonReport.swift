@@ -121,6 +121,8 @@ extension ComparisonReport.Row {
       for (figure, value) in [
         (Figure.linearProbe, run.linearProbe), (.untrainedProbe, run.untrainedProbe),
         (.nearestNeighbours, trained?.nearestNeighbours), (.fineTuned, trained?.fineTuned),
+        (.logisticRegression, trained?.logisticRegression), (.smoothness, trained?.smoothness),
+        (.untrainedRegression, run.evaluation?.untrained.logisticRegression),
         (.accuracy, last?.accuracy), (.majorityBaseline, last?.majorityBaseline),
         (.balancedAccuracy, last?.balancedAccuracy), (.macroF1, last?.macroF1), (.auroc, last?.auroc),
       ] {

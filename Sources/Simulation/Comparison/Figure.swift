@@ -19,6 +19,8 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
   case untrainedProbe
   case nearestNeighbours
   case fineTuned
+  /// Logistic regression on the nodes of a graph, after and before training, and how different the nodes are.
+  case logisticRegression, untrainedRegression, smoothness
   /// The measures of the last exit of a classification, and the accuracy of always predicting the most frequent class.
   case accuracy, majorityBaseline, balancedAccuracy, macroF1, auroc
 
@@ -33,6 +35,9 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     case .untrainedProbe: "untrained"
     case .nearestNeighbours: "k-NN"
     case .fineTuned: "fine-tuned"
+    case .logisticRegression: "logistic"
+    case .untrainedRegression: "untrained logistic"
+    case .smoothness: "smoothness"
     case .accuracy: "accuracy"
     case .majorityBaseline: "majority"
     case .balancedAccuracy: "balanced"
@@ -48,12 +53,15 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     case .seconds: .seconds
     case .linearProbe, .untrainedProbe, .nearestNeighbours, .fineTuned: .share
     case .accuracy, .majorityBaseline, .balancedAccuracy, .macroF1: .share
-    case .auroc: .plain
+    case .logisticRegression, .untrainedRegression: .share
+    case .auroc, .smoothness: .plain
     }
   }
 
   /// Whether it does not depend on training, so that its ratio has no meaning.
-  package var isReference: Bool { self == .untrainedProbe || self == .majorityBaseline }
+  package var isReference: Bool {
+    [.untrainedProbe, .untrainedRegression, .majorityBaseline].contains(self)
+  }
 }
 
 /// The mean and deviation of a figure over several seeds.

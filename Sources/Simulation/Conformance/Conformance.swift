@@ -61,6 +61,7 @@ package enum Conformance {
     .merging(InformationCases.operations) { first, _ in first }
     .merging(GraphCases.operations) { first, _ in first }
     .merging(GraphConvolutionCases.operations) { first, _ in first }
+    .merging(GraphAttentionCases.operations) { first, _ in first }
     .merging(DeepLinearCases.operations) { first, _ in first }
     .merging(ControllerCases.operations) { first, _ in first }
 }

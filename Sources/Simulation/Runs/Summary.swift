@@ -175,10 +175,14 @@ extension Summary.Evaluation {
       return name.padding(toLength: 17, withPad: " ", startingAt: 0)
         + String(format: "%.1f %% trained, %.1f %% untrained", 100 * trained, 100 * untrained)
     }
-    return [
+    var lines = [
       line("linear probe") { $0.linearProbe }, line("k-NN") { $0.nearestNeighbours },
-      line("fine-tuned") { $0.fineTuned },
-    ].compactMap(\.self)
+      line("fine-tuned") { $0.fineTuned }, line("logistic") { $0.logisticRegression },
+    ]
+    if let trained = trained.smoothness, let untrained = untrained.smoothness {
+      lines.append(String(format: "smoothness       %.3f trained, %.3f untrained", trained, untrained))
+    }
+    return lines.compactMap(\.self)
   }
 }
 

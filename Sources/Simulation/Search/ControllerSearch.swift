@@ -97,8 +97,9 @@ package struct ControllerSearch: Sendable {
     try Self.check(settings)
     let plan = settings.plan
     partition = try Partition(parsing: settings.partition)
-    examples = try plan.labelled(
-      DataSpec(parsing: settings.data).dataset(role: .train, for: plan.encoder.input, strict: true))
+    examples = plan.trainingPart(
+      of: try plan.labelled(
+        DataSpec(parsing: settings.data).dataset(role: .train, for: plan.encoder.input, strict: true)))
     shape = StageController.Shape(stages: plan.stages, decisions: settings.decisions)
     (self.settings, self.threads, self.folder) = (settings, threads, folder)
   }
@@ -108,6 +109,9 @@ package struct ControllerSearch: Sendable {
     guard plan.method.cascade == nil else {
       throw .setting(
         "the episodes of a search do not select images: remove method.cascade from the plan for the search")
+    }
+    guard !plan.isRegression else {
+      throw .setting("the stages of a regression have exact steps, which no controller ends")
     }
     guard settings.minimum <= maximum else {
       throw .setting("a stage has at least \(settings.minimum) rounds and at most \(maximum)")

@@ -43,7 +43,8 @@ final class EpisodeTraining {
   var epochs: Int { rounds.reduce(0, +) * plan.local.epochs }
 
   /// Trains a round. Returns the mean loss of the clients' last epochs, weighted as their updates; nil if the training
-  /// has diverged. Throws ``ClientError`` and ``StoreError``.
+  /// has diverged. Throws ``ClientError``, ``StoreError``, and ``ControllerSearch/Failure`` if no client has examples to
+  /// train on.
   func train() throws -> Double? {
     rounds[rounds.count - 1] += 1
     let round = rounds[rounds.count - 1]
@@ -54,10 +55,13 @@ final class EpisodeTraining {
       try bytes.write(to: file(client.name))
       ledger.admit(offer, from: client.name)
     }
+    guard let loss = ledger.metrics[.lastEpochLoss] else {
+      throw ControllerSearch.Failure.setting("no client has examples to train on; give more of them")
+    }
     snapshot = try Aggregator(plan: plan, snapshot: snapshot, key: key, ledger: ledger) {
       [folder] client throws(StoreError) in try UpdateFile(Self.file(client, in: folder))
     }.run(threads: threads)
-    return ledger.metrics[.lastEpochLoss]
+    return loss
   }
 
   private func file(_ client: String) -> URL { Self.file(client, in: folder) }

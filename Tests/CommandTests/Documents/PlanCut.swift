@@ -6,7 +6,7 @@ extension Plan {
   func cut(rounds: Int) -> Plan {
     var plan = self
     plan.method.roundsPerStage = .each(rounds)
-    plan.encoder.width = plan.encoder.family == .vit ? 8 * plan.encoder.vit.heads : 8
+    plan.encoder.width = [.vit, .gat].contains(plan.encoder.family) ? 8 * plan.encoder.heads : 8
     (plan.heads.hidden, plan.heads.output) = (32, 16)
     (plan.local.epochs, plan.local.batch) = (1, min(plan.local.batch, 16))
     return plan

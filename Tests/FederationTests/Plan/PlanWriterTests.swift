@@ -33,10 +33,12 @@ import Testing
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
     plan.method.regularisers.addAll()
     plan.method.classification = Plan.Classification(classes: .count(10))
+    plan.method.regression = Plan.Regression()
     plan.method.cascade = Plan.Cascade()
+    plan.method.infomax = GraphInfomaxConfiguration()
     #expect(
       plan.yaml().split(separator: "\n").count
-        == own.count + sections + 3 + RegulariserSections.all.count)
+        == own.count + sections + 5 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -51,7 +53,9 @@ import Testing
     plan.method.regularisers.addAll()
     plan.method.classification = Plan.Classification(
       classes: .count(82), hidden: 83, smoothing: 0.5, grid: 84)
+    plan.method.regression = Plan.Regression()
     plan.method.cascade = Plan.Cascade(confidence: 0.85, gate: 0.625)
+    plan.method.infomax = GraphInfomaxConfiguration(prediction: 88, variance: 89, covariance: 90, hops: 91)
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"

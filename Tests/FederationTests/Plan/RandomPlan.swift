@@ -100,9 +100,11 @@ extension Plan {
       plan.round.aggregation == .trimmedMean ? (plan.round.quorum - 1) / 2 : numbers.int(0...99)
     plan.traffic = TrafficRules(
       codec: UpdateCodec.allCases.randomElement(using: &numbers)!, kept: numbers.float(upTo: 1))
-    switch numbers.int(0...4) {
+    switch numbers.int(0...6) {
     case 0, 1: plan.becomeResNet(&numbers, layers: layers)
     case 2: return plan.asGraphConvolution(&numbers)
+    case 3: return plan.asRegression(&numbers)
+    case 4: return plan.asGraphAttention(&numbers)
     default: break
     }
     plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
@@ -124,6 +126,51 @@ extension Plan {
       classes: .count(numbers.int(2...1000)), smoothing: numbers.float(upTo: 0.9))
     (plan.method.calibration, plan.method.cascade) = (nil, nil)
     plan.method.regularisers = RegulariserSections()
+    return plan
+  }
+
+  /// Returns a plan of exact steps with the other sections of this one, as far as they fit.
+  private func asRegression(_ numbers: inout RandomNumbers) -> Plan {
+    var network = DeepLinearConfiguration(
+      features: numbers.int(1...PlanLimits.linearFeatures), width: numbers.int(1...512), depth: encoder.depth)
+    network.outputs = numbers.int(1...512)
+    network.start = DeepLinearStart.allCases.randomElement(using: &numbers)!
+    var plan = self
+    plan.encoder = EncoderConfiguration(network)
+    plan.method = Method(
+      laps: numbers.int(1...PlanLimits.laps), roundsPerStage: .each(numbers.int(1...PlanLimits.rounds)),
+      initialisation: .random, objective: .regression, momentum: method.momentum,
+      temperature: method.temperature, alignment: 0)
+    if Bool.random(using: &numbers) {
+      plan.method.regression = Regression(
+        order: SweepOrder.allCases.randomElement(using: &numbers)!,
+        statistics: Regression.Statistics.allCases.randomElement(using: &numbers)!)
+    }
+    (plan.local.proximal, plan.local.views) = (0, 0)
+    (plan.round.normLimit, plan.round.stragglers, plan.round.maxSamples) = (0, .reject, nil)
+    (plan.round.aggregation, plan.round.trim) = (.mean, 0)
+    plan.traffic.codec = .plain
+    plan.traffic.layers = .random(using: &numbers) ? .plain : .float32
+    return plan
+  }
+
+  /// Returns the plan with a graph attention network instead of the transformer.
+  private func asGraphAttention(_ numbers: inout RandomNumbers) -> Plan {
+    var plan = asGraphConvolution(&numbers)
+    let heads = numbers.int(1...8)
+    var encoder = GraphAttentionConfiguration(
+      features: numbers.int(1...5000), width: heads * numbers.int(1...64), depth: self.encoder.depth)
+    (encoder.heads, encoder.skip) = (heads, .random(using: &numbers))
+    plan.encoder = EncoderConfiguration(encoder)
+    (plan.method.objective, plan.method.classification) = (.infomax, nil)
+    if Bool.random(using: &numbers) {
+      plan.method.infomax = GraphInfomaxConfiguration(
+        prediction: numbers.float(upTo: 1000), variance: numbers.float(upTo: 1000),
+        covariance: numbers.float(upTo: 1000), hops: numbers.int(1...PlanLimits.hops))
+    }
+    plan.local.batch = numbers.int(2...1000)
+    plan.local.neighbours =
+      .random(using: &numbers) ? nil : (0..<numbers.int(1...3)).map { _ in numbers.int(1...20) }
     return plan
   }
 

@@ -64,6 +64,20 @@ package struct NodeFeatures: NodeValues {
       self, stored, order: order.map { order in nodes.map { order[$0] } } ?? nodes.map { Int32($0) })
   }
 
+  /// Calls `body` with the columns of a node's features that are stored, and the values.
+  package func forEach(of node: Int, _ body: (_ column: Int, _ value: Float) -> Void) {
+    precondition(node >= 0 && node < count, "node \(node) of \(count)")
+    let row = order.map { Int($0[node]) } ?? node
+    switch stored {
+    case .dense(let values):
+      for column in 0..<width { body(column, values[row * width + column]) }
+    case .sparse(let rows):
+      for entry in rows.starts[row]..<rows.starts[row + 1] {
+        body(Int(rows.columns[entry]), rows.values?[entry] ?? 1)
+      }
+    }
+  }
+
   /// Writes the F features of a node.
   package func write(_ node: Int, into place: UnsafeMutablePointer<Float>) {
     precondition(node >= 0 && node < count, "node \(node) of \(count)")
@@ -89,8 +103,13 @@ package struct NodeFeatures: NodeValues {
         Elementwise.add($0.baseAddress! + row * width, to: place, count: width, scale: scale)
       }
     case .sparse(let rows):
-      for entry in rows.starts[row]..<rows.starts[row + 1] {
-        place[Int(rows.columns[entry])] += scale * (rows.values?[entry] ?? 1)
+      rows.columns.withUnsafeBufferPointer { columns in
+        let entries = rows.starts[row]..<rows.starts[row + 1]
+        guard let values = rows.values else {
+          for entry in entries { place[Int(columns[entry])] += scale }
+          return
+        }
+        for entry in entries { place[Int(columns[entry])] += scale * values[entry] }
       }
     }
   }

@@ -68,6 +68,10 @@ package struct PassSettings: Sendable {
   package var keptRows: Int
   /// The number of nodes of the graph; 0 if the blocks above the prefix do not use it.
   package var nodes: Int
+  /// The numbers of neighbours that a step samples at each hop; nil for the whole graph.
+  package var fanouts: [Int]?
+  /// The hops of the propagation that makes view 1 of a node from view 0.
+  package var hops: Int
   /// The part of the last block that is computed.
   package var lastBlock: LastBlock
   /// Penalties on the outputs of the residual branches that train.
@@ -75,12 +79,13 @@ package struct PassSettings: Sendable {
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    nodes: Int = 0, lastBlock: LastBlock = .readout, branchPenalties: [any BranchPenalty] = []
+    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, lastBlock: LastBlock = .readout,
+    branchPenalties: [any BranchPenalty] = []
   ) {
     precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
-    (self.keptRows, self.nodes) = (keptRows, nodes)
+    (self.keptRows, self.nodes, self.fanouts, self.hops) = (keptRows, nodes, fanouts, hops)
     (self.lastBlock, self.branchPenalties) = (lastBlock, branchPenalties)
   }
 

@@ -10,7 +10,7 @@ package struct EncoderConfiguration: Sendable {
   /// A family of encoders: a ``FamilyConfiguration`` with its ``Encoder``.
   package struct Family: NamedKind {
     /// The families that plans and checkpoints can name; a new family is added here.
-    package static let allCases: [Family] = [.vit, .resnet, .gcn, .linear]
+    package static let allCases: [Family] = [.vit, .resnet, .gcn, .gat, .linear]
 
     package let rawValue: String
     fileprivate let type: any FamilyConfiguration.Type
@@ -182,6 +182,25 @@ extension EncoderConfiguration {
       return value
     }
     set { self = EncoderConfiguration(newValue) }
+  }
+
+  /// The configuration of a graph attention network; traps for other families.
+  package var gat: GraphAttentionConfiguration {
+    get {
+      guard let value = value as? GraphAttentionConfiguration else {
+        preconditionFailure("a \(family.rawValue) has no attention to neighbours")
+      }
+      return value
+    }
+    set { self = EncoderConfiguration(newValue) }
+  }
+
+  /// The number of attention heads; traps for families without.
+  package var heads: Int {
+    get { (value as? GraphAttentionConfiguration)?.heads ?? vit.heads }
+    set {
+      if family == .gat { gat.heads = newValue } else { vit.heads = newValue }
+    }
   }
 
   /// Creates the configuration of a vision transformer.

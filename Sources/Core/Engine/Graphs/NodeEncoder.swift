@@ -8,9 +8,8 @@ package protocol NodeEncoder: Encoder {
   var propagatesInputs: Bool { get }
   /// Computes z [N, F] = P x from x [N, F], row by row, in parallel.
   func propagate(_ x: Matrix, on graph: Graph, into z: Matrix, _ workers: Workers)
-  /// Computes the rows of P x [n, F] of some nodes, in their order.
-  func propagate(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers)
+  /// Computes the row of P x [F] of a node.
+  func propagate(_ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>)
   /// Computes the output y [N, D] of the block at a position from its inputs z [N, F] for all nodes of a graph.
   func advance(
     block position: Int, _ z: Matrix, on graph: Graph, into y: Matrix, _ parameters: borrowing Storage,
@@ -26,10 +25,10 @@ package protocol NodeEncoder: Encoder {
 extension NodeEncoder {
   /// The inputs are the values themselves.
   package func propagate(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+    _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>
   ) {
     precondition(!propagatesInputs, "\(type(of: self)) propagates its inputs")
-    for (row, node) in nodes.enumerated() { x.write(node, into: z.row(row)) }
+    x.write(node, into: place)
   }
 
   package func encode(
@@ -74,12 +73,10 @@ extension NodeEncoder {
 /// Nodes of a graph as the rows of a training: each row has the inputs of the lowest trained block.
 ///
 /// A pass that needs the neighbours of a batch's nodes takes them from ``graph`` and ``inputs``.
-package struct NodeRows: RowSource, @unchecked Sendable {
+package struct NodeRows: RowSource {
   package let graph: Graph
   /// The inputs of the lowest block that is not frozen, for all nodes of the graph [N, F]; not written any more.
-  package let inputs: Matrix
-  /// Owns the memory of ``inputs``.
-  private let owner: StorageBox
+  package let inputs: any NodeValues
   /// The node of each row.
   package let nodes: [Int]
   /// The label of each row's node; nil if the objective does not use labels.
@@ -87,19 +84,17 @@ package struct NodeRows: RowSource, @unchecked Sendable {
   /// Whether blocks below are frozen.
   package let givesFeatures: Bool
   /// The numbers of neighbours that a step samples at each hop; nil for all neighbours.
-  package let fanouts: [Int]?
+  package var fanouts: [Int]?
   /// The seed of the sampling.
-  package let seed: UInt64
+  package var seed: UInt64
 
-  /// Creates rows of `nodes`; `inputs` holds `width` values for each node of the graph.
   package init(
-    _ graph: Graph, inputs owner: StorageBox, width: Int, nodes: [Int], labels: [Int]?, givesFeatures: Bool,
+    _ graph: Graph, inputs: any NodeValues, nodes: [Int], labels: [Int]?, givesFeatures: Bool,
     fanouts: [Int]? = nil, seed: UInt64 = 0
   ) {
-    precondition(owner.storage.count == graph.count * width, "inputs of \(graph.count) nodes")
+    precondition(inputs.count == graph.count, "inputs of \(inputs.count) of \(graph.count) nodes")
     precondition(labels.map { $0.count == nodes.count } ?? true, "labels of \(nodes.count) nodes")
-    (self.graph, self.owner, self.nodes, self.labels) = (graph, owner, nodes, labels)
-    inputs = owner.storage.all.reshaped(graph.count, width)
+    (self.graph, self.inputs, self.nodes, self.labels) = (graph, inputs, nodes, labels)
     (self.givesFeatures, self.fanouts, self.seed) = (givesFeatures, fanouts, seed)
   }
 
@@ -108,6 +103,6 @@ package struct NodeRows: RowSource, @unchecked Sendable {
   package func write(
     view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>
   ) {
-    place.update(from: inputs.row(nodes[image]), count: inputs.columns)
+    inputs.write(nodes[image], into: place)
   }
 }

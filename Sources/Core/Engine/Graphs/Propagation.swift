@@ -23,36 +23,34 @@ package enum Propagation: String, Sendable, Codable, CaseIterable {
   package func forward(
     _ x: Matrix, on graph: Graph, hops: Int = 1, into z: Matrix, tile: Matrix, _ workers: Workers
   ) {
-    check(x, z, graph, hops, tile)
-    let step = Gathering(graph, includesSelf: includesSelf, tile)
-    for hop in 0..<hops {
-      let from = hop == 0 ? x : z
-      step.run(from, into: z, workers) { _ in
-        1
-      } finish: { node, sum, own in
-        sum * scale(degree: graph.degree(of: node)) + (includesSelf ? own : .zero)
-      }
+    precondition(x.rows == graph.count && hops > 0, "\(x.rows) rows on \(graph.count) nodes in \(hops) hops")
+    graph.withAdjacency { rows in
+      for hop in 0..<hops { forward(hop == 0 ? x : z, on: rows, into: z, tile: tile, workers) }
     }
   }
 
-  /// Computes the rows of P x of some nodes, in their order, from values that need not be stored as a matrix.
-  ///                                                                                          x [N, F], z [n, F]
+  /// Computes z = P x for the first M of N nodes, of which `rows` has the rows. z may be x if M = N. x [N, F], z [M, F]
   package func forward(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+    _ x: Matrix, on rows: Adjacency, into z: Matrix, tile: Matrix, _ workers: Workers
   ) {
-    precondition(
-      x.count == graph.count && z.rows == nodes.count && z.columns == x.width,
-      "\(nodes.count) rows of [\(x.count), \(x.width)] into [\(z.rows), \(z.columns)]")
-    let part = 64
-    workers.run((nodes.count + part - 1) / part) { task, _ in
-      for row in task * part..<min((task + 1) * part, nodes.count) {
-        let (node, place) = (nodes[row], z.row(row))
-        let scale = scale(degree: graph.degree(of: node))
-        place.update(repeating: 0, count: z.columns)
-        if includesSelf { x.add(node, scale: 1 + scale, to: place) }
-        for neighbour in graph.neighbours(of: node) { x.add(Int(neighbour), scale: scale, to: place) }
-      }
+    check(x, z, outputs: z.rows, rows, tile)
+    Gathering(rows, includesSelf: includesSelf, tile).run(x, into: z, workers) { _ in
+      1
+    } finish: {
+      node, sum, own in
+      sum * scale(degree: rows.degree(of: node)) + (includesSelf ? own : .zero)
     }
+  }
+
+  /// Computes the row of P x [F] of a node, from values that need not be stored as a matrix.
+  package func forward(
+    _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>
+  ) {
+    precondition(x.count == graph.count, "values of \(x.count) of \(graph.count) nodes")
+    let scale = scale(degree: graph.degree(of: node))
+    place.update(repeating: 0, count: x.width)
+    if includesSelf { x.add(node, scale: 1 + scale, to: place) }
+    for neighbour in graph.neighbours(of: node) { x.add(Int(neighbour), scale: scale, to: place) }
   }
 
   /// Computes dx = (P^hops)ᵀ dz. dx may be dz.                                 dz, dx [N, F]
@@ -63,28 +61,41 @@ package enum Propagation: String, Sendable, Codable, CaseIterable {
     _ dz: Matrix, on graph: Graph, transposed: Graph, hops: Int = 1, into dx: Matrix, tile: Matrix,
     _ workers: Workers
   ) {
-    check(dz, dx, graph, hops, tile)
+    precondition(
+      dz.rows == graph.count && hops > 0, "\(dz.rows) rows on \(graph.count) nodes in \(hops) hops")
     precondition(
       transposed.count == graph.count && transposed.entries == graph.entries, "the transpose of another graph"
     )
-    let step = Gathering(transposed, includesSelf: includesSelf, tile)
-    for hop in 0..<hops {
-      let from = hop == 0 ? dz : dx
-      step.run(from, into: dx, workers) { node in
-        scale(degree: graph.degree(of: node))
-      } finish: { _, sum, own in
-        sum + (includesSelf ? own : .zero)
+    graph.withAdjacency { rows in
+      transposed.withAdjacency { takers in
+        for hop in 0..<hops {
+          backward(hop == 0 ? dz : dx, on: rows, takers: takers, into: dx, tile: tile, workers)
+        }
       }
     }
   }
 
-  private func check(_ x: Matrix, _ z: Matrix, _ graph: Graph, _ hops: Int, _ tile: Matrix) {
+  /// Computes dx = Pᵀ dz for the first M of N rows of P. `takers` lists for each of N nodes, ascending, the rows that take
+  /// from it; rows from M on are ignored. dx may be dz if M = N.                                dz [M, F], dx [N, F]
+  package func backward(
+    _ dz: Matrix, on rows: Adjacency, takers: Adjacency, into dx: Matrix, tile: Matrix, _ workers: Workers
+  ) {
+    check(dx, dz, outputs: dx.rows, takers, tile)
+    Gathering(takers, includesSelf: includesSelf, tile).run(dz, into: dx, workers) { node in
+      scale(degree: rows.degree(of: node))
+    } finish: { _, sum, own in
+      sum + (includesSelf ? own : .zero)
+    }
+  }
+
+  /// - Parameter outputs: the number of rows that are computed.
+  private func check(_ x: Matrix, _ z: Matrix, outputs: Int, _ rows: Adjacency, _ tile: Matrix) {
     precondition(
-      x.rows == graph.count && z.rows == x.rows && z.columns == x.columns && hops > 0,
-      "[\(x.rows), \(x.columns)] on \(graph.count) nodes into [\(z.rows), \(z.columns)] in \(hops) hops")
+      x.rows >= z.rows && rows.count == outputs && z.columns == x.columns,
+      "[\(x.rows), \(x.columns)] and [\(z.rows), \(z.columns)] on \(rows.count) rows")
     precondition(
-      tile.rows == graph.count && tile.columns == Tile.scalarCount && tile.isContiguous,
-      "a tile [\(tile.rows), \(tile.columns)] of \(graph.count) nodes")
+      tile.rows >= x.rows && tile.columns == Tile.scalarCount && tile.isContiguous,
+      "a tile [\(tile.rows), \(tile.columns)] of \(x.rows) nodes")
   }
 
   /// Adds the work space of a propagation over `nodes` nodes to a layout.
@@ -96,9 +107,9 @@ package enum Propagation: String, Sendable, Codable, CaseIterable {
   fileprivate typealias Tile = SIMD16<Float>
 }
 
-/// Sums over neighbours, a tile of columns at a time.
+/// Sums over the nodes of each row, a tile of columns at a time.
 private struct Gathering {
-  private let graph: Graph
+  private let rows: Adjacency
   /// Whether a node's own values are part of its sum.
   private let includesSelf: Bool
   /// The packed columns of all nodes [N, 16]. Columns that a narrow last tile does not fill are summed too, but not
@@ -107,19 +118,20 @@ private struct Gathering {
 
   typealias Tile = Propagation.Tile
 
-  init(_ graph: Graph, includesSelf: Bool, _ tile: Matrix) {
-    (self.graph, self.includesSelf, self.tile) = (graph, includesSelf, tile)
+  init(_ rows: Adjacency, includesSelf: Bool, _ tile: Matrix) {
+    (self.rows, self.includesSelf, self.tile) = (rows, includesSelf, tile)
   }
 
-  /// For each tile of columns t_i = factor(i) x_i, and z_i = finish(i, Σ t_j over the neighbours j, x_i).
+  /// For each tile of columns t_i = factor(i) x_i, and z_i = finish(i, Σ t_j over the nodes j of row i, x_i). Nodes beyond
+  /// the rows of x give nothing.
   @inline(__always)
   func run(
     _ x: Matrix, into z: Matrix, _ workers: Workers, factor: (Int) -> Float,
     finish: (_ node: Int, _ sum: Tile, _ own: Tile) -> Tile
   ) {
-    let width = Tile.scalarCount
+    let (width, starts) = (Tile.scalarCount, rows.starts)
     let packed = (x.rows + Self.grain - 1) / Self.grain
-    let gathered = (x.rows + graph.entries + Self.grain - 1) / Self.grain
+    let gathered = (z.rows + starts[z.rows] - starts[0] + Self.grain - 1) / Self.grain
     for start in stride(from: 0, to: x.columns, by: width) {
       let columns = min(width, x.columns - start)
       workers.run(packed) { task, _ in
@@ -128,16 +140,18 @@ private struct Gathering {
         }
       }
       workers.run(gathered) { task, _ in
-        graph.withEntries { starts, entries in
-          // Tasks have about as many entries each, because a few nodes can have most of them.
-          for node in row(task, starts)..<row(task + 1, starts) {
-            var sum = includesSelf ? load(tile.row(node), width) : .zero
-            for entry in starts[node]..<starts[node + 1] {
-              sum += load(tile.start + Int(entries[entry]) &* width, width)
-            }
-            let own = load(x.row(node) + start, columns)
-            store(finish(node, sum, own), z.row(node) + start, columns)
+        // Tasks have about as many entries each, because a few nodes can have most of them.
+        for node in row(task)..<row(task + 1) {
+          let isInput = node < x.rows
+          var sum = includesSelf && isInput ? load(tile.row(node), width) : .zero
+          for entry in starts[node]..<starts[node + 1] {
+            let column = Int(rows.columns[entry])
+            // Only a transpose lists rows that are not computed, and ascending.
+            guard column < x.rows else { break }
+            sum += load(tile.start + column &* width, width)
           }
+          let own = isInput ? load(x.row(node) + start, columns) : .zero
+          store(finish(node, sum, own), z.row(node) + start, columns)
         }
       }
     }
@@ -147,11 +161,15 @@ private struct Gathering {
   private static let grain = 4096
 
   /// Returns the first row of a task: the first one with at least so many rows and entries before it.
-  private func row(_ task: Int, _ starts: UnsafeBufferPointer<Int>) -> Int {
-    var (low, high) = (0, starts.count - 1)
+  private func row(_ task: Int) -> Int {
+    var (low, high) = (0, rows.count)
     while low < high {
       let middle = (low + high) / 2
-      if starts[middle] + middle < task * Self.grain { low = middle + 1 } else { high = middle }
+      if rows.starts[middle] - rows.starts[0] + middle < task * Self.grain {
+        low = middle + 1
+      } else {
+        high = middle
+      }
     }
     return low
   }
@@ -175,14 +193,6 @@ private struct Gathering {
 }
 
 extension Graph {
-  /// Calls `body` with ``starts`` and ``columns`` in place.
-  @inline(__always)
-  fileprivate func withEntries(
-    _ body: (UnsafeBufferPointer<Int>, UnsafeBufferPointer<Int32>) -> Void
-  ) {
-    starts.withUnsafeBufferPointer { starts in columns.withUnsafeBufferPointer { body(starts, $0) } }
-  }
-
   /// Returns the graph with all entries reversed: row j lists, ascending, the nodes that take from node j. An
   /// undirected graph is its own transpose, and is returned without a copy.
   package func transposed() -> Graph {

@@ -23,9 +23,9 @@ package enum Initialisation {
     }
   }
 
-  /// Initialises a new stage from the previous one: copies every part that both have, and initialises new blocks with
-  /// `method`. A transferred block is copied from the block `layersPerStage` below it. An exit after the blocks of the
-  /// previous stage is a copy of its readout and classifier.
+  /// Initialises a new stage from the previous one: copies every part that both have, except for those that the objective
+  /// starts anew in each stage, and initialises new blocks with `method`. A transferred block is copied from the block
+  /// `layersPerStage` below it. An exit after the blocks of the previous stage is a copy of its readout and classifier.
   package static func grow(
     _ model: Model, into parameters: borrowing Storage, from below: Model,
     _ belowParameters: borrowing Storage, _ method: LayerInitialisation, layersPerStage: Int, seed: UInt64
@@ -37,7 +37,7 @@ package enum Initialisation {
         && source(of: $0, in: below, method, layersPerStage) == nil
     }
     if isNew { model.encoder.initialise(parameters, seed: seed) }
-    for part in model.parts {
+    for part in model.parts where !model.objective.partsOfStage.contains(part.name) {
       guard let source = source(of: part, in: below, method, layersPerStage) else { continue }
       // The classifier of a ResNet has another width at each stage, and starts at random.
       if source.count != part.range.count, model.headRange.contains(part.range.lowerBound) { continue }
@@ -50,7 +50,6 @@ package enum Initialisation {
   private static func source(
     of part: Model.Part, in below: Model, _ method: LayerInitialisation, _ layersPerStage: Int
   ) -> Range<Int>? {
-    if part.name == Classifier.commitmentPart { return nil }
     if let same = below.part(part.name) { return same.range }
     if part.name == Exit.part(below.depth) { return below.headRange }
     guard method == .transfer, part.name.hasPrefix("blocks."), let index = Int(part.name.dropFirst(7)) else {

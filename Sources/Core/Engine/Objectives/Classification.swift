@@ -74,6 +74,7 @@ package struct ClassificationObjective: Objective {
     }
   }
 
+  package var partsOfStage: Set<String> { [Classifier.commitmentPart] }
   package var classifier: Classifier? { head }
 
   package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? {

@@ -8,10 +8,15 @@ import Support
 package protocol Objective: Sendable {
   /// The number of views V of each image in a step: 1 or 2.
   var views: Int { get }
+  /// The number of hops of the mean propagation over a graph that makes the second view of a node from the first; 0 if
+  /// views are augmentations.
+  var hops: Int { get }
   /// Whether a step needs labels.
   var needsLabels: Bool { get }
   /// The copies of the trained parameters that its loss uses.
   var branches: [Branch] { get }
+  /// The names of the parts of its heads that start at random in each stage, instead of going on from the stage before.
+  var partsOfStage: Set<String> { get }
 
   /// The names of the parts of its heads that are sums over data and not weights, whose size no limit on weights bounds.
   var sums: Set<String> { get }
@@ -34,6 +39,8 @@ package protocol Objective: Sendable {
 }
 
 extension Objective {
+  package var hops: Int { 0 }
+  package var partsOfStage: Set<String> { [] }
   package var sums: Set<String> { [] }
   package var classifier: Classifier? { nil }
   package func makeClassifier(_ name: String, width: Int, in layout: inout Layout) -> Classifier? { nil }
@@ -102,6 +109,9 @@ package struct LossTerms: Sendable, Hashable {
   /// The sum of the terms.
   package private(set) var total: Float
 
+  /// Creates a loss of 0 without terms.
+  package init() { (terms, total) = ([], 0) }
+
   package init(_ name: String, _ value: Float) {
     terms = [Term(name: name, value: value)]
     total = value
@@ -133,7 +143,9 @@ package struct ObjectiveConfiguration: Sendable {
 /// An objective that plans can name.
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
-  package static let allCases: [ObjectiveKind] = [.simclr, .mocov3, .byol, .classification, .regression]
+  package static let allCases: [ObjectiveKind] = [
+    .simclr, .mocov3, .byol, .classification, .infomax, .regression,
+  ]
 
   package let rawValue: String
   private let make: @Sendable (ObjectiveSettings) -> ObjectiveConfiguration
@@ -157,11 +169,16 @@ package struct ObjectiveSettings: Sendable, Hashable {
 
   package var regression: RegressionConfiguration
 
+  /// The terms of graph infomax.
+  package var infomax: GraphInfomaxConfiguration
+
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
     classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
-    regression: RegressionConfiguration = RegressionConfiguration()
+    regression: RegressionConfiguration = RegressionConfiguration(),
+    infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration()
   ) {
     (self.heads, self.classifier, self.regression) = (heads, classifier, regression)
+    self.infomax = infomax
   }
 }

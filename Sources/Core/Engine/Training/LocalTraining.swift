@@ -32,7 +32,8 @@ extension Trainer {
         last = 0
       }
       let rate = options.schedule.rate(step: step, of: steps)
-      let images = Minibatch(source, images: order[first..<first + options.batch], epoch: epoch)
+      let images = Minibatch(
+        source, images: order[first..<first + options.batch], epoch: epoch, step: step % stepsPerEpoch)
       let loss = self.step(learningRate: rate, images).total
       total += Double(loss)
       last += Double(loss)

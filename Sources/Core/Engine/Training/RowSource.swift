@@ -49,12 +49,14 @@ package struct Minibatch {
   /// The indices of the batch's images in the source.
   package let images: ArraySlice<Int>
   package let epoch: Int
+  /// The number of the step in its epoch, starting at 0.
+  package let step: Int
   /// A place for a copy of each image that is written [V·B, values of an image]; nil for none.
   var copy: Matrix?
 
-  /// Creates a batch of images of a source, by their indices, in an epoch.
-  package init(_ source: any RowSource, images: ArraySlice<Int>, epoch: Int) {
-    (self.source, self.images, self.epoch) = (source, images, epoch)
+  /// Creates a batch of images of a source, by their indices, in a step of an epoch.
+  package init(_ source: any RowSource, images: ArraySlice<Int>, epoch: Int, step: Int = 0) {
+    (self.source, self.images, self.epoch, self.step) = (source, images, epoch, step)
     labels = source.labels
   }
 

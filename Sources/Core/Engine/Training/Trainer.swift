@@ -154,6 +154,7 @@ extension PassSettings {
     self.init(
       prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
       views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, nodes: options.nodes,
+      fanouts: options.fanouts, hops: stage.model.objective.hops,
       lastBlock: lastBlock, branchPenalties: options.branchPenalties)
   }
 }

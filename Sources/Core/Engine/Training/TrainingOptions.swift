@@ -23,6 +23,8 @@ package struct TrainingOptions: Sendable {
   package var slice: Int?
   /// The number of nodes of the graph, if a step of the encoder's blocks takes the neighbours of a batch's nodes.
   package var nodes = 0
+  /// The numbers of neighbours that such a step samples at each hop; nil for the whole graph.
+  package var fanouts: [Int]?
 
   /// Creates options. `alignment` is the weight α of representation alignment with the global model, `proximal` the
   /// weight ρ of FedProx's term (arXiv 1812.06127), and `kinetic` the parameter τ of the kinetic term on residual

@@ -23,24 +23,6 @@ extension PlanRule {
       guard let hidden = plan.method.classification?.hidden, hidden > 0 else { return nil }
       return "is \(hidden); must be 0 for a gcn, whose classifier is a single layer"
     },
-    rule("method.kinetic.tau") { plan in
-      plan.method.regularisers[KineticSettings.self] == nil
-        ? nil : "is of a term on residual branches, which a gcn does not have"
-    },
-    rule("method.bottleneck.weight") { plan in
-      plan.method.regularisers[BottleneckSettings.self] == nil
-        ? nil : "is of a term that compares images; a gcn takes nodes"
-    },
-    rule("method.calibration.data") { plan in
-      plan.method.calibration == nil ? nil : "is of a calibration with images; a gcn takes nodes"
-    },
-    rule("method.cascade.confidence") { plan in
-      plan.method.cascade == nil
-        ? nil : "is of a cascade, which selects images; a gcn takes nodes, which other nodes need"
-    },
-    rule("local.views") { plan in
-      plan.local.views == 0 ? nil : "is \(plan.local.views); must be 0 for a gcn, because nodes have no views"
-    },
   ]
 
   /// Returns a constraint of such plans alone.

@@ -23,6 +23,9 @@ extension Plan {
     package var views: Int
     /// What a client's training sees of its graph. Default transductive; the authors of L2-GCN train inductively.
     package var setting: Setting
+    /// The numbers of neighbours that a step samples of a node of the batch, of one of these, and so on. Default 10 and 5,
+    /// as in LRGI; nil for the whole graph in each step.
+    package var neighbours: [Int]?
     /// The maximum resident memory of a client's process. Default nil, unlimited: the operator of a device can set a
     /// limit at the client.
     package var memory: ByteCount?
@@ -30,7 +33,8 @@ extension Plan {
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
       schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0,
-      views: Int = 0, setting: Setting = .transductive, memory: ByteCount? = nil
+      views: Int = 0, setting: Setting = .transductive, neighbours: [Int]? = [10, 5],
+      memory: ByteCount? = nil
     ) {
       self.epochs = epochs
       self.batch = batch
@@ -40,6 +44,7 @@ extension Plan {
       self.proximal = proximal
       self.views = views
       self.setting = setting
+      self.neighbours = neighbours
       self.memory = memory
     }
 

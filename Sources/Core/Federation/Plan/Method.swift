@@ -34,6 +34,8 @@ extension Plan {
     package var classification: Classification?
     /// The exact steps of the objective regression. Default none: its defaults.
     package var regression: Regression?
+    /// The weights of the terms of the objective infomax. Default none: their defaults.
+    package var infomax: GraphInfomaxConfiguration?
     /// The selection of a stage's images by the exits of the stages before. Default none: all images.
     package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.

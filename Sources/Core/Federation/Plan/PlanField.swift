@@ -8,8 +8,9 @@ package struct PlanField: Sendable {
   package enum Default: Sendable {
     /// The field is required.
     case required
-    /// The field is required except for a ResNet, for which it has this value.
-    case requiredUnlessResNet(@Sendable (inout Plan) -> Void)
+    /// The field is required except for a family, for which it has a value: the default as shown in docs/plans.md, the
+    /// family, and the change of the plan.
+    case requiredUnless(String, EncoderConfiguration.Family, @Sendable (inout Plan) -> Void)
     /// The default of the plan's structs.
     case standard
     /// A value derived from earlier fields, as a description and a change of the plan.
@@ -39,6 +40,10 @@ package struct PlanField: Sendable {
     let description: String
     let contains: @Sendable (EncoderConfiguration.Family) -> Bool
 
+    /// Encoders with attention heads.
+    static let attention = Self(description: "vit and gat") { [.vit, .gat].contains($0) }
+    /// Graph attention networks.
+    static let gat = Self(description: "gat") { $0 == .gat }
     /// Vision transformers.
     static let vit = Self(description: "vit") { $0 == .vit }
     /// Deep linear networks.
@@ -107,7 +112,7 @@ package struct PlanField: Sendable {
   package var standard: String {
     switch fallback {
     case .required: families.map { "required for \($0.description)" } ?? "required"
-    case .requiredUnlessResNet: "required, except for resnet"
+    case .requiredUnless(let words, _, _): words
     case .standard where section == "encoder":
       "`\(write(.unset))`" + (families.map { " for \($0.description)" } ?? "")
     case .standard: "`\(write(.unset))`"

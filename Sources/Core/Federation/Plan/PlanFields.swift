@@ -3,7 +3,7 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + stageEnd + calibration + classification + regression + cascade
+    job + encoder + heads + method + stageEnd + calibration + classification + infomax + regression + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 
@@ -20,7 +20,7 @@ extension PlanField {
   private static let encoder: [PlanField] = [
     PlanField(
       "encoder.family", \.encoder.family, .choice,
-      "Kind of encoder: a vision transformer, a ResNet-18 for small images, a graph convolutional network, or a deep linear network of rows."
+      "Kind of encoder: a vision transformer, a ResNet-18 for small images, a graph convolutional or attention network, or a deep linear network of rows."
     ),
     PlanField(
       "encoder.image", \.encoder.imageSide, of: .images, .integer(1...PlanLimits.image), unit: "pixels",
@@ -38,15 +38,16 @@ extension PlanField {
       or: .required, "Side of a patch; divides `image`, into at most \(PlanLimits.patches) patches."),
     PlanField(
       "encoder.width", \.encoder.width, .integer(1...PlanLimits.width), unit: "numbers", or: .required,
-      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18; for gcn the width of each layer."
+      "Length of a token, a multiple of `heads`; for resnet the channels of its first layer, 64 in ResNet-18; for gcn and gat the width of each layer."
     ),
     PlanField(
       "encoder.depth", \.encoder.depth, .integer(1...PlanLimits.depth), unit: "blocks",
-      or: .requiredUnlessResNet { $0.encoder.depth = 4 },
+      or: .requiredUnless("required, except for resnet", .resnet) { $0.encoder.depth = 4 },
       "Blocks of the finished encoder, a multiple of `layersPerStage`; at most 4 for resnet, its default."),
     PlanField(
-      "encoder.heads", \.encoder.vit.heads, of: .vit, .integer(1...PlanLimits.heads), unit: "heads",
-      or: .required, "Attention heads of a block."),
+      "encoder.heads", \.encoder.heads, of: .attention, .integer(1...PlanLimits.heads), unit: "heads",
+      or: .requiredUnless("required for vit; `4` for gat", .gat) { $0.encoder.gat.heads = 4 },
+      "Attention heads of a block."),
     PlanField(
       "encoder.mlpRatio", \.encoder.vit.mlpRatio, of: .vit, .integer(1...PlanLimits.mlpRatio),
       unit: "x width",
@@ -57,6 +58,9 @@ extension PlanField {
     PlanField(
       "encoder.start", \.encoder.linear.start, of: .linear, .choice,
       "Initial matrices: corners of random orthogonal ones, or normal numbers of variance 1 / inputs."),
+    PlanField(
+      "encoder.skip", \.encoder.gat.skip, of: .gat, .flag,
+      "Whether a block adds a linear map of its inputs to what a node attends to."),
     PlanField(
       "encoder.propagation", \.encoder.gcn.propagation, of: .gcn, .choice,
       "Values of a node that a layer takes: its own and their mean with the neighbours' (lgcn), or the neighbours' mean."
@@ -100,6 +104,7 @@ extension PlanField {
       "local.setting", \.local.setting, of: .nodes, .choice,
       "What a training on a graph sees: all of a client's nodes, or only the training nodes and the edges among them."
     ),
+    neighbours,
     PlanField(
       "local.memory", \.local.memory, .memory, unit: "bytes",
       "Memory limit of a client's process: it computes in slices to stay below, and ends if it cannot."),
@@ -196,14 +201,15 @@ extension PlanField {
     ),
     PlanField(
       "method.initialisation", \.method.initialisation, .choice,
-      or: .derived("`transfer`; `random` for resnet, gcn and linear") {
+      or: .derived("`transfer`; `random` for resnet, gcn, gat and linear") {
         $0.method.initialisation =
-          [.resnet, .gcn, .linear].contains($0.encoder.family) ? .random : .transfer
+          [.resnet, .gcn, .gat, .linear].contains($0.encoder.family) ? .random : .transfer
       },
       "How a new layer starts: as a copy of the layer below, or at random."),
     PlanField(
       "method.objective", \.method.objective, .choice,
-      or: .derived("`simclr`; `regression` for linear") {
+      or: .derived("`simclr`; `infomax` for gat, `regression` for linear") {
+        if $0.encoder.family == .gat { $0.method.objective = .infomax }
         if $0.encoder.family == .linear { $0.method.objective = .regression }
       },
       "What a stage is trained for: a self-supervised loss, the classes of labels, or the targets of rows."),
@@ -218,8 +224,10 @@ extension PlanField {
       "Divides the similarities in the loss."),
     PlanField(
       "method.alignment", \.method.alignment, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
-      or: .derived("`0.01`; `0` for classification and regression") {
-        if [.classification, .regression].contains($0.method.objective) { $0.method.alignment = 0 }
+      or: .derived("`0.01`; `0` for classification, infomax and regression") {
+        if [.classification, .infomax, .regression].contains($0.method.objective) {
+          $0.method.alignment = 0
+        }
       },
       "Weight of the alignment with the global model's projections; 0 turns it off."),
   ]

@@ -91,8 +91,8 @@ private struct PlanReader {
     switch field.fallback {
     case .standard: break
     case .derived(_, let change): change(&plan)
-    case .requiredUnlessResNet(let change) where plan.encoder.family == .resnet: change(&plan)
-    case .required, .requiredUnlessResNet:
+    case .requiredUnless(_, let family, let change) where plan.encoder.family == family: change(&plan)
+    case .required, .requiredUnless:
       guard rejected.isDisjoint(with: ["", field.section, field.path]) else { return }
       reject(field.path, line(of: field.path), "is missing; it has no default and must be: \(field.type)")
     }

@@ -52,7 +52,7 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade + graphConvolution + regression
+  static let all: [PlanRule] = general + cascade + nodes + graphConvolution + graphAttention + regression
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -131,11 +131,12 @@ extension PlanRule {
         ? "is \(c.patch), which makes \(c.patches) patches; at most \(PlanLimits.patches)" : nil
     },
     PlanRule("encoder.width", "encoder.heads") { plan in
-      guard let c = plan.encoder.value as? ViTConfiguration, c.width % c.heads != 0 else { return nil }
-      return "is \(c.width), which is not a multiple of \(c.heads) heads"
+      guard [.vit, .gat].contains(plan.encoder.family) else { return nil }
+      let (width, heads) = (plan.encoder.width, plan.encoder.heads)
+      return width % heads == 0 ? nil : "is \(width), which is not a multiple of \(heads) heads"
     },
     PlanRule("encoder.width", "encoder.depth", "encoder.mlpRatio") { plan in
-      guard ![.gcn, .linear].contains(plan.encoder.family) else { return nil }
+      guard ![.gcn, .gat, .linear].contains(plan.encoder.family) else { return nil }
       // Four matrices of attention and two of the MLP; the other parameters of a block are negligible.
       let width = plan.encoder.width
       let ratio = (plan.encoder.value as? ViTConfiguration)?.mlpRatio ?? 4
@@ -162,8 +163,9 @@ extension PlanRule {
         ? "is only for the objective classification; this plan has \(plan.method.objective.rawValue)" : nil
     },
     PlanRule("method.alignment", "method.objective") { plan in
-      plan.method.objective == .classification && plan.method.alignment > 0
-        ? "is \(plan.method.alignment.yaml); must be 0 for classification, which has no projections" : nil
+      [.classification, .infomax].contains(plan.method.objective) && plan.method.alignment > 0
+        ? "is \(plan.method.alignment.yaml); must be 0 for \(plan.method.objective.rawValue), which has no projections"
+        : nil
     },
     PlanRule("method.bottleneck.kind", "local.views") { plan in
       plan.method.regularisers[BottleneckSettings.self]?.kind == .information && plan.local.views > 0
@@ -285,6 +287,14 @@ package enum PlanLimits {
   package static let window = 1000
   /// The epochs of a round or a calibration: more would not be federated training.
   package static let epochs = 10_000
+  /// The distances at which neighbours are sampled: a deeper sample reaches the whole of most graphs.
+  package static let distances = 8
+  /// The neighbours that are sampled of a node.
+  package static let neighbours = 10_000
+  /// The nodes that a step may sample, of which each has some kilobytes.
+  package static let sampledNodes = 1 << 24
+  /// The hops of a propagation.
+  package static let hops = 8
   /// The images per step: similarities are a matrix of 2B x 2B.
   package static let batch = 65536
   /// The base learning rate: AdamW changes a weight by about this value per step.

@@ -43,7 +43,7 @@ package final class RowStatistics {
 
   /// Returns ½ ‖M X - Y‖² for a map M [n_L, n_0], and writes its gradient R Xᵀ [n_L, n_0] with R = M X - Y.
   package func residuals(of map: DoubleMatrix, into gradient: DoubleMatrix) -> Double {
-    let square = sum(into: gradient, shards: Self.mostShards) { x, y, sum in
+    let (square, _) = sum(into: gradient, shards: Self.mostShards) { x, y, sum in
       DoubleProducts.product(x, map, into: y, keep: -1, transposed: .b)
       DoubleProducts.product(y, x, into: sum, keep: 1, transposed: .a)
       return y.inner(y)
@@ -57,18 +57,18 @@ package final class RowStatistics {
     return sum(into: nothing.matrix, shards: Self.mostShards) { x, y, _ in
       DoubleProducts.product(x, map, into: y, transposed: .b)
       return y.inner(y)
-    }
+    }.number
   }
 
   /// Writes X Xᵀ [n_0, n_0], which is computed once.
   package func moments(into moments: DoubleMatrix) {
     if let secondMoments { return moments.set(secondMoments) }
     let bytes = max(moments.count * MemoryLayout<Double>.stride, 1)
-    _ = sum(into: moments, shards: max(Self.shardBytes / bytes, 1)) { x, _, sum in
+    let (_, isWhole) = sum(into: moments, shards: max(Self.shardBytes / bytes, 1)) { x, _, sum in
       DoubleProducts.columnProducts(x, into: sum, scale: 1, keep: 1)
       return 0
     }
-    secondMoments = moments.array()
+    if isWhole { secondMoments = moments.array() }
   }
 
   /// Returns a bound of the bytes that the sums of rows with these numbers of inputs and targets take.
@@ -79,19 +79,22 @@ package final class RowStatistics {
     return chunks + max(gradients + moments, moments + max(min(shardBytes, mostShards * moments), moments))
   }
 
-  /// Writes the sum of the shards, and returns that of their numbers. `add(x, y, sum)` adds a chunk x [n, n_0], y [n, n_L]
+  /// Writes the sum of the shards, and returns that of their numbers, and whether it is of all rows. `add(x, y, sum)` adds a chunk x [n, n_0], y [n, n_L]
   /// to a shard's sum, and returns a number.
   private func sum(
     into total: DoubleMatrix, shards most: Int, _ add: (DoubleMatrix, DoubleMatrix, DoubleMatrix) -> Double
-  ) -> Double {
+  ) -> (number: Double, isWhole: Bool) {
     let chunks = (count + Self.chunk - 1) / Self.chunk
     let shards = min(most, Self.mostShards, chunks)
     let sums = DoubleBox(shards, total.count)
     let (longest, width) = (min(Self.chunk, count), inputs + targets)
     let work = DoubleBox(shards, longest * width)
     var numbers = [Double](repeating: 0, count: shards)
+    var isWhole = true
     numbers.withUnsafeMutableBufferPointer { numbers in
-      for first in stride(from: 0, to: chunks, by: max(shards, 1) * Self.chunksAtOnce) where goesOn() {
+      for first in stride(from: 0, to: chunks, by: max(shards, 1) * Self.chunksAtOnce) {
+        isWhole = goesOn()
+        guard isWhole else { return }
         let end = min(first + shards * Self.chunksAtOnce, chunks)
         workers.run(shards) { shard, _ in
           let sum = DoubleMatrix(sums.matrix.row(shard), rows: total.rows, columns: total.columns)
@@ -109,7 +112,7 @@ package final class RowStatistics {
     for shard in 0..<shards {
       total.combine(DoubleMatrix(sums.matrix.row(shard), rows: total.rows, columns: total.columns), +)
     }
-    return numbers.reduce(0, +)
+    return (numbers.reduce(0, +), isWhole)
   }
 }
 

@@ -72,9 +72,9 @@ extension GraphConvolutionNetwork {
   }
 
   package func propagate(
-    _ x: any NodeValues, of nodes: [Int], on graph: Graph, into z: Matrix, _ workers: Workers
+    _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>
   ) {
-    shape.propagation.forward(x, of: nodes, on: graph, into: z, workers)
+    shape.propagation.forward(x, node: node, on: graph, into: place)
   }
 
   package func advance(

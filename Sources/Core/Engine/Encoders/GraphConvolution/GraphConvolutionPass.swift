@@ -3,7 +3,7 @@
 /// If only the last block can train, a step is row by row: it takes the propagated inputs z of the batch's nodes. With
 /// more blocks above the prefix a node's output depends on its neighbourhood, and a step computes all nodes of the graph,
 /// of which the batch's nodes have a loss. B nodes in a batch, N in the graph, F and H = widths of a block's input and
-/// output.
+/// output, S shards.
 final class GraphConvolutionPass: EncoderPass {
   private let encoder: GraphConvolutionNetwork
   private let settings: PassSettings
@@ -17,8 +17,11 @@ final class GraphConvolutionPass: EncoderPass {
   /// The values of the blocks above the prefix.
   struct Plan: Sendable {
     private(set) var layout = Layout(alignment: 16)
-    /// The inputs of the batch's nodes [B, F], if a step is row by row.
+    /// The inputs of the batch's nodes [B, F], or the work space of compressed ones; nil if a step is on the graph.
     let rows: Slot?
+    /// The transposed weights of the lowest block and its gradients in each shard [(1 + S) F, H], for compressed inputs. It
+    /// has the place of ``rows``, if there is one.
+    let transposed: Slot
     /// The blocks of a step on the whole graph, from the lowest.
     let blocks: [Block]
     /// The gradients of a block's output and inputs [N, H], and the place of a propagation.
@@ -38,9 +41,11 @@ final class GraphConvolutionPass: EncoderPass {
       precondition(
         settings.branchPenalties.isEmpty, "a graph convolution with \(settings.branchPenalties.map(\.name))")
       precondition(isByRows || settings.nodes > 0, "a step on a graph without nodes")
-      rows =
-        isByRows
-        ? layout.add("inputs", settings.batch, encoder.featureSize(behind: settings.prefix)) : nil
+      let inputs = encoder.featureSize(behind: settings.prefix)
+      let compressed = (1 + Trainer.shardCount) * inputs * width
+      let place = layout.add("inputs", max(isByRows ? settings.batch * inputs : 0, compressed))
+      rows = isByRows ? Slot(offset: place.offset, rows: settings.batch, columns: inputs) : nil
+      transposed = Slot(offset: place.offset, rows: (1 + Trainer.shardCount) * inputs, columns: width)
       let nodes = isByRows ? 0 : settings.nodes
       var blocks: [Block] = []
       for index in 0..<(isByRows ? 0 : count) {
@@ -65,6 +70,7 @@ final class GraphConvolutionPass: EncoderPass {
   ) {
     precondition(branches.isEmpty, "a graph convolution with a branch")
     guard let slot = plan.rows else { return forward(parameters, graph(of: images), images, into: pooled) }
+    if let z = compressed(images) { return forward(z, images.images, into: pooled, parameters) }
     let z = memory[slot]
     // More parts would pack the weights of a wide layer too often.
     workers.run(Trainer.shardCount) { part, worker in
@@ -78,11 +84,15 @@ final class GraphConvolutionPass: EncoderPass {
     _ d: Matrix, _ parameters: borrowing Storage, _ images: Minibatch, pooled: Matrix,
     into shards: [StorageBox]
   ) -> [LossTerms.Term] {
-    guard let slot = plan.rows else {
+    if let slot = plan.rows {
+      if let z = compressed(images) {
+        backward(d, output: pooled, z, images.images, into: shards)
+      } else {
+        backward(settings.prefix, d, output: pooled, input: memory[slot], into: nil, parameters, shards)
+      }
+    } else {
       backward(d, parameters, graph(of: images), images, into: shards)
-      return []
     }
-    backward(settings.prefix, d, output: pooled, input: memory[slot], into: nil, parameters, shards)
     return []
   }
 
@@ -107,55 +117,118 @@ final class GraphConvolutionPass: EncoderPass {
   }
 }
 
-// MARK: - Whole graphs
+// MARK: - Compressed inputs
 
 extension GraphConvolutionPass {
-  private func graph(of images: Minibatch) -> NodeRows {
-    guard let rows = images.source as? NodeRows else { preconditionFailure("a batch without a graph") }
-    precondition(
-      rows.graph.count == settings.nodes, "\(rows.graph.count) nodes instead of \(settings.nodes)")
+  private func compressed(_ images: Minibatch) -> CompressedRows? {
+    guard case .compressed(let rows) = (images.source as? PropagatedRows)?.inputs else { return nil }
     return rows
   }
 
-  private func inputs(_ index: Int, _ rows: NodeRows) -> Matrix {
-    plan.blocks[index].inputs.map { memory[$0] } ?? rows.inputs
+  /// The transposed weights (0), and the gradients of shards (from 1) [F, H].
+  private func transposed(_ index: Int, _ linear: Linear) -> Matrix {
+    let inputs = linear.weight.columns
+    return memory[plan.transposed].rows(index * inputs..<(index + 1) * inputs)
+  }
+
+  /// Computes the lowest block for some rows of z.
+  private func forward(
+    _ z: CompressedRows, _ rows: some RandomAccessCollection<Int>, into y: Matrix,
+    _ parameters: borrowing Storage
+  ) {
+    let linear = encoder.layers[settings.prefix].linear
+    let (weights, w) = (parameters[linear.weight], transposed(0, linear))
+    for output in 0..<weights.rows {
+      let row = weights.row(output)
+      for input in 0..<weights.columns { w[input, output] = row[input] }
+    }
+    GraphConvolution.forParts(of: y.rows, workers) { part, _ in
+      let y = y.rows(part)
+      z.product(rows.dropFirst(part.lowerBound).prefix(part.count), w, into: y)
+      Elementwise.relu(y)
+    }
+  }
+
+  /// Adds the gradient of the lowest block's weights to the shards, each from its own rows of z.
+  private func backward(
+    _ dy: Matrix, output: Matrix, _ z: CompressedRows, _ rows: some RandomAccessCollection<Int>,
+    into shards: [StorageBox]
+  ) {
+    guard settings.trainedBlocks.contains(settings.prefix) else { return }
+    let linear = encoder.layers[settings.prefix].linear
+    workers.run(shards.count) { shard, _ in
+      let part = Self.rows(of: shard, of: shards.count, in: dy.rows)
+      let (dy, dw) = (dy.rows(part), transposed(1 + shard, linear))
+      Elementwise.reluBackward(dy, output: output.rows(part))
+      Elementwise.fill(dw, 0)
+      z.addProduct(rows.dropFirst(part.lowerBound).prefix(part.count), dy, to: dw)
+      let gradients = shards[shard].storage[linear.weight]
+      for output in 0..<gradients.rows {
+        let row = gradients.row(output)
+        for input in 0..<gradients.columns { row[input] += dw[input, output] }
+      }
+    }
+  }
+}
+
+// MARK: - Whole graphs
+
+extension GraphConvolutionPass {
+  private func graph(of images: Minibatch) -> (rows: PropagatedRows, graph: Graph) {
+    guard let rows = images.source as? PropagatedRows, let graph = rows.graph else {
+      preconditionFailure("a batch without a graph")
+    }
+    precondition(graph.count == settings.nodes, "\(graph.count) nodes instead of \(settings.nodes)")
+    return (rows, graph)
   }
 
   private func forward(
-    _ parameters: borrowing Storage, _ rows: NodeRows, _ images: Minibatch, into pooled: Matrix
+    _ parameters: borrowing Storage, _ source: (rows: PropagatedRows, graph: Graph), _ images: Minibatch,
+    into pooled: Matrix
   ) {
     for (index, block) in plan.blocks.enumerated() {
-      let (layer, z) = (encoder.layers[settings.prefix + index], inputs(index, rows))
-      if index > 0 {
+      let (layer, y) = (encoder.layers[settings.prefix + index], memory[block.outputs])
+      if let slot = block.inputs {
+        let z = memory[slot]
         layer.propagation.forward(
-          memory[plan.blocks[index - 1].outputs], on: rows.graph, into: z, tile: memory[plan.tile], workers)
+          memory[plan.blocks[index - 1].outputs], on: source.graph, into: z, tile: memory[plan.tile], workers)
+        layer.forward(z, into: y, parameters, workers)
+        continue
       }
-      layer.forward(z, into: memory[block.outputs], parameters, workers)
+      switch source.rows.inputs {
+      case .dense(let values): layer.forward(values.values, into: y, parameters, workers)
+      case .compressed(let z): forward(z, 0..<y.rows, into: y, parameters)
+      }
     }
     let outputs = memory[plan.blocks[plan.blocks.count - 1].outputs]
     for (row, image) in images.images.enumerated() {
-      let node = rows.nodes[image]
-      pooled.row(row).update(from: outputs.row(node), count: outputs.columns)
+      pooled.row(row).update(from: outputs.row(source.rows.nodes[image]), count: outputs.columns)
     }
   }
 
   private func backward(
-    _ d: Matrix, _ parameters: borrowing Storage, _ rows: NodeRows, _ images: Minibatch,
-    into shards: [StorageBox]
+    _ d: Matrix, _ parameters: borrowing Storage, _ source: (rows: PropagatedRows, graph: Graph),
+    _ images: Minibatch, into shards: [StorageBox]
   ) {
     let (dx, dz) = (memory[plan.gradients], memory[plan.inputGradients])
     Elementwise.fill(dx, 0)
     for (row, image) in images.images.enumerated() {
-      Elementwise.add(d.row(row), to: dx.row(rows.nodes[image]), count: d.columns)
+      Elementwise.add(d.row(row), to: dx.row(source.rows.nodes[image]), count: d.columns)
     }
     for (index, block) in plan.blocks.enumerated().reversed() {
-      let position = settings.prefix + index
-      backward(
-        position, dx, output: memory[block.outputs], input: inputs(index, rows), into: index > 0 ? dz : nil,
-        parameters, shards)
-      guard index > 0 else { continue }
-      encoder.layers[position].propagation.backward(
-        dz, on: rows.graph, transposed: transposed(rows.graph), into: dx, tile: memory[plan.tile], workers)
+      let (position, y) = (settings.prefix + index, memory[block.outputs])
+      if let slot = block.inputs {
+        backward(position, dx, output: y, input: memory[slot], into: dz, parameters, shards)
+        encoder.layers[position].propagation.backward(
+          dz, on: source.graph, transposed: transposed(source.graph), into: dx, tile: memory[plan.tile],
+          workers)
+        continue
+      }
+      switch source.rows.inputs {
+      case .dense(let values):
+        backward(position, dx, output: y, input: values.values, into: nil, parameters, shards)
+      case .compressed(let z): backward(dx, output: y, z, 0..<y.rows, into: shards)
+      }
     }
   }
 
