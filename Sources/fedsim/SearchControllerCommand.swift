@@ -14,8 +14,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
     abstract: "Trains a controller that ends the stages of a plan by their losses.",
     usage: "fedsim search-controller [<options>] <plan> --data <spec> --out <file>",
     discussion: """
-      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it, and compares it \
-      with simpler rules. A search trains the plan once in each episode, on a part of the data and in this process, \
+      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it. A search trains the plan once in each episode, on a part of the data and in this process, \
       and writes the file that method.stageEnd.model names. A stopped search goes on when it is started again; until \
       then its episodes are in FILE.partial. For example:
 
