@@ -14,9 +14,10 @@ struct SearchControllerCommand: AsyncParsableCommand {
     abstract: "Trains a controller that ends the stages of a plan by their losses.",
     usage: "fedsim search-controller [<options>] <plan> --data <spec> --out <file>",
     discussion: """
-      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it. A search trains the plan once in each episode, on a part of the data and in this process, \
-      and writes the file that method.stageEnd.model names. A stopped search goes on when it is started again; until \
-      then its episodes are in FILE.partial. For example:
+      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it. A search \
+      trains the plan once in each episode, on a part of the data and in this process, and writes the file that \
+      method.stageEnd.model names. A stopped search goes on when it is started again; until then its episodes are in \
+      FILE.partial. For example:
 
         fedsim search-controller plan.yaml --data shapes:4000 --out controller.json
 
@@ -53,7 +54,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The baseline of the costs at the start, best about the last loss of a training.", valueName: "cost"))
+      "The baseline of the costs at the start.", valueName: "cost"))
   var baseline: Double = 0.3
 
   @Option(help: ArgumentHelp("Rounds from one decision to the next.", valueName: "rounds"))
