@@ -52,9 +52,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The cost of an epoch, in units of the loss.", valueName: "cost"))
   var timeRatio: Double = 1e-4
 
-  @Option(
-    help: ArgumentHelp(
-      "The baseline of the costs at the start.", valueName: "cost"))
+  @Option(help: ArgumentHelp("The baseline of the costs at the start.", valueName: "cost"))
   var baseline: Double = 0.3
 
   @Option(help: ArgumentHelp("Rounds from one decision to the next.", valueName: "rounds"))
