@@ -71,7 +71,8 @@ import Testing
         method: {objective: classification, classification: {classes: 7}, roundsPerStage: 20}
         """, file: "plan")
     let account = Account(plan)
-    let layerWise = try #require(account.strategies.first(where: \.isPlan)).planned
+    let own = account.strategies.first { $0.isPlan }
+    let layerWise = try #require(own).planned
     #expect(layerWise.bytesUp == 4 * 20 * (22_928 + 112 + 256 + 112))
     #expect(account.endToEnd.planned.bytesUp == 4 * 40 * 23_296)
     #expect(account.exits?.exits.map(\.depth) == [1, 2])
