@@ -106,12 +106,13 @@ struct LocalNodes: LocalExamples {
     note: (ClientEvent) -> Void
   ) throws -> (any SelectedExamples)? {
     guard !training.isExhausted else { return Selected(source: nil, count: count) }
-    try work.requireMemory(training.bytes(stage), assignment.key)
     let workers = Workers(work.threads)
     let parts = stage.prefixParts
     let source = try frozen.rows(
       for: assignment.parts.prefix(parts.count).map(\.digest), startingWith: training.prefix()
     ) { prefix in
+      // Rows that are kept are a part of the process's memory already.
+      try work.requireMemory(training.bytes(stage), assignment.key)
       let parameters = Storage(stage.model.layout)
       try work.read(parts, of: assignment, into: parameters)
       prefix.freeze(

@@ -248,7 +248,7 @@ package struct PlotAxis: Sendable {
   package init(exponentsCovering values: [Double]) {
     let exponents = values.filter { $0 > 0 && $0.isFinite }.map { log10($0) }
     let (low, high) = (exponents.min() ?? 0, exponents.max() ?? 1)
-    step = max(Self.step((high - low) / 5), 1)
+    step = [1, 2, 3, 6, 12, 24, 48, 96, 192].first { $0 >= (high - low) / 5 } ?? 384
     let (first, last) = (Int((low / step + 1e-9).rounded(.down)), Int((high / step - 1e-9).rounded(.up)))
     multiples = first...max(last, first + 1)
   }

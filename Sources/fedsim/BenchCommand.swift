@@ -72,6 +72,9 @@ struct BenchStepCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
+    guard objective.trainsOnBatches else {
+      throw ValidationError("--objective \(objective.rawValue) has no steps on batches")
+    }
     guard (1...12).contains(stage) else { throw ValidationError("--stage is 1 to 12") }
     guard (2...4096).contains(batch) else { throw ValidationError("--batch is 2 to 4096") }
     guard memory.map({ ByteCount($0) != nil }) ?? true else {

@@ -14,10 +14,10 @@ struct SearchControllerCommand: AsyncParsableCommand {
     abstract: "Trains a controller that ends the stages of a plan by their losses.",
     usage: "fedsim search-controller [<options>] <plan> --data <spec> --out <file>",
     discussion: """
-      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it, and compares it \
-      with simpler rules. A search trains the plan once in each episode, on a part of the data and in this process, \
-      and writes the file that method.stageEnd.model names. A stopped search goes on when it is started again; until \
-      then its episodes are in FILE.partial. For example:
+      The controller is that of L2-GCN, for any encoder: docs/plans.md, method.stageEnd, describes it. A search \
+      trains the plan once in each episode, on a part of the data and in this process, and writes the file that \
+      method.stageEnd.model names. A stopped search goes on when it is started again; until then its episodes are in \
+      FILE.partial. For example:
 
         fedsim search-controller plan.yaml --data shapes:4000 --out controller.json
 
@@ -52,9 +52,7 @@ struct SearchControllerCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The cost of an epoch, in units of the loss.", valueName: "cost"))
   var timeRatio: Double = 1e-4
 
-  @Option(
-    help: ArgumentHelp(
-      "The baseline of the costs at the start, best about the last loss of a training.", valueName: "cost"))
+  @Option(help: ArgumentHelp("The baseline of the costs at the start.", valueName: "cost"))
   var baseline: Double = 0.3
 
   @Option(help: ArgumentHelp("Rounds from one decision to the next.", valueName: "rounds"))

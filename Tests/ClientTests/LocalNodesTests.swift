@@ -134,7 +134,7 @@ import Wire
       await #expect(throws: WireError.self) { while true { _ = try await session.serve(snapshot) } }
       let error = await #expect(throws: ClientError.self) { try await server.running.value }
       guard case .memory(let reason)? = error else { throw Unexpected("\(String(describing: error))") }
-      #expect(reason.contains("the features of the nodes need 0 MB, more than 1MB"), "\(reason)")
+      #expect(reason.contains("this stage needs 1 MB of memory, and 0 MB are available"), "\(reason)")
     }
   }
 

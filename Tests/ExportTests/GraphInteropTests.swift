@@ -37,8 +37,8 @@ struct GraphInteropTests {
     (configuration.heads, configuration.skip) = (heads, skip)
     let checkpoint = EncoderFixture(EncoderConfiguration(configuration), seed: seed).checkpoint
     var layout = Layout()
-    let encoder = try #require(
-      checkpoint.configuration.makeEncoder(blocks: [0, 1, 2], in: &layout) as? any NodeEncoder)
+    let made = checkpoint.configuration.makeEncoder(blocks: [0, 1, 2], in: &layout)
+    let encoder = try #require(made as? any NodeEncoder)
     let parameters = Storage(layout)
     checkpoint.write(into: parameters)
     var (file, graph, features) = try Self.example(width: encoder.inputCount, seed: seed)

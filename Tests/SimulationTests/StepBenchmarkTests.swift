@@ -3,8 +3,9 @@ import Simulation
 import Testing
 
 @Suite struct StepBenchmarkTests {
-  /// Each objective of plans can be measured.
-  @Test(arguments: ObjectiveKind.allCases) func everyObjectiveHasItsFigures(objective: ObjectiveKind) throws {
+  /// Each objective of plans that has steps can be measured.
+  @Test(arguments: ObjectiveKind.allCases.filter(\.trainsOnBatches))
+  func everyObjectiveHasItsFigures(objective: ObjectiveKind) throws {
     var benchmark = StepBenchmark()
     (benchmark.objective, benchmark.stage, benchmark.batch) = (objective, 2, 4)
     (benchmark.threads, benchmark.steps) = (1, 1)

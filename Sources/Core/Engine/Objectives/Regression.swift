@@ -82,4 +82,7 @@ extension ObjectiveKind {
   package static let regression = ObjectiveKind("regression") { settings in
     ObjectiveConfiguration { _, layout in RegressionObjective(settings.regression, in: &layout) }
   }
+
+  /// Whether a stage trains by steps on batches; a regression takes exact steps on all rows.
+  package var trainsOnBatches: Bool { self != .regression }
 }
