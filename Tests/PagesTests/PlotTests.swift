@@ -58,7 +58,7 @@ import Testing
     (plot.counted, plot.first, plot.isLogarithmic) = ("sweep", 0, true)
     let found = try MarkupCheck.parse(plot.svg)
     #expect(found.count("circle") == 3)
-    for text in ["1e-15", "1e-10", "1e-5", "sweep", "depth 2, sweep 3: 1e-12"] {
+    for text in ["1e-12", "1e-9", "sweep", "depth 2, sweep 3: 1e-12"] {
       #expect(found.text.contains(text), "\(text): \(found.text)")
     }
     // The ticks of the horizontal axis begin at 0.
@@ -66,9 +66,7 @@ import Testing
     let circles = found.elements.filter { $0.name == "circle" }.map {
       Double($0.attributes["cy"] ?? "") ?? .nan
     }
-    // The axis covers 1 to 1e-15 between 56 and 240.
-    let expected = [56, 92.8, 203.2]
-    #expect(zip(circles, expected).allSatisfy { abs($0 - $1) < 0.1 }, "\(circles)")
+    #expect(circles[0] == 56 && circles[2] == 240 && abs(circles[1] - (56 + 184 / 4)) < 0.1, "\(circles)")
     for points: [(x: Double, y: Double)] in [
       [], [(0, 0)], [(0, 5)], [(0, 1e-300), (1, 1e300)], [(0, -1), (1, 2)],
     ] {
