@@ -112,7 +112,8 @@ import Testing
     ("targets=pric", "has no column 'pric'; did you mean price? It has a, b, price"),
     ("targets=price,nothing", "has no column 'nothing'"), ("inputs=x", "has no column 'x'"),
     ("inputs=a,price", "has the column 'price' as an input and a target"),
-    ("inputs=a,a", "name twice"), ("targets=-1", "has no column '-1'"), ("targets=3", "too few for 3 targets and an input"),
+    ("inputs=a,a", "name twice"), ("targets=-1", "has no column '-1'"),
+    ("targets=3", "too few for 3 targets and an input"),
     ("targets=9", "too few"),
   ])
   func missingColumnsAreNamed(option: String, message: String) {

@@ -53,7 +53,7 @@ import Testing
     let (matrices, moments) = (80 + 100 + 50, 36 + 55 + 55)
     let traffic = report.depths[0].traffic
     #expect(traffic.moments == 8 * (matrices + moments) + 8 * matrices)
-    // The summed gradient also goes down, with the number of its rows, and once more when its size changes, as here.
+    // The summed gradient also goes down, with the number of its rows, and again when its size changes, as here.
     #expect(traffic.exchange == 8 * (matrices + 3) + 8 * matrices + 2 * 8 * (matrices + 3))
     #expect(traffic.weights == 2 * 8 * matrices)
   }
