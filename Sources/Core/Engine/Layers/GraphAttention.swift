@@ -156,7 +156,8 @@ package struct GraphAttention: Sendable {
     /// Returns a range of rows, which are copied to `place` if they are elsewhere.
     func rows(_ range: Range<Int>, gatheredIn place: Matrix) -> Matrix {
       if nodes == nil, let matrix = values.matrix { return matrix.rows(range) }
-      let rows = place.rows(0..<range.count)
+      // The place is for the widest block.
+      let rows = place.rows(0..<range.count).columns(0..<values.width)
       for (index, row) in range.enumerated() { values.write(node(row), into: rows.row(index)) }
       return rows
     }
