@@ -52,7 +52,7 @@ import Testing
     ("method: {initialisation: transfer}", "method.initialisation: is transfer; the first block of a gat"),
     ("method: {activeBlocks: 1}", "method.activeBlocks: is 1; every block of a gat must run"),
     ("method: {alignment: 0.1}", "method.alignment: is 0.1; must be 0 for infomax"),
-    ("method: {kinetic: {}}", "which a gat does not have"),
+    ("method: {kinetic: {tau: 10}}", "which a gat does not have"),
     ("method: {bottleneck: {}}", "a gat takes nodes"),
     ("method: {calibration: {data: 'shapes:8'}}", "method.calibration.data: is of a calibration with images"),
     ("method: {infomax: {hops: 0}}", "method.infomax.hops: is '0'; must be: integer 1"),

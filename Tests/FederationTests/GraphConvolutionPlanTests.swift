@@ -37,7 +37,7 @@ import Testing
     endToEnd.method.strategy = .endToEnd
     #expect(endToEnd.stage(1).count == 23_296)
     let options = plan.trainingOptions(.whole, stage: 1, images: 140, nodes: 2708)
-    #expect(options.batch == 128 && options.nodes == 2708)
+    #expect(options.batch == plan.local.batch && options.nodes == 2708)
     #expect(plan.trainingOptions(.whole, stage: 1, images: 140).nodes == 140)
   }
 
@@ -56,7 +56,7 @@ import Testing
       "method.classification.grid: is 2; only a resnet has a map"
     ),
     (
-      "method: {objective: classification, classification: {classes: 7}, kinetic: {}}",
+      "method: {objective: classification, classification: {classes: 7}, kinetic: {tau: 10}}",
       "method.kinetic.tau: is of a term on residual branches"
     ),
     (

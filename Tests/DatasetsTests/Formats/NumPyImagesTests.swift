@@ -151,7 +151,7 @@ import Testing
       let error = #expect(throws: DatasetError.self) {
         try Partition.dirichlet(beta: 1).split(.images(set), clients: 1, seed: 1)
       }
-      #expect(error?.description.hasSuffix("needs labels, and the data have none: \(problem)") == true)
+      #expect(error?.description.hasSuffix("needs labels, and the images have none: \(problem)") == true)
     }
   }
 

@@ -113,7 +113,7 @@ import Testing
     #expect(report.degree.min == 0 && report.degree.median == 1 && report.degree.max == 3)
     #expect(report.isolated == 2 && report.unlabelled == 2)
     #expect(
-      report.classes.map(\.name) == ["a", "b", "c", "d"] && report.classes.map(\.count) == [1, 2, 0, 1])
+      report.classes.map(\.name) == ["a", "b", "c", "d"] && report.classes.map(\.count) == [1, 2, 1, 0])
     #expect((report.train, report.validation, report.test) == (2, 1, 1))
     #expect((report.dropped.selfLoops, report.dropped.reversed, report.dropped.repeated) == (1, 1, 1))
     #expect(report.cut == 0 && GraphReport(set.subset([0, 2, 3])).cut == 3)

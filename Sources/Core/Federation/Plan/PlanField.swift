@@ -114,10 +114,21 @@ package struct PlanField: Sendable {
     case .required: families.map { "required for \($0.description)" } ?? "required"
     case .requiredUnless(let words, _, _): words
     case .standard where section == "encoder":
-      "`\(write(.unset))`" + (families.map { " for \($0.description)" } ?? "")
+      "`\(write(unset))`" + (families.map { " for \($0.description)" } ?? "")
     case .standard: "`\(write(.unset))`"
     case .derived(let words, _): words
     }
+  }
+
+  /// The defaults of a plan whose encoder has the field.
+  private var unset: Plan {
+    var plan = Plan.unset
+    if !belongs(to: plan),
+      let family = EncoderConfiguration.Family.allCases.first(where: { families?.contains($0) ?? true })
+    {
+      plan.encoder.family = family
+    }
+    return plan
   }
 }
 
