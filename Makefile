@@ -35,7 +35,7 @@ bench: build ## Measure speed and memory of training steps, and print one table
 
 # GRAPHS selects the graphs, such as GRAPHS='--data graph:cora.npz --data sbm:1000000?degree=20'.
 benchgraphs: build ## Compare L-GCN with PyTorch on the same graphs; needs Python with torch
-	$(PYTHON) Tests/interop/bench_graphs.py --fedsim .build/release/fedsim $(GRAPHS)
+	$(PYTHON) Tests/interop/bench_graphs.py $(GRAPHS)
 
 check: build ## Run ten thousand federations under faults
 	.build/release/fedsim check --seeds 1..10000

@@ -15,7 +15,7 @@ struct SweepsCommand: AsyncParsableCommand {
       Trains each network at one place, by block coordinate descent with the exact rate; a federation takes the same \
       steps (docs/linear.md). Writes sweeps.html, sweeps.json and sweeps.csv to DIR. For example:
 
-        fedsim sweeps --data 'regression:40?spread=4' --depths 1,2,5,10,50 --out sweeps
+        fedsim sweeps --data 'regression:40?spread=4' --depths 1,5,50 --out sweeps
 
       \(CommandHelp.dataSpec)
       """)

@@ -142,7 +142,7 @@ private struct MadeNodes {
         #expect(abs(a - b) < 1e-5, "\(entry.name), seeds 328 and 330")
       }
     }
-    FiniteDifferences(seed: 331, tolerance: 0.02).expect(
+    FiniteDifferences(seed: 331, tolerance: 0.05).expect(
       single.entries.map {
         Differentiable(
           $0.name, compressed.parameters[$0.slot], gradient: compressed.gradient($0.slot).array())
