@@ -110,7 +110,7 @@ let package = Package(
 
     library(
       "Commands", in: "Sources/Commands",
-      ["Support", "Wire", "Datasets", "CGlibc", arguments, logging, signals]),
+      ["Support", "Wire", "Datasets", "CGlibc", "CSSL", arguments, logging, signals]),
     // The files that 'fedserver init' writes, as links to deploy.
     command(
       "fedserver",

@@ -58,6 +58,7 @@ package struct CommandFailure: Error {
 package func reporting(_ command: String, _ body: () async throws -> Void) async throws {
   do {
     Allocator.returnLargeBlocks()
+    Cryptography.keepDuringExit()
     let missing = Processor.missing
     guard missing.isEmpty else {
       throw CommandFailure(

@@ -1,3 +1,4 @@
+import CSSL
 import Foundation
 
 /// The limit on open files and connections of a process.
@@ -57,6 +58,15 @@ enum Allocator {
       // Each arena keeps its free blocks, and the default is eight arenas per core.
       _ = mallopt(M_ARENA_MAX, 2)
     #endif
+  }
+}
+
+/// What OpenSSL has allocated.
+enum Cryptography {
+  /// Keeps it until the process has ended. By default OpenSSL frees it during exit(), and a thread that still closes a
+  /// connection then locks a lock that is gone: a server under TLS could end with SIGSEGV instead of its exit code.
+  static func keepDuringExit() {
+    _ = OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
   }
 }
 
