@@ -52,8 +52,10 @@ struct SearchControllerCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The cost of an epoch, in units of the loss.", valueName: "cost"))
   var timeRatio: Double = 1e-4
 
-  @Option(help: ArgumentHelp("The baseline of the costs at the start.", valueName: "cost"))
-  var baseline: Double = 0.3
+  @Option(
+    help: ArgumentHelp(
+      "The baseline of the costs at the start. (default: the cost of the first episode)", valueName: "cost"))
+  var baseline: Double?
 
   @Option(help: ArgumentHelp("Rounds from one decision to the next.", valueName: "rounds"))
   var every: Int = 1
@@ -83,7 +85,9 @@ struct SearchControllerCommand: AsyncParsableCommand {
     guard (0...10_000_000).contains(examples) else { throw ValidationError("--examples is 0 to 10000000") }
     guard (0...100_000).contains(episodes) else { throw ValidationError("--episodes is 0 to 100000") }
     guard (0...1000).contains(timeRatio) else { throw ValidationError("--time-ratio is 0 to 1000") }
-    guard (-1e6...1e6).contains(baseline) else { throw ValidationError("--baseline is -1e6 to 1e6") }
+    guard baseline.map((-1e6...1e6).contains) ?? true else {
+      throw ValidationError("--baseline is -1e6 to 1e6")
+    }
     for (name, value) in [("every", every), ("minimum", minimum), ("maximum", maximum ?? 1)] {
       guard (1...PlanLimits.rounds).contains(value) else {
         throw ValidationError("--\(name) is 1 to \(PlanLimits.rounds)")

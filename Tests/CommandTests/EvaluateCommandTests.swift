@@ -73,6 +73,39 @@ import Testing
     }
   }
 
+  /// Generated features are of the blocks of the graph, with much noise that a mean over neighbours removes.
+  @Test func featuresOfNodesAreEvaluatedWithoutAnEncoder() async throws {
+    func features(_ arguments: String...) async throws -> Command.Outcome {
+      try await Command("fedsim", ["evaluate", "--features", "--train", "sbm:600"] + arguments).outcome()
+    }
+    var reports: [[String: Double]] = []
+    for hops in ["0", "2"] {
+      let outcome = try await features("--test", "sbm:600", "--hops", hops, "--json")
+      #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
+      reports.append(try report(outcome))
+    }
+    for name in ["linearProbe", "nearestNeighbours", "logisticRegression", "unstandardised"] {
+      let (raw, propagated) = (try #require(reports[0][name]), try #require(reports[1][name]))
+      #expect(propagated > raw + 0.05, "\(name): \(raw) and \(propagated)")
+    }
+    let (raw, propagated) = (try #require(reports[0]["smoothness"]), try #require(reports[1]["smoothness"]))
+    #expect(propagated < raw && raw < 2, "\(raw) and \(propagated)")
+    let table = try await features("--test", "sbm:600", "--propagation", "lgcn")
+    #expect(table.output.contains(/logistic +[0-9.]+ %, [0-9.]+ % without standardisation\n/), "\(table)")
+
+    expectRejection(try await features("--test", "shapes:50"), "the data are images")
+    let images = try await Command(
+      "fedsim", ["evaluate", "--features", "--train", "shapes:50", "--test", "shapes:50"]
+    ).outcome()
+    expectRejection(images, "shapes:50: --features is for the nodes of graphs")
+    for arguments in [["encoder.safetensors", "--features"], ["encoder.safetensors", "--hops", "2"], []] {
+      let outcome = try await Command(
+        "fedsim", ["evaluate", "--train", "sbm:600", "--test", "sbm:600"] + arguments
+      ).outcome()
+      #expect(outcome.code == 2 && outcome.output.isEmpty, "\(outcome)")
+    }
+  }
+
   @Test func aFileThatIsNoEncoderIsRejected() async throws {
     try await withRun { encoder, folder in
       expectRejection(try await evaluate(folder.path("none")), folder.path("none"), "no such file")

@@ -75,13 +75,18 @@ import Testing
     let controller = StageController(StageController.Shape(stages: 3, decisions: 8), seed: 11)
     let run = run(3, 8, &random)
     func likelihood(after cost: Double) -> Double {
-      let learner = ControllerLearner(controller)
+      let learner = ControllerLearner(controller, baseline: CostBaseline(0.3))
       #expect(learner.learn(run, cost: cost) == controller.review(run, advantage: 1).stop)
       return learner.controller.review(run, advantage: 1).loss
     }
     let before = controller.review(run, advantage: 1).loss
     #expect(likelihood(after: 0.8) < before && likelihood(after: -0.8) > before)
     #expect(likelihood(after: 0.3) == before, "a cost at the baseline has no advantage")
+    let learner = ControllerLearner(controller)
+    _ = learner.learn(run, cost: 4)
+    #expect(learner.controller.review(run, advantage: 1).loss == before, "the first cost is the baseline")
+    _ = learner.learn(run, cost: 5)
+    #expect(learner.controller.review(run, advantage: 1).loss < before)
   }
 
   /// The baseline moves first: 0.9 · 0.3 + 0.1 · 1.3 = 0.4.

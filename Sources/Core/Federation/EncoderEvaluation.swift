@@ -3,7 +3,8 @@ import Engine
 import Foundation
 
 /// The evaluation of an encoder on labelled examples by linear probe, nearest neighbours and, with images, optionally
-/// fine-tuning; on a graph also by the protocol of LRGI. The result depends on examples, settings and encoder, but not on the number of threads.
+/// fine-tuning; on a graph also by the protocol of LRGI. The result depends on examples, settings and encoder, but not
+/// on the number of threads.
 ///
 /// Classifiers are fitted to the training nodes of a graph and tested on the test nodes of another or the same one. A
 /// node is represented on its whole graph.
@@ -63,11 +64,11 @@ package struct EncoderEvaluation: Sendable {
   package var trainCount: Int { trainLabels.count }
   package var testCount: Int { testLabels.count }
 
-  private var classes: Int { max(train.classes, test.classes) }
-  private var trainLabels: [Int] { Self.labels(of: train, \.train) }
-  private var testLabels: [Int] { Self.labels(of: test, \.test) }
+  var classes: Int { max(train.classes, test.classes) }
+  var trainLabels: [Int] { Self.labels(of: train, \.train) }
+  var testLabels: [Int] { Self.labels(of: test, \.test) }
 
-  private static func labels(of examples: Dataset, _ part: KeyPath<NodeSet.Split, [Int]>) -> [Int] {
+  static func labels(of examples: Dataset, _ part: KeyPath<NodeSet.Split, [Int]>) -> [Int] {
     guard case .nodes(let set) = examples else { return examples.labels ?? [] }
     return set.split[keyPath: part].map { set.labels[$0] }
   }
@@ -86,9 +87,7 @@ package struct EncoderEvaluation: Sendable {
     let workers = Workers(threads)
     let x = try represent(train, \.train, checkpoint, workers, image)
     let y = try represent(test, \.test, checkpoint, workers, image)
-    let neighbours = NearestNeighbours().accuracy(
-      matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
-      classes: classes, workers: workers)
+    let neighbours = neighbours(matrix(x, checkpoint), matrix(y, checkpoint), workers)
     let fineTuned =
       if fineTuningEpochs > 0, case .images(let train) = train, case .images(let test) = test {
         fineTune(checkpoint, train, test, workers, progress) as Double?
@@ -111,14 +110,22 @@ package struct EncoderEvaluation: Sendable {
   private func probe(
     _ trained: borrowing Storage, _ tested: borrowing Storage, _ checkpoint: EncoderCheckpoint
   ) -> Double {
-    LinearProbe(matrix(trained, checkpoint), labels: trainLabels, classes: classes)
-      .accuracy(matrix(tested, checkpoint), labels: testLabels)
+    probe(matrix(trained, checkpoint), matrix(tested, checkpoint))
+  }
+
+  func probe(_ trained: Matrix, _ tested: Matrix) -> Double {
+    LinearProbe(trained, labels: trainLabels, classes: classes).accuracy(tested, labels: testLabels)
   }
 
   /// Returns the encoder's outputs, one image per row.
   private func matrix(_ storage: borrowing Storage, _ checkpoint: EncoderCheckpoint) -> Matrix {
     let width = checkpoint.configuration.output
     return storage.all.reshaped(storage.all.count / width, width)
+  }
+
+  func neighbours(_ trained: Matrix, _ tested: Matrix, _ workers: Workers) -> Double {
+    NearestNeighbours().accuracy(
+      tested, labels: testLabels, among: trained, labels: trainLabels, classes: classes, workers: workers)
   }
 
   private func represent(
@@ -128,19 +135,12 @@ package struct EncoderEvaluation: Sendable {
     let outputs =
       switch examples {
       case .images(let images): represent(images, checkpoint, workers, each)
-      case .nodes(let set): represent(set, set.split[keyPath: part], checkpoint, workers, each)
+      case .nodes(let set):
+        NodeRepresentations(set, by: checkpoint, workers).rows(set.split[keyPath: part], each)
       case .rows: preconditionFailure("rows have no labels")
       }
     guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }
     return outputs
-  }
-
-  /// Returns the representations of some nodes of a graph, which need those of their neighbours.
-  private func represent(
-    _ set: NodeSet, _ nodes: [Int], _ checkpoint: EncoderCheckpoint, _ workers: Workers,
-    _ each: @Sendable () -> Void
-  ) -> Storage {
-    NodeRepresentations(set, by: checkpoint, workers).rows(nodes, each)
   }
 
   private func represent(
@@ -172,72 +172,6 @@ package struct EncoderEvaluation: Sendable {
       progress(step, steps)
     }
     return tuning.accuracy(labels: testLabels) { augmenter.plain(test, index: $0, into: $2) }
-  }
-}
-
-// MARK: - Nodes
-
-extension EncoderEvaluation {
-  /// Evaluates an encoder of nodes. The training and the test nodes can be of different graphs, such as a subgraph for
-  /// training and the whole graph; the validation nodes are those of the latter.
-  private func accuracies(
-    of checkpoint: EncoderCheckpoint, _ train: NodeSet, _ test: NodeSet, image: @Sendable () -> Void
-  ) throws(NotFinite) -> Accuracies {
-    let workers = Workers(threads)
-    let outputs = NodeRepresentations(test, by: checkpoint, workers)
-    let x = NodeRepresentations(train, by: checkpoint, workers).rows(train.split.train, image)
-    let y = outputs.rows(test.split.test, image)
-    let validation = outputs.rows(test.split.validation)
-    guard Elementwise.largestMagnitude(outputs.matrix).isFinite, Elementwise.largestMagnitude(x.all).isFinite
-    else { throw NotFinite() }
-    func examples(
-      _ rows: borrowing Storage, _ set: NodeSet, _ part: KeyPath<NodeSet.Split, [Int]>
-    ) -> LogisticRegression.Examples {
-      LogisticRegression.Examples(matrix(rows, checkpoint), labels: Self.labels(of: .nodes(set), part))
-    }
-    let regression = LogisticRegression().evaluate(
-      train: examples(x, train, \.train), validation: examples(validation, test, \.validation),
-      test: examples(y, test, \.test), classes: classes, seed: seed, workers: workers)
-    let neighbours = NearestNeighbours().accuracy(
-      matrix(y, checkpoint), labels: testLabels, among: matrix(x, checkpoint), labels: trainLabels,
-      classes: classes, workers: workers)
-    return Accuracies(
-      linearProbe: probe(x, y, checkpoint), nearestNeighbours: neighbours, fineTuned: nil,
-      logisticRegression: regression.test, smoothness: Smoothness.distance(outputs.matrix, workers))
-  }
-}
-
-/// The outputs of an encoder for all nodes of a graph.
-private struct NodeRepresentations {
-  private let outputs: StorageBox
-  /// [N, D]
-  let matrix: Matrix
-
-  init(_ set: NodeSet, by checkpoint: EncoderCheckpoint, _ workers: Workers) {
-    var layout = Layout()
-    let configuration = checkpoint.configuration
-    let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
-    guard let encoder = encoder as? any NodeEncoder else {
-      preconditionFailure("\(type(of: encoder)) of nodes")
-    }
-    let parameters = Storage(layout)
-    checkpoint.write(into: parameters)
-    outputs = StorageBox(0..<set.count * encoder.output)
-    matrix = outputs.storage.all.reshaped(set.count, encoder.output)
-    encoder.forEachDepth(set.features, on: set.graph, parameters, workers) { [matrix] depth, y in
-      if depth == encoder.blocks.count { Elementwise.copy(y, to: matrix) }
-    }
-  }
-
-  /// Returns the outputs of some nodes, and calls `each` for every one of them.
-  func rows(_ nodes: [Int], _ each: @Sendable () -> Void = {}) -> Storage {
-    let rows = Storage(0..<nodes.count * matrix.columns)
-    let place = rows.all.reshaped(nodes.count, matrix.columns)
-    for (row, node) in nodes.enumerated() {
-      place.row(row).update(from: matrix.row(node), count: matrix.columns)
-      each()
-    }
-    return rows
   }
 }
 

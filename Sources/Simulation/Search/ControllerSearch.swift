@@ -22,14 +22,15 @@ package struct ControllerSearch: Sendable {
     package var episodes: Int
     /// The cost of an epoch, in units of the loss.
     package var timeRatio: Double
-    /// The baseline of the costs at the start: about the cost of an episode, so that costs are not all above it.
-    package var baseline: Double
+    /// The baseline of the costs at the start; nil for the cost of the first episode, so that costs of any objective are
+    /// neither all above it nor all below.
+    package var baseline: Double?
     package var every, minimum, maximum: Int
     package var seed: UInt64
 
     package init(
       plan: Plan, data: String, clients: Int, partition: String, examples: Int = 1024, episodes: Int = 100,
-      timeRatio: Double = 1e-4, baseline: Double = 0.3, every: Int = 1, minimum: Int = 1, maximum: Int,
+      timeRatio: Double = 1e-4, baseline: Double? = nil, every: Int = 1, minimum: Int = 1, maximum: Int,
       seed: UInt64
     ) {
       (self.plan, self.data, self.clients, self.partition) = (plan, data, clients, partition)
@@ -134,7 +135,7 @@ package struct ControllerSearch: Sendable {
     after finished: [Episode] = [], note: ([Episode]) throws -> Void = { _ in }
   ) throws -> Result {
     let learner = ControllerLearner(
-      StageController(shape, seed: settings.seed), baseline: CostBaseline(settings.baseline))
+      StageController(shape, seed: settings.seed), baseline: settings.baseline.map { CostBaseline($0) })
     var episodes: [Episode] = []
     var stop: [Double] = []
     for number in 0..<settings.episodes {
@@ -163,7 +164,7 @@ package struct ControllerSearch: Sendable {
       "software": "strata \(Software.version)", "plan": settings.plan.name, "data": settings.data,
       "clients": "\(settings.clients)", "partition": settings.partition, "examples": "\(settings.examples)",
       "episodes": "\(settings.episodes)", "timeRatio": "\(settings.timeRatio)",
-      "baseline": "\(settings.baseline)", "seed": "\(settings.seed)",
+      "baseline": settings.baseline.map { "\($0)" } ?? "first cost", "seed": "\(settings.seed)",
     ]
   }
 

@@ -63,8 +63,8 @@ package struct SweepPage: Sendable {
 
   private var plots: [Plot] {
     [
-      plot("Loss", "sweep", sweeps: last) { depth in depth.losses.indices.map { Double($0) } },
-      plot("Loss at equal cost", "update", sweeps: mostUpdates) { depth in
+      plot(by: "sweep", sweeps: last) { depth in depth.losses.indices.map { Double($0) } },
+      plot(by: "update", sweeps: mostUpdates) { depth in
         depth.losses.indices.map { Double($0 * depth.updates) }
       },
     ]
@@ -76,7 +76,7 @@ package struct SweepPage: Sendable {
   private var mostUpdates: Int { last * (report.depths.map(\.updates).min() ?? 1) }
 
   private func plot(
-    _ title: String, _ counted: String, sweeps: Int, _ x: (SweepReport.Depth) -> [Double]
+    by counted: String, sweeps: Int, _ x: (SweepReport.Depth) -> [Double]
   ) -> Plot {
     let series = report.depths.enumerated().compactMap { index, depth in
       let points = zip(x(depth), depth.left ?? depth.losses).filter { $0.0 <= Double(sweeps) }
@@ -84,9 +84,8 @@ package struct SweepPage: Sendable {
         ? Plot.Series("depth \(depth.depth)", style: index, points: points.map { (x: $0, y: $1) }) : nil
     }
     var plot = Plot(
-      "\(title)\(report.leastSquares == nil ? "" : " left")", unit: .plain, line: .marked,
-      startsAtZero: false,
-      rounds: sweeps + 1, stageEnds: [], series: series)
+      "Loss\(report.leastSquares == nil ? "" : " left") by \(counted)", unit: .plain, line: .marked,
+      startsAtZero: false, rounds: sweeps + 1, stageEnds: [], series: series)
     (plot.counted, plot.first, plot.isLogarithmic) = (counted, 0, true)
     return plot
   }

@@ -127,14 +127,15 @@ package struct CostBaseline: Sendable, Hashable {
 /// Trains a controller by REINFORCE: one Adam step for each episode, at the authors' rate.
 package final class ControllerLearner {
   package private(set) var controller: StageController
-  private var baseline: CostBaseline
+  private var baseline: CostBaseline?
   private var optimiser: AdamW
   private let parameters: Storage
   private let gradients: Storage
 
   private static let rate: Float = 0.05
 
-  package init(_ controller: StageController, baseline: CostBaseline = CostBaseline()) {
+  /// Without a baseline, that of the first run is its cost.
+  package init(_ controller: StageController, baseline: CostBaseline? = nil) {
     (self.controller, self.baseline) = (controller, baseline)
     let range = controller.shape.layout.range
     optimiser = AdamW([range], weightDecay: 0)
@@ -144,7 +145,9 @@ package final class ControllerLearner {
 
   /// Learns from a run and its cost. Returns the probability of ending at each of its decisions, before the step.
   package func learn(_ decisions: [ControllerDecision], cost: Double) -> [Double] {
+    var baseline = baseline ?? CostBaseline(cost)
     let review = controller.review(decisions, advantage: baseline.advantage(of: cost))
+    self.baseline = baseline
     for (index, value) in controller.parameters.enumerated() { parameters.all[0, index] = value }
     for (index, value) in review.gradient.enumerated() { gradients.all[0, index] = value }
     optimiser.step(parameters, gradients, learningRate: Self.rate, Workers(1))
