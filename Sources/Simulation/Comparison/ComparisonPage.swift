@@ -8,36 +8,24 @@ package struct ComparisonPage: Sendable {
   package init(_ report: ComparisonReport) { self.report = report }
 
   package var html: String {
-    """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8"/>
-    <meta name="viewport" content="width=device-width, initial-scale=1"/>
-    <title>\(title)</title>
-    <style>
-    \(PageStyle.css)
-    </style>
-    </head>
-    <body>
-    <main>
-    <h1>\(title)</h1>
-    <p>\(Markup.escape(introduction))</p>
-    \(table("Figures", .figures(of: report)))
-    \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
-    \(failures)
-    \(losses.map(plots).joined(separator: "\n"))
-    \(confusions)
-    \(notes)
-    \(origin)
-    </main>
-    </body>
-    </html>
-
-    """
+    Page.html(
+      title: title,
+      body: """
+        <main>
+        <h1>\(Markup.escape(title))</h1>
+        <p>\(Markup.escape(introduction))</p>
+        \(table("Figures", .figures(of: report)))
+        \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
+        \(failures)
+        \(losses.map(plots).joined(separator: "\n"))
+        \(confusions)
+        \(notes)
+        \(origin)
+        </main>
+        """)
   }
 
-  private var title: String { Markup.escape("Comparison: \(report.name)") }
+  private var title: String { "Comparison: \(report.name)" }
 
   private var introduction: String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")

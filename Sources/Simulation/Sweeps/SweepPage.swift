@@ -8,38 +8,28 @@ package struct SweepPage: Sendable {
 
   package init(_ report: SweepReport) { self.report = report }
 
-  package var html: String {
-    """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8"/>
-    <meta name="viewport" content="width=device-width, initial-scale=1"/>
-    <title>Sweeps of deep linear networks</title>
-    <style>
-    \(PageStyle.css)
-    </style>
-    </head>
-    <body>
-    <main>
-    <h1>Sweeps of deep linear networks</h1>
-    <p>\(Markup.escape(introduction))</p>
-    <div class="plots">
-    \(plots.map { "<figure>\n\($0.svg)\n</figure>" }.joined(separator: "\n"))
-    </div>
-    \(table)
-    <section class="notes">
-    \(notes.map { "<p>\(Markup.escape($0))</p>" }.joined(separator: "\n"))
-    </section>
-    <details>
-    <summary>Command</summary>
-    <pre>\(Markup.escape(report.command))</pre>
-    </details>
-    </main>
-    </body>
-    </html>
+  private static let title = "Sweeps of deep linear networks"
 
-    """
+  package var html: String {
+    Page.html(
+      title: Self.title,
+      body: """
+        <main>
+        <h1>\(Self.title)</h1>
+        <p>\(Markup.escape(introduction))</p>
+        <div class="plots">
+        \(plots.map { "<figure>\n\($0.svg)\n</figure>" }.joined(separator: "\n"))
+        </div>
+        \(table)
+        <section class="notes">
+        \(notes.map { "<p>\(Markup.escape($0))</p>" }.joined(separator: "\n"))
+        </section>
+        <details>
+        <summary>Command</summary>
+        <pre>\(Markup.escape(report.command))</pre>
+        </details>
+        </main>
+        """)
   }
 
   private var introduction: String {

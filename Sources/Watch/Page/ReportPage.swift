@@ -11,49 +11,36 @@ package struct ReportPage: Sendable {
 
   package var html: String {
     let parts = OverviewParts(overview: overview)
-    let title = Markup.escape("Report: \(overview.name)")
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8"/>
-      <meta name="viewport" content="width=device-width, initial-scale=1"/>
-      <title>\(title)</title>
-      <style>
-      \(PageStyle.css)
-      \(WatchStyle.css)
-      </style>
-      </head>
-      <body>
-      <main>
-      <h1>\(title)</h1>
-      <p class="muted">\(parts.method)</p>
-      \(parts.headline)
-      \(parts.facts(isLive: false))
-      <h2>By round</h2>
-      <div class="plots">
-      \(parts.plots.figures)
-      </div>
-      \(ConfusionSection(evaluation: overview.evaluation).html)
-      \(parts.cascade)
-      <h2>Encoder</h2>
-      \(parts.stack)
-      <h2>Clients</h2>
-      \(parts.clients.whole)
-      <h2>Rejected updates</h2>
-      \(parts.rejections)
-      <h2>Attempts given up</h2>
-      \(parts.rounds.abandoned(.max))
-      <h2>Rounds</h2>
-      \(parts.rounds.committed(.max))
-      <details open="">
-      <summary>Plan</summary>
-      <pre>\(Markup.escape(plan))</pre>
-      </details>
-      </main>
-      </body>
-      </html>
-
-      """
+    let title = "Report: \(overview.name)"
+    return Page.html(
+      title: title, style: "\n\(PageStyle.css)\n\(WatchStyle.css)\n",
+      body: """
+        <main>
+        <h1>\(Markup.escape(title))</h1>
+        <p class="muted">\(parts.method)</p>
+        \(parts.headline)
+        \(parts.facts(isLive: false))
+        <h2>By round</h2>
+        <div class="plots">
+        \(parts.plots.figures)
+        </div>
+        \(ConfusionSection(evaluation: overview.evaluation).html)
+        \(parts.cascade)
+        <h2>Encoder</h2>
+        \(parts.stack)
+        <h2>Clients</h2>
+        \(parts.clients.whole)
+        <h2>Rejected updates</h2>
+        \(parts.rejections)
+        <h2>Attempts given up</h2>
+        \(parts.rounds.abandoned(.max))
+        <h2>Rounds</h2>
+        \(parts.rounds.committed(.max))
+        <details open="">
+        <summary>Plan</summary>
+        <pre>\(Markup.escape(plan))</pre>
+        </details>
+        </main>
+        """)
   }
 }

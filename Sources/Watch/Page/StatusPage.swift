@@ -23,55 +23,45 @@ package struct StatusPage: Sendable {
 
   package var html: String {
     let parts = OverviewParts(overview: overview)
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8"/>
-      <meta name="viewport" content="width=device-width, initial-scale=1"/>
-      <link rel="icon" href="data:,"/>
-      <title>\(Markup.escape("\(overview.name): \(Headline(overview: overview).title)"))</title>
-      <style>\(Self.style)</style>
-      </head>
-      <body>
-      <main id="job" data-over="\(overview.isOver ? "yes" : "no")">
-      <h1 id="name" data-live="">\(Markup.escape(overview.name))</h1>
-      <p class="connection" id="connection" role="status">State at the time of loading</p>
-      <div id="now" data-live="">
-      \(parts.headline)
-      \(parts.missing)
-      \(parts.facts(isLive: true))
-      </div>
-      <div class="plots" id="board" data-live="">
-      <section class="encoder rows\(LayerStack.rows(overview.layers.count))">
-      <h2>Encoder</h2>
-      <p class="muted">\(parts.method)</p>
-      \(parts.stack)
-      </section>
-      \(parts.plots.figures)
-      </div>
-      <div id="confusion" data-live="">
-      \(ConfusionSection(evaluation: overview.evaluation).html)
-      </div>
-      <h2>Clients</h2>
-      \(parts.clients.live)
-      <h2>Last rounds</h2>
-      <div id="rounds" data-live="">
-      \(parts.rounds.committed(Self.rounds))
-      </div>
-      <h2>Attempts given up lately</h2>
-      \(parts.rounds.abandoned(Self.abandonments, live: "abandonments"))
-      <h2>Rejected updates</h2>
-      <div id="rejections" data-live="">
-      \(parts.rejections)
-      </div>
-      <p class="muted">Strata \(Software.version). API: /api/overview, /metrics, /healthz.</p>
-      </main>
-      <script>\(Self.script)</script>
-      </body>
-      </html>
-
-      """
+    return Page.html(
+      title: "\(overview.name): \(Headline(overview: overview).title)", style: Self.style,
+      head: "\n<link rel=\"icon\" href=\"data:,\"/>",
+      body: """
+        <main id="job" data-over="\(overview.isOver ? "yes" : "no")">
+        <h1 id="name" data-live="">\(Markup.escape(overview.name))</h1>
+        <p class="connection" id="connection" role="status">State at the time of loading</p>
+        <div id="now" data-live="">
+        \(parts.headline)
+        \(parts.missing)
+        \(parts.facts(isLive: true))
+        </div>
+        <div class="plots" id="board" data-live="">
+        <section class="encoder rows\(LayerStack.rows(overview.layers.count))">
+        <h2>Encoder</h2>
+        <p class="muted">\(parts.method)</p>
+        \(parts.stack)
+        </section>
+        \(parts.plots.figures)
+        </div>
+        <div id="confusion" data-live="">
+        \(ConfusionSection(evaluation: overview.evaluation).html)
+        </div>
+        <h2>Clients</h2>
+        \(parts.clients.live)
+        <h2>Last rounds</h2>
+        <div id="rounds" data-live="">
+        \(parts.rounds.committed(Self.rounds))
+        </div>
+        <h2>Attempts given up lately</h2>
+        \(parts.rounds.abandoned(Self.abandonments, live: "abandonments"))
+        <h2>Rejected updates</h2>
+        <div id="rejections" data-live="">
+        \(parts.rejections)
+        </div>
+        <p class="muted">Strata \(Software.version). API: /api/overview, /metrics, /healthz.</p>
+        </main>
+        <script>\(Self.script)</script>
+        """)
   }
 
   /// Returns the policy source of an inline text: the SHA-256 digest of its bytes (CSP level 3, section 2.3.1).

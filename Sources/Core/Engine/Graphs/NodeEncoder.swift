@@ -23,6 +23,15 @@ package protocol NodeEncoder: Encoder {
 }
 
 extension NodeEncoder {
+  // All blocks have the width of the output, which is the representation of a node.
+  package var pooledWidth: Int { output }
+  package var readout: Readout { .identity }
+  package func featureSize(behind depth: Int) -> Int { depth == 0 ? inputCount : output }
+  package func pooledWidth(behind depth: Int) -> Int { output }
+  package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
+    .identity
+  }
+
   /// The inputs are the values themselves.
   package func propagate(
     _ x: any NodeValues, node: Int, on graph: Graph, into place: UnsafeMutablePointer<Float>

@@ -25,15 +25,8 @@ package struct GraphAttentionNetwork: NodeEncoder {
     self.layers = layers
   }
 
-  package var pooledWidth: Int { shape.width }
   package var output: Int { shape.width }
   package var inputCount: Int { shape.features }
-  package var readout: Readout { .identity }
-  package func featureSize(behind depth: Int) -> Int { depth == 0 ? shape.features : shape.width }
-  package func pooledWidth(behind depth: Int) -> Int { shape.width }
-  package func makeReadout(_ name: String, behind depth: Int, in layout: inout Layout) -> Readout {
-    .identity
-  }
 
   /// The operations of a node whose neighbours are not counted; sums over neighbours are no matrix products.
   package var operations: EncoderOperations {
