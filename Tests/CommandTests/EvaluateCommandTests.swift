@@ -102,7 +102,7 @@ import Testing
       let outcome = try await Command(
         "fedsim", ["evaluate", "--train", "sbm:600", "--test", "sbm:600"] + arguments
       ).outcome()
-      #expect(outcome.code == 2 && outcome.output.isEmpty, "\(outcome)")
+      #expect(outcome.code == 64 && outcome.output.isEmpty, "\(outcome)")
     }
   }
 

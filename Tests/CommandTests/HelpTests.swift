@@ -18,7 +18,7 @@ import Testing
         "conformance", "bench",
       ]
     ),
-    (["fedsim", "bench"], ["step", "suite", "codec", "round"]),
+    (["fedsim", "bench"], ["step", "suite", "graph", "codec", "round"]),
     (
       ["fedserver", "run"],
       [
@@ -97,7 +97,8 @@ import Testing
       ["fedsim", "evaluate"],
       [
         "<encoder>", "--train <spec>", "--test <spec>", "--fine-tune <epochs>", "--seed <seed>",
-        "--threads <threads>", "--image <pixels>", "--patch <pixels>", "--heads <heads>", "--json",
+        "--threads <threads>", "--image <pixels>", "--patch <pixels>", "--heads <heads>", "--features",
+        "--hops <hops>", "--propagation <propagation>", "--json",
       ]
     ),
     (["fedsim", "account"], ["<plan>", "--images <images>", "--remaining <shares>", "--json"]),

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func imposedEpisodesHaveAllDecisionsAndOthersEndThemselves() throws {
-    let result = try search(settings(episodes: 20))
+    let result = try search(settings(episodes: 20) { $0.baseline = 3.5 })
     #expect(result.episodes.count == 20)
     for (number, episode) in result.episodes.enumerated() {
       let ends = episode.decisions.filter(\.ends).count
