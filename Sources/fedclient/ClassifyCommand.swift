@@ -9,13 +9,14 @@ import Support
 struct ClassifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "classify",
-    abstract: "Classifies images with early exits: class, confidence, and the exit used.",
+    abstract: "Classifies images or nodes with early exits: class, confidence, and the exit used.",
     usage: "fedclient classify [<options>] --model <file> --data <spec>",
     discussion: """
       With --confidence an image leaves at the first exit whose confidence, the probability of the class, is at least \
       that number; the later layers run only for the others. Without it all images run to the last exit. The last line \
       on standard error has the speed, the images that left at each exit, the multiply-accumulates, and, if the images \
-      have labels of the model's classes, the accuracy. For example:
+      have labels of the model's classes, the accuracy. All nodes of a graph are classified, each with its neighbours; \
+      the accuracy is then that of the test nodes. For example:
 
         fedclient classify --model model.safetensors --data folder:/srv/images --confidence 0.9 --format csv
 
@@ -66,17 +67,10 @@ struct ClassifyCommand: AsyncParsableCommand {
 
   private func classify(to file: OutputFile?, _ terminal: Terminal) throws -> ClassificationSummary {
     let checkpoint = try readCheckpoint(inference.model)
-    let workers = inference.makeWorkers()
-    guard let classifier = ImageClassifier(checkpoint, workers, chunk: inference.batch) else {
-      throw CommandFailure(
-        .data,
-        "\(inference.model): it has an encoder without exits; classify needs the export of a classification, and 'fedclient embed' uses any encoder"
-      )
-    }
-    let images = try inference.images(for: checkpoint.configuration)
+    let (all, predictions) = try classified(by: checkpoint, inference.makeWorkers())
     func run(_ write: (String) throws -> Bool) throws -> ClassificationSummary {
-      try results(
-        of: images, classifier, workers, WorkProgress(of: images.count, "images", on: terminal), write)
+      let progress = WorkProgress(of: all.count, "\(all.noun)s", on: terminal)
+      return try results(of: all, predictions, progress, write)
     }
     guard let file else { return try run { try StandardOutput.writePart($0) } }
     var summary: ClassificationSummary?
@@ -96,29 +90,65 @@ struct ClassifyCommand: AsyncParsableCommand {
     return summary
   }
 
-  /// Classifies all images, and passes the results to `write` as they are ready, until it returns false.
+  /// Returns the predictions of a range; nil for an image that cannot be read. Calls its second argument for each.
+  private typealias Predictions = (Range<Int>, () -> Void) throws -> [EarlyExits.Prediction?]
+
+  /// Opens the data, and prepares their classification.
+  private func classified(
+    by checkpoint: EncoderCheckpoint, _ workers: Workers
+  ) throws -> (Classified, Predictions) {
+    guard let exits = checkpoint.exits else {
+      throw CommandFailure(
+        .data,
+        "\(inference.model): it has an encoder without exits; classify needs the export of a classification, and 'fedclient embed' uses any encoder"
+      )
+    }
+    let examples = try inference.examples(for: checkpoint.configuration)
+    let blocks = inference.blocks(examples.count, workers)
+    switch examples {
+    case .images(let images):
+      let classifier = ImageClassifier(checkpoint, exits, workers, chunk: inference.batch)
+      return (
+        Classified(examples, exits, classifier.costs, blocks: blocks),
+        { [confidence] in try classifier.predictions(for: images, $0, confidence: confidence, each: $1) }
+      )
+    case .nodes(let set):
+      let classifier = NodeClassifier(checkpoint, exits, workers)
+      var all = Classified(examples, exits, classifier.costs, blocks: blocks)
+      all.keep(labelsOf: inference.train ? set.split.train : set.split.test)
+      let predictions = try classifier.predictions(for: set, confidence: confidence)
+      return (
+        all,
+        { range, each in
+          for _ in range { each() }
+          return Array(predictions[range])
+        }
+      )
+    case .rows: preconditionFailure("exits of a regression")
+    }
+  }
+
+  /// Classifies all examples, and passes the results to `write` as they are ready, until it returns false.
   private func results(
-    of images: ImageSet, _ classifier: ImageClassifier, _ workers: Workers, _ progress: WorkProgress,
+    of all: Classified, _ predictions: Predictions, _ progress: WorkProgress,
     _ write: (String) throws -> Bool
   ) throws -> ClassificationSummary {
-    var summary = ClassificationSummary(images, classifier, confidence: confidence)
-    var text = ClassificationText(format, classifier.exits)
+    var summary = ClassificationSummary(all, confidence: confidence)
+    var text = ClassificationText(format, all)
     var isRead = true
-    for range in inference.blocks(images.count, workers) where isRead {
-      let predictions = try classifier.predictions(for: images, range, confidence: confidence) {
-        progress.advance()
-      }
+    for range in all.blocks where isRead {
+      let found = try predictions(range) { progress.advance() }
       progress.end()
-      var rows = summary.images == 0 ? text.beginning : ""
-      for (index, prediction) in zip(range, predictions) {
+      var rows = summary.count == 0 ? text.beginning : ""
+      for (index, prediction) in zip(range, found) {
         guard let prediction else { continue }
         summary.count(prediction, index)
-        rows += try text.row(images.name(of: index), prediction)
+        rows += try text.row(all.examples.name(of: index), prediction)
       }
       // Without a readable image there is no result, not even its beginning.
-      if summary.images > 0 { isRead = try write(rows) }
+      if summary.count > 0 { isRead = try write(rows) }
     }
-    try summary.end(images)
+    try summary.end()
     if isRead { _ = try write(try text.end(summary)) }
     return summary
   }

@@ -8,11 +8,12 @@ import Foundation
 struct EmbedCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "embed",
-    abstract: "Writes the representations of images as a NumPy array.",
+    abstract: "Writes the representations of images, nodes or rows as a NumPy array.",
     usage: "fedclient embed [<options>] --model <file> --data <spec> --out <file>",
     discussion: """
-      Writes float32 [images, numbers of a representation], in the order of the images: by path in a folder. A row is \
-      an image, so one that cannot be read is an error, and no file is written. For example:
+      Writes float32 [examples, numbers of a representation], in the order of the data: images of a folder by path. A \
+      row is an example, so an image that cannot be read is an error, and no file is written. All nodes of a graph are \
+      represented, each with its neighbours. For example:
 
         fedclient embed --model encoder.safetensors --data folder:/srv/images --out images.npy
 
@@ -43,28 +44,49 @@ struct EmbedCommand: AsyncParsableCommand {
   /// Returns the line about the file.
   private func embed(to file: OutputFile, _ terminal: Terminal) throws -> String {
     let checkpoint = try readCheckpoint(inference.model)
-    let images = try inference.images(for: checkpoint.configuration)
+    let examples = try inference.examples(for: checkpoint.configuration)
     // Files that are broken from their first byte are known before anything is computed.
-    guard images.broken.isEmpty else { throw DatasetError.broken(images.broken) }
-    let workers = inference.makeWorkers()
-    let embedder = ImageEmbedder(checkpoint, workers, chunk: inference.batch)
-    let (start, progress) = (ContinuousClock.now, WorkProgress(of: images.count, "images", on: terminal))
+    guard examples.broken.isEmpty else { throw DatasetError.broken(examples.broken) }
+    let (workers, width) = (inference.makeWorkers(), checkpoint.configuration.output)
+    let (start, noun) = (ContinuousClock.now, examples.noun)
+    let progress = WorkProgress(of: examples.count, "\(noun)s", on: terminal)
+    let representations = try representations(of: examples, checkpoint, workers)
     try file.write { path in
       guard let handle = FileHandle(forWritingAtPath: path) else { throw POSIXError(.EIO) }
       defer { try? handle.close() }
-      try handle.write(contentsOf: NumPyArray.header(floats: [images.count, embedder.width]))
-      for range in inference.blocks(images.count, workers) {
+      try handle.write(contentsOf: NumPyArray.header(floats: [examples.count, width]))
+      for range in inference.blocks(examples.count, workers) {
         do {
-          let rows = try embedder.representations(of: images, range) { progress.advance() }
-          try handle.write(contentsOf: rows.all.bytes)
+          try handle.write(contentsOf: representations(range) { progress.advance() })
         } catch {
           throw error is EncoderEvaluation.NotFinite ? inference.failure(error) : error
         }
       }
       progress.end()
-      guard images.broken.isEmpty else { throw inference.failure(DatasetError.broken(images.broken)) }
+      guard examples.broken.isEmpty else { throw inference.failure(DatasetError.broken(examples.broken)) }
     }
-    let rate = Double(images.count) / ((ContinuousClock.now - start) / .seconds(1))
-    return "\(out): \(images.count) x \(embedder.width) numbers, " + String(format: "%.0f images/s", rate)
+    let rate = Double(examples.count) / ((ContinuousClock.now - start) / .seconds(1))
+    return "\(out): \(examples.count) x \(width) numbers, " + String(format: "%.0f %@s/s", rate, noun)
+  }
+
+  /// Returns a function that computes the bytes of a range of rows, and calls its second argument for each.
+  private func representations(
+    of examples: Dataset, _ checkpoint: EncoderCheckpoint, _ workers: Workers
+  ) throws -> (Range<Int>, () -> Void) throws -> Data {
+    switch examples {
+    case .images(let images):
+      let embedder = Embedder(checkpoint, workers, chunk: inference.batch)
+      return { try embedder.representations(of: images, $0, each: $1).all.bytes }
+    case .rows(let rows):
+      let embedder = Embedder(checkpoint, workers, chunk: inference.batch)
+      return { try embedder.representations(of: rows, $0, each: $1).all.bytes }
+    case .nodes(let set):
+      // A node needs its neighbours, so all are represented at once.
+      let outputs = try NodeRepresentations(set, by: checkpoint, workers)
+      return { range, each in
+        for _ in range { each() }
+        return outputs.matrix.rows(range).bytes
+      }
+    }
   }
 }

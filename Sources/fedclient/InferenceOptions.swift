@@ -5,17 +5,17 @@ import Engine
 import Federation
 import Foundation
 
-/// The options of the commands that use a trained model on the images of this device.
+/// The options of the commands that use a trained model on the data of this device.
 struct InferenceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("The model, a safetensors file of 'fedserver export'.", valueName: "file"),
     completion: .file(extensions: ["safetensors"]))
   var model: String
 
-  @Option(help: ArgumentHelp("The images.", valueName: "spec"))
+  @Option(help: ArgumentHelp("The images, nodes or rows.", valueName: "spec"))
   var data: String
 
-  @Flag(help: "Of data with training and test images, take the training images. (default: the test images)")
+  @Flag(help: "Of data with training and test examples, take those for training. (default: those for test)")
   var train = false
 
   @Option(help: "Threads, 1 to 256. (default: all cores)")
@@ -32,12 +32,12 @@ struct InferenceOptions: ParsableArguments {
   /// Starts the threads.
   func makeWorkers() -> Workers { Workers(threads ?? ProcessInfo.processInfo.activeProcessorCount) }
 
-  /// Opens the images, fitted to an encoder. Throws ``DatasetError``.
-  func images(for encoder: EncoderConfiguration) throws(DatasetError) -> ImageSet {
-    try DataSpec(parsing: data).images(role: train ? .train : .test, for: encoder)
+  /// Opens the data, fitted to an encoder. Throws ``DatasetError``.
+  func examples(for encoder: EncoderConfiguration) throws(DatasetError) -> Dataset {
+    try DataSpec(parsing: data).dataset(role: train ? .train : .test, for: encoder.input)
   }
 
-  /// Returns the ranges of images between which results are written, each enough work for all threads.
+  /// Returns the ranges of examples between which results are written, each enough work for all threads.
   func blocks(_ count: Int, _ workers: Workers) -> [Range<Int>] {
     let block = workers.count * batch * Self.batches
     return stride(from: 0, to: count, by: block).map { $0..<min($0 + block, count) }

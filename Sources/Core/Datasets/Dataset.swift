@@ -33,6 +33,11 @@ package enum Dataset: Sendable {
     }
   }
 
+  /// Returns the name of an example: the file of an image, or a number from 0.
+  package func name(of index: Int) -> String {
+    if case .images(let images) = self { images.name(of: index) } else { "\(index)" }
+  }
+
   /// The class of each example, or ``NodeSet/unlabelled`` for a node without one; nil if no example has one.
   package var labels: [Int]? {
     switch self {

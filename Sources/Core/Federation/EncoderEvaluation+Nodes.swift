@@ -16,11 +16,11 @@ extension EncoderEvaluation {
     of checkpoint: EncoderCheckpoint, _ train: NodeSet, _ test: NodeSet, image: @Sendable () -> Void
   ) throws(NotFinite) -> Accuracies {
     let workers = Workers(threads)
-    let comparison = NodeComparison(
-      self, NodeRepresentations(train, by: checkpoint, workers),
-      NodeRepresentations(test, by: checkpoint, workers), train, test, image)
-    guard comparison.isFinite else { throw NotFinite() }
-    return comparison.accuracies(workers)
+    let (x, y) = (
+      try NodeRepresentations(train, by: checkpoint, workers),
+      try NodeRepresentations(test, by: checkpoint, workers)
+    )
+    return NodeComparison(self, x, y, train, test, image).accuracies(workers)
   }
 
   /// Evaluates the features of the nodes of graphs, after `hops` propagations over their graph: what an encoder has to
@@ -59,10 +59,6 @@ private struct NodeComparison: ~Copyable {
     validationLabels = EncoderEvaluation.labels(of: .nodes(test), \.validation)
   }
 
-  var isFinite: Bool {
-    Elementwise.largestMagnitude(outputs.matrix).isFinite && Elementwise.largestMagnitude(train.all).isFinite
-  }
-
   func accuracies(_ workers: Workers) -> EncoderEvaluation.Accuracies {
     EncoderEvaluation.Accuracies(
       linearProbe: evaluation.probe(rows(train), rows(test)),
@@ -85,54 +81,5 @@ private struct NodeComparison: ~Copyable {
   private func rows(_ storage: borrowing Storage) -> Matrix {
     let width = outputs.matrix.columns
     return storage.all.reshaped(storage.all.count / width, width)
-  }
-}
-
-/// Rows for all nodes of a graph: the outputs of an encoder, or features.
-struct NodeRepresentations {
-  private let rows: StorageBox
-  /// [N, D]
-  let matrix: Matrix
-
-  private init(count: Int, width: Int) {
-    rows = StorageBox(0..<count * width)
-    matrix = rows.storage.all.reshaped(count, width)
-  }
-
-  init(_ set: NodeSet, by checkpoint: EncoderCheckpoint, _ workers: Workers) {
-    var layout = Layout()
-    let configuration = checkpoint.configuration
-    let encoder = configuration.makeEncoder(blocks: Array(0..<configuration.depth), in: &layout)
-    guard let encoder = encoder as? any NodeEncoder else {
-      preconditionFailure("\(type(of: encoder)) of nodes")
-    }
-    let parameters = Storage(layout)
-    checkpoint.write(into: parameters)
-    self.init(count: set.count, width: encoder.output)
-    encoder.forEachDepth(set.features, on: set.graph, parameters, workers) { [matrix] depth, y in
-      if depth == encoder.blocks.count { Elementwise.copy(y, to: matrix) }
-    }
-  }
-
-  /// The features after `hops` propagations.
-  init(featuresOf set: NodeSet, hops: Int, _ propagation: Propagation, _ workers: Workers) {
-    self.init(count: set.count, width: set.features.width)
-    set.features.write(into: matrix, workers)
-    guard hops > 0 else { return }
-    var layout = Layout()
-    let tile = Propagation.tile(nodes: set.count, in: &layout)
-    let work = Storage(layout)
-    propagation.forward(matrix, on: set.graph, hops: hops, into: matrix, tile: work[tile], workers)
-  }
-
-  /// Returns the rows of some nodes, and calls `each` for every one of them.
-  func rows(_ nodes: [Int], _ each: @Sendable () -> Void = {}) -> Storage {
-    let rows = Storage(0..<nodes.count * matrix.columns)
-    let place = rows.all.reshaped(nodes.count, matrix.columns)
-    for (row, node) in nodes.enumerated() {
-      place.row(row).update(from: matrix.row(node), count: matrix.columns)
-      each()
-    }
-    return rows
   }
 }

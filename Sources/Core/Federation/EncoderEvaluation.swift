@@ -136,7 +136,7 @@ package struct EncoderEvaluation: Sendable {
       switch examples {
       case .images(let images): represent(images, checkpoint, workers, each)
       case .nodes(let set):
-        NodeRepresentations(set, by: checkpoint, workers).rows(set.split[keyPath: part], each)
+        try NodeRepresentations(set, by: checkpoint, workers).rows(set.split[keyPath: part], each)
       case .rows: preconditionFailure("rows have no labels")
       }
     guard Elementwise.largestMagnitude(outputs.all).isFinite else { throw NotFinite() }

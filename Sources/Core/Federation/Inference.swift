@@ -14,9 +14,11 @@ package final class ImageClassifier {
   /// One for each worker.
   private let runners: [EarlyExits]
 
-  /// Creates a classifier whose workers take `chunk` images at a time; nil if the file has an encoder only.
-  package init?(_ checkpoint: EncoderCheckpoint, _ workers: Workers, chunk: Int) {
-    guard let exits = checkpoint.exits, let model = checkpoint.classifier else { return nil }
+  /// Creates a classifier with the exits of a file, whose workers take `chunk` images at a time.
+  package init(
+    _ checkpoint: EncoderCheckpoint, _ exits: EncoderCheckpoint.Exits, _ workers: Workers, chunk: Int
+  ) {
+    let model = exits.model(of: checkpoint.configuration)
     (self.exits, self.workers, self.chunk) = (exits, workers, chunk)
     costs = ExitCosts(model, lastBlock: .readout)
     parameters = StorageBox(model.layout.range)
@@ -57,17 +59,17 @@ package final class ImageClassifier {
   }
 }
 
-/// The representations of images by the encoder in a file, on several threads.
-package final class ImageEmbedder {
+/// The representations of images or rows by the encoder in a file, on several threads.
+package final class Embedder {
   /// The width D of a representation.
   package let width: Int
   private let encoder: any Encoder
   private let parameters: StorageBox
-  private let augmenter: Augmenter
+  private let checkpoint: EncoderCheckpoint
   private let workers: Workers
   private let chunk: Int
 
-  /// Creates an embedder whose workers take `chunk` images at a time.
+  /// Creates an embedder whose workers take `chunk` images or rows at a time.
   package init(_ checkpoint: EncoderCheckpoint, _ workers: Workers, chunk: Int) {
     var layout = Layout()
     let configuration = checkpoint.configuration
@@ -75,8 +77,7 @@ package final class ImageEmbedder {
     width = encoder.output
     parameters = StorageBox(layout.range)
     checkpoint.write(into: parameters.storage)
-    augmenter = checkpoint.augmenter
-    (self.workers, self.chunk) = (workers, chunk)
+    (self.checkpoint, self.workers, self.chunk) = (checkpoint, workers, chunk)
   }
 
   /// Returns the representations of a range of images [count, D]. Calls `each` for every image, on any thread. The
@@ -86,12 +87,31 @@ package final class ImageEmbedder {
   package func representations(
     of images: ImageSet, _ range: Range<Int>, each: () -> Void = {}
   ) throws(EncoderEvaluation.NotFinite) -> Storage {
-    let rows = Representations.of(
-      range.count, by: encoder, parameters.storage, workers: workers, chunk: chunk
-    ) {
-      augmenter.plain(images, index: range.lowerBound + $0, into: $2)
+    let augmenter = checkpoint.augmenter
+    return try representations(of: range) {
+      augmenter.plain(images, index: $0, into: $1)
       each()
     }
+  }
+
+  /// Returns the representations of a range of rows [count, D], which must have the encoder's inputs.
+  ///
+  /// Throws ``EncoderEvaluation/NotFinite``.
+  package func representations(
+    of rows: FeatureRows, _ range: Range<Int>, each: () -> Void = {}
+  ) throws(EncoderEvaluation.NotFinite) -> Storage {
+    try representations(of: range) { row, place in
+      for (column, value) in rows.inputs(of: row).enumerated() { place[column] = Float(value) }
+      each()
+    }
+  }
+
+  private func representations(
+    of range: Range<Int>, _ write: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) throws(EncoderEvaluation.NotFinite) -> Storage {
+    let rows = Representations.of(
+      range.count, by: encoder, parameters.storage, workers: workers, chunk: chunk
+    ) { write(range.lowerBound + $0, $2) }
     guard Elementwise.largestMagnitude(rows.all).isFinite else { throw EncoderEvaluation.NotFinite() }
     return rows
   }
