@@ -68,6 +68,8 @@ struct LocalNodes: LocalExamples {
   /// The rows of the last stage, and the outputs of its frozen blocks, which the next stage takes.
   private final class Frozen: Sendable {
     private struct State {
+      /// The stage of `rows`: what trains decides which rows there are, also above the same frozen parts.
+      var stage = 0
       /// The digests of the frozen parts that made `prefix`.
       var layers: [Digest] = []
       var prefix: NodePrefix?
@@ -81,21 +83,21 @@ struct LocalNodes: LocalExamples {
 
     private let state = Mutex(State())
 
-    /// Returns the rows above the frozen parts with these digests. `freeze` advances outputs to them, of none or some of
+    /// Returns the rows of a stage above the frozen parts with these digests. `freeze` advances outputs to them, of none or some of
     /// their blocks, and `make` computes the rows.
     func rows(
-      for layers: [Digest], startingWith first: NodePrefix, freeze: (inout NodePrefix) throws -> Void,
+      stage: Int, for layers: [Digest], startingWith first: NodePrefix, freeze: (inout NodePrefix) throws -> Void,
       make: (NodePrefix) -> any RowSource
     ) rethrows -> any RowSource {
       try state.withLock { state in
-        if state.layers == layers, let rows = state.rows { return rows.source }
+        if state.stage == stage, state.layers == layers, let rows = state.rows { return rows.source }
         // Another stage has other rows; their memory is free before those of this one exist.
         state.rows = nil
         if !layers.starts(with: state.layers) { state = State() }
         var prefix = state.prefix ?? first
         try freeze(&prefix)
         let rows = Rows(source: make(prefix))
-        state = State(layers: layers, prefix: prefix, rows: rows)
+        state = State(stage: stage, layers: layers, prefix: prefix, rows: rows)
         return rows.source
       }
     }
@@ -109,7 +111,7 @@ struct LocalNodes: LocalExamples {
     let workers = Workers(work.threads)
     let parts = stage.prefixParts
     let source = try frozen.rows(
-      for: assignment.parts.prefix(parts.count).map(\.digest), startingWith: training.prefix()
+      stage: stage.index, for: assignment.parts.prefix(parts.count).map(\.digest), startingWith: training.prefix()
     ) { prefix in
       // Rows that are kept are a part of the process's memory already.
       try work.requireMemory(training.bytes(stage), assignment.key)

@@ -75,7 +75,7 @@ import Testing
   }
 
   @Test func neitherThreadsNorARepetitionChangeTheEncoder() async throws {
-    for strategy in [Strategy.layerWise, .endToEnd] {
+    for strategy in [Strategy.layerWise, .progressive, .endToEnd] {
       var plan = plan(rounds: 1)
       plan.method.strategy = strategy
       let one = try await run(plan, .dirichlet(beta: 0.5), cores: 1).summary
