@@ -86,7 +86,8 @@ struct LocalNodes: LocalExamples {
     /// Returns the rows of a stage above the frozen parts with these digests. `freeze` advances outputs to them, of none or some of
     /// their blocks, and `make` computes the rows.
     func rows(
-      stage: Int, for layers: [Digest], startingWith first: NodePrefix, freeze: (inout NodePrefix) throws -> Void,
+      stage: Int, for layers: [Digest], startingWith first: NodePrefix,
+      freeze: (inout NodePrefix) throws -> Void,
       make: (NodePrefix) -> any RowSource
     ) rethrows -> any RowSource {
       try state.withLock { state in
@@ -111,7 +112,8 @@ struct LocalNodes: LocalExamples {
     let workers = Workers(work.threads)
     let parts = stage.prefixParts
     let source = try frozen.rows(
-      stage: stage.index, for: assignment.parts.prefix(parts.count).map(\.digest), startingWith: training.prefix()
+      stage: stage.index, for: assignment.parts.prefix(parts.count).map(\.digest),
+      startingWith: training.prefix()
     ) { prefix in
       // Rows that are kept are a part of the process's memory already.
       try work.requireMemory(training.bytes(stage), assignment.key)

@@ -94,7 +94,7 @@ struct ConfusionSection {
     guard let evaluation, let confusion = evaluation.confusion else { return "" }
     let figure = ConfusionMatrixFigure(
       confusion, names: evaluation.classNames,
-      title: "Last exit after stage \(evaluation.stage), round \(evaluation.round), test images")
+      title: "Last exit after stage \(evaluation.stage), round \(evaluation.round), test samples")
     return "<h2>Confusion matrix</h2>\n\(figure.html)"
   }
 }

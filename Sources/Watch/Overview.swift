@@ -304,7 +304,8 @@ extension Overview {
     let blocks = (0..<whole.depth).map { block in
       layer("blocks.\(block)") { $0.trainedBlocks.contains(block) }
     }
-    return [layer("stem", \.trainsStem)] + blocks
+    // Only images have a stem, which embeds or convolves them.
+    return (plan.encoder.input.isImages ? [layer("stem", \.trainsStem)] : []) + blocks
   }
 }
 

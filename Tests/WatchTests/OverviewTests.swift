@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import Server
 import Testing
@@ -29,6 +30,11 @@ import Watch
       #expect(layers.map(\.name) == ["stem", "blocks.0", "blocks.1"])
       #expect(layers.map(\.state) == [.frozen, .frozen, .training])
       #expect(layers.map(\.done) == [2, 2, 0] && layers.map(\.rounds) == [2, 2, 2])
+      // Nodes have no stem.
+      var plan = run.plan
+      plan.encoder = EncoderConfiguration(GraphConvolutionConfiguration(features: 8, width: 4, depth: 2))
+      let graph = Overview(try run.recorded, plan, at: Date())
+      #expect(graph.layers.map(\.name) == ["blocks.0", "blocks.1"])
     }
   }
 

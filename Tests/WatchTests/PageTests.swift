@@ -302,7 +302,7 @@ import Watch
       var overview = try run.overview
       #expect(
         StatusPage(overview).html.contains(
-          "<figcaption>Mean loss of the clients, weighted by their images.</figcaption>"))
+          "<figcaption>Mean loss of the clients, weighted by their samples.</figcaption>"))
       overview.rounds[0].calibrationLoss = 3
       let html = StatusPage(overview).html
       #expect(html.contains("Mean loss of the calibration on the server&#39;s own images.</figcaption>"))

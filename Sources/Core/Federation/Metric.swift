@@ -54,7 +54,7 @@ package struct Metric: Sendable {
   }
 
   package static let loss = Metric(
-    "loss", title: "Loss", heading: "loss", help: "Mean loss of the clients, weighted by their images",
+    "loss", title: "Loss", heading: "loss", help: "Mean loss of the clients, weighted by their samples",
     digits: 4)
   /// What a learned controller decides by (``ControllerCurriculum``).
   package static let lastEpochLoss = Metric(
@@ -65,7 +65,7 @@ package struct Metric: Sendable {
     help: "Mean loss of the calibration on the server's own images", digits: 4)
   package static let probe = Metric(
     "probe", title: "Linear probe", line: "encoder", heading: "probe",
-    help: "Share of test images whose class a linear classifier on the encoder predicts", unit: .share,
+    help: "Share of test samples whose class a linear classifier on the encoder predicts", unit: .share,
     digits: 1,
     exportedName: "last_probe_accuracy_ratio")
   package static let alignment = Metric(
@@ -84,11 +84,11 @@ package struct Metric: Sendable {
   /// Of a classification: the last exit's as the round's value, and each exit's as that of the layer `exits.N`.
   package static let accuracy = Metric(
     "accuracy", title: "Accuracy", line: "last exit", heading: "accuracy",
-    help: "Share of test images whose class an exit predicts", unit: .share, digits: 1,
+    help: "Share of test samples whose class an exit predicts", unit: .share, digits: 1,
     exportedName: "last_probe_exit_accuracy_ratio")
   package static let majorityBaseline = Metric(
     "majorityBaseline", title: "Accuracy", line: "majority class", heading: "majority",
-    help: "Share of test images of the most frequent class, the accuracy of always predicting it",
+    help: "Share of test samples of the most frequent class, the accuracy of always predicting it",
     unit: .share, digits: 1, isBaseline: true, exportedName: "last_probe_majority_baseline_ratio")
   package static let balancedAccuracy = Metric(
     "balancedAccuracy", title: "Last exit", line: "balanced accuracy", heading: "balanced",

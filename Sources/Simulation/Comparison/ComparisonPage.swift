@@ -29,7 +29,7 @@ package struct ComparisonPage: Sendable {
 
   private var introduction: String {
     let seeds = report.seeds.map { "\($0)" }.joined(separator: ", ")
-    return "\(report.clients) clients, images \(report.data) divided as \(report.partition), tested on "
+    return "\(report.clients) clients, data \(report.data) divided as \(report.partition), tested on "
       + "\(report.testData). "
       + (report.seeds.count == 1 ? "Seed \(seeds)." : "Seeds \(seeds): mean ± standard deviation.")
   }
@@ -68,7 +68,7 @@ package struct ComparisonPage: Sendable {
         let seeds = row.finished > 1 ? ", \(row.finished) seeds together" : ""
         return ConfusionMatrixFigure(
           exit.confusion, names: exit.classNames,
-          title: "Last exit, \(row.variant.label), test images\(seeds)"
+          title: "Last exit, \(row.variant.label), test samples\(seeds)"
         ).html
       }
     }

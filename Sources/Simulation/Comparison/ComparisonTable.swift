@@ -135,7 +135,7 @@ extension ComparisonTable {
   package static let notes = [
     "Memory: the peak of resident memory in a step of any stage, measured in a process of its own.",
     "Compute: matrix products of the average client, counted; upload and download: its bytes at the socket.",
-    "Time: all rounds, with all clients on this machine. Centralised: one client with all images, end to end.",
+    "Time: all rounds, with all clients on this machine. Centralised: one client with all data, end to end.",
   ]
 }
 

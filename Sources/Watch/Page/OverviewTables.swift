@@ -228,7 +228,7 @@ struct ClientTable {
 
   private var figures: [Column] {
     [
-      (.init(heading: "images"), { "\($0.samples)" }),
+      (.init(heading: "samples"), { "\($0.samples)" }),
       (.init(heading: "received", style: "size"), { Wording.bytes($0.receivedBytes) }),
       (.init(heading: "sent", style: "size"), { Wording.bytes($0.sentBytes) }),
     ] + validations + [(.init(heading: "software", isText: true), { Markup.escape($0.software) })]
@@ -240,7 +240,7 @@ struct ClientTable {
     return [
       (.init(heading: "validation"), { Wording.share($0.validation?.accuracy) }),
       (.init(heading: "majority"), { Wording.share($0.validation?.majorityBaseline) }),
-      (.init(heading: "validation images"), { $0.validation.map { "\($0.images)" } ?? Wording.none }),
+      (.init(heading: "validation samples"), { $0.validation.map { "\($0.images)" } ?? Wording.none }),
     ]
   }
 

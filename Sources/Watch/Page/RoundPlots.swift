@@ -103,7 +103,7 @@ struct RoundTables {
     let metrics = overview.metrics.filter { metric in
       overview.rounds.contains { $0.metrics[metric] != nil }
     }
-    let columns = metrics.map(\.heading) + ["clients", "images", "wait", "time"]
+    let columns = metrics.map(\.heading) + ["clients", "samples", "wait", "time"]
     let table = OverviewTable(
       columns: columns.map { .init(heading: $0) }, first: "stage, round",
       rows: overview.rounds.suffix(count).reversed().map { round in
