@@ -2,6 +2,7 @@ import TestSupport
 import Certificates
 import Dispatch
 import Foundation
+import Synchronization
 import Testing
 
 @Suite struct CertificateFolderTests {
@@ -25,6 +26,65 @@ import Testing
         let mode = try FileManager.default.attributesOfItem(atPath: url.path + "/" + path)[.posixPermissions]
         #expect((mode as? Int ?? 0o777) & 0o077 == 0, "\(path)")
       }
+    }
+  }
+
+  /// A service that is restarted meanwhile gets the old or the new identity, never parts of both.
+  @Test func aReaderNeverSeesHalfAReplacement() throws {
+    try withFolder { folder, url in
+      let place = ClientCertificate(url.appendingPathComponent("c"))
+      let others = CertificateFolder(url.appendingPathComponent("others"))
+      _ = try others.createAuthority("others", days: 10)
+      _ = try folder.createClient("c", days: 1, in: place)
+      _ = try folder.createServer("s", hosts: ["s"], days: 1)
+      let isDone = Mutex(false)
+      let problems = Mutex<[String]>([])
+      let readers = DispatchGroup()
+      for read in [{ _ = try place.identity }, { _ = try folder.server }] as [@Sendable () throws -> Void] {
+        let thread = DispatchQueue(label: "reader")
+        thread.async(group: readers) {
+          while !isDone.withLock({ $0 }) {
+            do { try read() } catch { problems.withLock { $0.append("\(error)") } }
+          }
+        }
+      }
+      for number in 0..<40 {
+        // Every second one is of another authority, which is replaced, too.
+        _ = try (number % 2 == 0 ? others : folder).createClient("c", days: 1, in: place)
+        _ = try folder.createServer("s", hosts: ["s"], days: 1)
+      }
+      isDone.withLock { $0 = true }
+      readers.wait()
+      problems.withLock { #expect($0.isEmpty, "\($0.prefix(3))") }
+    }
+  }
+
+  /// As if the power had failed after the certificate was replaced.
+  @Test func anInterruptedReplacementIsContinued() throws {
+    try withFolder { folder, url in
+      let (place, other) = (
+        ClientCertificate(url.appendingPathComponent("c")), ClientCertificate(url.appendingPathComponent("d"))
+      )
+      let old = try folder.createClient("c", days: 1, in: place).serial
+      #expect(try place.identity.certificate.serial == old)
+      let new = try folder.createClient("c", days: 1, in: other).serial
+      func copy(_ from: String, _ to: String) throws {
+        let target = url.appendingPathComponent(to)
+        try? FileManager.default.removeItem(at: target)
+        try FileManager.default.copyItem(at: url.appendingPathComponent(from), to: target)
+      }
+      try copy("d/client.key", "c/client.key.new")
+      #expect(try place.identity.certificate.serial == old)
+      try copy("d/client.crt", "c/client.crt")
+      #expect(try place.identity.certificate.serial == new)
+      // The next enrolment does not overwrite the only key of the certificate, even if it fails.
+      try place.draft(PrivateKey())
+      #expect(try place.identity.certificate.serial == new)
+      place.dropDraft()
+      #expect(try place.identity.certificate.serial == new)
+      #expect(try folder.createClient("c", days: 1, in: place).serial == place.identity.certificate.serial)
+      let names = try FileManager.default.contentsOfDirectory(atPath: place.path).sorted()
+      #expect(names == ["authority.crt", "client.crt", "client.key"])
     }
   }
 

@@ -123,8 +123,12 @@ extension Certificate.Role {
 /// The folder of a client's certificate: client.crt, client.key, authority.crt.
 package struct ClientCertificate: Sendable {
   private let files: KeyFiles
+  private let own: IdentityFiles
 
-  package init(_ folder: URL) { files = KeyFiles(folder: folder) }
+  package init(_ folder: URL) {
+    files = KeyFiles(folder: folder)
+    own = IdentityFiles(files: files, name: "client")
+  }
 
   package var path: String { files.folder.path }
 
@@ -135,32 +139,21 @@ package struct ClientCertificate: Sendable {
   /// Throws ``CertificateError``, which names the file.
   package func draft(_ key: PrivateKey) throws(CertificateError) {
     try files.create()
-    try files.write(key.pem, to: Self.draft)
+    try own.draft(key)
   }
 
   /// Removes the key that ``draft(_:)`` wrote.
-  package func dropDraft() { _ = try? files.remove(Self.draft) }
+  package func dropDraft() { own.dropDraft() }
 
-  private static let draft = "client.key.new"
-
-  /// Stores the certificate with its key and authority. Throws ``CertificateError``.
+  /// Stores the certificate with its key and authority. A process that reads the folder meanwhile gets the old or the new
+  /// identity. Throws ``CertificateError``.
   package func keep(
     key: PrivateKey, certificate: Certificate, authority: Certificate
   ) throws(CertificateError) {
     try files.create()
-    try files.write(key.pem, to: "client.key")
-    try files.write(authority.pem, to: "authority.crt")
-    // Written last: its presence shows that the folder is complete.
-    try files.write(certificate.pem, to: "client.crt")
+    try own.replace(key: key, certificate: certificate, authority: authority)
   }
 
   /// The certificate with its key and authority. Throws ``CertificateError``, which names the file.
-  package var identity: Identity {
-    get throws(CertificateError) {
-      try Identity(
-        certificate: try CertificateFolder.read(files.url("client.crt")),
-        key: try CertificateFolder.read(files.url("client.key")),
-        authority: try CertificateFolder.read(files.url("authority.crt")))
-    }
-  }
+  package var identity: Identity { get throws(CertificateError) { try own.identity } }
 }

@@ -35,8 +35,7 @@ package struct CertificateFolder: Sendable {
   ) throws(CertificateError) -> Certificate {
     let key = try PrivateKey()
     let certificate = try authority.issue(.server, name: name, hosts: hosts, key: key, days: days)
-    try files.write(key.pem, to: "server.key")
-    try files.write(certificate.pem, to: "server.crt")
+    try IdentityFiles(files: files, name: "server").replace(key: key, certificate: certificate)
     try record(certificate, .server)
     return certificate
   }
@@ -82,10 +81,7 @@ package struct CertificateFolder: Sendable {
   /// The server's certificate with its key and authority. Throws ``CertificateError``.
   package var server: Identity {
     get throws(CertificateError) {
-      try Identity(
-        certificate: try Self.read(files.url("server.crt")),
-        key: try Self.read(files.url("server.key")),
-        authority: authorityCertificate)
+      try IdentityFiles(files: files, name: "server").identity
     }
   }
 

@@ -103,6 +103,16 @@ struct KeyFiles: Sendable {
     try synchroniseFolder()
   }
 
+  /// Moves a file to another's place. Does nothing if there is none, because another process has moved it. Throws
+  /// ``CertificateError``.
+  func move(_ name: String, to other: String) throws(CertificateError) {
+    guard rename(url(name).path, url(other).path) == 0 else {
+      if errno == ENOENT { return }
+      throw .system(url(other))
+    }
+    try synchroniseFolder()
+  }
+
   /// Appends a line to a file in one write, also after an incomplete line. A server and a command may append
   /// concurrently. Throws ``CertificateError`` and leaves the file unchanged.
   func append(_ line: String, to name: String) throws(CertificateError) {
