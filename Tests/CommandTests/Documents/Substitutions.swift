@@ -25,6 +25,7 @@ struct Substitutions: Sendable {
       (#"\b(shapes:|limit=|sbm:)\d+"#, "$164", "sizes: as few images or nodes as make a batch"),
       (#"--bytes \d+"#, "--bytes 20000", "sizes: an update of a few weights"),
       (#"--seeds 7,8,9"#, "--seeds 7", "sizes: one seed"),
+      (#"^fedsim search-controller "#, "fedsim search-controller --episodes 4 ", "sizes: few episodes"),
     ]
   }
 
