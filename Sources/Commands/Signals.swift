@@ -24,7 +24,8 @@ package func cancellingOnSignal<Result: Sendable>(
 /// Runs work that has no result until it ends; one of the signals above cancels its task. After the task has ended,
 /// calls `undo`, replaces the output of `terminal` by the line `last` and exits with the signal's code.
 package func resultUnlessStopped<Result: Sendable>(
-  _ command: String, on terminal: Terminal = Terminal(), last: String = "stopped",
+  _ command: String, on terminal: Terminal = Terminal(),
+  last: @escaping @Sendable @autoclosure () -> String = "stopped",
   undo: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   let stop = StopSignal()
@@ -39,7 +40,7 @@ package func resultUnlessStopped<Result: Sendable>(
   } catch {
     guard let code = stop.code.withLock({ $0 }) else { throw error }
     undo()
-    terminal.end("\(command): \(last)")
+    terminal.end("\(command): \(last())")
     StandardError.shared.drain()
     // Threads that still run must not use what an ordinary exit destroys.
     _exit(code.rawValue)

@@ -88,7 +88,7 @@ struct ClassificationText {
     let (exit, confidence) = (exits.number(of: prediction), Double(prediction.confidence))
     switch format {
     case .lines: return "\(name): \(label) \(String(format: "%.1f", 100 * confidence)) %, exit \(exit)\n"
-    case .csv: return "\(Self.cell(name)),\(Self.cell(label)),\(String(format: "%.6f", confidence)),\(exit)\n"
+    case .csv: return "\(CSV.cell(name)),\(CSV.cell(label)),\(String(format: "%.6f", confidence)),\(exit)\n"
     case .json:
       let row = Row(
         noun: noun, name: name, class: label, label: prediction.label,
@@ -102,11 +102,6 @@ struct ClassificationText {
   func end(_ summary: ClassificationSummary) throws -> String {
     guard format == .json else { return "" }
     return "\n],\n\"summary\": \(String(decoding: try JSON.shown(summary), as: UTF8.self))\n}\n"
-  }
-
-  /// Returns a text as a cell (RFC 4180).
-  private static func cell(_ text: String) -> String {
-    text.contains { ",\"".contains($0) } ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
   }
 }
 

@@ -33,8 +33,13 @@ struct RoundsCommand: AsyncParsableCommand {
   func run() async throws {
     if all {
       try await question.answer(as: Self.text) { try readJob($0).recorded.attempts.map(Attempt.init) }
+    } else if csv {
+      try await reporting {
+        let job = try reading(question.database) { try readJob(question.database).recorded }
+        try StandardOutput.write(JobFigures(job).csvOfRounds, terminator: "")
+      }
     } else {
-      try await question.answer(as: csv ? Self.csv : Self.text) { try readJob($0).overview.rounds }
+      try await question.answer(as: Self.text) { try readJob($0).overview.rounds }
     }
   }
 
@@ -89,30 +94,5 @@ struct RoundsCommand: AsyncParsableCommand {
             return round.metrics[metric].map { number(100 * $0, digits: metric.digits) + " %" } ?? "-"
           }
       })
-  }
-
-  /// A line for each value, as spreadsheets and data frames read it.
-  private static func csv(_ rounds: [Overview.Round]) -> String {
-    var lines = ["stage,round,attempt,client,layer,metric,value"]
-    for round in rounds {
-      let figures: [(String, Double?)] = [
-        ("clients", Double(round.clients)), ("samples", Double(round.samples)), ("seconds", round.seconds),
-        ("waited", round.waited),
-      ]
-      let place = "\(round.stage),\(round.round),\(round.attempt)"
-      for (name, value) in figures {
-        if let value { lines.append("\(place),,,\(name),\(value)") }
-      }
-      for row in round.metrics.rows {
-        lines.append("\(place),\(field(row.client)),\(field(row.layer)),\(row.name),\(row.value)")
-      }
-    }
-    return lines.joined(separator: "\n")
-  }
-
-  /// A text as RFC 4180 quotes it.
-  private static func field(_ text: String?) -> String {
-    "\(text ?? "")".contains { ",\"\n\r".contains($0) }
-      ? "\"\((text ?? "").replacing("\"", with: "\"\""))\"" : text ?? ""
   }
 }

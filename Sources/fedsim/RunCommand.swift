@@ -6,6 +6,7 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import Support
 import Synchronization
 import Wire
 
@@ -15,8 +16,8 @@ struct RunCommand: AsyncParsableCommand {
     abstract: "Runs a plan's federation over loopback sockets and evaluates the encoder.",
     discussion: """
       Server and clients are those of fedserver and fedclient; the clients' trainings share the machine's cores. \
-      Writes summary.json, encoder.safetensors (timm's names), report.txt and strata.sqlite to DIR. 'fedserver report' \
-      writes strata.sqlite as a page. For example:
+      Writes summary.json, encoder.safetensors (timm's names), report.txt, metrics.csv (a line for each figure) and \
+      strata.sqlite to DIR. 'fedserver report' writes strata.sqlite as a page. For example:
 
         fedsim run plan.yaml --data shapes:4000 --test-data shapes:1000 --out mine
 
@@ -83,10 +84,23 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Replace the results of an earlier run in DIR.")
   var overwrite = false
 
+  @Flag(help: "Go on with the run in DIR where it was stopped or killed; without one, begin.")
+  var resume = false
+
+  @Option(
+    help: ArgumentHelp("Write TensorBoard's events to a new file in this folder.", valueName: "dir"),
+    completion: .directory)
+  var tensorboard: String?
+
   @Flag(help: "Print summary.json instead of the table.")
   var json = false
 
+  @Flag(help: "Print metrics.csv instead of the table.")
+  var csv = false
+
   func validate() throws {
+    guard !(json && csv) else { throw ValidationError("--json and --csv exclude each other") }
+    guard !(overwrite && resume) else { throw ValidationError("--overwrite and --resume exclude each other") }
     guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
     guard (0..<1).contains(dropout) else { throw ValidationError("--dropout is 0 to below 1") }
     guard (0...10_000).contains(fineTune) else { throw ValidationError("--fine-tune is 0 to 10000") }
@@ -104,11 +118,11 @@ struct RunCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting("fedsim") {
       Descriptors.raiseLimit()
-      let folder = try RunFolder(out, overwrites: overwrite)
+      let folder = try RunFolder(out, overwrites: overwrite, resumes: resume)
       let settings = try settings(in: folder)
       let progress = RunProgress(settings.plan)
       let summary = try await resultUnlessStopped(
-        "fedsim", on: progress.terminal, last: "stopped; its output is removed", undo: folder.giveUp
+        "fedsim", on: progress.terminal, last: folder.farewell
       ) {
         do {
           return try await Experiment(settings, observer: progress.note).run(preparing: folder.take)
@@ -119,6 +133,7 @@ struct RunCommand: AsyncParsableCommand {
       }
       progress.end()
       if json { return try StandardOutput.write(Commands.json(summary)) }
+      if csv { return try StandardOutput.write(folder.text(of: "metrics.csv"), terminator: "") }
       try StandardOutput.write(summary.table, terminator: "")
       try StandardOutput.write(
         "report           \(settings.out.appendingPathComponent("summary.json").relativePath)")
@@ -138,6 +153,8 @@ struct RunCommand: AsyncParsableCommand {
       settings.probeEvery = probeEvery
       settings.link = try link.map { text throws(LinkShapeError) in try LinkShape(parsing: text) }
       settings.isStrict = strict
+      settings.resumes = resume
+      settings.events = tensorboard.map { URL(fileURLWithPath: $0, isDirectory: true) }
       return settings
     } catch let error as DatasetError {
       throw CommandFailure(.data, error.description)
@@ -149,6 +166,7 @@ struct RunCommand: AsyncParsableCommand {
   private static func failure(_ error: any Error) -> any Error {
     switch error {
     case let error as DatasetError: CommandFailure(.data, error.description)
+    case ExperimentError.folder(let reason): CommandFailure(.store, reason)
     case let error as ExperimentError: CommandFailure(.plan, error.description)
     case let error as StoreError: CommandFailure(.store, error.description)
     case ServerError.calibrationData(let reason): CommandFailure(.data, "calibration data: \(reason)")
@@ -169,31 +187,31 @@ struct RunCommand: AsyncParsableCommand {
 final class RunFolder: Sendable {
   private static let names =
     ["", "-wal", "-shm", "-spool"].map { "strata.sqlite" + $0 } + [
-      "summary.json", "report.txt", "encoder.safetensors", "clients",
+      "run.json", "link.json", "summary.json", "report.txt", "metrics.csv", "encoder.safetensors", "clients",
     ]
 
   let url: URL
   /// The path as typed.
   private let path: String
   private let overwrites: Bool
-  /// Whether this run uses the folder, and whether it has created it.
-  private let state = Mutex((isTaken: false, isNew: false))
+  /// Whether this run uses the folder.
+  private let isTaken = Mutex(false)
 
   /// Throws ``CommandFailure`` if the folder has files of an earlier run, which are neither mixed with this run's nor
   /// deleted without `--overwrite`.
-  init(_ path: String, overwrites: Bool) throws(CommandFailure) {
+  init(_ path: String, overwrites: Bool, resumes: Bool) throws(CommandFailure) {
     (self.path, self.overwrites) = (path, overwrites)
     url = URL(fileURLWithPath: path, isDirectory: true)
-    guard overwrites || files.allSatisfy({ !FileManager.default.fileExists(atPath: $0) }) else {
-      throw CommandFailure(.store, "\(path) holds an earlier run; name another --out, or add --overwrite")
+    guard overwrites || resumes || files.allSatisfy({ !FileManager.default.fileExists(atPath: $0) }) else {
+      throw CommandFailure(
+        .store, "\(path) holds an earlier run; name another --out, or add --resume or --overwrite")
     }
   }
 
   private var files: [String] { Self.names.map { url.appendingPathComponent($0).path } }
 
-  /// Creates the folder, and removes the files of an earlier run. Throws ``CommandFailure``.
+  /// Creates the folder, and removes the files of an earlier run that is replaced. Throws ``CommandFailure``.
   func take() throws(CommandFailure) {
-    let isNew = !FileManager.default.fileExists(atPath: url.path)
     if overwrites {
       for file in files where FileManager.default.fileExists(atPath: file) {
         do { try FileManager.default.removeItem(atPath: file) } catch {
@@ -204,16 +222,21 @@ final class RunFolder: Sendable {
     do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
       throw CommandFailure(.store, "\(path): \(error.systemWords)")
     }
-    state.withLock { $0 = (true, isNew) }
+    isTaken.withLock { $0 = true }
   }
 
-  /// Removes the files of this run, and the folder if this run created it.
-  func giveUp() {
-    let (isTaken, isNew) = state.withLock { $0 }
-    guard isTaken else { return }
-    for file in files { try? FileManager.default.removeItem(atPath: file) }
-    // Fails if other files are in the folder.
-    if isNew { rmdir(url.path) }
+  /// Returns the text of a file that the run has written. Throws ``CommandFailure``.
+  func text(of name: String) throws(CommandFailure) -> String {
+    let file = url.appendingPathComponent(name)
+    guard let data = FileManager.default.contents(atPath: file.path) else {
+      throw CommandFailure(.store, "\(file.relativePath) cannot be read")
+    }
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  /// The last line of a run that was stopped.
+  var farewell: String {
+    isTaken.withLock { $0 } ? "stopped; the same command with --resume continues" : "stopped"
   }
 }
 
@@ -240,6 +263,11 @@ final class RunProgress: Sendable {
     case .client(let name, let event): note(name, event)
     case .evaluating: set { $0.now = "evaluating the encoder" }
     case .broken(let line): terminal.line(line)
+    case .resuming(let rounds):
+      set { $0.committed = rounds }
+      terminal.line(
+        "resumed after \(rounds) of \(plan.curriculum.isOpen ? "at most " : "")\(counted(plan.mostRounds, "round"))"
+      )
     case .fineTuning(let step, let steps): set { $0.now = "fine-tuning, step \(step) of \(steps)" }
     }
     draw()

@@ -18,33 +18,17 @@ import Testing
     }
   }
 
-  @Test(arguments: signals) func aStoppedRunLeavesNothing(signal: Int32, code: Int32) async throws {
+  @Test(arguments: signals) func aStoppedRunKeepsItsRounds(signal: Int32, code: Int32) async throws {
     try await withTemporaryFolder { folder in
       let run = ["--clients", "2", "--data", "shapes:64", "--out", folder.path("runs/mine")]
       let long = try Command("fedsim", ["run", try folder.plan(rounds: 100_000)] + run)
       _ = try await long.errors.line(containing: "stage 1/2 round 1/100000  loss ")
-      #expect(FileManager.default.fileExists(atPath: folder.path("runs/mine/strata.sqlite")))
       let outcome = try await stop(long, signal)
       #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome)")
-      #expect(outcome.lines.last == "fedsim: stopped; its output is removed")
-      #expect(!FileManager.default.fileExists(atPath: folder.path("runs/mine")))
-      let again = try await Command("fedsim", ["run", try folder.plan()] + run).outcome()
+      #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume continues")
+      #expect(FileManager.default.fileExists(atPath: folder.path("runs/mine/strata.sqlite")))
+      let again = try await Command("fedsim", ["run", try folder.plan(), "--overwrite"] + run).outcome()
       #expect(again.code == 0, "\(again)")
-    }
-  }
-
-  /// Files that were in the folder before the run are kept.
-  @Test func aStoppedRunTakesNothingElseAway() async throws {
-    try await withTemporaryFolder { folder in
-      let run = try Command(
-        "fedsim",
-        [
-          "run", try folder.plan(rounds: 100_000), "--clients", "2", "--data", "shapes:64", "--out",
-          folder.path,
-        ])
-      _ = try await run.errors.line(containing: "stage 1/2 round 1/100000  loss ")
-      #expect(try await stop(run, SIGTERM).code == 143)
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["plan.yaml"])
     }
   }
 

@@ -23,7 +23,7 @@ struct GraphInteropTests {
     try await withTemporaryFolder { folder in
       try checkpoint.encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
       try expected(checkpoint, seed: seed).write(to: folder.appendingPathComponent("expected.safetensors"))
-      let (code, output) = try await Python.run([folder.path])
+      let (code, output) = try await Python.check([folder.path])
       print("GraphInteropTests: seed \(seed)\n\(output)", terminator: "")
       #expect(code == 0 && output.contains("PyTorch Geometric differs"), "seed \(seed): \(output)")
     }
@@ -50,7 +50,7 @@ struct GraphInteropTests {
     try await withTemporaryFolder { folder in
       try checkpoint.encoded().write(to: folder.appendingPathComponent("encoder.safetensors"))
       try file.encoded().write(to: folder.appendingPathComponent("expected.safetensors"))
-      let (code, output) = try await Python.run([folder.path])
+      let (code, output) = try await Python.check([folder.path])
       print("GraphInteropTests: seed \(seed)\n\(output)", terminator: "")
       #expect(code == 0 && output.contains("PyTorch Geometric differs"), "seed \(seed): \(output)")
     }

@@ -67,7 +67,7 @@ struct InteropTests {
       ("encoder.safetensors", try checkpoint.encoded()), ("encoder.onnx", try checkpoint.onnx()),
       ("expected.safetensors", try expected(checkpoint, seed: seed)),
     ] { try bytes.write(to: folder.appendingPathComponent(file)) }
-    let (code, output) = try await Python.run([folder.path])
+    let (code, output) = try await Python.check([folder.path])
     print("InteropTests: seed \(seed)\n\(output)", terminator: "")
     #expect(code == 0, "seed \(seed): \(output)")
   }

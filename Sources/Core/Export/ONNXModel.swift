@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// An ONNX file: ModelProto of onnx.proto.
 struct ONNXModel {

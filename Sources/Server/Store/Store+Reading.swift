@@ -15,6 +15,28 @@ extension Store {
     try read { try Self.committedRounds(in: $0) }
   }
 
+  /// Returns the committed rounds of the job in order, as the server reported them.
+  package func roundSummaries() throws(StoreError) -> [RoundSummary] {
+    try read { db in
+      let clients = try Row.fetchAll(
+        db, sql: "SELECT roundId, COUNT(*) AS count FROM updates WHERE refusal IS NULL GROUP BY roundId")
+      let pairs: [(Int64, Int)] = try clients.map {
+        (try $0.decode(forColumn: "roundId"), try $0.decode(forColumn: "count"))
+      }
+      let counts = Dictionary(uniqueKeysWithValues: pairs)
+      return try Self.committedRounds(in: db).map { stage, round in
+        RoundSummary(
+          stage: stage.number, round: round.number, seconds: round.seconds ?? 0,
+          clients: round.id.flatMap { counts[$0] } ?? 0, samples: round.samples ?? 0, metrics: round.metrics)
+      }
+    }
+  }
+
+  /// Returns whether the job has ended; false if there is none yet.
+  package func isFinished() throws(StoreError) -> Bool {
+    try read { try JobRecord.fetchOne($0)?.finishedAt != nil }
+  }
+
   /// Returns the last committed round, without metrics; nil if there is none.
   func lastCommittedRound() throws(StoreError) -> RoundRecord? {
     try read { db in

@@ -1,6 +1,8 @@
 import Engine
 import Federation
+import Foundation
 import Server
+import Support
 import Synchronization
 import Wire
 
@@ -11,16 +13,27 @@ final class Links: Sendable {
     /// The totals at the end of the last round.
     var counts: [LinkRelay.Counts] = []
     var rounds: [LinkReport.Round] = []
+    /// The connections cut before the run was resumed.
+    var earlierCuts = 0
   }
 
   private let shape: LinkShape
   private let seed: UInt64
   /// The number of layers that a client downloads in each round, computed from the plan.
   private let layers: [RoundKey: Int]
-  private let state = Mutex(State())
+  private let state: Mutex<State>
+  /// The report of the rounds so far, which a resumed run continues.
+  private let file: URL
 
-  init(_ shape: LinkShape, of plan: Plan) {
-    (self.shape, seed) = (shape, plan.seed)
+  /// Continues the report in `file`, if there is one. Throws an error of `Foundation` if it cannot be read.
+  init(_ shape: LinkShape, of plan: Plan, file: URL) throws {
+    (self.shape, self.file, seed) = (shape, file, plan.seed)
+    var state = State()
+    if FileManager.default.fileExists(atPath: file.path) {
+      let report = try JSON.read(LinkReport.self, from: try Data(contentsOf: file))
+      (state.rounds, state.earlierCuts) = (report.rounds, report.cuts)
+    }
+    self.state = Mutex(state)
     layers = Dictionary(uniqueKeysWithValues: PlannedTraffic(plan).rounds.map { ($0.key, $0.layersDown) })
   }
 
@@ -61,11 +74,14 @@ final class Links: Sendable {
           cuts: Self.cuts(counts) - Self.cuts(state.counts)))
       state.counts = counts
     }
+    // Without the file, a resumed run has no figures of the rounds before; the run itself does not need them.
+    if let report = try? JSON.stored(report) { try? report.write(to: file, options: .atomic) }
   }
 
   var report: LinkReport {
     state.withLock {
-      LinkReport(shape: shape, cuts: Self.cuts($0.relays.map(\.counts)), rounds: $0.rounds)
+      LinkReport(
+        shape: shape, cuts: $0.earlierCuts + Self.cuts($0.relays.map(\.counts)), rounds: $0.rounds)
     }
   }
 
@@ -89,6 +105,9 @@ package struct LinkReport: Sendable, Hashable, Codable {
   /// The number of connections cut, of all clients.
   package let cuts: Int
   package let rounds: [Round]
+
+  /// The file of the report in the folder of a run.
+  package static let name = "link.json"
 }
 
 extension LinkShape {

@@ -34,6 +34,10 @@ package struct Experiment: Sendable {
     package var link: LinkShape?
     /// Whether a broken image file is an error instead of being skipped.
     package var isStrict = false
+    /// Whether the run in the folder goes on, if there is one.
+    package var resumes = false
+    /// The folder for TensorBoard's events; nil for none.
+    package var events: URL?
 
     package init(
       plan: Plan, clients: Int, data: DataSpec, testData: DataSpec?, fineTuningEpochs: Int = 0,
@@ -54,6 +58,8 @@ package struct Experiment: Sendable {
     case fineTuning(step: Int, of: Int)
     /// A line about skipped image files.
     case broken(String)
+    /// The run goes on after a number of committed rounds.
+    case resuming(rounds: Int)
   }
 
   private let settings: Settings
@@ -85,6 +91,12 @@ package struct Experiment: Sendable {
   package func run(preparing prepare: () throws -> Void = {}) async throws -> Summary {
     let clock = ContinuousClock()
     let start = clock.now
+    let earlier = settings.resumes ? try earlierRun() : nil
+    if let earlier, let summary = finished(earlier) {
+      try writeFigures(of: summary)
+      return summary
+    }
+    let record = try earlier?.resumed(with: settings) ?? RunRecord(settings)
     let (train, test) = try await TrainingThread.abandonable("images") { try load() }
     let news = BrokenFileNews()
     func tellBroken() {
@@ -96,22 +108,23 @@ package struct Experiment: Sendable {
     try Task.checkCancellation()
     try prepare()
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
+    try record.write(to: settings.out)
     let store = try Store(database.path)
-    let links = settings.link.map { Links($0, of: plan) }
-    let (rounds, log) = RoundLog.observing(links, observer)
-    let server = try await Server(
-      plan, store: store, folder: settings.planFolder, endpoint: Endpoint(host: "127.0.0.1", port: 0),
-      threads: settings.cores,
-      observer: rounds)
-    let snapshot = try await federate(server, shared, parts, links)
+    let before = try store.roundSummaries()
+    if record.resumes > 0 { observer(.resuming(rounds: before.count)) }
+    let links = try settings.link.map {
+      try Links($0, of: plan, file: settings.out.appendingPathComponent(LinkReport.name))
+    }
+    let snapshot = try await trained(store, shared, parts, links)
     try? FileManager.default.removeItem(at: states)
     let checkpoint = try CommittedModel(in: database.path).checkpoint
     let evaluation = try await evaluate(checkpoint, shared, test)
     let elapsed = (clock.now - start).seconds
     var summary = Summary(
-      plan: plan, rounds: log.rounds, clients: try store.clients(), evaluation: evaluation,
+      plan: plan, rounds: try store.roundSummaries(), clients: try store.clients(), evaluation: evaluation,
       encoderDigest: snapshot.encoderDigest,
-      seconds: elapsed)
+      seconds: before.reduce(elapsed) { $0 + $1.seconds })
+    summary.resumes = record.resumes == 0 ? nil : record.resumes
     summary.link = links?.report
     summary.cascade = CascadeAccount(plan, try store.stageImages())
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
@@ -120,8 +133,28 @@ package struct Experiment: Sendable {
     summary.regression = try await evaluateRegression(snapshot, train, test)
     summary.graph = try await graph(snapshot, shared, parts, isEvaluated: test != nil)
     try summary.write(to: settings.out, checkpoint)
+    try writeFigures(of: summary)
     tellBroken()
     return summary
+  }
+
+  /// Returns the record of the run in the folder; nil if there is none. Throws ``ExperimentError/folder(_:)`` if it
+  /// cannot be resumed.
+  private func earlierRun() throws(ExperimentError) -> RunRecord? {
+    if let record = try RunRecord(in: settings.out) { return record }
+    guard !FileManager.default.fileExists(atPath: database.path) else {
+      throw .folder(
+        "\(settings.out.relativePath) holds a run of an earlier version, without \(RunRecord.name); it cannot be resumed"
+      )
+    }
+    return nil
+  }
+
+  /// Returns the summary of an earlier run with the same settings that was finished and evaluated; nil otherwise.
+  private func finished(_ earlier: RunRecord) -> Summary? {
+    let record = RunRecord(settings)
+    guard (record.training, record.evaluation) == (earlier.training, earlier.evaluation) else { return nil }
+    return Summary(folder: settings.out)
   }
 
   private func load() throws -> (train: Dataset, test: Dataset?) {
@@ -152,6 +185,23 @@ package struct Experiment: Sendable {
     guard Set(labels).count == 1 else { return }
     throw ExperimentError.setting(
       "all \(counted(count, train.noun)) of the data are of one class, and a classification needs two")
+  }
+
+  /// Runs the federation to its end, unless it has ended before, and returns the model.
+  private func trained(
+    _ store: Store, _ train: Dataset, _ parts: [[Int]], _ links: Links?
+  ) async throws -> Snapshot {
+    if try store.isFinished(), let last = try store.committedRounds().last {
+      return try store.snapshot(plan, last.stage, last.round)
+    }
+    let server = try await Server(
+      plan, store: store, folder: settings.planFolder, endpoint: Endpoint(host: "127.0.0.1", port: 0),
+      threads: settings.cores
+    ) { [observer] event in
+      if case .committed(let round) = event { links?.note(round) }
+      observer(.server(event))
+    }
+    return try await federate(server, train, parts, links)
   }
 
   /// Runs the server, the clients and their links, if there are any.
@@ -288,6 +338,16 @@ package struct Experiment: Sendable {
     return account
   }
 
+  /// Writes metrics.csv and, if they are wanted, TensorBoard's events.
+  private func writeFigures(of summary: Summary) throws {
+    guard let job = try History(database.path).job() else { return }
+    var figures = JobFigures(job)
+    figures.add(nil, summary.figures.map { ($0.rawValue, $1) })
+    try Data(figures.csv.utf8).write(
+      to: settings.out.appendingPathComponent("metrics.csv"), options: .atomic)
+    if let events = settings.events { try figures.writeEvents(to: events) }
+  }
+
   private func probeRounds(
     of store: Store, _ train: Dataset, _ test: Dataset?
   ) async throws -> [RoundProbe]? {
@@ -311,10 +371,12 @@ package struct Experiment: Sendable {
 /// The reason why an experiment cannot run.
 package enum ExperimentError: Error, Sendable, CustomStringConvertible {
   case setting(String)
+  /// The run in the folder cannot be resumed.
+  case folder(String)
 
   package var description: String {
     switch self {
-    case .setting(let reason): reason
+    case .setting(let reason), .folder(let reason): reason
     }
   }
 }

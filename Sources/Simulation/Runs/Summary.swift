@@ -55,7 +55,10 @@ package struct Summary: Sendable, Codable {
   package internal(set) var link: LinkReport?
   /// The SHA-256 digest of the encoder's float32 weights in layout order.
   package let encoderDigest: String
+  /// The seconds of the run; of a resumed run those since it was last resumed, and of the rounds before.
   package let seconds: Double
+  /// How often the run was resumed; nil for never.
+  package internal(set) var resumes: Int?
   /// The peak resident memory of this process.
   package let peakMemoryBytes: Int
 
@@ -74,6 +77,20 @@ package struct Summary: Sendable, Codable {
     }
     (self.evaluation, self.encoderDigest, self.seconds) = (evaluation, encoderDigest.description, seconds)
     peakMemoryBytes = ProcessMemory.peak
+  }
+
+  /// The results of the run and its time.
+  var figures: [(Figure, Double?)] {
+    let (trained, untrained) = (evaluation?.trained, evaluation?.untrained)
+    let last = exits?.exits.last?.report
+    return [
+      (.linearProbe, linearProbe), (.untrainedProbe, untrainedProbe),
+      (.nearestNeighbours, trained?.nearestNeighbours), (.fineTuned, trained?.fineTuned),
+      (.logisticRegression, trained?.logisticRegression), (.smoothness, trained?.smoothness),
+      (.untrainedRegression, untrained?.logisticRegression), (.accuracy, last?.accuracy),
+      (.majorityBaseline, last?.majorityBaseline), (.balancedAccuracy, last?.balancedAccuracy),
+      (.macroF1, last?.macroF1), (.auroc, last?.auroc), (.seconds, roundSeconds),
+    ]
   }
 
   /// Writes summary.json, encoder.safetensors and report.txt.
@@ -120,7 +137,7 @@ package struct Summary: Sendable, Codable {
     lines += evaluation?.lines ?? []
     lines.append(
       String(format: "time             %.1f s, at most %@ resident", seconds, Self.megabytes(peakMemoryBytes))
-    )
+        + (resumes.map { $0 == 1 ? ", resumed once" : ", resumed \($0) times" } ?? ""))
     lines.append("encoder          \(encoderDigest.prefix(16))…")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -263,28 +280,5 @@ extension RoundSummary {
   /// Returns whether a text is such a line.
   package static func isLine(_ text: String) -> Bool {
     text.prefixMatch(of: #/stage \d+/\d+ round \d+(/| of at most )\d+  loss /#) != nil
-  }
-}
-
-/// Collects the committed rounds of a run and passes them on to an observer.
-final class RoundLog: Sendable {
-  private let list = Mutex<[RoundSummary]>([])
-
-  var rounds: [RoundSummary] { list.withLock { $0 } }
-
-  /// Returns an observer of the server that passes everything on, and the log that it fills; also notifies `links`.
-  static func observing(
-    _ links: Links?, _ observer: @escaping @Sendable (Experiment.Event) -> Void
-  ) -> (@Sendable (ServerEvent) -> Void, RoundLog) {
-    let log = RoundLog()
-    return (
-      { event in
-        if case .committed(let round) = event {
-          log.list.withLock { $0.append(round) }
-          links?.note(round)
-        }
-        observer(.server(event))
-      }, log
-    )
   }
 }

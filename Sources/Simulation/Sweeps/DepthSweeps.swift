@@ -178,14 +178,16 @@ package struct SweepReport: Sendable, Codable {
 
   /// A line for each depth and sweep.
   package var csv: String {
-    var lines = ["depth,sweep,updates,loss,left"]
+    var table = CSV(["depth", "sweep", "updates", "loss", "left"])
     for depth in depths {
       for (sweep, loss) in depth.losses.enumerated() {
-        let left = depth.left.map { "\($0[sweep])" } ?? ""
-        lines.append("\(depth.depth),\(sweep),\(sweep * depth.updates),\(loss),\(left)")
+        table.append([
+          "\(depth.depth)", "\(sweep)", "\(sweep * depth.updates)", "\(loss)",
+          depth.left.map { "\($0[sweep])" },
+        ])
       }
     }
-    return lines.map { $0 + "\n" }.joined()
+    return table.text
   }
 
   /// The sweeps that tables show: 1, 2, 5, 10, 20 … and the last.

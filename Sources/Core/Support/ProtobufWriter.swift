@@ -1,7 +1,7 @@
 import Foundation
 
-/// Writes the protobuf wire format to the extent that ONNX needs it: variable-length integers, 32-bit numbers, and
-/// length-delimited values (protobuf.dev, Encoding).
+/// Writes the protobuf wire format to the extent that ONNX and TensorBoard need it: variable-length integers, numbers of
+/// 32 and 64 bits, and length-delimited values (protobuf.dev, Encoding).
 package struct ProtobufWriter {
   package private(set) var bytes = Data()
 
@@ -10,6 +10,7 @@ package struct ProtobufWriter {
   /// The encoding of a field's value.
   private enum WireType: UInt64 {
     case varint = 0
+    case fixed64 = 1
     case length = 2
     case fixed32 = 5
   }
@@ -38,6 +39,12 @@ package struct ProtobufWriter {
   /// Writes a float.
   package mutating func write(_ field: Int, _ value: Float) {
     tag(field, .fixed32)
+    withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  /// Writes a double.
+  package mutating func write(_ field: Int, _ value: Double) {
+    tag(field, .fixed64)
     withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
   }
 

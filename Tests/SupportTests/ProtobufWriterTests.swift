@@ -1,5 +1,5 @@
-import Export
 import Foundation
+import Support
 import Testing
 
 /// The bytes are those of protobuf.dev's page on the encoding.
@@ -32,5 +32,9 @@ import Testing
   @Test func messagesStandInMessages() {
     #expect(bytes { $0.write(3) { $0.write(1, 150) } } == [0x1A, 0x03, 0x08, 0x96, 0x01])
     #expect(bytes { $0.write(3) { _ in } } == [0x1A, 0x00])
+  }
+
+  @Test func doublesAreLittleEndian() {
+    #expect(bytes { $0.write(1, 1.0 as Double) } == [0x09, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F])
   }
 }
