@@ -44,10 +44,10 @@ test: setup lint ## Check the format, then build and run every test
 	$(SWIFT) build $(RELEASE) --build-tests
 	$(WIDTH) $(SWIFT) test $(RELEASE) --skip-build
 
-interop: setup ## Compare exported encoders with onnxruntime and timm, in Python
+interop: setup ## Read exported encoders and results with onnxruntime, timm and pandas, in Python
 	@$(PYTHON) Tests/interop/check_export.py --packages
 	$(SWIFT) build $(RELEASE) --build-tests
-	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.(Graph)?InteropTests'
+	PYTHON=$(PYTHON) $(SWIFT) test $(RELEASE) --skip-build --filter '^ExportTests\.(Graph)?InteropTests|^CommandTests\.PythonDocumentTests'
 
 golden: ## Compute the golden cases in Tests/golden again; needs Python with torch
 	$(PYTHON) Tests/golden/make_golden.py

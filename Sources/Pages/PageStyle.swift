@@ -25,16 +25,19 @@ package enum PageStyle {
     th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
     thead th { color: var(--muted); font-weight: 600; white-space: normal; vertical-align: bottom; }
     thead th, thead td { background: var(--page); }
-    tbody th { text-align: left; font-weight: 600; max-width: 240px; overflow: hidden; text-overflow: ellipsis; }
+    tbody th { text-align: left; font-weight: 600; white-space: normal; overflow-wrap: break-word; min-width: 150px; }
     tbody th, thead tr > :first-child { position: sticky; left: 0; z-index: 1; background: var(--page); }
     .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 20px; }
     figure { margin: 0; min-width: 0; }
+    .plots figure { max-width: 560px; }
+    .plot .halo { paint-order: stroke; stroke: var(--page); stroke-width: 4px; }
     .plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
     .plot text { fill: var(--text); }
     .plot .title { font-size: 14px; font-weight: 600; }
     .plot .last { font-weight: 400; fill: var(--muted); }
     .plot .tick { fill: var(--muted); }
     .plot .end { text-anchor: end; }
+    .plot .start { text-anchor: start; }
     .plot .middle { text-anchor: middle; }
     .plot .grid { stroke: var(--grid); }
     .plot .axis, .plot .border { stroke: var(--rule); }
@@ -49,15 +52,30 @@ package enum PageStyle {
     .s4 polyline { stroke-dasharray: 16 4; }
     .s5 polyline { stroke-dasharray: 6 3 1 3 1 3; }
     \((colours..<Plot.Series.styles).map { ".s\($0) polyline { stroke-dasharray: 1 4; }" }.joined(separator: "\n"))
+    .plot .band polygon { stroke: none; fill-opacity: 0.16; }
+    .plot .band polyline { stroke-width: 0.75; stroke-opacity: 0.55; stroke-dasharray: none; }
+    .plot .band circle { stroke: none; }
     .reference { stroke: var(--muted); fill: var(--muted); }
     .reference polyline { stroke-width: 1.5; stroke-dasharray: 4 4; }
     .notes { margin-top: 28px; color: var(--muted); font-size: 0.94rem; }
     details { margin: 20px 0; }
     summary { cursor: pointer; font-weight: 600; }
     pre { overflow-x: auto; padding: 12px; border: 1px solid var(--grid); font-size: 0.85rem; }
+    .caption { color: var(--muted); font-size: 0.94rem; }
+    @media (max-width: 820px) {
+      .cards table, .cards tbody, .cards tr, .cards th, .cards td { display: block; }
+      .cards thead { display: none; }
+      .cards tr { padding: 6px 0; border-bottom: 1px solid var(--rule); }
+      .cards tbody th { position: static; min-width: 0; max-width: none; padding: 4px 0; border: 0; }
+      .cards tbody th { overflow-wrap: anywhere; }
+      .cards td { display: flex; justify-content: space-between; gap: 16px; padding: 2px 0; border: 0; }
+      .cards td { white-space: normal; }
+      .cards td::before { content: attr(data-label); color: var(--muted); text-align: left; }
+      .cards td.none { display: none; }
+    }
     @media (max-width: 600px) {
       th, td { padding: 5px 8px; }
-      tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 96px; max-width: 144px; }
+      tbody th { min-width: 96px; max-width: 144px; overflow-wrap: anywhere; }
     }
     @page { size: A4 landscape; margin: 12mm; }
     @media print {

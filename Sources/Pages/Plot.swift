@@ -13,10 +13,30 @@ package struct Plot: Sendable {
     package let style: Int
     /// The points by x; points that are not finite are omitted.
     package let points: [(x: Double, y: Double)]
+    /// The same of each seed, if the points are means over several. They are drawn as thin lines, and their range as a
+    /// band.
+    package let seeds: [[(x: Double, y: Double)]]
 
-    package init(_ name: String, style: Int, points: [(x: Double, y: Double)]) {
+    package init(
+      _ name: String, style: Int, points: [(x: Double, y: Double)], seeds: [[(x: Double, y: Double)]] = []
+    ) {
+      func finite(_ points: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
+        points.filter { $0.x.isFinite && $0.y.isFinite }
+      }
       (self.name, self.style) = (name, style)
-      self.points = points.filter { $0.x.isFinite && $0.y.isFinite }
+      (self.points, self.seeds) = (finite(points), seeds.count > 1 ? seeds.map(finite) : [])
+    }
+
+    /// All values, also of single seeds.
+    fileprivate var values: [Double] { (points + seeds.joined()).map(\.y) }
+
+    /// The least and the greatest value of the seeds at each x that all of them have.
+    fileprivate var band: [(x: Double, low: Double, high: Double)] {
+      points.compactMap { point in
+        let values = seeds.compactMap { $0.first { $0.x == point.x }?.y }
+        guard values.count == seeds.count, let low = values.min(), let high = values.max() else { return nil }
+        return (point.x, low, high)
+      }
     }
 
     /// The class of its style.
@@ -48,6 +68,8 @@ package struct Plot: Sendable {
   package var showsLast = false
   /// What the horizontal axis counts, and its first value; ``rounds`` values follow each other.
   package var (counted, first) = ("round", 1)
+  /// The least range of the vertical axis, so that noise does not fill the chart; 0 for that of the values.
+  package var leastRange = 0.0
   /// Whether the vertical axis has powers of ten. Values that are not greater than 0 are omitted then.
   package var isLogarithmic = false
 
@@ -63,10 +85,12 @@ package struct Plot: Sendable {
   private static let width = 420.0
   private static let frame = (left: 50.0, right: 410.0, top: 56.0, bottom: 240.0)
   private static let legendLine = 20.0
+  /// The most points of a straight line that are marked.
+  private static let fewPoints = 12
 
   /// The chart as one `<svg>` element.
   package var svg: String {
-    let values = series.flatMap(\.points).map(\.y)
+    let values = Self.widened(series.flatMap(\.values), to: leastRange, startsAtZero: startsAtZero)
     // Powers of ten need no prefix.
     let scale =
       isLogarithmic
@@ -86,7 +110,8 @@ package struct Plot: Sendable {
       Self.text(heading, 4, 16, "title", beside: series.count == 1 ? last(of: series[0], scale) : nil),
     ]
     body += grid(axis) + stages()
-    for series in series { body.append(path(of: series, axis, scale)) }
+    // Lines are drawn above all bands.
+    body += series.map { band(of: $0, axis, scale) } + series.map { path(of: $0, axis, scale) }
     return (body + legend.markup + ["</svg>"]).joined(separator: "\n")
   }
 
@@ -139,6 +164,40 @@ package struct Plot: Sendable {
     return markup
   }
 
+  /// Returns values that cover at least a range around the middle of the given ones. A share stays within 0 … 1.
+  private static func widened(_ values: [Double], to range: Double, startsAtZero: Bool) -> [Double] {
+    guard let low = values.min(), let high = values.max(), high - low < range, !startsAtZero else {
+      return values
+    }
+    let middle = (low + high) / 2
+    // The values of shares and losses are not negative, and the axis need not be either.
+    let start = low >= 0 ? max(0, middle - range / 2) : middle - range / 2
+    return values + [start, start + range]
+  }
+
+  /// Returns the range of the seeds and a thin line for each; empty for a series without seeds.
+  private func band(of series: Series, _ axis: PlotAxis, _ scale: FigureUnit.Scale) -> String {
+    guard !series.seeds.isEmpty else { return "" }
+    func place(_ point: (x: Double, y: Double)) -> String {
+      let height = y(isLogarithmic ? log10(point.y) : point.y / scale.divisor, axis)
+      return "\(Self.number(x(point.x))),\(Self.number(height))"
+    }
+    let band = series.band.filter { !isLogarithmic || $0.low > 0 }
+    let outline = band.map { place(($0.x, $0.high)) } + band.reversed().map { place(($0.x, $0.low)) }
+    var markup = "<g class=\"\(series.mark) band\">"
+    if band.count > 1 { markup += "<polygon points=\"\(outline.joined(separator: " "))\"/>" }
+    for seed in series.seeds {
+      let points = seed.filter { !isLogarithmic || $0.y > 0 }
+      markup += "<polyline points=\"\(points.map(place).joined(separator: " "))\"/>"
+      guard line == .marked else { continue }
+      for point in points {
+        let centre = place(point).split(separator: ",")
+        markup += "<circle cx=\"\(centre[0])\" cy=\"\(centre[1])\" r=\"1.5\"/>"
+      }
+    }
+    return markup + "</g>"
+  }
+
   private func path(of series: Series, _ axis: PlotAxis, _ scale: FigureUnit.Scale) -> String {
     let shown = series.points.filter { !isLogarithmic || $0.y > 0 }
     let places = shown.flatMap { point -> [(Double, Double)] in
@@ -149,8 +208,10 @@ package struct Plot: Sendable {
     let points = places.map { "\(Self.number($0.0)),\(Self.number($0.1))" }.joined(separator: " ")
     var markup = "<g class=\"\(series.mark)\"><title>\(Markup.escape(series.name))</title>"
     markup += "<polyline points=\"\(points)\"/>"
-    // A single point has no line and needs a mark to be visible.
-    if line == .marked || series.points.count == 1 {
+    // A single point has no line and needs a mark to be visible, and few points are not a curve.
+    if line == .marked || line == .straight && series.points.count <= Self.fewPoints
+      || series.points.count == 1
+    {
       for (point, place) in zip(shown, places) {
         let number =
           isLogarithmic ? String(format: "%.3g", point.y) : "\(scale.text(point.y))\u{A0}\(scale.name)"
@@ -206,77 +267,4 @@ package struct Plot: Sendable {
   }
 
   private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
-}
-
-/// An axis with ticks at round numbers, for any finite values.
-package struct PlotAxis: Sendable {
-  /// The ticks in ascending order; the first and the last are the ends of the axis.
-  package var ticks: [Double] {
-    multiples.map { min(max(Double($0) * step, -Self.greatest), Self.greatest) }
-  }
-
-  /// The distance between ticks, and the ticks as multiples of it, which stay small for huge values.
-  private let step: Double
-  private let multiples: ClosedRange<Int>
-
-  private static let greatest = Double.greatestFiniteMagnitude
-  /// The smallest range; a smaller one counts as empty, because the power of ten of its step would underflow.
-  private static let leastRange = 1e-300
-  /// The decimal places beyond which a label is written with a power of ten.
-  private static let mostDigits = 8
-
-  /// Covers the values with about `count` ticks. Omits values that are not finite.
-  package init(covering values: [Double], count: Int, startsAtZero: Bool) {
-    let values = values.filter(\.isFinite)
-    var low = values.min() ?? 0
-    var high = values.max() ?? 1
-    if startsAtZero { (low, high) = (min(low, 0), max(high, 0)) }
-    let size = max(abs(high), abs(low))
-    // Equal values are placed in the middle of a range. The halves avoid overflow of a huge range.
-    if high / 2 - low / 2 <= max(size * 1e-9, Self.leastRange) / 2 {
-      let margin = max(0.5, size * 1e-6)
-      (low, high) =
-        startsAtZero
-        ? (low, max(high, low + 1)) : (max(low - margin, -Self.greatest), min(high + margin, Self.greatest))
-    }
-    step = Self.step(high / Double(count) - low / Double(count))
-    let (first, last) = (Int((low / step + 1e-9).rounded(.down)), Int((high / step - 1e-9).rounded(.up)))
-    multiples = first...max(last, first + 1)
-  }
-
-  /// Covers the exponents of powers of ten between values greater than 0, with ticks at whole ones.
-  package init(exponentsCovering values: [Double]) {
-    let exponents = values.filter { $0 > 0 && $0.isFinite }.map { log10($0) }
-    let (low, high) = (exponents.min() ?? 0, exponents.max() ?? 1)
-    step = [1, 2, 3, 6, 12, 24, 48, 96, 192].first { $0 >= (high - low) / 5 } ?? 384
-    let (first, last) = (Int((low / step + 1e-9).rounded(.down)), Int((high / step - 1e-9).rounded(.up)))
-    multiples = first...max(last, first + 1)
-  }
-
-  /// Returns the label of a power of ten.
-  package static func power(_ exponent: Double) -> String { exponent == 0 ? "1" : "1e\(Int(exponent))" }
-
-  /// Returns the position of a value, 0 … 1.
-  package func share(of value: Double) -> Double {
-    min(max((value / step - Double(multiples.lowerBound)) / Double(multiples.count - 1), 0), 1)
-  }
-
-  package func label(_ tick: Double) -> String {
-    let digits = max(0, Int((-log10(step) - 1e-9).rounded(.up)))
-    guard digits <= Self.mostDigits else { return String(format: "%.3g", tick == 0 ? 0 : tick) }
-    return Numeral.fixed(tick == 0 ? 0 : tick, digits: digits)
-  }
-
-  /// Returns the smallest of 1, 2 and 5 times a power of ten that is at least about `rough`.
-  private static func step(_ rough: Double) -> Double {
-    let power = pow(10, log10(rough).rounded(.down))
-    return ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
-  }
-
-  /// Returns the rounds of 1 to `count` to label: about eight whole numbers, including the first.
-  package static func rounds(_ count: Int) -> [Int] {
-    guard count > 10 else { return Array(1...max(count, 1)) }
-    let step = max(1, Int(step(Double(count) / 8)))
-    return [1] + stride(from: step, through: count, by: step).filter { $0 > 1 }
-  }
 }

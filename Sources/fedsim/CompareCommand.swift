@@ -6,23 +6,27 @@ import Federation
 import Foundation
 import Server
 import Simulation
+import Support
 import Synchronization
 
 struct CompareCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Runs a plan under several strategies on the same images and seeds, and compares them.",
+    abstract: "Runs variants of a plan with the same seeds, and compares them.",
     usage: """
       fedsim compare [<options>] <plan> --out <dir>
                             --data <spec> --test-data <spec>
       """,
     discussion: """
-      Each run is a 'fedsim run' in a process of its own, with the results in DIR/STRATEGY-SSL-SEED; 'fedsim memory' \
-      measures the memory of a client. The baseline is a centralised run, one client with all images. Writes \
-      compare.txt, compare.json and compare.html to DIR. If a run fails, the others continue; the table names it, and \
-      the exit code is that of the first failed run. For example:
+      The variants are all strategies with all losses and all values of --vary. Each run is a 'fedsim run' in a process \
+      of its own, with the results in DIR/VARIANT-SEED; as many run at a time as --cores and --memory allow. 'fedsim \
+      memory' measures the memory of a client. The baseline is a centralised run, one client with all data. Writes \
+      compare.txt, compare.json, compare.csv and compare.html to DIR. If a run fails, the others continue; the table \
+      names it, and the exit code is that of the first failed run. For example:
 
         fedsim compare plan.yaml --data shapes:4000 --test-data shapes:1000 --out all
+        fedsim compare plan.yaml --data shapes:4000 --test-data shapes:1000 --out rates \
+          --strategies layer-wise --vary local.learningRate=1e-3,2e-3 --seeds 1,2,3
 
       \(CommandHelp.dataSpec)
       """)
@@ -58,6 +62,21 @@ struct CompareCommand: AsyncParsableCommand {
     completion: .list(["even", "dirichlet:0.5", "shards:2"]))
   var partition: String = "even"
 
+  @Option(
+    help: ArgumentHelp(
+      "A setting and its values: FIELD=VALUE,VALUE with a field of the plan, such as local.learningRate, or clients, data, partition, dropout, link or codec; separated by ';' if a value has commas. May be repeated.",
+      valueName: "field=values"))
+  var vary: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "What the others are compared with: a strategy, or FIELD=VALUE,… with strategy, objective and varied settings; each variant is compared with the one that differs from it only in these. (default: end-to-end, or the first value of --vary)",
+      valueName: "variant"))
+  var against: String?
+
+  @Flag(help: "Leave out the centralised baseline.")
+  var noCentralised = false
+
   @Option(help: "Seeds, separated by commas. (default: the plan's)", transform: CompareList.seeds)
   var seeds: [UInt64]?
 
@@ -72,19 +91,36 @@ struct CompareCommand: AsyncParsableCommand {
   )
   var probeEvery: Int?
 
-  @Option(help: "Cores that the trainings share. (default: all)")
+  @Option(help: "Cores that all runs share. (default: all)")
   var cores: Int?
 
   @Option(help: "Threads of one training, 1 to 256.")
   var threads: Int = 1
 
-  @Flag(help: "Continue an earlier comparison in DIR; finished runs are not repeated.")
+  @Option(
+    help: ArgumentHelp(
+      "Memory that runs at a time may take together, such as 4GB. (default: three quarters of what is free)",
+      valueName: "bytes"),
+    transform: CompareList.memory)
+  var memory: ByteCount?
+
+  @Flag(help: "Continue an earlier comparison in DIR; finished runs are kept and not repeated.")
   var resume = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Write TensorBoard's events to this folder, in a folder for each run.", valueName: "dir"),
+    completion: .directory)
+  var tensorboard: String?
 
   @Flag(help: "Print compare.json instead of the table.")
   var json = false
 
+  @Flag(help: "Print compare.csv instead of the table, a line for each figure of each run.")
+  var csv = false
+
   func validate() throws {
+    guard !(json && csv) else { throw ValidationError("--json and --csv exclude each other") }
     guard (1...10_000).contains(clients) else { throw ValidationError("--clients is 1 to 10000") }
     guard (1...256).contains(threads) else { throw ValidationError("--threads is 1 to 256") }
     guard cores.map((1...1024).contains) ?? true else { throw ValidationError("--cores is 1 to 1024") }
@@ -102,7 +138,7 @@ struct CompareCommand: AsyncParsableCommand {
         "fedsim", on: progress.terminal, last: "stopped; the same command with --resume continues"
       ) {
         do {
-          let comparison = try StrategyComparison(settings, observer: progress.note)
+          let comparison = try PlanComparison(settings, observer: progress.note)
           progress.begin(comparison.cells)
           let report = try await comparison.run()
           try report.write(to: settings.out)
@@ -115,9 +151,11 @@ struct CompareCommand: AsyncParsableCommand {
       }
       let columns = Terminal.columns(of: STDOUT_FILENO)
       try StandardOutput.write(
-        json ? escapedJSON(report.json()) : ComparisonTable.text(of: report, columns: columns), terminator: ""
-      )
-      if !json {
+        csv
+          ? report.csv
+          : json ? escapedJSON(report.json()) : ComparisonTable.text(of: report, columns: columns),
+        terminator: "")
+      if !json && !csv {
         try StandardOutput.write(
           "\nreport: \(settings.out.appendingPathComponent("compare.html").relativePath)")
       }
@@ -125,30 +163,62 @@ struct CompareCommand: AsyncParsableCommand {
     }
   }
 
-  private func settings() throws -> StrategyComparison.Settings {
-    let folder = planFolder(plan)
-    var plan = try readTrainingPlan(plan)
+  private func settings() throws -> PlanComparison.Settings {
+    let (folder, file) = (planFolder(plan), plan)
+    var plan = try readTrainingPlan(file)
     // Each run has a separate folder with its plan file, so that relative paths would not resolve.
     for file in [\Plan.initial, \Plan.method.stageEnd.model] {
       plan[keyPath: file] = plan[keyPath: file].map { URL(fileURLWithPath: $0, relativeTo: folder).path }
     }
     let cores = cores ?? ProcessInfo.processInfo.activeProcessorCount
     do {
-      var settings = StrategyComparison.Settings(
+      var options = RunOptions()
+      (options.clients, options.partition) = (clients, try Partition(parsing: partition))
+      var settings = PlanComparison.Settings(
         plan: plan, strategies: strategies, objectives: objectives ?? [plan.method.objective],
-        seeds: seeds ?? [plan.seed],
-        clients: clients, data: try DataSpec(parsing: data), testData: try DataSpec(parsing: testData),
-        partition: try Partition(parsing: partition), out: URL(fileURLWithPath: out, isDirectory: true),
+        seeds: seeds ?? [plan.seed], options: options, data: try DataSpec(parsing: data),
+        testData: try DataSpec(parsing: testData), out: URL(fileURLWithPath: out, isDirectory: true),
         cores: cores, threads: min(threads, cores),
         executable: URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
         command: CompareList.command(CommandLine.arguments))
+      settings.source = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
+      settings.axes = try axes(&settings)
+      settings.reference = try against.map { text throws(ComparisonError) in
+        try ComparisonReference(parsing: text)
+      }
+      settings.centralised = !noCentralised
       settings.fineTune = fineTune
       settings.probeEvery = probeEvery ?? max(1, plan.mostRounds / 10)
+      settings.memory =
+        memory ?? ProcessMemory.free.map { ByteCount(bytes: max(1, $0 / 4 * 3)) } ?? settings.memory
       settings.resumes = resume
+      settings.events = tensorboard.map { URL(fileURLWithPath: $0, isDirectory: true) }
       return settings
+    } catch let error as ComparisonError {
+      throw CommandFailure(.usage, error.description)
     } catch {
-      throw CommandFailure(.data, error.description)
+      throw CommandFailure(.data, "\(error)")
     }
+  }
+
+  /// Returns the varied settings. Strategies and losses, which have options of their own, are set in `settings`.
+  private func axes(_ settings: inout PlanComparison.Settings) throws -> [ComparisonAxis] {
+    var axes: [ComparisonAxis] = []
+    for text in vary {
+      let axis = try ComparisonAxis(parsing: text)
+      switch axis.name {
+      case "strategy", "method.strategy":
+        settings.strategies = try CompareList.strategies(axis.values.joined(separator: ","))
+      case "objective", "method.objective":
+        settings.objectives = try CompareList.losses(axis.values.joined(separator: ","))
+      default:
+        guard !axes.contains(where: { $0.name == axis.name }) else {
+          throw ComparisonError.axis("--vary \(axis.name) is given twice")
+        }
+        axes.append(axis)
+      }
+    }
+    return axes
   }
 
   /// Throws the exit code of the first failed run.
@@ -164,6 +234,7 @@ struct CompareCommand: AsyncParsableCommand {
     switch error {
     case let error as DatasetError: CommandFailure(.data, error.description)
     case ComparisonError.plan(let reason): CommandFailure(.plan, reason)
+    case ComparisonError.axis(let reason): CommandFailure(.usage, reason)
     case let error as ComparisonError: CommandFailure(.store, error.description)
     default: CommandFailure(.store, error.systemWords)
     }
@@ -220,6 +291,13 @@ enum CompareList {
     }
   }
 
+  @Sendable static func memory(_ text: String) throws -> ByteCount {
+    guard let memory = ByteCount(text) else {
+      throw ValidationError("'\(text)' is not a whole number with a unit, such as 4GB")
+    }
+    return memory
+  }
+
   /// Returns a command line with the quotes that a shell needs.
   static func command(_ arguments: [String]) -> String {
     let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=+@%")
@@ -231,57 +309,4 @@ enum CompareList {
     }
     return (["fedsim"] + words).joined(separator: " ")
   }
-}
-
-/// The output of a comparison: lines, and on a terminal a bar with the rounds of all runs.
-final class CompareProgress: Sendable {
-  private struct State {
-    /// The progress over the runs that have no earlier result.
-    var rounds: WorkProgress?
-    /// The rounds of the runs before this one, and of this one as planned and as committed.
-    var before = 0
-    var planned = 0
-    var committed = 0
-    var now = ""
-  }
-
-  let terminal = Terminal()
-  private let state = Mutex(State())
-
-  /// Sets the runs to be done.
-  func begin(_ cells: [ComparisonCell]) {
-    let total = cells.reduce(0) { $0 + ($1.record == nil ? $1.plan.mostRounds : 0) }
-    guard total > 0 else { return }
-    state.withLock { $0.rounds = WorkProgress(of: total, "rounds", on: terminal) }
-  }
-
-  func note(_ event: StrategyComparison.Event) {
-    switch event {
-    case .run(let cell, let index, let count, let isKnown):
-      line("run \(index) of \(count): \(cell.name)\(isKnown ? ", finished before" : "")")
-      begin(isKnown ? 0 : cell.plan.mostRounds, "run \(index) of \(count)")
-    case .line(let text):
-      line("  \(text)")
-      guard RoundSummary.isLine(text) else { break }
-      state.withLock { $0.committed = min($0.committed + 1, $0.planned) }
-    case .measuring(let variant):
-      line("memory of a client: \(variant.label)")
-      begin(0, "memory of a client")
-    case .failed(let failure): line("failed: \(failure)")
-    }
-    state.withLock { $0.rounds?.set($0.before + $0.committed, $0.now) }
-  }
-
-  /// Begins a part with a number of rounds.
-  private func begin(_ rounds: Int, _ name: String) {
-    state.withLock { state in
-      // Counts the planned rounds of the last part, even if it failed.
-      state.before += state.planned
-      (state.planned, state.committed, state.now) = (rounds, 0, name)
-    }
-  }
-
-  private func line(_ text: String) { terminal.line(text) }
-
-  func end() { terminal.clear() }
 }

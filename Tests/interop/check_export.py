@@ -22,6 +22,7 @@ from pathlib import Path
 
 LIMIT, GRAPH_LIMIT = 1e-4, 1e-5
 ONNX = ["numpy", "onnx", "onnxruntime"]
+RESULTS = ["pandas", "tensorboard"]
 TIMM = ["numpy", "torch", "torchvision", "timm", "safetensors"]
 GEOMETRIC = ["numpy", "torch", "torch_geometric", "safetensors"]
 
@@ -236,7 +237,7 @@ def check(folder):
 
 def main():
     if sys.argv[1:] == ["--packages"]:
-        lacking = missing(sorted(set(ONNX + TIMM + GEOMETRIC)))
+        lacking = missing(sorted(set(ONNX + TIMM + GEOMETRIC + RESULTS)))
         if lacking:
             print(f"{sys.executable} lacks {', '.join(lacking)}: pip install {' '.join(lacking)}")
         sys.exit(2 if lacking else 0)

@@ -8,13 +8,37 @@ package enum ProcessMemory {
   /// The resident memory (VmRSS).
   package static var resident: Int { read("VmRSS:") }
 
+  /// The memory that new processes can take without swapping: of the system (MemAvailable), or of this process's control
+  /// group if its limit leaves less. Nil if the kernel does not report it.
+  package static var free: Int? {
+    let available = read("MemAvailable:", in: "/proc/meminfo")
+    let free = [available > 0 ? available : nil, freeOfGroup].compactMap(\.self)
+    return free.min()
+  }
+
+  /// The memory that the limit of the process's control group (version 2) leaves; nil without a limit.
+  private static var freeOfGroup: Int? {
+    func text(_ path: String) -> String? {
+      (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    guard let group = text("/proc/self/cgroup")?.split(separator: "\n").first(where: { $0.hasPrefix("0::") })
+    else {
+      return nil
+    }
+    let folder = "/sys/fs/cgroup" + group.dropFirst(3)
+    guard let limit = text("\(folder)/memory.max").flatMap({ Int($0) }),
+      let used = text("\(folder)/memory.current").flatMap({ Int($0) })
+    else { return nil }
+    return max(limit - used, 0)
+  }
+
   /// Makes the peak the current resident memory, where the kernel permits it (proc_pid_clear_refs(5)).
   package static func resetPeak() {
     try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
   }
 
-  private static func read(_ field: String) -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+  private static func read(_ field: String, in file: String = "/proc/self/status") -> Int {
+    let status = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
     for line in status.split(separator: "\n") where line.hasPrefix(field) {
       let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
       return (words.dropFirst().first.flatMap { Int($0) } ?? 0) * 1024

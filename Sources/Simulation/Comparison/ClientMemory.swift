@@ -9,8 +9,8 @@ import Support
 /// process; the results are kept in a file.
 struct ClientMemory {
   let plan: Plan
-  /// The number of the client's images.
-  let images: Int
+  /// The number of the client's images; nil if only an earlier measurement is wanted.
+  let images: Int?
   let threads: Int
   let file: URL
 
@@ -32,13 +32,14 @@ struct ClientMemory {
   /// The results of an earlier measurement with the same settings.
   var known: [StageMemory.Result]? {
     guard let data = try? Data(contentsOf: file), let note = try? JSON.read(Note.self, from: data),
-      (note.plan, note.images, note.threads) == (plan.yaml(), images, threads)
+      note.plan == plan.yaml(), images == nil || (note.images, note.threads) == (images, threads)
     else { return nil }
     return note.stages
   }
 
   /// Measures each stage. Throws ``Failure`` at the first that cannot be measured.
   func measure(_ process: OwnProcess) async throws -> [StageMemory.Result] {
+    guard let images else { preconditionFailure("the number of images is not known") }
     let folder = file.deletingLastPathComponent()
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let planFile = file.deletingPathExtension().appendingPathExtension("yaml")

@@ -14,8 +14,9 @@ package struct ComparisonPage: Sendable {
         <main>
         <h1>\(Markup.escape(title))</h1>
         <p>\(Markup.escape(introduction))</p>
-        \(table("Figures", .figures(of: report)))
-        \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
+        \(results)
+        \(comparisons)
+        \(table("Costs", ComparisonTable.parts(of: report).costs))
         \(failures)
         \(losses.map(plots).joined(separator: "\n"))
         \(confusions)
@@ -39,12 +40,14 @@ package struct ComparisonPage: Sendable {
   private func table(_ heading: String, _ table: ComparisonTable) -> String {
     let head = table.headings.map { "<th scope=\"col\">\(Markup.escape($0))</th>" }.joined()
     let lines = table.lines.map { line in
-      let cells = line.cells.map { "<td>\(Markup.escape($0))</td>" }.joined()
+      let cells = zip(table.headings, line.cells).map { heading, cell in
+        "<td\(cell == ComparisonTable.none ? " class=\"none\"" : "") data-label=\"\(Markup.escape(heading))\">\(Markup.escape(cell))</td>"
+      }.joined()
       return "<tr><th scope=\"row\">\(Markup.escape(line.label))</th>\(cells)</tr>"
     }
     return """
       <h2>\(Markup.escape(heading))</h2>
-      <div class="scroll" tabindex="0" role="region" aria-label="\(Markup.escape(heading))">
+      <div class="scroll cards" tabindex="0" role="region" aria-label="\(Markup.escape(heading))">
       <table>
       <thead><tr><td></td>\(head)</tr></thead>
       <tbody>
@@ -53,6 +56,52 @@ package struct ComparisonPage: Sendable {
       </table>
       </div>
       """
+  }
+
+  /// The results as a table and, of the main figures, as dots for each seed.
+  private var results: String {
+    let parts = ComparisonTable.parts(of: report)
+    guard !parts.results.headings.isEmpty else { return "" }
+    let plots = Self.main.compactMap(seedPlot).map { "<figure>\n\($0.svg)\n</figure>" }
+    return table("Results", parts.results)
+      + (plots.isEmpty ? "" : "\n<div class=\"plots\">\n\(plots.joined(separator: "\n"))\n</div>")
+      + (plots.isEmpty
+        ? "" : "\n<p class=\"caption\">\(Markup.escape(Self.legend(seeds: report.seeds.count)))</p>")
+  }
+
+  /// The figures whose values are drawn for each seed, each with the figure of an untrained model or trivial predictor.
+  private static let main: [(figure: Figure, reference: Figure?)] = [
+    (.linearProbe, .untrainedProbe), (.accuracy, .majorityBaseline),
+    (.logisticRegression, .untrainedRegression),
+  ]
+
+  private static func legend(seeds: Int) -> String {
+    seeds == 1
+      ? "One seed: a difference between rows may be chance."
+      : "A dot is one seed; the thick line is their mean, and the thin one its 95 % confidence interval."
+  }
+
+  private func seedPlot(_ figure: Figure, _ reference: Figure?) -> SeedPlot? {
+    let groups = report.rows.compactMap { row in
+      row.figures[figure].map { spread in
+        SeedPlot.Group(
+          row.variant.label, style: ComparisonPlots.style(of: row, in: report.rows),
+          values: (row.values[figure] ?? []).compactMap(\.self), margin: spread.margin)
+      }
+    }
+    guard !groups.isEmpty else { return nil }
+    let means = reference.map { figure in report.rows.compactMap { $0.figures[figure]?.mean } } ?? []
+    let mean = Spread(means).map { SeedPlot.Reference(reference?.heading ?? "", $0.mean) }
+    return SeedPlot(
+      figure.heading.prefix(1).uppercased() + figure.heading.dropFirst(), unit: figure.unit, groups: groups,
+      references: mean.map { [$0] } ?? [], leastRange: ComparisonPlots.leastShare)
+  }
+
+  private var comparisons: String {
+    guard let comparisons = ComparisonTable.comparisons(of: report) else { return "" }
+    let margins = ComparisonTable.margins(of: report)
+    return table(ComparisonTable.heading(of: report), comparisons)
+      + "\n<p class=\"caption\">\(Markup.escape(margins.prefix(1).uppercased() + margins.dropFirst())).</p>"
   }
 
   private var failures: String {
@@ -123,6 +172,9 @@ struct ComparisonPlots {
   private let rounds: Int
   private let stageEnds: [Int]
 
+  /// The least range of an axis of accuracies. Ten points show a difference of one as small.
+  static let leastShare = 0.1
+
   init(_ rows: [ComparisonReport.Row]) {
     self.rows = rows
     rounds = rows.map(\.rounds.count).max() ?? 0
@@ -132,12 +184,12 @@ struct ComparisonPlots {
   /// The charts with any data.
   var all: [Plot] {
     [
-      plot("Loss", .plain, .straight, startsAtZero: false, of: rows) { row in
-        row.rounds.enumerated().map { (Double($0 + 1), $1.loss) }
+      loss,
+      probes("Accuracy of the last exit", \.accuracy, beside: "majority class") {
+        probes(of: $0, $0.probes, \.majorityBaseline)
       },
-      accuracy,
-      plot("Linear probe", .share, .marked, startsAtZero: false, of: rows) { row in
-        probes(of: row, \.linearProbe)
+      probes("Linear probe", \.linearProbe, beside: "untrained") { row in
+        row.figures[.untrainedProbe].map { [(1, $0.mean), (Double(max(rounds, 1)), $0.mean)] } ?? []
       },
       plot("Memory of a client", .bytes, .steps, startsAtZero: true, of: federated) { row in
         cost(of: row) { $0.memoryBytes.map(Double.init) }
@@ -157,19 +209,58 @@ struct ComparisonPlots {
   private func plot(
     _ title: String, _ unit: FigureUnit, _ line: Plot.Line, startsAtZero: Bool,
     of rows: [ComparisonReport.Row],
+    seeds: (ComparisonReport.Row) -> [[(x: Double, y: Double)]] = { _ in [] },
     _ points: (ComparisonReport.Row) -> [(x: Double, y: Double)]
   ) -> Plot {
     let series = rows.map { row in
-      Plot.Series(row.variant.training.rawValue, style: Self.style(of: row), points: points(row))
+      Plot.Series(
+        name(of: row), style: Self.style(of: row, in: self.rows), points: points(row), seeds: seeds(row))
     }
     return Plot(
       title, unit: unit, line: line, startsAtZero: startsAtZero, rounds: rounds, stageEnds: stageEnds,
       series: series.filter { !$0.points.isEmpty })
   }
 
-  /// Returns the line style of a strategy, which is the same on every page.
-  private static func style(of row: ComparisonReport.Row) -> Int {
-    ComparisonVariant.Training.allCases.firstIndex(of: row.variant.training) ?? 0
+  /// The name of a row among those with its loss.
+  private func name(of row: ComparisonReport.Row) -> String {
+    ([row.variant.training.rawValue] + row.variant.settings.map(\.description)).joined(separator: ", ")
+  }
+
+  /// Returns the line style of a row: its strategy's, which is the same on every page, or its place among the rows with
+  /// its loss if settings are varied.
+  static func style(of row: ComparisonReport.Row, in rows: [ComparisonReport.Row]) -> Int {
+    let those = rows.filter { $0.variant.objective == row.variant.objective }
+    guard those.contains(where: { !$0.variant.settings.isEmpty }) else {
+      return ComparisonVariant.Training.allCases.firstIndex(of: row.variant.training) ?? 0
+    }
+    return those.firstIndex { $0.variant == row.variant } ?? 0
+  }
+
+  private var loss: Plot {
+    plot(
+      "Loss", .plain, .straight, startsAtZero: false, of: rows,
+      seeds: { row in
+        row.curves.map { curve in curve.losses.enumerated().map { (Double($0 + 1), $1) } }
+      },
+      { row in row.rounds.enumerated().map { (Double($0 + 1), $1.loss) } })
+  }
+
+  /// Returns the plot of a probe's accuracies, with a reference that all rows have in common.
+  private func probes(
+    _ title: String, _ value: @escaping (RoundProbe) -> Double?, beside name: String,
+    _ reference: (ComparisonReport.Row) -> [(x: Double, y: Double)]
+  ) -> Plot {
+    var plot = plot(
+      title, .share, .marked, startsAtZero: false, of: rows,
+      seeds: { row in row.curves.map { probes(of: row, $0.probes, value) } },
+      { row in probes(of: row, row.probes, value) })
+    plot.leastRange = Self.leastShare
+    if !plot.series.isEmpty, let longest = rows.map(reference).max(by: { $0.count < $1.count }),
+      !longest.isEmpty
+    {
+      plot.series.append(Plot.Series(name, style: Plot.Series.reference, points: longest))
+    }
+    return plot
   }
 
   private func cost(
@@ -178,23 +269,10 @@ struct ComparisonPlots {
     row.rounds.enumerated().compactMap { index, round in value(round).map { (Double(index + 1), $0) } }
   }
 
-  /// The accuracy of the last exit, and the majority baseline, which all rows have in common.
-  private var accuracy: Plot {
-    var plot = plot("Accuracy of the last exit", .share, .marked, startsAtZero: false, of: rows) { row in
-      probes(of: row, \.accuracy)
-    }
-    let baselines = rows.map { probes(of: $0, \.majorityBaseline) }
-    if let longest = baselines.max(by: { $0.count < $1.count }), !longest.isEmpty {
-      plot.series.append(
-        Plot.Series("majority class", style: Plot.Series.reference, points: longest))
-    }
-    return plot
-  }
-
   private func probes(
-    of row: ComparisonReport.Row, _ value: (RoundProbe) -> Double?
+    of row: ComparisonReport.Row, _ probes: [RoundProbe], _ value: (RoundProbe) -> Double?
   ) -> [(x: Double, y: Double)] {
-    row.probes.compactMap { probe in
+    probes.compactMap { probe in
       let index = row.rounds.firstIndex { $0.stage == probe.stage && $0.round == probe.round }
       return index.flatMap { index in value(probe).map { (Double(index + 1), $0) } }
     }

@@ -15,6 +15,8 @@ package struct ComparisonReport: Sendable, Codable {
   package let testData: String
   package let partition: String
   package let seeds: [UInt64]
+  /// What the rows are compared with.
+  package let against: ComparisonReference
   package let rows: [Row]
 
   /// A failed run or memory measurement.
@@ -41,16 +43,31 @@ package struct ComparisonReport: Sendable, Codable {
     package let collapsed: Int
     /// The number of runs that failed because of diverged trainings.
     package let diverged: Int
+    /// The figures by seed, in the order of the comparison's seeds, nil for a seed without one. Figures that are measured
+    /// once for all seeds have one value.
+    package let values: [Figure: [Double?]]
     package let figures: [Figure: Spread]
-    /// The ratios of the figures' means to those of end-to-end training with the same loss, if that was run.
-    package internal(set) var ratios: [Figure: Double] = [:]
+    /// The label of the row that this one is compared with; nil for none.
+    package internal(set) var against: String?
+    /// The figures beside those of that row.
+    package internal(set) var comparisons: [Figure: PairedComparison] = [:]
     package let memoryByStage: [StageMemory.Result]
     /// The means over the seeds.
     package let rounds: [Round]
     package let probes: [RoundProbe]
+    /// The same of each finished run.
+    package let curves: [Curve]
     /// The last exit of a classification on the test images, counted over the runs; nil for other objectives.
     package let lastExit: ClassificationReport?
     package let failures: [Failure]
+  }
+
+  /// The losses and probes of one run.
+  package struct Curve: Sendable, Hashable, Codable {
+    package let seed: UInt64
+    /// The losses by round.
+    package let losses: [Double]
+    package let probes: [RoundProbe]
   }
 
   /// One round of a row.
@@ -68,16 +85,19 @@ package struct ComparisonReport: Sendable, Codable {
 
   package init(
     name: String, command: String, plan: String, clients: Int, data: String, testData: String,
-    partition: String, seeds: [UInt64], rows: [Row]
+    partition: String, seeds: [UInt64], against: ComparisonReference = .endToEnd, rows: [Row]
   ) {
     (self.name, self.command, self.plan, self.clients) = (name, command, plan, clients)
     (self.data, self.testData, self.partition, self.seeds) = (data, testData, partition, seeds)
+    self.against = against
+    let variants = rows.map(\.variant)
     self.rows = rows.map { row in
-      let base = rows.first { $0.variant == ComparisonVariant(.endToEnd, row.variant.objective) }
+      guard let index = against.counterpart(of: row.variant, in: variants) else { return row }
       var row = row
-      for (figure, spread) in row.figures where !figure.isReference {
-        guard let other = base?.figures[figure], other.mean > 0 else { continue }
-        row.ratios[figure] = spread.mean / other.mean
+      row.against = rows[index].variant.label
+      for (figure, values) in row.values where !figure.isReference {
+        guard let others = rows[index].values[figure] else { continue }
+        row.comparisons[figure] = PairedComparison(values, to: others)
       }
       return row
     }
@@ -85,14 +105,35 @@ package struct ComparisonReport: Sendable, Codable {
 
   package var failures: [Failure] { rows.flatMap(\.failures) }
 
-  /// Writes compare.json, compare.txt and compare.html.
+  /// Writes compare.json, compare.txt, compare.csv and compare.html.
   package func write(to folder: URL) throws {
     func write(_ text: String, _ name: String) throws {
       try Data(text.utf8).write(to: folder.appendingPathComponent(name), options: .atomic)
     }
     try write(try json(), "compare.json")
     try write(ComparisonTable.text(of: self), "compare.txt")
+    try write(csv, "compare.csv")
     try write(ComparisonPage(self).html, "compare.html")
+  }
+
+  /// A line for each figure of each run (docs/python.md).
+  package var csv: String {
+    let names = rows.flatMap { $0.variant.settings.map(\.name) }.reduce(into: [String]()) {
+      if !$0.contains($1) { $0.append($1) }
+    }
+    var table = CSV(["strategy", "objective"] + names + ["seed", "figure", "value"])
+    for row in rows {
+      let settings = names.map { row.variant.value(of: $0) }
+      for figure in Figure.allCases {
+        for (seed, value) in zip(seeds, row.values[figure] ?? []) {
+          guard let value else { continue }
+          table.append(
+            [row.variant.training.rawValue, row.variant.objective.rawValue] + settings
+              + ["\(seed)", figure.rawValue, "\(value)"])
+        }
+      }
+    }
+    return table.text
   }
 
   package func json() throws -> String {
@@ -101,42 +142,49 @@ package struct ComparisonReport: Sendable, Codable {
 }
 
 extension ComparisonReport.Row {
-  /// Creates a variant's row from its runs. `plan` is that of any of its seeds.
+  /// Creates a variant's row from its runs by seed, nil for one that has not finished. `plan` is that of any of its
+  /// seeds.
   package init(
-    _ variant: ComparisonVariant, plan: Plan, runs: [Summary], memory: [StageMemory.Result],
+    _ variant: ComparisonVariant, plan: Plan, runs bySeed: [Summary?], memory: [StageMemory.Result],
     failures: [ComparisonReport.Failure]
   ) {
+    let runs = bySeed.compactMap(\.self)
     let costs = runs.map { RoundCost.all(of: plan, samples: $0.samples) }
-    var values: [Figure: [Double]] = [:]
-    values[.memory] = memory.map { Double($0.peakMemoryBytes) }.max().map { [$0] } ?? []
-    for (run, costs) in zip(runs, costs) {
-      values[.operations, default: []].append(run.operations(costs))
-      // The centralised variant has no federation, so its loopback traffic has no meaning.
-      if variant.training != .centralised {
-        values[.bytesUp, default: []].append(run.bytesUp)
-        values[.bytesDown, default: []].append(run.bytesDown)
-      }
-      values[.seconds, default: []].append(run.roundSeconds)
-      let (trained, last) = (run.evaluation?.trained, run.exits?.exits.last?.report)
-      for (figure, value) in [
-        (Figure.linearProbe, run.linearProbe), (.untrainedProbe, run.untrainedProbe),
-        (.nearestNeighbours, trained?.nearestNeighbours), (.fineTuned, trained?.fineTuned),
-        (.logisticRegression, trained?.logisticRegression), (.smoothness, trained?.smoothness),
-        (.untrainedRegression, run.evaluation?.untrained.logisticRegression),
-        (.accuracy, last?.accuracy), (.majorityBaseline, last?.majorityBaseline),
-        (.balancedAccuracy, last?.balancedAccuracy), (.macroF1, last?.macroF1), (.auroc, last?.auroc),
-      ] {
-        if let value { values[figure, default: []].append(value) }
+    var values: [Figure: [Double?]] = [:]
+    values[.memory] = memory.map { Double($0.peakMemoryBytes) }.max().map { [$0] }
+    var rest = costs[...]
+    for (index, run) in bySeed.enumerated() {
+      guard let run, let costs = rest.popFirst() else { continue }
+      for (figure, value) in Self.figures(of: run, costs, variant) {
+        values[figure, default: Array(repeating: nil, count: bySeed.count)][index] = value
       }
     }
+    self.values = values
     (self.variant, finished, self.failures) = (variant, runs.count, failures)
-    figures = values.compactMapValues { Spread($0) }
+    figures = values.compactMapValues { Spread($0.compactMap(\.self)) }
     collapsed = runs.count { $0.collapsed }
     diverged = failures.count { $0.code == ComparisonReport.Failure.divergence }
     memoryByStage = memory
     rounds = Self.rounds(runs, costs, memory, travels: variant.training != .centralised)
     probes = Self.probes(runs)
+    curves = runs.map {
+      ComparisonReport.Curve(seed: $0.seed, losses: $0.rounds.map(\.loss), probes: $0.probes ?? [])
+    }
     lastExit = Self.sum(runs.compactMap { $0.exits?.exits.last?.report })
+  }
+
+  /// Returns the figures that a run has.
+  private static func figures(
+    of run: Summary, _ costs: [RoundCost], _ variant: ComparisonVariant
+  ) -> [(Figure, Double)] {
+    // The centralised variant has no federation, so its loopback traffic has no meaning.
+    let isFederated = variant.training != .centralised
+    let figures: [(Figure, Double?)] =
+      [
+        (.operations, run.operations(costs)), (.bytesUp, isFederated ? run.bytesUp : nil),
+        (.bytesDown, isFederated ? run.bytesDown : nil),
+      ] + run.figures
+    return figures.compactMap { figure, value in value.map { (figure, $0) } }
   }
 
   /// Returns the counts of several runs with the same classes together; nil without one.

@@ -14,11 +14,21 @@ package struct ComparisonTable: Sendable {
   package let lines: [Line]
 
   /// The text of a cell without a figure.
-  private static let none = "–"
+  package static let none = "–"
 
   /// Returns the figures; with several seeds as mean ± standard deviation.
   package static func figures(of report: ComparisonReport) -> ComparisonTable {
+    figures(of: report, known(report))
+  }
+
+  /// Returns the results, and the costs, for a page, on which one table with both would be too wide.
+  package static func parts(of report: ComparisonReport) -> (results: ComparisonTable, costs: ComparisonTable)
+  {
     let known = known(report)
+    return (figures(of: report, known.filter { !$0.isCost }), figures(of: report, known.filter(\.isCost)))
+  }
+
+  private static func figures(of report: ComparisonReport, _ known: [Figure]) -> ComparisonTable {
     let scales = known.map { figure in
       figure.unit.scale(for: report.rows.compactMap { $0.figures[figure]?.mean })
     }
@@ -32,17 +42,44 @@ package struct ComparisonTable: Sendable {
       })
   }
 
-  /// Returns the ratios to end-to-end training with the same loss; nil if that was not run.
-  package static func ratios(of report: ComparisonReport) -> ComparisonTable? {
-    let rows = report.rows.filter { !$0.ratios.isEmpty }
+  /// Returns the rows beside those that they are compared with: ratios of costs and differences of results, over the
+  /// seeds that both have, each with half of its 95 % confidence interval. Nil if no row has a counterpart.
+  package static func comparisons(of report: ComparisonReport) -> ComparisonTable? {
+    let rows = report.rows.filter { !$0.comparisons.isEmpty }
     guard !rows.isEmpty else { return nil }
-    let known = known(report).filter { figure in rows.contains { $0.ratios[figure] != nil } }
+    let known = known(report).filter { figure in rows.contains { $0.comparisons[figure] != nil } }
     return ComparisonTable(
-      headings: known.map(\.heading),
+      headings: known.map {
+        "\($0.heading) \($0.isCost ? "ratio" : $0.unit == .share ? "points" : "difference")"
+      },
       lines: rows.map { row in
-        let cells = known.map { figure in row.ratios[figure].map { Numeral.fixed($0, digits: 2) } ?? none }
+        let cells = known.map { figure in
+          row.comparisons[figure].map { text($0, figure, of: report) } ?? none
+        }
         return Line(label: row.variant.label, cells: cells)
       })
+  }
+
+  /// The heading of ``comparisons(of:)``.
+  package static func heading(of report: ComparisonReport) -> String {
+    let rows = Set(report.rows.compactMap(\.against))
+    return rows.count == 1
+      ? "Against \(rows.first!)" : "Against \(report.against), with the same other settings"
+  }
+
+  /// Returns a ratio or a difference with its margin; of a single seed without one.
+  private static func text(_ pair: PairedComparison, _ figure: Figure, of report: ComparisonReport) -> String
+  {
+    let (spread, margin) =
+      figure.isCost ? (pair.ratio, pair.ratioMargin) : (pair.difference, pair.differenceMargin)
+    guard let spread else { return none }
+    let scale: FigureUnit.Scale? = figure.isCost ? nil : figure.unit.scale(for: [1])
+    func number(_ value: Double) -> String { scale?.text(value) ?? Numeral.fixed(value, digits: 2) }
+    // A sign shows that it is a difference.
+    let sign = !figure.isCost && spread.mean > 0 ? "+" : ""
+    let mean = sign + number(spread.mean)
+    if let margin { return "\(mean) ± \(number(margin))" }
+    return report.seeds.count > 1 && figure != .memory ? "\(mean) (one seed)" : mean
   }
 
   /// Returns the figures that at least one row has.
@@ -104,8 +141,9 @@ extension ComparisonTable {
     var text = "\(report.name): \(counted(report.clients, "client")), \(report.data), \(report.partition), "
     text += report.seeds.count == 1 ? "seed \(seeds)\n\n" : "seeds \(seeds), mean ± standard deviation\n\n"
     text += figures(of: report).text(columns: columns)
-    if let ratios = ratios(of: report) {
-      text += "\nratios to end-to-end with the same loss\n\n\(ratios.text(columns: columns))"
+    if let comparisons = comparisons(of: report) {
+      text += "\n\(heading(of: report).lowercasedFirst), \(margins(of: report))\n\n"
+      text += comparisons.text(columns: columns)
     }
     if !report.failures.isEmpty {
       text += "\nfailed\n\n"
@@ -131,12 +169,23 @@ extension ComparisonTable {
     return lines.joined(separator: "\n")
   }
 
+  /// What the margins of ``comparisons(of:)`` are.
+  package static func margins(of report: ComparisonReport) -> String {
+    report.seeds.count == 1
+      ? "a single seed, so without intervals"
+      : "mean over the seeds ± half of the 95 % confidence interval (paired by seed, Student's t)"
+  }
+
   /// The explanations below a table.
   package static let notes = [
     "Memory: the peak of resident memory in a step of any stage, measured in a process of its own.",
     "Compute: matrix products of the average client, counted; upload and download: its bytes at the socket.",
     "Time: all rounds, with all clients on this machine. Centralised: one client with all data, end to end.",
   ]
+}
+
+extension String {
+  fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
 }
 
 extension ComparisonReport.Failure: CustomStringConvertible {

@@ -58,28 +58,17 @@ package enum Figure: String, Sendable, Codable, CaseIterable, CodingKeyRepresent
     }
   }
 
-  /// Whether it does not depend on training, so that its ratio has no meaning.
+  /// Whether variants are compared by the ratio of their figures, as costs are, and not by the difference.
+  package var isCost: Bool {
+    switch self {
+    case .memory, .operations, .bytesUp, .bytesDown, .seconds: true
+    default: false
+    }
+  }
+
+  /// Whether it does not depend on training, so that a comparison has no meaning.
   package var isReference: Bool {
     [.untrainedProbe, .untrainedRegression, .majorityBaseline].contains(self)
-  }
-}
-
-/// The mean and deviation of a figure over several seeds.
-package struct Spread: Sendable, Hashable, Codable {
-  package let mean: Double
-  /// The standard deviation of the sample; nil for a single value.
-  package let deviation: Double?
-  /// The number of values.
-  package let count: Int
-
-  /// Nil without values.
-  package init?(_ values: [Double]) {
-    guard !values.isEmpty else { return nil }
-    let count = Double(values.count)
-    let mean = values.reduce(0, +) / count
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    (self.mean, self.count) = (mean, values.count)
-    deviation = values.count > 1 ? (squares / (count - 1)).squareRoot() : nil
   }
 }
 

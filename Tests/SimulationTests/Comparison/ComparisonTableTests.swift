@@ -22,19 +22,30 @@ import Testing
     #expect(!table.headings.contains { $0.hasPrefix("k-NN") || $0.hasPrefix("fine-tuned") }, "nobody has one")
   }
 
-  @Test func ratiosToEndToEnd() throws {
+  @Test func rowsBesideEndToEnd() throws {
     let report = try MadeComparison.whole()
     let layerWise = report.rows[0]
-    #expect(layerWise.ratios[.memory] == 0.25 && layerWise.ratios[.bytesUp] == 0.25)
-    #expect(layerWise.ratios[.bytesDown] == 1)
-    #expect(abs(try #require(layerWise.ratios[.linearProbe]) - 0.8) < 1e-9)
-    #expect(report.rows[1].ratios.values.allSatisfy { $0 == 1 })
-    let table = try #require(ComparisonTable.ratios(of: report))
-    #expect(try cells(table, "layer-wise, simclr")["memory"] == "0.25")
-    #expect(!table.headings.contains("untrained"))
+    #expect(layerWise.against == "end-to-end, simclr")
+    #expect(layerWise.comparisons[.memory]?.ratio?.mean == 0.25)
+    #expect(layerWise.comparisons[.bytesUp]?.ratio?.mean == 0.25)
+    #expect(layerWise.comparisons[.bytesDown]?.ratio?.mean == 1)
+    // 0.40 - 0.50 and 0.44 - 0.55: the mean is -0.105, and the margin 12.7062 * 0.00707 / sqrt(2).
+    let probe = try #require(layerWise.comparisons[.linearProbe])
+    #expect(abs(probe.difference.mean + 0.105) < 1e-12)
+    #expect(abs((probe.differenceMargin ?? 0) - 12.7062 * 0.005) < 1e-6)
+    #expect(report.rows[1].comparisons.isEmpty && report.rows[1].against == nil)
+    let table = try #require(ComparisonTable.comparisons(of: report))
+    let cells = try cells(table, "layer-wise, simclr")
+    #expect(cells["memory ratio"] == "0.25" && cells["upload ratio"] == "0.25 ± 0.00")
+    #expect(cells["linear probe points"] == "-10.5 ± 6.4")
+    // The baseline has one seed.
+    #expect(try self.cells(table, "centralised, simclr")["linear probe points"] == "+10.0 (one seed)")
+    #expect(!table.headings.contains { $0.hasPrefix("untrained") })
+    #expect(
+      ComparisonTable.text(of: report).contains("\nagainst end-to-end, simclr, mean over the seeds ± half"))
     let alone = MadeComparison.report([MadeComparison.row(.layerWise, [try MadeComparison.run(probe: 0.4)])])
-    #expect(ComparisonTable.ratios(of: alone) == nil, "there is nothing to hold it against")
-    #expect(!ComparisonTable.text(of: alone).contains("ratios"))
+    #expect(ComparisonTable.comparisons(of: alone) == nil, "there is nothing to hold it against")
+    #expect(!ComparisonTable.text(of: alone).contains("against"))
   }
 
   /// The centralised baseline has no traffic, and failures are listed.

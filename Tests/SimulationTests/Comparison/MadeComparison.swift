@@ -30,7 +30,7 @@ enum MadeComparison {
   }
 
   static func row(
-    _ training: ComparisonVariant.Training, _ runs: [Summary], peaks: [Int] = [],
+    _ training: ComparisonVariant.Training, _ runs: [Summary?], peaks: [Int] = [],
     failures: [ComparisonReport.Failure] = []
   ) -> ComparisonReport.Row {
     let variant = ComparisonVariant(training, .simclr)
@@ -68,7 +68,7 @@ enum MadeComparison {
             try run(probe: 0.55, up: 4_000_000, stages: [1, 1]),
           ], peaks: [160_000_000]),
         row(
-          .centralised, [try run(probe: 0.6, stages: [1, 1])], peaks: [170_000_000],
+          .centralised, [try run(probe: 0.6, stages: [1, 1]), nil], peaks: [170_000_000],
           failures: [.init(name: "centralised-simclr-8", code: 8, reason: "given <up> & over")]),
       ])
   }

@@ -88,7 +88,7 @@ import Testing
     let report = ComparisonReport(
       name: "labels", command: "", plan: "", clients: 2, data: "", testData: "", partition: "even",
       seeds: [7, 8], rows: [row])
-    #expect(report.rows[0].ratios[.majorityBaseline] == nil)
+    #expect(report.rows[0].comparisons[.majorityBaseline] == nil)
     let found = try MarkupCheck.parse(ComparisonPage(report).html)
     let titles = found.elements.compactMap { $0.attributes["title"] }
     for cell in last.cells {

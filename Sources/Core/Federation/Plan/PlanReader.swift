@@ -7,7 +7,28 @@ extension Plan {
   ///
   /// Rejects unknown fields and invalid values, and reports all problems with their lines.
   package init(yaml text: String, file: String) throws(PlanError) {
-    let root = try PlanDocument.root(of: text, file: file)
+    try self.init(yaml: text, file: file, setting: [])
+  }
+
+  /// Parses a plan's YAML with other values of some fields. A field is a path such as `local.learningRate`, and a value
+  /// is YAML. Defaults that depend on a field follow its value.
+  package init(yaml text: String, file: String, setting fields: [(path: String, value: String)])
+    throws(PlanError)
+  {
+    var root = try PlanDocument.root(of: text, file: file)
+    for (path, value) in fields {
+      let node: Node
+      do { node = try Yams.compose(yaml: value, .basic) ?? Node("") } catch {
+        throw PlanError(
+          file: file,
+          problems: [
+            PlanError.Problem(
+              line: 1, field: path, reason: "is \(PlanRejection.shown(value)), which is not YAML")
+          ])
+      }
+      root = PlanDocument.setting(
+        path.split(separator: ".", omittingEmptySubsequences: false), of: root, to: node)
+    }
     var reader = PlanReader()
     reader.collect(root, section: "", line: 1)
     let plan = reader.plan()
@@ -143,6 +164,18 @@ enum PlanDocument {
       throw error(file, 1, "is empty; a plan needs at least an encoder")
     }
     return root
+  }
+
+  /// Returns a tree with a value at a path, whose sections are created if they are missing.
+  static func setting(_ path: [Substring], of node: Node, to value: Node) -> Node {
+    guard let key = path.first else { return value }
+    var pairs: [(Node, Node)] = []
+    if case .mapping(let mapping) = node { pairs = mapping.map { ($0.key, $0.value) } }
+    let index = pairs.firstIndex { $0.0.scalar?.string == String(key) }
+    let inner = index.map { pairs[$0].1 } ?? Node([(Node, Node)]())
+    let changed = setting(Array(path.dropFirst()), of: inner, to: value)
+    if let index { pairs[index].1 = changed } else { pairs.append((Node(String(key)), changed)) }
+    return Node(pairs)
   }
 
   private static func error(_ file: String, _ line: Int, _ reason: String) -> PlanError {
