@@ -50,6 +50,8 @@ package struct Plot: Sendable {
   package var (counted, first) = ("round", 1)
   /// Whether the vertical axis has powers of ten. Values that are not greater than 0 are omitted then.
   package var isLogarithmic = false
+  /// Values that the vertical axis also covers, so that plots of the same figure can be compared.
+  package var covered: [Double] = []
 
   package init(
     _ title: String, unit: FigureUnit, line: Line, startsAtZero: Bool, rounds: Int, stageEnds: [Int],
@@ -66,7 +68,7 @@ package struct Plot: Sendable {
 
   /// The chart as one `<svg>` element.
   package var svg: String {
-    let values = series.flatMap(\.points).map(\.y)
+    let values = series.flatMap(\.points).map(\.y) + covered.filter(\.isFinite)
     // Powers of ten need no prefix.
     let scale =
       isLogarithmic
@@ -189,7 +191,7 @@ package struct Plot: Sendable {
 
   // MARK: - Elements
 
-  private static func line(
+  static func line(
     _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String
   ) -> String {
     "<line class=\"\(style)\" x1=\"\(number(x1))\" y1=\"\(number(y1))\" x2=\"\(number(x2))\" "
@@ -197,7 +199,7 @@ package struct Plot: Sendable {
   }
 
   /// - Parameter beside: text that follows in another weight.
-  private static func text(
+  static func text(
     _ text: String, _ x: Double, _ y: Double, _ style: String, beside: String? = nil
   ) -> String {
     let more = beside.map { "\u{A0} <tspan class=\"last\">\(Markup.escape($0))</tspan>" } ?? ""
@@ -205,7 +207,7 @@ package struct Plot: Sendable {
       "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\">\(Markup.escape(text))\(more)</text>"
   }
 
-  private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+  static func number(_ value: Double) -> String { String(format: "%.1f", value) }
 }
 
 /// An axis with ticks at round numbers, for any finite values.

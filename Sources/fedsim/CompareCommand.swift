@@ -72,6 +72,19 @@ struct CompareCommand: AsyncParsableCommand {
   )
   var probeEvery: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Analyse the layers on the test data of each run: a comma-separated list of \(AnalysisList.names) (docs/analysis.md). (default: no analysis)",
+      valueName: "measures"), completion: .list(AnalysisMeasure.allCases.map(\.rawValue)),
+    transform: AnalysisList.measures)
+  var analyse: [AnalysisMeasure]?
+
+  @Option(
+    help: ArgumentHelp(
+      "Samples of an analysis, drawn from the test data. (default: \(LayerAnalysis.defaultSamples))",
+      valueName: "n"))
+  var analyseSamples: Int?
+
   @Option(help: "Cores that the trainings share. (default: all)")
   var cores: Int?
 
@@ -92,6 +105,10 @@ struct CompareCommand: AsyncParsableCommand {
     guard probeEvery.map((0...1_000_000).contains) ?? true else {
       throw ValidationError("--probe-every is 0 to 1000000")
     }
+    guard analyseSamples == nil || analyse != nil else {
+      throw ValidationError("--analyse-samples needs --analyse")
+    }
+    if let analyseSamples { try AnalysisList.check(samples: analyseSamples) }
   }
 
   func run() async throws {
@@ -144,6 +161,9 @@ struct CompareCommand: AsyncParsableCommand {
         command: CompareList.command(CommandLine.arguments))
       settings.fineTune = fineTune
       settings.probeEvery = probeEvery ?? max(1, plan.mostRounds / 10)
+      settings.analysis = analyse.map {
+        Experiment.Analysis($0, samples: analyseSamples ?? LayerAnalysis.defaultSamples)
+      }
       settings.resumes = resume
       return settings
     } catch {

@@ -125,7 +125,7 @@ package struct Metric: Sendable {
   package static let all =
     [loss, lastEpochLoss, calibrationLoss, probe] + ofExits + ofValidations + [
       alignment, uniformity, deviation, effectiveRank,
-    ]
+    ] + ofAnalyses
 
   /// Those that clients report.
   package static let ofClients = all.filter(\.isOfClients)

@@ -18,6 +18,7 @@ package struct ComparisonPage: Sendable {
         \(ComparisonTable.ratios(of: report).map { table("Ratios to end-to-end with the same loss", $0) } ?? "")
         \(failures)
         \(losses.map(plots).joined(separator: "\n"))
+        \(ComparisonLayers(report.rows).html)
         \(confusions)
         \(notes)
         \(origin)

@@ -50,6 +50,8 @@ package struct ComparisonReport: Sendable, Codable {
     package let probes: [RoundProbe]
     /// The last exit of a classification on the test images, counted over the runs; nil for other objectives.
     package let lastExit: ClassificationReport?
+    /// The analyses of layers, means over the seeds; nil without one. The representations are those of the first seed.
+    package let analysis: AnalysisReport?
     package let failures: [Failure]
   }
 
@@ -136,6 +138,7 @@ extension ComparisonReport.Row {
     memoryByStage = memory
     rounds = Self.rounds(runs, costs, memory, travels: variant.training != .centralised)
     probes = Self.probes(runs)
+    analysis = AnalysisReport(meanOf: runs.compactMap(\.analysis))
     lastExit = Self.sum(runs.compactMap { $0.exits?.exits.last?.report })
   }
 

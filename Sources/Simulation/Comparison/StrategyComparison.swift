@@ -182,6 +182,8 @@ extension StrategyComparison {
     package var fineTune = 0
     /// The number of rounds between probes; 0 for a probe at the end only.
     package var probeEvery = 0
+    /// The analysis of layers in each run; nil for none.
+    package var analysis: Experiment.Analysis?
     package var cores: Int
     package var threads: Int
     /// Whether finished runs are kept.
@@ -216,6 +218,7 @@ extension StrategyComparison.Settings {
     ]
     if fineTune > 0 { options += ["--fine-tune", "\(fineTune)"] }
     if probeEvery > 0 { options += ["--probe-every", "\(probeEvery)"] }
+    options += analysis?.options ?? []
     return options
   }
 }

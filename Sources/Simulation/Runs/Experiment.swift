@@ -30,6 +30,9 @@ package struct Experiment: Sendable {
     package var dropout = 0.0
     /// The number of rounds between linear probes; one is also taken after the last round. 0 for the end only.
     package var probeEvery = 0
+    /// The analysis of the layers on the test examples, after every probed round or, if only the end is probed, after each
+    /// stage; nil for none.
+    package var analysis: Analysis?
     /// The properties of the clients' connections; nil for plain loopback.
     package var link: LinkShape?
     /// Whether a broken image file is an error instead of being skipped.
@@ -116,6 +119,7 @@ package struct Experiment: Sendable {
     summary.cascade = CascadeAccount(plan, try store.stageImages())
     // Runs after the clock was read, so that the time of a run does not depend on its probes.
     summary.probes = try await probeRounds(of: store, shared, test)
+    summary.analysis = try await analyse(store, test)
     summary.exits = try await classify(snapshot, test, store)
     summary.regression = try await evaluateRegression(snapshot, train, test)
     summary.graph = try await graph(snapshot, shared, parts, isEvaluated: test != nil)
@@ -286,6 +290,15 @@ package struct Experiment: Sendable {
       return all == 0 ? nil : right / Double(all)
     }
     return account
+  }
+
+  /// Analyses the layers of committed models, and stores the results as the server does.
+  private func analyse(_ store: Store, _ test: Dataset?) async throws -> AnalysisReport? {
+    guard let analysis = settings.analysis, let test else { return nil }
+    observer(.evaluating)
+    return try await TrainingThread.abandonable("evaluation") { [plan, settings] in
+      try analysis.report(of: store, plan, test, every: settings.probeEvery, threads: settings.cores)
+    }
   }
 
   private func probeRounds(

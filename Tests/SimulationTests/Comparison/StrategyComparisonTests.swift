@@ -83,6 +83,10 @@ import Testing
       #expect(both.rows.allSatisfy { $0.finished == 2 && $0.figures[.seconds]?.deviation != nil })
       (settings.seeds, settings.probeEvery) = ([7], 2)
       #expect(try await Self.run(settings).1 == cells)
+      settings.analysis = Experiment.Analysis([.hsic, .pca], samples: 12)
+      let (analysed, runs) = try await Self.run(settings)
+      #expect(runs == cells && analysed.rows.allSatisfy { $0.analysis?.samples == 12 })
+      #expect(analysed.rows.allSatisfy { $0.analysis?.representations?.points.count == 30 })
     }
   }
 
