@@ -72,22 +72,22 @@ package struct ScatterPlot: Sendable {
       .map { label, indices in (label, indices.map { points[$0] }) }
   }
 
-  /// The function from points to places, with the same scale on both axes.
+  /// The function from points to places. Each axis has a scale of its own: the components of representations often differ
+  /// so much that one scale would show a line.
   private var places: ((x: Double, y: Double)) -> (x: Double, y: Double) {
-    let (xs, ys) = (points.map(\.x), points.map(\.y))
-    let (left, right) = (xs.min() ?? 0, xs.max() ?? 0)
-    let (low, high) = (ys.min() ?? 0, ys.max() ?? 0)
     let frame = Self.frame
-    let (width, height) = (frame.right - frame.left - 16, frame.bottom - frame.top - 24)
-    // Halves, whose differences do not overflow.
-    let extents = [(right / 2 - left / 2) / width, (high / 2 - low / 2) / height].filter(\.isFinite)
-    let unit = 2 * max(extents.max() ?? 0, 1e-300)
-    return { point in
-      (
-        (frame.left + frame.right) / 2 + (point.x - (left / 2 + right / 2)) / unit,
-        (frame.top + frame.bottom) / 2 - (point.y - (low / 2 + high / 2)) / unit
-      )
-    }
+    let x = Self.scale(points.map(\.x), from: frame.left + 8, to: frame.right - 8)
+    let y = Self.scale(points.map(\.y), from: frame.bottom - 8, to: frame.top + 20)
+    return { (x($0.x), y($0.y)) }
+  }
+
+  /// Returns the function from values to the range between two places; the middle, if they are all equal.
+  private static func scale(_ values: [Double], from start: Double, to end: Double) -> (Double) -> Double {
+    let (low, high) = (values.min() ?? 0, values.max() ?? 0)
+    // Halves, whose difference does not overflow.
+    let extent = high / 2 - low / 2
+    guard extent > 0 else { return { _ in (start + end) / 2 } }
+    return { start + (end - start) * ($0 / 2 - low / 2) / extent }
   }
 
   private func name(_ label: Int?) -> String {
@@ -139,6 +139,6 @@ package struct ScatterPlot: Sendable {
 extension ScatterPlot {
   /// The style, a part of ``PageStyle/css``.
   static let css = """
-    .scatter path { stroke-width: 0.5; stroke: var(--page); fill-opacity: 0.85; }
+    .scatter path { stroke: none; fill-opacity: 0.75; }
     """
 }

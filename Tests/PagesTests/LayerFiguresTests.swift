@@ -21,7 +21,7 @@ import Testing
       trainings,
       planes: [
         LayerFigures.Plane("plane", x: ("x", "input"), y: ("y", "label")),
-        LayerFigures.Plane("empty", x: ("x", "input"), y: ("z", "nothing")),
+        LayerFigures.Plane("empty", x: ("w", "nothing"), y: ("z", "nothing")),
       ], matrixTitle: "bits")
   }
 

@@ -50,7 +50,7 @@ extension Metric {
     help: "Matrix-based information of each layer's pooled features about the class, in bits")
   /// Of a pair of layers, `A~B`: the elements of a symmetric matrix, once each. The first layer is `input`.
   package static let renyiPair = Metric(
-    "renyiPair", title: "", heading: "Rényi information of two layers, bits",
+    "renyiPair", title: "", heading: "Rényi information of two layers in bits",
     help: "Matrix-based information of two layers' pooled features about each other, in bits")
 
   /// The metrics of ``LayerAnalysis``, which have figures of their own on pages.

@@ -84,8 +84,8 @@ import Testing
       (settings.seeds, settings.probeEvery) = ([7], 2)
       #expect(try await Self.run(settings).1 == cells)
       settings.analysis = Experiment.Analysis([.hsic, .pca], samples: 12)
-      let (analysed, runs) = try await Self.run(settings)
-      #expect(runs == cells && analysed.rows.allSatisfy { $0.analysis?.samples == 12 })
+      let (analysed, other) = try await Self.run(settings)
+      #expect(other == cells && analysed.rows.allSatisfy { $0.analysis?.samples == 12 })
       #expect(analysed.rows.allSatisfy { $0.analysis?.representations?.points.count == 30 })
     }
   }

@@ -2,7 +2,8 @@
 ///
 /// N samples [N, D], centred to X: the coordinates are the eigenvectors of X Xᵀ, scaled by the roots of their
 /// eigenvalues λ; the share of the variance is λ / Σ λ. Of the two signs of a direction, the one counts in which the
-/// coordinate of the largest magnitude is positive; of equal magnitudes, that of the first sample.
+/// coordinate of the largest magnitude is positive; of magnitudes that are equal to a millionth, that of the first
+/// sample.
 package struct PrincipalComponents: Sendable, Hashable {
   /// The coordinates of each sample, the direction of the larger variance first; 0 where the samples do not vary.
   package let points: [SIMD2<Double>]
@@ -38,9 +39,9 @@ package struct PrincipalComponents: Sendable, Hashable {
       let value = values[0, index]
       guard value > least, variance > 0 else { continue }
       let vector = gram.row(index)
-      var largest = 0
-      for r in 1..<count where abs(vector[r]) > abs(vector[largest]) { largest = r }
-      let scale = (vector[largest] < 0 ? -1 : 1) * value.squareRoot()
+      let largest = (0..<count).reduce(0) { max($0, abs(vector[$1])) }
+      let first = (0..<count).first { abs(vector[$0]) >= largest * (1 - 1e-6) } ?? 0
+      let scale = (vector[first] < 0 ? -1 : 1) * value.squareRoot()
       for r in 0..<count { points[r][direction] = scale * vector[r] }
       explained[direction] = value / variance
     }
