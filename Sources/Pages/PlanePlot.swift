@@ -31,7 +31,7 @@ package struct PlanePlot: Sendable {
   }
 
   private static let size = (width: 420.0, height: 340.0)
-  private static let frame = (left: 54.0, right: 404.0, top: 48.0, bottom: 292.0)
+  private static let frame = (left: 54.0, right: 396.0, top: 48.0, bottom: 292.0)
 
   /// The chart as one `<svg>` element.
   package var svg: String {

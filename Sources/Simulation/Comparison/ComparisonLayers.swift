@@ -12,9 +12,8 @@ struct ComparisonLayers {
   /// A heading and the figures; empty without an analysis.
   var html: String {
     let figures = figures
-    let drawn = [figures.planeFigures, figures.curveFigures, pictures].filter { !$0.isEmpty }
-      .map { "<div class=\"plots\">\n\($0.joined(separator: "\n"))\n</div>" }
-    let all = drawn + figures.matrixFigures
+    let all = [figures.planeFigures, figures.curveFigures, figures.matrixFigures, pictures]
+      .filter { !$0.isEmpty }.map { "<div class=\"plots\">\n\($0.joined(separator: "\n"))\n</div>" }
     guard let samples = rows.map(\.analysis.samples).max(), !all.isEmpty else { return "" }
     let seeds = rows.map(\.row.finished).max() ?? 1
     let means = seeds > 1 ? "Means of \(seeds) seeds; representations of the first. " : ""
