@@ -100,6 +100,8 @@ package enum PageStyle {
       details::details-content { display: block; content-visibility: visible; }
     }
     \(ConfusionMatrixFigure.css)
+    \(PlanePlot.css)
+    \(ScatterPlot.css)
     """
 
   /// The number of colours of lines.

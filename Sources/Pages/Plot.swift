@@ -72,6 +72,8 @@ package struct Plot: Sendable {
   package var leastRange = 0.0
   /// Whether the vertical axis has powers of ten. Values that are not greater than 0 are omitted then.
   package var isLogarithmic = false
+  /// Values that the vertical axis also covers, so that plots of the same figure can be compared.
+  package var covered: [Double] = []
 
   package init(
     _ title: String, unit: FigureUnit, line: Line, startsAtZero: Bool, rounds: Int, stageEnds: [Int],
@@ -90,7 +92,8 @@ package struct Plot: Sendable {
 
   /// The chart as one `<svg>` element.
   package var svg: String {
-    let values = Self.widened(series.flatMap(\.values), to: leastRange, startsAtZero: startsAtZero)
+    let values = Self.widened(
+      series.flatMap(\.values) + covered.filter(\.isFinite), to: leastRange, startsAtZero: startsAtZero)
     // Powers of ten need no prefix.
     let scale =
       isLogarithmic
@@ -250,7 +253,7 @@ package struct Plot: Sendable {
 
   // MARK: - Elements
 
-  private static func line(
+  static func line(
     _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String
   ) -> String {
     "<line class=\"\(style)\" x1=\"\(number(x1))\" y1=\"\(number(y1))\" x2=\"\(number(x2))\" "
@@ -258,7 +261,7 @@ package struct Plot: Sendable {
   }
 
   /// - Parameter beside: text that follows in another weight.
-  private static func text(
+  static func text(
     _ text: String, _ x: Double, _ y: Double, _ style: String, beside: String? = nil
   ) -> String {
     let more = beside.map { "\u{A0} <tspan class=\"last\">\(Markup.escape($0))</tspan>" } ?? ""
@@ -266,5 +269,5 @@ package struct Plot: Sendable {
       "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\">\(Markup.escape(text))\(more)</text>"
   }
 
-  private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+  static func number(_ value: Double) -> String { String(format: "%.1f", value) }
 }

@@ -52,6 +52,8 @@ package enum ServerEvent: Sendable {
   /// The linear probe of a round: its accuracy on the test images, 0 … 1. In a classification also the results of the
   /// model's exits on them.
   case probed(RoundKey, accuracy: Double, exits: ExitEvaluation.Result? = nil)
+  /// The layers of a round's model were analysed (``LayerAnalysis``).
+  case analysed(RoundKey, layers: Int, samples: Int)
   /// A probe failed; the rounds continue.
   case unprobed(reason: String)
 }

@@ -35,6 +35,8 @@ package struct Overview: Sendable, Hashable, Codable {
   package var clients: [Client]
   /// The exits of a classification after the last probed round; nil without a probe.
   package var evaluation: Evaluation?
+  /// The representations of the last analysed model; nil without them.
+  package var picture: Picture?
   /// The images that a cascade has left for its stages, and its costs; nil without a cascade.
   package var cascade: CascadeAccount?
   /// The estimated end of the current round and of the job.
@@ -263,6 +265,7 @@ extension Overview {
       return Client(client, here?[name], isKnown: here != nil, validations[name], at: now)
     }
     evaluation = Evaluation(recorded, plan)
+    picture = Picture(recorded)
     cascade = CascadeAccount(plan, recorded.images)
     estimate = Estimate(recorded.status, recorded.attempts, plan, at: now)
     updatesAdmitted = recorded.clients.reduce(0) { $0 + $1.admitted }

@@ -24,6 +24,25 @@ struct ProbeOptions: ParsableArguments {
       valueName: "rounds"))
   var probeEvery: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Analyse the layers on the test data of the probe: a comma-separated list of \(AnalysisList.names) (docs/analysis.md). (default: no analysis)",
+      valueName: "measures"), completion: .list(AnalysisMeasure.allCases.map(\.rawValue)),
+    transform: AnalysisList.measures)
+  var analyse: [AnalysisMeasure]?
+
+  @Option(
+    help: ArgumentHelp(
+      "Rounds from one analysis to the next, counted over all stages; the last round is always analysed. (default: as --probe-every)",
+      valueName: "rounds"))
+  var analyseEvery: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Samples of an analysis, drawn from the test data of the probe. (default: \(LayerAnalysis.defaultSamples))",
+      valueName: "n"))
+  var analyseSamples: Int?
+
   func validate() throws {
     guard (probeData == nil) == (probeTestData == nil) else {
       throw ValidationError("--probe-data and --probe-test-data need each other")
@@ -32,6 +51,14 @@ struct ProbeOptions: ParsableArguments {
       throw ValidationError("--probe-every needs --probe-data")
     }
     guard (1...1_000_000).contains(interval) else { throw ValidationError("--probe-every is 1 to 1000000") }
+    guard analyse == nil || probeData != nil else { throw ValidationError("--analyse needs --probe-data") }
+    for (name, value) in [("--analyse-every", analyseEvery), ("--analyse-samples", analyseSamples)] {
+      guard value == nil || analyse != nil else { throw ValidationError("\(name) needs --analyse") }
+    }
+    guard analyseEvery.map((1...1_000_000).contains) ?? true else {
+      throw ValidationError("--analyse-every is 1 to 1000000")
+    }
+    if let analyseSamples { try AnalysisList.check(samples: analyseSamples) }
   }
 
   /// The number of rounds between probes.
@@ -56,6 +83,21 @@ struct ProbeOptions: ParsableArguments {
     guard let evaluation, plan.method.classification != nil else { return nil }
     do {
       return try ExitEvaluation(plan, evaluation.test, threads: threads)
+    } catch {
+      throw CommandFailure(.data, "--probe-test-data: \(error.description)")
+    }
+  }
+
+  /// Returns the analysis of layers on the test images of a probe; nil without one.
+  func analysis(
+    _ plan: Plan, _ evaluation: EncoderEvaluation?, threads: Int
+  ) throws(CommandFailure) -> Prober.Analysis? {
+    guard let evaluation, let analyse else { return nil }
+    do {
+      let layers = try LayerAnalysis(
+        plan, evaluation.test, measures: Set(analyse),
+        samples: analyseSamples ?? LayerAnalysis.defaultSamples, threads: threads)
+      return Prober.Analysis(layers, every: analyseEvery ?? interval)
     } catch {
       throw CommandFailure(.data, "--probe-test-data: \(error.description)")
     }

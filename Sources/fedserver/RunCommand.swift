@@ -105,10 +105,12 @@ struct RunCommand: AsyncParsableCommand {
         for listener in [listener, pageListener] { listener.map(log.bound) }
         let evaluation = try probe.evaluation(plan, threads: threads)
         let exits = try probe.exits(plan, evaluation, threads: threads)
+        let analysis = try probe.analysis(plan, evaluation, threads: threads)
         if !FileManager.default.fileExists(atPath: database) { try plan.checkFiles(in: folder) }
         let store = try Store(database)
         let prober = evaluation.map {
-          Prober(plan, store, $0, exits: exits, every: probe.interval, observer: log.note)
+          Prober(
+            plan, store, $0, exits: exits, every: probe.interval, analysis: analysis, observer: log.note)
         }
         let observer = { @Sendable (event: ServerEvent) in
           tell(event)

@@ -113,6 +113,8 @@ struct ServerLog: Sendable {
     case .probed(let key, let accuracy, let exits):
       logger.notice("\(key): linear probe accuracy \(String(format: "%.1f %%", 100 * accuracy))")
       if let exits { logger.notice("\(key): \(exits.line)") }
+    case .analysed(let key, let layers, let samples):
+      logger.notice("\(key): \(counted(layers, "layer")) analysed on \(counted(samples, "sample"))")
     case .unprobed(let reason): logger.warning("the linear probe failed: \(reason)")
     case .finished: logger.notice("the job is done")
     case .progress, .calibrating: break

@@ -78,6 +78,7 @@ import Testing
     ("--strategies", "layer-wise,sideways", "sideways"), ("--strategies", "", "Missing"),
     ("--objectives", "simclr,simclr", "twice"), ("--seeds", "7,-1", "-1"), ("--clients", "0", "--clients"),
     ("--fine-tune", "-1", "--fine-tune"), ("--probe-every", "x", "--probe-every"),
+    ("--analyse", "hsic,hsic", "twice"), ("--analyse", "hsic,", "hsic, hsic-pooled, renyi, pca"),
   ])
   func aBadOption(option: String, value: String, word: String) async throws {
     let outcome = try await Command(
@@ -121,5 +122,14 @@ import Testing
     let outcome = try await Command.run(
       "fedsim", "run", "p", "--data", "shapes:16", "--out", "x", "--probe-every", "1")
     #expect(outcome.code == 64 && outcome.lines.first?.contains("--test-data") == true, "\(outcome)")
+  }
+
+  @Test func analysesNeedLabelledImages() async throws {
+    let arguments = ["run", "p", "--data", "shapes:16", "--out", "x"]
+    let alone = try await Command("fedsim", arguments + ["--analyse", "renyi"]).outcome()
+    #expect(
+      alone.code == 64 && alone.lines.first?.contains("--analyse needs --test-data") == true, "\(alone)")
+    let samples = try await Command("fedsim", arguments + ["--analyse-samples", "9"]).outcome()
+    #expect(samples.code == 64 && samples.lines.first?.contains("needs --analyse") == true, "\(samples)")
   }
 }

@@ -191,6 +191,16 @@ import Wire
   @Test(arguments: [
     (["--listen", "0.0.0.0:0"], 64, "--tls"), (["--tls", "none"], 7, "none/server.crt"),
     (["--probe-every", "3"], 64, "--probe-every needs --probe-data"),
+    (["--analyse", "hsic"], 64, "--analyse needs --probe-data"),
+    (["--analyse", "hsic,mutual"], 64, "'mutual' is not one of hsic, hsic-pooled, renyi, pca"),
+    (["--analyse-every", "2"], 64, "--analyse-every needs --analyse"),
+    (
+      [
+        "--probe-data", "shapes:16", "--probe-test-data", "shapes:16", "--analyse", "hsic",
+        "--analyse-samples",
+        "5000",
+      ], 64, "--analyse-samples is 2 to 4096"
+    ),
   ])
   func aServerThatCannotBegin(options: [String], code: Int, problem: String) async throws {
     try await withTemporaryFolder { folder in

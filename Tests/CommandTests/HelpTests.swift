@@ -24,7 +24,8 @@ import Testing
       [
         "<plan>", "--listen <address>", "--database <file>", "--threads <threads>", "--tls <dir>",
         "--insecure", "--max-unauthenticated <n>", "--http <address>", "--probe-data <spec>",
-        "--probe-test-data <spec>", "--probe-every <rounds>",
+        "--probe-test-data <spec>", "--probe-every <rounds>", "--analyse <measures>",
+        "--analyse-every <rounds>", "--analyse-samples <n>",
       ]
     ),
     (["fedserver", "init"], ["<dir>", "--host <name>", "--client <name>", "--data <spec>"]),
@@ -90,7 +91,8 @@ import Testing
       [
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
-        "--dropout <chance>", "--link <link>", "--strict", "--overwrite", "--probe-every <rounds>", "--json",
+        "--dropout <chance>", "--link <link>", "--strict", "--overwrite", "--probe-every <rounds>",
+        "--analyse <measures>", "--analyse-samples <n>", "--json",
       ]
     ),
     (
@@ -107,8 +109,8 @@ import Testing
       [
         "<plan>", "--strategies <strategies>", "--objectives <objectives>", "--out <dir>", "--data <spec>",
         "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
-        "--fine-tune <epochs>", "--probe-every <rounds>", "--cores <cores>", "--threads <threads>",
-        "--resume", "--json",
+        "--fine-tune <epochs>", "--probe-every <rounds>", "--analyse <measures>", "--analyse-samples <n>",
+        "--cores <cores>", "--threads <threads>", "--resume", "--json",
       ]
     ),
     (

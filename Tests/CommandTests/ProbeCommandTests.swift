@@ -16,7 +16,9 @@ import Wire
 
   @Test func aServerWithLabelledImagesTellsWhatTheEncoderIsWorth() async throws {
     try await withTemporaryFolder { folder in
-      let server = try server(folder, "--probe-data", "shapes:60", "--probe-test-data", "shapes:40")
+      let server = try server(
+        folder, "--probe-data", "shapes:60", "--probe-test-data", "shapes:40", "--analyse", "renyi,pca",
+        "--analyse-samples", "20")
       let words = "listening on "
       let line = try await server.errors.line(containing: words)
       let address = try #require(line.components(separatedBy: words).last)
@@ -35,6 +37,17 @@ import Wire
         "fedserver", "rounds", "--database", folder.path("strata.sqlite"), "--json")
       let rounds = try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
       let last = try #require(rounds?.last?["probe"] as? Double, "\(listed)")
+      #expect(outcome.errors.contains("layers analysed on 20 samples"), "\(outcome)")
+      let csv = try await Command.run(
+        "fedserver", "rounds", "--database", folder.path("strata.sqlite"), "--csv")
+      #expect(
+        csv.output.contains(",input~blocks.0,renyiPair,") && csv.output.contains(",blocks.0,renyiLabel,"))
+      let report = try await Command.run(
+        "fedserver", "report", "--database", folder.path("strata.sqlite"), "--out", folder.path("report.html")
+      )
+      let page = try String(contentsOfFile: folder.path("report.html"), encoding: .utf8)
+      #expect(
+        report.code == 0 && page.contains("What each layer knows") && page.contains("% of the variance"))
       #expect((0...1).contains(last) && outcome.errors.contains(String(format: "%.1f %%", 100 * last)))
     }
   }

@@ -97,6 +97,50 @@ import Testing
     }
   }
 
+  /// An analysis has rounds of its own; the last model is always analysed, and has the picture.
+  @Test func layersAreAnalysedEverySoManyRounds() async throws {
+    try await withTemporaryFolder { folder in
+      let plan = Plan.tiny(rounds: .each(5))
+      let path = folder.appendingPathComponent("strata.sqlite").path
+      let evaluation = try evaluation(plan)
+      let layers = try LayerAnalysis(
+        plan, evaluation.test, measures: Set(AnalysisMeasure.allCases), samples: 16, threads: 2)
+      var committed: [Snapshot] = []
+      do {
+        let store = try Store(path)
+        let (events, heard) = AsyncStream<ServerEvent>.makeStream()
+        let prober = Prober(plan, store, evaluation, every: 5, analysis: .init(layers, every: 2)) {
+          heard.yield($0)
+        }
+        var heardEvents = events.makeAsyncIterator()
+        for number in 1...2 {
+          committed.append(try commit(number, plan, store))
+          prober.note()
+        }
+        guard case .analysed(let key, let depth, let samples) = await heardEvents.next() else {
+          Issue.record("no analysis")
+          return
+        }
+        #expect(key.round == 2 && depth == 1 && samples == 16)
+        committed.append(try commit(3, plan, store))
+        await prober.finish()
+        try store.note(try JobEngine(plan, store: store, at: .zero).status(since: now, at: .zero, now))
+        store.close()
+      }
+      let job = try #require(try History(path).job())
+      let recorded = job.attempts.filter { $0.record.outcome == .committed }.map(\.record)
+      let expected = committed.map { layers.metrics(of: $0) }
+      #expect(recorded[0].metrics[.analysisSamples] == nil && recorded[0].metrics.layers.isEmpty)
+      for index in 1...2 {
+        #expect(recorded[index].metrics.layers == expected[index].layers)
+        #expect(recorded[index].metrics[.analysisSamples] == 16)
+      }
+      #expect(recorded[2].probe != nil && recorded[1].probe == nil)
+      let picture = try #require(job.picture)
+      #expect(picture.round == recorded[2].id && picture.representations == layers.picture(of: committed[2]))
+    }
+  }
+
   @Test func withoutARoundThereIsNothingToProbe() async throws {
     try await withTemporaryFolder { folder in
       let plan = Plan.tiny(rounds: .each(1))

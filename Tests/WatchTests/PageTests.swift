@@ -268,7 +268,7 @@ import Watch
         $0.attributes["id"]
       }
       let all = [
-        "name", "now", "board", "confusion", "clients", "otherClients", "rounds", "abandonments",
+        "name", "now", "board", "confusion", "layers", "clients", "otherClients", "rounds", "abandonments",
         "rejections",
       ]
       #expect(live == all)

@@ -287,6 +287,40 @@ def nt_xent_case(n, batch, width, temperature):
     return {"in.z1": z1, "in.z2": z2, "out.loss": loss, "out.dz1": z1.grad, "out.dz2": z2.grad}
 
 
+def principal_components_case(n, samples, columns):
+    """Scores and shares of variance by singular values; the score of largest magnitude is positive."""
+    x = n.normal(samples, columns, mean=3.0) * torch.arange(1, columns + 1, dtype=n.dtype)
+    x = x.float().to(n.dtype)  # in.* are float32
+    u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    scores = (u * s)[:, :2]
+    largest = scores.gather(0, scores.abs().argmax(0, keepdim=True))
+    return {
+        "in.x": x, "out.points": scores * largest.sign(), "out.explained": (s**2 / (s**2).sum())[:2],
+    }
+
+
+def centred_similarities(x, sigma, epsilon):
+    """K H (K H + epsilon N 1)^-1 of a Gaussian kernel whose width grows with the root of the columns."""
+    n = len(x)
+    squared = ((x[:, None] - x[None]) ** 2).sum(2)
+    kh = torch.exp(-squared / (2 * sigma**2 * x.shape[1]))
+    kh = kh - kh.mean(1, keepdim=True)
+    return kh @ torch.linalg.inv(kh + epsilon * n * torch.eye(n, dtype=x.dtype))
+
+
+def normalised_hsic_case(n, samples, inputs, features, sigma, epsilon, classes):
+    x, z = n.normal(samples, inputs), n.normal(samples, features).requires_grad_()
+    labels = torch.arange(samples) ** 2 % classes
+    one_hot = F.one_hot(labels, classes).to(x.dtype)
+    tensors = {"in.x": x, "in.z": z, "in.labels": labels.to(x.dtype)}
+    for name, other in [("x", x), ("y", one_hot)]:
+        other = centred_similarities(other, sigma, epsilon)
+        value = torch.trace(other @ centred_similarities(z, sigma, epsilon))
+        tensors["out.nhsic_" + name] = value
+        (tensors["out.dz_" + name],) = torch.autograd.grad(value, z)
+    return tensors
+
+
 def pair_case(n, batch, width, function, **settings):
     q, k = n.normal(batch, width).requires_grad_(), n.normal(batch, width)
     loss = function(q, k, **settings)
@@ -553,6 +587,10 @@ add("fedavg", "fedavg", 1e-6, lambda n: fedavg_case(n, 4, 19))
 add("median", "coordinate_median", 1e-6, lambda n: median_case(n, 5, 17))
 add("median_even", "coordinate_median", 1e-6, lambda n: median_case(n, 6, 17))
 add("trimmed_mean", "trimmed_mean", 1e-6, lambda n: trimmed_mean_case(n, 7, 17, 2), {"trim": 2})
+
+HSIC = {"sigma": 0.8, "epsilon": 0.01, "classes": 3}
+add("normalised_hsic", "normalised_hsic", 2e-5, lambda n: normalised_hsic_case(n, 11, 9, 6, **HSIC), HSIC)
+add("principal_components", "principal_components", 1e-5, lambda n: principal_components_case(n, 13, 7))
 
 add_augmentation("brightness", lambda image, factor: (factor * image).clamp(0, 1), factor=1.4)
 add_augmentation("contrast", lambda image, factor: blended(image, luminance(image).mean(), factor), factor=1.35)

@@ -182,3 +182,13 @@ extension EncoderCheckpoint {
       .withLabels(mean: mean, deviation: deviation), for: configuration)
   }
 }
+
+extension Plan {
+  /// Returns the plan's complete encoder without training.
+  package func untrained() -> EncoderCheckpoint {
+    let stage = stage(stages)
+    let parameters = Storage(stage.model.layout)
+    Initialisation.random(stage.model, into: parameters, seed: seed)
+    return EncoderCheckpoint(Snapshot(stage, parameters), augmentation)
+  }
+}

@@ -68,6 +68,10 @@ package struct Metric: Sendable {
     help: "Share of test samples whose class a linear classifier on the encoder predicts", unit: .share,
     digits: 1,
     exportedName: "last_probe_accuracy_ratio")
+  package static let untrainedProbe = Metric(
+    "untrainedProbe", title: "Linear probe", line: "untrained", heading: "untrained",
+    help: "The same of the encoder without training", unit: .share, digits: 1, isBaseline: true,
+    exportedName: "untrained_probe_accuracy_ratio")
   package static let alignment = Metric(
     "alignment", title: "Alignment", heading: "alignment",
     help: "Squared distance of two views of an image, 0 to 4: small if they agree", isOfClients: true)
@@ -123,9 +127,9 @@ package struct Metric: Sendable {
 
   /// All that this version knows, in the order in which they are shown.
   package static let all =
-    [loss, lastEpochLoss, calibrationLoss, probe] + ofExits + ofValidations + [
+    [loss, lastEpochLoss, calibrationLoss, probe, untrainedProbe] + ofExits + ofValidations + [
       alignment, uniformity, deviation, effectiveRank,
-    ]
+    ] + ofAnalyses
 
   /// Those that clients report.
   package static let ofClients = all.filter(\.isOfClients)

@@ -71,7 +71,7 @@ package struct History: Sendable {
       }
       return RecordedJob(
         job: job, status: status, attempts: try Self.attempts(db), clients: try Self.clients(db),
-        confusion: try Store.confusion(db),
+        confusion: try Store.confusion(db), picture: try Store.picture(db),
         images: (try? job.readPlan())?.method.cascade == nil ? [] : try Store.stageImages(db))
     }
   }
@@ -191,6 +191,13 @@ package struct RecordedJob: Sendable {
     package let cells: [ClassificationReport.Cell]
   }
 
+  /// The picture of the representations of a committed round's model.
+  package struct Picture: Sendable {
+    /// The key of the round's record.
+    package let round: Int64
+    package let representations: RepresentationPicture
+  }
+
   package let job: JobRecord
   package let status: ServerStatus
   /// The attempts in order of stage, round and attempt.
@@ -199,6 +206,8 @@ package struct RecordedJob: Sendable {
   package let clients: [Client]
   /// Of the last probed round of a classification.
   package let confusion: Confusion?
+  /// Of the last analysed round.
+  package let picture: Picture?
   /// The images that counted in the stages of a cascade; empty without one.
   package let images: [CascadeAccount.Stage]
 }

@@ -18,7 +18,17 @@ enum Schema {
     migrator.registerMigration("metrics of rounds as rows", migrate: addMetrics)
     migrator.registerMigration("confusion matrices", migrate: addConfusions)
     migrator.registerMigration("learned controllers", migrate: addControllers)
+    migrator.registerMigration("pictures of representations", migrate: addPictures)
     return migrator
+  }
+
+  /// Adds the picture of the representations of the last analysed model, as JSON.
+  private static func addPictures(_ db: Database) throws {
+    try db.create(table: "pictures") { t in
+      t.belongsTo("round", inTable: "rounds").notNull()
+      t.column("picture", .text).notNull()
+      t.primaryKey(["roundId"])
+    }
   }
 
   /// Adds the digest of the file of a job's learned controller; null without one.

@@ -2,6 +2,7 @@ import Engine
 import Federation
 import Foundation
 import GRDB
+import Support
 
 /// The evaluations of committed models: by the server on its own images, and by clients on theirs.
 extension Store {
@@ -32,6 +33,26 @@ extension Store {
           label: try row.decode(forColumn: "label"), predicted: try row.decode(forColumn: "predicted"),
           count: try row.decode(forColumn: "count"))
       })
+  }
+
+  /// Adds the picture of a committed round's representations, which replaces that of an earlier round.
+  package func note(_ picture: RepresentationPicture, of round: RoundRecord) throws(StoreError) {
+    let id = try round.key()
+    try write(awaited: false) { db in
+      let text = String(decoding: try JSON.stored(picture), as: UTF8.self)
+      try db.execute(sql: "DELETE FROM pictures")
+      try db.execute(sql: "INSERT INTO pictures (roundId, picture) VALUES (?, ?)", arguments: [id, text])
+    }
+  }
+
+  /// Returns the picture of the last analysed round; nil without one.
+  static func picture(_ db: Database) throws -> RecordedJob.Picture? {
+    guard try db.tableExists("pictures"),
+      let row = try Row.fetchOne(db, sql: "SELECT * FROM pictures ORDER BY roundId DESC LIMIT 1")
+    else { return nil }
+    let text: String = try row.decode(forColumn: "picture")
+    return RecordedJob.Picture(
+      round: try row.decode(forColumn: "roundId"), representations: try JSON.read(from: Data(text.utf8)))
   }
 
   /// Adds a client's validation of a committed round's model, and with it the values over all clients.

@@ -19,6 +19,7 @@ package struct ComparisonPage: Sendable {
         \(table("Costs", ComparisonTable.parts(of: report).costs))
         \(failures)
         \(losses.map(plots).joined(separator: "\n"))
+        \(ComparisonLayers(report.rows).html)
         \(confusions)
         \(notes)
         \(origin)

@@ -59,6 +59,8 @@ package struct ComparisonReport: Sendable, Codable {
     package let curves: [Curve]
     /// The last exit of a classification on the test images, counted over the runs; nil for other objectives.
     package let lastExit: ClassificationReport?
+    /// The analyses of layers, means over the seeds; nil without one. The representations are those of the first seed.
+    package let analysis: AnalysisReport?
     package let failures: [Failure]
   }
 
@@ -170,6 +172,7 @@ extension ComparisonReport.Row {
     curves = runs.map {
       ComparisonReport.Curve(seed: $0.seed, losses: $0.rounds.map(\.loss), probes: $0.probes ?? [])
     }
+    analysis = AnalysisReport(meanOf: runs.compactMap(\.analysis))
     lastExit = Self.sum(runs.compactMap { $0.exits?.exits.last?.report })
   }
 

@@ -27,6 +27,8 @@ extension PlanComparison {
     package var fineTune = 0
     /// The number of rounds between probes; 0 for a probe at the end only.
     package var probeEvery = 0
+    /// The analysis of layers in each run; nil for none.
+    package var analysis: Experiment.Analysis?
     /// The cores that all runs share, and the threads of one training.
     package var cores, threads: Int
     /// The memory that runs at the same time may take together.
@@ -136,6 +138,7 @@ extension PlanComparison.Settings {
     if let events { arguments += ["--tensorboard", events.appendingPathComponent(cell.name).path] }
     if fineTune > 0 { arguments += ["--fine-tune", "\(fineTune)"] }
     if probeEvery > 0 { arguments += ["--probe-every", "\(probeEvery)"] }
+    arguments += analysis?.options ?? []
     return arguments
   }
 }

@@ -4,6 +4,7 @@ import Engine
 enum InformationCases {
   static let operations: [String: Conformance.Operation] = [
     "renyi_entropy": renyiEntropy, "information_matrix": informationMatrix, "normalised_hsic": normalisedHSIC,
+    "principal_components": principalComponents,
   ]
 
   private static func renyiEntropy(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
@@ -109,8 +110,34 @@ enum InformationCases {
     var comparison = Comparison()
     try comparison.compare("out.nhsic_x", [Float(withInputs)], with: tensors("out.nhsic_x").values)
     try comparison.compare("out.nhsic_y", [Float(withClasses)], with: tensors("out.nhsic_y").values)
+    // The form of an analysis of layers, which compares each variable with several others.
+    let settings = NormalisedHSIC.Settings(sigma: sigma, epsilon: epsilon)
+    let own = CentredSimilarity(work[features], settings)
+    let ofX = CentredSimilarity(work[inputs], settings).dependence(on: own)
+    let ofY = CentredSimilarity(classes: labels.map { Int($0) }, count: classes, settings).dependence(on: own)
+    try comparison.compare("out.nhsic_x", [Float(ofX)], with: tensors("out.nhsic_x").values)
+    try comparison.compare("out.nhsic_y", [Float(ofY)], with: tensors("out.nhsic_y").values)
     try comparison.compare("out.dz_x", work[ofInputs].array(), with: tensors("out.dz_x").values)
     try comparison.compare("out.dz_y", work[ofClasses].array(), with: tensors("out.dz_y").values)
+    return comparison
+  }
+
+  private static func principalComponents(
+    _ golden: GoldenCase, _ tensors: GoldenTensors
+  ) throws -> Comparison {
+    let samples = try Samples(tensors, "in.x")
+    let storage = Storage(0..<samples.values.count)
+    storage.all.fill(with: samples.values)
+    guard let components = PrincipalComponents(storage.all.reshaped(samples.rows, samples.columns)) else {
+      throw ConformanceError("in.x is not finite")
+    }
+    var comparison = Comparison()
+    try comparison.compare(
+      "out.points", components.points.flatMap { [Float($0.x), Float($0.y)] },
+      with: tensors("out.points").values)
+    try comparison.compare(
+      "out.explained", [Float(components.explained.x), Float(components.explained.y)],
+      with: tensors("out.explained").values)
     return comparison
   }
 

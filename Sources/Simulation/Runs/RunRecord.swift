@@ -22,6 +22,8 @@ package struct RunRecord: Sendable, Codable {
     let testData: String?
     let fineTuningEpochs: Int
     let probeEvery: Int
+    /// The options of the analysis of layers; empty for none.
+    let analysis: [String]
   }
 
   package let training: Training
@@ -37,7 +39,7 @@ package struct RunRecord: Sendable, Codable {
       partition: settings.partition.description, dropout: settings.dropout, link: settings.link)
     evaluation = Evaluation(
       testData: settings.testData?.description, fineTuningEpochs: settings.fineTuningEpochs,
-      probeEvery: settings.probeEvery)
+      probeEvery: settings.probeEvery, analysis: settings.analysis?.options ?? [])
   }
 
   /// Reads the record of a run's folder; nil if it has none. Throws ``ExperimentError/folder(_:)``.

@@ -51,6 +51,8 @@ package struct Summary: Sendable, Codable {
   package internal(set) var graph: GraphAccount?
   /// The probes by round, if requested.
   package internal(set) var probes: [RoundProbe]?
+  /// The analyses of layers, if requested.
+  package internal(set) var analysis: AnalysisReport?
   /// The report of the clients' links, if they had a shape.
   package internal(set) var link: LinkReport?
   /// The SHA-256 digest of the encoder's float32 weights in layout order.

@@ -25,6 +25,7 @@ package struct ReportPage: Sendable {
         \(parts.plots.figures)
         </div>
         \(ConfusionSection(evaluation: overview.evaluation).html)
+        \(LayerSection(overview: overview).html)
         \(parts.cascade)
         <h2>Encoder</h2>
         \(parts.stack)

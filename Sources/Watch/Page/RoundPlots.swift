@@ -90,6 +90,8 @@ struct RoundPlots {
       startsAtZero: startsAtZero, rounds: sum, stageEnds: ends,
       series: series.filter { !$0.points.isEmpty })
     plot.showsLast = true
+    // Ten points show a difference of one as small.
+    if unit == .share { plot.leastRange = 0.1 }
     return plot
   }
 }

@@ -46,6 +46,9 @@ package struct StatusPage: Sendable {
         <div id="confusion" data-live="">
         \(ConfusionSection(evaluation: overview.evaluation).html)
         </div>
+        <div id="layers" data-live="">
+        \(LayerSection(overview: overview).html)
+        </div>
         <h2>Clients</h2>
         \(parts.clients.live)
         <h2>Last rounds</h2>

@@ -8,7 +8,8 @@ enum MadeComparison {
   static func run(
     probe: Double, up: Int = 1_000_000, down: Int = 2_000_000, seconds: Double = 3,
     losses: [Double] = [2, 1],
-    stages: [Int] = [1, 2], collapsed: Bool = false, evaluation: String = "null"
+    stages: [Int] = [1, 2], collapsed: Bool = false, evaluation: String = "null",
+    analysis: String = "null"
   ) throws -> Summary {
     let rounds = zip(stages.indices, losses).map { index, loss in
       """
@@ -19,6 +20,7 @@ enum MadeComparison {
     let text = """
       {"name": "made", "seed": 7, "strategy": "layer-wise", "objective": "simclr", "stages": 2, "collapsed": \(collapsed),
        "encoderDigest": "", "seconds": \(seconds + 1), "peakMemoryBytes": 1, "evaluation": \(evaluation),
+       "analysis": \(analysis),
        "rounds": [\(rounds.joined(separator: ","))],
        "clients": [
          {"name": "client-0", "samples": 16, "bytesUp": \(up - 1000), "bytesDown": \(down)},

@@ -91,6 +91,12 @@ import Testing
       #expect(none == ["= \(cells[0])", "= \(cells[2])"])
       #expect(kept.rows.map(\.variant) == both.rows.map(\.variant) && kept.seeds == [7, 8])
       #expect(kept.rows.map(\.values) == both.rows.map(\.values))
+      settings.seeds = [9]
+      settings.analysis = Experiment.Analysis([.hsic, .pca], samples: 12)
+      let (analysed, _) = try await Self.run(settings)
+      let those = analysed.rows.filter { $0.variant.training != .endToEnd }
+      #expect(those.allSatisfy { $0.analysis?.samples == 12 })
+      #expect(those.allSatisfy { $0.analysis?.representations?.points.count == 30 })
     }
   }
 

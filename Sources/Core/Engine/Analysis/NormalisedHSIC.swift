@@ -22,13 +22,13 @@ package struct NormalisedHSIC: Sendable {
     }
 
     /// The kernel of samples of `columns` columns.
-    fileprivate func kernel(columns: Int) -> SimilarityKernel {
+    func kernel(columns: Int) -> SimilarityKernel {
       let width = sigma * Double(max(columns, 1)).squareRoot()
       return SimilarityKernel(isPlain ? .plain : .gaussian, width: .fixed(width))
     }
 
     /// The similarity of two one-hot rows of different classes, whose squared distance is 2.
-    fileprivate func otherClass(of classes: Int) -> Double {
+    func otherClass(of classes: Int) -> Double {
       exp(-(isPlain ? 2.0.squareRoot() : 2) / (2 * sigma * sigma * Double(classes)))
     }
   }
@@ -116,7 +116,7 @@ package struct NormalisedHSIC: Sendable {
   }
 
   /// Replaces similarities k with (HkH + ridge 1)⁻¹. Returns false if they are not finite.
-  private static func invert(_ k: DoubleMatrix, ridge: Double) -> Bool {
+  static func invert(_ k: DoubleMatrix, ridge: Double) -> Bool {
     guard k.inner(k).isFinite else { return false }
     centre(k)
     for i in 0..<k.rows { k[i, i] += ridge }
