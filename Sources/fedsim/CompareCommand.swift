@@ -40,7 +40,8 @@ struct CompareCommand: AsyncParsableCommand {
   var strategies: [Strategy] = [.layerWise, .progressive, .endToEnd]
 
   @Option(
-    help: "Losses of simclr, mocov3 and byol, separated by commas. (default: the plan's)",
+    help:
+      "Losses such as simclr, mocov3, byol, vicreg and barlow, separated by commas. (default: the plan's)",
     completion: .list(ObjectiveKind.allCases.map(\.rawValue)), transform: CompareList.losses)
   var objectives: [ObjectiveKind]?
 

@@ -15,7 +15,7 @@ import Testing
     Self.draw(parameters, 111, "parameters")
     var w = parameters.all.doubles
     var (m, v) = (Array(repeating: 0.0, count: count), Array(repeating: 0.0, count: count))
-    var optimiser = AdamW([0..<count], weightDecay: 0.1)
+    let optimiser = AdamW([0..<count], weightDecay: 0.1)
     let workers = Workers(2)
     for t in 1...5 {
       Self.draw(gradients, 111, "gradients", t)
@@ -39,7 +39,7 @@ import Testing
     Self.draw(parameters, 112, "parameters")
     Self.draw(gradients, 112, "gradients")
     let before = parameters.all.bits
-    var optimiser = AdamW([10..<31], weightDecay: 0)
+    let optimiser = AdamW([10..<31], weightDecay: 0)
     optimiser.step(parameters, gradients, learningRate: 0.01, Workers(1))
     let after = parameters.all.bits
     #expect(after[..<10] == before[..<10] && after[31...] == before[31...], "seed 112")
@@ -52,7 +52,7 @@ import Testing
     let gradients = Storage(0..<77)
     Self.draw(parameters, 113, "parameters")
     let before = parameters.all.bits
-    var optimiser = AdamW([0..<77], weightDecay: 0.1)
+    let optimiser = AdamW([0..<77], weightDecay: 0.1)
     for step in 0..<4 {
       Self.draw(gradients, 113, "gradients", step)
       optimiser.step(parameters, gradients, learningRate: 0, Workers(1))
@@ -67,7 +67,7 @@ import Testing
       let gradients = Storage(0..<count)
       Self.draw(parameters, 114, "parameters")
       Self.draw(gradients, 114, "gradients")
-      var optimiser = AdamW([0..<count], weightDecay: 0.1)
+      let optimiser = AdamW([0..<count], weightDecay: 0.1)
       for _ in 0..<2 { optimiser.step(parameters, gradients, learningRate: 0.01, Workers(workers)) }
       return parameters.all.bits
     }

@@ -42,6 +42,17 @@ import Testing
     }
   }
 
+  /// AdamW keeps two values for each trained parameter, SGD and LARS one.
+  @Test func anOptimiserTakesItsMoments() {
+    let stage = Self.stages[0]
+    let bytes = OptimiserKind.allCases.map { kind in
+      var options = TinyViT.options()
+      options.optimiser = kind
+      return MemoryPlan(stage, options, workers: 1).bytes
+    }
+    #expect(bytes[0] - bytes[1] == 4 * stage.count && bytes[1] == bytes[2])
+  }
+
   @Test func layerWiseTakesATenthOfEndToEnd() {
     let tiny = EncoderConfiguration(image: 32, patch: 4, width: 192, depth: 12, heads: 3)
     let options = TrainingOptions(batch: 256, schedule: LearningRateSchedule(rate: 1))

@@ -1,47 +1,65 @@
 import Engine
+import Foundation
 
-/// The loss of Barlow Twins (arXiv 2103.03230, equation 1): the cross-correlation of the projections of two views is
-/// to be the identity.
+/// Alignment and uniformity (arXiv 2005.10242, section 4): the unit projections u of two views of an image are close,
+/// and those of all images are spread over the sphere.
 ///
-/// B images, P = width of a projection. With C = z1ᵀ·z2 / B [P, P], the loss is Σ (1 - C_ii)² + λ Σ C_ij² over i ≠ j. A
-/// projector ends with a normalisation over the batch, so the elements of C are correlations.
-package struct CrossCorrelation: Sendable {
-  /// C, which is replaced with its gradient.
-  private let correlations: Slot
-  /// λ.
-  private let weight: Float
+/// B images, P = width of a projection. The loss is the mean of |u1_i - u2_i|² over the images i, plus the mean over both
+/// views of log mean e^(-2 |u_i - u_j|²) over the pairs i ≠ j.
+package struct AlignmentUniformity: Sendable {
+  private let unit, gradient, lengths, similarities: Slot
 
-  /// Adds the loss's work space to a layout. The default of `weight` is the paper's.
-  package init(width: Int, weight: Float = 5e-3, in layout: inout Layout) {
-    correlations = layout.add("correlations", width, width)
-    self.weight = weight
+  /// Adds the loss's work space for batches of `batch` images, at least 2, to a layout.
+  package init(batch: Int, width: Int, in layout: inout Layout) {
+    unit = layout.add("unit projections", 2 * batch, width)
+    gradient = layout.add("unit gradients", 2 * batch, width)
+    lengths = layout.add("lengths", 2 * batch)
+    similarities = layout.add("similarities", batch, batch)
   }
 
-  /// Returns the loss and adds its gradient: dz1 += z2·dCᵀ / B, dz2 += z1·dC / B.
+  /// Returns the loss and adds its gradient.
   ///
   /// `z` and `dz` are [2B, P]: rows 0 ..< B belong to the first view, B ..< 2B to the second.
   package func loss(_ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) -> Float {
-    let (batch, c) = (z.rows / 2, work[correlations])
-    let (first, second, scale) = (0..<batch, batch..<2 * batch, 1 / Float(batch))
-    precondition(c.rows == z.columns, "\(z.columns) columns for \(c.rows)")
-    Products.product(z.rows(first).transposed, z.rows(second), into: c, scale: scale)
+    let (u, du, batch) = (work[unit], work[gradient], z.rows / 2)
+    precondition(u.rows == z.rows && u.columns == z.columns, "\(z.rows) x \(z.columns) projections")
+    UnitRows.forward(z, into: u, lengths: work[lengths])
     var total: Double = 0
-    for i in 0..<c.rows {
-      for j in 0..<c.columns {
-        let (factor, difference) = i == j ? (1, c[i, j] - 1) : (weight, c[i, j])
-        total += Double(factor * difference * difference)
-        c[i, j] = 2 * factor * difference
+    for r in 0..<batch {
+      for c in 0..<u.columns {
+        let difference = u[r, c] - u[batch + r, c]
+        total += Double(difference * difference) / Double(batch)
+        du[r, c] = 2 * difference / Float(batch)
+        du[batch + r, c] = -2 * difference / Float(batch)
       }
     }
-    Products.product(z.rows(second), c.transposed, into: dz.rows(first), scale: scale, keep: 1)
-    Products.product(z.rows(first), c, into: dz.rows(second), scale: scale, keep: 1)
+    for rows in [0..<batch, batch..<2 * batch] {
+      total += uniformity(u.rows(rows), adding: du.rows(rows), work) / 2
+    }
+    UnitRows.backward(du, output: u, lengths: work[lengths], adding: dz, scale: 1)
     return Float(total)
+  }
+
+  /// Returns the logarithm of a view, and adds half of its gradient.                              u, du [B, P]
+  private func uniformity(_ u: Matrix, adding du: Matrix, _ work: borrowing Storage) -> Double {
+    let s = work[similarities]
+    // Between unit vectors, the squared distance is 2 - 2 cos.
+    Products.product(u, u.transposed, into: s, scale: 4)
+    var sum: Double = 0
+    for i in 0..<s.rows {
+      for j in 0..<s.columns {
+        s[i, j] = i == j ? 0 : exp(s[i, j] - 4)
+        sum += Double(s[i, j])
+      }
+    }
+    // The gradient of the logarithm is 8 S·u / Σ S for symmetric S.
+    Products.product(s, u, into: du, scale: Float(4 / sum), keep: 1)
+    return log(sum / Double(s.rows * (s.rows - 1)))
   }
 }
 
-/// Barlow Twins: two views have equal projections, whose elements are not correlated. It needs no negative pairs and no
-/// target branch.
-package struct BarlowTwinsObjective: ProjectionObjective {
+/// Alignment and uniformity as an objective. It needs neither negative pairs nor a target branch.
+package struct UniformityObjective: ProjectionObjective {
   package let branches: [Branch] = []
   private let projector: ProjectionHead
 
@@ -60,13 +78,13 @@ package struct BarlowTwinsObjective: ProjectionObjective {
     let (batch, width) = (options.batch, projector.output)
     return Step(
       projections: Projections(projector, encoder, options, in: &layout),
-      loss: CrossCorrelation(width: width, in: &layout),
+      loss: AlignmentUniformity(batch: batch, width: width, in: &layout),
       penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
   }
 
   private struct Step: ObjectiveStep {
     let projections: Projections
-    let loss: CrossCorrelation
+    let loss: AlignmentUniformity
     let penalties: ProjectionPenalties
 
     func run(
@@ -76,7 +94,7 @@ package struct BarlowTwinsObjective: ProjectionObjective {
       penalties.prepare(projections, batch, work, workers)
       projections.forward(batch.pooled, into: z, parameters, work, workers)
       Elementwise.fill(dz, 0)
-      var terms = LossTerms("cross-correlation", loss.loss(z, adding: dz, work))
+      var terms = LossTerms("alignment and uniformity", loss.loss(z, adding: dz, work))
       penalties.add(to: &terms, z, adding: dz, work)
       projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms
@@ -87,10 +105,10 @@ package struct BarlowTwinsObjective: ProjectionObjective {
 }
 
 extension ObjectiveKind {
-  /// The cross-correlation of both views' projections.
-  package static let barlowTwins = ObjectiveKind("barlow-twins") { settings in
+  /// Alignment and uniformity of both views' projections.
+  package static let uniformity = ObjectiveKind("uniformity") { settings in
     ObjectiveConfiguration { width, layout in
-      BarlowTwinsObjective(settings.heads, width: width, in: &layout)
+      UniformityObjective(settings.heads, width: width, in: &layout)
     }
   }
 }

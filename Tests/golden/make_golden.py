@@ -113,10 +113,12 @@ def basic_block(p, x, stride):
     return F.relu(branch + x), branch
 
 
-def head(p, at, x, layers):
+def head(p, at, x, layers, normalises_output=True):
     """Linear, BatchNorm, ReLU …; the last BatchNorm has no affine part. All with the batch's statistics."""
     for index in range(layers):
         x = linear(p, f"{at}{3 * index}", x)
+        if index == layers - 1 and not normalises_output:
+            return x
         norm = f"{at}{3 * index + 1}."
         x = F.batch_norm(x, None, None, p.get(norm + "weight"), p.get(norm + "bias"), training=True, eps=1e-5)
         if index < layers - 1:
@@ -205,6 +207,27 @@ def nt_xent(z1, z2, temperature):
     itself = torch.eye(len(z), dtype=torch.bool)
     positives = torch.arange(len(z)).roll(len(z1))
     return F.cross_entropy(similarities.masked_fill(itself, -math.inf), positives)
+
+
+def off_diagonal(matrix):
+    return matrix[~torch.eye(len(matrix), dtype=torch.bool)]
+
+
+def vicreg(z1, z2, similarity=25.0, variance=25.0, covariance=1.0):
+    """The loss of VICReg, with the means of its authors' code."""
+    loss = similarity * F.mse_loss(z1, z2)
+    for z in (z1, z2):
+        deviations = (z.var(dim=0) + 1e-4).sqrt()
+        covariances = z.T.cov()
+        loss = loss + variance / 2 * F.relu(1 - deviations).mean()
+        loss = loss + covariance * off_diagonal(covariances).square().sum() / z.shape[1]
+    return loss
+
+
+def barlow(z1, z2, off_diagonal_weight=0.005):
+    correlations = z1.T @ z2 / len(z1)
+    off = off_diagonal_weight * off_diagonal(correlations).square().sum()
+    return (1 - correlations.diagonal()).square().sum() + off
 
 
 def byol(q, k):
@@ -328,6 +351,61 @@ def pair_case(n, batch, width, function, **settings):
     return {"in.q": q, "in.k": k, "out.loss": loss, "out.dq": q.grad}
 
 
+def views_case(n, batch, width, function, deviation=1.0, **settings):
+    z1 = n.normal(batch, width, mean=0.2, deviation=deviation)
+    z2 = (z1 + n.normal(batch, width, deviation=0.5 * deviation)).to(torch.float32).to(z1.dtype)
+    z1, z2 = z1.requires_grad_(), z2.requires_grad_()
+    loss = function(z1, z2, **settings)
+    loss.backward()
+    return {"in.z1": z1, "in.z2": z2, "out.loss": loss, "out.dz1": z1.grad, "out.dz2": z2.grad}
+
+
+class Lars(torch.optim.Optimizer):
+    """LARS (arXiv 1708.03888). Vectors have neither weight decay nor a rate of their own."""
+
+    def __init__(self, variables, lr, weight_decay, momentum, trust_coefficient):
+        settings = {"lr": lr, "decay": weight_decay, "momentum": momentum, "trust": trust_coefficient}
+        super().__init__(variables, settings)
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weights in group["params"]:
+                gradient = weights.grad
+                if weights.ndim > 1:
+                    gradient = gradient + group["decay"] * weights
+                    lengths = weights.norm(), gradient.norm()
+                    if min(lengths) > 0:
+                        gradient = gradient * (group["trust"] * lengths[0] / lengths[1])
+                state = self.state[weights]
+                state["mean"] = group["momentum"] * state.get("mean", 0) + gradient
+                weights -= group["lr"] * state["mean"]
+
+
+def make_optimiser(variables, kind, lr, weight_decay, momentum=0.9, trust_coefficient=0.001):
+    if kind == "adamw":
+        return make_adamw(variables, lr, weight_decay)
+    if kind == "sgd":
+        return torch.optim.SGD(variables, lr=lr, momentum=momentum, weight_decay=weight_decay, foreach=False)
+    return Lars(variables, lr, weight_decay, momentum, trust_coefficient)
+
+
+def momentum_case(n, kind, steps, shape, count, **settings):
+    """Optimiser steps of a matrix and a vector."""
+    starts = {"matrix": n.normal(*shape), "vector": n.normal(count)}
+    variables = {name: value.clone().requires_grad_() for name, value in starts.items()}
+    optimiser = make_optimiser(list(variables.values()), kind, **settings)
+    tensors = {"in." + name: value for name, value in starts.items()}
+    for name, value in starts.items():
+        tensors[f"in.{name}_gradients"] = n.normal(steps, *value.shape, deviation=0.3)
+    for step in range(steps):
+        for name, variable in variables.items():
+            variable.grad = tensors[f"in.{name}_gradients"][step].clone()
+        optimiser.step()
+    tensors.update({"out." + name: variable for name, variable in variables.items()})
+    return tensors
+
+
 def make_adamw(variables, lr, weight_decay, beta1=0.9, beta2=0.999, eps=1e-8):
     return torch.optim.AdamW(
         variables, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, foreach=False
@@ -416,7 +494,7 @@ class Client:
             p.update(block_parameters(n, f"encoder.blocks.{index}.", s["dim"], s["hidden"]))
         p.update(norm_parameters(n, "encoder.norm.", s["dim"]))
         p.update(head_parameters(n, "projector.", s["projector"], s["head_bias"]))
-        if s["ssl"] != "simclr":
+        if s["ssl"] in ("mocov3", "byol"):
             p.update(head_parameters(n, "predictor.", s["predictor"], s["head_bias"]))
         self.p = p
         self.received = {name: value.clone() for name, value in p.items()}
@@ -445,7 +523,8 @@ class Client:
             wanted = branches if index in self.trained_blocks() else None
             x = block(p, f"encoder.blocks.{index}.", x, s["heads"], wanted)
         representations = layer_norm(p, "encoder.norm.", x)[:, 0]
-        return [head(p, "projector.", rows, 3) for rows in representations.chunk(2)]
+        normalises = s["ssl"] != "vicreg"
+        return [head(p, "projector.", rows, 3, normalises) for rows in representations.chunk(2)]
 
     def loss(self, views):
         """The loss of a batch, and its kinetic term."""
@@ -454,6 +533,10 @@ class Client:
         z1, z2 = self.projections(self.p, views, branches)
         if s["ssl"] == "simclr":
             loss = nt_xent(z1, z2, s["temperature"])
+        elif s["ssl"] == "vicreg":
+            loss = vicreg(z1, z2)
+        elif s["ssl"] == "barlow":
+            loss = barlow(z1, z2)
         else:
             q1, q2 = (head(self.p, "predictor.", z, 2) for z in (z1, z2))
             k1, k2 = self.projections(self.target, views)
@@ -490,7 +573,10 @@ def training_case(n, settings, batch):
     # The sums are rounded to float32, as in the file.
     views = [view.to(torch.float32).to(images.dtype) for view in views]
     tensors.update({"in.view1": views[0], "in.view2": views[1]})
-    optimiser = make_adamw([client.p[name] for name in client.trained], s["lr"], s["weight_decay"])
+    optimiser = make_optimiser(
+        [client.p[name] for name in client.trained], s.get("optimizer", "adamw"), s["lr"], s["weight_decay"],
+        s.get("optimizer_momentum", 0.9), s.get("trust_coefficient", 0.001)
+    )
     losses, kinetic_terms = [], []
     for step in range(s["steps"]):
         optimiser.zero_grad()
@@ -581,6 +667,24 @@ add("nt_xent", "nt_xent", 1e-5, lambda n: nt_xent_case(n, 5, 7, **TEMPERATURE), 
 add("info_nce", "info_nce", 1e-5, lambda n: pair_case(n, 7, 9, info_nce, **TEMPERATURE), TEMPERATURE)
 add("byol", "byol", 1e-5, lambda n: pair_case(n, 6, 11, byol))
 
+VICREG = {"similarity": 25.0, "variance": 25.0, "covariance": 1.0}
+add("vicreg", "vicreg", 1e-5, lambda n: views_case(n, 7, 9, vicreg, deviation=0.8, **VICREG), VICREG)
+UNEVEN = {"similarity": 3.0, "variance": 10.0, "covariance": 2.0}
+add("vicreg_few", "vicreg", 1e-5, lambda n: views_case(n, 4, 13, vicreg, deviation=0.4, **UNEVEN), UNEVEN)
+add(
+    "barlow", "barlow", 1e-5, lambda n: views_case(n, 8, 11, barlow, off_diagonal_weight=0.005),
+    {"off_diagonal": 0.005},
+)
+add(
+    "barlow_wide", "barlow", 1e-5, lambda n: views_case(n, 5, 17, barlow, off_diagonal_weight=0.3),
+    {"off_diagonal": 0.3},
+)
+
+SGD = {"lr": 0.05, "weight_decay": 0.03, "momentum": 0.8}
+add("sgd", "sgd", 1e-6, lambda n: momentum_case(n, "sgd", 6, (5, 7), 13, **SGD), SGD)
+LARS = {"lr": 0.9, "weight_decay": 0.03, "momentum": 0.9, "trust_coefficient": 0.02}
+add("lars", "lars", 1e-6, lambda n: momentum_case(n, "lars", 6, (5, 7), 13, **LARS), LARS)
+
 ADAMW = {"lr": 0.002, "beta1": 0.8, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.05}
 add("adamw", "adamw", 1e-6, lambda n: adamw_case(n, 6, 21, **ADAMW), ADAMW)
 add("fedavg", "fedavg", 1e-6, lambda n: fedavg_case(n, 4, 19))
@@ -623,6 +727,16 @@ add_training(
 add_training(
     "lw_stage2_simclr_kinetic", 2e-5, 1e-4, strategy="lw", stage=2, ssl="simclr", kinetic_tau=0.1,
     channels=2, patch=2, dim=10, depth=2, heads=2, projector=[10, 12, 12, 8],
+)
+add_training(
+    "lw_stage2_vicreg_lars", 5e-5, 1e-4, strategy="lw", stage=2, ssl="vicreg", batch=8, channels=3, patch=2,
+    dim=10, depth=3, heads=2, projector=[10, 14, 14, 9], optimizer="lars", optimizer_momentum=0.9,
+    trust_coefficient=0.1, lr=0.02, weight_decay=0.01,
+)
+add_training(
+    "e2e_barlow_sgd", 5e-5, 1e-4, strategy="e2e", stage=1, ssl="barlow", batch=9, head_bias=True, dim=8,
+    depth=2, heads=2, projector=[8, 12, 12, 7], optimizer="sgd", optimizer_momentum=0.9, lr=0.003,
+    weight_decay=0.01,
 )
 
 

@@ -34,7 +34,9 @@ extension Plan {
         heads: heads, regression: RegressionConfiguration(exchanged: .init(rows: rows, columns: columns)))
     }
     guard let classification = method.classification else {
-      return ObjectiveSettings(heads: heads, infomax: method.infomax ?? GraphInfomaxConfiguration())
+      return ObjectiveSettings(
+        heads: heads, infomax: method.infomax ?? GraphInfomaxConfiguration(),
+        vicreg: method.vicreg ?? VICRegConfiguration(), barlow: method.barlow ?? BarlowConfiguration())
     }
     return ObjectiveSettings(
       heads: heads,
@@ -108,7 +110,9 @@ extension Plan {
       epochs: local.epochs, weightDecay: local.weightDecay,
       schedule: LearningRateSchedule(
         local.schedule, rate: isOfNodes ? local.scaledRate : local.learningRate * Float(batch) / 256,
-        from: place.from, to: place.to))
+        from: place.from, to: place.to, warmUp: Double(local.warmup)))
+    options.optimiser = local.optimizer
+    (options.gradientMomentum, options.trustCoefficient) = (local.momentum, local.trustCoefficient)
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
     if isOfNodes { (options.nodes, options.fanouts) = (nodes ?? images, local.neighbours) }
     return options

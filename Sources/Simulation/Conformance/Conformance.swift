@@ -54,6 +54,8 @@ package enum Conformance {
 
   private static let operations: [String: Operation] = LayerCases.operations
     .merging(LossCases.operations) { first, _ in first }
+    .merging(NegativeFreeCases.operations) { first, _ in first }
+    .merging(MomentumCases.operations) { first, _ in first }
     .merging(AugmentationCases.operations) { first, _ in first }
     .merging(TrainingCases.operations) { first, _ in first }
     .merging(ClassificationCases.operations) { first, _ in first }

@@ -4,8 +4,7 @@ import Federation
 /// The golden cases of losses, of the optimiser and of aggregation.
 enum LossCases {
   static let operations: [String: Conformance.Operation] = [
-    "nt_xent": ntXent, "info_nce": infoNCE, "byol": byol, "adamw": adamW,
-    "fedavg": weightedMean,
+    "nt_xent": ntXent, "info_nce": infoNCE, "byol": byol, "adamw": adamW, "fedavg": weightedMean,
     "coordinate_median": { try aggregate($0, $1) { updates, _ in CoordinateRules.median(of: updates) } },
     "trimmed_mean": {
       try aggregate($0, $1) { CoordinateRules.trimmedMean(of: $0, trim: try $1.integer("trim")) }
@@ -89,7 +88,7 @@ enum LossCases {
     let parameters = Storage(0..<count)
     let gradient = Storage(0..<count)
     parameters.all.fill(with: start.values)
-    var optimiser = AdamW(
+    let optimiser = AdamW(
       [0..<count], weightDecay: Float(try golden.number("weight_decay")),
       moments: try golden.moments())
     let (rate, workers) = (Float(try golden.number("lr")), Workers(1))

@@ -141,6 +141,14 @@ enum TrainingCases {
       kinetic: try number("kinetic_tau"), batch: batch,
       weightDecay: Float(try golden.number("weight_decay")),
       schedule: LearningRateSchedule(rate: Float(try golden.number("lr"))), chunk: 5)
+    if golden.has("optimizer") {
+      guard let optimiser = OptimiserKind(rawValue: try golden.text("optimizer")) else {
+        throw ConformanceError("this version does not know the optimiser \(try golden.text("optimizer"))")
+      }
+      options.optimiser = optimiser
+      options.gradientMomentum = try number("optimizer_momentum")
+      options.trustCoefficient = try number("trust_coefficient")
+    }
     if let bottleneck = try bottleneck(golden) { options.regularisers.append(.features(bottleneck)) }
     let trainer = Trainer(stage, options, workers: Workers(2))
     for entry in stage.model.layout.entries {

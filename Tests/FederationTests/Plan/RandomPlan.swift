@@ -44,7 +44,7 @@ extension Plan {
         strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
         roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
         initialisation: .random(using: &numbers) ? .transfer : .random,
-        objective: [ObjectiveKind.simclr, .mocov3, .byol].randomElement(using: &numbers)!,
+        objective: [ObjectiveKind.simclr, .mocov3, .byol, .vicreg, .barlow].randomElement(using: &numbers)!,
         momentum: numbers.float(upTo: 1),
         temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
     if !plan.method.strategy.hasSingleStage, .random(using: &numbers) {
@@ -62,7 +62,9 @@ extension Plan {
     if Bool.random(using: &numbers) {
       plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: numbers.float(upTo: 1000) + 1e-3)
     }
+    plan.addObjectiveSection(&numbers)
     if plan.method.activeBlocks == 0, .random(using: &numbers) {
+      (plan.method.vicreg, plan.method.barlow) = (nil, nil)
       (plan.method.objective, plan.method.alignment) = (.classification, 0)
       plan.method.classification = Classification(
         classes: .random(using: &numbers)
@@ -80,7 +82,10 @@ extension Plan {
     plan.local = LocalTraining(
       epochs: numbers.int(1...100), batch: numbers.int(2...PlanLimits.batch),
       learningRate: numbers.float(upTo: 10), weightDecay: numbers.float(upTo: 1),
-      schedule: .random(using: &numbers) ? .constant : .cosine, proximal: numbers.float(upTo: 1000),
+      schedule: .random(using: &numbers) ? .constant : .cosine,
+      optimizer: OptimiserKind.allCases.randomElement(using: &numbers)!,
+      momentum: numbers.float(upTo: 0.999), trustCoefficient: numbers.float(upTo: 1),
+      proximal: numbers.float(upTo: 1000),
       views: plan.method.activeBlocks > 0 ? 0 : 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
     if plan.local.views == 0, .random(using: &numbers) {
@@ -108,7 +113,22 @@ extension Plan {
     default: break
     }
     plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
+    let least = (1...plan.stages).map { plan.mostRounds(stage: $0) }.min() ?? 1
+    plan.local.warmup = .random(using: &numbers) ? 0 : 0.99 * numbers.float(upTo: Float(least))
     return plan
+  }
+
+  /// Adds the section of the objective, if it has one.
+  private mutating func addObjectiveSection(_ numbers: inout RandomNumbers) {
+    guard .random(using: &numbers) else { return }
+    if method.objective == .vicreg {
+      method.vicreg = VICRegConfiguration(
+        similarity: numbers.float(upTo: 1000), variance: numbers.float(upTo: 1000),
+        covariance: numbers.float(upTo: 1000))
+    }
+    if method.objective == .barlow {
+      method.barlow = BarlowConfiguration(offDiagonal: numbers.float(upTo: 1000))
+    }
   }
 }
 
@@ -121,6 +141,7 @@ extension Plan {
     encoder.propagation = Propagation.allCases.randomElement(using: &numbers)!
     plan.encoder = EncoderConfiguration(encoder)
     (plan.method.initialisation, plan.method.objective, plan.method.alignment) = (.random, .classification, 0)
+    (plan.method.vicreg, plan.method.barlow) = (nil, nil)
     (plan.method.activeBlocks, plan.local.views) = (0, 0)
     plan.method.classification = Classification(
       classes: .count(numbers.int(2...1000)), smoothing: numbers.float(upTo: 0.9))

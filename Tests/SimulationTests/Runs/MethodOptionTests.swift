@@ -32,6 +32,22 @@ import Testing
     ("initialisation", { $0.method.initialisation = .random }),
     ("objective mocov3", { $0.method.objective = .mocov3 }),
     ("objective byol", { $0.method.objective = .byol }),
+    ("objective vicreg", { $0.method.objective = .vicreg }),
+    (
+      "covariance",
+      {
+        $0.method.objective = .vicreg
+        $0.method.vicreg = VICRegConfiguration(covariance: 10)
+      }
+    ),
+    ("objective barlow", { $0.method.objective = .barlow }),
+    (
+      "offDiagonal",
+      {
+        $0.method.objective = .barlow
+        $0.method.barlow = BarlowConfiguration(offDiagonal: 0.1)
+      }
+    ),
     (
       "momentum",
       {
@@ -45,6 +61,13 @@ import Testing
     ("calibration every stage", { $0.method.calibration = Calibration(data: "shapes:16", every: .stage) }),
     ("calibration every 2", { $0.method.calibration = Calibration(data: "shapes:32", every: .rounds(2)) }),
     ("schedule", { $0.local.schedule = .cosine }),
+    ("warmup", { $0.local.warmup = 0.5 }),
+    ("warmup of a round and a half", { $0.local.warmup = 1.5 }),
+    ("warmup and schedule", { ($0.local.warmup, $0.local.schedule) = (1, .cosine) }),
+    ("optimizer sgd", { $0.local.optimizer = .sgd }),
+    ("optimizer lars", { $0.local.optimizer = .lars }),
+    ("momentum of the optimizer", { ($0.local.optimizer, $0.local.momentum) = (.sgd, 0.5) }),
+    ("trustCoefficient", { ($0.local.optimizer, $0.local.trustCoefficient) = (.lars, 0.01) }),
     ("proximal", { $0.local.proximal = 10 }),
     ("aggregation", { $0.round.aggregation = .median }),
     ("aggregation by trimmed mean", { ($0.round.aggregation, $0.round.trim) = (.trimmedMean, 1) }),

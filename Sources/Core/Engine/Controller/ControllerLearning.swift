@@ -128,7 +128,7 @@ package struct CostBaseline: Sendable, Hashable {
 package final class ControllerLearner {
   package private(set) var controller: StageController
   private var baseline: CostBaseline?
-  private var optimiser: AdamW
+  private let optimiser: AdamW
   private let parameters: Storage
   private let gradients: Storage
 

@@ -61,7 +61,7 @@ private struct Fit: ~Copyable {
   private let scores: [Slot]
   private let labels: [Int]
   private let workers: Workers
-  private var optimiser: AdamW
+  private let optimiser: AdamW
 
   /// The number of rows or columns that a task computes.
   private static let chunk = 256

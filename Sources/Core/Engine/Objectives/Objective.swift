@@ -144,7 +144,7 @@ package struct ObjectiveConfiguration: Sendable {
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
   package static let allCases: [ObjectiveKind] = [
-    .simclr, .mocov3, .byol, .classification, .infomax, .regression,
+    .simclr, .mocov3, .byol, .vicreg, .barlow, .classification, .infomax, .regression,
   ]
 
   package let rawValue: String
@@ -171,14 +171,19 @@ package struct ObjectiveSettings: Sendable, Hashable {
 
   /// The terms of graph infomax.
   package var infomax: GraphInfomaxConfiguration
+  /// The terms of VICReg.
+  package var vicreg: VICRegConfiguration
+  /// The terms of Barlow Twins.
+  package var barlow: BarlowConfiguration
 
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
     classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
     regression: RegressionConfiguration = RegressionConfiguration(),
-    infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration()
+    infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration(),
+    vicreg: VICRegConfiguration = VICRegConfiguration(), barlow: BarlowConfiguration = BarlowConfiguration()
   ) {
     (self.heads, self.classifier, self.regression) = (heads, classifier, regression)
-    self.infomax = infomax
+    (self.infomax, self.vicreg, self.barlow) = (infomax, vicreg, barlow)
   }
 }

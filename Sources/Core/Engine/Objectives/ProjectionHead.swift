@@ -1,23 +1,27 @@
 /// A head of a self-supervised loss: Linear, BatchNorm and ReLU for each hidden layer; Linear and BatchNorm without
-/// affine part for the last (arXiv 2104.02057).
+/// affine part for the last (arXiv 2104.02057), or Linear alone.
 ///
 /// B images of one view; widths are input, hidden …, output.
 package struct ProjectionHead: Sendable {
   package let widths: [Int]
   package let linears: [Linear]
+  /// The normalisations of the layers, the last of which may have none.
   package let norms: [BatchNorm]
 
   /// Parameters are numbered as in an nn.Sequential: 0 Linear, 1 BatchNorm, 2 ReLU, 3 Linear …
-  package init(_ name: String, widths: [Int], bias: Bool, in layout: inout Layout) {
+  package init(
+    _ name: String, widths: [Int], bias: Bool, normalisesOutput: Bool = true, in layout: inout Layout
+  ) {
     precondition(widths.count >= 2, "a head needs an input and an output")
     var (linears, norms): ([Linear], [BatchNorm]) = ([], [])
     for index in 0..<widths.count - 1 {
       let (inputs, outputs) = (widths[index], widths[index + 1])
       linears.append(
         Linear("\(name).\(3 * index)", inputs: inputs, outputs: outputs, bias: bias, in: &layout))
+      let isLast = index == widths.count - 2
+      guard !isLast || normalisesOutput else { continue }
       norms.append(
-        BatchNorm(
-          "\(name).\(3 * index + 1)", width: outputs, affine: index < widths.count - 2, in: &layout))
+        BatchNorm("\(name).\(3 * index + 1)", width: outputs, affine: !isLast, in: &layout))
     }
     (self.widths, self.linears, self.norms) = (widths, linears, norms)
   }
@@ -27,11 +31,12 @@ package struct ProjectionHead: Sendable {
 
   /// Creates the projector for representations of `width`: width-hidden-hidden-output.
   package static func projector(
-    _ heads: HeadConfiguration, width: Int, in layout: inout Layout
+    _ heads: HeadConfiguration, width: Int, normalisesOutput: Bool = true, in layout: inout Layout
   ) -> ProjectionHead {
     layout.part = "projector"
     return ProjectionHead(
-      "projector", widths: [width, heads.hidden, heads.hidden, heads.output], bias: heads.bias, in: &layout)
+      "projector", widths: [width, heads.hidden, heads.hidden, heads.output], bias: heads.bias,
+      normalisesOutput: normalisesOutput, in: &layout)
   }
 
   /// Creates the predictor of MoCo v3 and BYOL after the projector: output-hidden-output.
@@ -63,17 +68,19 @@ package struct ProjectionHead: Sendable {
 
   /// The slots of a trace of a batch of `rows` images.
   package struct TracePlan: Sendable {
-    private let slots: [(normalised: Slot, scale: Slot, output: Slot)]
+    private let norms: [(normalised: Slot, scale: Slot)]
+    private let outputs: [Slot]
     private let gradients: [Slot]
 
     package init(_ head: ProjectionHead, rows: Int, in layout: inout Layout) {
-      var slots: [(normalised: Slot, scale: Slot, output: Slot)] = []
-      for width in head.widths.dropFirst() {
-        let normalised = layout.add("normalised", rows, width)
-        let scale = layout.add("scale", width)
-        slots.append((normalised, scale, layout.add("output", rows, width)))
+      var (norms, outputs): ([(normalised: Slot, scale: Slot)], [Slot]) = ([], [])
+      for (index, width) in head.widths.dropFirst().enumerated() {
+        if index < head.norms.count {
+          norms.append((layout.add("normalised", rows, width), layout.add("scale", width)))
+        }
+        outputs.append(layout.add("output", rows, width))
       }
-      self.slots = slots
+      (self.norms, self.outputs) = (norms, outputs)
       var gradients: [Slot] = []
       for width in head.widths.dropFirst().dropLast() {
         gradients.append(layout.add("gradient", rows, width))
@@ -83,10 +90,10 @@ package struct ProjectionHead: Sendable {
 
     package func trace(_ storage: borrowing Storage) -> Trace {
       var (norms, outputs): ([BatchNorm.Trace], [Matrix]) = ([], [])
-      for slot in slots {
-        norms.append(BatchNorm.Trace(normalised: storage[slot.normalised], scale: storage[slot.scale]))
-        outputs.append(storage[slot.output])
+      for norm in self.norms {
+        norms.append(BatchNorm.Trace(normalised: storage[norm.normalised], scale: storage[norm.scale]))
       }
+      for slot in self.outputs { outputs.append(storage[slot]) }
       var room: [Matrix] = []
       for slot in gradients { room.append(storage[slot]) }
       return Trace(norms: norms, outputs: outputs, gradients: room)
@@ -99,7 +106,7 @@ package struct ProjectionHead: Sendable {
     for index in linears.indices {
       let output = trace.outputs[index]
       linears[index].forward(input, into: output, parameters)
-      norms[index].forward(output, into: output, trace.norms[index], parameters)
+      if index < norms.count { norms[index].forward(output, into: output, trace.norms[index], parameters) }
       if index < linears.count - 1 { Elementwise.relu(output) }
       input = output
     }
@@ -112,7 +119,7 @@ package struct ProjectionHead: Sendable {
   ) {
     var gradient = dy
     for index in linears.indices.reversed() {
-      norms[index].backward(gradient, trace.norms[index], parameters, gradients)
+      if index < norms.count { norms[index].backward(gradient, trace.norms[index], parameters, gradients) }
       let input = index > 0 ? trace.outputs[index - 1] : x
       let below = index > 0 ? trace.gradients[index - 1] : dx
       linears[index].backward(gradient, input: input, into: below, parameters, gradients)

@@ -4,7 +4,7 @@ import Foundation
 ///
 /// w -= η λ w;  m = β1 m + (1 - β1) g;  v = β2 v + (1 - β2) g²;
 /// w -= η (m / (1 - β1^t)) / (√(v / (1 - β2^t)) + ε)
-package struct AdamW: ~Copyable {
+package final class AdamW: Optimiser {
   private let first: Storage
   private let second: Storage
   /// The ranges of parameters that it updates.
@@ -34,8 +34,7 @@ package struct AdamW: ~Copyable {
     self.moments = moments
   }
 
-  /// Updates the optimiser's parameters, distributed among the workers.
-  package mutating func step(
+  package func step(
     _ parameters: borrowing Storage, _ gradients: borrowing Storage, learningRate: Float, _ workers: Workers
   ) {
     steps += 1

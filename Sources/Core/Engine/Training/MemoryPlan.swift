@@ -19,7 +19,7 @@ package struct MemoryPlan: Sendable {
         ("parameters", stage.model.layout.bytes),
         ("branches", (1 + (objective.branches.contains(.target) ? 1 : 0)) * trained * float),
         ("gradients", gradients * float),
-        ("moments", 2 * trained * float),
+        ("moments", options.optimiser.moments * trained * float),
         ("batch", BatchMemory(stage, options).layout.bytes),
         ("products", workers * Self.productBytes),
       ]

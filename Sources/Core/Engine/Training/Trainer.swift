@@ -20,7 +20,7 @@ package final class Trainer {
   private let shards: [StorageBox]
   /// The gradients of readout and heads, one per view; those of the first view are in the first shard.
   private let headGradients: [StorageBox]
-  private var optimiser: AdamW
+  private let optimiser: any Optimiser
   private let encoderPass: any EncoderPass
   private let memory: BatchMemory
   private let work: Storage
@@ -43,8 +43,7 @@ package final class Trainer {
     let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.ranges : stage.blockRanges) }
     self.shards = shards
     headGradients = (0..<objective.views).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
-    optimiser = AdamW(
-      stage.ranges, moving: stage.optimised, weightDecay: options.weightDecay, moments: options.moments)
+    optimiser = options.makeOptimiser(stage)
     encoderPass = stage.model.encoder.makePass(
       PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
     memory = BatchMemory(stage, options)

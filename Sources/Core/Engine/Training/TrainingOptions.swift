@@ -12,8 +12,14 @@ package struct TrainingOptions: Sendable {
   package var batch: Int
   package var epochs: Int
   package var weightDecay: Float
-  /// The constants of the optimiser's moments.
+  /// The rule of the optimiser.
+  package var optimiser = OptimiserKind.adamw
+  /// The constants of AdamW's moments.
   package var moments = AdamW.Moments()
+  /// The share of the last step's direction that SGD and LARS keep.
+  package var gradientMomentum: Float = 0.9
+  /// The trust coefficient of LARS: the length of a step without momentum divided by the rate and by that of the tensor.
+  package var trustCoefficient: Float = 0.001
   package var schedule: LearningRateSchedule
   /// The number of images that a worker processes at a time: enough for efficient matrix products, but few enough that
   /// their tokens fit into the second-level cache.
@@ -85,7 +91,7 @@ package struct LearningRateSchedule: Sendable, Hashable {
   package var rate: Float
   /// The start and end of this training within the stage, 0 … 1.
   package var (from, to): (Float, Float)
-  /// The share of the training's steps in a linear warm-up.
+  /// The length of the linear warm-up at the begin of the stage, in trainings of the length of this one.
   package var warmUp: Double
 
   package init(
@@ -94,14 +100,21 @@ package struct LearningRateSchedule: Sendable, Hashable {
     (self.kind, self.rate, self.from, self.to, self.warmUp) = (kind, rate, from, to, warmUp)
   }
 
-  /// Returns the rate of step `step` of `steps`, counted from 0.
+  /// Returns the rate of step `step` of `steps`, counted from 0. A cosine begins behind the warm-up.
   package func rate(step: Int, of steps: Int) -> Float {
-    let rising = Int((Double(steps) * warmUp).rounded(.up))
-    if step < rising { return rate * Float(step + 1) / Float(rising) }
+    let rising = (Double(steps) * warmUp).rounded(.up)
+    // The place may come from another process, and may be empty.
+    let share = max(Double(to) - Double(from), 1e-9)
+    let now = (Double(from) / share * Double(steps)).rounded() + Double(step)
+    if now < rising { return rate * Float(now + 1) / Float(rising) }
     switch kind {
     case .constant: return rate
+    case .cosine where rising == 0:
+      let progress = from + (to - from) * Float(step) / Float(max(steps, 1))
+      return rate * 0.5 * (1 + cos(.pi * progress))
     case .cosine:
-      let progress = from + (to - from) * Float(step - rising) / Float(max(steps - rising, 1))
+      let all = (Double(steps) / share).rounded()
+      let progress = min(Float(now - rising) / Float(max(all - rising, 1)), 1)
       return rate * 0.5 * (1 + cos(.pi * progress))
     }
   }

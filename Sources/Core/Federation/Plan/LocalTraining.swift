@@ -10,10 +10,18 @@ extension Plan {
     package var batch: Int
     /// The base learning rate for a batch of 256. Default 1.5e-4, as in the paper.
     package var learningRate: Float
-    /// AdamW's decoupled weight decay. Default 1e-5, as in the paper.
+    /// The weight decay: AdamW's decoupled one, or that in the gradient of SGD and LARS. Default 1e-5, as in the paper.
     package var weightDecay: Float
     /// The schedule of the learning rate within a stage. Default constant, as in the paper.
     package var schedule: LearningRateSchedule.Kind
+    /// The rounds of linear warm-up at the begin of each stage. Default 0, as in the paper.
+    package var warmup: Float
+    /// The rule of the optimiser. Default adamw, as in the paper.
+    package var optimizer: OptimiserKind
+    /// The share of the last step that SGD and LARS keep. Default 0.9, as in their papers.
+    package var momentum: Float
+    /// The trust coefficient of LARS. Default 0.001, as in its paper.
+    package var trustCoefficient: Float
     /// The weight rho of FedProx, which penalises the distance from the round's global weights. Default 0 (off), as in
     /// the paper.
     package var proximal: Float
@@ -32,7 +40,9 @@ extension Plan {
 
     package init(
       epochs: Int = 3, batch: Int = 256, learningRate: Float = 1.5e-4, weightDecay: Float = 1e-5,
-      schedule: LearningRateSchedule.Kind = .constant, proximal: Float = 0,
+      schedule: LearningRateSchedule.Kind = .constant, warmup: Float = 0,
+      optimizer: OptimiserKind = .adamw, momentum: Float = 0.9, trustCoefficient: Float = 0.001,
+      proximal: Float = 0,
       views: Int = 0, setting: Setting = .transductive, neighbours: [Int]? = [10, 5],
       memory: ByteCount? = nil
     ) {
@@ -41,6 +51,10 @@ extension Plan {
       self.learningRate = learningRate
       self.weightDecay = weightDecay
       self.schedule = schedule
+      self.warmup = warmup
+      self.optimizer = optimizer
+      self.momentum = momentum
+      self.trustCoefficient = trustCoefficient
       self.proximal = proximal
       self.views = views
       self.setting = setting

@@ -36,6 +36,10 @@ extension Plan {
     package var regression: Regression?
     /// The weights of the terms of the objective infomax. Default none: their defaults.
     package var infomax: GraphInfomaxConfiguration?
+    /// The weights of the terms of the objective vicreg. Default none: their defaults.
+    package var vicreg: VICRegConfiguration?
+    /// The weight of the objective barlow. Default none: its default.
+    package var barlow: BarlowConfiguration?
     /// The selection of a stage's images by the exits of the stages before. Default none: all images.
     package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.

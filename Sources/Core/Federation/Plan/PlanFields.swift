@@ -3,7 +3,9 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + stageEnd + calibration + classification + infomax + regression + cascade
+    job + encoder + heads + method + stageEnd + calibration + classification + negativeFree + infomax
+    + regression
+    + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
     + round + traffic + augmentation
 
@@ -77,38 +79,41 @@ extension PlanField {
     PlanField("heads.bias", \.heads.bias, .flag, "Whether the heads' linear layers have a bias."),
   ]
 
-  private static let local: [PlanField] = [
-    PlanField(
-      "local.epochs", \.local.epochs, .integer(1...PlanLimits.epochs), unit: "epochs",
-      "Passes of a client over its images in a round."),
-    PlanField(
-      "local.batch", \.local.batch, .integer(2...PlanLimits.batch), unit: "images",
-      "Images a step; an incomplete last batch is dropped."),
-    PlanField(
-      "local.learningRate", \.local.learningRate, .number(.above(0, to: PlanLimits.learningRate)),
-      unit: "per 256 images", "Base learning rate; a step uses it times batch / 256."),
-    PlanField(
-      "local.weightDecay", \.local.weightDecay, .number(.from(0, to: 1)), unit: "x learning rate",
-      "AdamW's decoupled weight decay."),
-    PlanField(
-      "local.schedule", \.local.schedule, .choice,
-      "The learning rate within a stage: constant, or a cosine that falls to 0."),
-    PlanField(
-      "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
-      "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
-    PlanField(
-      "local.views", \.local.views, .integer(0...PlanLimits.views), unit: "views",
-      "Fixed views of each image, an even number; the frozen layers' outputs for them are kept on disk. 0: fresh views."
-    ),
-    PlanField(
-      "local.setting", \.local.setting, of: .nodes, .choice,
-      "What a training on a graph sees: all of a client's nodes, or only the training nodes and the edges among them."
-    ),
-    neighbours,
-    PlanField(
-      "local.memory", \.local.memory, .memory, unit: "bytes",
-      "Memory limit of a client's process: it computes in slices to stay below, and ends if it cannot."),
-  ]
+  private static let local: [PlanField] =
+    [
+      PlanField(
+        "local.epochs", \.local.epochs, .integer(1...PlanLimits.epochs), unit: "epochs",
+        "Passes of a client over its images in a round."),
+      PlanField(
+        "local.batch", \.local.batch, .integer(2...PlanLimits.batch), unit: "images",
+        "Images a step; an incomplete last batch is dropped."),
+      PlanField(
+        "local.learningRate", \.local.learningRate, .number(.above(0, to: PlanLimits.learningRate)),
+        unit: "per 256 images", "Base learning rate; a step uses it times batch / 256."),
+      PlanField(
+        "local.weightDecay", \.local.weightDecay, .number(.from(0, to: 1)), unit: "x learning rate",
+        "Weight decay: AdamW's decoupled one; with sgd and lars a part of the gradient, with lars of matrices only."
+      ),
+      PlanField(
+        "local.schedule", \.local.schedule, .choice,
+        "The learning rate within a stage: constant, or a cosine that falls to 0."),
+    ] + optimiser + [
+      PlanField(
+        "local.proximal", \.local.proximal, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
+        "FedProx: weight of half the squared distance to the round's global weights; 0 turns it off."),
+      PlanField(
+        "local.views", \.local.views, .integer(0...PlanLimits.views), unit: "views",
+        "Fixed views of each image, an even number; the frozen layers' outputs for them are kept on disk. 0: fresh views."
+      ),
+      PlanField(
+        "local.setting", \.local.setting, of: .nodes, .choice,
+        "What a training on a graph sees: all of a client's nodes, or only the training nodes and the edges among them."
+      ),
+      neighbours,
+      PlanField(
+        "local.memory", \.local.memory, .memory, unit: "bytes",
+        "Memory limit of a client's process: it computes in slices to stay below, and ends if it cannot."),
+    ]
 
   private static let traffic: [PlanField] = [
     PlanField(

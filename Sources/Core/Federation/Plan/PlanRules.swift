@@ -52,7 +52,8 @@ extension Plan {
 }
 
 extension PlanRule {
-  static let all: [PlanRule] = general + cascade + nodes + graphConvolution + graphAttention + regression
+  static let all: [PlanRule] =
+    general + optimiser + negativeFree + cascade + nodes + graphConvolution + graphAttention + regression
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -297,7 +298,7 @@ package enum PlanLimits {
   package static let hops = 8
   /// The images per step: similarities are a matrix of 2B x 2B.
   package static let batch = 65536
-  /// The base learning rate: AdamW changes a weight by about this value per step.
+  /// The base learning rate: AdamW changes a weight by about this value per step, and LARS by its share of the length.
   package static let learningRate: Float = 10
   /// The weight of a term of the loss (alignment, proximal): above it, rounding would eliminate the main loss.
   package static let weight: Float = 1000

@@ -1,0 +1,77 @@
+import Engine
+import Federation
+import Testing
+
+/// Plans with other optimisers, a warm-up, and objectives without negative pairs.
+@Suite struct TrainingOptionPlanTests {
+  private static let encoder = "encoder: {image: 32, patch: 4, width: 96, depth: 4, heads: 3}"
+
+  private static func plan(_ more: String) throws -> Plan {
+    try Plan(yaml: encoder + "\n" + more, file: "plan")
+  }
+
+  @Test func theDefaultsAreThoseOfThePaper() throws {
+    let plan = try Self.plan("")
+    let options = plan.trainingOptions(.whole, stage: 1, images: 500)
+    #expect(options.optimiser == .adamw && options.schedule.warmUp == 0)
+    #expect(plan.method.vicreg == nil && plan.method.barlow == nil)
+    #expect(plan.local.momentum == 0.9 && plan.local.trustCoefficient == 0.001)
+  }
+
+  @Test func theOptimiserIsThePlans() throws {
+    let plan = try Self.plan(
+      "method: {roundsPerStage: 5}\nlocal: {optimizer: lars, momentum: 0.8, trustCoefficient: 0.02, warmup: 2.5}"
+    )
+    let options = plan.trainingOptions(
+      plan.curriculum.place(of: RoundKey(stage: 2, round: 3)), stage: 2, images: 500)
+    #expect(options.optimiser == .lars && options.gradientMomentum == 0.8)
+    #expect(options.trustCoefficient == 0.02 && options.schedule.warmUp == 2.5)
+    // Half of the third round is the end of the warm-up.
+    #expect((0..<4).map { options.schedule.rate(step: $0, of: 4) / options.schedule.rate } == [0.9, 1, 1, 1])
+    #expect(try Plan(yaml: plan.yaml(), file: "written") == plan)
+  }
+
+  @Test func theTermsAreThePlans() throws {
+    let vicreg = try Self.plan("method: {objective: vicreg, vicreg: {covariance: 4}}")
+    let objective = try #require(vicreg.stage(1).model.objective as? VICRegObjective)
+    #expect(objective.configuration == VICRegConfiguration(covariance: 4))
+    let barlow = try Self.plan("method: {objective: barlow, barlow: {offDiagonal: 0.1}}")
+    let twins = try #require(barlow.stage(1).model.objective as? BarlowObjective)
+    #expect(twins.configuration.offDiagonal == 0.1)
+    for plan in [vicreg, barlow] { #expect(try Plan(yaml: plan.yaml(), file: "written") == plan) }
+  }
+
+  @Test(arguments: [
+    ("local: {optimizer: adam}", "local.optimizer: is 'adam'; this version knows adamw, sgd, lars"),
+    ("local: {momentum: 1}", "local.momentum: is '1'; must be: number 0"),
+    ("local: {trustCoefficient: 0}", "local.trustCoefficient: is '0'; must be: number above 0"),
+    ("local: {warmup: -1}", "local.warmup: is '-1'; must be: number 0"),
+    ("local: {warmup: 15}", "local.warmup: is 15; must be less than the rounds of each stage"),
+    (
+      "method: {roundsPerStage: [9, 2, 9, 9]}\nlocal: {warmup: 2}",
+      "local.warmup: is 2; must be less than the rounds of each stage, of which there are as few as 2"
+    ),
+    ("method: {vicreg: {variance: 1}}", "method.vicreg.similarity: is only for the objective vicreg"),
+    (
+      "method: {objective: vicreg, vicreg: {similarity: 0, variance: 0, covariance: 0}}",
+      "method.vicreg.similarity: is 0, as are variance and covariance"
+    ),
+    ("method: {objective: vicreg, vicreg: {covariance: -1}}", "method.vicreg.covariance: is '-1'"),
+    (
+      "method: {barlow: {}}",
+      "method.barlow.offDiagonal: is only for the objective barlow; this plan has simclr"
+    ),
+    ("method: {objective: barlow, barlow: {offDiagonal: 2000}}", "method.barlow.offDiagonal: is '2000'"),
+  ])
+  func rejectsWhatDoesNotFit(section: String, complaint: String) {
+    let lines = complaints("\(Self.encoder)\n\(section)")
+    #expect(lines.count == 1 && lines.first?.contains(complaint) == true, "\(lines)")
+  }
+
+  /// End-to-end training has the rounds of all stages, which a longer warm-up fits into.
+  @Test func aWarmUpIsWithinAStage() throws {
+    let long = "local: {warmup: 40}"
+    #expect(complaints("\(Self.encoder)\n\(long)").count == 1)
+    #expect(try Self.plan("method: {strategy: end-to-end}\n\(long)").local.warmup == 40)
+  }
+}
