@@ -34,6 +34,7 @@ import Testing
       ["fedserver", "export"],
       [
         "--database <file>", "--json", "--stage <n>", "--round <n>", "--format <format>", "--out <file>",
+        "--metrics",
       ]
     ),
     (["fedserver", "report"], ["--database <file>", "--out <file>", "--json"]),
@@ -92,7 +93,7 @@ import Testing
         "<plan>", "--clients <clients>", "--data <spec>", "--test-data <spec>", "--fine-tune <epochs>",
         "--partition <partition>", "--out <dir>", "--cores <cores>", "--threads <threads>",
         "--dropout <chance>", "--link <link>", "--strict", "--overwrite", "--probe-every <rounds>",
-        "--analyse <measures>", "--analyse-samples <n>", "--json",
+        "--analyse <measures>", "--analyse-samples <n>", "--json", "--resume", "--tensorboard <dir>", "--csv",
       ]
     ),
     (
@@ -110,7 +111,8 @@ import Testing
         "<plan>", "--strategies <strategies>", "--objectives <objectives>", "--out <dir>", "--data <spec>",
         "--test-data <spec>", "--clients <clients>", "--partition <partition>", "--seeds <seeds>",
         "--fine-tune <epochs>", "--probe-every <rounds>", "--analyse <measures>", "--analyse-samples <n>",
-        "--cores <cores>", "--threads <threads>", "--resume", "--json",
+        "--cores <cores>", "--threads <threads>", "--resume", "--json", "--vary <field=values>",
+        "--against <variant>", "--no-centralised", "--memory <bytes>", "--tensorboard <dir>", "--csv",
       ]
     ),
     (

@@ -34,7 +34,7 @@ import Testing
       heads: {hidden: 32, output: 16}
       method: {roundsPerStage: \(rounds)}
       local: {epochs: 1, batch: 16, learningRate: 1e-2}
-      round: {cohort: 3, quorum: 1, attempts: 1000, pause: 0s}
+      round: {cohort: 3, quorum: 1, attempts: 1000}
       traffic: {codec: top-k, kept: 0.2}
 
       """

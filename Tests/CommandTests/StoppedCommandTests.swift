@@ -68,8 +68,14 @@ import Testing
       let outcome = try await stop(long, SIGTERM)
       #expect(outcome.code == 143 && outcome.output.isEmpty, "\(outcome)")
       #expect(outcome.lines.last == "fedsim: stopped; the same command with --resume continues")
-      let again = try await Command("fedsim", ["compare", try folder.plan()] + words + ["--resume"]).outcome()
-      #expect(again.code == 0, "\(again)")
+      let other = try await Command("fedsim", ["compare", try folder.plan()] + words + ["--resume"]).outcome()
+      #expect(other.code == 7 && other.lines.count == 1, "\(other)")
+      #expect(other.errors.contains("method.roundsPerStage: 100000 there, 1 here"), "\(other)")
+      let again = try Command(
+        "fedsim", ["compare", try folder.plan(rounds: 100_000)] + words + ["--resume"])
+      let line = try await again.errors.line(containing: "resumed after ")
+      #expect(line.hasSuffix(" of 200000 rounds"), "\(line)")
+      #expect(try await stop(again, SIGTERM).code == 143)
     }
   }
 }

@@ -14,7 +14,7 @@ struct ClientMemory {
   let threads: Int
   let file: URL
 
-  /// The results, and the settings that they belong to.
+  /// The results, and how they were measured.
   private struct Note: Codable {
     let plan: String
     let images: Int
@@ -29,10 +29,10 @@ struct ClientMemory {
     let reason: String
   }
 
-  /// The results of an earlier measurement with the same settings.
+  /// The results of an earlier measurement of the same plan; its images and threads may have been others.
   var known: [StageMemory.Result]? {
     guard let data = try? Data(contentsOf: file), let note = try? JSON.read(Note.self, from: data),
-      note.plan == plan.yaml(), images == nil || (note.images, note.threads) == (images, threads)
+      note.plan == plan.yaml()
     else { return nil }
     return note.stages
   }

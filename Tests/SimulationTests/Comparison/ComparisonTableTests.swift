@@ -127,7 +127,10 @@ import Testing
     let data = Data(try report.json().utf8)
     let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
     let row = try #require((object["rows"] as? [[String: Any]])?.first)
-    #expect(row["variant"] as? [String: String] == ["strategy": "layer-wise", "objective": "simclr"])
+    let variant = try #require(row["variant"] as? [String: Any])
+    #expect(variant["strategy"] as? String == "layer-wise" && variant["objective"] as? String == "simclr")
+    #expect((variant["settings"] as? [Any])?.isEmpty == true)
+    #expect((row["values"] as? [String: [Double?]])?["linearProbe"] == [0.40, 0.44])
     let figures = try #require(row["figures"] as? [String: [String: Double]])
     let costs: Set = ["memoryBytes", "operations", "bytesUp", "bytesDown", "seconds"]
     #expect(Set(figures.keys) == costs.union(["linearProbe", "untrainedProbe"]))

@@ -76,7 +76,7 @@ import Testing
       try FileManager.default.removeItem(at: out.appendingPathComponent("layer-wise-simclr-7/cell.json"))
       try Data("{\"rounds\":".utf8).write(to: out.appendingPathComponent("centralised-simclr-7/summary.json"))
       let (mended, half) = try await Self.run(settings)
-      #expect(half == [cells[0], "= \(cells[1])", cells[2]])
+      #expect(half == ["= \(cells[1])", cells[0], cells[2]])
       #expect(mended.rows.map { $0.figures[.linearProbe] } == first.rows.map { $0.figures[.linearProbe] })
 
       // Another seed is another run.
@@ -154,7 +154,8 @@ import Testing
 
       (settings.out, settings.memory) = (out.appendingPathComponent("two"), ByteCount(bytes: .max))
       let (two, _) = try await Self.run(settings)
-      let costs: Set<Figure> = [.memory, .seconds]
+      // The bytes on the socket vary by a few of a message's digits.
+      let costs: Set<Figure> = [.memory, .seconds, .bytesUp, .bytesDown]
       for (a, b) in zip(one.rows, two.rows) {
         #expect(a.values.filter { !costs.contains($0.key) } == b.values.filter { !costs.contains($0.key) })
       }
@@ -226,8 +227,10 @@ import Testing
       running.cancel()
       await #expect(throws: CancellationError.self) { _ = try await running.value }
       #expect(comparison.cells.allSatisfy { $0.record == nil })
+      // Its rounds are there, and a changed plan cannot take them over.
+      #expect(FileManager.default.fileExists(atPath: folder.appendingPathComponent("run.json").path))
       (settings.plan, settings.resumes) = (.tiny(), true)
-      #expect(try await Self.run(settings).0.failures.isEmpty)
+      await #expect(throws: ComparisonError.self) { _ = try await Self.run(settings) }
     }
   }
 }
