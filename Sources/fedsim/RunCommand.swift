@@ -45,8 +45,8 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "The partition of the data: even, dirichlet:BETA (by label; a smaller BETA is more uneven), shards:K (each client gets K shards of the data sorted by label) or, of a graph, community (parts with few edges between them).",
-    completion: .list(["even", "dirichlet:0.5", "shards:2", "community"]))
+      "The partition of the data: even, dirichlet:BETA (by label; a smaller BETA is more uneven), shards:K (K classes a client), sorted:K (K shards of the data sorted by label), quantity:BETA (other sizes), noise:SIGMA (other features) or, of a graph, community ('fedsim partition').",
+    completion: .list(Partition.examples))
   var partition: String = "even"
 
   @Option(
@@ -240,6 +240,7 @@ final class RunProgress: Sendable {
     case .client(let name, let event): note(name, event)
     case .evaluating: set { $0.now = "evaluating the encoder" }
     case .broken(let line): terminal.line(line)
+    case .advice(let finding): terminal.line("warning: \(finding.line)")
     case .fineTuning(let step, let steps): set { $0.now = "fine-tuning, step \(step) of \(steps)" }
     }
     draw()
