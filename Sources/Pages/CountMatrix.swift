@@ -102,5 +102,9 @@ extension CountMatrixFigure {
     .counts .note { margin-left: 8px; color: var(--muted); font-size: 0.85rem; }
     .counts.dense tbody td.size { padding: 0 6px; width: auto; min-width: 112px; }
     .counts.dense .note { display: none; }
+    @media (max-width: 600px) {
+      .counts .note { display: none; }
+      .counts svg { width: 32px; }
+    }
     """
 }

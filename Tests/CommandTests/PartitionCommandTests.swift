@@ -10,7 +10,7 @@ import Testing
         "3",
         "--html", folder.path("page.html"), "--csv", folder.path("counts.csv"))
       #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome)")
-      #expect(outcome.output.contains("classes   2 to 2 of 10 a client"), "\(outcome.output)")
+      #expect(outcome.output.contains("classes   2 of 10 a client"), "\(outcome.output)")
       #expect(try String(contentsOfFile: folder.path("page.html"), encoding: .utf8).contains("client-4"))
       let lines = try String(contentsOfFile: folder.path("counts.csv"), encoding: .utf8).split(
         separator: "\n")

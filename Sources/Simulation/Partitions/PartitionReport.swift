@@ -113,7 +113,7 @@ extension PartitionReport {
     ]
     let classes = clients.compactMap(\.classes)
     if let least = classes.min(), let most = classes.max() {
-      lines.append(("classes", "\(least) to \(most) of \(classNames.count) a client"))
+      lines.append(("classes", "\(least == most ? "" : "\(least) to ")\(most) of \(classNames.count) a client"))
     }
     if let meanDistance {
       lines.append(

@@ -25,8 +25,11 @@ package struct PartitionTable: Sendable {
     let leading = join([names] + fixed.map { padded($0) })
     guard !report.classNames.isEmpty else { return Array(leading.dropFirst()) }
     let numbers = report.classNames.indices.map(column).map { padded($0) }
-    let width = (leading.first?.count ?? 0) + numbers.reduce(0) { $0 + ($1.first?.count ?? 0) + 2 }
-    if width <= columns { return Array(join([leading] + numbers).dropFirst()) }
+    for gap in [2, 1] {
+      let width = (leading.first?.count ?? 0) + numbers.reduce(0) { $0 + ($1.first?.count ?? 0) + gap }
+      guard width <= columns else { continue }
+      return Array(join([leading] + numbers, gap: gap).dropFirst())
+    }
     return shades(leading)
   }
 
@@ -68,8 +71,9 @@ package struct PartitionTable: Sendable {
     }
     return lines + [
       "",
-      "A digit is a class, from \(report.classNames.count > 1 ? "0 to \(report.classNames.count - 1)" : "0"): 1 is at most 1 % of the client's \(report.noun)s, 2 at most 5 %,",
-      "3 11 %, 4 20 %, 5 31 %, 6 44 %, 7 60 %, 8 79 %, 9 all; a dot is none. The counts are in --csv and --json.",
+      "Each place is a class, from 0 to \(report.classNames.count - 1). A digit is the class's share of the client's",
+      "\(report.noun)s: 1 is at most 1 %, 2 5 %, 3 11 %, 4 20 %, 5 31 %, 6 44 %, 7 60 %, 8 79 %,",
+      "9 all; a dot is none. The counts are in --csv and --json.",
     ]
   }
 
@@ -106,9 +110,9 @@ package struct PartitionTable: Sendable {
     }
   }
 
-  private func join(_ columns: [[String]]) -> [String] {
+  private func join(_ columns: [[String]], gap: Int = 2) -> [String] {
     (columns.first?.indices ?? 0..<0).map { row in
-      columns.map { $0[row] }.joined(separator: "  ")
+      columns.map { $0[row] }.joined(separator: String(repeating: " ", count: gap))
     }
   }
 

@@ -88,7 +88,7 @@ extension LintRule {
     },
     LintRule("cascade confidence") { plan in
       guard let cascade = plan.method.cascade, let classes = plan.method.classification?.classes.count,
-        Double(cascade.confidence) <= 1 / Double(classes)
+        cascade.confidence <= 1 / Float(classes)
       else { return nil }
       return Advice(
         "method.cascade.confidence",

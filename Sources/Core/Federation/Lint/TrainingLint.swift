@@ -54,7 +54,7 @@ extension LintRule {
 
   static let ofRounds: [LintRule] = [
     LintRule("quorum") { plan in
-      guard plan.round.cohort >= 8, plan.round.quorum * 4 < plan.round.cohort else { return nil }
+      guard plan.round.cohort >= 16, plan.round.quorum * 4 < plan.round.cohort else { return nil }
       return Advice(
         "round.quorum",
         "a round of \(plan.round.cohort) clients may be committed with \(counted(plan.round.quorum, "update"))",
