@@ -37,42 +37,39 @@ extension Aggregator {
     var mean: Double? { weight > 0 ? sum / weight : nil }
   }
 
-  /// Returns the sums of each update over all weights that it has.
-  private func moments(of updates: [Update], _ result: Snapshot, _ workers: Workers) throws -> [UpdateMoments]
-  {
+  /// Returns the sums of each update over all weights that it has. The weights of the models are in memory part by part.
+  private func moments(
+    of updates: [Update], _ result: Snapshot, _ workers: Workers
+  ) throws -> [UpdateMoments] {
     var totals = [UpdateMoments](repeating: UpdateMoments(), count: updates.count)
-    let (base, mean) = (weights(of: snapshot), weights(of: result))
     // Coded updates are decoded as a whole, a few at a time; the others are read by columns.
     let coded = updates.indices.filter { updates[$0].coding.codec != .plain }
     let batch = min(workers.count, Self.mostDecoded)
     for first in stride(from: 0, to: coded.count, by: batch) {
-      let some = coded[first..<min(first + batch, coded.count)]
-      let sums = try workers.map(some.count) { index in
-        let update = updates[some[first + index]]
-        return try decode(update).withUnsafeBufferPointer { values in
-          var sums = UpdateMoments()
-          for part in parts {
-            guard let offset = update.offsets[part.name] else { continue }
-            for start in stride(from: 0, to: part.range.count, by: Self.columns) {
-              let count = min(Self.columns, part.range.count - start)
-              sums.add(Self.moments(values, offset + start, part.name, start, count, base, mean))
+      let some = Array(coded[first..<min(first + batch, coded.count)])
+      let values = try workers.map(some.count) { try decode(updates[some[$0]]) }
+      for part in parts {
+        let models = Models(part, snapshot, result)
+        for (place, values) in zip(some, values) {
+          guard let offset = updates[place].offsets[part.name] else { continue }
+          values.withUnsafeBufferPointer { values in
+            for columns in Self.columns(of: part) {
+              totals[place].add(models.moments(values, at: offset + columns.lowerBound, columns))
             }
           }
-          return sums
         }
       }
-      for (place, sums) in zip(some, sums) { totals[place] = sums }
     }
     let plain = updates.indices.filter { updates[$0].coding.codec == .plain }
     for part in parts where !plain.isEmpty {
-      let starts = Array(stride(from: 0, to: part.range.count, by: Self.columns))
-      let sums = try workers.map(starts.count) { block in
-        let (start, count) = (starts[block], min(Self.columns, part.range.count - starts[block]))
+      let (models, columns) = (Models(part, snapshot, result), Self.columns(of: part))
+      let sums = try workers.map(columns.count) { block in
+        let columns = columns[block]
         return try plain.map { place -> UpdateMoments in
           guard let offset = updates[place].offsets[part.name] else { return UpdateMoments() }
-          return try values(of: updates[place], offset + start, count: count).withUnsafeBufferPointer {
-            Self.moments($0, 0, part.name, start, count, base, mean)
-          }
+          let values = try values(
+            of: updates[place], offset + columns.lowerBound, count: columns.count)
+          return values.withUnsafeBufferPointer { models.moments($0, at: 0, columns) }
         }
       }
       for block in sums { for (place, sums) in zip(plain, block) { totals[place].add(sums) } }
@@ -80,27 +77,40 @@ extension Aggregator {
     return totals
   }
 
-  /// Returns the weights of each trained part of a model.
-  private func weights(of model: Snapshot) -> [String: [Float]] {
-    let names = Set(parts.map(\.name))
-    return Dictionary(
-      model.versions.filter { names.contains($0.name) }.map { ($0.name, model.floats($0.digest)) }
-    ) { first, _ in first }
+  private static func columns(of part: Model.Part) -> [Range<Int>] {
+    stride(from: 0, to: part.range.count, by: columns).map {
+      $0..<min($0 + columns, part.range.count)
+    }
   }
 
-  /// Returns the sums over `count` weights of a part from `start` on, which an update has at `place` of `values`.
-  private static func moments(
-    _ values: UnsafeBufferPointer<Float>, _ place: Int, _ part: String, _ start: Int, _ count: Int,
-    _ base: [String: [Float]], _ mean: [String: [Float]]
-  ) -> UpdateMoments {
-    var sums = UpdateMoments()
-    guard let base = base[part], let mean = mean[part], let from = values.baseAddress else { return sums }
-    base.withUnsafeBufferPointer { base in
-      mean.withUnsafeBufferPointer { mean in
-        guard let base = base.baseAddress, let mean = mean.baseAddress else { return }
-        sums.add(from + place, mean: mean + start, base: base + start, count: count)
+  /// The weights of a part before and after a round.
+  private struct Models {
+    private let base, mean: [Float]
+
+    init(_ part: Model.Part, _ before: Snapshot, _ after: Snapshot) {
+      func weights(_ model: Snapshot) -> [Float] {
+        model.versions.first { $0.name == part.name }.map { model.floats($0.digest) } ?? []
       }
+      (base, mean) = (weights(before), weights(after))
     }
-    return sums
+
+    /// Returns the sums over some columns, which an update has at `place` of `values`.
+    func moments(
+      _ values: UnsafeBufferPointer<Float>, at place: Int, _ columns: Range<Int>
+    ) -> UpdateMoments {
+      var sums = UpdateMoments()
+      guard columns.upperBound <= min(base.count, mean.count), let from = values.baseAddress else {
+        return sums
+      }
+      base.withUnsafeBufferPointer { base in
+        mean.withUnsafeBufferPointer { mean in
+          guard let base = base.baseAddress, let mean = mean.baseAddress else { return }
+          sums.add(
+            from + place, mean: mean + columns.lowerBound, base: base + columns.lowerBound,
+            count: columns.count)
+        }
+      }
+      return sums
+    }
   }
 }

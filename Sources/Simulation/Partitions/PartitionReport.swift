@@ -113,7 +113,8 @@ extension PartitionReport {
     ]
     let classes = clients.compactMap(\.classes)
     if let least = classes.min(), let most = classes.max() {
-      lines.append(("classes", "\(least == most ? "" : "\(least) to ")\(most) of \(classNames.count) a client"))
+      let range = least == most ? "\(most)" : "\(least) to \(most)"
+      lines.append(("classes", "\(range) of \(classNames.count) a client"))
     }
     if let meanDistance {
       lines.append(
