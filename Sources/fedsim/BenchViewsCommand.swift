@@ -10,6 +10,7 @@ struct BenchViewsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "views",
     abstract: "Times decoding and augmentation of images, as shares of a plan's steps.",
+    usage: "fedsim bench views <plan> [<options>] --data <spec>",
     discussion: """
       Decoding and views are timed on one core with files that the kernel has in memory, and steps on views that are \
       ready; a share is that of a whole step. With "decoded" an image is decoded once for its views, as in the first \
