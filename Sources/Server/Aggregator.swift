@@ -26,13 +26,13 @@ package struct Aggregator: Sendable {
   }
 
   /// The number of columns of a part processed at a time: 128 KiB per client.
-  private static let columns = 32 << 10
+  static let columns = 32 << 10
 
   /// The number of coded updates decoded at a time; each is in memory as a whole.
-  private static let mostDecoded = 4
+  static let mostDecoded = 4
 
   /// A client's update, with the positions of its parts.
-  private struct Update {
+  struct Update {
     let client: String
     /// The number of samples, limited to the maximum that counts.
     let samples: Int
@@ -64,7 +64,7 @@ package struct Aggregator: Sendable {
     return snapshot.replacing(parts: parts)
   }
 
-  private var updates: [Update] {
+  var updates: [Update] {
     let most = ledger.mostCounted
     return ledger.inClientOrder.map { client, offer in
       var (offsets, offset): ([String: Int], Int) = ([:], 0)
@@ -79,7 +79,7 @@ package struct Aggregator: Sendable {
     }
   }
 
-  private var parts: [Model.Part] { snapshot.stage.parts }
+  var parts: [Model.Part] { snapshot.stage.parts }
 
   private func samples(of updates: [Update]) -> Int { updates.reduce(0) { $0 + $1.samples } }
 
@@ -171,13 +171,13 @@ package struct Aggregator: Sendable {
 
   // MARK: - Reading
 
-  private func decode(_ update: Update) throws -> [Float] {
+  func decode(_ update: Update) throws -> [Float] {
     try update.coding.decode(
       try open(update.client).bytes(), base: snapshot.trainedWeights(keeping: update.kept))
   }
 
   /// Returns some values of an update. Reads only these from a plain update; decodes any other as a whole.
-  private func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
+  func values(of update: Update, _ first: Int, count: Int) throws -> [Float] {
     guard update.coding.codec == .plain else { return Array(try decode(update)[first..<first + count]) }
     var values: [Float] = []
     values.reserveCapacity(count)

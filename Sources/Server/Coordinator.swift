@@ -281,10 +281,12 @@ extension Coordinator {
         layers = [:]
         let aggregator = Handover(aggregator)
         beside { [threads, runtime] in
-          let result = try await runtime.compute("aggregation") {
-            try aggregator.take().run(threads: threads)
+          let (result, drift) = try await runtime.compute("aggregation") {
+            let aggregator = aggregator.take()
+            let result = try aggregator.run(threads: threads)
+            return (result, try aggregator.drift(of: result, threads: threads))
           }
-          return { engine, now in engine.finishAggregation(result, at: now) }
+          return { engine, now in engine.finishAggregation(result, drift: drift, at: now) }
         }
       case .calibrate(let draft, let key): calibrate(draft, key)
       case .end(let result, let goodbye): end(result, goodbye)

@@ -5,11 +5,13 @@ import Support
 
 /// The beginning and the end of rounds.
 extension JobEngine {
-  /// Handles the aggregated model.
-  package func finishAggregation(_ result: Snapshot, at now: Duration) -> [Effect] {
+  /// Handles the aggregated model, with the metrics of the clients' drift from it.
+  package func finishAggregation(
+    _ result: Snapshot, drift: RoundMetrics = RoundMetrics(), at now: Duration
+  ) -> [Effect] {
     returning {
       guard !hasEnded else { return }
-      (draft, calibrationLoss) = (result, nil)
+      (draft, calibrationLoss, self.drift) = (result, nil, drift)
       if result.hasDiverged(since: snapshot) { round.diverge() } else { round.finishAggregation() }
       proceed(at: now)
     }
@@ -101,6 +103,7 @@ extension JobEngine {
     roundRecord.samples = round.ledger.samples
     roundRecord.metrics = round.ledger.metrics
     roundRecord.metrics[.calibrationLoss] = calibrationLoss.map { Double($0) }
+    roundRecord.metrics.merge(drift)
     for metric in Metric.all {
       if let measure = metric.measure { roundRecord.metrics.merge(measure(draft)) }
     }

@@ -42,6 +42,8 @@ package final class JobEngine {
   /// The updates that arrived while their round was being closed, for the next round.
   var deferred: [(offer: UpdateOffer, client: String)] = []
   var calibrationLoss: Float?
+  /// The drift of the clients whose updates are in the draft.
+  var drift = RoundMetrics()
   package internal(set) var round: Round
   var stageRecord: StageRecord
   var roundRecord: RoundRecord

@@ -193,6 +193,7 @@ struct CheckReport: Encodable {
         data.classes.isEmpty ? data.labelProblem.map { "none: \($0)" } ?? "none" : "\(data.classes.count)"),
     ]
     lines += names(data.classes)
+    lines += data.labelWarnings.map { line("warning", $0) }
     lines.append(line("broken", data.broken.isEmpty ? "none" : "\(data.broken.count), left out"))
     lines += data.broken.prefix(Self.named).map { line("", "\($0.path): \($0.reason)") }
     if data.broken.count > Self.named { lines.append(line("", "and \(data.broken.count - Self.named) more")) }
@@ -216,6 +217,7 @@ struct CheckReport: Encodable {
       line("classes", data.classes.isEmpty ? "none" : "\(data.classes.count)"),
     ]
     lines += names(data.classes)
+    lines += data.labelWarnings.map { line("warning", $0) }
     if !data.classes.isEmpty {
       lines.append(line("labelled", "\(data.nodes - data.unlabelled), \(data.unlabelled) without a label"))
       lines += [("training", data.train), ("validation", data.validation), ("test", data.test)].map {

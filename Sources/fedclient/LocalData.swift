@@ -95,7 +95,7 @@ struct LocalShare: Sendable {
 struct ShareOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Train on one share of the images, divided as in 'fedsim run'. With even, dirichlet:BETA, shards:K or community, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
+      "Train on one share of the images, divided as in 'fedsim run'. With a KIND such as even, dirichlet:BETA or shards:K, --share selects the share; with auto[:KIND], Slurm, MPI or Kubernetes does. (auto means auto:even)",
       valueName: "kind"))
   var partition: String?
 

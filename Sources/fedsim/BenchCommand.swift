@@ -11,8 +11,8 @@ struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures speed and memory, as ratios taken in one run.",
     subcommands: [
-      BenchStepCommand.self, BenchSuiteCommand.self, BenchGraphCommand.self, BenchCodecCommand.self,
-      BenchRoundCommand.self,
+      BenchStepCommand.self, BenchSuiteCommand.self, BenchViewsCommand.self, BenchGraphCommand.self,
+      BenchCodecCommand.self, BenchRoundCommand.self,
       BenchRoundServerCommand.self,
     ])
 }

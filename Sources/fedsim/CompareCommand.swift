@@ -59,8 +59,8 @@ struct CompareCommand: AsyncParsableCommand {
   var clients: Int = 4
 
   @Option(
-    help: "The partition of the data: even, dirichlet:BETA, shards:K or, of a graph, community.",
-    completion: .list(["even", "dirichlet:0.5", "shards:2"]))
+    help: "The partition of the data, as in 'fedsim run'.",
+    completion: .list(Partition.examples))
   var partition: String = "even"
 
   @Option(

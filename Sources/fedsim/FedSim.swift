@@ -14,7 +14,8 @@ struct FedSim: AsyncParsableCommand {
       """,
     version: Software.version,
     subcommands: [
-      RunCommand.self, CompareCommand.self, EvaluateCommand.self, CheckCommand.self, AccountCommand.self,
+      RunCommand.self, PartitionCommand.self, LintCommand.self, CompareCommand.self, EvaluateCommand.self,
+      CheckCommand.self, AccountCommand.self,
       TrafficCommand.self, SearchControllerCommand.self, SweepsCommand.self,
       ConformanceCommand.self, MemoryCommand.self, BenchCommand.self,
     ])

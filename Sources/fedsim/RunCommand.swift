@@ -46,8 +46,8 @@ struct RunCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "The partition of the data: even, dirichlet:BETA (by label; a smaller BETA is more uneven), shards:K (each client gets K shards of the data sorted by label) or, of a graph, community (parts with few edges between them).",
-    completion: .list(["even", "dirichlet:0.5", "shards:2", "community"]))
+      "The partition of the data: even, dirichlet:BETA (by label; a smaller BETA is more uneven), shards:K (K classes a client), sorted:K (K shards of the data sorted by label), quantity:BETA (other sizes), noise:SIGMA (other features) or, of a graph, community ('fedsim partition').",
+    completion: .list(Partition.examples))
   var partition: String = "even"
 
   @Option(
@@ -289,6 +289,7 @@ final class RunProgress: Sendable {
       terminal.line(
         "resumed after \(rounds) of \(plan.curriculum.isOpen ? "at most " : "")\(counted(plan.mostRounds, "round"))"
       )
+    case .advice(let finding): terminal.line("warning: \(finding.line)")
     case .fineTuning(let step, let steps): set { $0.now = "fine-tuning, step \(step) of \(steps)" }
     }
     draw()

@@ -39,8 +39,8 @@ struct SearchControllerCommand: AsyncParsableCommand {
   var clients: Int?
 
   @Option(
-    help: "The partition of the data: even, dirichlet:BETA or shards:K.",
-    completion: .list(["even", "dirichlet:0.5", "shards:2"]))
+    help: "The partition of the data, as in 'fedsim run'.",
+    completion: .list(Partition.examples))
   var partition: String = "even"
 
   @Option(help: "Images of an episode, drawn anew for each; 0: all.")

@@ -14,11 +14,12 @@ import Testing
     (
       ["fedsim"],
       [
-        "run", "compare", "evaluate", "account", "traffic", "search-controller", "sweeps", "memory",
+        "run", "partition", "lint", "compare", "evaluate", "account", "traffic", "search-controller",
+        "sweeps", "memory",
         "conformance", "bench",
       ]
     ),
-    (["fedsim", "bench"], ["step", "suite", "graph", "codec", "round"]),
+    (["fedsim", "bench"], ["step", "suite", "views", "graph", "codec", "round"]),
     (
       ["fedserver", "run"],
       [
@@ -146,6 +147,26 @@ import Testing
       ]
     ),
     (["fedsim", "traffic"], ["<plan>", "--json"]),
+    (
+      ["fedsim", "partition"],
+      [
+        "--data <spec>", "--clients <clients>", "--partition <partition>", "--seed <seed>", "--html <file>",
+        "--csv <file>", "--json",
+      ]
+    ),
+    (
+      ["fedsim", "lint"],
+      [
+        "<plan>", "--data <spec>", "--clients <clients>", "--partition <partition>", "--strict", "--json",
+      ]
+    ),
+    (
+      ["fedsim", "bench", "views"],
+      [
+        "<plan>", "--data <spec>", "--images <images>", "--batch <batch>", "--threads <threads>",
+        "--steps <steps>", "--json",
+      ]
+    ),
     (["fedsim", "bench", "suite"], ["--json"]),
     (["fedsim", "bench", "codec"], ["<plan>", "--json"]),
     (

@@ -22,7 +22,7 @@ import Testing
       environment: { ["OMPI_COMM_WORLD_RANK": "\($0)", "OMPI_COMM_WORLD_SIZE": "4"] },
       testDescription: "mpirun"),
     Launch(
-      kind: "shards:2", arguments: { _ in ["--partition", "auto:shards:2", "--name", "client"] },
+      kind: "sorted:2", arguments: { _ in ["--partition", "auto:sorted:2", "--name", "client"] },
       environment: { ["JOB_COMPLETION_INDEX": "\($0)", "STRATA_CLIENTS": "4"] }, testDescription: "Kubernetes"
     ),
     Launch(
@@ -118,7 +118,7 @@ import Testing
     (["--partition", "auto:"], ["PMI_RANK": "0", "PMI_SIZE": "2"], 3, "''"),
     (["--partition", "odd", "--share", "0/2"], [:], 3, "auto:KIND"),
     (["--partition", "auto"], ["PMI_RANK": "0", "PMI_SIZE": "9"], 3, "16 images are too few for 9 clients"),
-    (["--partition", "auto:shards:9"], ["PMI_RANK": "0", "PMI_SIZE": "2"], 3, "9 shards"),
+    (["--partition", "auto:sorted:9"], ["PMI_RANK": "0", "PMI_SIZE": "2"], 3, "9 shards"),
     (
       ["--partition", "auto", "--name", String(repeating: "n", count: 63)],
       ["PMI_RANK": "0", "PMI_SIZE": "2"], 64,

@@ -23,7 +23,7 @@ import Testing
   }
 
   /// Images are identified by their index: pixel 0 of image i is i.
-  @Test(arguments: [Partition.even, .dirichlet(beta: 0.3), .shards(perClient: 2)], [1, 4, 11])
+  @Test(arguments: [Partition.even, .dirichlet(beta: 0.3), .sorted(perClient: 2)], [1, 4, 11])
   func sharesAreThoseOfThePartition(partition: Partition, clients: Int) throws {
     let count = 200
     let set = ImageSet(

@@ -73,6 +73,34 @@ import Testing
     }
   }
 
+  /// The drift is that of the definition, whatever the coding of an update.
+  @Test(arguments: AggregationRule.allCases, [plain, mixed])
+  func driftIsTheDistanceFromTheMean(_ rule: AggregationRule, _ codecs: [UpdateCodec]) async throws {
+    try await withUpdates(plan(rule), codecs) { aggregator, updates, samples in
+      let result = try aggregator.run(threads: 2)
+      let drift = try aggregator.drift(of: result, threads: 2)
+      let base = aggregator.snapshot.trainedWeights(keeping: [0]).map(Double.init)
+      let mean = zip(result.trainedWeights(keeping: [0]), base).map { Double($0) - $1 }
+      var (distances, cosines) = (0.0, 0.0)
+      for (client, update) in updates.enumerated() {
+        let own = zip(update, base).map { Double($0) - $1 }
+        let apart = zip(own, mean).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+        func length(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+        let cosine = zip(own, mean).reduce(0) { $0 + $1.0 * $1.1 } / (length(own) * length(mean))
+        let name = "client-\(client)"
+        let found = try #require(drift[.driftDistance, client: name])
+        #expect(abs(found - apart) < 1e-6 * apart, "\(name)")
+        #expect(abs((drift[.driftCosine, client: name] ?? 2) - cosine) < 1e-9, "\(name)")
+        distances += Double(samples[client]) * found
+        cosines += Double(samples[client]) * cosine
+      }
+      let total = Double(samples.reduce(0, +))
+      #expect(abs((drift[.driftDistance] ?? -1) - distances / total) < 1e-9 * distances)
+      #expect(abs((drift[.driftCosine] ?? 2) - cosines / total) < 1e-9)
+      for threads in [1, 3, 8] { #expect(try aggregator.drift(of: result, threads: threads) == drift) }
+    }
+  }
+
   @Test(arguments: AggregationRule.allCases) func anUpdateThatIsGoneIsSaid(_ rule: AggregationRule)
     async throws
   {

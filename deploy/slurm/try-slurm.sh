@@ -225,7 +225,7 @@ fi
 try_without_srun
 try_bad_plan
 try_job srun even SLURM_STEP_ID
-SLURM_MPI_TYPE=pmi2 try_job srun shards:2 PMI_RANK
+SLURM_MPI_TYPE=pmi2 try_job srun sorted:2 PMI_RANK
 try_job mpirun dirichlet:0.5 OMPI_COMM_WORLD_RANK
 try_array
 try_mpirun

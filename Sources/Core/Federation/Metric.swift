@@ -122,13 +122,22 @@ package struct Metric: Sendable {
     "validationImages", title: "", heading: "validation images",
     help: "Number of the clients' own validation images", digits: 0)
 
+  /// Of each client whose update is aggregated, and of a round as the mean weighted by samples. An update is the trained
+  /// weights minus those that the client began with; the mean update is that of the round, before a calibration.
+  package static let driftDistance = Metric(
+    "driftDistance", title: "Drift: distance", heading: "drift",
+    help: "Euclidean distance of a client's update from the round's mean update", digits: 4)
+  package static let driftCosine = Metric(
+    "driftCosine", title: "Drift: cosine", heading: "drift cosine",
+    help: "Cosine of the angle between a client's update and the round's mean update: 1 if they agree")
+
   private static let ofExits = [accuracy, majorityBaseline, balancedAccuracy, macroF1, auroc]
   private static let ofValidations = [validationAccuracy, validationBaseline, validationImages]
 
   /// All that this version knows, in the order in which they are shown.
   package static let all =
     [loss, lastEpochLoss, calibrationLoss, probe, untrainedProbe] + ofExits + ofValidations + [
-      alignment, uniformity, deviation, effectiveRank,
+      alignment, uniformity, deviation, effectiveRank, driftDistance, driftCosine,
     ] + ofAnalyses
 
   /// Those that clients report.

@@ -63,6 +63,8 @@ package struct Experiment: Sendable {
     case broken(String)
     /// The run goes on after a number of committed rounds.
     case resuming(rounds: Int)
+    /// A finding of the lint, before anything trains.
+    case advice(LintFinding)
   }
 
   let settings: Settings
@@ -108,6 +110,11 @@ package struct Experiment: Sendable {
     tellBroken()
     let shared = plan.trainingPart(of: train)
     let parts = try settings.partition.split(shared, clients: settings.clients, seed: plan.seed)
+    for finding in Lint.findings(
+      plan, LintData(shared, description: settings.data.description, parts: parts))
+    {
+      observer(.advice(finding))
+    }
     try Task.checkCancellation()
     try prepare()
     try FileManager.default.createDirectory(at: settings.out, withIntermediateDirectories: true)
@@ -228,8 +235,10 @@ package struct Experiment: Sendable {
   ) async throws -> Snapshot {
     let permits = TrainingPermits(max(1, settings.cores / settings.threads))
     return try await withThrowingTaskGroup(of: Void.self) { group in
-      for (indices, (name, endpoint)) in zip(parts, clients) {
-        let client = client(name, train.subset(indices), endpoint, permits)
+      for (index, (indices, (name, endpoint))) in zip(parts, clients).enumerated() {
+        let own = settings.partition.part(
+          index, of: train, indices, clients: parts.count, seed: plan.seed)
+        let client = client(name, own, endpoint, permits)
         group.addTask { try await client.run() }
       }
       async let snapshot = server.run()

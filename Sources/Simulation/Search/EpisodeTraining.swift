@@ -32,7 +32,8 @@ final class EpisodeTraining {
     clients = parts.enumerated().map { [plan] index, part in
       let name = Experiment.clientName(index, of: count)
       return DetachedClient(
-        plan, name: name, data: examples.subset(part), cache: cache,
+        plan, name: name, data: partition.part(index, of: examples, part, clients: count, seed: plan.seed),
+        cache: cache,
         state: folder.appendingPathComponent(name), threads: threads)
     }
     (self.plan, self.scheduled, self.threads, self.folder) = (plan, scheduled, threads, folder)

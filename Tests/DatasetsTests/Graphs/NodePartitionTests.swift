@@ -12,7 +12,8 @@ import Testing
   }()
 
   static let partitions: [Partition] = [
-    .even, .dirichlet(beta: 0.01), .dirichlet(beta: 0.5), .shards(perClient: 2), .community,
+    .even, .dirichlet(beta: 0.01), .dirichlet(beta: 0.5), .sorted(perClient: 2), .shards(classes: 7),
+    .quantity(beta: 0.5), .community,
   ]
 
   @Test(arguments: partitions, [1, 7, 40])
@@ -24,7 +25,7 @@ import Testing
     #expect(try partition.split(.nodes(Self.set), clients: clients, seed: 9) == parts)
   }
 
-  @Test(arguments: [Partition.dirichlet(beta: 0.05), .shards(perClient: 2)])
+  @Test(arguments: [Partition.dirichlet(beta: 0.05), .sorted(perClient: 2)])
   func nodesWithoutALabelAreDealtEvenly(partition: Partition) throws {
     let parts = try partition.split(.nodes(Self.set), clients: 7, seed: 2)
     let unlabelled = parts.map { part in part.count { Self.set.labels[$0] == NodeSet.unlabelled } }
@@ -37,7 +38,7 @@ import Testing
     let bare = NodeSet(
       Self.set.graph, Self.set.features, labels: Array(repeating: -1, count: 1003), classes: 0,
       split: .init(train: [], validation: [], test: []))
-    for partition in [Partition.dirichlet(beta: 1), .shards(perClient: 2)] {
+    for partition in [Partition.dirichlet(beta: 1), .sorted(perClient: 2)] {
       let error = #expect(throws: DatasetError.self) {
         try partition.split(.nodes(bare), clients: 5, seed: 1)
       }

@@ -70,7 +70,10 @@ import Testing
     zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) } / b.reduce(0) { max($0, abs($1)) }
   }
 
-  @Test(arguments: [(1, "even"), (2, "even"), (5, "even"), (4, "dirichlet:0.2"), (3, "shards:2")])
+  @Test(arguments: [
+    (1, "even"), (2, "even"), (5, "even"), (4, "dirichlet:0.2"), (3, "sorted:2"), (5, "shards:2"),
+    (3, "quantity:0.5"),
+  ])
   func theServersStepIsThatOfAllRows(clients: Int, partition: String) async throws {
     for statistics in Plan.Regression.Statistics.allCases {
       let plan = Self.plan(clients: clients, statistics)

@@ -55,7 +55,7 @@ package struct Augmenter: Sendable {
 
   /// Returns scratch for one worker that makes views of these images.
   package func makeScratch(for images: ImageSet) -> AugmentationScratch {
-    AugmentationScratch(channels: channels, longestSide: max(size, images.size))
+    AugmentationScratch(channels: channels, longestSide: max(size, images.size), size: size)
   }
 
   /// Writes view 0 or 1 of an image, normalised, [C, size, size]. All random choices are drawn from `random`.
@@ -66,18 +66,18 @@ package struct Augmenter: Sendable {
     precondition(view == 0 || view == 1, "view \(view)")
     requireFit(set)
     precondition(
-      scratch.longestSide >= max(size, set.size) && scratch.channels >= channels,
+      scratch.longestSide >= max(size, set.size) && scratch.size >= size && scratch.channels >= channels,
       "scratch for \(scratch.channels) x \(scratch.longestSide)², images of \(channels) x \(set.size)²")
     let image = PlanarImage(target, channels: channels, height: size, width: size)
     if settings.padding > 0 {
       cropPadded(set, index, &random, into: image, scratch)
     } else {
-      let shape = set.copyImage(index, into: scratch.image)
-      let source = PlanarImage(scratch.image, channels: channels, height: shape.height, width: shape.width)
-      let rectangle = crop.draw(height: shape.height, width: shape.width, &random)
-      Augmentation.resizedCrop(source, rectangle, into: image, scratch: scratch)
+      set.withImage(index) { source in
+        let rectangle = crop.draw(height: source.shape.height, width: source.shape.width, &random)
+        Augmentation.resizedCrop(
+          source, rectangle, isMirrored: random.chance(settings.flip), into: image, scratch: scratch)
+      }
     }
-    if random.chance(settings.flip) { Augmentation.horizontalFlip(image) }
     if random.chance(settings.jitter) { jitter(image, &random) }
     if random.chance(settings.grayscale) { Augmentation.grayscale(image) }
     if random.chance(settings.blur[view]) {
@@ -98,7 +98,7 @@ package struct Augmenter: Sendable {
     normalise(PlanarImage(target, channels: channels, height: size, width: size))
   }
 
-  /// Writes a random crop of the padded image, drawn uniformly from its (2 · padding + 1)² crops of size x
+  /// Writes a random crop of the padded image, maybe flipped, drawn uniformly from its (2 · padding + 1)² crops of size x
   /// size. An image of another size is first scaled as in ``plain(_:index:into:)``.
   private func cropPadded(
     _ set: ImageSet, _ index: Int, _ random: inout RandomNumbers, into image: PlanarImage,
@@ -110,6 +110,7 @@ package struct Augmenter: Sendable {
     let top = random.below(places) - padding
     let left = random.below(places) - padding
     Augmentation.paddedCrop(source, top: top, left: left, border: border, into: image)
+    if random.chance(settings.flip) { Augmentation.horizontalFlip(image) }
   }
 
   /// Applies torchvision's `ColorJitter`: the four factors, in random order.
@@ -225,28 +226,38 @@ package final class AugmentationScratch {
   /// The largest number of channels of all input and output images.
   package let channels: Int
 
-  /// The stored image before its crop: channels x longestSide².
+  /// The longest side of an image after its crop.
+  let size: Int
+  /// An image before it is padded: channels x size².
   let image: UnsafeMutablePointer<Float>
-  /// One plane between the two passes of a separable filter: longestSide².
+  /// One plane between the two passes of a separable filter: longestSide x size.
   let plane: UnsafeMutablePointer<Float>
-  /// A row with its reflections on both sides: 3 x longestSide.
+  /// A row with its reflections on both sides: 3 x size.
   let row: UnsafeMutablePointer<Float>
-  /// The weights of a blur: 2 x longestSide.
+  /// The weights of a blur: 2 x size.
   let kernel: UnsafeMutablePointer<Float>
+  /// The value of each byte: byte / 255.
+  let levels: UnsafeMutablePointer<Float>
+  let tile: SeparableResize.Tile
   let horizontal: ResamplingFilter
   let vertical: ResamplingFilter
   /// For images that are scaled as bytes.
   let resampler = Resampler()
 
-  /// Allocates scratch for images of up to `channels` x `longestSide` x `longestSide`.
-  package init(channels: Int, longestSide: Int) {
-    precondition(channels > 0 && longestSide > 0, "scratch for \(channels) x \(longestSide)²")
-    self.channels = channels
-    self.longestSide = longestSide
-    image = .allocate(capacity: channels * longestSide * longestSide)
-    plane = .allocate(capacity: longestSide * longestSide)
-    row = .allocate(capacity: 3 * longestSide)
-    kernel = .allocate(capacity: 2 * longestSide)
+  /// Allocates scratch for images of up to `channels` x `longestSide` x `longestSide` that are cropped and scaled to at
+  /// most `size` x `size`; nil: to any size that they have.
+  package init(channels: Int, longestSide: Int, size: Int? = nil) {
+    let size = size ?? longestSide
+    precondition(
+      channels > 0 && size > 0 && size <= longestSide, "scratch for \(channels) x \(longestSide)²")
+    (self.channels, self.longestSide, self.size) = (channels, longestSide, size)
+    image = .allocate(capacity: channels * size * size)
+    plane = .allocate(capacity: longestSide * size)
+    row = .allocate(capacity: 3 * size)
+    kernel = .allocate(capacity: 2 * size)
+    levels = .allocate(capacity: 256)
+    for byte in 0..<256 { levels[byte] = Float(byte) / 255 }
+    tile = SeparableResize.Tile(longestSide: longestSide)
     horizontal = ResamplingFilter(longestSide: longestSide)
     vertical = ResamplingFilter(longestSide: longestSide)
   }
@@ -256,6 +267,7 @@ package final class AugmentationScratch {
     plane.deallocate()
     row.deallocate()
     kernel.deallocate()
+    levels.deallocate()
   }
 }
 

@@ -39,7 +39,12 @@ extension Augmentation {
   package static func grayscale(_ image: PlanarImage) {
     guard image.isColour else { return }
     let (r, g, b) = (image.plane(0), image.plane(1), image.plane(2))
-    for i in 0..<image.area {
+    sweep(image.area) { i in
+      let grey = Pixels.load(r + i) * red + Pixels.load(g + i) * green + Pixels.load(b + i) * blue
+      grey.store(r + i)
+      grey.store(g + i)
+      grey.store(b + i)
+    } scalar: { i in
       let grey = r[i] * red + g[i] * green + b[i] * blue
       r[i] = grey
       g[i] = grey

@@ -18,11 +18,24 @@ extension Augmentation {
     for channel in 0..<image.channels {
       let plane = image.plane(channel)
       blurRows(of: plane, image, weights, reach, scratch)
-      for y in 0..<image.height {
-        let target = plane + y * image.width
-        for tap in 0..<kernel {
-          let source = scratch.plane + reflected(y + tap - reach, image.height) * image.width
-          accumulate(source, weights[tap], into: target, count: image.width, isFirst: tap == 0)
+      blurColumns(into: plane, image, weights, reach, scratch)
+    }
+  }
+
+  /// Blurs the columns of `scratch.plane` into `plane`, row by row.
+  private static func blurColumns(
+    into plane: UnsafeMutablePointer<Float>, _ image: PlanarImage, _ weights: UnsafePointer<Float>,
+    _ reach: Int, _ scratch: AugmentationScratch
+  ) {
+    let (width, height, taps) = (image.width, image.height, 2 * reach + 1)
+    for y in 0..<height {
+      let target = plane + y * width
+      if y >= reach && y < height - reach {
+        let first = UnsafePointer(scratch.plane + (y - reach) * width)
+        SeparableResize.combine(taps, weights, count: width, into: target) { first + $0 * width }
+      } else {
+        SeparableResize.combine(taps, weights, count: width, into: target) {
+          UnsafePointer(scratch.plane + reflected(y + $0 - reach, height) * width)
         }
       }
     }
@@ -41,9 +54,8 @@ extension Augmentation {
         row[x] = source[reach - x]
         row[reach + width + x] = source[width - 2 - x]
       }
-      for tap in 0...2 * reach {
-        accumulate(
-          row + tap, weights[tap], into: scratch.plane + y * width, count: width, isFirst: tap == 0)
+      SeparableResize.combine(2 * reach + 1, weights, count: width, into: scratch.plane + y * width) {
+        UnsafePointer(row + $0)
       }
     }
   }
@@ -62,26 +74,5 @@ extension Augmentation {
   @inline(__always)
   private static func reflected(_ position: Int, _ count: Int) -> Int {
     position < 0 ? -position : position >= count ? 2 * (count - 1) - position : position
-  }
-
-  /// Computes target = weight · source for the first source, and target += weight · source for the others.
-  @inline(__always)
-  static func accumulate(
-    _ source: UnsafePointer<Float>, _ weight: Float, into target: UnsafeMutablePointer<Float>, count: Int,
-    isFirst: Bool
-  ) {
-    if isFirst {
-      sweep(count) {
-        (Pixels.load(source + $0) * weight).store(target + $0)
-      } scalar: {
-        target[$0] = source[$0] * weight
-      }
-    } else {
-      sweep(count) {
-        (Pixels.load(target + $0) + Pixels.load(source + $0) * weight).store(target + $0)
-      } scalar: {
-        target[$0] += source[$0] * weight
-      }
-    }
   }
 }

@@ -27,6 +27,32 @@ extension Augmentation {
   package static func resizedCrop(
     _ image: PlanarImage, _ crop: Crop, into target: PlanarImage, scratch: AugmentationScratch
   ) {
+    let shape = ImageShape(channels: image.channels, height: image.height, width: image.width)
+    resize(crop, of: shape, into: target, isMirrored: false, scratch) { channel, y, place in
+      let row = image.plane(channel) + (crop.top + y) * image.width + crop.left
+      for x in 0..<crop.width { place[SeparableResize.lanes * x] = row[x] }
+    }
+  }
+
+  /// The same for an image of bytes, whose values are bytes / 255, without a copy of it as floats. If `isMirrored`, the
+  /// result is flipped horizontally as well.
+  static func resizedCrop(
+    _ image: ImageBytes, _ crop: Crop, isMirrored: Bool, into target: PlanarImage,
+    scratch: AugmentationScratch
+  ) {
+    let (pixels, levels) = (image.pixels, scratch.levels)
+    resize(crop, of: image.shape, into: target, isMirrored: isMirrored, scratch) { channel, y, place in
+      let row = pixels.row(channel, crop.top + y) + crop.left
+      for x in 0..<crop.width { place[SeparableResize.lanes * x] = levels[Int(row[x])] }
+    }
+  }
+
+  /// Resizes a crop whose rows `write(channel, y, place)` writes with a stride of ``SeparableResize/lanes``.
+  @inline(__always)
+  private static func resize(
+    _ crop: Crop, of image: ImageShape, into target: PlanarImage, isMirrored: Bool,
+    _ scratch: AugmentationScratch, _ write: (Int, Int, UnsafeMutablePointer<Float>) -> Void
+  ) {
     precondition(
       crop.top >= 0 && crop.left >= 0 && crop.height > 0 && crop.width > 0
         && crop.top + crop.height <= image.height && crop.left + crop.width <= image.width,
@@ -36,35 +62,15 @@ extension Augmentation {
     horizontal.prepare(from: crop.width, to: target.width)
     vertical.prepare(from: crop.height, to: target.height)
     for channel in 0..<image.channels {
-      let corner = image.plane(channel) + crop.top * image.width + crop.left
-      for y in 0..<crop.height {
-        resample(
-          corner + y * image.width, horizontal, into: scratch.plane + y * target.width, count: target.width)
-      }
+      SeparableResize.narrow(
+        rows: crop.height, horizontal, width: target.width, isMirrored: isMirrored, into: scratch.plane,
+        scratch.tile
+      ) { write(channel, $0, $1) }
       for y in 0..<target.height {
-        let row = target.plane(channel) + y * target.width
-        let source = scratch.plane + vertical.starts[y] * target.width
-        let weights = vertical.weights + y * vertical.taps
-        for tap in 0..<vertical.counts[y] {
-          accumulate(
-            source + tap * target.width, weights[tap], into: row, count: target.width, isFirst: tap == 0)
-        }
+        SeparableResize.shorten(
+          scratch.plane, vertical, row: y, width: target.width,
+          into: target.plane(channel) + y * target.width)
       }
-    }
-  }
-
-  @inline(__always)
-  private static func resample(
-    _ row: UnsafePointer<Float>, _ filter: ResamplingFilter, into target: UnsafeMutablePointer<Float>,
-    count: Int
-  ) {
-    let (starts, counts, taps) = (filter.starts, filter.counts, filter.taps)
-    for x in 0..<count {
-      let source = row + starts[x]
-      let weights = filter.weights + x * taps
-      var sum = source[0] * weights[0]
-      for tap in 1..<max(counts[x], 1) { sum += source[tap] * weights[tap] }
-      target[x] = sum
     }
   }
 }
@@ -125,6 +131,8 @@ final class ResamplingFilter {
   /// `taps` weights per output position; the first `counts` of them are set and sum to 1.
   let weights: UnsafeMutablePointer<Float>
   private(set) var taps = 0
+  /// The number of input positions of the last ``prepare(from:to:)``.
+  private(set) var inputs = 0
 
   let longestSide: Int
 
@@ -147,6 +155,7 @@ final class ResamplingFilter {
     precondition(
       input > 0 && output > 0 && max(input, output) <= longestSide,
       "from \(input) to \(output) pixels with scratch for \(longestSide)")
+    inputs = input
     let scale = Float(input) / Float(output)
     let support = max(scale, 1)
     // At most 2 (support + 1) + 1 positions, so at most 2 x input + 3 x output weights, plus rounding.

@@ -151,6 +151,11 @@ package struct ImageSet: Sendable {
     isFitted(to: fit) ? self : ImageSet(self, source.fitted(to: fit), order: order, labels: labels)
   }
 
+  /// Returns the same images from a source that `change` makes of this one.
+  func mapped(_ change: (any ImageSource) -> any ImageSource) -> ImageSet {
+    ImageSet(self, change(source), order: order, labels: labels)
+  }
+
   /// Throws ``DatasetError/differentClasses(train:test:)`` if the classes of these test images differ from those of the
   /// training images. Classes without names are not compared.
   package func requireClasses(of other: ImageSet) throws(DatasetError) {

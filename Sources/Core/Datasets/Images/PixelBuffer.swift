@@ -123,8 +123,23 @@ struct PixelView {
     return view
   }
 
+  /// Copies interleaved colours in planar order, all three of a pixel at once.
+  private func separate(into bytes: UnsafeMutablePointer<UInt8>) {
+    let area = height * width
+    for y in 0..<height {
+      let (source, red) = (row(0, y), bytes + y * width)
+      let (green, blue) = (red + area, red + 2 * area)
+      for x in 0..<width {
+        red[x] = source[3 * x]
+        green[x] = source[3 * x + 1]
+        blue[x] = source[3 * x + 2]
+      }
+    }
+  }
+
   /// Copies the C·H·W bytes in planar order.
   func copy(into bytes: UnsafeMutablePointer<UInt8>) {
+    if channels == 3 && channelStride == 1 && columnStride == 3 { return separate(into: bytes) }
     var place = bytes
     for channel in 0..<channels {
       for y in 0..<height {

@@ -5,7 +5,8 @@ import Engine
 final class Resampler {
   private var horizontal = ResamplingFilter(longestSide: 1)
   private var vertical = ResamplingFilter(longestSide: 1)
-  /// The rows of one channel after the horizontal pass: input height x output width.
+  private var tile = SeparableResize.Tile(longestSide: 1)
+  /// The rows of one channel after the horizontal pass, input height x output width, and a row after the vertical one.
   private var rows: [Float] = []
 
   /// Returns the bytes [channels, height, width] of a resized image of 1 or 3 channels.
@@ -35,16 +36,25 @@ final class Resampler {
   ) {
     Self.prepare(&horizontal, from: pixels.width, to: width)
     Self.prepare(&vertical, from: pixels.height, to: height)
-    let count = pixels.height * width
-    if rows.count < count { rows = [Float](repeating: 0, count: count) }
-    rows.withUnsafeMutableBufferPointer { rows in
-      guard let rows = rows.baseAddress else { return }
+    if tile.longestSide < horizontal.longestSide {
+      tile = SeparableResize.Tile(longestSide: horizontal.longestSide)
+    }
+    let (area, step) = (pixels.height * width, pixels.columnStride)
+    if rows.count < area + width { rows = [Float](repeating: 0, count: area + width) }
+    rows.withUnsafeMutableBufferPointer { buffer in
+      guard let rows = buffer.baseAddress else { return }
+      let line = rows + area
       for channel in 0..<pixels.channels {
-        for y in 0..<pixels.height {
-          narrow(pixels.row(channel, y), step: pixels.columnStride, into: rows + y * width, count: width)
+        SeparableResize.narrow(
+          rows: pixels.height, horizontal, width: width, isMirrored: false, into: rows, tile
+        ) { y, place in
+          let row = pixels.row(channel, y)
+          for x in 0..<pixels.width { place[SeparableResize.lanes * x] = Float(row[x * step]) }
         }
         for y in 0..<height {
-          shorten(rows, row: y, width: width, into: bytes + (channel * height + y) * width)
+          SeparableResize.shorten(rows, vertical, row: y, width: width, into: line)
+          let target = bytes + (channel * height + y) * width
+          for x in 0..<width { target[x] = UInt8(min(max(line[x] + 0.5, 0), 255)) }
         }
       }
     }
@@ -55,31 +65,6 @@ final class Resampler {
     let side = max(input, output)
     if filter.longestSide < side { filter = ResamplingFilter(longestSide: side) }
     filter.prepare(from: input, to: output)
-  }
-
-  private func narrow(
-    _ source: UnsafePointer<UInt8>, step: Int, into row: UnsafeMutablePointer<Float>, count: Int
-  ) {
-    for x in 0..<count {
-      let first = source + horizontal.starts[x] * step
-      let weights = horizontal.weights + x * horizontal.taps
-      var sum: Float = 0
-      for tap in 0..<horizontal.counts[x] { sum += Float(first[tap * step]) * weights[tap] }
-      row[x] = sum
-    }
-  }
-
-  private func shorten(
-    _ rows: UnsafePointer<Float>, row y: Int, width: Int, into bytes: UnsafeMutablePointer<UInt8>
-  ) {
-    let first = rows + vertical.starts[y] * width
-    let weights = vertical.weights + y * vertical.taps
-    let count = vertical.counts[y]
-    for x in 0..<width {
-      var sum: Float = 0
-      for tap in 0..<count { sum += first[tap * width + x] * weights[tap] }
-      bytes[x] = UInt8(min(max(sum + 0.5, 0), 255))
-    }
   }
 
   /// Writes 0.299·R + 0.587·G + 0.114·B (ITU-R BT.601) into the first plane.

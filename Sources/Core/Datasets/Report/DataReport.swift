@@ -42,6 +42,8 @@ package struct DataReport: Sendable, Codable {
   package let classes: [Class]
   /// The reason why existing labels were not used; nil if they were used or there are none.
   package let labelProblem: String?
+  /// What is odd in the labels, a sentence each.
+  package let labelWarnings: [String]
   /// The skipped files, ordered by path.
   package let broken: [Broken]
   /// The files whose names are not those of images, by extension, the most frequent first.
@@ -57,6 +59,7 @@ package struct DataReport: Sendable, Codable {
     cmyk = shapes.count { $0.channels == 4 }
     labelProblem = set.labelProblem.map(Spelling.harmless)
     passedOver = set.passedOver.endings
+    labelWarnings = LabelSense.warnings(of: .images(set))
     (height, width) = (Spread(shapes.map(\.height)), Spread(shapes.map(\.width)))
     var counts = [Int](repeating: 0, count: set.classes)
     for label in set.labels ?? [] { counts[label] += 1 }

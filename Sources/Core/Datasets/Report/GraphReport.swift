@@ -15,6 +15,8 @@ package struct GraphReport: Sendable, Codable {
   package let isolated: Int
   /// The classes in order, with the number of their nodes; empty without labels.
   package let classes: [DataReport.Class]
+  /// What is odd in the labels, a sentence each.
+  package let labelWarnings: [String]
   /// The number of nodes without a label.
   package let unlabelled: Int
   /// The labelled nodes of the split.
@@ -34,6 +36,7 @@ package struct GraphReport: Sendable, Codable {
     classes = counts.enumerated().map { index, count in
       DataReport.Class(name: set.classNames.map { Spelling.harmless($0[index]) } ?? "\(index)", count: count)
     }
+    labelWarnings = LabelSense.warnings(of: .nodes(set))
     unlabelled = set.labels.count { $0 < 0 }
     (train, validation, test) = (set.split.train.count, set.split.validation.count, set.split.test.count)
   }

@@ -72,6 +72,14 @@ package struct FeatureRows: Sendable {
     return tenths
   }
 
+  /// Returns the same rows with other inputs, as many as before; `map(row, inputs)` gets the stored number of a row.
+  func mappingInputs(_ map: (Int, ArraySlice<Double>) -> [Double]) -> FeatureRows {
+    FeatureRows(
+      inputs: (0..<count).flatMap { map(place(of: $0), inputs(of: $0)) }, count: inputCount,
+      inputNames: inputNames, targets: (0..<count).flatMap { targets(of: $0) }, count: targetCount,
+      targetNames: targetNames)
+  }
+
   private func place(of row: Int) -> Int {
     precondition(row >= 0 && row < count, "row \(row) of \(count)")
     return order?[row] ?? row

@@ -93,6 +93,18 @@ package struct PassSettings: Sendable {
   package var rows: Int { views * batch }
   /// Chunks of those rows; the last one may be smaller.
   package var chunks: Int { (rows + chunk - 1) / chunk }
+  /// The chunks in an order in which the views of an image follow each other, so that a source that decodes images
+  /// decodes each once for all views.
+  package var chunksByImage: [Int] {
+    (0..<chunks).sorted { ($0 * chunk % batch, $0) < ($1 * chunk % batch, $1) }
+  }
+  /// The rows of a chunk in the order in which to write them: backwards for every second view, so that two workers with
+  /// the views of the same images meet in the middle, and each decodes half of them.
+  package func writingOrder(_ rows: Range<Int>) -> StrideThrough<Int> {
+    rows.lowerBound / batch % 2 == 0
+      ? stride(from: rows.lowerBound, through: rows.upperBound - 1, by: 1)
+      : stride(from: rows.upperBound - 1, through: rows.lowerBound, by: -1)
+  }
   /// Whether the outputs of a block's residual branches are kept for the penalties on them.
   package func keepsBranches(ofBlock position: Int) -> Bool {
     !branchPenalties.isEmpty && trainedBlocks.contains(position)

@@ -9,6 +9,8 @@ package final class ResNetPass {
   private let workers: Workers
   private let noGradients = (0..<Trainer.shardCount).map { _ in StorageBox([]) }
   private let keepsInputGradient: Bool
+  /// The order in which the forward pass takes the chunks of images.
+  private let order: [Int]
   /// The gradient of the frozen prefix's output [rows, C·h·h] after a backward pass; nil unless it is kept.
   package private(set) var inputGradient: Matrix?
 
@@ -20,6 +22,7 @@ package final class ResNetPass {
     precondition(!keepsInputGradient || !settings.trainsStem, "images have no gradient")
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
     self.keepsInputGradient = keepsInputGradient
+    order = settings.chunksByImage
     plan = Plan(encoder, settings)
     memory = Storage(plan.layout)
     runners = (0..<workers.count).map { _ in ResNetRunner(encoder, chunk: settings.chunk) }
@@ -27,6 +30,14 @@ package final class ResNetPass {
 
   private func views(_ x: Matrix, _ view: Int) -> Matrix {
     x.rows(view * settings.batch..<(view + 1) * settings.batch)
+  }
+
+  /// Calls `body` with the rows of each chunk, distributed among the workers, in the order that suits the images.
+  private func eachChunkOfImages(_ body: (Range<Int>, Int) -> Void) {
+    workers.run(order.count) { task, worker in
+      let first = order[task] * settings.chunk
+      body(first..<min(first + settings.chunk, settings.rows), worker)
+    }
   }
 
   /// Calls `body` with ranges of rows of the batch, distributed among the workers.
@@ -45,13 +56,13 @@ extension ResNetPass: EncoderPass {
   ) {
     let input = memory[plan.input]
     let depth = settings.prefix
-    eachChunk(of: settings.chunk) { rows, worker in
+    eachChunkOfImages { rows, worker in
       func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
         images.write(
           view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
       }
       guard !settings.trainsStem && !images.givesFeatures else {
-        for row in rows { give(row, input.row(row)) }
+        for row in settings.writingOrder(rows) { give(row, input.row(row)) }
         return
       }
       let runner = runners[worker]

@@ -13,9 +13,12 @@ final class VisionTransformerPass {
   /// The last block, if it is computed only for the class token.
   private let lastBlock: ClassTokenBlock?
   private let noGradients = StorageBox([])
+  /// The order in which the forward pass takes the chunks.
+  private let order: [Int]
 
   init(_ encoder: VisionTransformer, _ settings: PassSettings, workers: Workers) {
     (self.encoder, self.settings, self.workers) = (encoder, settings, workers)
+    order = settings.chunksByImage
     plan = Plan(encoder, settings)
     memory = Storage(plan.layout)
     runners = (0..<workers.count).map { _ in
@@ -76,8 +79,8 @@ extension VisionTransformerPass: EncoderPass {
     _ parameters: borrowing Storage, _ images: Minibatch, into pooled: Matrix, branches: [PooledBranch]
   ) {
     let kept = slices.count == 1 ? slices[0] : nil
-    workers.run(chunks.count) { chunk, worker in
-      encode(chunk, worker, keeping: kept, parameters, images, into: pooled, branches)
+    workers.run(order.count) { task, worker in
+      encode(order[task], worker, keeping: kept, parameters, images, into: pooled, branches)
     }
   }
 
@@ -91,14 +94,15 @@ extension VisionTransformerPass: EncoderPass {
     let places = slice.map { self.places(of: chunk, in: $0) }
     let patches = places.flatMap { self.patches($0) } ?? runner.patches(rows.count)
     let x = runner.tokens(rows.count)
-    func give(_ index: Int, _ place: UnsafeMutablePointer<Float>) {
-      let row = rows.lowerBound + index
+    func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
       images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
     }
     if images.givesFeatures {
-      for index in 0..<rows.count { give(index, x.row(index * encoder.shape.tokens)) }
+      for row in rows { give(row, x.row((row - rows.lowerBound) * encoder.shape.tokens)) }
     } else {
-      runner.cut(rows.count, into: patches, give)
+      for row in settings.writingOrder(rows) {
+        runner.cut(row - rows.lowerBound, into: patches) { give(row, $0) }
+      }
       encoder.stem.forward(patches, into: x, parameters)
       runner.advance(rows.count, from: 0, to: settings.prefix, parameters)
     }

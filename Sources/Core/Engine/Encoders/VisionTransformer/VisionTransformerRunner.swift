@@ -76,17 +76,15 @@ extension VisionTransformerRunner: EncoderRunner {
     _ count: Int, _ parameters: borrowing Storage, _ image: (Int, UnsafeMutablePointer<Float>) -> Void
   ) {
     let patches = patches(count)
-    cut(count, into: patches, image)
+    for index in 0..<count { cut(index, into: patches) { image(index, $0) } }
     encoder.stem.forward(patches, into: tokens(count), parameters)
   }
 
-  /// Extracts the patches of a chunk of images [n·P, N]; `image(index, pixels)` writes each image.
-  func cut(_ count: Int, into patches: Matrix, _ image: (Int, UnsafeMutablePointer<Float>) -> Void) {
+  /// Extracts the patches of an image of a chunk into `patches` [n·P, N]; `write` writes the image.
+  func cut(_ index: Int, into patches: Matrix, _ write: (UnsafeMutablePointer<Float>) -> Void) {
     let each = encoder.shape.patches
-    for index in 0..<count {
-      image(index, self.image.start)
-      encoder.stem.cut(self.image.start, into: patches.rows(index * each..<(index + 1) * each))
-    }
+    write(image.start)
+    encoder.stem.cut(image.start, into: patches.rows(index * each..<(index + 1) * each))
   }
 
   func features(_ count: Int, behind depth: Int) -> Matrix {
