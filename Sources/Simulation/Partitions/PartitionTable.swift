@@ -71,8 +71,8 @@ package struct PartitionTable: Sendable {
     }
     return lines + [
       "",
-      "Each place is a class, from 0 to \(report.classNames.count - 1). A digit is the class's share of the client's",
-      "\(report.noun)s: 1 is at most 1 %, 2 5 %, 3 11 %, 4 20 %, 5 31 %, 6 44 %, 7 60 %, 8 79 %,",
+      "A place is a class, 0 to \(report.classNames.count - 1), and a digit its share of the client's \(report.noun)s:",
+      "1 is at most 1 %, 2 5 %, 3 11 %, 4 20 %, 5 31 %, 6 44 %, 7 60 %, 8 79 %,",
       "9 all; a dot is none. The counts are in --csv and --json.",
     ]
   }
