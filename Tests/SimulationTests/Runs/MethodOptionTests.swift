@@ -48,6 +48,14 @@ import Testing
         $0.method.barlow = BarlowConfiguration(offDiagonal: 0.1)
       }
     ),
+    ("objective masked", { ($0.method.objective, $0.method.alignment) = (.masked, 0) }),
+    (
+      "ratio",
+      {
+        ($0.method.objective, $0.method.alignment) = (.masked, 0)
+        $0.method.masked = MaskedConfiguration.Settings(ratio: 0.5)
+      }
+    ),
     (
       "momentum",
       {

@@ -58,13 +58,15 @@ final class VisionTransformerPass {
   /// Returns the slice's patches of some rows, if the stem trains.
   private func patches(_ rows: Range<Int>) -> Matrix? {
     guard let slot = plan.patches else { return nil }
-    let count = encoder.shape.patches
+    let count = encoder.shape.shownPatches
     return memory[slot].rows(rows.lowerBound * count..<rows.upperBound * count)
   }
 
-  /// Returns the class tokens of all images, as a view.                   x [n·T, D] -> [n, D]
-  private func classTokens(_ x: Matrix) -> Matrix {
+  /// Returns what the pooled features are made of, as a view: the class tokens of all images or, if only some patches are
+  /// shown, all tokens.                                            x [n·T, D] -> [n, D] or [n, T·D]
+  private func pooledTokens(_ x: Matrix) -> Matrix {
     let tokens = encoder.shape.tokens
+    if settings.shownPatches != nil { return x.reshaped(x.rows / tokens, tokens * x.columns) }
     return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
   }
 }
@@ -95,17 +97,18 @@ extension VisionTransformerPass: EncoderPass {
       let row = rows.lowerBound + index
       images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
     }
+    func shown(_ index: Int) -> UnsafeBufferPointer<Int32> { images.shown(rows.lowerBound + index) }
     if images.givesFeatures {
       for index in 0..<rows.count { give(index, x.row(index * encoder.shape.tokens)) }
     } else {
-      runner.cut(rows.count, into: patches, give)
-      encoder.stem.forward(patches, into: x, parameters)
+      runner.cut(rows.count, into: patches, shown: shown, give)
+      encoder.stem.forward(patches, into: x, parameters, shown: shown)
       runner.advance(rows.count, from: 0, to: settings.prefix, parameters)
     }
     for branch in branches {
       let g = runner.branchTokens(rows.count)
       if settings.trainsStem {
-        encoder.stem.forward(patches, into: g, branch.parameters.storage)
+        encoder.stem.forward(patches, into: g, branch.parameters.storage, shown: shown)
       } else {
         Elementwise.copy(x, to: g)
       }
@@ -141,7 +144,7 @@ extension VisionTransformerPass: EncoderPass {
         lastBlock.forward(x, into: tokens, trace, scratch, frozen)
       }
     } else {
-      Elementwise.copy(classTokens(x), to: tokens)
+      Elementwise.copy(pooledTokens(x), to: tokens)
     }
   }
 
@@ -161,7 +164,7 @@ extension VisionTransformerPass: EncoderPass {
       }
       workers.run(shards.count) { shard, worker in
         for chunk in slice where chunk % shards.count == shard {
-          backpropagate(chunk, in: slice, d, runners[worker], parameters, shards[shard])
+          backpropagate(chunk, in: slice, d, images, runners[worker], parameters, shards[shard])
         }
       }
     }
@@ -170,7 +173,7 @@ extension VisionTransformerPass: EncoderPass {
 
   /// d is the gradient of the whole batch's class tokens [rows, D].
   private func backpropagate(
-    _ chunk: Int, in slice: Range<Int>, _ d: Matrix, _ runner: VisionTransformerRunner,
+    _ chunk: Int, in slice: Range<Int>, _ d: Matrix, _ images: Minibatch, _ runner: VisionTransformerRunner,
     _ parameters: borrowing Storage, _ gradients: StorageBox
   ) {
     let (d, places, penalties) = (d.rows(rows(of: chunk)), places(of: chunk, in: slice), penalties)
@@ -186,7 +189,7 @@ extension VisionTransformerPass: EncoderPass {
         gradient: runner.lastTrace(d.rows), scratch, parameters, storage(encoder.layers.count - 1).storage)
     } else {
       Elementwise.fill(dx, 0)
-      Elementwise.copy(d, to: classTokens(dx))
+      Elementwise.copy(d, to: pooledTokens(dx))
     }
     for index in fullBlocks.reversed() {
       encoder.layers[index].backward(
@@ -197,7 +200,8 @@ extension VisionTransformerPass: EncoderPass {
       }
     }
     if let patches = patches(places) {
-      encoder.stem.backward(dx, patches: patches, parameters, gradients.storage)
+      let first = rows(of: chunk).lowerBound
+      encoder.stem.backward(dx, patches: patches, parameters, gradients.storage) { images.shown(first + $0) }
     }
   }
 }

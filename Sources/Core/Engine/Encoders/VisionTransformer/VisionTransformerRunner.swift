@@ -20,7 +20,7 @@ final class VisionTransformerRunner {
       self.chunk = chunk
       configuration = c
       image = layout.add("image", c.images.count)
-      patches = layout.add("patches", chunk * c.patches, c.patchSize)
+      patches = layout.add("patches", chunk * c.shownPatches, c.patchSize)
       tokens = layout.add("tokens", chunk * c.tokens, c.width)
       branchTokens = layout.add("branch tokens", chunk * c.tokens, c.width)
       gradient = layout.add("token gradients", chunk * c.tokens, c.width)
@@ -42,7 +42,7 @@ final class VisionTransformerRunner {
 
   /// Returns the patches of `images` images [images · patches, patch size].
   func patches(_ images: Int) -> Matrix {
-    storage[plan.patches].rows(0..<images * plan.configuration.patches)
+    storage[plan.patches].rows(0..<images * plan.configuration.shownPatches)
   }
 
   /// Returns the tokens of `images` images [images · T, D].
@@ -81,11 +81,15 @@ extension VisionTransformerRunner: EncoderRunner {
   }
 
   /// Extracts the patches of a chunk of images [n·P, N]; `image(index, pixels)` writes each image.
-  func cut(_ count: Int, into patches: Matrix, _ image: (Int, UnsafeMutablePointer<Float>) -> Void) {
-    let each = encoder.shape.patches
+  func cut(
+    _ count: Int, into patches: Matrix, shown: PatchEmbedding.Shown = PatchEmbedding.all,
+    _ image: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let each = encoder.shape.shownPatches
     for index in 0..<count {
       image(index, self.image.start)
-      encoder.stem.cut(self.image.start, into: patches.rows(index * each..<(index + 1) * each))
+      encoder.stem.cut(
+        self.image.start, into: patches.rows(index * each..<(index + 1) * each), shown: shown(index))
     }
   }
 
