@@ -160,9 +160,9 @@ final class FixedViews: RowSource {
   /// The number of views of an image in a step.
   private let kinds: Int
   /// The seed of the run, so that the views stay the same in all rounds.
-  private let seed: UInt64
+  private let viewSeed: UInt64
   /// The seed of the round, which selects the pairs of views.
-  private let roundSeed: UInt64
+  let seed: UInt64
   private let scratches: [AugmentationScratch]
   private let cache: ViewCache?
 
@@ -173,7 +173,7 @@ final class FixedViews: RowSource {
   ) {
     precondition(views >= 2 && views % 2 == 0, "\(views) views: both kinds are needed")
     (self.images, self.augmenter, self.views, self.kinds) = (images, augmenter, views, kinds)
-    (self.seed, self.roundSeed, self.cache) = (seed, roundSeed, cache)
+    (viewSeed, self.seed, self.cache) = (seed, roundSeed, cache)
     scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
 
@@ -185,7 +185,7 @@ final class FixedViews: RowSource {
   var labels: [Int]? { images.labels }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
-    var random = RandomNumbers(roundSeed, "pair", epoch, image, view)
+    var random = RandomNumbers(seed, "pair", epoch, image, view)
     let index = kinds * random.below(views / kinds) + view
     if let cache {
       cache.read(image, index, into: place)
@@ -196,7 +196,7 @@ final class FixedViews: RowSource {
 
   /// Writes view `index` of an image as [C, H, W].
   func draw(_ image: Int, _ index: Int, _ worker: Int, _ pixels: UnsafeMutablePointer<Float>) {
-    var random = RandomNumbers(seed, "fixed view", image, index)
+    var random = RandomNumbers(viewSeed, "fixed view", image, index)
     augmenter.view(
       index % kinds, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
   }

@@ -112,8 +112,8 @@ import Testing
     for kind in OptimiserKind.allCases {
       var options = TinyViT.options(batch: 8, epochs: 12)
       options.optimiser = kind
-      options.trustCoefficient = 0.05
-      options.schedule = LearningRateSchedule(rate: kind == .lars ? 0.5 : 0.02)
+      options.trustCoefficient = 0.01
+      options.schedule = LearningRateSchedule(rate: kind == .lars ? 0.1 : 0.01)
       let trainer = TinyViT.trainer(TinyViT.stage(.layerWise), options, workers: 2, seed: 124)
       var losses: [Float] = []
       _ = trainer.train(RandomViews(seed: 125, count: 24), seed: 126) { _, _, loss in

@@ -597,6 +597,84 @@ def training_case(n, settings, batch):
     return tensors
 
 
+class MaskedClient(Client):
+    """A client that trains a masked autoencoder (arXiv 2111.06377)."""
+
+    def __init__(self, n, settings):
+        super().__init__(n, {**settings, "ssl": "simclr", "projector": [settings["dim"]] * 4})
+        for name in [name for name in self.p if name.startswith("projector.")]:
+            self.trained.remove(name)
+            del self.p[name], self.received[name]
+        s = settings
+        tokens, width = 1 + (s["image"] // s["patch"]) ** 2, s["decoder_width"]
+        size = s["channels"] * s["patch"] ** 2
+        decoder = {
+            "decoder.embed.weight": n.linear(width, s["dim"]),
+            "decoder.embed.bias": n.bias(width),
+            "decoder.mask_token": n.normal(1, 1, width, deviation=0.5),
+            "decoder.pos_embed": n.normal(1, tokens, width, deviation=0.5),
+        }
+        for index in range(s["decoder_blocks"]):
+            decoder.update(block_parameters(n, f"decoder.blocks.{index}.", width, 4 * width))
+        decoder.update(norm_parameters(n, "decoder.norm.", width))
+        decoder["decoder.pred.weight"] = n.linear(size, width)
+        decoder["decoder.pred.bias"] = n.bias(size)
+        for name, value in decoder.items():
+            self.received[name] = value.clone()
+            self.p[name] = value.requires_grad_()
+            self.trained.append(name)
+
+    def loss(self, images, shown):
+        """The loss of a batch, of which `shown` [B, K] has the numbers of the shown patches."""
+        s, p = self.settings, self.p
+        patches = F.unfold(images, s["patch"], stride=s["patch"]).transpose(1, 2)
+        rows = torch.arange(len(images))[:, None]
+        x = stem(p, "encoder.", images, s["patch"])
+        x = torch.cat([x[:, :1], x[rows, 1 + shown]], dim=1)
+        for index in range(self.blocks):
+            x = block(p, f"encoder.blocks.{index}.", x, s["heads"])
+        x = linear(p, "decoder.embed", layer_norm(p, "encoder.norm.", x))
+        tokens = p["decoder.mask_token"].expand(len(images), patches.shape[1], -1).clone()
+        tokens[rows, shown] = x[:, 1:]
+        tokens = torch.cat([x[:, :1], tokens], dim=1) + p["decoder.pos_embed"]
+        for index in range(s["decoder_blocks"]):
+            tokens = block(p, f"decoder.blocks.{index}.", tokens, s["decoder_heads"])
+        predictions = linear(p, "decoder.pred", layer_norm(p, "decoder.norm.", tokens))[:, 1:]
+        variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+        errors = (predictions - (patches - mean) / (variance + 1e-6).sqrt()).square().mean(dim=-1)
+        hidden = torch.ones_like(errors, dtype=torch.bool)
+        hidden[rows, shown] = False
+        return errors[hidden].mean()
+
+
+def masked_case(n, settings, batch):
+    s = settings
+    client = MaskedClient(n, s)
+    tensors = {"param." + name: value for name, value in client.received.items()}
+    patches = (s["image"] // s["patch"]) ** 2
+    count = int(patches * (1 - s["ratio"]))
+    images = n.normal(s["steps"], batch, s["channels"], s["image"], s["image"])
+    draws = [sorted(n.source.sample(range(patches), count)) for _ in range(s["steps"] * batch)]
+    shown = torch.tensor(draws).reshape(s["steps"], batch, count)
+    tensors.update({"in.view": images, "in.shown": shown.to(images.dtype)})
+    optimiser = make_adamw([client.p[name] for name in client.trained], s["lr"], s["weight_decay"])
+    losses = []
+    for step in range(s["steps"]):
+        optimiser.zero_grad()
+        loss = client.loss(images[step], shown[step])
+        loss.backward()
+        if step == 0:
+            tensors.update({"grad." + name: client.p[name].grad.clone() for name in client.trained})
+        optimiser.step()
+        losses.append(loss.detach())
+    tensors["out.losses"] = torch.stack(losses)
+    for name in client.trained:
+        # Attention's keys have no gradient of their bias.
+        if not name.endswith("attn.qkv.bias"):
+            tensors["out." + name] = client.p[name]
+    return tensors
+
+
 def is_partly_without_gradient(name):
     """A bias in front of a batch normalisation has no effect, nor has the bias of attention's keys."""
     if name.startswith("encoder."):
@@ -616,6 +694,22 @@ def add(name, op, tolerance, make, attributes=None):
 def add_augmentation(name, function, shape=(3, 7, 9), suffix="", **attributes):
     make = lambda n: augmentation_case(n, shape, lambda image: function(image, **attributes))
     add(f"augment_{name}{suffix}", f"augment_{name}", 1e-5, make, attributes)
+
+
+def add_masked(name, batch, **changes):
+    attributes = {
+        "layers_per_stage": 1,
+        "lr": 0.002,
+        "weight_decay": 0.1,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "steps": 3,
+        "trained_parameters_tolerance": 1e-4,
+        **changes,
+    }
+    settings = {**attributes, "hidden": 2 * attributes["dim"], "head_bias": False}
+    add("masked_" + name, "masked_training", 5e-5, lambda n: masked_case(n, settings, batch), attributes)
 
 
 def add_training(name, tolerance, trained_tolerance, batch=6, hidden_ratio=2, head_bias=False, **changes):
@@ -739,6 +833,15 @@ add_training(
     weight_decay=0.01,
 )
 
+add_masked(
+    "lw_stage2", 7, strategy="lw", stage=2, image=8, patch=2, channels=3, dim=12, depth=3, heads=3, ratio=0.75,
+    decoder_width=8, decoder_blocks=1, decoder_heads=2,
+)
+add_masked(
+    "e2e", 6, strategy="e2e", stage=1, image=9, patch=3, channels=1, dim=8, depth=2, heads=2, ratio=0.5,
+    decoder_width=6, decoder_blocks=2, decoder_heads=3,
+)
+
 
 def write_safetensors(path, tensors):
     """8 bytes of header length, a JSON header, the numbers; all little-endian."""
@@ -763,7 +866,7 @@ def float32_error(expected, tensors, tolerance, attributes):
         error = difference / max(1.0, expected[name].abs().max().item())
         if name.startswith("in.") or name.startswith("param."):
             assert error == 0, f"{name} is not in float32"
-        if name.startswith(("out.encoder", "out.projector", "out.predictor")):
+        if name.startswith(("out.encoder", "out.projector", "out.predictor", "out.decoder")):
             error = difference / attributes["trained_parameters_tolerance"] * tolerance
         if error > worst:
             worst, place = error, name

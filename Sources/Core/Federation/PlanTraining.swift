@@ -36,7 +36,8 @@ extension Plan {
     guard let classification = method.classification else {
       return ObjectiveSettings(
         heads: heads, infomax: method.infomax ?? GraphInfomaxConfiguration(),
-        vicreg: method.vicreg ?? VICRegConfiguration(), barlow: method.barlow ?? BarlowConfiguration())
+        vicreg: method.vicreg ?? VICRegConfiguration(), barlow: method.barlow ?? BarlowConfiguration(),
+        masked: masked)
     }
     return ObjectiveSettings(
       heads: heads,

@@ -61,7 +61,9 @@ package struct StepBenchmark: Sendable {
     let stage = Stage(
       strategy, index: strategy.hasSingleStage ? 1 : stage, Self.encoder,
       objective: objective.configuration(
-        ObjectiveSettings(classifier: ClassifierConfiguration(classes: 10))))
+        ObjectiveSettings(
+          classifier: ClassifierConfiguration(classes: 10),
+          masked: (Self.encoder.value as? ViTConfiguration).map { MaskedConfiguration(for: $0) })))
     let workers = Workers(threads)
     let times: [Double]
     let operations: Int

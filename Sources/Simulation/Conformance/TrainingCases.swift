@@ -4,6 +4,7 @@ import Engine
 enum TrainingCases {
   static let operations: [String: Conformance.Operation] = [
     "local_training": localTraining, "supervised_training": supervisedTraining,
+    "masked_training": maskedTraining,
   ]
 
   private static func localTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
@@ -37,10 +38,31 @@ enum TrainingCases {
       ])
   }
 
+  private static func maskedTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison {
+    let (view, shown) = try (tensors("in.view"), tensors("in.shown"))
+    guard let shape = try encoder(of: golden, tensors).value as? ViTConfiguration, shape.patches >= 2,
+      let width = try tensors("param.decoder.embed.weight").shape.first, width > 0
+    else { throw ConformanceError("masked patches of an encoder without patches") }
+    let settings = MaskedConfiguration.Settings(
+      ratio: Float(try golden.number("ratio")), width: width, blocks: try golden.integer("decoder_blocks"),
+      heads: try golden.integer("decoder_heads"))
+    guard settings.blocks > 0, settings.heads > 0, width % settings.heads == 0 else {
+      throw ConformanceError("a decoder of \(settings)")
+    }
+    let masked = MaskedConfiguration(settings, for: shape)
+    let places = shown.values.map { Int32($0) }
+    guard shown.shape == Array(view.shape.prefix(2)) + [masked.shown],
+      places.allSatisfy((0..<Int32(shape.patches)).contains)
+    else { throw ConformanceError("in.shown has the shape \(shown.shape)") }
+    let objective = ObjectiveKind.masked.configuration(ObjectiveSettings(masked: masked))
+    let stage = try stage(of: golden, tensors, objective)
+    return try run(golden, tensors, stage, [view], labels: nil, shown: places, terms: [:])
+  }
+
   /// Runs the steps of a case; `terms` has the names of the loss's terms by those of the case.
   private static func run(
     _ golden: GoldenCase, _ tensors: GoldenTensors, _ stage: Stage, _ given: [Safetensors.Tensor],
-    labels: [Int]?, terms: [String: String]
+    labels: [Int]?, shown: [Int32] = [], terms: [String: String]
   ) throws -> Comparison {
     let shape = given[0].shape
     guard shape.count == 5 else { throw ConformanceError("views of the shape \(shape)") }
@@ -55,7 +77,8 @@ enum TrainingCases {
 
     var comparison = Comparison()
     var losses: [LossTerms] = []
-    let views = GivenRows(count: steps * batch, size: size, views: given.map(\.values), labels: labels)
+    let views = GivenRows(
+      count: steps * batch, size: size, views: given.map(\.values), labels: labels, shown: shown)
     let order = Array(0..<views.count)
     for step in 0..<steps {
       let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
@@ -196,7 +219,7 @@ enum TrainingCases {
   }
 
   private static func caseName(_ name: String) -> String {
-    ["projector.", "predictor.", "classifier.", "commitment."].contains { name.hasPrefix($0) }
+    ["projector.", "predictor.", "classifier.", "commitment.", "decoder."].contains { name.hasPrefix($0) }
       ? name : "encoder.\(name)"
   }
 }
@@ -207,6 +230,12 @@ struct GivenRows: RowSource {
   let views: [[Float]]
   var labels: [Int]?
   var givesFeatures = false
+  /// The patches that are shown, image after image, if the objective hides some.
+  var shown: [Int32] = []
+
+  func writeShown(of patches: Int, image: Int, epoch: Int, into places: UnsafeMutableBufferPointer<Int32>) {
+    for index in 0..<places.count { places[index] = shown[image * places.count + index] }
+  }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
     views[view].withUnsafeBufferPointer {

@@ -144,7 +144,7 @@ func plan(with line: String = "") -> String {
         "plan.yaml:2: encoder.width: is 100, which is not a multiple of 3 heads",
         "plan.yaml:4: method.strategy: is 'layerwise'; "
           + "this version knows layer-wise, progressive, end-to-end, head-only",
-        "plan.yaml:5: method.objective: is 'moco'; this version knows simclr, mocov3, byol, vicreg, barlow, classification, "
+        "plan.yaml:5: method.objective: is 'moco'; this version knows simclr, mocov3, byol, vicreg, barlow, masked, classification, "
           + "infomax, regression",
         "plan.yaml:6: method.temperature: is '0'; must be: number above 0, up to 100",
         "plan.yaml:7: local.batch: is '1'; must be: integer 2 … 65536",

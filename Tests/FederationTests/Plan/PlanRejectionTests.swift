@@ -45,7 +45,7 @@ import Testing
     ("method: {roundsPerStage: {a: 1}}", "method.roundsPerStage: is a mapping; must be"),
     (
       "method: {objective: dino}",
-      "method.objective: is 'dino'; this version knows simclr, mocov3, byol, vicreg, barlow, classification"
+      "method.objective: is 'dino'; this version knows simclr, mocov3, byol, vicreg, barlow, masked, classification"
     ),
     (
       "method: {objective: classification, classification: {classes: 1}}",

@@ -36,9 +36,12 @@ import Testing
     plan.method.regression = Plan.Regression()
     plan.method.cascade = Plan.Cascade()
     plan.method.infomax = GraphInfomaxConfiguration()
+    plan.method.vicreg = VICRegConfiguration()
+    plan.method.barlow = BarlowConfiguration()
+    plan.method.masked = MaskedConfiguration.Settings()
     #expect(
       plan.yaml().split(separator: "\n").count
-        == own.count + sections + 5 + RegulariserSections.all.count)
+        == own.count + sections + 8 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -56,6 +59,9 @@ import Testing
     plan.method.regression = Plan.Regression()
     plan.method.cascade = Plan.Cascade(confidence: 0.85, gate: 0.625)
     plan.method.infomax = GraphInfomaxConfiguration(prediction: 88, variance: 89, covariance: 90, hops: 91)
+    plan.method.vicreg = VICRegConfiguration(similarity: 93, variance: 94, covariance: 95)
+    plan.method.barlow = BarlowConfiguration(offDiagonal: 0.3125)
+    plan.method.masked = MaskedConfiguration.Settings(ratio: 0.375, width: 96, blocks: 97, heads: 98)
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"

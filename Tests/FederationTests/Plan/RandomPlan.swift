@@ -44,7 +44,8 @@ extension Plan {
         strategy: Strategy.allCases.randomElement(using: &numbers)!, layersPerStage: layers,
         roundsPerStage: .random(using: &numbers) ? .each(rounds[0]) : .list(rounds),
         initialisation: .random(using: &numbers) ? .transfer : .random,
-        objective: [ObjectiveKind.simclr, .mocov3, .byol, .vicreg, .barlow].randomElement(using: &numbers)!,
+        objective: [ObjectiveKind.simclr, .mocov3, .byol, .vicreg, .barlow, .masked].randomElement(
+          using: &numbers)!,
         momentum: numbers.float(upTo: 1),
         temperature: numbers.float(upTo: 100), alignment: numbers.float(upTo: 1000)))
     if !plan.method.strategy.hasSingleStage, .random(using: &numbers) {
@@ -62,9 +63,7 @@ extension Plan {
     if Bool.random(using: &numbers) {
       plan.method.regularisers[KineticSettings.self] = KineticSettings(tau: numbers.float(upTo: 1000) + 1e-3)
     }
-    plan.addObjectiveSection(&numbers)
     if plan.method.activeBlocks == 0, .random(using: &numbers) {
-      (plan.method.vicreg, plan.method.barlow) = (nil, nil)
       (plan.method.objective, plan.method.alignment) = (.classification, 0)
       plan.method.classification = Classification(
         classes: .random(using: &numbers)
@@ -77,6 +76,7 @@ extension Plan {
           gate: numbers.float(upTo: 1))
       }
     }
+    plan.fitObjective(&numbers)
     // A file's name is never the word for no file.
     if Bool.random(using: &numbers) { plan.initial = "." + numbers.text(upTo: 20) }
     plan.local = LocalTraining(
@@ -86,9 +86,9 @@ extension Plan {
       optimizer: OptimiserKind.allCases.randomElement(using: &numbers)!,
       momentum: numbers.float(upTo: 0.999), trustCoefficient: numbers.float(upTo: 1),
       proximal: numbers.float(upTo: 1000),
-      views: plan.method.activeBlocks > 0 ? 0 : 2 * numbers.int(0...8),
+      views: plan.method.activeBlocks > 0 || plan.method.objective == .masked ? 0 : 2 * numbers.int(0...8),
       memory: .random(using: &numbers) ? nil : ByteCount(bytes: numbers.int(1...4_000_000_000)))
-    if plan.local.views == 0, .random(using: &numbers) {
+    if plan.local.views == 0, plan.method.objective != .masked, .random(using: &numbers) {
       plan.method.regularisers[BottleneckSettings.self] = BottleneckSettings()
     }
     plan.round = RoundRules(
@@ -114,12 +114,17 @@ extension Plan {
     }
     plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
     let least = (1...plan.stages).map { plan.mostRounds(stage: $0) }.min() ?? 1
-    plan.local.warmup = .random(using: &numbers) ? 0 : 0.99 * numbers.float(upTo: Float(least))
+    plan.local.warmup =
+      .random(using: &numbers) ? 0 : 0.99 * numbers.float(upTo: Float(min(least, PlanLimits.rounds)))
     return plan
   }
 
-  /// Adds the section of the objective, if it has one.
-  private mutating func addObjectiveSection(_ numbers: inout RandomNumbers) {
+  /// Adds the section of the objective, if it has one. A masked autoencoder has at least two patches.
+  private mutating func fitObjective(_ numbers: inout RandomNumbers) {
+    if method.objective == .masked {
+      method.alignment = 0
+      if encoder.vit.patches < 2 { encoder.imageSide *= 2 }
+    }
     guard .random(using: &numbers) else { return }
     if method.objective == .vicreg {
       method.vicreg = VICRegConfiguration(
@@ -128,6 +133,12 @@ extension Plan {
     }
     if method.objective == .barlow {
       method.barlow = BarlowConfiguration(offDiagonal: numbers.float(upTo: 1000))
+    }
+    if method.objective == .masked {
+      let heads = numbers.int(1...8)
+      method.masked = MaskedConfiguration.Settings(
+        ratio: 0.01 + 0.9 * numbers.float(upTo: 1), width: heads * numbers.int(1...64),
+        blocks: numbers.int(1...8), heads: heads)
     }
   }
 }
@@ -141,7 +152,7 @@ extension Plan {
     encoder.propagation = Propagation.allCases.randomElement(using: &numbers)!
     plan.encoder = EncoderConfiguration(encoder)
     (plan.method.initialisation, plan.method.objective, plan.method.alignment) = (.random, .classification, 0)
-    (plan.method.vicreg, plan.method.barlow) = (nil, nil)
+    (plan.method.vicreg, plan.method.barlow, plan.method.masked) = (nil, nil, nil)
     (plan.method.activeBlocks, plan.local.views) = (0, 0)
     plan.method.classification = Classification(
       classes: .count(numbers.int(2...1000)), smoothing: numbers.float(upTo: 0.9))
@@ -203,6 +214,7 @@ extension Plan {
         images: ImageInput(side: 8 * numbers.int(1...32), channels: encoder.imageChannels),
         width: numbers.int(1...64), depth: layers * stages))
     (method.initialisation, method.activeBlocks) = (.random, 0)
+    if method.objective == .masked { (method.objective, method.masked) = (.simclr, nil) }
     if case .list = method.roundsPerStage {
       method.roundsPerStage = .list((0..<stages).map { _ in numbers.int(1...9) })
     }

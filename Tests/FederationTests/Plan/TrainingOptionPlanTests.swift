@@ -27,7 +27,8 @@ import Testing
     #expect(options.optimiser == .lars && options.gradientMomentum == 0.8)
     #expect(options.trustCoefficient == 0.02 && options.schedule.warmUp == 2.5)
     // Half of the third round is the end of the warm-up.
-    #expect((0..<4).map { options.schedule.rate(step: $0, of: 4) / options.schedule.rate } == [0.9, 1, 1, 1])
+    let rates = (0..<4).map { options.schedule.rate(step: $0, of: 4) / options.schedule.rate }
+    #expect(zip(rates, [0.9, 1, 1, 1]).allSatisfy { abs($0 - $1) < 1e-6 }, "\(rates)")
     #expect(try Plan(yaml: plan.yaml(), file: "written") == plan)
   }
 
@@ -65,6 +66,53 @@ import Testing
   ])
   func rejectsWhatDoesNotFit(section: String, complaint: String) {
     let lines = complaints("\(Self.encoder)\n\(section)")
+    #expect(lines.count == 1 && lines.first?.contains(complaint) == true, "\(lines)")
+  }
+
+  @Test func theMaskIsThePlans() throws {
+    let plan = try Self.plan(
+      "method: {objective: masked, masked: {ratio: 0.5, width: 48, blocks: 2, heads: 3}}")
+    let objective = try #require(plan.stage(2).model.objective as? MaskedObjective)
+    #expect(objective.shownPatches == 32 && objective.views == 1 && objective.decoder.blocks.count == 2)
+    #expect(plan.method.alignment == 0)
+    // Each stage trains its block, the last normalisation and the decoder.
+    #expect(plan.stage(3).parts.map(\.name) == ["blocks.2", "norm", "decoder"])
+    #expect(try Plan(yaml: plan.yaml(), file: "written") == plan)
+    let defaults = try Self.plan("method: {objective: masked}")
+    #expect((defaults.stage(1).model.objective as? MaskedObjective)?.shownPatches == 16)
+  }
+
+  @Test(arguments: [
+    ("method: {masked: {}}", "method.masked.ratio: is only for the objective masked; this plan has simclr"),
+    ("method: {objective: masked, masked: {ratio: 1}}", "method.masked.ratio: is '1'; must be: number 0.01"),
+    (
+      "method: {objective: masked, masked: {width: 30}}",
+      "method.masked.width: is 30, which is not a multiple of 4 heads"
+    ),
+    (
+      "method: {objective: masked, masked: {width: 8192, blocks: 200}}",
+      "method.masked.width: gives a decoder of 161061273600 parameters"
+    ),
+    ("method: {objective: masked, alignment: 0.1}", "method.alignment: is 0.1; must be 0 for masked"),
+    ("method: {objective: masked}\nlocal: {views: 4}", "local.views: is 4; must be 0 for masked"),
+    (
+      "method: {objective: masked, bottleneck: {}}",
+      "method.bottleneck.weight: is of a term on representations"
+    ),
+  ])
+  func rejectsWhatAMaskDoesNotHave(section: String, complaint: String) {
+    let lines = complaints("\(Self.encoder)\n\(section)")
+    #expect(lines.count == 1 && lines.first?.contains(complaint) == true, "\(lines)")
+  }
+
+  @Test(arguments: [
+    ("family: resnet, image: 32, width: 8", "is masked, which is for the family vit"),
+    ("image: 32, patch: 32, width: 96, depth: 4, heads: 3", "makes a single patch"),
+    ("family: gat, features: 9, width: 16, depth: 2", "a gat is trained for infomax"),
+    ("family: linear, features: 9, outputs: 2, width: 16, depth: 2", "is trained for regression"),
+  ])
+  func rejectsEncodersWithoutPatches(encoder: String, complaint: String) {
+    let lines = complaints("encoder: {\(encoder)}\nmethod: {objective: masked}")
     #expect(lines.count == 1 && lines.first?.contains(complaint) == true, "\(lines)")
   }
 

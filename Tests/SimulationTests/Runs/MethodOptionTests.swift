@@ -48,6 +48,14 @@ import Testing
         $0.method.barlow = BarlowConfiguration(offDiagonal: 0.1)
       }
     ),
+    ("objective masked", { ($0.method.objective, $0.method.alignment) = (.masked, 0) }),
+    (
+      "ratio",
+      {
+        ($0.method.objective, $0.method.alignment) = (.masked, 0)
+        $0.method.masked = MaskedConfiguration.Settings(ratio: 0.5)
+      }
+    ),
     (
       "momentum",
       {
@@ -61,7 +69,7 @@ import Testing
     ("calibration every stage", { $0.method.calibration = Calibration(data: "shapes:16", every: .stage) }),
     ("calibration every 2", { $0.method.calibration = Calibration(data: "shapes:32", every: .rounds(2)) }),
     ("schedule", { $0.local.schedule = .cosine }),
-    ("warmup", { $0.local.warmup = 0.5 }),
+    ("warmup", { $0.local.warmup = 1 }),
     ("warmup of a round and a half", { $0.local.warmup = 1.5 }),
     ("warmup and schedule", { ($0.local.warmup, $0.local.schedule) = (1, .cosine) }),
     ("optimizer sgd", { $0.local.optimizer = .sgd }),

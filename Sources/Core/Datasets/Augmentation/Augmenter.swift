@@ -277,7 +277,7 @@ package final class AugmentationScratch {
 package final class AugmentedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
-  private let seed: UInt64
+  package let seed: UInt64
   private let scratches: [AugmentationScratch]
 
   /// Creates views for trainers of at most `workers` workers. The images must have the augmenter's channels.

@@ -15,6 +15,9 @@ package protocol Encoder: Sendable {
   var readout: Readout { get }
   /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }
+  /// Returns the operations of a forward pass of the class token and a number of patches; of all patches for nil, or if
+  /// a family cannot skip patches.
+  func operations(showing shownPatches: Int?) -> EncoderOperations
 
   /// The number of blocks that a pass needs above its prefix even if none of them trains.
   var tracedBlocks: Int { get }
@@ -45,6 +48,7 @@ package protocol Encoder: Sendable {
 }
 
 extension Encoder {
+  package func operations(showing shownPatches: Int?) -> EncoderOperations { operations }
   package var tracedBlocks: Int { 1 }
   package var partialBlock: Int? { nil }
   package func output(behind depth: Int) -> Int { output }
@@ -72,6 +76,9 @@ package struct PassSettings: Sendable {
   package var fanouts: [Int]?
   /// The hops of the propagation that makes view 1 of a node from view 0.
   package var hops: Int
+  /// The number of an image's patches that are computed besides the class token; nil for all. The pooled features are then
+  /// all tokens, for vision transformers only.
+  package var shownPatches: Int?
   /// The part of the last block that is computed.
   package var lastBlock: LastBlock
   /// Penalties on the outputs of the residual branches that train.
@@ -79,14 +86,15 @@ package struct PassSettings: Sendable {
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, lastBlock: LastBlock = .readout,
+    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, shownPatches: Int? = nil,
+    lastBlock: LastBlock = .readout,
     branchPenalties: [any BranchPenalty] = []
   ) {
     precondition(!trainsStem || prefix == 0, "a stem that trains below a prefix of \(prefix)")
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
     (self.keptRows, self.nodes, self.fanouts, self.hops) = (keptRows, nodes, fanouts, hops)
-    (self.lastBlock, self.branchPenalties) = (lastBlock, branchPenalties)
+    (self.shownPatches, self.lastBlock, self.branchPenalties) = (shownPatches, lastBlock, branchPenalties)
   }
 
   /// The number of rows: row v·B + i is view v of image i.

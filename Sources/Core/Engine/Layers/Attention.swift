@@ -5,8 +5,16 @@ package struct Attention: Sendable {
   package let qkv: Linear
   package let projection: Linear
   package let heads: Int
-  package let tokens: Int
+  /// The number of tokens T of an image; the parameters are those for any number.
+  package private(set) var tokens: Int
   package let width: Int
+
+  /// Returns the attention of the same parameters among another number of tokens.
+  package func among(_ tokens: Int) -> Attention {
+    var attention = self
+    attention.tokens = tokens
+    return attention
+  }
 
   /// Adds `name.qkv` and `name.proj`, as named in timm.
   package init(_ name: String, tokens: Int, width: Int, heads: Int, in layout: inout Layout) {

@@ -135,12 +135,14 @@ package enum OperationCount {
   package static func step(
     _ stage: Stage, batch: Int, branches: Int, features: Bool = false, lastBlock: LastBlock = .readout
   ) -> Int {
-    let operations = stage.model.encoder.operations
+    let shown = stage.model.objective.shownPatches
+    let operations = stage.model.encoder.operations(showing: shown)
     let passes = 3 + branches
     let first = stage.prefixDepth
     let frozen = features ? 0 : operations.blocks[..<first].reduce(0, +)
     let last =
-      lastBlock == .whole ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
+      lastBlock == .whole || shown != nil
+      ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
     let above = (first..<operations.blocks.count).reduce(0) { sum, block in
       let forward = block == operations.blocks.count - 1 ? last : operations.blocks[block]
       return sum + (stage.trainedBlocks.contains(block) ? passes : passes - 1) * forward

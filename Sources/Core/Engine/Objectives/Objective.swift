@@ -11,6 +11,13 @@ package protocol Objective: Sendable {
   /// The number of hops of the mean propagation over a graph that makes the second view of a node from the first; 0 if
   /// views are augmentations.
   var hops: Int { get }
+  /// The number of an image's patches that a pass computes besides the class token, whose outputs are then the pooled
+  /// features; nil if it computes all, and pools as the encoder does.
+  var shownPatches: Int? { get }
+  /// Whether a step needs the images that the encoder has.
+  var needsImages: Bool { get }
+  /// The number of storages for the gradients of readout and heads, at least the number of views.
+  var headShards: Int { get }
   /// Whether a step needs labels.
   var needsLabels: Bool { get }
   /// The copies of the trained parameters that its loss uses.
@@ -40,6 +47,9 @@ package protocol Objective: Sendable {
 
 extension Objective {
   package var hops: Int { 0 }
+  package var shownPatches: Int? { nil }
+  package var needsImages: Bool { false }
+  package var headShards: Int { views }
   package var partsOfStage: Set<String> { [] }
   package var sums: Set<String> { [] }
   package var classifier: Classifier? { nil }
@@ -75,11 +85,11 @@ package struct PooledBatch {
   package let gradients: Matrix
   /// The output of the other branches for the same images, with the parameters of each.
   package let branches: [PooledBranch]
-  /// The gradients of readout and heads, separate for each view, so that workers do not share them.
+  /// The gradients of readout and heads, separate for each view or shard, so that workers do not share them.
   package let headGradients: [StorageBox]
   /// The images, for their classes.
   package let images: Minibatch
-  /// The inputs of the network [V·B, values of an image], if a penalty needs them.
+  /// The inputs of the network [V·B, values of an image], if the objective or a penalty needs them.
   package let inputs: Matrix?
 
   package func branch(_ branch: Branch) -> PooledBranch {
@@ -144,7 +154,7 @@ package struct ObjectiveConfiguration: Sendable {
 package struct ObjectiveKind: NamedKind {
   /// The objectives of plans; a new objective is added here.
   package static let allCases: [ObjectiveKind] = [
-    .simclr, .mocov3, .byol, .vicreg, .barlow, .classification, .infomax, .regression,
+    .simclr, .mocov3, .byol, .vicreg, .barlow, .masked, .classification, .infomax, .regression,
   ]
 
   package let rawValue: String
@@ -175,15 +185,18 @@ package struct ObjectiveSettings: Sendable, Hashable {
   package var vicreg: VICRegConfiguration
   /// The terms of Barlow Twins.
   package var barlow: BarlowConfiguration
+  /// The masks and the decoder of masked autoencoding; nil for encoders without patches.
+  package var masked: MaskedConfiguration?
 
   package init(
     heads: HeadConfiguration = HeadConfiguration(),
     classifier: ClassifierConfiguration = ClassifierConfiguration(classes: 1),
     regression: RegressionConfiguration = RegressionConfiguration(),
     infomax: GraphInfomaxConfiguration = GraphInfomaxConfiguration(),
-    vicreg: VICRegConfiguration = VICRegConfiguration(), barlow: BarlowConfiguration = BarlowConfiguration()
+    vicreg: VICRegConfiguration = VICRegConfiguration(), barlow: BarlowConfiguration = BarlowConfiguration(),
+    masked: MaskedConfiguration? = nil
   ) {
     (self.heads, self.classifier, self.regression) = (heads, classifier, regression)
-    (self.infomax, self.vicreg, self.barlow) = (infomax, vicreg, barlow)
+    (self.infomax, self.vicreg, self.barlow, self.masked) = (infomax, vicreg, barlow, masked)
   }
 }

@@ -9,11 +9,11 @@ package struct MemoryPlan: Sendable {
   ) {
     let (float, trained) = (MemoryLayout<Float>.stride, stage.count)
     let objective = stage.model.objective
-    // The first shard contains all trained parameters, the others only blocks; each further view has gradients of the
-    // heads.
+    // The first shard contains all trained parameters, the others only blocks; each further view or shard of the
+    // objective has gradients of the heads.
     let gradients =
       trained + (Trainer.shardCount - 1) * stage.blockRanges.reduce(0) { $0 + $1.count }
-      + (objective.views - 1) * stage.headRange.count
+      + (objective.headShards - 1) * stage.headRange.count
     entries =
       [
         ("parameters", stage.model.layout.bytes),

@@ -10,15 +10,34 @@ package protocol RowSource {
   var givesFeatures: Bool { get }
   /// The labels of the images, at least 0; nil if they are unknown.
   var labels: [Int]? { get }
+  /// The seed of a step's random choices other than the rows.
+  var seed: UInt64 { get }
 
   /// Writes a view of an image as [C, H, W] floats, normalised, or as features. `epoch` selects the draw of the
   /// augmentation, and `worker` the scratch.
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>)
+  /// Writes the numbers of the patches that a step shows of an image, ascending, of 0 ..< `patches`.
+  func writeShown(of patches: Int, image: Int, epoch: Int, into places: UnsafeMutableBufferPointer<Int32>)
 }
 
 extension RowSource {
   package var givesFeatures: Bool { false }
   package var labels: [Int]? { nil }
+  package var seed: UInt64 { 0 }
+
+  /// Draws the patches, each set with the same probability.
+  package func writeShown(
+    of patches: Int, image: Int, epoch: Int, into places: UnsafeMutableBufferPointer<Int32>
+  ) {
+    var random = RandomNumbers(seed, "shown patches", epoch, image)
+    var taken = 0
+    // Knuth's selection sampling: patch after patch, with the probability that it is among those still to be taken.
+    for patch in 0..<patches where taken < places.count {
+      guard random.below(patches - patch) < places.count - taken else { continue }
+      places[taken] = Int32(patch)
+      taken += 1
+    }
+  }
 }
 
 /// The rows of a source with labels from elsewhere.
@@ -34,6 +53,7 @@ package struct LabelledRows: RowSource {
 
   package var count: Int { source.count }
   package var givesFeatures: Bool { source.givesFeatures }
+  package var seed: UInt64 { source.seed }
 
   package func write(
     view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>
@@ -53,6 +73,8 @@ package struct Minibatch {
   package let step: Int
   /// A place for a copy of each image that is written [V·B, values of an image]; nil for none.
   var copy: Matrix?
+  /// The patches that a step shows of each image, ascending; nil for all.
+  private var shownPatches: (places: UnsafeMutablePointer<Int32>, count: Int)?
 
   /// Creates a batch of images of a source, by their indices, in a step of an epoch.
   package init(_ source: any RowSource, images: ArraySlice<Int>, epoch: Int, step: Int = 0) {
@@ -75,6 +97,23 @@ package struct Minibatch {
     guard let copy else { return }
     precondition(!source.givesFeatures, "a copy of images that are not written")
     copy.row(view * count + image).update(from: place, count: copy.columns)
+  }
+
+  /// Draws the patches that are shown of each image, `shown` of `patches`, into memory of `count` x `shown` numbers.
+  mutating func show(_ shown: Int, of patches: Int, in places: UnsafeMutablePointer<Int32>) {
+    for (row, image) in images.enumerated() {
+      source.writeShown(
+        of: patches, image: image, epoch: epoch,
+        into: UnsafeMutableBufferPointer(start: places + row * shown, count: shown))
+    }
+    shownPatches = (places, shown)
+  }
+
+  /// Returns the numbers of the patches that are shown of image 0 ..< ``count``, ascending; empty if all are.
+  func shown(_ image: Int) -> UnsafeBufferPointer<Int32> {
+    guard let shownPatches else { return UnsafeBufferPointer(start: nil, count: 0) }
+    return UnsafeBufferPointer(
+      start: shownPatches.places + image * shownPatches.count, count: shownPatches.count)
   }
 
   /// Returns the label of image 0 ..< ``count``.

@@ -18,7 +18,7 @@ package final class Trainer {
   /// The gradient shards. The first contains all trained parameters and receives the sum; the others contain only
   /// blocks.
   private let shards: [StorageBox]
-  /// The gradients of readout and heads, one per view; those of the first view are in the first shard.
+  /// The gradients of readout and heads, one per view or shard of the objective; the first of them is in the first shard.
   private let headGradients: [StorageBox]
   private let optimiser: any Optimiser
   private let encoderPass: any EncoderPass
@@ -42,7 +42,7 @@ package final class Trainer {
     target = objective.branches.contains(.target) ? StorageBox(stage.ranges) : nil
     let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.ranges : stage.blockRanges) }
     self.shards = shards
-    headGradients = (0..<objective.views).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
+    headGradients = (0..<objective.headShards).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
     optimiser = options.makeOptimiser(stage)
     encoderPass = stage.model.encoder.makePass(
       PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
@@ -63,6 +63,7 @@ package final class Trainer {
     for gradients in shards + headGradients.dropFirst() { gradients.storage.clear() }
     var images = images
     images.copy = memory.inputs.map { work[$0] }
+    if let shown = memory.shown { images.show(shown.count, of: shown.patches, in: work[shown.places]) }
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
     var loss = memory.objective.run(batch, parameters, work, workers)
@@ -121,13 +122,16 @@ struct BatchMemory: Sendable {
   let pooled, gradients: Slot
   /// The pooled features of the reference and target branches.
   let branches: [(branch: Branch, pooled: Slot)]
-  /// The inputs of the network, if a penalty needs them.
+  /// The inputs of the network, if the objective or a penalty needs them.
   let inputs: Slot?
+  /// The numbers of the shown patches of each image, if only some are.
+  let shown: (places: NumberSlot<Int32>, count: Int, patches: Int)?
   let objective: any ObjectiveStep
 
   init(_ stage: Stage, _ options: TrainingOptions) {
     let (encoder, objective) = (stage.model.encoder, stage.model.objective)
-    let (rows, width) = (objective.views * options.batch, encoder.pooledWidth)
+    let rows = objective.views * options.batch
+    let width = objective.shownPatches.map { ($0 + 1) * encoder.output } ?? encoder.pooledWidth
     pooled = layout.add("pooled", rows, width)
     gradients = layout.add("pooled gradients", rows, width)
     var branches: [(branch: Branch, pooled: Slot)] = []
@@ -136,8 +140,13 @@ struct BatchMemory: Sendable {
     }
     self.branches = branches
     inputs =
-      options.featurePenalties.contains { $0.needsInputs }
+      objective.needsImages || options.featurePenalties.contains { $0.needsInputs }
       ? layout.add("inputs", rows, encoder.inputCount) : nil
+    if let count = objective.shownPatches, let transformer = encoder as? VisionTransformer {
+      shown = (layout.addNumbers("shown patches", rows * count), count, transformer.shape.patches)
+    } else {
+      shown = nil
+    }
     self.objective = objective.makeStep(
       encoder, options, penalties: options.representationPenalties, in: &layout)
   }
@@ -154,6 +163,7 @@ extension PassSettings {
       prefix: stage.prefixDepth, trainedBlocks: Set(stage.trainedBlocks), trainsStem: stage.trainsStem,
       views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, nodes: options.nodes,
       fanouts: options.fanouts, hops: stage.model.objective.hops,
+      shownPatches: stage.model.objective.shownPatches,
       lastBlock: lastBlock, branchPenalties: options.branchPenalties)
   }
 }

@@ -40,6 +40,8 @@ extension Plan {
     package var vicreg: VICRegConfiguration?
     /// The weight of the objective barlow. Default none: its default.
     package var barlow: BarlowConfiguration?
+    /// The masks and the decoder of the objective masked. Default none: their defaults.
+    package var masked: MaskedConfiguration.Settings?
     /// The selection of a stage's images by the exits of the stages before. Default none: all images.
     package var cascade: Cascade?
     /// Training on the server's images after aggregation. Default none, because it requires such images.

@@ -3,7 +3,7 @@ import Engine
 extension PlanField {
   /// Every field, in the order of the file.
   package static let all: [PlanField] =
-    job + encoder + heads + method + stageEnd + calibration + classification + negativeFree + infomax
+    job + encoder + heads + method + stageEnd + calibration + classification + negativeFree + masked + infomax
     + regression
     + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
@@ -229,8 +229,8 @@ extension PlanField {
       "Divides the similarities in the loss."),
     PlanField(
       "method.alignment", \.method.alignment, .number(.from(0, to: PlanLimits.weight)), unit: "x loss",
-      or: .derived("`0.01`; `0` for classification, infomax and regression") {
-        if [.classification, .infomax, .regression].contains($0.method.objective) {
+      or: .derived("`0.01`; `0` for masked, classification, infomax and regression") {
+        if [.masked, .classification, .infomax, .regression].contains($0.method.objective) {
           $0.method.alignment = 0
         }
       },

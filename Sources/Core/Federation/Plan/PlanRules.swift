@@ -54,6 +54,7 @@ extension Plan {
 extension PlanRule {
   static let all: [PlanRule] =
     general + optimiser + negativeFree + cascade + nodes + graphConvolution + graphAttention + regression
+    + masked
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -164,7 +165,7 @@ extension PlanRule {
         ? "is only for the objective classification; this plan has \(plan.method.objective.rawValue)" : nil
     },
     PlanRule("method.alignment", "method.objective") { plan in
-      [.classification, .infomax].contains(plan.method.objective) && plan.method.alignment > 0
+      [.masked, .classification, .infomax].contains(plan.method.objective) && plan.method.alignment > 0
         ? "is \(plan.method.alignment.yaml); must be 0 for \(plan.method.objective.rawValue), which has no projections"
         : nil
     },

@@ -3,9 +3,16 @@
 /// n images, T tokens, D = width, M = hidden width, R = n·T rows.
 package struct EncoderBlock: Sendable {
   package let norm1: LayerNorm
-  package let attention: Attention
+  package private(set) var attention: Attention
   package let norm2: LayerNorm
   package let feedForward: FeedForward
+
+  /// Returns the block of the same parameters for images of another number of tokens.
+  package func among(_ tokens: Int) -> EncoderBlock {
+    var block = self
+    block.attention = attention.among(tokens)
+    return block
+  }
 
   /// The dimensions of a block.
   package struct Shape: Sendable, Hashable {

@@ -5,7 +5,7 @@ package struct PatchEmbedding: Sendable {
   package let projection: Linear
   package let classToken: Slot
   package let positions: Slot
-  package let configuration: ViTConfiguration
+  package private(set) var configuration: ViTConfiguration
 
   /// Adds `patch_embed.proj`, `cls_token` and `pos_embed`, as named in timm.
   package init(_ c: ViTConfiguration, in layout: inout Layout) {
@@ -17,15 +17,28 @@ package struct PatchEmbedding: Sendable {
     configuration = c
   }
 
-  /// Extracts the patches of one image, row by row, each in the order channel, row, column.
+  /// Returns the stem of the same parameters that computes `shown` patches of each image.
+  func showing(_ shown: Int) -> PatchEmbedding {
+    var stem = self
+    stem.configuration.shown = shown
+    return stem
+  }
+
+  /// Extracts the patches of one image, row by row, each in the order channel, row, column; all or, if there are some,
+  /// those of the numbers `shown`.
   ///
   /// `image` is [C, H, W]; `patches` [P, N].
-  package func cut(_ image: UnsafePointer<Float>, into patches: Matrix) {
+  package func cut(
+    _ image: UnsafePointer<Float>, into patches: Matrix,
+    shown: UnsafeBufferPointer<Int32> = UnsafeBufferPointer(start: nil, count: 0)
+  ) {
     let c = configuration
     let side = c.images.side / c.patch
-    precondition(patches.rows == c.patches && patches.columns == c.patchSize)
-    for patch in 0..<c.patches {
-      var to = patches.row(patch)
+    let count = shown.isEmpty ? c.patches : shown.count
+    precondition(patches.rows == count && patches.columns == c.patchSize)
+    for index in 0..<count {
+      let patch = shown.isEmpty ? index : Int(shown[index])
+      var to = patches.row(index)
       let corner = image + (patch / side) * c.patch * c.images.side + (patch % side) * c.patch
       for channel in 0..<c.images.channels {
         for row in 0..<c.patch {
@@ -36,31 +49,57 @@ package struct PatchEmbedding: Sendable {
     }
   }
 
+  /// The numbers of the patches that are computed of an image of a chunk, ascending; empty for all.
+  package typealias Shown = (_ image: Int) -> UnsafeBufferPointer<Int32>
+
+  /// All patches of every image.
+  package static func all(_ image: Int) -> UnsafeBufferPointer<Int32> {
+    UnsafeBufferPointer(start: nil, count: 0)
+  }
+
   /// x = [class token; patches·Wᵀ + b] + positions              patches [n·P, N], x [n·T, D]
-  package func forward(_ patches: Matrix, into x: Matrix, _ parameters: borrowing Storage) {
-    let c = configuration
+  package func forward(
+    _ patches: Matrix, into x: Matrix, _ parameters: borrowing Storage, shown: Shown = all
+  ) {
+    let (c, count) = (configuration, configuration.shownPatches)
     let (token, positions) = (parameters[classToken], parameters[positions])
     for image in 0..<x.rows / c.tokens {
       let rows = x.rows(image * c.tokens..<(image + 1) * c.tokens)
-      Elementwise.copy(positions, to: rows)
+      let shown = shown(image)
+      if shown.isEmpty {
+        Elementwise.copy(positions, to: rows)
+      } else {
+        Elementwise.copy(positions.rows(0..<1), to: rows.rows(0..<1))
+        for (index, patch) in shown.enumerated() {
+          rows.row(index + 1).update(from: positions.row(Int(patch) + 1), count: c.width)
+        }
+      }
       Elementwise.add(token, to: rows.rows(0..<1))
       projection.forward(
-        patches.rows(image * c.patches..<(image + 1) * c.patches), adding: rows.rows(1..<c.tokens), parameters
-      )
+        patches.rows(image * count..<(image + 1) * count), adding: rows.rows(1..<c.tokens), parameters)
     }
   }
 
   /// Adds the gradients of the class token, the positions and the projection; images have no gradient.
   package func backward(
-    _ dy: Matrix, patches: Matrix, _ parameters: borrowing Storage, _ gradients: borrowing Storage
+    _ dy: Matrix, patches: Matrix, _ parameters: borrowing Storage, _ gradients: borrowing Storage,
+    shown: Shown = all
   ) {
-    let c = configuration
+    let (c, count) = (configuration, configuration.shownPatches)
     for image in 0..<dy.rows / c.tokens {
       let rows = dy.rows(image * c.tokens..<(image + 1) * c.tokens)
-      Elementwise.add(rows, to: gradients[positions])
+      let (shown, positions) = (shown(image), gradients[positions])
+      if shown.isEmpty {
+        Elementwise.add(rows, to: positions)
+      } else {
+        Elementwise.add(rows.rows(0..<1), to: positions.rows(0..<1))
+        for (index, patch) in shown.enumerated() {
+          Elementwise.add(rows.row(index + 1), to: positions.row(Int(patch) + 1), count: c.width)
+        }
+      }
       Elementwise.add(rows.rows(0..<1), to: gradients[classToken])
       projection.backward(
-        rows.rows(1..<c.tokens), input: patches.rows(image * c.patches..<(image + 1) * c.patches), into: nil,
+        rows.rows(1..<c.tokens), input: patches.rows(image * count..<(image + 1) * count), into: nil,
         parameters, gradients)
     }
   }

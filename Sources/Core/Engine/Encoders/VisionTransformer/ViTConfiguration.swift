@@ -13,6 +13,8 @@ package struct ViTConfiguration: Sendable, Hashable {
   package var heads: Int
   /// The width of a block's hidden layer divided by D.
   package var mlpRatio: Int
+  /// The number of patches that a pass computes of each image; nil for all.
+  package var shown: Int?
 
   package init(images: ImageInput, patch: Int, width: Int, depth: Int, heads: Int, mlpRatio: Int = 4) {
     (self.images, self.patch, self.width, self.depth) = (images, patch, width, depth)
@@ -21,8 +23,10 @@ package struct ViTConfiguration: Sendable, Hashable {
 
   /// The number of patches of an image.
   package var patches: Int { (images.side / patch) * (images.side / patch) }
-  /// The number of tokens T: the class token and the patches.
-  package var tokens: Int { patches + 1 }
+  /// The number of patches that are computed of an image.
+  package var shownPatches: Int { shown ?? patches }
+  /// The number of tokens T: the class token and the patches that are computed.
+  package var tokens: Int { shownPatches + 1 }
   /// The number of values of a patch: channels x patch x patch.
   package var patchSize: Int { images.channels * patch * patch }
   /// The width of a block's hidden layer.

@@ -26,6 +26,25 @@ package struct VisionTransformer: Encoder {
     norm = LayerNorm("norm", width: shape.width, in: &layout)
   }
 
+  private init(_ shape: ViTConfiguration, of other: VisionTransformer) {
+    (self.shape, blocks, norm) = (shape, other.blocks, other.norm)
+    stem = shape.shown.map { other.stem.showing($0) } ?? other.stem
+    layers = other.layers.map { $0.among(shape.tokens) }
+  }
+
+  /// Returns the encoder of the same parameters that computes the class token and `shown` patches of each image; all for
+  /// nil.
+  func showing(_ shown: Int?) -> VisionTransformer {
+    guard shown != nil else { return self }
+    var shape = shape
+    shape.shown = shown
+    return VisionTransformer(shape, of: self)
+  }
+
+  package func operations(showing shownPatches: Int?) -> EncoderOperations {
+    showing(shownPatches).operations
+  }
+
   package var pooledWidth: Int { shape.width }
   package var output: Int { shape.width }
   package var inputCount: Int { shape.images.count }
@@ -45,7 +64,7 @@ package struct VisionTransformer: Encoder {
     let (t, d) = (c.tokens, c.width)
     let block = 2 * t * d * (3 * d + d + 2 * c.hidden) + 4 * t * t * d
     return EncoderOperations(
-      stem: 2 * c.patches * c.patchSize * d, blocks: blocks.map { _ in block },
+      stem: 2 * c.shownPatches * c.patchSize * d, blocks: blocks.map { _ in block },
       lastBlock: 8 * d * d + 4 * t * d * c.heads + 4 * d * c.hidden, readout: 0)
   }
 
@@ -64,17 +83,18 @@ package struct VisionTransformer: Encoder {
   }
 
   package func makePass(_ settings: PassSettings, workers: Workers) -> any EncoderPass {
-    VisionTransformerPass(self, settings, workers: workers)
+    VisionTransformerPass(showing(settings.shownPatches), settings, workers: workers)
   }
 
   package func passMemory(_ settings: PassSettings, workers: Int) -> [(name: String, bytes: Int)] {
-    [
-      ("traces", VisionTransformerPass.Plan(self, settings).layout.bytes),
+    let encoder = showing(settings.shownPatches)
+    return [
+      ("traces", VisionTransformerPass.Plan(encoder, settings).layout.bytes),
       (
         "workers",
         workers
           * VisionTransformerRunner.Plan(
-            chunk: settings.chunk, keepsBranches: !settings.branchPenalties.isEmpty, shape
+            chunk: settings.chunk, keepsBranches: !settings.branchPenalties.isEmpty, encoder.shape
           ).layout.bytes
       ),
     ]
@@ -101,14 +121,16 @@ extension VisionTransformerPass {
     let last: ClassTokenBlock.TracePlan?
     let penalties: BranchPenalties.Plan?
 
-    /// Penalties on its residual branches are over all tokens, so they need all of it.
+    /// Penalties on its residual branches are over all tokens, so they need all of it, as do pooled features that are all
+    /// tokens.
     static func computesWholeLastBlock(_ encoder: VisionTransformer, _ settings: PassSettings) -> Bool {
-      settings.lastBlock == .whole || settings.keepsBranches(ofBlock: encoder.layers.count - 1)
+      settings.lastBlock == .whole || settings.shownPatches != nil
+        || settings.keepsBranches(ofBlock: encoder.layers.count - 1)
     }
 
     init(_ encoder: VisionTransformer, _ settings: PassSettings) {
       let (c, kept) = (encoder.shape, settings.keptRows)
-      patches = settings.trainsStem ? layout.add("patches", kept * c.patches, c.patchSize) : nil
+      patches = settings.trainsStem ? layout.add("patches", kept * c.shownPatches, c.patchSize) : nil
       var blocks: [EncoderBlock.TracePlan] = []
       let wholeLastBlock = Self.computesWholeLastBlock(encoder, settings)
       for block in (settings.prefix..<encoder.layers.count).dropLast(wholeLastBlock ? 0 : 1) {

@@ -61,13 +61,15 @@ final class VisionTransformerPass {
   /// Returns the slice's patches of some rows, if the stem trains.
   private func patches(_ rows: Range<Int>) -> Matrix? {
     guard let slot = plan.patches else { return nil }
-    let count = encoder.shape.patches
+    let count = encoder.shape.shownPatches
     return memory[slot].rows(rows.lowerBound * count..<rows.upperBound * count)
   }
 
-  /// Returns the class tokens of all images, as a view.                   x [n·T, D] -> [n, D]
-  private func classTokens(_ x: Matrix) -> Matrix {
+  /// Returns what the pooled features are made of, as a view: the class tokens of all images or, if only some patches are
+  /// shown, all tokens.                                            x [n·T, D] -> [n, D] or [n, T·D]
+  private func pooledTokens(_ x: Matrix) -> Matrix {
     let tokens = encoder.shape.tokens
+    if settings.shownPatches != nil { return x.reshaped(x.rows / tokens, tokens * x.columns) }
     return Matrix(x.start, rows: x.rows / tokens, columns: x.columns, stride: tokens * x.stride)
   }
 }
@@ -97,19 +99,21 @@ extension VisionTransformerPass: EncoderPass {
     func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
       images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
     }
+    func shown(_ index: Int) -> UnsafeBufferPointer<Int32> { images.shown(rows.lowerBound + index) }
     if images.givesFeatures {
       for row in rows { give(row, x.row((row - rows.lowerBound) * encoder.shape.tokens)) }
     } else {
       for row in settings.writingOrder(rows) {
-        runner.cut(row - rows.lowerBound, into: patches) { give(row, $0) }
+        let index = row - rows.lowerBound
+        runner.cut(index, into: patches, shown: images.shown(row)) { give(row, $0) }
       }
-      encoder.stem.forward(patches, into: x, parameters)
+      encoder.stem.forward(patches, into: x, parameters, shown: shown)
       runner.advance(rows.count, from: 0, to: settings.prefix, parameters)
     }
     for branch in branches {
       let g = runner.branchTokens(rows.count)
       if settings.trainsStem {
-        encoder.stem.forward(patches, into: g, branch.parameters.storage)
+        encoder.stem.forward(patches, into: g, branch.parameters.storage, shown: shown)
       } else {
         Elementwise.copy(x, to: g)
       }
@@ -145,7 +149,7 @@ extension VisionTransformerPass: EncoderPass {
         lastBlock.forward(x, into: tokens, trace, scratch, frozen)
       }
     } else {
-      Elementwise.copy(classTokens(x), to: tokens)
+      Elementwise.copy(pooledTokens(x), to: tokens)
     }
   }
 
@@ -165,7 +169,7 @@ extension VisionTransformerPass: EncoderPass {
       }
       workers.run(shards.count) { shard, worker in
         for chunk in slice where chunk % shards.count == shard {
-          backpropagate(chunk, in: slice, d, runners[worker], parameters, shards[shard])
+          backpropagate(chunk, in: slice, d, images, runners[worker], parameters, shards[shard])
         }
       }
     }
@@ -174,7 +178,7 @@ extension VisionTransformerPass: EncoderPass {
 
   /// d is the gradient of the whole batch's class tokens [rows, D].
   private func backpropagate(
-    _ chunk: Int, in slice: Range<Int>, _ d: Matrix, _ runner: VisionTransformerRunner,
+    _ chunk: Int, in slice: Range<Int>, _ d: Matrix, _ images: Minibatch, _ runner: VisionTransformerRunner,
     _ parameters: borrowing Storage, _ gradients: StorageBox
   ) {
     let (d, places, penalties) = (d.rows(rows(of: chunk)), places(of: chunk, in: slice), penalties)
@@ -190,7 +194,7 @@ extension VisionTransformerPass: EncoderPass {
         gradient: runner.lastTrace(d.rows), scratch, parameters, storage(encoder.layers.count - 1).storage)
     } else {
       Elementwise.fill(dx, 0)
-      Elementwise.copy(d, to: classTokens(dx))
+      Elementwise.copy(d, to: pooledTokens(dx))
     }
     for index in fullBlocks.reversed() {
       encoder.layers[index].backward(
@@ -201,7 +205,8 @@ extension VisionTransformerPass: EncoderPass {
       }
     }
     if let patches = patches(places) {
-      encoder.stem.backward(dx, patches: patches, parameters, gradients.storage)
+      let first = rows(of: chunk).lowerBound
+      encoder.stem.backward(dx, patches: patches, parameters, gradients.storage) { images.shown(first + $0) }
     }
   }
 }

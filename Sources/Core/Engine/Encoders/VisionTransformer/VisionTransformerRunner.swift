@@ -20,7 +20,7 @@ final class VisionTransformerRunner {
       self.chunk = chunk
       configuration = c
       image = layout.add("image", c.images.count)
-      patches = layout.add("patches", chunk * c.patches, c.patchSize)
+      patches = layout.add("patches", chunk * c.shownPatches, c.patchSize)
       tokens = layout.add("tokens", chunk * c.tokens, c.width)
       branchTokens = layout.add("branch tokens", chunk * c.tokens, c.width)
       gradient = layout.add("token gradients", chunk * c.tokens, c.width)
@@ -42,7 +42,7 @@ final class VisionTransformerRunner {
 
   /// Returns the patches of `images` images [images · patches, patch size].
   func patches(_ images: Int) -> Matrix {
-    storage[plan.patches].rows(0..<images * plan.configuration.patches)
+    storage[plan.patches].rows(0..<images * plan.configuration.shownPatches)
   }
 
   /// Returns the tokens of `images` images [images · T, D].
@@ -80,11 +80,15 @@ extension VisionTransformerRunner: EncoderRunner {
     encoder.stem.forward(patches, into: tokens(count), parameters)
   }
 
-  /// Extracts the patches of an image of a chunk into `patches` [n·P, N]; `write` writes the image.
-  func cut(_ index: Int, into patches: Matrix, _ write: (UnsafeMutablePointer<Float>) -> Void) {
-    let each = encoder.shape.patches
+  /// Extracts the patches of an image of a chunk into `patches` [n·P, N], only the shown ones if not all are; `write`
+  /// writes the image.
+  func cut(
+    _ index: Int, into patches: Matrix, shown: UnsafeBufferPointer<Int32> = PatchEmbedding.all(0),
+    _ write: (UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let each = encoder.shape.shownPatches
     write(image.start)
-    encoder.stem.cut(image.start, into: patches.rows(index * each..<(index + 1) * each))
+    encoder.stem.cut(image.start, into: patches.rows(index * each..<(index + 1) * each), shown: shown)
   }
 
   func features(_ count: Int, behind depth: Int) -> Matrix {
