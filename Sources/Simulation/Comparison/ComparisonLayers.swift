@@ -11,9 +11,13 @@ struct ComparisonLayers {
 
   /// A heading and the figures; empty without an analysis.
   var html: String {
+    guard !rows.isEmpty else { return "" }
     let figures = figures
-    let all = [figures.planeFigures, figures.curveFigures, figures.matrixFigures, pictures]
-      .filter { !$0.isEmpty }.map { "<div class=\"plots\">\n\($0.joined(separator: "\n"))\n</div>" }
+    // The figures of a measure are a group, so that they are side by side.
+    let groups = [figures.planeFigures, figures.curveFigures, figures.matrixFigures, pictures]
+      .flatMap { $0.count % rows.count == 0 ? $0.chunked(rows.count) : [$0] }
+    let all = groups.filter { !$0.isEmpty }
+      .map { "<div class=\"plots\">\n\($0.joined(separator: "\n"))\n</div>" }
     guard let samples = rows.map(\.analysis.samples).max(), !all.isEmpty else { return "" }
     let seeds = rows.map(\.row.finished).max() ?? 1
     let means = seeds > 1 ? "Means of \(seeds) seeds; representations of the first. " : ""
@@ -50,5 +54,12 @@ struct ComparisonLayers {
         return "<figure>\n\(plot.svg)\n</figure>"
       }
     }
+  }
+}
+
+extension Array {
+  /// Returns parts of `count` elements in order.
+  fileprivate func chunked(_ count: Int) -> [[Element]] {
+    stride(from: 0, to: self.count, by: count).map { Array(self[$0..<Swift.min($0 + count, self.count)]) }
   }
 }

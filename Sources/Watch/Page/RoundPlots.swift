@@ -90,8 +90,9 @@ struct RoundPlots {
       startsAtZero: startsAtZero, rounds: sum, stageEnds: ends,
       series: series.filter { !$0.points.isEmpty })
     plot.showsLast = true
-    // Ten points show a difference of one as small.
-    if unit == .share { plot.leastRange = 0.1 }
+    // Ten points show a difference of one as small, and a quarter of a value one of a hundredth.
+    let greatest = plot.series.flatMap(\.points).map { abs($0.y) }.max() ?? 0
+    plot.leastRange = unit == .share ? 0.1 : greatest / 4
     return plot
   }
 }

@@ -104,5 +104,7 @@ extension Plan {
   /// Whether the loss compares each view with those of the batch's other images.
   var isContrastive: Bool { [.simclr, .mocov3].contains(method.objective) }
   /// Whether the loss compares two augmented views of an image.
-  var comparesViews: Bool { encoder.input.isImages && [.simclr, .mocov3, .byol].contains(method.objective) }
+  var comparesViews: Bool {
+    encoder.input.isImages && [.simclr, .mocov3, .byol, .vicreg, .barlow].contains(method.objective)
+  }
 }

@@ -5,7 +5,9 @@ import Support
 extension LintRule {
   static let ofTraining: [LintRule] = [
     LintRule("large rate") { plan in
-      guard !plan.isRegression, plan.local.scaledRate > 0.05 else { return nil }
+      guard !plan.isRegression, plan.local.optimizer == .adamw, plan.local.scaledRate > 0.05 else {
+        return nil
+      }
       return Advice(
         "local.learningRate",
         "AdamW changes each weight by about the rate in each step, and a step of \(plan.local.batch) has a rate of \(plan.local.scaledRate)",
@@ -17,6 +19,36 @@ extension LintRule {
         "local.learningRate",
         "a step has a rate of \(plan.local.scaledRate), too small to change weights of float32",
         "1e-4 to 2e-3")
+    },
+    LintRule("rate of gradient descent") { plan in
+      guard plan.local.optimizer != .adamw, !plan.isRegression else { return nil }
+      let (rate, most): (Float, Float) = (plan.local.scaledRate, plan.local.optimizer == .lars ? 20 : 5)
+      guard rate < 1e-3 || rate > most else { return nil }
+      return Advice(
+        "local.learningRate",
+        "a step of \(plan.local.optimizer.rawValue) has a rate of \(rate), which is in proportion to the gradient and not to the weight as AdamW's",
+        plan.local.optimizer == .lars ? "0.2 to 1" : "0.01 to 0.5")
+    },
+    LintRule("momentum") { plan in
+      guard plan.local.optimizer != .adamw, plan.local.momentum > 0.99 else { return nil }
+      return Advice(
+        "local.momentum",
+        "a step adds to those of the last \(Int(1 / (1 - plan.local.momentum))), and a round of a client begins without any",
+        "0.9")
+    },
+    LintRule("long warm-up") { plan in
+      let rounds = (1...plan.stages).map { plan.mostRounds(stage: $0) }.min() ?? 0
+      guard plan.local.warmup * 2 > Float(rounds) else { return nil }
+      return Advice(
+        "local.warmup", "the rate rises for more than half of a stage of \(counted(rounds, "round"))",
+        "a tenth of the rounds")
+    },
+    LintRule("statistics of a batch") { plan in
+      guard [.vicreg, .barlow].contains(plan.method.objective), plan.local.batch < 32 else { return nil }
+      return Advice(
+        "local.batch",
+        "the loss estimates a covariance of \(plan.heads.output) numbers from \(plan.local.batch) samples",
+        "64 or more")
     },
     LintRule("weight decay") { plan in
       let shrinking = plan.local.scaledRate * plan.local.weightDecay

@@ -5,7 +5,7 @@ extension PlanField {
   static let optimiser: [PlanField] = [
     PlanField(
       "local.warmup", \.local.warmup, .number(.from(0, to: Float(PlanLimits.rounds))), unit: "rounds",
-      "Linear warm-up of the learning rate at the begin of each stage; the schedule follows it."),
+      "Linear warm-up of the learning rate at the start of each stage; the schedule follows it."),
     PlanField(
       "local.optimizer", \.local.optimizer, .choice,
       "Rule of a step: AdamW, SGD with momentum, or LARS, in which each matrix has a rate of its own."),
