@@ -92,18 +92,7 @@ struct CompareCommand: AsyncParsableCommand {
   )
   var probeEvery: Int?
 
-  @Option(
-    help: ArgumentHelp(
-      "Analyse the layers on the test data of each run: a comma-separated list of \(AnalysisList.names) (docs/analysis.md). (default: no analysis)",
-      valueName: "measures"), completion: .list(AnalysisMeasure.allCases.map(\.rawValue)),
-    transform: AnalysisList.measures)
-  var analyse: [AnalysisMeasure]?
-
-  @Option(
-    help: ArgumentHelp(
-      "Samples of an analysis, drawn from the test data. (default: \(LayerAnalysis.defaultSamples))",
-      valueName: "n"))
-  var analyseSamples: Int?
+  @OptionGroup var layers: AnalysisOptions
 
   @Option(help: "Cores that all runs share. (default: all)")
   var cores: Int?
@@ -142,10 +131,6 @@ struct CompareCommand: AsyncParsableCommand {
     guard probeEvery.map((0...1_000_000).contains) ?? true else {
       throw ValidationError("--probe-every is 0 to 1000000")
     }
-    guard analyseSamples == nil || analyse != nil else {
-      throw ValidationError("--analyse-samples needs --analyse")
-    }
-    if let analyseSamples { try AnalysisList.check(samples: analyseSamples) }
   }
 
   func run() async throws {
@@ -209,9 +194,7 @@ struct CompareCommand: AsyncParsableCommand {
       settings.probeEvery = probeEvery ?? max(1, plan.mostRounds / 10)
       settings.memory =
         memory ?? ProcessMemory.free.map { ByteCount(bytes: max(1, $0 / 4 * 3)) } ?? settings.memory
-      settings.analysis = analyse.map {
-        Experiment.Analysis($0, samples: analyseSamples ?? LayerAnalysis.defaultSamples)
-      }
+      settings.analysis = layers.analysis
       settings.resumes = resume
       settings.events = tensorboard.map { URL(fileURLWithPath: $0, isDirectory: true) }
       return settings

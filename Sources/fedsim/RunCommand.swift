@@ -77,18 +77,7 @@ struct RunCommand: AsyncParsableCommand {
       "Rounds from one probe of the encoder to the next; 0: only at the end.", valueName: "rounds"))
   var probeEvery: Int = 0
 
-  @Option(
-    help: ArgumentHelp(
-      "Analyse the layers on the test data after each probed round, or after each stage: a comma-separated list of \(AnalysisList.names) (docs/analysis.md). (default: no analysis)",
-      valueName: "measures"), completion: .list(AnalysisMeasure.allCases.map(\.rawValue)),
-    transform: AnalysisList.measures)
-  var analyse: [AnalysisMeasure]?
-
-  @Option(
-    help: ArgumentHelp(
-      "Samples of an analysis, drawn from the test data. (default: \(LayerAnalysis.defaultSamples))",
-      valueName: "n"))
-  var analyseSamples: Int?
+  @OptionGroup var layers: AnalysisOptions
 
   @Flag(
     help: "Fail if a file is broken, instead of leaving it out; all files are read at the start.")
@@ -126,11 +115,7 @@ struct RunCommand: AsyncParsableCommand {
     guard probeEvery == 0 || testData != nil else {
       throw ValidationError("--probe-every needs --test-data")
     }
-    guard analyse == nil || testData != nil else { throw ValidationError("--analyse needs --test-data") }
-    guard analyseSamples == nil || analyse != nil else {
-      throw ValidationError("--analyse-samples needs --analyse")
-    }
-    if let analyseSamples { try AnalysisList.check(samples: analyseSamples) }
+    guard layers.analyse == nil || testData != nil else { throw ValidationError("--analyse needs --test-data") }
   }
 
   func run() async throws {
@@ -169,9 +154,7 @@ struct RunCommand: AsyncParsableCommand {
       settings.planFolder = planFolder(plan)
       settings.dropout = dropout
       settings.probeEvery = probeEvery
-      settings.analysis = analyse.map {
-        Experiment.Analysis($0, samples: analyseSamples ?? LayerAnalysis.defaultSamples)
-      }
+      settings.analysis = layers.analysis
       settings.link = try link.map { text throws(LinkShapeError) in try LinkShape(parsing: text) }
       settings.isStrict = strict
       settings.resumes = resume

@@ -59,26 +59,6 @@ import Testing
     } rests: { plan, _ in
       plan.method.momentum = 0
     },
-    Case(rule: "rate of gradient descent") { plan, _ in
-      plan.local.optimizer = .sgd
-    } rests: { plan, _ in
-      (plan.local.optimizer, plan.local.learningRate) = (.sgd, 0.1)
-    },
-    Case(rule: "momentum") { plan, _ in
-      (plan.local.optimizer, plan.local.learningRate, plan.local.momentum) = (.lars, 1, 0.995)
-    } rests: { plan, _ in
-      (plan.local.optimizer, plan.local.learningRate, plan.local.momentum) = (.lars, 1, 0.9)
-    },
-    Case(rule: "long warm-up") { plan, _ in
-      (plan.method.roundsPerStage, plan.local.warmup) = (.each(10), 6)
-    } rests: { plan, _ in
-      (plan.method.roundsPerStage, plan.local.warmup) = (.each(10), 5)
-    },
-    Case(rule: "statistics of a batch") { plan, _ in
-      (plan.method.objective, plan.local.batch) = (.vicreg, 16)
-    } rests: { plan, _ in
-      (plan.method.objective, plan.local.batch) = (.vicreg, 32)
-    },
     Case(rule: "alignment") { plan, _ in
       plan.method.alignment = 50
     } rests: { plan, _ in
@@ -132,6 +112,26 @@ import Testing
       plan.local.learningRate = 1e-9
     } rests: { plan, _ in
       plan.local.learningRate = 1e-6
+    },
+    Case(rule: "rate of gradient descent") { plan, _ in
+      plan.local.optimizer = .sgd
+    } rests: { plan, _ in
+      (plan.local.optimizer, plan.local.learningRate) = (.sgd, 0.1)
+    },
+    Case(rule: "momentum") { plan, _ in
+      (plan.local.optimizer, plan.local.learningRate, plan.local.momentum) = (.lars, 1, 0.995)
+    } rests: { plan, _ in
+      (plan.local.optimizer, plan.local.learningRate, plan.local.momentum) = (.lars, 1, 0.9)
+    },
+    Case(rule: "long warm-up") { plan, _ in
+      (plan.method.roundsPerStage, plan.local.warmup) = (.each(10), 6)
+    } rests: { plan, _ in
+      (plan.method.roundsPerStage, plan.local.warmup) = (.each(10), 5)
+    },
+    Case(rule: "statistics of a batch") { plan, _ in
+      (plan.method.objective, plan.local.batch) = (.vicreg, 16)
+    } rests: { plan, _ in
+      (plan.method.objective, plan.local.batch) = (.vicreg, 32)
     },
     Case(rule: "weight decay") { plan, _ in
       (plan.local.learningRate, plan.local.weightDecay) = (0.01, 1)
