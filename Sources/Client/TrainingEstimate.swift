@@ -152,10 +152,14 @@ package struct NoiseImages: RowSource, Sendable {
   private static let different = 8
   /// The number of floats in an image.
   private let size: Int
+  /// The number of floats in a local view.
+  private let localSize: Int
   private let values: [Float]
 
-  /// Generates images of `size` floats, or the same number of features of a frozen prefix.
-  package init(size: Int, count: Int, givesFeatures: Bool = false) {
+  /// Generates images of `size` floats, or the same number of features of a frozen prefix, and local views of `localSize`
+  /// floats as views 2 and further.
+  package init(size: Int, count: Int, givesFeatures: Bool = false, localSize: Int = 0) {
+    self.localSize = localSize
     (self.size, self.count, self.givesFeatures) = (size, count, givesFeatures)
     labels = [Int](repeating: 0, count: count)
     var random = RandomNumbers(3)
@@ -165,13 +169,19 @@ package struct NoiseImages: RowSource, Sendable {
   package func write(
     view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>
   ) {
-    write(view + 2 * image, into: place)
+    write(view + 2 * image, view > 1 ? localSize : size, into: place)
   }
 
   /// Writes the noise for image `index`.
   package func write(_ index: Int, into place: UnsafeMutablePointer<Float>) {
+    write(index, size, into: place)
+  }
+
+  private func write(_ index: Int, _ count: Int, into place: UnsafeMutablePointer<Float>) {
     values.withUnsafeBufferPointer {
-      if let start = $0.baseAddress { place.update(from: start + index % Self.different * size, count: size) }
+      if let start = $0.baseAddress {
+        place.update(from: start + index % Self.different * size, count: count)
+      }
     }
   }
 }

@@ -55,7 +55,7 @@ package struct Estimate: Sendable, Hashable, Codable {
 
   /// Returns the relative number of operations in a training step of a stage.
   private static func operations(_ plan: Plan, _ stage: Int) -> Double {
-    Double(max(OperationCount.step(plan.stage(stage), batch: 1, branches: 0), 1))
+    Double(max(OperationCount.step(plan.stage(stage), batch: 1, branches: 0, localViews: plan.localViews), 1))
   }
 
   /// Returns the median of the last plausible values.

@@ -72,6 +72,36 @@ import Testing
     #expect(view(1, augmenter) == plain(augmenter))
   }
 
+  /// A quarter of the area, unscaled, is a part of the image; the two other views stay as they are without local ones.
+  @Test func localViewsArePartsOfTheImage() {
+    var settings = still
+    settings.crops = LocalCrops(count: 3, size: 16, area: 0.25...0.25)
+    let augmenter = Augmenter(settings, size: 32, channels: 3)
+    let views = AugmentedViews(set, augmenter, seed: Self.seed, workers: 1)
+    let plain = plain(augmenter)
+    var places: Set<Int> = []
+    for number in 0..<5 {
+      let side = number < 2 ? 32 : 16
+      var image = [Float](repeating: .nan, count: 3 * side * side)
+      image.withUnsafeMutableBufferPointer {
+        views.write(view: number, image: 3, epoch: 0, worker: 0, into: $0.baseAddress!)
+      }
+      if number < 2 {
+        #expect(image == plain)
+        continue
+      }
+      let found = (0..<17 * 17).first { place in
+        let start = place / 17 * 32 + place % 17
+        return (0..<3 * 256).allSatisfy {
+          image[$0] == plain[$0 / 256 * 1024 + start + $0 % 256 / 16 * 32 + $0 % 16]
+        }
+      }
+      #expect(found != nil, "seed \(Self.seed), view \(number)")
+      if let found { places.insert(found) }
+    }
+    #expect(places.count > 1, "seed \(Self.seed)")
+  }
+
   @Test func normalisationIsPerChannel() {
     var settings = still
     settings.mean = [0.1, 0.2, 0.3]

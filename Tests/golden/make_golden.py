@@ -526,10 +526,44 @@ class Client:
         normalises = s["ssl"] != "vicreg"
         return [head(p, "projector.", rows, 3, normalises) for rows in representations.chunk(2)]
 
-    def loss(self, views):
-        """The loss of a batch, and its kinetic term."""
+    def local_projections(self, views):
+        """The projections of local views, whose patches have the positions in the middle of the grid."""
+        s, p = self.settings, self.p
+        side, small = s["image"] // s["patch"], s["local_size"] // s["patch"]
+        first = (side - small) // 2
+        grid = p["encoder.pos_embed"][:, 1:].reshape(1, side, side, -1)
+        middle = grid[:, first : first + small, first : first + small].flatten(1, 2)
+        positions = torch.cat([p["encoder.pos_embed"][:, :1], middle], dim=1)
+        x = stem({**p, "encoder.pos_embed": positions}, "encoder.", torch.cat(views), s["patch"])
+        for index in range(self.blocks):
+            x = block(p, f"encoder.blocks.{index}.", x, s["heads"])
+        representations = layer_norm(p, "encoder.norm.", x)[:, 0]
+        normalises = s["ssl"] != "vicreg"
+        return [head(p, "projector.", rows, 3, normalises) for rows in representations.chunk(len(views))]
+
+    def local_loss(self, views, globals_, keys):
+        """The sum of the losses of local views, each with both global views, which have no gradient of it."""
+        s, total = self.settings, 0
+        pairs = [z.detach() for z in globals_]
+        for z in self.local_projections(views):
+            if s["ssl"] == "simclr":
+                total = total + sum(info_nce(z, pair, s["temperature"]) for pair in pairs) / 2
+            elif s["ssl"] == "barlow":
+                total = total + sum(barlow(pair, z) for pair in pairs) / 2
+            elif s["ssl"] == "vicreg":
+                similarity = sum(F.mse_loss(z, pair) for pair in pairs) / 2
+                # The spread of one view is that of two equal ones, divided by 2.
+                total = total + 25 * similarity + vicreg(z, z) / 2
+            else:
+                q = head(self.p, "predictor.", z, 2)
+                function = byol if s["ssl"] == "byol" else lambda q, k: info_nce(q, k, s["temperature"])
+                total = total + sum(function(q, key) for key in keys)
+        return total / (len(views) + 1)
+
+    def loss(self, views, local=()):
+        """The loss of a batch, its kinetic term, and its share of local views."""
         s = self.settings
-        branches = []
+        branches, keys = [], []
         z1, z2 = self.projections(self.p, views, branches)
         if s["ssl"] == "simclr":
             loss = nt_xent(z1, z2, s["temperature"])
@@ -539,11 +573,15 @@ class Client:
             loss = barlow(z1, z2)
         else:
             q1, q2 = (head(self.p, "predictor.", z, 2) for z in (z1, z2))
-            k1, k2 = self.projections(self.target, views)
+            k1, k2 = keys = self.projections(self.target, views)
             if s["ssl"] == "mocov3":
                 loss = info_nce(q1, k2, s["temperature"]) + info_nce(q2, k1, s["temperature"])
             else:
                 loss = byol(q1, k2) + byol(q2, k1)
+        local_part = torch.zeros_like(loss)
+        if local:
+            local_part = self.local_loss(local, (z1, z2), keys)
+            loss = loss / (len(local) + 1) + local_part
         if s["alignment"] != 0:
             g1, g2 = self.projections(self.received, views)
             pairs = info_nce(z1, g1, s["temperature"]) + info_nce(z2, g2, s["temperature"])
@@ -554,7 +592,7 @@ class Client:
         kinetic = torch.zeros_like(loss)
         if "kinetic_tau" in s:
             kinetic = sum((r**2).mean() for r in branches) / (2 * s["kinetic_tau"])
-        return loss + kinetic, kinetic
+        return loss + kinetic, kinetic, local_part
 
     def move_target(self):
         """The target branch follows the online one."""
@@ -573,14 +611,20 @@ def training_case(n, settings, batch):
     # The sums are rounded to float32, as in the file.
     views = [view.to(torch.float32).to(images.dtype) for view in views]
     tensors.update({"in.view1": views[0], "in.view2": views[1]})
+    local = None
+    if "local_views" in s:
+        side = s["local_size"]
+        local = n.normal(s["steps"], s["local_views"], batch, s["channels"], side, side)
+        tensors["in.local"] = local
     optimiser = make_optimiser(
         [client.p[name] for name in client.trained], s.get("optimizer", "adamw"), s["lr"], s["weight_decay"],
         s.get("optimizer_momentum", 0.9), s.get("trust_coefficient", 0.001)
     )
-    losses, kinetic_terms = [], []
+    losses, kinetic_terms, local_terms = [], [], []
     for step in range(s["steps"]):
         optimiser.zero_grad()
-        loss, kinetic = client.loss([view[step] for view in views])
+        own = [] if local is None else list(local[step])
+        loss, kinetic, local_part = client.loss([view[step] for view in views], own)
         loss.backward()
         if step == 0:
             tensors.update({"grad." + name: client.p[name].grad.clone() for name in client.trained})
@@ -588,7 +632,10 @@ def training_case(n, settings, batch):
         client.move_target()
         losses.append(loss.detach())
         kinetic_terms.append(kinetic.detach())
+        local_terms.append(local_part.detach())
     tensors["out.losses"] = torch.stack(losses)
+    if local is not None:
+        tensors["out.local_terms"] = torch.stack(local_terms)
     if "kinetic_tau" in s:
         tensors["out.kinetic_terms"] = torch.stack(kinetic_terms)
     for name in client.trained:
@@ -833,6 +880,15 @@ add_training(
     weight_decay=0.01,
 )
 
+LOCAL = {"channels": 2, "image": 8, "patch": 2, "dim": 8, "heads": 2, "local_size": 4, "lr": 0.002}
+for ssl, strategy, stage in [
+    ("simclr", "lw", 2), ("vicreg", "prog", 2), ("barlow", "lw", 1), ("mocov3", "lw", 2), ("byol", "e2e", 1),
+]:
+    add_training(
+        f"local_views_{ssl}", 5e-5, 1e-4, strategy=strategy, stage=stage, ssl=ssl, batch=9, depth=2,
+        local_views=1 if ssl == "barlow" else 3, momentum=0.9, projector=[8, 12, 12, 6], predictor=[6, 12, 6],
+        **LOCAL,
+    )
 add_masked(
     "lw_stage2", 7, strategy="lw", stage=2, image=8, patch=2, channels=3, dim=12, depth=3, heads=3, ratio=0.75,
     decoder_width=8, decoder_blocks=1, decoder_heads=2,

@@ -113,6 +113,7 @@ extension Plan {
         local.schedule, rate: isOfNodes ? local.scaledRate : local.learningRate * Float(batch) / 256,
         from: place.from, to: place.to, warmUp: Double(local.warmup)))
     options.optimiser = local.optimizer
+    options.localViews = localViews
     (options.gradientMomentum, options.trustCoefficient) = (local.momentum, local.trustCoefficient)
     options.regularisers += method.regularisers.regularisers(self, stage: stage)
     if isOfNodes { (options.nodes, options.fanouts) = (nodes ?? images, local.neighbours) }

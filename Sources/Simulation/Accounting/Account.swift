@@ -129,7 +129,7 @@ extension Account {
     x           how many times as much end-to-end training takes
     paper       LW-FedSSL's conventions: traffic down and up in MiB / 1000; 10^9 operations on one view of an
                 image over all epochs, a multiply-accumulate being one
-    software    weights that travel, in MB; 10^9 operations on an image over all epochs in both views and all
+    software    weights that travel, in MB; 10^9 operations on an image over all epochs in all views and
                 branches, a multiply-accumulate being two; a trainer's memory in MB at its largest stage
     """
 

@@ -56,7 +56,7 @@ package struct PlannedOperations: Sendable, Hashable {
     let options = plan.trainingOptions(.whole, stage: stage.index, images: images)
     let step = OperationCount.step(
       stage, batch: options.batch, branches: options.branches(of: stage.model.objective).count,
-      features: isCached(plan, stage))
+      features: isCached(plan, stage), localViews: options.localViews)
     return Double(options.epochs * (images / options.batch)) * Double(step)
   }
 

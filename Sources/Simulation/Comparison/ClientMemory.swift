@@ -138,6 +138,7 @@ package struct StageMemory: Sendable {
     return NoiseImages(
       size: features
         ? stage.model.encoder.featureSize(behind: stage.prefixDepth) : plan.encoder.input.count,
-      count: options.batch, givesFeatures: features)
+      count: options.batch, givesFeatures: features,
+      localSize: options.localViews.map { plan.encoder.imageChannels * $0.size * $0.size } ?? 0)
   }
 }

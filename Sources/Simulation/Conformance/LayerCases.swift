@@ -157,7 +157,7 @@ enum LayerCases {
     let pass = ResNetPass(
       ResNet(shape, stem: stem, layers: [[block]]), settings, workers: Workers(2), keepsInputGradient: true)
     let images = Minibatch(
-      GivenRows(count: batch, size: block.inputSize, views: [x.values], givesFeatures: true), first: batch)
+      GivenRows(count: batch, views: [x.values], givesFeatures: true), first: batch)
     let gradients = StorageBox([layout.range])
     pass.forward(fixture.parameters, images, into: fixture[y], branches: [])
     try fixture.compare("out.y", fixture[y])

@@ -13,7 +13,33 @@ enum TrainingCases {
       throw ConformanceError("in.view1 has the shape \(view1.shape), in.view2 \(view2.shape)")
     }
     let stage = try stage(of: golden, tensors, selfSupervised(golden, tensors))
-    return try run(golden, tensors, stage, [view1, view2], labels: nil, terms: ["kinetic": "kinetic"])
+    return try run(
+      golden, tensors, stage, [view1, view2] + localViews(golden, tensors), labels: nil,
+      terms: ["kinetic": "kinetic", "local": "local views"])
+  }
+
+  /// Returns the local views of a case, whose tensor is [steps, views, B, C, size, size], as one tensor for each view.
+  private static func localViews(
+    _ golden: GoldenCase, _ tensors: GoldenTensors
+  ) throws -> [Safetensors.Tensor] {
+    guard golden.has("local_views") else { return [] }
+    let (all, whole) = try (tensors("in.local"), tensors("in.view1").shape)
+    let (count, side) = try (golden.integer("local_views"), golden.integer("local_size"))
+    let patch = try golden.integer("patch")
+    guard whole.count == 5, count > 0, patch > 0, side > 0, side < whole[4], side % patch == 0,
+      all.shape == [whole[0], count, whole[1], whole[2], side, side]
+    else {
+      throw ConformanceError("in.local has the shape \(all.shape), in.view1 \(whole)")
+    }
+    let each = all.shape.dropFirst(2).reduce(1, *)
+    return (0..<count).map { view in
+      Safetensors.Tensor(
+        shape: [all.shape[0]] + all.shape.dropFirst(2),
+        values: (0..<all.shape[0]).flatMap { step in
+          let start = (step * count + view) * each
+          return Array(all.values[start..<start + each])
+        })
+    }
   }
 
   private static func supervisedTraining(_ golden: GoldenCase, _ tensors: GoldenTensors) throws -> Comparison
@@ -78,7 +104,7 @@ enum TrainingCases {
     var comparison = Comparison()
     var losses: [LossTerms] = []
     let views = GivenRows(
-      count: steps * batch, size: size, views: given.map(\.values), labels: labels, shown: shown)
+      count: steps * batch, views: given.map(\.values), labels: labels, shown: shown)
     let order = Array(0..<views.count)
     for step in 0..<steps {
       let images = Minibatch(views, images: order[step * batch..<(step + 1) * batch], epoch: 0)
@@ -172,6 +198,10 @@ enum TrainingCases {
       options.gradientMomentum = try number("optimizer_momentum")
       options.trustCoefficient = try number("trust_coefficient")
     }
+    if golden.has("local_views") {
+      options.localViews = LocalViews(
+        count: try golden.integer("local_views"), size: try golden.integer("local_size"))
+    }
     if let bottleneck = try bottleneck(golden) { options.regularisers.append(.features(bottleneck)) }
     let trainer = Trainer(stage, options, workers: Workers(2))
     for entry in stage.model.layout.entries {
@@ -226,7 +256,7 @@ enum TrainingCases {
 
 /// The views of a case, row after row: images, or features of a frozen prefix.
 struct GivenRows: RowSource {
-  let count, size: Int
+  let count: Int
   let views: [[Float]]
   var labels: [Int]?
   var givesFeatures = false
@@ -238,6 +268,8 @@ struct GivenRows: RowSource {
   }
 
   func write(view: Int, image: Int, epoch: Int, worker: Int, into place: UnsafeMutablePointer<Float>) {
+    // Local views are smaller.
+    let size = views[view].count / count
     views[view].withUnsafeBufferPointer {
       if let from = $0.baseAddress { place.update(from: from + image * size, count: size) }
     }

@@ -25,7 +25,7 @@ import Testing
     let text = try String(contentsOf: Self.page, encoding: .utf8)
     let examples = text.components(separatedBy: "```yaml\n").dropFirst()
       .compactMap { $0.components(separatedBy: "```").first }
-    #expect(examples.count == 9)
+    #expect(examples.count == 10)
     for example in examples { #expect(complaints(example) == []) }
     let full = examples.joined()
     for field in PlanField.all {

@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -27,7 +28,7 @@ import Testing
     let sections = 8
     let own = PlanField.all.filter { $0.belongs(to: plan) }
     let optional = own.filter {
-      $0.path.wholeMatch(of: /method\.\w+\.\w+/) != nil && !$0.path.hasPrefix("method.stageEnd.")
+      $0.path.wholeMatch(of: /\w+\.\w+\.\w+/) != nil && !$0.path.hasPrefix("method.stageEnd.")
     }.count
     #expect(plan.yaml().split(separator: "\n").count == own.count - optional + sections)
     plan.method.calibration = Plan.Calibration(data: "shapes:512")
@@ -39,9 +40,10 @@ import Testing
     plan.method.vicreg = VICRegConfiguration()
     plan.method.barlow = BarlowConfiguration()
     plan.method.masked = MaskedConfiguration.Settings()
+    plan.augmentation.crops = LocalCrops(count: 2, size: 16)
     #expect(
       plan.yaml().split(separator: "\n").count
-        == own.count + sections + 8 + RegulariserSections.all.count)
+        == own.count + sections + 9 + RegulariserSections.all.count)
     let calibrated = "\n  calibration:\n    data: \"shapes:512\"\n    epochs: 1\n    every: round\n"
     #expect(plan.yaml().contains(calibrated))
   }
@@ -62,6 +64,7 @@ import Testing
     plan.method.vicreg = VICRegConfiguration(similarity: 93, variance: 94, covariance: 95)
     plan.method.barlow = BarlowConfiguration(offDiagonal: 0.3125)
     plan.method.masked = MaskedConfiguration.Settings(ratio: 0.375, width: 96, blocks: 97, heads: 98)
+    plan.augmentation.crops = LocalCrops(count: 33, size: 34, area: 0.125...0.25)
     // A random name can contain characters whose escapes have digits.
     plan.name = "job 75"
     plan.initial = "encoder-76.safetensors"

@@ -113,10 +113,21 @@ extension Plan {
     default: break
     }
     plan.augmentation = .random(&numbers, image: plan.encoder.imageSide, channels: channels)
+    plan.addLocalViews(&numbers)
     let least = (1...plan.stages).map { plan.mostRounds(stage: $0) }.min() ?? 1
     plan.local.warmup =
       .random(using: &numbers) ? 0 : 0.99 * numbers.float(upTo: Float(min(least, PlanLimits.rounds)))
     return plan
+  }
+
+  /// Adds local views, if the plan can have them.
+  private mutating func addLocalViews(_ numbers: inout RandomNumbers) {
+    guard let shape = encoder.value as? ViTConfiguration, shape.images.side > shape.patch, local.views == 0,
+      [.simclr, .mocov3, .byol, .vicreg, .barlow].contains(method.objective), .random(using: &numbers)
+    else { return }
+    augmentation.crops = LocalCrops(
+      count: numbers.int(1...PlanLimits.localViews),
+      size: shape.patch * numbers.int(1...shape.images.side / shape.patch - 1), area: numbers.range(upTo: 1))
   }
 
   /// Adds the section of the objective, if it has one. A masked autoencoder has at least two patches.

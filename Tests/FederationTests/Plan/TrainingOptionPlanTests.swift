@@ -82,6 +82,61 @@ import Testing
     #expect((defaults.stage(1).model.objective as? MaskedObjective)?.shownPatches == 16)
   }
 
+  @Test func localViewsAreThePlans() throws {
+    let plan = try Self.plan("augmentation: {crops: {count: 4, size: 16}}")
+    #expect(
+      plan.trainingOptions(.whole, stage: 1, images: 500).localViews == LocalViews(count: 4, size: 16))
+    #expect(plan.augmentation.crops?.area == 0.05...0.2)
+    #expect(try Plan(yaml: plan.yaml(), file: "written") == plan)
+    #expect(try Self.plan("").trainingOptions(.whole, stage: 1, images: 500).localViews == nil)
+  }
+
+  @Test(arguments: [
+    ("augmentation: {crops: {size: 16}}", "augmentation.crops.count: is missing"),
+    ("augmentation: {crops: {count: 2}}", "augmentation.crops.size: is missing"),
+    ("augmentation: {crops: {count: 0, size: 16}}", "augmentation.crops.count: is '0'; must be: integer 1"),
+    ("augmentation: {crops: {count: 2, size: 32}}", "augmentation.crops.size: is 32; must be less than the"),
+    (
+      "augmentation: {crops: {count: 2, size: 18}}", "augmentation.crops.size: is 18, which is not a multiple"
+    ),
+    ("augmentation: {crops: {count: 2, size: 16, area: [0, 1]}}", "augmentation.crops.area: entry 1 is '0'"),
+    (
+      "augmentation: {crops: {count: 2, size: 16}}\nlocal: {views: 4}",
+      "local.views: is 4; must be 0 with local views"
+    ),
+    (
+      "augmentation: {crops: {count: 2, size: 16}}\nmethod: {objective: masked}",
+      "augmentation.crops.count: is of local views, which simclr, mocov3, byol, vicreg, barlow compare"
+    ),
+  ])
+  func rejectsLocalViewsThatDoNotFit(section: String, complaint: String) {
+    let lines = complaints("\(Self.encoder)\n\(section)")
+    #expect(lines.count == 1 && lines.first?.contains(complaint) == true, "\(lines)")
+  }
+
+  /// Plans can have local views for exactly the objectives whose steps compare them.
+  @Test(arguments: ObjectiveKind.allCases) func objectivesWithLocalViewsTakeThem(kind: ObjectiveKind) throws {
+    let plan = try Self.plan("")
+    let shape = try #require(plan.encoder.value as? ViTConfiguration)
+    let settings = ObjectiveSettings(masked: MaskedConfiguration(MaskedConfiguration.Settings(), for: shape))
+    let stage = Stage(.layerWise, index: 1, plan.encoder, objective: kind.configuration(settings))
+    let section = kind == .classification ? ", classification: {classes: 10}" : ""
+    let lines = complaints(
+      """
+      \(Self.encoder)
+      method: {objective: \(kind.rawValue)\(section)}
+      augmentation: {crops: {count: 2, size: 16}}
+      """)
+    #expect(lines.isEmpty == stage.model.objective.takesLocalViews, "\(lines)")
+  }
+
+  @Test func aResNetHasNoLocalViews() {
+    let lines = complaints(
+      "encoder: {family: resnet, image: 32, width: 8}\naugmentation: {crops: {count: 2, size: 16}}")
+    #expect(
+      lines.count == 1 && lines.first?.contains("is of local views, which a vit takes") == true, "\(lines)")
+  }
+
   @Test(arguments: [
     ("method: {masked: {}}", "method.masked.ratio: is only for the objective masked; this plan has simclr"),
     ("method: {objective: masked, masked: {ratio: 1}}", "method.masked.ratio: is '1'; must be: number 0.01"),

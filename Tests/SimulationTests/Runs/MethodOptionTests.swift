@@ -1,3 +1,4 @@
+import Datasets
 import Engine
 import Federation
 import Foundation
@@ -48,6 +49,7 @@ import Testing
         $0.method.barlow = BarlowConfiguration(offDiagonal: 0.1)
       }
     ),
+    ("local views", { $0.augmentation.crops = LocalCrops(count: 2, size: 8) }),
     ("objective masked", { ($0.method.objective, $0.method.alignment) = (.masked, 0) }),
     (
       "ratio",

@@ -43,6 +43,9 @@ package struct AugmentationSettings: Sendable, Hashable, Codable {
   /// standard deviation of natural images.
   package var deviation: [Float] = [0.25]
 
+  /// Local views of each image in addition to the two. Default none.
+  package var crops: LocalCrops?
+
   package init() {}
 
   /// Returns the side of the blur kernel for images of `size` x `size`. Without ``blurKernel`` it is the odd number
@@ -56,7 +59,32 @@ package struct AugmentationSettings: Sendable, Hashable, Codable {
   package static func largestKernel(forSize size: Int) -> Int { 2 * size - 1 }
 }
 
+/// Local views of an image (multi-crop, SwAV, arXiv 2006.09882): small random resized crops, with the operations of first
+/// views.
+package struct LocalCrops: Sendable, Hashable, Codable {
+  /// The number of local views of an image in a step. No default.
+  package var count: Int
+  /// The side of a local view in pixels. No default.
+  package var size: Int
+  /// The share of the image's area that a local crop covers. Default 0.05 … 0.2: it ends where that of whole views
+  /// begins.
+  package var area: ClosedRange<Float>
+
+  package init(count: Int, size: Int, area: ClosedRange<Float> = 0.05...0.2) {
+    (self.count, self.size, self.area) = (count, size, area)
+  }
+}
+
 extension AugmentationSettings {
+  /// The settings of local views; nil without any.
+  var local: AugmentationSettings? {
+    guard let crops else { return nil }
+    var settings = self
+    (settings.crops, settings.padding, settings.cropArea) = (nil, 0, crops.area)
+    settings.blurKernel = blurKernel.map { min($0, Self.largestKernel(forSize: crops.size)) }
+    return settings
+  }
+
   /// Returns settings for training with labels: crops of 0.6 to 1 of the area, and flips. These preserve the class;
   /// with labels, an encoder needs no invariance to stronger changes.
   package static func withLabels(mean: [Float], deviation: [Float]) -> AugmentationSettings {

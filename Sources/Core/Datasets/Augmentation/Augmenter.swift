@@ -53,6 +53,12 @@ package struct Augmenter: Sendable {
     }
   }
 
+  /// The augmenter of local views; nil without any.
+  var local: Augmenter? {
+    guard let crops = settings.crops, let settings = settings.local else { return nil }
+    return Augmenter(settings, size: crops.size, channels: channels)
+  }
+
   /// Returns scratch for one worker that makes views of these images.
   package func makeScratch(for images: ImageSet) -> AugmentationScratch {
     AugmentationScratch(channels: channels, longestSide: max(size, images.size), size: size)
@@ -271,19 +277,20 @@ package final class AugmentationScratch {
   }
 }
 
-/// The two augmented views of every image of a set, as input for a trainer.
+/// The two augmented views of every image of a set, and its local views behind them, as input for a trainer.
 ///
 /// A view depends only on the seed, the epoch, the image and the view.
 package final class AugmentedViews: RowSource {
   private let images: ImageSet
   private let augmenter: Augmenter
+  private let local: Augmenter?
   package let seed: UInt64
   private let scratches: [AugmentationScratch]
 
   /// Creates views for trainers of at most `workers` workers. The images must have the augmenter's channels.
   package init(_ images: ImageSet, _ augmenter: Augmenter, seed: UInt64, workers: Int) {
     self.images = images
-    self.augmenter = augmenter
+    (self.augmenter, local) = (augmenter, augmenter.local)
     self.seed = RandomNumbers.derive(seed, "views")
     scratches = (0..<workers).map { _ in augmenter.makeScratch(for: images) }
   }
@@ -295,6 +302,10 @@ package final class AugmentedViews: RowSource {
     view: Int, image: Int, epoch: Int, worker: Int, into pixels: UnsafeMutablePointer<Float>
   ) {
     var random = RandomNumbers(seed, "view", epoch, image, view)
+    if view > 1, let local {
+      return local.view(
+        0, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
+    }
     augmenter.view(
       view, of: images, index: image, random: &random, into: pixels, scratch: scratches[worker])
   }

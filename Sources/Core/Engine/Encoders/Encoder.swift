@@ -15,6 +15,9 @@ package protocol Encoder: Sendable {
   var readout: Readout { get }
   /// The floating-point operations of the forward pass.
   var operations: EncoderOperations { get }
+  /// Returns the encoder with the same parameters for square images of another side, a multiple of a patch and less than
+  /// that of its images; nil if the family has none.
+  func cropped(to side: Int) -> (any Encoder)?
   /// Returns the operations of a forward pass of the class token and a number of patches; of all patches for nil, or if
   /// a family cannot skip patches.
   func operations(showing shownPatches: Int?) -> EncoderOperations
@@ -49,6 +52,7 @@ package protocol Encoder: Sendable {
 
 extension Encoder {
   package func operations(showing shownPatches: Int?) -> EncoderOperations { operations }
+  package func cropped(to side: Int) -> (any Encoder)? { nil }
   package var tracedBlocks: Int { 1 }
   package var partialBlock: Int? { nil }
   package func output(behind depth: Int) -> Int { output }
@@ -79,6 +83,8 @@ package struct PassSettings: Sendable {
   /// The number of an image's patches that are computed besides the class token; nil for all. The pooled features are then
   /// all tokens, for vision transformers only.
   package var shownPatches: Int?
+  /// The number of the first of these views among all of an image.
+  package var firstView: Int
   /// The part of the last block that is computed.
   package var lastBlock: LastBlock
   /// Penalties on the outputs of the residual branches that train.
@@ -86,7 +92,7 @@ package struct PassSettings: Sendable {
 
   package init(
     prefix: Int, trainedBlocks: Set<Int>, trainsStem: Bool, views: Int, batch: Int, chunk: Int, keptRows: Int,
-    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, shownPatches: Int? = nil,
+    nodes: Int = 0, fanouts: [Int]? = nil, hops: Int = 0, shownPatches: Int? = nil, firstView: Int = 0,
     lastBlock: LastBlock = .readout,
     branchPenalties: [any BranchPenalty] = []
   ) {
@@ -94,7 +100,8 @@ package struct PassSettings: Sendable {
     (self.prefix, self.trainedBlocks, self.trainsStem) = (prefix, trainedBlocks, trainsStem)
     (self.views, self.batch, self.chunk) = (views, batch, chunk)
     (self.keptRows, self.nodes, self.fanouts, self.hops) = (keptRows, nodes, fanouts, hops)
-    (self.shownPatches, self.lastBlock, self.branchPenalties) = (shownPatches, lastBlock, branchPenalties)
+    (self.shownPatches, self.firstView) = (shownPatches, firstView)
+    (self.lastBlock, self.branchPenalties) = (lastBlock, branchPenalties)
   }
 
   /// The number of rows: row v·B + i is view v of image i.

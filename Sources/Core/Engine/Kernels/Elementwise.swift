@@ -90,6 +90,18 @@ package enum Elementwise {
     for r in 0..<x.rows { add(x.row(r), to: y.row(r), count: x.columns, scale: scale) }
   }
 
+  /// Multiplies x by a factor.
+  package static func scale(_ x: Matrix, by factor: Float) {
+    for r in 0..<x.rows {
+      let row = x.row(r)
+      sweep(x.columns) {
+        (Vector.load(row + $0) * factor).store(row + $0)
+      } scalar: {
+        row[$0] *= factor
+      }
+    }
+  }
+
   /// Computes y = keeping · y + (1 - keeping) · x, of the same shape.
   package static func blend(_ x: Matrix, into y: Matrix, keeping: Float) {
     precondition(x.rows == y.rows && x.columns == y.columns)

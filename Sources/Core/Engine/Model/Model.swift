@@ -131,18 +131,29 @@ package enum OperationCount {
   /// Returns the operations of one optimiser step on `batch` images in all views. Frozen prefix blocks cost one forward
   /// pass; trained blocks a forward pass and a backward pass of twice its cost; frozen blocks above them a forward pass
   /// and a backward pass of the same cost; every further branch a forward pass. The last block counts as far as it is
-  /// computed.
+  /// computed. Local views go through the online branch alone.
   package static func step(
-    _ stage: Stage, batch: Int, branches: Int, features: Bool = false, lastBlock: LastBlock = .readout
+    _ stage: Stage, batch: Int, branches: Int, features: Bool = false, localViews: LocalViews? = nil,
+    lastBlock: LastBlock = .readout
   ) -> Int {
-    let shown = stage.model.objective.shownPatches
-    let operations = stage.model.encoder.operations(showing: shown)
-    let passes = 3 + branches
+    let (objective, encoder) = (stage.model.objective, stage.model.encoder)
+    let shown = objective.shownPatches
+    let global = image(
+      stage, encoder.operations(showing: shown), passes: 3 + branches, features: features,
+      whole: lastBlock == .whole || shown != nil)
+    let views = objective.views * batch * global
+    guard let localViews, let local = encoder.cropped(to: localViews.size) else { return views }
+    return views + localViews.count * batch
+      * image(stage, local.operations, passes: 3, features: false, whole: lastBlock == .whole)
+  }
+
+  /// Returns the operations of a step for a view of an image.
+  private static func image(
+    _ stage: Stage, _ operations: EncoderOperations, passes: Int, features: Bool, whole: Bool
+  ) -> Int {
     let first = stage.prefixDepth
     let frozen = features ? 0 : operations.blocks[..<first].reduce(0, +)
-    let last =
-      lastBlock == .whole || shown != nil
-      ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
+    let last = whole ? operations.blocks[operations.blocks.count - 1] : operations.lastBlock
     let above = (first..<operations.blocks.count).reduce(0) { sum, block in
       let forward = block == operations.blocks.count - 1 ? last : operations.blocks[block]
       return sum + (stage.trainedBlocks.contains(block) ? passes : passes - 1) * forward
@@ -151,6 +162,6 @@ package enum OperationCount {
     // Images have no gradient, so the stem's backward pass only computes weight gradients.
     image += stage.trainsStem ? (passes - 1) * operations.stem : features ? 0 : operations.stem
     image += stage.model.objective.operations(passes: passes)
-    return stage.model.objective.views * batch * image
+    return image
   }
 }

@@ -30,8 +30,26 @@ package struct CrossCorrelation: Sendable {
   package func loss(_ z: Matrix, adding dz: Matrix, _ work: borrowing Storage) -> Float {
     let (batch, c) = (z.rows / 2, work[correlations])
     let (first, second, scale) = (0..<batch, batch..<2 * batch, 1 / Float(batch))
-    precondition(c.rows == z.columns, "\(z.columns) columns for \(c.rows)")
-    Products.product(z.rows(first).transposed, z.rows(second), into: c, scale: scale)
+    let total = correlate(z.rows(first), z.rows(second), work)
+    Products.product(z.rows(second), c.transposed, into: dz.rows(first), scale: scale, keep: 1)
+    Products.product(z.rows(first), c, into: dz.rows(second), scale: scale, keep: 1)
+    return Float(total)
+  }
+
+  /// Returns `weight` times the loss of a global and a local view, and adds its gradient of the latter.      all [B, P]
+  package func loss(
+    _ global: Matrix, local: Matrix, adding dz: Matrix, weight: Float, _ work: borrowing Storage
+  ) -> Float {
+    let total = correlate(global, local, work)
+    Products.product(global, work[correlations], into: dz, scale: weight / Float(local.rows), keep: 1)
+    return weight * Float(total)
+  }
+
+  /// Returns the loss of two views, and replaces C by its gradient.                                 one, other [B, P]
+  private func correlate(_ one: Matrix, _ other: Matrix, _ work: borrowing Storage) -> Double {
+    let c = work[correlations]
+    precondition(c.rows == one.columns, "\(one.columns) columns for \(c.rows)")
+    Products.product(one.transposed, other, into: c, scale: 1 / Float(one.rows))
     var total = 0.0
     for i in 0..<c.rows {
       for j in 0..<c.columns {
@@ -40,9 +58,7 @@ package struct CrossCorrelation: Sendable {
         c[i, j] = 2 * factor * difference
       }
     }
-    Products.product(z.rows(second), c.transposed, into: dz.rows(first), scale: scale, keep: 1)
-    Products.product(z.rows(first), c, into: dz.rows(second), scale: scale, keep: 1)
-    return Float(total)
+    return total
   }
 }
 
@@ -50,6 +66,7 @@ package struct CrossCorrelation: Sendable {
 /// target branch.
 package struct BarlowObjective: ProjectionObjective {
   package let branches: [Branch] = []
+  package let takesLocalViews = true
   package let projector: ProjectionHead
   package let configuration: BarlowConfiguration
 
@@ -72,13 +89,16 @@ package struct BarlowObjective: ProjectionObjective {
     return Step(
       projections: Projections(projector, encoder, options, in: &layout),
       loss: CrossCorrelation(width: width, configuration, in: &layout),
-      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
+      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout),
+      local: LocalProjections(projector, encoder, options, in: &layout))
   }
 
   private struct Step: ObjectiveStep {
     let projections: Projections
     let loss: CrossCorrelation
     let penalties: ProjectionPenalties
+    /// Local views, which are compared with both global views.
+    let local: LocalProjections?
 
     func run(
       _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
@@ -88,6 +108,15 @@ package struct BarlowObjective: ProjectionObjective {
       projections.forward(batch.pooled, into: z, parameters, work, workers)
       Elementwise.fill(dz, 0)
       var terms = LossTerms("cross-correlation", loss.loss(z, adding: dz, work))
+      if let local {
+        terms.add(local, batch, sharing: dz, parameters, work, workers) { own, gradient, _, _, share in
+          (0..<2).reduce(0) {
+            $0
+              + loss.loss(
+                z.rows(projections.rows(of: $1)), local: own, adding: gradient, weight: share / 2, work)
+          }
+        }
+      }
       penalties.add(to: &terms, z, adding: dz, work)
       projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms

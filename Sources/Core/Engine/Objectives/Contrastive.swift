@@ -47,6 +47,7 @@ package struct NTXent: Sendable {
 /// SimCLR: compares every projection with all others of the batch.
 package struct ContrastiveObjective: ProjectionObjective {
   package let branches: [Branch] = []
+  package let takesLocalViews = true
   package let projector: ProjectionHead
 
   init(_ heads: HeadConfiguration, width: Int, in layout: inout Layout) {
@@ -66,7 +67,10 @@ package struct ContrastiveObjective: ProjectionObjective {
       projections: Projections(projector, encoder, options, in: &layout),
       loss: NTXent(batch: batch, width: projector.output, in: &layout),
       penalties: ProjectionPenalties(penalties, batch: batch, width: projector.output, in: &layout),
-      temperature: options.temperature)
+      temperature: options.temperature,
+      local: LocalProjections(projector, encoder, options, in: &layout).map {
+        ($0, InfoNCE(batch: batch, width: projector.output, in: &layout))
+      })
   }
 
   private struct Step: ObjectiveStep {
@@ -74,6 +78,8 @@ package struct ContrastiveObjective: ProjectionObjective {
     let loss: NTXent
     let penalties: ProjectionPenalties
     let temperature: Float
+    /// Local views, each of which is told by its image's projections in both global views.
+    let local: (projections: LocalProjections, loss: InfoNCE)?
 
     func run(
       _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
@@ -83,6 +89,18 @@ package struct ContrastiveObjective: ProjectionObjective {
       projections.forward(batch.pooled, into: z, parameters, work, workers)
       Elementwise.fill(dz, 0)
       var terms = LossTerms("contrastive", loss.loss(z, adding: dz, temperature: temperature, work))
+      if let local {
+        terms.add(
+          local.projections, batch, sharing: dz, parameters, work, workers
+        ) { q, dq, _, _, share in
+          (0..<2).reduce(0) {
+            let keys = z.rows(projections.rows(of: $1))
+            let weight = share / 2
+            return $0 + weight
+              * local.loss.loss(q, keys, adding: dq, temperature: temperature, weight: weight, work)
+          }
+        }
+      }
       penalties.add(to: &terms, z, adding: dz, work)
       projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms

@@ -14,6 +14,8 @@ package protocol Objective: Sendable {
   /// The number of an image's patches that a pass computes besides the class token, whose outputs are then the pooled
   /// features; nil if it computes all, and pools as the encoder does.
   var shownPatches: Int? { get }
+  /// Whether a step also compares local views (``LocalViews``).
+  var takesLocalViews: Bool { get }
   /// Whether a step needs the images that the encoder has.
   var needsImages: Bool { get }
   /// The number of storages for the gradients of readout and heads, at least the number of views.
@@ -49,6 +51,7 @@ extension Objective {
   package var hops: Int { 0 }
   package var shownPatches: Int? { nil }
   package var needsImages: Bool { false }
+  package var takesLocalViews: Bool { false }
   package var headShards: Int { views }
   package var partsOfStage: Set<String> { [] }
   package var sums: Set<String> { [] }
@@ -91,6 +94,8 @@ package struct PooledBatch {
   package let images: Minibatch
   /// The inputs of the network [V·B, values of an image], if the objective or a penalty needs them.
   package let inputs: Matrix?
+  /// The batch of local views with their own pooled features and gradients; empty if there are none.
+  package let local: [PooledBatch]
 
   package func branch(_ branch: Branch) -> PooledBranch {
     guard let found = branches.first(where: { $0.branch == branch }) else {
@@ -125,6 +130,12 @@ package struct LossTerms: Sendable, Hashable {
   package init(_ name: String, _ value: Float) {
     terms = [Term(name: name, value: value)]
     total = value
+  }
+
+  /// Multiplies all terms by a factor.
+  mutating func scale(by factor: Float) {
+    terms = terms.map { Term(name: $0.name, value: factor * $0.value) }
+    total *= factor
   }
 
   package mutating func add(_ name: String, _ value: Float) { add([Term(name: name, value: value)]) }

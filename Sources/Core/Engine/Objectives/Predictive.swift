@@ -26,6 +26,7 @@ package struct CosineDistance: Sendable {
 /// MoCo v3 and BYOL: compare the prediction from one view with the target branch's projection of the other.
 package struct PredictiveObjective: ProjectionObjective {
   package let branches = [Branch.target]
+  package let takesLocalViews = true
   package let projector, predictor: ProjectionHead
   private let comparison: Comparison
 
@@ -61,7 +62,8 @@ package struct PredictiveObjective: ProjectionObjective {
       distance: comparison == .cosine
         ? .cosine(CosineDistance(batch: batch, width: width, in: &layout))
         : .infoNCE(InfoNCE(batch: batch, width: width, in: &layout), temperature: options.temperature),
-      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
+      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout),
+      local: LocalProjections(projector, encoder, options, in: &layout))
   }
 
   private struct Step: ObjectiveStep {
@@ -73,6 +75,8 @@ package struct PredictiveObjective: ProjectionObjective {
     let keys, gradients, inputGradients: Slot
     let distance: Distance
     let penalties: ProjectionPenalties
+    /// Local views, whose predictions are compared with the target branch's projections of both global views.
+    let local: LocalProjections?
 
     enum Distance: Sendable {
       case infoNCE(InfoNCE, temperature: Float)
@@ -89,12 +93,19 @@ package struct PredictiveObjective: ProjectionObjective {
       projections.forward(batch.pooled, into: z, parameters, work, workers)
       Elementwise.fill(dz, 0)
       var terms = LossTerms("predictive", predict(batch, z, adding: dz, parameters, work, workers))
+      if let local {
+        terms.add(
+          "local views",
+          local.loss(batch, parameters, work, workers) { z, dz, _, gradients in
+            predict(local: z, adding: dz, local.share, parameters, gradients, work)
+          })
+      }
       penalties.add(to: &terms, z, adding: dz, work)
       projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms
     }
 
-    /// Returns l(q1, k2) + l(q2, k1) with q = P(z); adds the gradient to dz.
+    /// Returns the share that local views leave of l(q1, k2) + l(q2, k1) with q = P(z); adds the gradient to dz.
     private func predict(
       _ batch: PooledBatch, _ z: Matrix, adding dz: Matrix, _ parameters: borrowing Storage,
       _ work: borrowing Storage, _ workers: Workers
@@ -106,14 +117,12 @@ package struct PredictiveObjective: ProjectionObjective {
       Elementwise.fill(dq, 0)
       var loss: Float = 0
       for view in 0..<2 {
-        let q = traces[view].trace(work).output
-        let k = work[keys].rows(projections.rows(of: 1 - view))
-        let d = dq.rows(projections.rows(of: view))
-        switch distance {
-        case .infoNCE(let infoNCE, let temperature):
-          loss += infoNCE.loss(q, k, adding: d, temperature: temperature, work)
-        case .cosine(let cosine): loss += cosine.loss(q, k, adding: d, work)
-        }
+        loss += compare(
+          traces[view].trace(work).output, 1 - view, adding: dq.rows(projections.rows(of: view)), work)
+      }
+      if let local {
+        loss *= local.share
+        Elementwise.scale(dq, by: local.share)
       }
       workers.run(2) { view, _ in
         let rows = projections.rows(of: view)
@@ -124,6 +133,35 @@ package struct PredictiveObjective: ProjectionObjective {
         Elementwise.add(input, to: dz.rows(rows))
       }
       return loss
+    }
+
+    /// Returns l(q, k) with the target branch's projections of a global view, and adds the gradient to dq.
+    private func compare(
+      _ q: Matrix, _ view: Int, adding dq: Matrix, _ work: borrowing Storage
+    ) -> Float {
+      let k = work[keys].rows(projections.rows(of: view))
+      return switch distance {
+      case .infoNCE(let infoNCE, let temperature):
+        infoNCE.loss(q, k, adding: dq, temperature: temperature, work)
+      case .cosine(let cosine): cosine.loss(q, k, adding: dq, work)
+      }
+    }
+
+    /// Returns `share` times l(q, k1) + l(q, k2) of a local view, and adds the gradient to dz. The predictor's memory is
+    /// that of the first global view, which is not needed any more.
+    private func predict(
+      local z: Matrix, adding dz: Matrix, _ share: Float, _ parameters: borrowing Storage,
+      _ gradients: StorageBox, _ work: borrowing Storage
+    ) -> Float {
+      let (trace, rows) = (traces[0].trace(work), projections.rows(of: 0))
+      let (dq, input) = (work[self.gradients].rows(rows), work[inputGradients].rows(rows))
+      predictor.forward(z, trace, parameters)
+      Elementwise.fill(dq, 0)
+      let loss = (0..<2).reduce(0) { $0 + compare(trace.output, $1, adding: dq, work) }
+      Elementwise.scale(dq, by: share)
+      predictor.backward(dq, input: z, into: input, trace, parameters, gradients.storage)
+      Elementwise.add(input, to: dz)
+      return share * loss
     }
 
     func monitors(_ work: borrowing Storage) -> CollapseMonitors? { projections.monitors(work) }

@@ -49,7 +49,7 @@ extension ProjectionObjective {
   }
 }
 
-/// The forward and backward pass of two views of a batch through readout and projector: z = H(readout(pooled)). One
+/// The forward and backward pass of the views of a batch, two by default, through readout and projector: z = H(readout(pooled)). One
 /// worker processes a view, because batch statistics cover one view.
 ///
 /// B images, P = width of a projection; row v·B + i is view v of image i.
@@ -58,24 +58,27 @@ package struct Projections: Sendable {
   private let representing: Representing
   /// The projector's traces, one per view.
   private let traces: [ProjectionHead.TracePlan]
-  /// The projections z and their gradients [2B, P].
+  /// The projections z and their gradients [V·B, P].
   package let output, gradients: Slot
   package let batch: Int
+  /// The number of views V.
+  private let views: Int
   private let penalties: FeaturePenalties
 
   package init(
-    _ projector: ProjectionHead, _ encoder: any Encoder, _ options: TrainingOptions, in layout: inout Layout
+    _ projector: ProjectionHead, _ encoder: any Encoder, _ options: TrainingOptions, views: Int = 2,
+    in layout: inout Layout
   ) {
     let batch = options.batch
     precondition(batch >= 2, "a batch of \(batch): contrast needs two images")
-    (self.projector, self.batch) = (projector, batch)
-    representing = Representing(encoder, rows: 2 * batch, in: &layout)
+    (self.projector, self.batch, self.views) = (projector, batch, views)
+    representing = Representing(encoder, rows: views * batch, in: &layout)
     var traces: [ProjectionHead.TracePlan] = []
-    for _ in 0..<2 { traces.append(ProjectionHead.TracePlan(projector, rows: batch, in: &layout)) }
+    for _ in 0..<views { traces.append(ProjectionHead.TracePlan(projector, rows: batch, in: &layout)) }
     self.traces = traces
-    output = layout.add("projections", 2 * batch, projector.output)
-    gradients = layout.add("projection gradients", 2 * batch, projector.output)
-    penalties = FeaturePenalties(options, encoder, views: 2, in: &layout)
+    output = layout.add("projections", views * batch, projector.output)
+    gradients = layout.add("projection gradients", views * batch, projector.output)
+    penalties = FeaturePenalties(options, encoder, views: views, in: &layout)
   }
 
   package func rows(of view: Int) -> Range<Int> { view * batch..<(view + 1) * batch }
@@ -86,7 +89,7 @@ package struct Projections: Sendable {
     _ pooled: Matrix, into z: Matrix, _ parameters: borrowing Storage, _ work: borrowing Storage,
     _ workers: Workers
   ) {
-    workers.run(2) { view, _ in
+    workers.run(views) { view, _ in
       let (rows, trace) = (rows(of: view), traces[view].trace(work))
       representing.forward(pooled, rows: rows, parameters, work)
       projector.forward(work[representing.representations].rows(rows), trace, parameters)
@@ -100,7 +103,7 @@ package struct Projections: Sendable {
     _ batch: PooledBatch, adding terms: inout LossTerms, _ parameters: borrowing Storage,
     _ work: borrowing Storage, _ workers: Workers
   ) {
-    workers.run(2) { view, _ in
+    workers.run(views) { view, _ in
       let (rows, headGradients) = (rows(of: view), batch.headGradients[view])
       projector.backward(
         work[gradients].rows(rows), input: work[representing.representations].rows(rows),
@@ -110,7 +113,7 @@ package struct Projections: Sendable {
     penalties.add(
       to: &terms, work[representing.representations], adding: work[representing.gradients],
       inputs: batch.inputs, work)
-    workers.run(2) { view, _ in
+    workers.run(views) { view, _ in
       representing.backward(
         into: batch.gradients, pooled: batch.pooled, rows: rows(of: view), parameters, work,
         adding: batch.headGradients[view].storage)

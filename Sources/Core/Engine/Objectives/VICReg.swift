@@ -60,6 +60,26 @@ package struct VICRegLoss: Sendable {
     return Terms(similarity: similarity, variance: variance, covariance: covariance)
   }
 
+  /// Returns `share` times λ [mse(z, z1) + mse(z, z2)] / 2 + μ v(z) / 2 + ν c(z) of a local view, and adds its gradient to
+  /// dz; the global views have none of it.                                        z, dz [B, P], global [2B, P]
+  package func loss(
+    local z: Matrix, _ global: Matrix, adding dz: Matrix, share: Float, _ work: borrowing Storage
+  ) -> Float {
+    Elementwise.fill(dz, 0)
+    let spread = spread(z, adding: dz, work)
+    let scale = configuration.similarity / Float(z.count)
+    var total = 0.0
+    for r in 0..<z.rows {
+      for c in 0..<z.columns {
+        let (first, second) = (z[r, c] - global[r, c], z[r, c] - global[z.rows + r, c])
+        total += (Double(first) * Double(first) + Double(second) * Double(second)) / 2
+        dz[r, c] += scale * (first + second)
+      }
+    }
+    Elementwise.scale(dz, by: share)
+    return share * Float(Double(scale) * total + spread.variance + spread.covariance)
+  }
+
   /// Returns λ mse(z1, z2).
   private func similarity(_ z: Matrix, adding dz: Matrix) -> Double {
     let (batch, weight) = (z.rows / 2, configuration.similarity)
@@ -124,6 +144,7 @@ package struct VICRegLoss: Sendable {
 /// no target branch. The projector's output is not normalised, because the loss keeps its variance.
 package struct VICRegObjective: ProjectionObjective {
   package let branches: [Branch] = []
+  package let takesLocalViews = true
   package let projector: ProjectionHead
   package let configuration: VICRegConfiguration
 
@@ -146,13 +167,16 @@ package struct VICRegObjective: ProjectionObjective {
     return Step(
       projections: Projections(projector, encoder, options, in: &layout),
       loss: VICRegLoss(batch: batch, width: width, configuration, in: &layout),
-      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout))
+      penalties: ProjectionPenalties(penalties, batch: batch, width: width, in: &layout),
+      local: LocalProjections(projector, encoder, options, in: &layout))
   }
 
   private struct Step: ObjectiveStep {
     let projections: Projections
     let loss: VICRegLoss
     let penalties: ProjectionPenalties
+    /// Local views, which are to be similar to both global views.
+    let local: LocalProjections?
 
     func run(
       _ batch: PooledBatch, _ parameters: borrowing Storage, _ work: borrowing Storage, _ workers: Workers
@@ -165,6 +189,11 @@ package struct VICRegObjective: ProjectionObjective {
       var terms = LossTerms("similarity", Float(values.similarity))
       terms.add("variance", Float(values.variance))
       terms.add("covariance", Float(values.covariance))
+      if let local {
+        terms.add(local, batch, sharing: dz, parameters, work, workers) { own, gradient, _, _, share in
+          loss.loss(local: own, z, adding: gradient, share: share, work)
+        }
+      }
       penalties.add(to: &terms, z, adding: dz, work)
       projections.backward(batch, adding: &terms, parameters, work, workers)
       return terms

@@ -13,7 +13,7 @@ package struct MemoryPlan: Sendable {
     // objective has gradients of the heads.
     let gradients =
       trained + (Trainer.shardCount - 1) * stage.blockRanges.reduce(0) { $0 + $1.count }
-      + (objective.headShards - 1) * stage.headRange.count
+      + (objective.headShards - 1 + (options.localViews?.count ?? 0)) * stage.headRange.count
     entries =
       [
         ("parameters", stage.model.layout.bytes),
@@ -25,6 +25,8 @@ package struct MemoryPlan: Sendable {
       ]
       + stage.model.encoder.passMemory(
         PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
+      + (options.localEncoder(stage.model.encoder)?.passMemory(
+        PassSettings(stage, options, lastBlock: lastBlock, ofLocalViews: true), workers: workers) ?? [])
   }
 
   /// The part of a thread's OpenBLAS buffer that packing the factors of the engine's products uses.

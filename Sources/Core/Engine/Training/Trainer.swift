@@ -22,6 +22,8 @@ package final class Trainer {
   private let headGradients: [StorageBox]
   private let optimiser: any Optimiser
   private let encoderPass: any EncoderPass
+  /// The pass of the local views, if there are any.
+  private let localPass: (any EncoderPass)?
   private let memory: BatchMemory
   private let work: Storage
   private let weightPenalties: [any WeightPenalty]
@@ -42,10 +44,16 @@ package final class Trainer {
     target = objective.branches.contains(.target) ? StorageBox(stage.ranges) : nil
     let shards = (0..<Self.shardCount).map { StorageBox($0 == 0 ? stage.ranges : stage.blockRanges) }
     self.shards = shards
-    headGradients = (0..<objective.headShards).map { $0 == 0 ? shards[0] : StorageBox(stage.headRange) }
+    precondition(
+      options.localViews == nil || objective.takesLocalViews, "local views of \(type(of: objective))")
+    headGradients = (0..<objective.headShards + (options.localViews?.count ?? 0)).map {
+      $0 == 0 ? shards[0] : StorageBox(stage.headRange)
+    }
     optimiser = options.makeOptimiser(stage)
     encoderPass = stage.model.encoder.makePass(
       PassSettings(stage, options, lastBlock: lastBlock), workers: workers)
+    localPass = options.localEncoder(stage.model.encoder)?.makePass(
+      PassSettings(stage, options, lastBlock: lastBlock, ofLocalViews: true), workers: workers)
     memory = BatchMemory(stage, options)
     work = Storage(memory.layout)
     weightPenalties = options.weightPenalties
@@ -66,10 +74,19 @@ package final class Trainer {
     if let shown = memory.shown { images.show(shown.count, of: shown.patches, in: work[shown.places]) }
     let batch = pooled(images)
     encoderPass.forward(parameters, images, into: batch.pooled, branches: batch.branches)
+    // The memory for inputs is that of the other views.
+    var localImages = images
+    localImages.copy = nil
+    if let local = batch.local.first {
+      localPass?.forward(parameters, localImages, into: local.pooled, branches: [])
+    }
     var loss = memory.objective.run(batch, parameters, work, workers)
     if !stage.blockRanges.isEmpty {
       loss.add(
         encoderPass.backward(batch.gradients, parameters, images, pooled: batch.pooled, into: shards))
+      if let local = batch.local.first {
+        localPass?.backward(local.gradients, parameters, localImages, pooled: local.pooled, into: shards)
+      }
     }
     sumGradients()
     for penalty in weightPenalties {
@@ -95,7 +112,15 @@ package final class Trainer {
           branch: branch, parameters: branch == .target ? target ?? reference : reference,
           pooled: work[pooled])
       },
-      headGradients: headGradients, images: images, inputs: images.copy)
+      headGradients: headGradients, images: images, inputs: images.copy,
+      local: memory.local.map { pooled, gradients in
+        [
+          PooledBatch(
+            pooled: work[pooled], gradients: work[gradients], branches: [],
+            headGradients: Array(headGradients[stage.model.objective.headShards...]), images: images,
+            inputs: nil, local: [])
+        ]
+      } ?? [])
   }
 
   private func sumGradients() {
@@ -124,6 +149,8 @@ struct BatchMemory: Sendable {
   let branches: [(branch: Branch, pooled: Slot)]
   /// The inputs of the network, if the objective or a penalty needs them.
   let inputs: Slot?
+  /// The pooled features of local views and their gradients [N·B, F], if there are any.
+  let local: (pooled: Slot, gradients: Slot)?
   /// The numbers of the shown patches of each image, if only some are.
   let shown: (places: NumberSlot<Int32>, count: Int, patches: Int)?
   let objective: any ObjectiveStep
@@ -142,6 +169,14 @@ struct BatchMemory: Sendable {
     inputs =
       objective.needsImages || options.featurePenalties.contains { $0.needsInputs }
       ? layout.add("inputs", rows, encoder.inputCount) : nil
+    if let views = options.localViews {
+      local = (
+        layout.add("local pooled", views.count * options.batch, encoder.pooledWidth),
+        layout.add("local pooled gradients", views.count * options.batch, encoder.pooledWidth)
+      )
+    } else {
+      local = nil
+    }
     if let count = objective.shownPatches, let transformer = encoder as? VisionTransformer {
       shown = (layout.addNumbers("shown patches", rows * count), count, transformer.shape.patches)
     } else {
@@ -154,8 +189,9 @@ struct BatchMemory: Sendable {
 
 extension PassSettings {
   /// Creates the settings for a stage's images in the views of its objective.
-  init(_ stage: Stage, _ options: TrainingOptions, lastBlock: LastBlock) {
-    let views = stage.model.objective.views
+  init(_ stage: Stage, _ options: TrainingOptions, lastBlock: LastBlock, ofLocalViews isLocal: Bool = false) {
+    let global = stage.model.objective.views
+    let views = isLocal ? options.localViews?.count ?? 0 : global
     let rows = views * options.batch
     // A whole number of chunks, at most the batch.
     let kept = options.slice.map { min(($0 + options.chunk - 1) / options.chunk * options.chunk, rows) }
@@ -164,7 +200,19 @@ extension PassSettings {
       views: views, batch: options.batch, chunk: options.chunk, keptRows: kept ?? rows, nodes: options.nodes,
       fanouts: options.fanouts, hops: stage.model.objective.hops,
       shownPatches: stage.model.objective.shownPatches,
-      lastBlock: lastBlock, branchPenalties: options.branchPenalties)
+      firstView: isLocal ? global : 0, lastBlock: lastBlock,
+      branchPenalties: isLocal ? [] : options.branchPenalties)
+  }
+}
+
+extension TrainingOptions {
+  /// Returns the encoder of local views with the parameters of another; nil without local views.
+  func localEncoder(_ encoder: any Encoder) -> (any Encoder)? {
+    guard let localViews else { return nil }
+    guard let local = encoder.cropped(to: localViews.size) else {
+      preconditionFailure("local views of \(type(of: encoder))")
+    }
+    return local
   }
 }
 

@@ -27,6 +27,8 @@ package struct TrainingOptions: Sendable {
   /// The number of rows, over all views, whose traces are kept at a time; nil for all. With fewer, a step computes the
   /// encoder twice: once for the loss, and again slice by slice for the gradients, which are bit-identical.
   package var slice: Int?
+  /// Local views of each image; nil for none.
+  package var localViews: LocalViews?
   /// The number of nodes of the graph, if a step of the encoder's blocks takes the neighbours of a batch's nodes.
   package var nodes = 0
   /// The numbers of neighbours that such a step samples at each hop; nil for the whole graph.

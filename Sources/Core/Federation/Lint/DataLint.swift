@@ -65,7 +65,7 @@ extension LintRule {
         let options = plan.trainingOptions(.whole, stage: stage, images: largest)
         let operations = OperationCount.step(
           model, batch: options.batch, branches: options.branches(of: model.model.objective).count,
-          lastBlock: .readout)
+          localViews: options.localViews, lastBlock: .readout)
         return Double(operations) * Double(options.epochs * (largest / options.batch)) / fastDevice
       }
       guard let longest = seconds.max(), longest > Double(plan.round.deadline.milliseconds) / 1000 else {

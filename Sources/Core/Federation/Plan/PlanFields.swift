@@ -7,7 +7,7 @@ extension PlanField {
     + regression
     + cascade
     + RegulariserSections.all.flatMap { $0.fields } + local
-    + round + traffic + augmentation
+    + round + traffic + augmentation + crops
 
   private static let job: [PlanField] = [
     PlanField(

@@ -54,7 +54,7 @@ extension Plan {
 extension PlanRule {
   static let all: [PlanRule] =
     general + optimiser + negativeFree + cascade + nodes + graphConvolution + graphAttention + regression
-    + masked
+    + masked + crops
 
   private static let general: [PlanRule] = [
     PlanRule("traffic.layers") { plan in
@@ -259,6 +259,8 @@ package enum PlanLimits {
   package static let image = 1024
   /// The fixed views of an image: the cache grows in proportion.
   package static let views = 256
+  /// The local views of an image: SwAV has 6, DINO 10.
+  package static let localViews = 64
   /// The colour channels: colour augmentation is defined for red, green and blue.
   package static let channels = 3
   /// The features of a node or row: a bag of words has fewer.

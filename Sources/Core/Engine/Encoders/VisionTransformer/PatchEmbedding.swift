@@ -6,6 +6,8 @@ package struct PatchEmbedding: Sendable {
   package let classToken: Slot
   package let positions: Slot
   package private(set) var configuration: ViTConfiguration
+  /// The positions of a smaller image's patches; empty for an image of the whole grid.
+  private var middle: [Int32] = []
 
   /// Adds `patch_embed.proj`, `cls_token` and `pos_embed`, as named in timm.
   package init(_ c: ViTConfiguration, in layout: inout Layout) {
@@ -17,10 +19,16 @@ package struct PatchEmbedding: Sendable {
     configuration = c
   }
 
-  /// Returns the stem of the same parameters that computes `shown` patches of each image.
-  func showing(_ shown: Int) -> PatchEmbedding {
+  /// Returns the stem of the same parameters for smaller images, or some patches of each image. The patches of a smaller
+  /// image have the positions in the middle of the grid.
+  func with(_ c: ViTConfiguration) -> PatchEmbedding {
     var stem = self
-    stem.configuration.shown = shown
+    stem.configuration = c
+    let (side, all) = (c.images.side / c.patch, configuration.images.side / configuration.patch)
+    if side < all {
+      let first = (all - side) / 2
+      stem.middle = (0..<side * side).map { Int32((first + $0 / side) * all + first + $0 % side) }
+    }
     return stem
   }
 
@@ -66,18 +74,23 @@ package struct PatchEmbedding: Sendable {
     for image in 0..<x.rows / c.tokens {
       let rows = x.rows(image * c.tokens..<(image + 1) * c.tokens)
       let shown = shown(image)
-      if shown.isEmpty {
+      if shown.isEmpty, middle.isEmpty {
         Elementwise.copy(positions, to: rows)
       } else {
         Elementwise.copy(positions.rows(0..<1), to: rows.rows(0..<1))
-        for (index, patch) in shown.enumerated() {
-          rows.row(index + 1).update(from: positions.row(Int(patch) + 1), count: c.width)
+        for index in 0..<count {
+          rows.row(index + 1).update(from: positions.row(1 + place(index, shown)), count: c.width)
         }
       }
       Elementwise.add(token, to: rows.rows(0..<1))
       projection.forward(
         patches.rows(image * count..<(image + 1) * count), adding: rows.rows(1..<c.tokens), parameters)
     }
+  }
+
+  /// Returns the place in the grid of the patch that is computed as the `index`-th.
+  private func place(_ index: Int, _ shown: UnsafeBufferPointer<Int32>) -> Int {
+    Int(shown.isEmpty ? middle[index] : shown[index])
   }
 
   /// Adds the gradients of the class token, the positions and the projection; images have no gradient.
@@ -89,12 +102,12 @@ package struct PatchEmbedding: Sendable {
     for image in 0..<dy.rows / c.tokens {
       let rows = dy.rows(image * c.tokens..<(image + 1) * c.tokens)
       let (shown, positions) = (shown(image), gradients[positions])
-      if shown.isEmpty {
+      if shown.isEmpty, middle.isEmpty {
         Elementwise.add(rows, to: positions)
       } else {
         Elementwise.add(rows.rows(0..<1), to: positions.rows(0..<1))
-        for (index, patch) in shown.enumerated() {
-          Elementwise.add(rows.row(index + 1), to: positions.row(Int(patch) + 1), count: c.width)
+        for index in 0..<count {
+          Elementwise.add(rows.row(index + 1), to: positions.row(1 + place(index, shown)), count: c.width)
         }
       }
       Elementwise.add(rows.rows(0..<1), to: gradients[classToken])

@@ -28,7 +28,7 @@ package struct VisionTransformer: Encoder {
 
   private init(_ shape: ViTConfiguration, of other: VisionTransformer) {
     (self.shape, blocks, norm) = (shape, other.blocks, other.norm)
-    stem = shape.shown.map { other.stem.showing($0) } ?? other.stem
+    stem = other.stem.with(shape)
     layers = other.layers.map { $0.among(shape.tokens) }
   }
 
@@ -38,6 +38,14 @@ package struct VisionTransformer: Encoder {
     guard shown != nil else { return self }
     var shape = shape
     shape.shown = shown
+    return VisionTransformer(shape, of: self)
+  }
+
+  package func cropped(to side: Int) -> (any Encoder)? {
+    precondition(
+      side < shape.images.side && side % shape.patch == 0, "\(side) of \(shape.images.side) pixels")
+    var shape = shape
+    shape.images.side = side
     return VisionTransformer(shape, of: self)
   }
 

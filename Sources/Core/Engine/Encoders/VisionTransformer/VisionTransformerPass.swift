@@ -97,7 +97,9 @@ extension VisionTransformerPass: EncoderPass {
     let patches = places.flatMap { self.patches($0) } ?? runner.patches(rows.count)
     let x = runner.tokens(rows.count)
     func give(_ row: Int, _ place: UnsafeMutablePointer<Float>) {
-      images.write(view: row / settings.batch, image: row % settings.batch, worker: worker, into: place)
+      images.write(
+        view: settings.firstView + row / settings.batch, image: row % settings.batch, worker: worker,
+        into: place)
     }
     func shown(_ index: Int) -> UnsafeBufferPointer<Int32> { images.shown(rows.lowerBound + index) }
     if images.givesFeatures {
