@@ -128,6 +128,10 @@ extension ConfusionMatrixFigure {
     .confusion .shades span span { border-bottom: 10px solid var(--shade); }
     .confusion .m0 { --level: 0; color: var(--muted); }
     \((1...levels).map { ".confusion .m\($0) { --level: \($0); }" }.joined(separator: "\n"))
+    @media (max-width: 600px) {
+      .confusion:not(.dense) td, .confusion:not(.dense) thead th { padding: 4px 3px; font-size: 0.8rem; }
+      .confusion:not(.dense) tbody th { padding: 4px 6px 4px 0; font-size: 0.85rem; min-width: 0; max-width: 96px; }
+    }
     @media print {
       .confusion { print-color-adjust: exact; }
       .confusion .scroll { max-height: none; overflow: visible; }

@@ -104,7 +104,8 @@ extension CountMatrixFigure {
     .counts.dense .note { display: none; }
     @media (max-width: 600px) {
       .counts .note { display: none; }
-      .counts svg { width: 32px; }
+      .counts td.size { min-width: 0; }
+      .counts svg { display: none; }
     }
     """
 }

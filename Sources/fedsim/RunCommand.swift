@@ -115,7 +115,9 @@ struct RunCommand: AsyncParsableCommand {
     guard probeEvery == 0 || testData != nil else {
       throw ValidationError("--probe-every needs --test-data")
     }
-    guard layers.analyse == nil || testData != nil else { throw ValidationError("--analyse needs --test-data") }
+    guard layers.analyse == nil || testData != nil else {
+      throw ValidationError("--analyse needs --test-data")
+    }
   }
 
   func run() async throws {

@@ -17,6 +17,7 @@ package struct ComparisonPage: Sendable {
         \(results)
         \(comparisons)
         \(table("Costs", ComparisonTable.parts(of: report).costs))
+        \(bySeed)
         \(failures)
         \(losses.map(plots).joined(separator: "\n"))
         \(ComparisonLayers(report.rows).html)
@@ -96,6 +97,18 @@ package struct ComparisonPage: Sendable {
     return SeedPlot(
       figure.heading.prefix(1).uppercased() + figure.heading.dropFirst(), unit: figure.unit, groups: groups,
       references: mean.map { [$0] } ?? [], leastRange: ComparisonPlots.leastShare)
+  }
+
+  /// The results for each seed as tables, which are closed at first.
+  private var bySeed: String {
+    let tables = ComparisonTable.main.compactMap { figure in
+      ComparisonTable.bySeed(figure, of: report).map { values in
+        let title = ComparisonTable.title(bySeed: figure)
+        return table(title.prefix(1).uppercased() + title.dropFirst(), values)
+      }
+    }
+    guard !tables.isEmpty else { return "" }
+    return "<details>\n<summary>Values by seed</summary>\n\(tables.joined(separator: "\n"))\n</details>"
   }
 
   private var comparisons: String {

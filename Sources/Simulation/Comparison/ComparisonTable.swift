@@ -42,6 +42,27 @@ package struct ComparisonTable: Sendable {
       })
   }
 
+  /// The results whose values are shown for each seed.
+  package static let main: [Figure] = [.linearProbe, .accuracy, .logisticRegression]
+
+  /// Returns the values of a figure for each seed; nil with one seed, or if no row has the figure.
+  package static func bySeed(_ figure: Figure, of report: ComparisonReport) -> ComparisonTable? {
+    let rows = report.rows.filter { $0.figures[figure] != nil }
+    guard report.seeds.count > 1, !rows.isEmpty else { return nil }
+    let scale = figure.unit.scale(for: rows.compactMap { $0.figures[figure]?.mean })
+    return ComparisonTable(
+      headings: report.seeds.map { "seed \($0)" },
+      lines: rows.map { row in
+        let cells = (row.values[figure] ?? []).map { $0.map(scale.text) ?? none }
+        return Line(label: row.variant.label, cells: cells)
+      })
+  }
+
+  /// The title of ``bySeed(_:of:)``.
+  package static func title(bySeed figure: Figure) -> String {
+    "\(figure.heading)\(figure.unit == .share ? ", %" : "") by seed"
+  }
+
   /// Returns the rows beside those that they are compared with: ratios of costs and differences of results, over the
   /// seeds that both have, each with half of its 95 % confidence interval. Nil if no row has a counterpart.
   package static func comparisons(of report: ComparisonReport) -> ComparisonTable? {
@@ -141,6 +162,10 @@ extension ComparisonTable {
     var text = "\(report.name): \(counted(report.clients, "client")), \(report.data), \(report.partition), "
     text += report.seeds.count == 1 ? "seed \(seeds)\n\n" : "seeds \(seeds), mean ± standard deviation\n\n"
     text += figures(of: report).text(columns: columns)
+    for figure in main {
+      guard let table = bySeed(figure, of: report) else { continue }
+      text += "\n\(title(bySeed: figure))\n\n\(table.text(columns: columns))"
+    }
     if let comparisons = comparisons(of: report) {
       text += "\n\(heading(of: report).lowercasedFirst), \(margins(of: report))\n\n"
       text += comparisons.text(columns: columns)

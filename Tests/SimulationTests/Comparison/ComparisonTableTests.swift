@@ -48,6 +48,15 @@ import Testing
     #expect(!ComparisonTable.text(of: alone).contains("against"))
   }
 
+  @Test func valuesBySeed() throws {
+    let report = try MadeComparison.whole()
+    let table = try #require(ComparisonTable.bySeed(.linearProbe, of: report))
+    #expect(table.headings == ["seed 7", "seed 8"])
+    #expect(table.lines.map(\.cells) == [["40.0", "44.0"], ["50.0", "55.0"], ["60.0", "–"]])
+    #expect(ComparisonTable.text(of: report).contains("\nlinear probe, % by seed\n\n"))
+    #expect(ComparisonTable.bySeed(.accuracy, of: report) == nil)
+  }
+
   /// The centralised baseline has no traffic, and failures are listed.
   @Test func theBaselineAndFailures() throws {
     let report = try MadeComparison.whole()
