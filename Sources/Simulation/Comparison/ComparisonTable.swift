@@ -53,7 +53,11 @@ package struct ComparisonTable: Sendable {
     return ComparisonTable(
       headings: report.seeds.map { "seed \($0)" },
       lines: rows.map { row in
-        let cells = (row.values[figure] ?? []).map { $0.map(scale.text) ?? none }
+        let values = row.values[figure] ?? []
+        // A file of another comparison may have other numbers of values.
+        let cells = report.seeds.indices.map {
+          values.indices.contains($0) ? values[$0].map(scale.text) ?? none : none
+        }
         return Line(label: row.variant.label, cells: cells)
       })
   }
