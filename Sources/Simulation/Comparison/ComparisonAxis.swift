@@ -113,6 +113,8 @@ package struct RunOptions: Sendable, Equatable {
       }
     } catch let error as ComparisonError {
       throw error
+    } catch let error as LinkShapeError {
+      throw .axis("\(error); values that have commas are separated by ';'")
     } catch {
       throw .axis("\(option.rawValue): \(error)")
     }

@@ -133,6 +133,11 @@ package struct ComparisonReference: Sendable, Hashable, Codable, CustomStringCon
 
   package var description: String { values.map(\.description).joined(separator: ", ") }
 
+  /// Returns a value that no variant has; nil if there is none.
+  func missing(in variants: [ComparisonVariant]) -> ComparisonSetting? {
+    values.first { value in !variants.contains { $0.value(of: value.name) == value.value } }
+  }
+
   /// Returns the index of the variant that `variant` is compared with; nil if there is none, or it is the same.
   package func counterpart(of variant: ComparisonVariant, in variants: [ComparisonVariant]) -> Int? {
     let names = ["strategy", "objective"] + variant.settings.map(\.name)

@@ -31,6 +31,9 @@ package struct PlanComparison: Sendable {
   package init(_ settings: Settings, observer: @escaping @Sendable (Event) -> Void) throws(ComparisonError) {
     (self.settings, self.observer) = (settings, observer)
     variants = settings.variants
+    if let missing = settings.reference?.missing(in: variants) {
+      throw .axis("--against \(missing): no variant of the comparison has it")
+    }
     var cells: [ComparisonCell] = []
     for seed in settings.seeds {
       for variant in variants {

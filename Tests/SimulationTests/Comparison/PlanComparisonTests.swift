@@ -166,7 +166,8 @@ import Testing
     ("local.learnRate=1,2", "local.learnRate: is not a field of a plan"),
     ("local.batch=1,2", "the plan with local.batch=1: local.batch: is '1'; must be: integer 2"),
     ("partition=even,odd", "partition: "), ("clients=2,0", "clients='0': must be 1 to 10000"),
-    ("dropout=1", "dropout='1': must be 0 to below 1"), ("link=fast", "link: "), ("seed=1,2", "--seeds"),
+    ("dropout=1", "dropout='1': must be 0 to below 1"), ("link=fast", "link 'fast': "),
+    ("seed=1,2", "--seeds"),
     ("local.batch", "is not FIELD=VALUE"), ("local.batch=2,2", "is given twice"), ("codec=", "empty value"),
     ("clients=1,2", "the plan's cohort is 2, but there is 1 client with layer-wise, simclr, clients=1"),
   ]) func aSettingThatCannotBeVaried(text: String, reason: String) throws {
@@ -176,6 +177,15 @@ import Testing
       _ = try PlanComparison(settings) { _ in }
     }
     #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func aReferenceThatNoVariantHasIsNamed() throws {
+    let error = #expect(throws: ComparisonError.self) {
+      var settings = try Self.settings(out: URL(fileURLWithPath: "/nowhere"))
+      settings.reference = try ComparisonReference(parsing: "end-to-end,local.batch=99")
+      _ = try PlanComparison(settings) { _ in }
+    }
+    #expect(error?.description == "--against local.batch=99: no variant of the comparison has it")
   }
 
   /// Clients with too little memory give up; the baseline has no limit.
