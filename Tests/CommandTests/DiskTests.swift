@@ -80,8 +80,12 @@ import Testing
       let database = folder.path("strata.sqlite")
       let (server, address) = try await start(folder, database: database)
       _ = try await server.errors.line(containing: "waits for clients")
-      for ending in ["", "-wal", "-shm"] { try FileManager.default.removeItem(atPath: database + ending) }
       let client = try client(folder, "one", address)
+      // A server that ended before the client was connected would tell it nothing.
+      _ = try await client.errors.line(containing: "joined the job")
+      for ending in ["", "-wal", "-shm"] { try FileManager.default.removeItem(atPath: database + ending) }
+      // Its arrival is written to the database.
+      let other = try self.client(folder, "two", address)
       let outcome = try await server.outcome()
       #expect(outcome.code == 7, "\(outcome)")
       #expect(
@@ -89,8 +93,10 @@ import Testing
           "fedserver: \(database): it was moved or removed while the server used it") == true,
         "\(outcome)")
       _ = try await client.errors.line(containing: "disconnected: the server cannot use its database")
-      client.terminate()
-      #expect(try await client.outcome().code == 0)
+      for command in [client, other] {
+        command.terminate()
+        #expect(try await command.outcome().code == 0)
+      }
     }
   }
 }
