@@ -86,7 +86,7 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Replace the results of an earlier run in DIR.")
   var overwrite = false
 
-  @Flag(help: "Go on with the run in DIR where it was stopped or killed; without one, begin.")
+  @Flag(help: "Continue the run in DIR that was stopped or killed; begin one if there is none.")
   var resume = false
 
   @Option(

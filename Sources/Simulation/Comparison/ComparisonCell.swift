@@ -56,7 +56,7 @@ package struct ComparisonCell: Sendable {
     }
   }
 
-  /// Prepares the folder with the plan. Returns the arguments of the run, which goes on if it was interrupted.
+  /// Prepares the folder with the plan. Returns the arguments of the run, which continues if it was interrupted.
   func prepare(_ more: [String]) throws -> [String] {
     let isKnown =
       (try? Data(contentsOf: planFile)) == Data(plan.yaml().utf8)

@@ -49,7 +49,7 @@ package struct ComparisonReport: Sendable, Codable {
     package let figures: [Figure: Spread]
     /// The label of the row that this one is compared with; nil for none.
     package internal(set) var against: String?
-    /// The figures beside those of that row.
+    /// The figures compared with those of that row.
     package internal(set) var comparisons: [Figure: PairedComparison] = [:]
     package let memoryByStage: [StageMemory.Result]
     /// The means over the seeds.

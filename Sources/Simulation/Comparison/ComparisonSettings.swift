@@ -33,7 +33,7 @@ extension PlanComparison {
     package var cores, threads: Int
     /// The memory that runs at the same time may take together.
     package var memory = ByteCount(bytes: .max)
-    /// Whether an earlier comparison in the folder goes on.
+    /// Whether an earlier comparison in the folder is continued.
     package var resumes = false
     /// The folder for TensorBoard's events, with a folder for each run; nil for none.
     package var events: URL?

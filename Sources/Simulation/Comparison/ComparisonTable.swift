@@ -67,7 +67,7 @@ package struct ComparisonTable: Sendable {
     "\(figure.heading)\(figure.unit == .share ? ", %" : "") by seed"
   }
 
-  /// Returns the rows beside those that they are compared with: ratios of costs and differences of results, over the
+  /// Returns the rows compared with their counterparts: ratios of costs and differences of results, over the
   /// seeds that both have, each with half of its 95 % confidence interval. Nil if no row has a counterpart.
   package static func comparisons(of report: ComparisonReport) -> ComparisonTable? {
     let rows = report.rows.filter { !$0.comparisons.isEmpty }

@@ -41,7 +41,7 @@ package struct Spread: Sendable, Hashable, Codable {
   }
 }
 
-/// A figure of one variant beside that of another, over the seeds that both have.
+/// A figure of one variant compared with that of another, over the seeds that both have.
 ///
 /// Runs with the same seed have the same data, partition and initial weights, so that differences by seed vary less
 /// than the figures.

@@ -37,7 +37,7 @@ package struct Experiment: Sendable {
     package var link: LinkShape?
     /// Whether a broken image file is an error instead of being skipped.
     package var isStrict = false
-    /// Whether the run in the folder goes on, if there is one.
+    /// Whether the run in the folder is continued, if there is one.
     package var resumes = false
     /// The folder for TensorBoard's events; nil for none.
     package var events: URL?
@@ -61,7 +61,7 @@ package struct Experiment: Sendable {
     case fineTuning(step: Int, of: Int)
     /// A line about skipped image files.
     case broken(String)
-    /// The run goes on after a number of committed rounds.
+    /// The run continues after a number of committed rounds.
     case resuming(rounds: Int)
     /// A finding of the lint, before anything trains.
     case advice(LintFinding)

@@ -78,7 +78,7 @@ package struct ContrastiveObjective: ProjectionObjective {
     let loss: NTXent
     let penalties: ProjectionPenalties
     let temperature: Float
-    /// Local views, each of which is told by its image's projections in both global views.
+    /// Local views, each of which is compared with both global views of its batch's images.
     let local: (projections: LocalProjections, loss: InfoNCE)?
 
     func run(

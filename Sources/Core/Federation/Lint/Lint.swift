@@ -36,7 +36,7 @@ package struct LintFinding: Sendable, Hashable, Codable {
 
 /// A rule of the lint: a name, and a function of the plan and, if known, of the data of its clients.
 package struct LintRule: Sendable {
-  /// What a rule says about a field.
+  /// The advice of a rule on a field.
   package struct Advice: Sendable {
     let field: String
     /// The value to show; nil for that of the plan's field.
@@ -52,7 +52,7 @@ package struct LintRule: Sendable {
   package let name: String
   package let check: @Sendable (Plan, LintData?) -> [Advice]
 
-  /// Creates a rule on the plan alone, which says at most one thing.
+  /// Creates a rule on the plan alone, with at most one advice.
   init(_ name: String, _ check: @escaping @Sendable (Plan) -> Advice?) {
     self.name = name
     self.check = { plan, _ in check(plan).map { [$0] } ?? [] }

@@ -62,13 +62,13 @@ extension LintRule {
       guard plan.isContrastive, plan.local.batch < 8 else { return nil }
       return Advice(
         "local.batch",
-        "an image is told from the batch's others, of which there are \(plan.local.batch - 1)", "64 or more")
+        "the loss compares an image with only \(plan.local.batch - 1) others of its batch", "64 or more")
     },
     LintRule("few negatives") { plan in
       guard plan.isContrastive, (8..<32).contains(plan.local.batch) else { return nil }
       return Advice(
         "local.batch",
-        "an image has \(2 * (plan.local.batch - 1)) negative views, from which it is soon told apart",
+        "an image has \(2 * (plan.local.batch - 1)) negative views, which it soon distinguishes",
         "64 or more")
     },
     LintRule("proximal") { plan in
